@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrorCode is what a reply says when a command was not carried out.
+type ErrorCode string
+
+// The error codes of a reply.
+const (
+	Busy           ErrorCode = "busy"            // the device's queue is full; nothing was written
+	Expired        ErrorCode = "expired"         // it arrived, or its turn came, after expires
+	NoExpiry       ErrorCode = "no_expiry"       // a command without expires is refused
+	Retained       ErrorCode = "retained"        // a retained command would be repeated at every connect
+	Duplicate      ErrorCode = "duplicate"       // the same id is being carried out right now
+	ClockUnset     ErrorCode = "clock_unset"     // expires cannot be judged yet
+	Denied         ErrorCode = "denied"          // the device does not say commands: true
+	Timeout        ErrorCode = "timeout"         // the device did not take it in time
+	UnknownDevice  ErrorCode = "unknown_device"  // no such name in the configuration
+	TooLarge       ErrorCode = "too_large"       // longer than the device's frame may be
+	UnknownOutcome ErrorCode = "unknown_outcome" // the agent was killed between taking and finishing it
+	Malformed      ErrorCode = "malformed"       // not a command; detail says why
+	Failed         ErrorCode = "failed"          // the device is absent or broke off; detail says why
+)
+
+// MaxCommandID is the longest id of a command, in bytes.
+const MaxCommandID = 128
+
+// Command is a write or a request to a device.
+type Command struct {
+	ID      string `json:"id"`      // chosen by the sender, unique; 1 to [MaxCommandID] bytes
+	Expires int64  `json:"expires"` // Unix ms after which it must not be carried out
+	Body
+	Timeout string `json:"timeout,omitempty"` // requests only: how long to wait for the answer
+}
+
+// ParseCommand reads a command. When it fails, the returned command has the id if one could be read, so that the fault can
+// be answered. A missing expires is not a fault here: it has an error code of its own.
+func ParseCommand(p []byte) (Command, error) {
+	var c Command
+	if err := json.Unmarshal(p, &c); err != nil {
+		var id struct {
+			ID string `json:"id"`
+		}
+		if json.Unmarshal(p, &id) == nil && len(id.ID) <= MaxCommandID {
+			c.ID = id.ID
+		}
+		return Command{ID: c.ID}, fmt.Errorf("not a command: %w", err)
+	}
+	switch {
+	case c.ID == "":
+		return c, errors.New("no id")
+	case len(c.ID) > MaxCommandID:
+		return Command{}, fmt.Errorf("id of %d bytes, at most %d", len(c.ID), MaxCommandID)
+	case c.count() != 1:
+		return c, errors.New("exactly one of text, hex and base64 is needed")
+	}
+	if _, err := c.Bytes(); err != nil {
+		return c, err
+	}
+	return c, nil
+}
+
+// Append adds the command's JSON to dst.
+func (c Command) Append(dst []byte) []byte { return appendJSON(dst, c) }
+
+// Reply answers a command under up/reply/<name>.
+type Reply struct {
+	ID string `json:"id"`
+	OK bool   `json:"ok"` // written and drained
+	Body
+	Error  ErrorCode `json:"error,omitempty"`
+	Detail string    `json:"detail,omitempty"` // for people
+}
+
+// ParseReply reads a reply.
+func ParseReply(p []byte) (Reply, error) {
+	var r Reply
+	if err := json.Unmarshal(p, &r); err != nil {
+		return Reply{}, fmt.Errorf("reply: %w", err)
+	}
+	if r.ID == "" {
+		return Reply{}, errors.New("reply: no id")
+	}
+	return r, nil
+}
+
+// Append adds the reply's JSON to dst.
+func (r Reply) Append(dst []byte) []byte { return appendJSON(dst, r) }
