@@ -1,0 +1,60 @@
+# linkbeat. `make` alone prints the targets; what each measures is told in build/README.md.
+DEMO_SECONDS ?= 0
+FUZZ_SECONDS ?= 5
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SHOW = $(GO) run ./build/show
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay cross clean setup
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## linkbeat and linkbeatctl for this machine into dist/ (needs only Go)
+	@$(SHOW) build
+
+demo: build ## the main job in front of your eyes (needs only Go); DEMO_SECONDS=20 ends by itself
+	dist/linkbeatctl demo --agent dist/linkbeat --seconds $(DEMO_SECONDS)
+
+setup: ## install what the tests need (Debian, as root), or say what is missing
+	@build/setup.sh
+
+test: setup ## every test, with the real mosquitto, ptys and namespaces; the last line counts them
+	@$(GO) run ./build/gotest -count=1 -timeout 15m ./...
+
+lint: ## gofmt, go vet, staticcheck, shellcheck
+	@build/lint.sh $(STATICCHECK)
+
+golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is compiled)
+	$(GO) run $(GOLANGCI) run -c build/.golangci.yml ./...
+
+check: lint race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
+
+race: setup ## every test in its short form under the race detector
+	@$(GO) run ./build/gotest -race -short -count=1 -timeout 15m ./...
+
+fuzz: ## every fuzz target for FUZZ_SECONDS each
+	@build/fuzz.sh $(FUZZ_SECONDS)
+
+e2e: setup ## every text recording through a pty and mosquitto, byte for byte; commands, reload, stop
+	@$(SHOW) e2e
+
+crash: setup ## 50 SIGKILLs and 10 broker restarts at 200 frames a second, twice
+	@$(SHOW) crash
+
+outage: setup ## dead broker, silent path, full send buffer, short cuts (root: uses namespaces)
+	@$(SHOW) outage
+
+size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
+	@$(SHOW) size
+
+bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop
+	@$(SHOW) bench-relay
+
+cross: ## static binaries for every platform into dist/
+	@$(SHOW) cross
+
+clean: ## remove dist/
+	rm -rf dist

@@ -1,0 +1,99 @@
+package kit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Target is a platform that linkbeat is shipped for.
+type Target struct {
+	Name string // as in dist/linkbeat-<Name>
+	Env  []string
+}
+
+// Targets of `make cross`.
+func Targets() []Target {
+	return []Target{
+		{"linux-armv5", []string{"GOOS=linux", "GOARCH=arm", "GOARM=5"}},
+		{"linux-armv6", []string{"GOOS=linux", "GOARCH=arm", "GOARM=6"}},
+		{"linux-armv7", []string{"GOOS=linux", "GOARCH=arm", "GOARM=7"}},
+		{"linux-arm64", []string{"GOOS=linux", "GOARCH=arm64"}},
+		{"linux-mipsle", []string{"GOOS=linux", "GOARCH=mipsle", "GOMIPS=softfloat"}},
+		{"linux-riscv64", []string{"GOOS=linux", "GOARCH=riscv64"}},
+		{"linux-amd64", []string{"GOOS=linux", "GOARCH=amd64"}},
+	}
+}
+
+// FindTarget returns the target of that name.
+func FindTarget(name string) (Target, error) {
+	for _, t := range Targets() {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	return Target{}, fmt.Errorf("no target %q: see build/internal/kit/build.go for the list", name)
+}
+
+// Root finds the folder of go.mod, from the working directory upwards.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("working directory: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("no go.mod above the working directory: run this inside the repository")
+		}
+	}
+}
+
+// LDFlags strip the binary and put version and build time into main. Both come from git, so that the same commit gives
+// the same bytes; VERSION and SOURCE_DATE (RFC 3339) override them, and without git it is "dev" and now.
+func LDFlags(root string) string {
+	version := firstOf(os.Getenv("VERSION"), git(root, "describe", "--tags", "--always", "--dirty"), "dev")
+	date := firstOf(os.Getenv("SOURCE_DATE"), git(root, "log", "-1", "--format=%cI"), time.Now().Format(time.RFC3339))
+	if t, err := time.Parse(time.RFC3339, date); err == nil {
+		date = t.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("-s -w -X main.version=%s -X main.buildTime=%s", version, date)
+}
+
+func firstOf(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func git(root string, args ...string) string {
+	out, err := exec.Command("git", append([]string{"-C", root}, args...)...).Output()
+	if err != nil {
+		return "" // no git, or no commit yet
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// Build compiles one command (linkbeat, linkbeatctl) statically to the file out; env chooses the platform.
+func Build(ctx context.Context, command, out string, env ...string) error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", LDFlags(root), "-o", out, "./cmd/"+command)
+	cmd.Dir = root
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s (%s): %w\n%s", command, strings.Join(env, " "), err, msg)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package kit
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Frame is a record of `up/data/<name>` as DESIGN.md describes it, decoded on its own terms: agent/wire is not used
+// here, so that a mistake in it cannot hide.
+type Frame struct {
+	Epoch  string  `json:"epoch"`
+	Seq    uint64  `json:"seq"`
+	TS     int64   `json:"ts"` // Unix ms of the first byte
+	Text   *string `json:"text"`
+	Hex    *string `json:"hex"`
+	Base64 *string `json:"base64"`
+	Late   bool    `json:"late"`
+	Gap    *Gap    `json:"gap"`
+
+	At  time.Time `json:"-"` // when it came
+	Dup bool      `json:"-"` // repeated by the broker towards the collector
+}
+
+// Gap says which numbers of the stream are lost; To 0 = the end is not known.
+type Gap struct {
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to"`
+	Reason string `json:"reason"`
+	Epoch  string `json:"epoch"`
+}
+
+// Bytes are the frame's own bytes.
+func (f Frame) Bytes() ([]byte, error) {
+	switch {
+	case f.Base64 != nil:
+		return base64.StdEncoding.DecodeString(*f.Base64)
+	case f.Hex != nil:
+		return hex.DecodeString(*f.Hex)
+	case f.Text != nil:
+		return []byte(*f.Text), nil
+	}
+	return nil, fmt.Errorf("frame %s/%d has no text, hex or base64", f.Epoch, f.Seq)
+}
+
+// Decode reads one arrival: an object, an array of them (a batch), gzipped when the topic ends with /gz.
+func (a Arrival) Decode() ([]Frame, error) {
+	b := a.Payload
+	if strings.HasSuffix(a.Topic, "/gz") {
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err == nil {
+			b, err = io.ReadAll(z)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("gunzip %s: %w", a.Topic, err)
+		}
+	}
+	var frames []Frame
+	if !bytes.HasPrefix(b, []byte("[")) {
+		b = append(append([]byte("["), b...), ']')
+	}
+	if err := json.Unmarshal(b, &frames); err != nil {
+		return nil, fmt.Errorf("payload of %s: %w: %.200q", a.Topic, err, b)
+	}
+	for i := range frames {
+		frames[i].At, frames[i].Dup = a.At, a.Dup
+	}
+	return frames, nil
+}
+
+// Key names a record for ever.
+type Key struct {
+	Epoch string
+	Seq   uint64
+}
+
+// Tally sorts out arrivals of one stream: unique records in the order of their first arrival, repetitions, and what
+// must never be.
+type Tally struct {
+	Records     []Frame     // first arrivals, gap records too
+	Gaps        []Frame     // the gap records among them
+	Repeats     []time.Time // repeated by the agent: the same (epoch, seq) again without the broker's dup mark
+	Redelivered int         // repeated by the broker to the collector
+	Conflicts   []string    // (epoch, seq) that came with two contents
+	Holes       []string    // numbers missing inside an epoch, or out of order at their first arrival
+	Epochs      []string    // in order of appearance
+}
+
+// Count tallies arrivals, oldest first.
+func Count(arrivals []Arrival) (*Tally, error) {
+	t := &Tally{}
+	seen := map[Key]string{}
+	next := map[string]uint64{}
+	for _, a := range arrivals {
+		frames, err := a.Decode()
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range frames {
+			t.add(f, seen, next)
+		}
+	}
+	return t, nil
+}
+
+func (t *Tally) add(f Frame, seen map[Key]string, next map[string]uint64) {
+	k, content := Key{f.Epoch, f.Seq}, f.content()
+	if old, ok := seen[k]; ok {
+		switch {
+		case old != content:
+			t.Conflicts = append(t.Conflicts, fmt.Sprintf("%s/%d: %s, then %s", k.Epoch, k.Seq, old, content))
+		case f.Dup:
+			t.Redelivered++
+		default:
+			t.Repeats = append(t.Repeats, f.At)
+		}
+		return
+	}
+	seen[k] = content
+	if _, ok := next[f.Epoch]; !ok {
+		next[f.Epoch] = 1
+		t.Epochs = append(t.Epochs, f.Epoch)
+	}
+	if f.Seq != next[f.Epoch] {
+		t.Holes = append(t.Holes, fmt.Sprintf("%s: %d came where %d was due", f.Epoch, f.Seq, next[f.Epoch]))
+	}
+	next[f.Epoch] = f.Seq + 1
+	t.Records = append(t.Records, f)
+	if f.Gap != nil {
+		t.Gaps = append(t.Gaps, f)
+	}
+}
+
+// content is what must be the same each time: the data, the gap and the time; "late" may differ between two sendings.
+func (f Frame) content() string {
+	if f.Gap != nil {
+		return fmt.Sprintf("ts %d gap %+v", f.TS, *f.Gap)
+	}
+	b, err := f.Bytes()
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("ts %d %q", f.TS, b)
+}
+
+// Data returns the records that are not gaps.
+func (t *Tally) Data() []Frame {
+	var data []Frame
+	for _, f := range t.Records {
+		if f.Gap == nil {
+			data = append(data, f)
+		}
+	}
+	return data
+}
