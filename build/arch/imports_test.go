@@ -1,0 +1,113 @@
+package arch
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+func sources(t *testing.T) []Source {
+	t.Helper()
+	root, err := kit.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no Go files found")
+	}
+	return all
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	rules := map[string]Rule{}
+	for _, r := range Rules() {
+		rules[r.Package] = r
+	}
+	for _, s := range sources(t) {
+		if s.Test || anyWithin(s.Package, Outside()) {
+			continue
+		}
+		r, ok := rules[s.Package]
+		if !ok {
+			t.Errorf("%s: package %s has no rule: say in build/arch/rules.go where it stands and why", s.Path, s.Package)
+			continue
+		}
+		for _, path := range s.Imports {
+			if what := r.breach(path); what != "" {
+				t.Errorf("%s imports %s: %s. Why: %s", s.Path, path, what, r.Why)
+			}
+		}
+	}
+}
+
+// breach tells what is wrong with an import; empty when it is allowed.
+func (r Rule) breach(path string) string {
+	own, isOwn := strings.CutPrefix(path, module)
+	switch {
+	case isOwn && !slices.Contains(r.Own, own):
+		return "no such arrow in DESIGN.md"
+	case isOwn:
+		return ""
+	case !standard(path) && !anyWithin(path, r.Others):
+		return "this package may not import that module"
+	case !standard(path):
+		return ""
+	case r.Std != nil && !slices.Contains(r.Std, path):
+		return "a pure package, and this is not on its short list"
+	case anyWithin(path, r.NotStd):
+		return "kept out of this package"
+	}
+	return ""
+}
+
+func TestModulesStayWhereTheyBelong(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.Test {
+			continue
+		}
+		for _, path := range s.Imports {
+			for mod, homes := range OnlyFor() {
+				if within(path, mod) && !anyWithin(s.Package, homes) {
+					t.Errorf("%s imports %s, which belongs only to %v (and tests)", s.Path, path, homes)
+				}
+			}
+		}
+	}
+}
+
+func TestProductTestsImportNoSiblings(t *testing.T) {
+	// A unit test may import its own package's relatives and the test helpers; the rest is for build/e2e.
+	for _, s := range sources(t) {
+		if !s.Test || anyWithin(s.Package, Outside()) {
+			continue
+		}
+		for _, path := range s.Imports {
+			if within(path, module+"build") {
+				t.Errorf("%s imports %s: product tests do not lean on the build folder", s.Path, path)
+			}
+		}
+	}
+}
+
+func TestRulesNameOnlyPackagesOfTheDesign(t *testing.T) {
+	known := map[string]bool{"build/demo": true}
+	for _, r := range Rules() {
+		if r.Why == "" {
+			t.Errorf("rule of %s gives no reason", r.Package)
+		}
+		known[r.Package] = true
+	}
+	for _, r := range Rules() {
+		for _, own := range r.Own {
+			if !known[own] {
+				t.Errorf("rule of %s allows %s, which has no rule itself", r.Package, own)
+			}
+		}
+	}
+}

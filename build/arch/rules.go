@@ -1,0 +1,92 @@
+// Package arch holds the architecture of DESIGN.md as data, and the tests that enforce it.
+package arch
+
+// Rule says what a package may import: of our own module (paths below it), of other modules, and, for pure packages,
+// of the standard library. Why is shown when the rule is broken. Tests of a package are free to import more.
+type Rule struct {
+	Package string
+	Own     []string
+	Others  []string
+	Std     []string // if nil, anything
+	NotStd  []string
+	Why     string
+}
+
+const (
+	paho      = "github.com/eclipse/paho.mqtt.golang"
+	websocket = "github.com/gorilla/websocket"
+	serial    = "go.bug.st/serial"
+	zerolog   = "github.com/rs/zerolog"
+	yaml      = "go.yaml.in/yaml/v3"
+	cobra     = "github.com/spf13/cobra"
+	unix      = "golang.org/x/sys/unix"
+	mochi     = "github.com/mochi-mqtt/server/v2"
+)
+
+// Rules of every product package. A package without a rule fails the test: say first where it stands.
+func Rules() []Rule {
+	return []Rule{
+		{Package: "cmd/linkbeat", Own: []string{"agent", "config", "firmware-bridge", "agent/statuspage"},
+			Others: []string{cobra, zerolog},
+			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
+		{Package: "cmd/linkbeatctl", Own: []string{"agent/operator", "build/demo"}, Others: []string{cobra},
+			Why: "flags and exit codes of the operator's program"},
+		{Package: "agent", Own: []string{"agent/spool", "agent/wire", "agent/logship", "agent/statuspage", "config",
+			"firmware-bridge", "firmware-bridge/framing", "transport", "transport/heartbeat"},
+			Others: []string{zerolog, unix},
+			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
+		{Package: "agent/operator", Own: []string{"transport", "agent/wire"},
+			Why: "what linkbeatctl does, over the same link; linkbeat never carries it"},
+		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
+			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
+		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},
+		{Package: "transport", Own: []string{"transport/heartbeat"}, Others: []string{paho, websocket, unix},
+			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
+		{Package: "transport/transporttest", Own: []string{"transport", "transport/heartbeat"}, Others: []string{paho, mochi},
+			Why: "fake NAT and broker for tests and the demo"},
+		{Package: "transport/heartbeat", Std: []string{"cmp", "errors", "fmt", "math", "math/bits", "math/rand", "math/rand/v2", "slices",
+			"sort", "time"},
+			Why: "pure: now comes in, an action goes out; no clock, goroutine, lock or socket"},
+		{Package: "firmware-bridge", Own: []string{"firmware-bridge/framing"}, Others: []string{serial, unix},
+			Why: "serial ports; it never sees config, the link or the spool"},
+		{Package: "firmware-bridge/framing", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
+			Why: "pure: bytes and a time come in, frames go out"},
+		{Package: "agent/spool", NotStd: []string{"net"}, Others: []string{unix}, Why: "opaque records in files; it never sees config or the link"},
+		{Package: "agent/wire", NotStd: []string{"net", "os", "sync", "syscall", "context"},
+			Why: "topics and payloads shared by agent and operator's program; pure"},
+		{Package: "config", Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
+			Why: "the fleet document is a public contract; it knows no part that it configures"},
+	}
+}
+
+// Outside names folders whose packages are tools, not product, and what even they may not do.
+func Outside() []string { return []string{"build"} }
+
+// OnlyFor lists modules with the only packages that may import them (tests apart): size and purity of the agent depend
+// on it. LIBRARIES.md has the bytes each costs.
+func OnlyFor() map[string][]string {
+	return map[string][]string{
+		paho:                       {"transport", "transport/transporttest", "build"},
+		mochi:                      {"transport/transporttest", "build"},
+		"github.com/creack/pty":    {"build"},
+		"pgregory.net/rapid":       {},
+		"github.com/rogpeppe":      {},
+		"text/template":            {},
+		"html/template":            {},
+		"encoding/gob":             {},
+		"net/http/pprof":           {},
+		"google.golang.org/grpc":   {},
+		"github.com/gorilla/mux":   {},
+		"github.com/spf13/viper":   {},
+		"github.com/stretchr":      {},
+		"github.com/prometheus":    {},
+		"gopkg.in/yaml.v3":         {},
+		"github.com/goccy/go-yaml": {},
+	}
+}
+
+// Uneasy are the limits of STYLE.md, in lines: above the first a file or function is listed, above the second it fails.
+const (
+	fileListed, fileMax = 300, 400
+	funcListed, funcMax = 50, 70
+)
