@@ -1,0 +1,200 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+)
+
+// Our own choices.
+const (
+	defaultBaud  = 9600
+	defaultQueue = 16
+	readSize     = 4 << 10         // what a tty of the kernel holds at most
+	stuckAfter   = 5 * time.Second // without progress beyond what the baud rate needs
+)
+
+// Why a write failed. Wrapped, with the device and the detail.
+var (
+	// ErrBusy: the queue is full; nothing was written.
+	ErrBusy = errors.New("write queue is full")
+	// ErrTooLarge: longer than a frame of the device may be; nothing was written.
+	ErrTooLarge = errors.New("payload too large")
+	// ErrNotOpen: the port is absent, or was lost before its turn came; nothing was written.
+	ErrNotOpen = errors.New("port is not open")
+	// ErrStuck: the device did not take it in time; it may have got a part.
+	ErrStuck = errors.New("the device takes no more bytes")
+	// ErrLost: the port was lost on the way; the device may have got all, a part or nothing.
+	ErrLost = errors.New("port lost while writing")
+)
+
+// Frame is one frame of a device.
+type Frame struct {
+	Device string
+	Time   time.Time // when its first byte was read
+	Data   []byte    // valid until the callback returns
+}
+
+// Options of a device. Name and Port are needed.
+type Options struct {
+	Name         string
+	Port         string        // path of the tty; may be a symbolic link
+	Baud         int           // if zero, then 9600
+	Mode         Mode          // if zero, then 8N1
+	Framing      framing.Spec  // CharTime: if zero, then by Baud and Mode
+	Queue        int           // payloads that wait to be written; if zero, then 16
+	WriteTimeout time.Duration // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
+	Open         OpenFunc      // if nil, then [Open]
+
+	// OnFrame takes a frame; an error refuses it, which is counted. Called in order from the reader goroutine: it may wait
+	// for the disk, and for nothing else.
+	OnFrame func(Frame) error
+	// Notify hears every change of state once, in order, and must not call the device. If nil, then nobody does.
+	Notify func(Event)
+}
+
+// Device keeps one serial port open and moves frames and payloads. Write and Status may be called from anywhere at any time.
+type Device struct {
+	o     Options // immutable after New
+	codec framing.Framer
+	queue chan pending
+	busy  atomic.Bool // Run is running
+
+	mu     sync.Mutex
+	status Status
+	told   bool          // an event was sent
+	past   framing.Stats // of the framers of earlier sessions, nothing pending
+}
+
+// pending is a payload that waits for its turn.
+type pending struct {
+	data []byte // framed
+	done func(error)
+}
+
+// New checks the options; it opens nothing.
+func New(o Options) (*Device, error) {
+	if o.Name == "" || o.Port == "" {
+		return nil, errors.New("a device needs a name and a port")
+	}
+	if o.OnFrame == nil {
+		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
+	}
+	o.fill()
+	if _, err := ParseMode(o.Mode.String()); err != nil {
+		return nil, fmt.Errorf("device %q: %w", o.Name, err)
+	}
+	if o.Baud < 0 || o.Queue < 0 || o.WriteTimeout < 0 {
+		return nil, fmt.Errorf("device %q: negative baud, queue or write timeout", o.Name)
+	}
+	codec, err := framing.New(o.Framing)
+	if err != nil {
+		return nil, fmt.Errorf("device %q: %w", o.Name, err)
+	}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue)}
+	d.status = Status{Port: o.Port, State: Absent, Since: time.Now(), Why: "not opened yet"}
+	return d, nil
+}
+
+func (o *Options) fill() {
+	if o.Baud == 0 {
+		o.Baud = defaultBaud
+	}
+	o.Mode = o.Mode.orDefault()
+	if o.Framing.CharTime == 0 {
+		o.Framing.CharTime = o.Mode.CharTime(o.Baud)
+	}
+	if o.Queue == 0 {
+		o.Queue = defaultQueue
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = stuckAfter
+	}
+	if o.Open == nil {
+		o.Open = Open
+	}
+	if o.Notify == nil {
+		o.Notify = func(Event) {}
+	}
+}
+
+// Run opens the port and serves it until ctx ends; whatever happens to the port, it opens it again. It returns ctx.Err(), with
+// both goroutines ended and every accepted Write answered. One Run at a time.
+func (d *Device) Run(ctx context.Context) error {
+	if !d.busy.CompareAndSwap(false, true) {
+		return fmt.Errorf("device %q: runs already", d.o.Name)
+	}
+	defer d.busy.Store(false)
+	defer func() { d.leave(Absent, "stopped") }()
+	var again retry
+	for ctx.Err() == nil {
+		port, err := d.o.Open(d.o.Port, d.o.Baud, d.o.Mode)
+		if err == nil {
+			began := time.Now()
+			err = d.serve(ctx, port)
+			again.served(time.Since(began))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		state := Failed
+		if errors.Is(err, ErrAbsent) || errors.Is(err, ErrGone) {
+			state = Absent
+		}
+		d.leave(state, err.Error())
+		sleep(ctx, again.after(err))
+	}
+	return ctx.Err()
+}
+
+// Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrNotOpen], [ErrTooLarge], or another error of
+// framing.Framer.Encode; done is never called then. Otherwise done is called exactly once from another goroutine, and must
+// not block: nil when all was written and has left the machine, else [ErrNotOpen], [ErrStuck] or [ErrLost].
+func (d *Device) Write(payload []byte, done func(error)) error {
+	data, err := d.codec.Encode(nil, payload)
+	if errors.Is(err, framing.ErrTooLong) {
+		return fmt.Errorf("device %q: %w: %w", d.o.Name, ErrTooLarge, err)
+	}
+	if err != nil {
+		return fmt.Errorf("device %q: %w", d.o.Name, err)
+	}
+	// under the lock, so that nothing is queued after leave has emptied the queue
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.status.State != Opened {
+		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
+	}
+	select {
+	case d.queue <- pending{data, done}:
+		return nil
+	default:
+		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, cap(d.queue))
+	}
+}
+
+// leave gives up what only an open port has: the queue is answered, and a change of state is told.
+func (d *Device) leave(state, why string) {
+	d.enter(state, why)
+	for {
+		select {
+		case w := <-d.queue:
+			w.done(fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, why))
+		default:
+			return
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

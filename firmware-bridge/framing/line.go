@@ -1,0 +1,98 @@
+package framing
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// line cuts at \n, and takes one \r before it for a part of the delimiter.
+type line struct {
+	tape
+	max      int
+	end      []byte // what Encode adds
+	seen     int    // rest()[:seen] holds no \n
+	skipping bool   // inside a line that is already counted as bad
+}
+
+func newLine(s Spec) (Framer, error) {
+	end := "\n"
+	switch string(s.Bytes) {
+	case "", "\n":
+	case "\r\n":
+		end = "\r\n"
+	default:
+		return nil, fmt.Errorf("frame type \"line\": bytes %x; use 0a or 0d0a here, type delimiter for anything else", s.Bytes)
+	}
+	return &line{max: s.Max, end: []byte(end)}, nil
+}
+
+// Next implements [Framer].
+func (l *line) Next(time.Time) ([]byte, error) {
+	for {
+		rest := l.rest()
+		i := bytes.IndexByte(rest[l.seen:], '\n')
+		if i < 0 {
+			return nil, l.wait(rest)
+		}
+		i += l.seen
+		l.seen = 0
+		n := i // bytes of content
+		if i > 0 && rest[i-1] == '\r' {
+			n--
+		}
+		switch {
+		case l.skipping:
+			l.skipping = false
+			l.discard(i)
+			l.separate(1)
+		case n == 0:
+			l.separate(i + 1)
+		case n > l.max:
+			// the \r counts as bad here, as it does when the line came in pieces and the \n was not in sight
+			l.stats.BadFrames++
+			l.discard(i)
+			l.separate(1)
+			return nil, ErrTooLong
+		default:
+			return l.take(n, i+1-n), nil
+		}
+	}
+}
+
+// wait keeps the beginning of a line, or throws it away when it is too long whatever may follow.
+func (l *line) wait(rest []byte) error {
+	l.settle()
+	l.seen = len(rest)
+	tooLong := len(rest) > l.max+1 || len(rest) == l.max+1 && rest[l.max] != '\r'
+	if !l.skipping && !tooLong {
+		return nil
+	}
+	l.discard(len(rest))
+	l.seen = 0
+	if l.skipping {
+		return nil
+	}
+	l.skipping = true
+	l.stats.BadFrames++
+	return ErrTooLong
+}
+
+// Encode implements [Framer]. A payload that is only the delimiter is allowed: a bare new line wakes many a console.
+func (l *line) Encode(dst, payload []byte) ([]byte, error) {
+	if len(payload) == 0 {
+		return dst, ErrEmpty
+	}
+	content := bytes.TrimSuffix(payload, []byte("\n"))
+	if bytes.IndexByte(content, '\n') >= 0 {
+		return dst, fmt.Errorf("line break before the end of the payload: %w", ErrDelimiter)
+	}
+	if err := checkPayload(len(bytes.TrimSuffix(content, []byte("\r"))), l.max); err != nil {
+		return dst, err
+	}
+	dst = append(dst, payload...)
+	if len(content) < len(payload) {
+		return dst, nil
+	}
+	return append(dst, l.end...), nil
+}

@@ -1,0 +1,224 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"go.bug.st/serial"
+	"golang.org/x/sys/unix"
+)
+
+// Open opens a tty for nobody but us, raw, without flow control, at any baud rate that its driver takes.
+func Open(path string, baud int, mode Mode) (Port, error) {
+	fd, err := openTTY(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := setUp(fd, path, baud, mode)
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return p, nil
+}
+
+// openTTY takes the descriptor that all bytes will go through. Without O_NONBLOCK open would wait for a carrier.
+func openTTY(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	for errors.Is(err, unix.EINTR) {
+		fd, err = unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return -1, openFault(path, err)
+	}
+	if _, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		_ = unix.Close(fd)
+		if errors.Is(err, unix.ENOTTY) {
+			return -1, fmt.Errorf("%s is not a serial port", path)
+		}
+		return -1, openFault(path, err)
+	}
+	return fd, nil
+}
+
+func openFault(path string, err error) error {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EIO):
+		return fmt.Errorf("%s: %w", path, ErrAbsent)
+	case errors.Is(err, unix.EBUSY):
+		return inUse(path)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s: %w; add the user to the group that owns it (often dialout)", path, os.ErrPermission)
+	}
+	return fmt.Errorf("open %s: %w", path, err)
+}
+
+// setUp claims the tty, sets the line and makes the port. The caller closes fd when it fails.
+func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
+	if err := claim(fd, path); err != nil {
+		return nil, err
+	}
+	if err := setLine(fd, path, baud, mode); err != nil {
+		return nil, err
+	}
+	// the library took the flag away when it closed its descriptor
+	if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
+		return nil, fmt.Errorf("%s: exclusive mode: %w", path, err)
+	}
+	drainFD, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: second descriptor: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if err := f.SetDeadline(time.Time{}); err != nil {
+		_ = unix.Close(drainFD)
+		return nil, fmt.Errorf("%s: cannot be waited for with a deadline: %w", path, err)
+	}
+	return &ttyPort{path: path, f: f, drainer: drainer{fd: drainFD}}, nil
+}
+
+// claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
+// opening, so it is looked at; flock(2) is what two of us, and the better terminal programs, respect.
+func claim(fd int, path string) error {
+	if excl, err := unix.IoctlGetInt(fd, unix.TIOCGEXCL); err == nil && excl != 0 {
+		return inUse(path)
+	}
+	err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return inUse(path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: lock: %w", path, err)
+	}
+	return nil
+}
+
+// inUse names the program that holds the port, when it can be seen.
+func inUse(path string) error {
+	if who := holder(path); who != "" {
+		return fmt.Errorf("%s: %w: %s", path, ErrInUse, who)
+	}
+	return fmt.Errorf("%s: %w", path, ErrInUse)
+}
+
+// setLine lets the library set raw mode, baud rate and character format. It opens by our descriptor, since the path may lead
+// elsewhere by now; its own descriptor lacks O_CLOEXEC, so nothing may fork until it is closed again.
+func setLine(fd int, path string, baud int, mode Mode) error {
+	m, err := libraryMode(baud, mode)
+	if err != nil {
+		return err
+	}
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	port, err := serial.Open(fmt.Sprintf("/proc/self/fd/%d", fd), m)
+	if err != nil {
+		if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO) {
+			return fmt.Errorf("%s: %w", path, ErrAbsent)
+		}
+		return fmt.Errorf("%s: set to %d baud %s: %w", path, baud, mode, err)
+	}
+	return port.Close()
+}
+
+func libraryMode(baud int, mode Mode) (*serial.Mode, error) {
+	mode = mode.orDefault()
+	parity, ok := map[byte]serial.Parity{'N': serial.NoParity, 'E': serial.EvenParity, 'O': serial.OddParity,
+		'M': serial.MarkParity, 'S': serial.SpaceParity}[mode.Parity]
+	if !ok {
+		return nil, fmt.Errorf("parity %q: use N, E, O, M or S", mode.Parity)
+	}
+	stop := serial.OneStopBit
+	if mode.Stop != OneStop {
+		stop = serial.TwoStopBits // CSTOPB: with 5 data bits a UART makes 1.5 of it
+	}
+	return &serial.Mode{BaudRate: baud, DataBits: mode.DataBits, Parity: parity, StopBits: stop}, nil
+}
+
+// ttyPort is a [Port] over the runtime poller, so that every call has a deadline and Close releases all of them.
+type ttyPort struct {
+	path    string
+	f       *os.File
+	drainer drainer
+}
+
+func (p *ttyPort) Read(b []byte, until time.Time) (int, error) {
+	if err := p.f.SetReadDeadline(until); err != nil {
+		return 0, p.fault(err)
+	}
+	n, err := p.f.Read(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// the poller looks at the deadline first: a caller who is late would take waiting bytes for a silence
+		n, err = p.readNow(b)
+	}
+	return n, p.fault(err)
+}
+
+// readNow reads what is there.
+func (p *ttyPort) readNow(b []byte) (int, error) {
+	var n int
+	var err error
+	if cerr := p.control(func(fd int) { n, err = unix.Read(fd, b) }); cerr != nil {
+		return 0, cerr
+	}
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+		return 0, os.ErrDeadlineExceeded
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (p *ttyPort) Write(b []byte, until time.Time) (int, error) {
+	if err := p.f.SetWriteDeadline(until); err != nil {
+		return 0, p.fault(err)
+	}
+	n, err := p.f.Write(b)
+	return n, p.fault(err)
+}
+
+func (p *ttyPort) Drain(until time.Time) error { return p.fault(p.drainer.drain(until)) }
+
+func (p *ttyPort) Discard() error {
+	var err error
+	if cerr := p.control(func(fd int) { err = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) }); cerr != nil {
+		return p.fault(cerr)
+	}
+	return p.fault(err)
+}
+
+// Close gives the claim back by itself, because a drain that hangs may keep a second descriptor open.
+func (p *ttyPort) Close() error {
+	_ = p.control(func(fd int) {
+		_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
+		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		_ = unix.Flock(fd, unix.LOCK_UN)
+	})
+	p.drainer.close()
+	return p.f.Close()
+}
+
+func (p *ttyPort) control(do func(fd int)) error {
+	raw, err := p.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { do(int(fd)) })
+}
+
+// fault gives a hang-up one name: it is an end of file or EIO on read, EIO on write and ioctl.
+func (p *ttyPort) fault(err error) error {
+	switch {
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+		return err
+	case errors.Is(err, io.EOF), errors.Is(err, unix.EIO), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
+		return fmt.Errorf("%s: %w", p.path, ErrGone)
+	}
+	return err
+}

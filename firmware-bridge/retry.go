@@ -1,0 +1,35 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+)
+
+// Our own choices: opening an absent path costs one system call, so it is what a stat would be; opening a port that is there
+// may raise its modem lines, so a fault is tried again more slowly.
+const (
+	absentAgain = 500 * time.Millisecond
+	faultFirst  = 250 * time.Millisecond // after plugging in, udev needs a moment to set the permissions
+	faultMax    = 5 * time.Second
+	stableAfter = 10 * time.Second // a port that lived so long owes nothing
+)
+
+// retry says how long to wait before the next attempt. The zero value is ready.
+type retry struct{ fault time.Duration }
+
+// served is called after a port was open for lived. One that opens and breaks off at once must not become a tight loop.
+func (r *retry) served(lived time.Duration) {
+	if lived >= stableAfter {
+		r.fault = 0
+	}
+}
+
+// after is called when opening failed or a port was lost with err.
+func (r *retry) after(err error) time.Duration {
+	if errors.Is(err, ErrAbsent) {
+		r.fault = 0 // what comes back is plugged in anew
+		return absentAgain
+	}
+	r.fault = min(max(2*r.fault, faultFirst), faultMax)
+	return r.fault
+}

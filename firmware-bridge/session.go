@@ -1,0 +1,126 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+)
+
+// serve reads and writes one open port until it is lost or ctx ends, and closes it. The error says why it was lost.
+func (d *Device) serve(ctx context.Context, port Port) error {
+	framer, err := framing.New(d.o.Framing)
+	if err != nil {
+		_ = port.Close()
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// closing is what releases a Read or a Write that waits
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		<-ctx.Done()
+		_ = port.Close()
+	}()
+	d.opened()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		cancel(d.writeLoop(ctx, port))
+	}()
+	readErr := d.readLoop(port, framer)
+	cancel(readErr)
+	<-closed
+	<-written
+	d.ended(framer.Stats())
+	return context.Cause(ctx)
+}
+
+// readLoop moves frames from the port to OnFrame until the port says no.
+func (d *Device) readLoop(port Port, framer framing.Framer) error {
+	buf := make([]byte, readSize)
+	for {
+		until := framer.Wake()
+		n, err := port.Read(buf, until)
+		now := time.Now()
+		framer.Feed(now, buf[:n])
+		d.deliver(now, framer)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		if n == 0 && until.IsZero() {
+			return fmt.Errorf("read: %w", io.ErrNoProgress)
+		}
+	}
+}
+
+// deliver hands over all frames that are whole.
+func (d *Device) deliver(now time.Time, framer framing.Framer) {
+	for {
+		data, err := framer.Next(now)
+		if data == nil && err == nil {
+			d.count(framer.Stats())
+			return
+		}
+		if err != nil {
+			continue // counted by the framer
+		}
+		refused := d.o.OnFrame(Frame{Device: d.o.Name, Time: framer.Start(), Data: data})
+		d.framed(framer.Stats(), refused)
+	}
+}
+
+// writeLoop writes what is queued until the port fails, which it returns, or ctx ends.
+func (d *Device) writeLoop(ctx context.Context, port Port) error {
+	silence := d.o.Framing.Silence()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case w := <-d.queue:
+			err := d.put(port, w.data)
+			w.done(d.verdict(err, port))
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return err
+			}
+			if silence > 0 {
+				sleep(ctx, silence) // or the device would take two frames for one
+			}
+		}
+	}
+}
+
+// put writes all of data and waits until it has left.
+func (d *Device) put(port Port, data []byte) error {
+	onLine := time.Duration(len(data)) * d.o.Framing.CharTime
+	until := time.Now().Add(d.o.WriteTimeout + 2*onLine)
+	for len(data) > 0 {
+		n, err := port.Write(data, until)
+		d.wrote(n)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("write: %w", io.ErrNoProgress)
+		}
+		data = data[n:]
+	}
+	return port.Drain(until)
+}
+
+// verdict is what done hears. Of a write that got stuck nothing more may go out later: whoever sent it was told that it failed.
+func (d *Device) verdict(err error, port Port) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		_ = port.Discard()
+		return fmt.Errorf("device %q: %w", d.o.Name, ErrStuck)
+	}
+	return fmt.Errorf("device %q: %w: %w", d.o.Name, ErrLost, err)
+}
