@@ -1,0 +1,161 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// DefaultFile is where the agent looks for its document.
+const DefaultFile = "/etc/linkbeat/linkbeat.yaml"
+
+// ErrNoUplink is returned by [Boot] when no document names a usable uplink: not the file, not the last good one, not the
+// environment. The program exits with 78 (EX_CONFIG of sysexits.h) then.
+var ErrNoUplink = errors.New("no usable uplink in any document")
+
+// BootOptions say where [Boot] reads.
+type BootOptions struct {
+	File     string                            // if empty, [DefaultFile]
+	ReadFile func(name string) ([]byte, error) // if nil, os.ReadFile
+	Parse    ParseOptions
+}
+
+// Origin says which document runs.
+type Origin string
+
+// The origins, in the order in which [Boot] tries them.
+const (
+	FromFile     Origin = "file"     // as it is, but for the serial devices in Disabled
+	FromLastGood Origin = "lastgood" // the file is bad; the last document that was put to use
+	FromSalvage  Origin = "salvage"  // the file is bad and nothing was kept: its sound parts, defaults for the rest
+)
+
+// Booted is a document to run with, and what was wrong on the way to it.
+type Booted struct {
+	Document    *Document
+	Origin      Origin
+	Source      []byte            // the text of Document, for [Store.SaveGood]; nil when it must not be saved
+	Store       *Store            // under the state directory of Document
+	ConfigError string            // one sentence for the status page; "" when all is well
+	Faults      Faults            // of the file
+	Warnings    []Fault           // of Document
+	Disabled    map[string]string // serial devices that were taken out, and why
+}
+
+// Boot finds a document to run with; a site is never cut off for a typo. Faults confined to serial devices take those
+// devices out. With any other fault the last good document runs, found through the state directory as far as the file
+// can still name it; and when nothing was kept, what is sound in the file. Only when none of them has a server the error
+// is [ErrNoUplink].
+func Boot(o BootOptions) (Booted, error) {
+	src, root, fault := readDocument(o)
+	if fault == nil {
+		if b, ok := accept(root, o.Parse, nil); ok {
+			b.Origin, b.Source = FromFile, src
+			return b, nil
+		}
+	}
+	dir := stateDir(src, root, o.Parse)
+	faults := Faults{}
+	if fault != nil {
+		faults = append(faults, *fault)
+	} else {
+		_, _, faults = build(root, o.Parse, nil)
+	}
+	b, ok := lastGood(NewStore(dir), o.Parse)
+	if !ok {
+		b, ok = salvage(root, o.Parse)
+	}
+	b.Faults = faults
+	b.ConfigError = sentence(b, faults)
+	if !ok {
+		return Booted{Faults: faults}, fmt.Errorf("%w:\n%w", ErrNoUplink, faults)
+	}
+	return b, nil
+}
+
+// sentence says in one line that the configuration is bad and what runs instead.
+func sentence(b Booted, faults Faults) string {
+	what := map[Origin]string{
+		FromLastGood: "running the last good configuration",
+		FromSalvage:  "running with what is sound in it and defaults for the rest",
+	}
+	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.sentence())
+}
+
+func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
+	read := o.ReadFile
+	if read == nil {
+		read = os.ReadFile
+	}
+	file := o.File
+	if file == "" {
+		file = DefaultFile
+	}
+	src, err := read(file)
+	if err != nil {
+		return nil, nil, &Fault{Message: fmt.Sprintf("cannot read the configuration: %s", err)}
+	}
+	root, fault := readTree(src)
+	return src, root, fault
+}
+
+// accept builds the document of a tree; ok is false when something else than serial devices is at fault. Those are taken
+// out.
+func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool) {
+	doc, warnings, faults := build(root, o, skip)
+	byDevice, confined := faults.devices()
+	if !confined {
+		return Booted{Faults: faults}, false
+	}
+	b := Booted{Document: doc, Faults: faults, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
+	for name, its := range byDevice {
+		delete(doc.Serial, name)
+		b.Disabled[name] = its.sentence()
+	}
+	for _, w := range warnings {
+		if byDevice[w.Device] == nil {
+			b.Warnings = append(b.Warnings, w)
+		}
+	}
+	if len(b.Disabled) > 0 {
+		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "), faults.sentence())
+	}
+	return b, true
+}
+
+// lastGood is the document that was kept. The environment may have gone bad instead of the file: variables at fault are
+// left out.
+func lastGood(store *Store, o ParseOptions) (Booted, bool) {
+	src, err := store.LoadGood()
+	if err != nil {
+		return Booted{}, false
+	}
+	root, fault := readTree(src)
+	if fault != nil {
+		return Booted{}, false
+	}
+	skip := map[string]bool{}
+	for {
+		b, ok := accept(root, o, skip)
+		if ok {
+			b.Origin, b.Store = FromLastGood, store
+			return b, true
+		}
+		if !skipFaulty(b.Faults, skip) {
+			return Booted{}, false
+		}
+	}
+}
+
+// skipFaulty notes the variables at fault; false when there is no new one.
+func skipFaulty(faults Faults, skip map[string]bool) (found bool) {
+	for _, f := range faults {
+		if f.Env != "" && !skip[f.Env] {
+			skip[f.Env], found = true, true
+		}
+	}
+	return found
+}

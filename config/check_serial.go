@@ -1,0 +1,148 @@
+package config
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+)
+
+// checkSerial checks the devices in the order of the file, so that of two on one port the first keeps it.
+func (c *checker) checkSerial() {
+	names := sortedKeys(c.doc.Serial)
+	slices.SortStableFunc(names, func(a, b string) int {
+		return cmp.Compare(c.lineOf(join("serial", a)), c.lineOf(join("serial", b)))
+	})
+	owner := map[string]string{}
+	for _, name := range names {
+		c.device = name
+		c.checkSerialDevice(name, c.doc.Serial[name], owner)
+	}
+	c.device = ""
+}
+
+func (c *checker) lineOf(path string) int {
+	if p := c.places[path]; p != nil {
+		return p.line
+	}
+	return 0
+}
+
+func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[string]string) {
+	at := join("serial", name)
+	if err := checkLevel(name); err != nil {
+		c.bad(at, "the name of a device is a level of its topics: it %s", err)
+	}
+	if c.checkPort(at+".port", d.Port) {
+		port := path.Clean(d.Port)
+		if first, taken := owner[port]; taken {
+			c.bad(at+".port", "%s is the port of serial.%s already", port, first)
+		} else {
+			owner[port] = name
+		}
+	}
+	c.checkFrame(at+".frame", d.Frame)
+	if d.Format == "raw" && d.Encoding != auto {
+		c.odd(at+".encoding", "has no effect with format: raw")
+	}
+	if d.Format == "raw" && d.Batch.On() {
+		c.bad(at+".batch", "makes a JSON array, which format: raw has not: use format: json, or no batch")
+	}
+	if d.Batch.On() && d.Batch.Resolved().Bytes > c.doc.Uplink.MaxPayload {
+		c.bad(at+".batch", "may have %s, more than uplink.max_payload (%s): set bytes", d.Batch.Resolved().Bytes, c.doc.Uplink.MaxPayload)
+	}
+	if most := d.largestFrame(c.doc.Uplink.MaxPayload); d.Frame.Max > most {
+		c.odd(at+".frame.max", "is more than uplink.max_payload (%s) can carry: frames of more than %s will not be sent",
+			c.doc.Uplink.MaxPayload, most)
+	}
+	if d.Commands && len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
+		c.odd(at+".commands", "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://")
+	}
+}
+
+// checkPort is true for a port that can be compared with others.
+func (c *checker) checkPort(at, port string) bool {
+	switch {
+	case port == "" && (c.set(parent(at)+".usb") || c.set(parent(at)+".path")):
+		c.bad(at, "is missing: usb and path come with step 4; until then name the port, such as /dev/serial/by-id/…")
+	case port == "":
+		c.bad(at, "is missing: such as /dev/ttyUSB0; linkbeat ports lists them")
+	case strings.HasPrefix(port, "tcp://"):
+		c.bad(at, "tcp:// comes with step 4; until then a port of this machine, such as /dev/ttyUSB0")
+	case strings.ContainsRune(port, 0):
+		c.bad(at, "must not hold a NUL")
+	case !path.IsAbs(port) && strings.HasPrefix(port, "tty"):
+		c.bad(at, "must be a full path: did you mean /dev/%s?", port)
+	case !path.IsAbs(port):
+		c.bad(at, "must be a full path, such as /dev/ttyUSB0; linkbeat ports lists them")
+	default:
+		if !strings.HasPrefix(path.Clean(port), "/dev/") {
+			c.odd(at, "is not under /dev: linkbeat ports lists what is there")
+		}
+		return true
+	}
+	return false
+}
+
+// frameFields are the keys that each type of frame takes, besides type and max.
+func frameFields() map[string][]string {
+	return map[string][]string{
+		FrameLine: nil, FrameDelimiter: {"bytes", "keep"}, FrameIdle: {"gap", "chars"}, FrameFixed: {"size", "header"},
+	}
+}
+
+func (c *checker) checkFrame(at string, f Frame) {
+	if c.faulted(at + ".type") {
+		return // which keys it takes is not known
+	}
+	mine := frameFields()[f.Type]
+	for _, kind := range []string{FrameDelimiter, FrameIdle, FrameFixed} {
+		for _, key := range frameFields()[kind] {
+			if c.set(at+"."+key) && !slices.Contains(mine, key) {
+				c.bad(at+"."+key, "belongs to type: %s, and the type is %s", kind, f.Type)
+			}
+		}
+	}
+	switch f.Type {
+	case FrameDelimiter:
+		if len(f.Bytes) == 0 || len(f.Bytes) > 16 {
+			c.bad(at+".bytes", `must be 1 to 16 bytes in hex, such as "0d0a"`)
+		}
+	case FrameIdle:
+		if (f.Gap > 0) == (f.Chars > 0) {
+			c.bad(at, "of type idle needs exactly one of gap (such as 20ms) and chars (such as 3.5)")
+		}
+	case FrameFixed:
+		c.checkFixed(at, f)
+	}
+}
+
+func (c *checker) checkFixed(at string, f Frame) {
+	switch {
+	case f.Size == 0:
+		c.bad(at+".size", "is missing: how many bytes a frame has")
+	case Size(f.Size) > f.Max:
+		c.bad(at+".size", "is more than max (%s)", f.Max)
+	case len(f.Header) > f.Size:
+		c.bad(at+".header", "is longer than the frame (%d bytes)", f.Size)
+	}
+}
+
+// envelope is what the JSON around a frame takes, generously.
+const envelope = 256
+
+// largestFrame is the longest frame that surely fits into a payload, unless its text is all escapes.
+func (d *SerialDevice) largestFrame(payload Size) Size {
+	if d.Format == "raw" {
+		return payload
+	}
+	room := payload - envelope
+	switch d.PayloadEncoding() {
+	case "hex":
+		return room / 2
+	case "base64":
+		return room / 4 * 3
+	default:
+		return room
+	}
+}

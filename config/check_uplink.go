@@ -1,0 +1,229 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+func (c *checker) checkUplink() {
+	u := &c.doc.Uplink
+	if len(u.Servers) == 0 {
+		c.bad("uplink.servers", "is missing: name at least one broker, such as [{url: mqtts://broker.example.net:8883}]")
+	}
+	seen := map[string]bool{}
+	for i, s := range u.Servers {
+		path := fmt.Sprintf("uplink.servers[%d]", i)
+		if c.checkURL(path+".url", s.URL); s.URL != "" && seen[s.URL] {
+			c.bad(path+".url", "names the same server again")
+		}
+		seen[s.URL] = true
+		c.checkLogin(path, s.Username, s.Password, s.PasswordFile)
+		c.checkTLS(path+".tls", s.TLS)
+	}
+	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
+	c.checkTLS("uplink.tls", u.TLS)
+	if !u.TLS.IsZero() && len(u.Servers) > 0 && !u.Encrypted() {
+		c.odd("uplink.tls", "has no effect: no server has mqtts:// or wss://")
+	}
+	c.checkTimes(u)
+	if u.Proxy != "" {
+		c.checkProxy(u.Proxy)
+	}
+	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
+		c.checkCommand("uplink.path_hint", u.PathHint)
+	}
+	for i, name := range u.Interfaces {
+		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") { // IFNAMSIZ - 1
+			c.bad(fmt.Sprintf("uplink.interfaces[%d]", i), "must be the name of an interface, such as eth0")
+		}
+	}
+}
+
+// checkURL never quotes the URL: it may hold a password.
+func (c *checker) checkURL(path, text string) {
+	if text == "" {
+		c.bad(path, "is missing: such as mqtts://broker.example.net:8883")
+		return
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		c.bad(path, "must start with mqtt://, mqtts://, ws:// or wss://, such as mqtts://broker.example.net:8883")
+		return
+	}
+	switch scheme {
+	case "mqtt", "mqtts", "ws", "wss":
+	default:
+		c.bad(path, "has an unknown scheme: use mqtt://, mqtts://, ws:// or wss://%s", schemeHint(scheme))
+		return
+	}
+	if strings.Contains(rest, "@") {
+		c.bad(path, "must not hold a user or a password: put them into uplink.username and uplink.password_file")
+		return
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		c.bad(path, "is not a URL: write scheme://host:port")
+	case u.Hostname() == "":
+		c.bad(path, "names no host: write %s://host:port", scheme)
+	case u.Port() != "" && !validPort(u.Port(), 1), strings.HasSuffix(u.Host, ":"):
+		c.bad(path, "has no valid port: 1 to 65535")
+	case u.Fragment != "" || strings.Contains(text, "#"):
+		c.bad(path, "must not hold #")
+	case strings.HasPrefix(scheme, "mqtt") && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery):
+		c.bad(path, "must end after host:port: only ws:// and wss:// have a path")
+	}
+}
+
+// schemeHint translates the names that other clients use.
+func schemeHint(scheme string) string {
+	switch strings.ToLower(scheme) {
+	case "tcp", "mqtt":
+		return "; did you mean mqtt?"
+	case "ssl", "tls", "mqtts", "mqtt+ssl", "tcps":
+		return "; did you mean mqtts?"
+	case "http":
+		return "; did you mean ws?"
+	case "https":
+		return "; did you mean wss?"
+	}
+	return ""
+}
+
+func validPort(text string, lowest int) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && int(n) >= lowest
+}
+
+func (c *checker) checkLogin(path, user string, password Secret, file string) {
+	if !password.IsZero() && file != "" {
+		c.bad(path+".password", "and password_file are both set: keep one")
+	}
+	if user == "" && (!password.IsZero() || file != "") && c.doc.Uplink.Username == "" {
+		key := path + ".password"
+		if file != "" {
+			key = path + ".password_file"
+		}
+		c.bad(key, "needs a username: MQTT sends no password without one")
+	}
+	c.readable(path+".password_file", file)
+}
+
+func (c *checker) checkTLS(path string, t TLS) {
+	if t.CertFile != "" && t.KeyFile == "" {
+		c.bad(path+".cert_file", "needs key_file, the key of that certificate")
+	}
+	if t.KeyFile != "" && t.CertFile == "" {
+		c.bad(path+".key_file", "needs cert_file, the certificate of that key")
+	}
+	c.readable(path+".ca_file", t.CAFile)
+	c.readable(path+".cert_file", t.CertFile)
+	c.readable(path+".key_file", t.KeyFile)
+	for i, p := range t.ALPN {
+		if p == "" || len(p) > 255 { // RFC 7301, 3.1
+			c.bad(fmt.Sprintf("%s.alpn[%d]", path, i), "must have 1 to 255 bytes")
+		}
+	}
+}
+
+// readable looks at a file, when the caller wants files looked at.
+func (c *checker) readable(path, file string) {
+	if file == "" || c.checkFile == nil {
+		return
+	}
+	if err := c.checkFile(file); err != nil {
+		c.bad(path, "cannot read %s: %s", file, err)
+	}
+}
+
+func (c *checker) checkTimes(u *Uplink) {
+	ceiling := u.KeepaliveCeiling
+	if ceiling%second != 0 {
+		c.bad("uplink.keepalive_ceiling", "must be whole seconds: CONNECT knows no parts of one")
+	}
+	if !u.Keepalive.Auto && u.Keepalive.Duration > ceiling {
+		c.bad("uplink.keepalive", "is above uplink.keepalive_ceiling (%s)", ceiling)
+	}
+	if u.Backoff.Max < u.Backoff.Min {
+		c.bad("uplink.backoff.max", "is below backoff.min (%s)", u.Backoff.Min)
+	}
+	if u.DetectWithin < 2*second {
+		c.odd("uplink.detect_within", "is shorter than the pauses of a healthy mobile link: expect needless reconnects")
+	}
+}
+
+func (c *checker) checkProxy(text string) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if scheme != "http" && scheme != "socks5" || rest == "" {
+		c.bad("uplink.proxy", "must start with http:// or socks5://")
+	}
+}
+
+func (c *checker) checkHeartbeat() {
+	h, ceiling := c.doc.Heartbeat, c.doc.Uplink.KeepaliveCeiling
+	if h.Interval > ceiling {
+		c.bad(c.ownOf("heartbeat.interval", "uplink.keepalive_ceiling"),
+			"heartbeat.interval (%s) is above uplink.keepalive_ceiling (%s): a beat never exceeds the keepalive [MQTT-3.1.2-23]",
+			h.Interval, ceiling)
+	}
+	if k := c.doc.Uplink.Keepalive; !k.Auto && h.Interval > k.Duration && h.Interval <= ceiling {
+		c.odd(c.ownOf("heartbeat.interval", "uplink.keepalive"),
+			"heartbeat.interval (%s) is above uplink.keepalive (%s): the beat stays at the keepalive", h.Interval, k.Duration)
+	}
+	if h.Min > h.Max {
+		c.bad(c.ownOf("heartbeat.min", "heartbeat.max"), "heartbeat.min (%s) is above heartbeat.max (%s)", h.Min, h.Max)
+	}
+	if h.Max > ceiling {
+		c.odd(c.ownOf("heartbeat.max", "uplink.keepalive_ceiling"),
+			"heartbeat.max (%s) is above uplink.keepalive_ceiling (%s): the beat stays below the ceiling", h.Max, ceiling)
+	}
+	c.checkDetection(h.Interval)
+	if !h.ProbeAfter.Auto && h.ProbeAfter.Duration > 7*day {
+		c.bad("heartbeat.probe_after", "must be auto or at most 7d")
+	}
+	if n := h.Probes; !n.Auto && n.N > 64 {
+		c.bad("heartbeat.probes", "must be auto or at most 64")
+	}
+	if b := h.ProbeBudget; b.Burst > b.Month {
+		c.bad("heartbeat.probe_budget", "has a burst (%s) above what a month may cost (%s)", b.Burst, b.Month)
+	}
+	c.template("heartbeat.probe_client_id", h.ProbeClientID, []string{"id", "n"}, false)
+}
+
+// checkDetection compares how long a dead idle link stays unnoticed with how long the broker waits: 1.5 times the keepalive
+// [MQTT-3.1.2-24].
+func (c *checker) checkDetection(interval Duration) {
+	u := c.doc.Uplink
+	if patience := u.ConnectKeepalive() * 3 / 2; (interval + u.DetectWithin).Std() > patience {
+		c.odd(c.ownOf("uplink.detect_within", "heartbeat.interval"),
+			"a dead idle link is noticed after heartbeat.interval + uplink.detect_within (%s), later than the broker gives up (%s)",
+			interval+u.DetectWithin, Duration(patience))
+	}
+}
+
+// ownOf is the first path that the document sets itself, so that a conflict is shown where somebody wrote it.
+func (c *checker) ownOf(paths ...string) string {
+	for _, p := range paths {
+		if c.set(p) {
+			return p
+		}
+	}
+	return paths[0]
+}
+
+func (c *checker) checkListen(listen string) {
+	if listen == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || !validPort(port, 0) {
+		c.bad("http.listen", `must be host:port, such as 127.0.0.1:8077, or "" for no page`)
+		return
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		c.odd("http.listen", "is open to the network, and the page asks for no password: prefer 127.0.0.1:%s", port)
+	}
+}

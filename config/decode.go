@@ -1,0 +1,344 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Bounds on what a document may cost to read: aliases can make a small file a large tree.
+const (
+	maxSource = 1 << 20 // bytes of a file
+	maxNodes  = 20_000  // visited, through aliases too
+	maxDepth  = 32
+	maxFaults = 100
+)
+
+// decoder lays a tree over a document that holds the defaults and notes what is wrong. One per document.
+type decoder struct {
+	env      func(name string) (string, bool)
+	places   map[string]*place // of every path that was set
+	faults   Faults
+	warnings Faults
+	nodes    int
+	depth    int
+	device   string // the serial device being read
+	variable string // the LINKBEAT_ variable being read; "": the file
+}
+
+// at is where the decoder is: a path, and the rules of the field there.
+type at struct {
+	path  string
+	place *place
+	rules reflect.StructTag
+	step  string // inherited: a reserved section reserves what is in it
+}
+
+func (a at) child(key string, p *place, rules reflect.StructTag) at {
+	c := at{path: join(a.path, key), place: p, rules: rules, step: a.step}
+	if s := rules.Get("step"); s != "" {
+		c.step = s
+	}
+	return c
+}
+
+func join(path, key string) string {
+	if key == "" || strings.ContainsAny(key, ".[]\" \n") {
+		key = strconv.Quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func (d *decoder) fault(a at, format string, args ...any) {
+	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), at: a.place}
+	if a.place != nil {
+		f.Line, f.Env = a.place.line, a.place.env
+	}
+	d.add(f)
+}
+
+func (d *decoder) add(f Fault) {
+	switch {
+	case len(d.faults) < maxFaults:
+		d.faults = append(d.faults, f)
+	case len(d.faults) == maxFaults:
+		d.faults = append(d.faults, Fault{Line: f.Line, at: f.at, Message: "too many faults, the rest is not shown"})
+	}
+}
+
+func (d *decoder) warn(a at, format string, args ...any) {
+	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), at: a.place}
+	if a.place != nil {
+		f.Line, f.Env = a.place.line, a.place.env
+	}
+	if len(d.warnings) < maxFaults {
+		d.warnings = append(d.warnings, f)
+	}
+}
+
+// value reads n into v, which holds the default.
+func (d *decoder) value(a at, n *yaml.Node, v reflect.Value) {
+	d.depth++
+	defer func() { d.depth-- }()
+	if d.nodes++; d.nodes > maxNodes || d.depth > maxDepth {
+		if d.nodes <= maxNodes+1 || d.depth > maxDepth {
+			d.fault(a, "is nested too deeply or repeats itself too often")
+		}
+		return
+	}
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		d.fault(a, "has the tag %s: tags are not understood", n.Tag)
+		return
+	}
+	if raw, ok := v.Addr().Interface().(*Raw); ok {
+		d.raw(a, n, raw)
+		return
+	}
+	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		d.leaf(a, n, v, text.UnmarshalText)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.mapping(a, n, v)
+	case reflect.Map:
+		d.named(a, n, v)
+	case reflect.Slice:
+		d.list(a, n, v)
+	default:
+		d.leaf(a, n, v, func(p []byte) error { return setPlain(v, string(p)) })
+	}
+}
+
+// raw keeps a part that is not understood yet.
+func (d *decoder) raw(a at, n *yaml.Node, v *Raw) {
+	if holdsAlias(n) {
+		d.fault(a, "must not use aliases here")
+		return
+	}
+	v.node = bare(n)
+	if !v.IsZero() {
+		d.reserved(a, reflect.ValueOf(*v))
+	}
+}
+
+// holdsAlias needs no guard against endless trees: only an alias can make one.
+func holdsAlias(n *yaml.Node) bool {
+	return n.Kind == yaml.AliasNode || slices.ContainsFunc(n.Content, holdsAlias)
+}
+
+// leaf reads a plain value: its text goes to set, then the rules of the field are applied. A faulty one leaves the default.
+func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) error) {
+	if n.Kind != yaml.ScalarNode {
+		d.fault(a, "must be one value, not a %s", kindName(n))
+		return
+	}
+	if n.Tag == "!!null" {
+		d.fault(a, "has no value: remove the key for the default, or write \"\" for an empty text")
+		return
+	}
+	text, expanded, ok := d.expand(a, n.Value)
+	if !ok {
+		return
+	}
+	before := reflect.New(v.Type()).Elem()
+	before.Set(v)
+	err := set([]byte(text))
+	if err == nil {
+		err = checkRules(v, a.rules)
+	}
+	if err != nil {
+		v.Set(before)
+		d.fault(a, "%s%s", err, got(n.Value, expanded, v.Type()))
+		return
+	}
+	if !reflect.DeepEqual(before.Interface(), v.Interface()) {
+		d.reserved(a, v)
+	}
+}
+
+// got quotes what the file says, never what a variable holds: that may be a secret.
+func got(source string, expanded bool, t reflect.Type) string {
+	const most = 60
+	if expanded || t == reflect.TypeFor[Secret]() || len(source) > most {
+		return ""
+	}
+	return fmt.Sprintf(" (here: %q)", source)
+}
+
+// reserved warns of a value that differs from the default and has no effect yet. learn: off is what happens anyway while
+// there is no learning.
+func (d *decoder) reserved(a at, v reflect.Value) {
+	if a.step == "" || a.path == "heartbeat.learn" && v.String() == "off" {
+		return
+	}
+	d.warn(a, "reserved, no effect yet (step %s)", a.step)
+}
+
+// mapping reads the fields of a struct.
+func (d *decoder) mapping(a at, n *yaml.Node, v reflect.Value) {
+	if n.Tag == "!!null" {
+		return // a section with everything commented out
+	}
+	if n.Kind != yaml.MappingNode {
+		d.fault(a, "must be a mapping with the keys %s, not a %s", strings.Join(keysOf(v.Type()), ", "), kindName(n))
+		return
+	}
+	for _, p := range d.pairs(a, n) {
+		field, ok := fieldNamed(v.Type(), p.key)
+		if !ok {
+			c := a.child(p.key, p.place, "")
+			d.places[c.path] = p.place
+			d.fault(c, "unknown key%s", didYouMean(p.key, keysOf(v.Type())))
+			continue
+		}
+		c := a.child(p.key, p.place, field.Tag)
+		d.places[c.path] = p.place
+		d.value(c, p.value, v.FieldByIndex(field.Index))
+	}
+}
+
+// named reads a map whose keys are names: serial devices or facts.
+func (d *decoder) named(a at, n *yaml.Node, v reflect.Value) {
+	if n.Tag == "!!null" {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.fault(a, "must be a mapping by name, not a %s", kindName(n))
+		return
+	}
+	for _, p := range d.namedPairs(a, n) {
+		c := a.child(p.key, p.place, a.rules)
+		d.places[c.path] = p.place
+		if v.Type().Elem() == reflect.TypeFor[*SerialDevice]() {
+			d.serial(c, p, v)
+			continue
+		}
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+		elem := reflect.New(v.Type().Elem()).Elem()
+		d.value(c, p.value, elem)
+		v.SetMapIndex(reflect.ValueOf(p.key), elem)
+	}
+}
+
+func (d *decoder) serial(c at, p pair, v reflect.Value) {
+	d.device = p.key
+	defer func() { d.device = "" }()
+	device := DefaultSerial()
+	d.value(c, p.value, reflect.ValueOf(device).Elem())
+	v.SetMapIndex(reflect.ValueOf(p.key), reflect.ValueOf(device))
+}
+
+// list reads a list; it replaces the default as a whole.
+func (d *decoder) list(a at, n *yaml.Node, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		d.fault(a, "must be a list, such as [a, b], not a %s", kindName(n))
+		return
+	}
+	before := v.Interface()
+	out := reflect.MakeSlice(v.Type(), 0, min(len(n.Content), maxNodes))
+	for i, item := range n.Content {
+		if d.nodes > maxNodes {
+			break
+		}
+		p := &place{line: item.Line, env: d.variable, parent: n, child: item}
+		c := at{path: fmt.Sprintf("%s[%d]", a.path, i), place: p}
+		d.places[c.path] = p
+		elem := reflect.New(v.Type().Elem()).Elem()
+		d.value(c, item, elem)
+		out = reflect.Append(out, elem)
+	}
+	if out.Len() == 0 && v.Len() == 0 {
+		return // nil stays nil
+	}
+	v.Set(out)
+	if !reflect.DeepEqual(before, out.Interface()) {
+		d.reserved(a, v)
+	}
+}
+
+// setPlain sets a string, number or truth value.
+func setPlain(v reflect.Value, text string) error {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		switch strings.ToLower(text) {
+		case "true":
+			v.SetBool(true)
+		case "false":
+			v.SetBool(false)
+		default:
+			return fmt.Errorf("must be true or false")
+		}
+	case reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("must be a whole number")
+		}
+		v.SetInt(n)
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("must be a number")
+		}
+		v.SetFloat(f)
+	default:
+		return fmt.Errorf("cannot be set") // unreachable: a test walks every field
+	}
+	return nil
+}
+
+func kindName(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "mapping"
+	case n.Kind == yaml.SequenceNode:
+		return "list"
+	case n.Tag == "!!null":
+		return "nothing"
+	default:
+		return "single value"
+	}
+}
+
+// fieldNamed finds the field of a key.
+func fieldNamed(t reflect.Type, key string) (reflect.StructField, bool) {
+	for f := range t.Fields() {
+		if keyOf(f) == key && key != "" {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func keyOf(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return key
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for f := range t.Fields() {
+		if key := keyOf(f); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,111 @@
+package config
+
+// Document is the whole configuration of a gateway, as the YAML file has it. Start from [Defaults]; the zero value is of
+// no use. The tags say what the reader enforces: oneof (allowed words), min and max (inclusive), step (the step of the
+// project that builds the key; until then it has no effect and a value other than the default gives a warning) and later
+// (words that come with a step).
+type Document struct {
+	Device    Device                   `yaml:"device"`
+	StateDir  string                   `yaml:"state_dir"` // absolute
+	Uplink    Uplink                   `yaml:"uplink"`
+	Topics    Topics                   `yaml:"topics"`
+	Heartbeat Heartbeat                `yaml:"heartbeat"`
+	Serial    map[string]*SerialDevice `yaml:"serial"` // by name, which is also its topic level
+	Spool     Spool                    `yaml:"spool"`
+	Log       Log                      `yaml:"log"`
+	Stats     Stats                    `yaml:"stats"`
+	Fleet     Fleet                    `yaml:"fleet"`
+	HTTP      HTTP                     `yaml:"http"`
+	Hooks     Hooks                    `yaml:"hooks"`
+}
+
+// Device says who the gateway is.
+type Device struct {
+	ID     string          `yaml:"id"` // may hold {hostname} and {mac6}; see [Document.ResolveID]
+	Groups []string        `yaml:"groups,flow"`
+	Facts  map[string]Fact `yaml:"facts" step:"3"`
+}
+
+// Fact is a command whose output describes the gateway.
+type Fact struct {
+	Command []string `yaml:"command,flow"`
+	Every   Duration `yaml:"every"`
+}
+
+// Topics are the templates of the MQTT topics; {id}, {name}, {group} and {n} stand for one level or a part of one.
+type Topics struct {
+	State    string `yaml:"state"`
+	Info     string `yaml:"info"`
+	Data     string `yaml:"data"`
+	Reply    string `yaml:"reply"`
+	Log      string `yaml:"log"`
+	Stats    string `yaml:"stats"`
+	Reported string `yaml:"reported"`
+	Cmd      string `yaml:"cmd"`
+	Config   string `yaml:"config"`
+	Group    string `yaml:"group"`
+	Probe    string `yaml:"probe"`
+}
+
+// Heartbeat says how often a silent link is kept open. Until learning is built, the beat is fixed at Interval.
+type Heartbeat struct {
+	Learn         string       `yaml:"learn" oneof:"fast thrifty off" step:"2"`
+	Interval      Duration     `yaml:"interval" min:"1s" max:"65535s"`
+	Min           Duration     `yaml:"min" min:"1s" max:"65535s" step:"2"`
+	Max           Duration     `yaml:"max" min:"1s" max:"65535s" step:"2"`
+	Probes        AutoInt      `yaml:"probes" step:"2"`
+	ProbeBudget   ProbeBudget  `yaml:"probe_budget,flow" step:"2"`
+	ProbeAfter    AutoDuration `yaml:"probe_after" step:"2"`
+	ProbeClientID string       `yaml:"probe_client_id" step:"2"`
+	Canary        Canary       `yaml:"canary" step:"2"`
+	WeakMax       Duration     `yaml:"weak_max" max:"65535s" step:"2"`
+	Report        int          `yaml:"report" min:"0" max:"100000" step:"3"`
+}
+
+// ProbeBudget bounds what learning may cost, in bytes on the wire.
+type ProbeBudget struct {
+	Month Size `yaml:"month"`
+	Burst Size `yaml:"burst"`
+}
+
+// Spool says how much waits on the disk while the link is down, and when it is written.
+type Spool struct {
+	MaxBytes   AutoSize `yaml:"max_bytes"`
+	MinFree    Free     `yaml:"min_free"`
+	MaxAge     Duration `yaml:"max_age" min:"1s"`
+	WhenFull   string   `yaml:"when_full" oneof:"drop_oldest drop_newest"`
+	WriteAfter Duration `yaml:"write_after" max:"1h"` // 0: on disk before it is sent
+	Sync       Sync     `yaml:"sync"`
+	Dir        string   `yaml:"dir"` // may hold {state_dir}; see [Document.SpoolDir]
+}
+
+// Log says what is logged, and how much of it goes to the fleet.
+type Log struct {
+	Level      string `yaml:"level" oneof:"trace debug info warn error"`
+	Ship       string `yaml:"ship" oneof:"trace debug info warn error off" step:"5"`
+	ShipBudget Size   `yaml:"ship_budget" step:"5"` // bytes a day
+	Compress   string `yaml:"compress" oneof:"none gzip" step:"5"`
+}
+
+// Stats says how often the counters are published.
+type Stats struct {
+	Every Duration `yaml:"every"` // 0: never
+}
+
+// Fleet says what the fleet may change from afar.
+type Fleet struct {
+	Accept        []string `yaml:"accept,flow" step:"5"`
+	TrustedKeys   []string `yaml:"trusted_keys,flow" step:"5"`
+	ConfirmWithin Duration `yaml:"confirm_within" min:"1s" step:"5"`
+}
+
+// HTTP is the local status page.
+type HTTP struct {
+	Listen string `yaml:"listen"` // host:port; "": none
+}
+
+// Hooks are commands to run on a change of the link.
+type Hooks struct {
+	Up   Raw `yaml:"up" step:"3"`
+	Down Raw `yaml:"down" step:"3"`
+}

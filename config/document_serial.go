@@ -1,0 +1,90 @@
+package config
+
+// SerialDevice is one device on a serial port. Start from [DefaultSerial].
+type SerialDevice struct {
+	Port     string `yaml:"port"`
+	Baud     int    `yaml:"baud" min:"1" max:"4000000"`
+	Mode     Mode   `yaml:"mode"`
+	Frame    Frame  `yaml:"frame,flow"`
+	Format   string `yaml:"format" oneof:"json raw" later:"4:senml"`
+	Encoding string `yaml:"encoding" oneof:"auto text hex base64"` // see [SerialDevice.PayloadEncoding]
+	Batch    Batch  `yaml:"batch,flow"`
+	Compress string `yaml:"compress" oneof:"none gzip"`
+	Commands bool   `yaml:"commands"`
+	Priority string `yaml:"priority" oneof:"normal high" step:"3"`
+
+	USB      USB    `yaml:"usb,flow,omitempty" step:"4"`
+	Path     string `yaml:"path,omitempty" step:"4"`
+	RS485    Raw    `yaml:"rs485,omitempty" step:"4"`
+	Units    Raw    `yaml:"units,omitempty" step:"4"`
+	Console  Raw    `yaml:"console,omitempty" step:"4"`
+	Requests Raw    `yaml:"requests,omitempty" step:"4"`
+}
+
+// The frame types that are built.
+const (
+	FrameLine      = "line"
+	FrameDelimiter = "delimiter"
+	FrameIdle      = "idle"
+	FrameFixed     = "fixed"
+)
+
+// Frame says where one message of a device ends. Which fields apply depends on Type.
+type Frame struct {
+	Type   string   `yaml:"type" oneof:"line delimiter idle fixed" later:"4:length cobs slip stx_etx modbus_rtu nmea"`
+	Max    Size     `yaml:"max" min:"1" max:"16MiB"`
+	Bytes  Hex      `yaml:"bytes,omitempty"`                       // delimiter: 1 to 16 bytes
+	Keep   bool     `yaml:"keep,omitempty"`                        // delimiter: the delimiter stays in the frame
+	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame
+	Chars  float64  `yaml:"chars,omitempty" min:"0.5" max:"10000"` // idle: the same in character times
+	Size   int      `yaml:"size,omitempty" min:"1" max:"16777216"` // fixed: bytes, the header included
+	Header Hex      `yaml:"header,omitempty"`                      // fixed: what a frame starts with
+}
+
+// Batch gathers frames into one publish. All zero: no batches; see [Batch.On] and [Batch.Resolved].
+type Batch struct {
+	Frames int      `yaml:"frames,omitempty" min:"1" max:"100000"`
+	Delay  Duration `yaml:"delay,omitempty" min:"1ms" max:"24h"`
+	Bytes  Size     `yaml:"bytes,omitempty" min:"64" max:"256MiB"`
+}
+
+// USB names a port by what is plugged in.
+type USB struct {
+	Vendor    string `yaml:"vendor,omitempty"`
+	Product   string `yaml:"product,omitempty"`
+	Serial    string `yaml:"serial,omitempty"`
+	Interface int    `yaml:"interface,omitempty" min:"0" max:"255"`
+}
+
+// IsZero is true when nothing is set.
+func (u USB) IsZero() bool { return u == USB{} }
+
+// PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text for lines and hex for the rest;
+// it is fixed per device and never depends on the content.
+func (d *SerialDevice) PayloadEncoding() string {
+	switch {
+	case d.Encoding != auto:
+		return d.Encoding
+	case d.Frame.Type == FrameLine:
+		return "text"
+	default:
+		return "hex"
+	}
+}
+
+// On is true when frames are gathered.
+func (b Batch) On() bool { return b != Batch{} }
+
+// Resolved fills what is missing of a batch that is on: 50 frames, 10 s, 32 KiB. The first limit reached ends a batch.
+func (b Batch) Resolved() Batch {
+	if b.Frames == 0 {
+		b.Frames = 50
+	}
+	if b.Delay == 0 {
+		b.Delay = 10 * second
+	}
+	if b.Bytes == 0 {
+		b.Bytes = 32 * kib
+	}
+	return b
+}

@@ -1,0 +1,60 @@
+package config
+
+// Uplink is the connection to the broker.
+type Uplink struct {
+	Servers          []Server  `yaml:"servers"` // in order of preference; the only key without a default
+	Username         string    `yaml:"username"`
+	Password         Secret    `yaml:"password"`      // instead of password_file; meant for ${NAME} and the environment
+	PasswordFile     string    `yaml:"password_file"` // its first line
+	TLS              TLS       `yaml:"tls,flow"`
+	CleanSession     bool      `yaml:"clean_session"`
+	Window           int       `yaml:"window" min:"1" max:"1024"`
+	MaxPayload       Size      `yaml:"max_payload" min:"1KiB" max:"256MiB"`
+	DetectWithin     Duration  `yaml:"detect_within" min:"1s" max:"1h"`
+	Keepalive        Keepalive `yaml:"keepalive"`
+	KeepaliveCeiling Duration  `yaml:"keepalive_ceiling" min:"1s" max:"65535s"`
+	Backoff          Backoff   `yaml:"backoff,flow"`
+	MaxSession       Duration  `yaml:"max_session" step:"3"`
+	Interfaces       []string  `yaml:"interfaces,flow" step:"3"`
+	Proxy            string    `yaml:"proxy" step:"3"`
+	ReplayRate       AutoRate  `yaml:"replay_rate" step:"3"`
+	Budget           Budget    `yaml:"budget,flow" step:"3"`
+	PathHint         Fact      `yaml:"path_hint,flow" step:"3"`
+}
+
+// Server is one broker.
+type Server struct {
+	URL          string `yaml:"url"` // mqtt, mqtts, ws or wss; without user info
+	Rank         int    `yaml:"rank,omitempty" min:"0" max:"1000" step:"3"`
+	Username     string `yaml:"username,omitempty" step:"3"`
+	Password     Secret `yaml:"password,omitempty" step:"3"`
+	PasswordFile string `yaml:"password_file,omitempty" step:"3"`
+	TLS          TLS    `yaml:"tls,flow,omitempty" step:"3"`
+}
+
+// TLS says how a server proves itself, and how we do. All empty: the system's roots and no certificate of our own.
+type TLS struct {
+	CAFile     string   `yaml:"ca_file"`
+	CertFile   string   `yaml:"cert_file"`
+	KeyFile    string   `yaml:"key_file"`
+	ServerName string   `yaml:"server_name"`
+	ALPN       []string `yaml:"alpn,flow"`
+}
+
+// IsZero is true when nothing is set.
+func (t TLS) IsZero() bool {
+	return t.CAFile == "" && t.CertFile == "" && t.KeyFile == "" && t.ServerName == "" && len(t.ALPN) == 0
+}
+
+// Backoff is how long to wait before dialling again.
+type Backoff struct {
+	Min     Duration `yaml:"min" min:"1ms" max:"1h"`
+	Max     Duration `yaml:"max" min:"1ms" max:"24h"`
+	Refused Duration `yaml:"refused" min:"1ms" max:"24h"` // after refused credentials
+}
+
+// Budget bounds the bytes of a month; 0 bounds nothing.
+type Budget struct {
+	Month    Size `yaml:"month"`
+	ResetsOn int  `yaml:"resets_on" min:"1" max:"28"` // day of the month
+}

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Fault is one thing wrong, or one warning, in a document.
+type Fault struct {
+	Path    string // as in uplink.servers[0].url; "" for the document as a whole
+	Line    int    // in the file, from 1; 0 when nothing in the file says it
+	Env     string // the variable at fault, when it is not the file
+	Device  string // the serial device that the fault is confined to; "" when it is not
+	Message string // what is wrong and what to do; never holds a secret
+
+	at *place
+}
+
+// place is where a key stands, so that it can be taken out.
+type place struct {
+	line   int
+	env    string     // set by this variable instead
+	parent *yaml.Node // the mapping or list that holds it; nil when nothing does
+	child  *yaml.Node // what to take out of parent: a value, with its key
+}
+
+// String is the fault in one line, as in "line 12: uplink.window: must be at most 1024".
+func (f Fault) String() string {
+	text := f.Message
+	if f.Path != "" {
+		text = f.Path + ": " + text
+	}
+	switch {
+	case f.Env != "":
+		return f.Env + ": " + text
+	case f.Line > 0:
+		return fmt.Sprintf("line %d: %s", f.Line, text)
+	default:
+		return text
+	}
+}
+
+// Faults is everything wrong with a document, in the order of the file.
+type Faults []Fault
+
+// Error has one line per fault.
+func (f Faults) Error() string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sentence is the faults for a status line: the first, and how many more.
+func (f Faults) sentence() string {
+	switch len(f) {
+	case 0:
+		return ""
+	case 1:
+		return f[0].String()
+	default:
+		return fmt.Sprintf("%s (and %d more)", f[0], len(f)-1)
+	}
+}
+
+func (f Faults) sort() {
+	slices.SortStableFunc(f, func(a, b Fault) int {
+		if (a.Line == 0) != (b.Line == 0) { // what is missing comes last
+			return b.Line - a.Line
+		}
+		return a.Line - b.Line
+	})
+}
+
+// devices are the names of the serial devices that faults are confined to; all is true when there is no other fault.
+func (f Faults) devices() (names map[string]Faults, all bool) {
+	names, all = map[string]Faults{}, true
+	for _, fault := range f {
+		if fault.Device == "" {
+			all = false
+			continue
+		}
+		names[fault.Device] = append(names[fault.Device], fault)
+	}
+	return names, all
+}

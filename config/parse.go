@@ -1,0 +1,113 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ParseOptions is what a document may draw on besides its text. The zero value gives it nothing.
+type ParseOptions struct {
+	// Env looks up the variables of ${NAME}. If nil, none is set.
+	Env func(name string) (string, bool)
+	// Environ is NAME=value like os.Environ; the LINKBEAT_ ones override keys. If nil, none does.
+	Environ []string
+	// Known are LINKBEAT_ variables that mean something else to the caller and are no overrides.
+	Known []string
+	// CheckFile says why a file that the document names cannot be read. If nil, files are not looked at: linkbeat check
+	// does, linkbeat run does not, since they may come later.
+	CheckFile func(path string) error
+}
+
+// FromOS are the options of the running process: its environment, and no look at files.
+func FromOS() ParseOptions {
+	return ParseOptions{Env: os.LookupEnv, Environ: os.Environ()}
+}
+
+// CheckReadable is a CheckFile that opens the file and closes it again.
+func CheckReadable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		var pe *os.PathError
+		if errors.As(err, &pe) {
+			return pe.Err
+		}
+		return err
+	}
+	return f.Close()
+}
+
+// Parse reads a document strictly. The error is [Faults], all of them at once, and then the document is nil. Warnings are
+// faults that do no harm. Neither holds a secret.
+func Parse(src []byte, o ParseOptions) (*Document, []Fault, error) {
+	root, syntax := readTree(src)
+	if syntax != nil {
+		return nil, nil, Faults{*syntax}
+	}
+	doc, warnings, faults := build(root, o, nil)
+	if len(faults) > 0 {
+		return nil, warnings, faults
+	}
+	return doc, warnings, nil
+}
+
+// build lays tree and environment over the defaults and checks the whole. The document is what was understood, even when
+// there are faults. Variables in skip do not override.
+func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (*Document, Faults, Faults) {
+	d := &decoder{env: o.Env, places: map[string]*place{}}
+	doc := Defaults()
+	if root != nil {
+		d.value(at{place: &place{line: root.Line}}, root, reflect.ValueOf(doc).Elem())
+	}
+	d.override(doc, o, skip)
+	d.variable, d.device = "", ""
+	check(d, doc, o.CheckFile)
+	d.faults.sort()
+	d.warnings.sort()
+	return doc, d.warnings, d.faults
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): (.*)$`)
+
+// readTree parses YAML; nil for an empty file.
+func readTree(src []byte) (*yaml.Node, *Fault) {
+	if len(src) > maxSource {
+		return nil, &Fault{Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(src), maxSource)}
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(src))
+	var doc, more yaml.Node
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, syntaxFault(err)
+	}
+	switch err := dec.Decode(&more); {
+	case err == nil:
+		return nil, &Fault{Line: more.Line, Message: "a second document starts here: one file is one document, without ---"}
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxFault(err)
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	return doc.Content[0], nil
+}
+
+func syntaxFault(err error) *Fault {
+	text := bytes.TrimPrefix([]byte(err.Error()), []byte("yaml: "))
+	f := &Fault{Message: "not YAML: " + string(text)}
+	if m := yamlLine.FindSubmatch(text); m != nil {
+		f.Line, _ = strconv.Atoi(string(m[1]))
+		f.Message = "not YAML: " + string(m[2])
+	}
+	return f
+}

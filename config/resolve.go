@@ -1,0 +1,90 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Encrypted is true for mqtts and wss.
+func (s Server) Encrypted() bool {
+	return strings.HasPrefix(s.URL, "mqtts:") || strings.HasPrefix(s.URL, "wss:")
+}
+
+// Host is the name or address of the server, without a port; "" for a URL that [Parse] would refuse.
+func (s Server) Host() string {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// Encrypted is true when at least one server has TLS.
+func (u *Uplink) Encrypted() bool {
+	for _, s := range u.Servers {
+		if s.Encrypted() {
+			return true
+		}
+	}
+	return false
+}
+
+// AllEncrypted is true when every server has TLS.
+func (u *Uplink) AllEncrypted() bool {
+	for _, s := range u.Servers {
+		if !s.Encrypted() {
+			return false
+		}
+	}
+	return true
+}
+
+// ConnectKeepalive is what CONNECT carries: the fixed value, or for auto the ceiling, so that the beat may grow without a
+// re-dial.
+func (u *Uplink) ConnectKeepalive() time.Duration {
+	if u.Keepalive.Auto {
+		return u.KeepaliveCeiling.Std()
+	}
+	return u.Keepalive.Duration.Std()
+}
+
+// maxPassword bounds a password file, in bytes; MQTT allows 65535.
+const maxPassword = 65535
+
+// ReadPassword is the password, or the first line of password_file; "" when there is neither. It reads the file each time,
+// so that a changed password needs no restart.
+func (u *Uplink) ReadPassword() (string, error) {
+	if u.PasswordFile == "" {
+		return u.Password.Reveal(), nil
+	}
+	p, err := os.ReadFile(u.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("uplink.password_file: %w", err)
+	}
+	line, _, _ := bytes.Cut(p, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	switch {
+	case len(line) == 0:
+		return "", fmt.Errorf("uplink.password_file: the first line of %s is empty", u.PasswordFile)
+	case len(line) > maxPassword:
+		return "", fmt.Errorf("uplink.password_file: the first line of %s has %d bytes, at most %d", u.PasswordFile, len(line), maxPassword)
+	}
+	return string(line), nil
+}
+
+// SpoolDir is spool.dir with {state_dir} filled in.
+func (d *Document) SpoolDir() string {
+	return strings.ReplaceAll(d.Spool.Dir, "{state_dir}", strings.TrimRight(d.StateDir, "/"))
+}
+
+// Limit is max_bytes, or for auto 64 MiB or a quarter of the free bytes of the disk, whichever is less.
+func (s Spool) Limit(free int64) int64 {
+	if !s.MaxBytes.Auto {
+		return s.MaxBytes.Bytes.Int64()
+	}
+	return min(int64(64*mib), max(free/4, 0))
+}

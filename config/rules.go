@@ -1,0 +1,113 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// checkRules applies the tags oneof, later, min and max of a field.
+func checkRules(v reflect.Value, rules reflect.StructTag) error {
+	if words := rules.Get("oneof"); words != "" {
+		return checkWord(v.String(), strings.Fields(words), rules.Get("later"))
+	}
+	if low := rules.Get("min"); low != "" && compare(v, low) < 0 {
+		return fmt.Errorf("must be at least %s", low)
+	}
+	if high := rules.Get("max"); high != "" && compare(v, high) > 0 {
+		return fmt.Errorf("must be at most %s", high)
+	}
+	return nil
+}
+
+// checkWord wants one of the words; later is "4:a b", words that come with step 4.
+func checkWord(word string, words []string, later string) error {
+	for _, w := range words {
+		if w == word {
+			return nil
+		}
+	}
+	step, laterWords, _ := strings.Cut(later, ":")
+	for _, w := range strings.Fields(laterWords) {
+		if w == word {
+			return fmt.Errorf("%s comes with step %s; until then one of %s", word, step, strings.Join(words, ", "))
+		}
+	}
+	return fmt.Errorf("must be one of %s%s", strings.Join(words, ", "), didYouMean(word, words))
+}
+
+// compare sets v beside a limit written as its own type writes it.
+func compare(v reflect.Value, limit string) int {
+	bound := reflect.New(v.Type())
+	var err error
+	if t, ok := bound.Interface().(encoding.TextUnmarshaler); ok {
+		err = t.UnmarshalText([]byte(limit))
+	} else {
+		err = setPlain(bound.Elem(), limit)
+	}
+	if err != nil {
+		panic("config: limit " + limit + ": " + err.Error()) // a tag of ours is wrong; a test walks every field
+	}
+	if v.Kind() == reflect.Float64 {
+		switch x, y := v.Float(), bound.Elem().Float(); {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		case x == y:
+			return 0
+		default:
+			return -1 // NaN is below everything
+		}
+	}
+	switch x, y := v.Int(), bound.Elem().Int(); {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// didYouMean names the word nearest to a mistyped one, if any is near.
+func didYouMean(word string, words []string) string {
+	best, distance := "", 1+max(1, len(word)/3)
+	if len(word) > 64 {
+		return ""
+	}
+	for _, w := range words {
+		if n := editDistance(strings.ToLower(word), strings.ToLower(w)); n < distance {
+			best, distance = w, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+// editDistance counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+func editDistance(a, b string) int {
+	prev2, prev := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev = prev, row
+	}
+	return prev[len(b)]
+}
