@@ -1,0 +1,29 @@
+package transport
+
+import (
+	"bytes"
+	"time"
+)
+
+// stateSeen is called with what came in on the state topic. What was retained before our birth is history; anything else than
+// our birth while we are up overwrote it: the late will of an older session of ours, or another client with our id.
+func (s *session) stateSeen(st seenState, now time.Time) {
+	if bytes.Equal(st.payload, s.birth) {
+		return
+	}
+	s.l.stateSeen(s, st)
+	if !st.retained && s.announceAt.IsZero() {
+		s.announceAt = now
+		if s.announceGap > announceMin { // not the first one
+			s.announceAt = now.Add(s.announceGap)
+		}
+	}
+}
+
+// announce publishes the birth again; never more often than announceMin, and less and less often while it does not last.
+func (s *session) announce(now time.Time) {
+	s.announceAt = time.Time{}
+	s.announceGap = min(2*s.announceGap, announceMax)
+	s.l.group.Go(func() { _, _ = s.flight.send(s.ctx, s.stateMessage(s.birth)) })
+	s.l.notify(EventAnnounced, s.e.name, "our state was overwritten on "+s.l.o.StateTopic, s.info.Number, now)
+}

@@ -1,0 +1,157 @@
+package transport
+
+import "time"
+
+// outcome is how an attempt or a session ended, as far as the next attempt cares.
+type outcome uint8
+
+const (
+	outcomeSilence  outcome = iota // nobody answers: refused TCP, no route, no name, time-out, a path that died
+	outcomeClosed                  // the server ended it: FIN or RST
+	outcomeRefused                 // credentials, certificate, not authorised: only a person can help
+	outcomeNonsense                // the server does not speak MQTT
+	outcomeLost                    // the mapping is gone while the server is fine: a fresh connection answered
+	outcomeStopped                 // by us
+)
+
+// verdict is an outcome with what it took.
+type verdict struct {
+	kind   outcome
+	up     bool          // a session was up
+	idle   bool          // and idle: what stayed unanswered was a beat, no data
+	lasted time.Duration // how long it was up
+}
+
+const (
+	stableAfter   = time.Minute      // a session this long forgets what was held against its server
+	kickFactor    = 3                // accept-then-kick: min × 3ⁿ × rand(½, 1)
+	kickMax       = 10 * time.Minute // and never longer
+	restartWindow = time.Minute      // after a server closed a stable session: it restarts, or its whole fleet was moved
+	restartSpread = 20 * time.Second // every attempt in this window is uniform in 0 to this
+	jitterFactor  = 3                // decorrelated jitter: rand(min, 3 × last), up to max
+)
+
+// backoff decides which server is dialled next, and when. It is pure: now comes in, a server and a time go out. Each server
+// has its own waiting time, so another server is dialled at once, and waiting begins when the round is finished.
+//
+//	silence, refused TCP      decorrelated jitter up to max; at once when an idle session fell silent
+//	closed before stable      min × 3ⁿ × rand(½, 1) up to 10 m; n is forgotten only after a stable session
+//	stable session closed     every attempt of the first minute uniform in 0 to 20 s
+//	refused                   the time of the options, exactly
+//	mapping lost              the same server at once, as it just answered; jitter when that happens again too soon
+type backoff struct {
+	limits Backoff
+	rand   func() float64
+	hosts  []host
+}
+
+// host is what is held against one server.
+type host struct {
+	notBefore time.Time
+	last      time.Duration // of the decorrelated jitter
+	kicks     int
+	lost      bool      // its mapping was lost, and no stable session since
+	restart   time.Time // until then it is thought to restart
+	silent    bool      // notBefore is due to silence: a changed route may end it
+}
+
+func newBackoff(limits Backoff, servers int, rand func() float64) *backoff {
+	return &backoff{limits: limits, rand: rand, hosts: make([]host, servers)}
+}
+
+// failed is called after server i ended with v; it returns which server to dial next, and when.
+func (b *backoff) failed(now time.Time, i int, v verdict) (next int, at time.Time) {
+	h := &b.hosts[i]
+	stable := v.up && v.lasted >= h.stable()
+	if stable {
+		*h = host{}
+	}
+	restarting := now.Before(h.restart)
+	wait := b.wait(now, h, v, stable)
+	if restarting && (v.kind == outcomeSilence || v.kind == outcomeClosed) {
+		h.last = 0
+		spread := b.uniform(0, restartSpread)
+		if v.kind == outcomeSilence || spread > wait {
+			wait = spread
+		}
+	}
+	h.notBefore, h.silent = now.Add(wait), v.kind == outcomeSilence
+	return b.next(now, i)
+}
+
+// stable is how long a session must last until the past is forgotten: longer the more often it was kicked, since the other
+// side of a takeover backs off as well and lets us live longer each time.
+func (h *host) stable() time.Duration {
+	d := stableAfter
+	for n := 0; n < h.kicks && d < 3*kickMax; n++ {
+		d *= kickFactor
+	}
+	return min(d, 3*kickMax)
+}
+
+func (b *backoff) wait(now time.Time, h *host, v verdict, stable bool) time.Duration {
+	switch {
+	case v.kind == outcomeRefused:
+		return b.limits.Refused
+	case v.kind == outcomeNonsense, v.kind == outcomeClosed && !stable:
+		h.kicks++
+		return time.Duration(float64(b.kickBase(h.kicks-1)) * (0.5 + b.rand()/2))
+	case v.kind == outcomeClosed:
+		h.restart = now.Add(restartWindow)
+		return b.uniform(0, restartSpread)
+	case v.kind == outcomeLost && !h.lost:
+		h.lost = true
+		return 0
+	case v.kind == outcomeSilence && v.up && v.idle, v.kind == outcomeStopped:
+		return 0
+	}
+	return b.jitter(h)
+}
+
+// kickBase is min × 3ⁿ, at most kickMax.
+func (b *backoff) kickBase(n int) time.Duration {
+	d := b.limits.Min
+	for ; n > 0 && d < kickMax; n-- {
+		d *= kickFactor
+	}
+	return min(d, kickMax)
+}
+
+// jitter is the decorrelated one: it grows with what was drawn last, not with a count.
+func (b *backoff) jitter(h *host) time.Duration {
+	high := max(b.limits.Min, jitterFactor*max(h.last, b.limits.Min))
+	h.last = min(b.uniform(b.limits.Min, high), b.limits.Max)
+	return h.last
+}
+
+func (b *backoff) uniform(low, high time.Duration) time.Duration {
+	return low + time.Duration(b.rand()*float64(high-low))
+}
+
+// next picks a server that may be dialled now, in order of preference but the last one only if there is no other; or else
+// the one that may be dialled first.
+func (b *backoff) next(now time.Time, last int) (int, time.Time) {
+	best := last
+	for i := range b.hosts {
+		if i != last && !b.hosts[i].notBefore.After(now) {
+			return i, now
+		}
+		if b.hosts[i].notBefore.Before(b.hosts[best].notBefore) {
+			best = i
+		}
+	}
+	if at := b.hosts[best].notBefore; at.After(now) {
+		return best, at
+	}
+	return last, now
+}
+
+// routed is called after the routes of the machine changed: silence may have ended.
+func (b *backoff) routed(now time.Time, last int) (int, time.Time) {
+	for i := range b.hosts {
+		if h := &b.hosts[i]; h.silent && !now.Before(h.restart) {
+			h.notBefore = now
+		}
+	}
+	return b.next(now, last)
+}

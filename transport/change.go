@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"fmt"
+	"time"
+)
+
+// What happened to a link, told by its loop, the session and the session's helpers: each method changes the status, and
+// notifies after it let the lock go.
+
+// setState has mu.
+func (l *Link) setState(state, server string) {
+	if l.status.State != state || l.status.Server != server {
+		l.status.State, l.status.Server, l.status.Since = state, server, time.Now()
+	}
+}
+
+func (l *Link) notify(kind EventKind, server, why string, session int64, now time.Time) {
+	l.o.Notify(Event{Kind: kind, At: now, Server: server, Why: why, Session: session})
+}
+
+// waiting is called before a pause.
+func (l *Link) waiting(next int, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setState(StateDown, l.endpoints[next].name)
+	l.next = at
+}
+
+// attach is called when s is up: sends may begin.
+func (l *Link) attach(s *session, now time.Time) {
+	l.mu.Lock()
+	l.setState(StateUp, s.e.name)
+	l.status.Sessions++
+	l.session = s
+	l.trouble.down, l.trouble.late, l.trouble.state = "", "", ""
+	l.failures = map[int]string{}
+	close(l.ready)
+	l.mu.Unlock()
+	l.notify(EventUp, s.e.name, "", s.info.Number, now)
+}
+
+// detach is called before the flight of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.
+func (l *Link) detach(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session == s {
+		l.session, l.ready = nil, make(chan struct{})
+		l.status.RTT = 0
+	}
+}
+
+// lost is called after an attempt or a session ended, and not by us.
+func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
+	now, why := time.Now(), fmt.Sprintf("%s: %v", e.name, err)
+	kind := EventDialFailed
+	l.mu.Lock()
+	wasLate := l.trouble.late != ""
+	if v.up {
+		kind = EventDown
+		l.status.Drops++
+		l.takeover.ended(v.kind == outcomeClosed && !wasLate)
+	}
+	if v.kind == outcomeRefused {
+		kind = EventRefused
+	}
+	l.trouble.down, l.trouble.late, l.trouble.state, l.trouble.denied = why, "", "", nil
+	repeated := !v.up && l.failures[i] == why
+	l.failures[i] = why
+	l.setState(StateDialing, e.name)
+	l.mu.Unlock()
+	if !repeated {
+		l.notify(kind, e.name, why, info.Number, now)
+	}
+	if v.up {
+		l.judgeTakeover(e.name, info.Number, now)
+	}
+}
+
+// judgeTakeover tells of a takeover when its sentence is a new one.
+func (l *Link) judgeTakeover(server string, session int64, now time.Time) {
+	l.mu.Lock()
+	why := l.takeover.why(l.o.ClientID, l.o.StateTopic)
+	told := l.trouble.takeover == why
+	l.trouble.takeover = why
+	l.mu.Unlock()
+	if why != "" && !told {
+		l.notify(EventTakeover, server, why, session, now)
+	}
+}
+
+// announced is called with the birth and the will of a session before it connects.
+func (l *Link) announced(payloads ...[]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takeover.announced(payloads...)
+}
+
+// stateSeen is called with each payload on the state topic that is not the session's birth.
+func (l *Link) stateSeen(s *session, st seenState) {
+	l.mu.Lock()
+	l.takeover.seen(st.payload, st.retained)
+	l.mu.Unlock()
+	l.judgeTakeover(s.e.name, s.info.Number, time.Now())
+}
+
+// stable is called after a session lasted as long as its server needs to be forgiven.
+func (l *Link) stable() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takeover.stable()
+	l.trouble.takeover = ""
+}
+
+// denied is called after the subscriptions of s were answered.
+func (l *Link) denied(s *session, filters []string) {
+	l.mu.Lock()
+	l.trouble.denied = filters
+	l.status.Refused += int64(len(filters))
+	l.mu.Unlock()
+	for _, f := range filters {
+		l.notify(EventSubscribeRefused, s.e.name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number, time.Now())
+	}
+}
+
+// late is called when s becomes late, with the time of the first unanswered packet, and with zero when it is no longer.
+func (l *Link) late(s *session, asked time.Time) {
+	why := ""
+	if !asked.IsZero() {
+		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.name, asked.UTC().Format(time.TimeOnly))
+	}
+	l.mu.Lock()
+	l.trouble.late = why
+	l.mu.Unlock()
+	if why != "" {
+		l.notify(EventLate, s.e.name, why, s.info.Number, time.Now())
+	}
+}
+
+// detected is called after a silent session was given up, with the time since its first unanswered packet.
+func (l *Link) detected(took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.WorstDetect = max(l.status.WorstDetect, took)
+}
+
+// observe notes what the beat knows.
+func (l *Link) observe(interval, rtt time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Interval, l.status.RTT = interval, rtt
+}

@@ -1,0 +1,221 @@
+package transport
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	readBuffer   = 4 << 10  // of bufio; the library itself reads single bytes
+	keepCapacity = 64 << 10 // a packet buffer larger than this is not kept for the next packet
+	pingBacklog  = 64       // pings that wait for a stuck write; the beat doubles its patience, so few ever do
+)
+
+// errOver is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
+// its own closing and waits for ever.
+var errOver = errors.New("session is over")
+
+// observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
+type observer interface {
+	writing(o outbound, size int)                                        // before a packet goes out; not for our own pings
+	wrote(o outbound)                                                    // after it did
+	arrived(h header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
+	progress()                                                           // a part of a long packet came in
+	over(err error)                                                      // once, at the first error of reading or writing, or at Close
+}
+
+// conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the
+// library is exactly one, and reading hands out only packets that were read and checked as a whole. So it can put a PINGREQ
+// between two packets, patch the keepalive into CONNECT, and refuse nonsense before the library allocates or falls over it.
+//
+// One reader and any number of writers at a time. Deadlines are its own: those that the library sets are ignored.
+type conn struct {
+	stream    *stream
+	watch     observer
+	maxPacket int
+	keepalive uint16               // seconds, for CONNECT
+	patience  time.Duration        // of each write
+	silence   func() time.Duration // longest that a healthy session stays silent: the read watchdog
+
+	lock   chan struct{} // held while a packet is written: a channel, so that waiting is durable in synctest
+	pings  chan struct{} // pings to write
+	closed chan struct{}
+	once   sync.Once
+	first  atomic.Bool // the CONNECT was written
+	bye    atomic.Bool // a DISCONNECT was written
+
+	// of the reader
+	r      *bufio.Reader
+	packet []byte // the last packet
+	rest   []byte // what of it the library has not read
+}
+
+func newConn(s *stream, watch observer, o Options, silence func() time.Duration) *conn {
+	return &conn{
+		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(o.Keepalive / time.Second),
+		patience: o.DetectWithin, silence: silence,
+		lock: make(chan struct{}, 1), pings: make(chan struct{}, pingBacklog), closed: make(chan struct{}),
+		r: bufio.NewReaderSize(s, readBuffer),
+	}
+}
+
+// Read hands out checked packets.
+func (c *conn) Read(p []byte) (int, error) {
+	for len(c.rest) == 0 {
+		if err := c.fill(); err != nil {
+			c.fail(err)
+			return 0, errOver
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// fill reads the next packet that the library may see.
+func (c *conn) fill() error {
+	if cap(c.packet) > keepCapacity {
+		c.packet = nil
+	}
+	c.watchRead()
+	packet, h, err := readPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
+	c.packet = packet
+	if err != nil {
+		return err
+	}
+	known, err := c.watch.arrived(h, packet[h.size:], c.r.Buffered())
+	if known && err == nil {
+		c.rest = packet
+	}
+	return err
+}
+
+// watchRead arms the read watchdog: should even the session's loop be stuck, a dead conn ends by itself.
+func (c *conn) watchRead() {
+	if d := c.silence(); d > 0 {
+		_ = c.stream.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+// Write writes one packet of the library.
+func (c *conn) Write(p []byte) (int, error) {
+	o, err := parseOutbound(p)
+	if err != nil {
+		return 0, c.fail(err)
+	}
+	n := len(p)
+	if c.first.CompareAndSwap(false, true) {
+		if p, err = patchKeepalive(p, c.keepalive); err != nil {
+			return 0, c.fail(err)
+		}
+	}
+	if err := c.acquire(); err != nil {
+		return 0, err
+	}
+	defer c.release()
+	c.watch.writing(o, n)
+	if err := c.write(p); err != nil {
+		return 0, c.fail(err)
+	}
+	if o.kind == typeDisconnect {
+		c.bye.Store(true)
+	}
+	c.watch.wrote(o)
+	return n, nil
+}
+
+// write has the lock. The deadline ends a write into a full send buffer, which nothing else does (paho.mqtt.golang#723).
+func (c *conn) write(p []byte) error {
+	_ = c.stream.SetWriteDeadline(time.Now().Add(c.patience))
+	_, err := c.stream.Write(p)
+	return err
+}
+
+func (c *conn) acquire() error {
+	select {
+	case <-c.closed:
+		return errOver
+	default:
+	}
+	select {
+	case c.lock <- struct{}{}:
+		return nil
+	case <-c.closed:
+		return errOver
+	}
+}
+
+func (c *conn) release() { <-c.lock }
+
+// ping asks for a PINGREQ between two packets. It never blocks; the pinger writes it.
+func (c *conn) ping() {
+	select {
+	case c.pings <- struct{}{}:
+	default:
+	}
+}
+
+// pinger writes the pings until the conn is over.
+func (c *conn) pinger() {
+	pingreq := []byte{typePingreq << 4, 0}
+	for {
+		select {
+		case <-c.pings:
+		case <-c.closed:
+			return
+		}
+		if c.acquire() != nil {
+			return
+		}
+		err := c.write(pingreq)
+		c.release()
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		c.watch.wrote(outbound{kind: typePingreq})
+	}
+}
+
+// fail ends the conn at once and returns errOver. Closing the socket below TLS and WebSocket never blocks, as their own
+// closing would.
+func (c *conn) fail(err error) error {
+	c.once.Do(func() {
+		c.watch.over(err)
+		close(c.closed)
+		_ = c.stream.raw.Close()
+	})
+	return errOver
+}
+
+// Close ends the conn: in order after a DISCONNECT, else at once.
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		c.watch.over(errOver)
+		close(c.closed)
+		if c.bye.Load() {
+			_ = c.stream.Close()
+		}
+		_ = c.stream.raw.Close()
+	})
+	return nil
+}
+
+// LocalAddr is that of the socket.
+func (c *conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
+
+// RemoteAddr is that of the socket.
+func (c *conn) RemoteAddr() net.Addr { return c.stream.RemoteAddr() }
+
+// SetDeadline does nothing: deadlines are ours.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing: deadlines are ours.
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing: deadlines are ours.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,2 @@
+// Package transport keeps one MQTT session open over whatever network there is.
+package transport

@@ -1,0 +1,120 @@
+package transport
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrTooLarge is returned at once for a message that exceeds MaxPacket; the link stays up.
+	ErrTooLarge = errors.New("message is too large")
+	// ErrLost is the error of an Ack whose session was lost before the server acknowledged.
+	ErrLost = errors.New("session lost before the acknowledgement")
+	// ErrPending is the error of an Ack that is not done yet.
+	ErrPending = errors.New("not acknowledged yet")
+	// ErrStopped is returned after Run has returned, or is about to.
+	ErrStopped = errors.New("link is stopped")
+)
+
+// fault is the end of an attempt or a session: what it means for the next one, and why, for people.
+type fault struct {
+	kind outcome
+	msg  string
+	err  error // may be nil
+}
+
+func (f *fault) Error() string {
+	if f.err == nil {
+		return f.msg
+	}
+	return f.msg + ": " + f.err.Error()
+}
+
+func (f *fault) Unwrap() error { return f.err }
+
+// connackReasons are the return codes of CONNACK, table 3.1 of MQTT 3.1.1.
+var connackReasons = map[byte]struct {
+	kind outcome
+	msg  string
+}{
+	1: {outcomeRefused, "server refused the connection: it does not speak MQTT 3.1.1"},
+	2: {outcomeRefused, "server refused the connection: it does not accept the client id %q"},
+	3: {outcomeSilence, "server refused the connection: it is unavailable"},
+	4: {outcomeRefused, "server refused the connection: wrong user name or password"},
+	5: {outcomeRefused, "server refused the connection: not authorised; check user name, password and access rules of client id %q"},
+}
+
+func refusedBy(code byte, clientID string) error {
+	r := connackReasons[code]
+	msg := r.msg
+	if strings.Contains(msg, "%q") {
+		msg = fmt.Sprintf(msg, clientID)
+	}
+	return &fault{kind: r.kind, msg: msg}
+}
+
+// asFault says what an error of dialling, reading or writing means.
+func asFault(err error, now time.Time) *fault {
+	var f *fault
+	var closed *websocket.CloseError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, context.Canceled):
+		return &fault{kind: outcomeStopped, msg: "stopped"}
+	case certificateFault(err, now) != nil:
+		return certificateFault(err, now)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS
+		return &fault{kind: outcomeRefused, msg: "server refused our certificate", err: op.Err}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &closed):
+		return &fault{kind: outcomeClosed, msg: "closed by the server"}
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return &fault{kind: outcomeClosed, msg: "reset by the server or something on the way"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &fault{kind: outcomeSilence, msg: "connection refused: nothing listens there"}
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return &fault{kind: outcomeSilence, msg: "no answer in time"}
+	}
+	return &fault{kind: outcomeSilence, msg: err.Error()}
+}
+
+// certificateFault names a certificate that was not accepted by us; nil for any other error. One that is not valid yet is
+// no reason to wait long: our clock may not be set.
+func certificateFault(err error, now time.Time) *fault {
+	var (
+		unknown  x509.UnknownAuthorityError
+		name     x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		rootless x509.SystemRootsError
+	)
+	f := &fault{kind: outcomeRefused, msg: "certificate of the server is not accepted"}
+	switch {
+	case errors.As(err, &unknown):
+		f.err = fmt.Errorf("%w: check ca_file", unknown)
+	case errors.As(err, &name):
+		f.err = fmt.Errorf("%w: check server_name", name)
+	case errors.As(err, &rootless):
+		f.err = fmt.Errorf("%w: name a ca_file", rootless)
+	case errors.As(err, &invalid):
+		f.err = invalid
+		if invalid.Reason == x509.Expired && invalid.Cert != nil && now.Before(invalid.Cert.NotBefore) {
+			f.kind = outcomeSilence
+			f.err = fmt.Errorf("it is valid only from %s, and our clock says %s", invalid.Cert.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		}
+	default:
+		return nil
+	}
+	return f
+}

@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+const (
+	checkSuffix    = "-p0" // of the client id of a fresh connection; probes are -p1 and up
+	checkKeepalive = 60    // seconds; it lives for one round trip
+	checkSpare     = time.Second
+)
+
+// lateness follows the beat's opinion. Late is not dead: the beat pings again by itself, we say so, and a fresh connection to
+// the same server asks whether it is the path or only our mapping.
+func (s *session) lateness(now time.Time) {
+	s.mu.Lock()
+	late, was, asked := s.isUp && s.beat.Late(now), s.isLate, s.asked
+	s.isLate = late
+	s.mu.Unlock()
+	switch {
+	case late && !was:
+		s.l.late(s, asked)
+	case !late && was:
+		s.l.late(s, time.Time{})
+		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin)
+	}
+	if !late {
+		return
+	}
+	if s.answered.IsZero() {
+		s.check(now)
+	} else if !now.Before(s.verdictAt()) {
+		s.condemn(now)
+	}
+}
+
+// check asks the server over a fresh connection, one at a time.
+func (s *session) check(now time.Time) {
+	if s.checking || now.Before(s.checkAfter) {
+		return
+	}
+	s.checking, s.checkAfter = true, now.Add(rtoMaxFor(s.l.o.DetectWithin))
+	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e) })
+}
+
+// checked is called with the result of check.
+func (s *session) checked(err error, now time.Time) {
+	s.checking = false
+	s.mu.Lock()
+	late := s.isLate
+	s.mu.Unlock()
+	if err == nil && late {
+		s.answered = now
+		s.conn.ping() // the old one gets another chance, and time for it
+	}
+}
+
+// verdictAt is when the old connection has had its chance after a fresh one answered: time for the kernel's next
+// retransmission and an answer. So an outage that just ended, which lets the fresh one through first, costs no reconnect. A
+// kernel that does not bound its retransmission timer may be as silent as it has been already.
+func (s *session) verdictAt() time.Time {
+	chance := rtoMaxFor(s.l.o.DetectWithin)
+	if !s.stream.rtoMax && !s.asked.IsZero() {
+		chance = max(chance, s.answered.Sub(s.asked))
+	}
+	return s.answered.Add(chance + checkSpare)
+}
+
+// condemn ends a session whose server answers others and not us, unless its TCP still gets acknowledgements: then it is only
+// slow, say behind a queue of our own data.
+func (s *session) condemn(now time.Time) {
+	if ago, ok := lastAck(s.stream.raw.Conn); ok && ago < now.Sub(s.answered) {
+		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin/2)
+		return
+	}
+	_ = s.conn.fail(&fault{kind: outcomeLost, msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
+}
+
+// checkServer is nil when the server answers CONNECT on a fresh connection, with whatever code.
+func (l *Link) checkServer(ctx context.Context, e *endpoint) error {
+	password, err := e.password()
+	if err != nil {
+		return err
+	}
+	s, err := l.open(ctx, e, CauseProbe)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
+	defer func() { stop(); _ = s.raw.Close() }()
+	_ = s.SetDeadline(time.Now().Add(l.o.handshakeTime()))
+	if err := l.checkConnect(e, password).Write(s); err != nil {
+		return err
+	}
+	_, h, err := readPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
+	if err != nil {
+		return err
+	}
+	if h.kind != typeConnack {
+		return fmt.Errorf("packet of type %d instead of CONNACK", h.kind)
+	}
+	return packets.NewControlPacket(packets.Disconnect).Write(s)
+}
+
+func (l *Link) checkConnect(e *endpoint, password string) *packets.ConnectPacket {
+	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	c.ProtocolName, c.ProtocolVersion = "MQTT", 4
+	c.ClientIdentifier, c.CleanSession, c.Keepalive = l.o.ClientID+checkSuffix, true, checkKeepalive
+	if e.Username != "" {
+		c.UsernameFlag, c.Username = true, e.Username
+	}
+	if password != "" {
+		c.PasswordFlag, c.Password = true, []byte(password)
+	}
+	return c
+}

@@ -1,0 +1,174 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Link keeps one MQTT session open. Make it with New, give it its handlers, then call Run once. All other methods are safe for
+// concurrent use, before, during and after Run.
+type Link struct {
+	o         Options     // immutable
+	endpoints []*endpoint // immutable
+	routes    []route     // immutable once Run was called
+	backoff   *backoff    // of Run
+	stopped   chan struct{}
+	wake      chan struct{}  // Routed was called
+	group     sync.WaitGroup // every goroutine that we started
+
+	ledger  ledger
+	pings   atomic.Int64
+	ignored atomic.Int64
+
+	mu       sync.Mutex
+	session  *session      // while up
+	ready    chan struct{} // closed while up
+	status   Status
+	trouble  troubles
+	takeover *takeover
+	next     time.Time      // of the next attempt, while down
+	failures map[int]string // the last failure of each server
+}
+
+// New returns a Link that Run will connect. It opens nothing.
+func New(o Options) (*Link, error) {
+	o = o.withDefaults()
+	errs := []error{o.validate()}
+	l := &Link{
+		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), ready: make(chan struct{}),
+		takeover: newTakeover(), failures: map[int]string{}, backoff: newBackoff(o.Backoff, len(o.Servers), o.Rand),
+		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
+	}
+	for _, s := range o.Servers {
+		e, err := newEndpoint(s)
+		errs = append(errs, err)
+		l.endpoints = append(l.endpoints, e)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	l.trouble.down = "not connected yet"
+	l.status.Server = l.endpoints[0].name
+	return l, nil
+}
+
+// Run keeps the link until ctx is done, then lets what is in flight arrive, says online:false, disconnects, within about 2 s,
+// and returns nil. It is called once.
+func (l *Link) Run(ctx context.Context) error {
+	for i := 0; ctx.Err() == nil; {
+		v := l.attempt(ctx, i)
+		if ctx.Err() != nil {
+			break
+		}
+		next, at := l.backoff.failed(time.Now(), i, v)
+		i = l.pause(ctx, i, next, at)
+	}
+	l.mu.Lock()
+	l.setState(StateDown, l.status.Server)
+	l.trouble = troubles{down: "stopped"}
+	l.mu.Unlock()
+	close(l.stopped)
+	l.group.Wait()
+	return nil
+}
+
+// Routed is called after the routes of the machine changed: an attempt that waits only because nobody answered is made at once.
+func (l *Link) Routed() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits until server next may be dialled, and returns which one is.
+func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		if !at.After(now) {
+			return next
+		}
+		l.waiting(next, at)
+		timer.Reset(at.Sub(now))
+		select {
+		case <-ctx.Done():
+			return next
+		case <-timer.C:
+		case <-l.wake:
+			next, at = l.backoff.routed(time.Now(), last)
+		}
+	}
+}
+
+// attempt dials server i and serves the session until it ends.
+func (l *Link) attempt(ctx context.Context, i int) verdict {
+	e := l.endpoints[i]
+	l.mu.Lock()
+	l.setState(StateDialing, e.name)
+	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
+	l.mu.Unlock()
+	v, err := l.serve(ctx, i, e, info)
+	if ctx.Err() == nil {
+		l.lost(i, e, info, v, err)
+	}
+	return v
+}
+
+func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (verdict, error) {
+	failed := func(err error) (verdict, error) {
+		f := asFault(err, time.Now())
+		return verdict{kind: f.kind}, f
+	}
+	password, err := e.password()
+	if err != nil {
+		return failed(err)
+	}
+	stream, err := l.open(ctx, e, causeHandshake)
+	if err != nil {
+		return failed(err)
+	}
+	s := l.newSession(stream, e, info, l.backoff.hosts[i].stable(), password)
+	v, err := s.run(ctx)
+	l.detach(s)
+	if err != nil {
+		s.flight.fail(err)
+	}
+	return v, err
+}
+
+// current is the session that takes messages, or nil and a channel that closes when there is one.
+func (l *Link) current() (*session, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session, l.ready
+}
+
+// Ready returns a channel that is closed while the link is up; after a loss it returns a new one.
+func (l *Link) Ready() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ready
+}
+
+// Status is the truth of now.
+func (l *Link) Status() Status {
+	l.mu.Lock()
+	st, s, trouble, next := l.status, l.session, l.trouble, l.next
+	st.Denied = append([]string(nil), trouble.denied...)
+	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
+	l.mu.Unlock()
+	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
+	if s != nil {
+		st.InFlight = s.flight.inFlight()
+	}
+	if wait := time.Until(next); st.State == StateDown && wait > 0 {
+		trouble.down += fmt.Sprintf("; next attempt at %s in %v", st.Server, wait.Round(100*time.Millisecond))
+	}
+	st.Why = trouble.sentence()
+	return st
+}

@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+// The session as the observer of its conn: each method is called on a goroutine of the library or on the pinger's, and
+// returns without waiting for anything.
+
+var _ observer = (*session)(nil)
+
+// writing books the packet and tells the beat, before the packet goes out: an answer may be here before Write returns, and a
+// write that is stuck counts as unanswered from its beginning.
+func (s *session) writing(o outbound, size int) {
+	cause, owed := s.flight.writing(o)
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.accepted {
+		return
+	}
+	s.l.ledger.book(cause, size)
+	s.beat.Owed(owed)
+	s.beat.Sent(now)
+	s.ask(now, false)
+	s.rearm()
+}
+
+func (s *session) wrote(o outbound) {
+	switch {
+	case o.kind == typePingreq:
+		s.l.ledger.book(causePing, 2)
+	case o.kind == typePublish && o.qos == 0:
+		s.flight.wrote()
+	}
+}
+
+// arrived judges a packet before the library sees it.
+func (s *session) arrived(h header, body []byte, buffered int) (known bool, err error) {
+	if !s.isAccepted() {
+		return true, s.connack(h, body, buffered)
+	}
+	cause, owed, known := causeHandshake, -1, true
+	switch h.kind {
+	case typeConnack:
+		return false, nonsense("a second CONNACK")
+	case typePingresp:
+		cause = causePing
+	case typePublish:
+		topic, _, _ := cutString(body)
+		cause = s.l.causeOf(string(topic))
+	case typePuback, typeSuback:
+		if cause, owed, known, err = s.flight.answer(h, body); !known {
+			s.l.ignored.Add(1)
+		}
+	}
+	s.l.ledger.book(cause, h.total())
+	s.listen(h.kind, owed)
+	return known, err
+}
+
+// listen tells the beat of a packet.
+func (s *session) listen(kind byte, owed int) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if owed >= 0 {
+		s.beat.Owed(owed)
+	}
+	if kind == typePingresp {
+		s.beat.PongHeard(now)
+	} else {
+		s.beat.Heard(now)
+	}
+	s.heard, s.asked = now, time.Time{}
+	if owed > 0 {
+		s.asked, s.askedBy = now, false
+	}
+	if s.isLate {
+		s.poke() // it no longer is
+	}
+	s.rearm()
+}
+
+// progress counts as heard: a long packet is coming in.
+func (s *session) progress() { s.listen(typePublish, -1) }
+
+func (s *session) isAccepted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted
+}
+
+// connack judges the first packet.
+func (s *session) connack(h header, body []byte, buffered int) error {
+	if h.kind != typeConnack {
+		return nonsense("a packet of type %d instead of CONNACK", h.kind)
+	}
+	if code := body[1]; code != 0 {
+		return refusedBy(code, s.l.o.ClientID)
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepted, s.heard = true, now
+	s.stream.raw.accepted(buffered)
+	s.beat.Connected(now)
+	s.poke()
+	return nil
+}
+
+// over is called by the conn at its end.
+func (s *session) over(err error) {
+	s.mu.Lock()
+	s.cause = err
+	s.mu.Unlock()
+	close(s.lost)
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

@@ -1,0 +1,145 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+// Cause is what a message is booked under in the ledger of Status.
+type Cause uint8
+
+const (
+	CauseData   Cause = iota // frames and replies of devices
+	CauseCmd                 // commands
+	CauseLog                 // our own log
+	CauseConfig              // the fleet's configuration and what is reported about it
+	CauseProbe               // what learning costs
+	causeHandshake
+	causePing
+	causeCount
+)
+
+// Message is one MQTT publish. QoS is 0 or 1. Cause is for the ledger only; if zero, it is data.
+type Message struct {
+	Topic   string
+	Payload []byte // not changed by the link, and must not be changed before the Ack is done
+	QoS     byte
+	Retain  bool
+	Cause   Cause
+}
+
+// Handler is called for each message that arrives, one after the other, on the goroutine that reads the connection: it
+// hands over to something bounded and never blocks, or heartbeats starve behind it. The payload is the handler's own copy.
+// Retained says that the server had stored the message before we subscribed.
+type Handler func(m Message, retained bool)
+
+// Server is one place to connect to.
+type Server struct {
+	URL      string                 // mqtt://host:1883, mqtts://host:8883, ws://host:80/mqtt, wss://host:443/mqtt; these are the defaults
+	Username string                 // if empty, none is sent
+	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent
+	TLS      TLSOptions             // of mqtts and wss
+}
+
+// TLSOptions name files that are read again at each dial, so that a renewed certificate needs no restart.
+type TLSOptions struct {
+	CAFile     string   // PEM; if empty, the system's certificates
+	CertFile   string   // PEM, our own certificate; if empty, none
+	KeyFile    string   // PEM, its key
+	ServerName string   // if empty, the host of the URL
+	ALPN       []string // if empty, none
+}
+
+// Session names one connection that was, or is about to be, accepted by a server.
+type Session struct {
+	Number int64     // 1 for the first of this Link
+	Server string    // URL without user info
+	Since  time.Time // when it was dialled
+}
+
+// Backoff bounds the waiting; see backoff.go for the rules.
+type Backoff struct {
+	Min     time.Duration // if zero, 1 s
+	Max     time.Duration // of the jitter after silence; if zero, 2 m
+	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, 15 m
+}
+
+// Options of New. ClientID and one Server are required.
+type Options struct {
+	ClientID     string
+	Servers      []Server // in order of preference
+	CleanSession bool
+	Window       int           // publishes in flight; if zero, 32
+	MaxPacket    int           // bytes of one MQTT packet, either way; if zero, 256 KiB
+	DetectWithin time.Duration // with anything outstanding, a dead link is noticed within this; if zero, 60 s
+	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
+	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
+	Backoff      Backoff
+
+	StateTopic string                              // if empty: no birth, no will
+	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
+
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
+	Notify func(Event)                                                       // one call per change; must not block; may be nil
+	Rand   func() float64                                                    // [0, 1); nil: math/rand
+}
+
+const (
+	defaultWindow       = 32
+	defaultMaxPacket    = 256 << 10
+	defaultDetectWithin = 60 * time.Second
+	defaultInterval     = 60 * time.Second
+	defaultKeepalive    = 1170 * time.Second
+	maxKeepalive        = 65535 * time.Second // [MQTT-3.1.2-24]: 16 bits of seconds
+	minMaxPacket        = 1 << 10             // below this not even our own CONNECT is sure to fit
+	maxMaxPacket        = 256 << 20           // what MQTT's length field can say
+)
+
+func (o Options) withDefaults() Options {
+	def(&o.Window, defaultWindow)
+	def(&o.MaxPacket, defaultMaxPacket)
+	def(&o.DetectWithin, defaultDetectWithin)
+	def(&o.Interval, defaultInterval)
+	def(&o.Keepalive, defaultKeepalive)
+	def(&o.Backoff.Min, time.Second)
+	def(&o.Backoff.Max, 2*time.Minute)
+	def(&o.Backoff.Refused, 15*time.Minute)
+	o.Keepalive = min(max(o.Keepalive.Truncate(time.Second), time.Second), maxKeepalive)
+	o.Interval = min(o.Interval, o.Keepalive)
+	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
+	if o.Notify == nil {
+		o.Notify = func(Event) {}
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	return o
+}
+
+// def puts the default d in place of a value that is not positive.
+func def[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+func (o Options) validate() error {
+	var errs []error
+	if o.ClientID == "" {
+		errs = append(errs, errors.New("client id is empty: name one"))
+	}
+	if len(o.Servers) == 0 {
+		errs = append(errs, errors.New("no server: name at least one"))
+	}
+	if o.MaxPacket < minMaxPacket || o.MaxPacket > maxMaxPacket {
+		errs = append(errs, fmt.Errorf("max packet of %d bytes is not within %d to %d", o.MaxPacket, minMaxPacket, maxMaxPacket))
+	}
+	if o.StateTopic != "" && o.State == nil {
+		errs = append(errs, fmt.Errorf("state topic %q needs a State function", o.StateTopic))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Send queues m in order and returns its Ack. It blocks while the window is full or the link is down. ErrTooLarge at once for
+// a message beyond MaxPacket, ErrStopped after Run ended, or ctx's error; in these cases nothing was sent. A message whose Ack
+// fails is not sent again: that is the caller's decision.
+func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
+	if err := l.fits(m); err != nil {
+		return nil, err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s, ready := l.current()
+		if s == nil {
+			select {
+			case <-ready:
+			case <-l.stopped:
+				return nil, ErrStopped
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			continue
+		}
+		a, err := s.flight.send(ctx, m)
+		if errors.Is(err, ErrLost) {
+			continue // detach came before the flight failed, so the next turn waits
+		}
+		return a, err
+	}
+}
+
+// Publish sends all of m and waits for the acknowledgements. acked is the length of the acknowledged prefix, also when err is
+// not nil; what is behind it may or may not have arrived.
+func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error) {
+	acks := make([]*Ack, 0, len(m))
+	for i := range m {
+		a, sendErr := l.Send(ctx, m[i])
+		if sendErr != nil {
+			err = fmt.Errorf("message %d of %d: %w", i+1, len(m), sendErr)
+			break
+		}
+		acks = append(acks, a)
+	}
+	for i, a := range acks {
+		select {
+		case <-a.Done():
+		case <-ctx.Done():
+			return i, ctx.Err()
+		}
+		if e := a.Err(); e != nil {
+			return i, fmt.Errorf("message %d of %d: %w", i+1, len(m), e)
+		}
+	}
+	return len(acks), err
+}
+
+// fits refuses what may not or cannot be sent.
+func (l *Link) fits(m Message) error {
+	switch size := publishSize(m); {
+	case m.Topic == "" || len(m.Topic) > 0xffff || strings.ContainsAny(m.Topic, "+#\x00"): // [MQTT-3.3.2-2]
+		return fmt.Errorf("topic %q is not one to publish to: no wildcards, not empty", m.Topic)
+	case m.QoS > 1:
+		return fmt.Errorf("message for %s: QoS %d is not offered, use 0 or 1", m.Topic, m.QoS)
+	case size > l.o.MaxPacket:
+		return fmt.Errorf("message for %s: %w: packet of %d bytes, limit %d", m.Topic, ErrTooLarge, size, l.o.MaxPacket)
+	}
+	return nil
+}

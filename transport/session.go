@@ -1,0 +1,290 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	stateBacklog  = 8 // payloads of the state topic that wait for the loop
+	announceMin   = 5 * time.Second
+	announceMax   = 5 * time.Minute
+	libraryTime   = time.Second // after which a call of the library that nobody takes up returns
+	drainTime     = 2 * time.Second
+	goodbyeTime   = 500 * time.Millisecond
+	maxSubscribe  = 8 // filters in one SUBSCRIBE: the limit of AWS IoT
+	stateQoS      = 1
+	subscribeQoS  = 1
+	watchdogSpare = 2 // the read watchdog leaves the beat this many times detect_within
+)
+
+// session is one connection, from CONNECT to its end: one client of the library, one conn, one flight. Its run is called
+// once by the link's loop, and everything that may block is on other goroutines.
+type session struct {
+	l         *Link
+	e         *endpoint
+	info      Session
+	birth     []byte
+	stableFor time.Duration
+
+	stream *stream
+	conn   *conn
+	client mqtt.Client
+	flight *flight
+
+	lost   chan struct{}      // closed by over
+	kick   chan struct{}      // the loop must look at its deadlines again
+	done   chan struct{}      // closed after subscriptions were answered and the birth queued
+	states chan seenState     // what others said on the state topic
+	checks chan error         // results of check
+	cancel context.CancelFunc // of checks and setup
+	ctx    context.Context
+
+	// of the loop
+	isUp, isStable bool
+	upSince        time.Time
+	setupBy        time.Time
+	checking       bool
+	checkAfter     time.Time // no check before
+	answered       time.Time // when a fresh connection answered in this lateness
+	announceAt     time.Time
+	announceGap    time.Duration
+
+	mu       sync.Mutex
+	beat     *heartbeat.Beat
+	armed    time.Time // when the loop wakes
+	accepted bool      // CONNACK came
+	isLate   bool      // written by the loop only
+	heard    time.Time // last packet
+	asked    time.Time // first unanswered packet; zero: none
+	askedBy  bool      // and it was a beat
+	cause    error
+}
+
+type seenState struct {
+	payload  []byte
+	retained bool
+}
+
+func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.Duration, password string) *session {
+	ctx, cancel := context.WithCancel(context.Background())
+	se := &session{
+		l: l, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
+		lost: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
+		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
+		setupBy:     time.Now().Add(l.o.handshakeTime()),
+		announceGap: announceMin,
+		beat:        heartbeat.New(heartbeat.Options{Interval: l.o.Interval, DetectWithin: l.o.DetectWithin}),
+	}
+	se.conn = newConn(s, se, l.o, se.silence)
+	se.client = mqtt.NewClient(se.clientOptions(password))
+	return se
+}
+
+// silence is the read watchdog's patience.
+func (s *session) silence() time.Duration {
+	return s.l.o.handshakeTime() + s.l.o.Interval + watchdogSpare*s.l.o.DetectWithin
+}
+
+// run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
+func (s *session) run(ctx context.Context) (verdict, error) {
+	defer s.cancel()
+	s.l.group.Go(s.conn.pinger)
+	s.l.group.Go(s.publisher)
+	s.l.group.Go(s.setup)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	done := s.done
+	for {
+		select {
+		case <-s.lost:
+			return s.ended(time.Now())
+		case <-ctx.Done():
+			s.shutdown()
+			return verdict{kind: outcomeStopped, up: s.isUp}, nil
+		case <-timer.C:
+		case <-s.kick:
+		case <-done:
+			done = nil
+			s.up(time.Now())
+		case st := <-s.states:
+			s.stateSeen(st, time.Now())
+		case err := <-s.checks:
+			s.checked(err, time.Now())
+		}
+		now := time.Now()
+		s.step(now)
+		timer.Reset(max(0, s.wake().Sub(now)))
+	}
+}
+
+// step does what is due.
+func (s *session) step(now time.Time) {
+	s.beatStep(now)
+	s.lateness(now)
+	if !s.isUp && !now.Before(s.setupBy) {
+		s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
+	}
+	if s.isUp && !s.isStable && now.Sub(s.upSince) >= s.stableFor {
+		s.isStable = true
+		s.l.stable()
+	}
+	if !s.announceAt.IsZero() && !now.Before(s.announceAt) {
+		s.announce(now)
+	}
+}
+
+// wake is when step must be called next.
+func (s *session) wake() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.beat.Wake()
+	consider := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	consider(s.announceAt)
+	if !s.isUp {
+		consider(s.setupBy)
+	} else if !s.isStable {
+		consider(s.upSince.Add(s.stableFor))
+	}
+	if s.isLate && !s.answered.IsZero() {
+		consider(s.verdictAt())
+	} else if s.isLate && !s.checking {
+		consider(s.checkAfter)
+	}
+	s.armed = at
+	return at
+}
+
+// rearm wakes the loop when it sleeps past the beat's next deadline. mu is held.
+func (s *session) rearm() {
+	if w := s.beat.Wake(); !w.IsZero() && (s.armed.IsZero() || w.Before(s.armed)) {
+		s.poke()
+	}
+}
+
+func (s *session) poke() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (s *session) beatStep(now time.Time) {
+	s.mu.Lock()
+	action := s.beat.Step(now)
+	if action == heartbeat.Ping {
+		s.ask(now, true)
+	}
+	s.l.observe(s.beat.Interval(), s.beat.SRTT())
+	s.mu.Unlock()
+	switch action {
+	case heartbeat.Ping:
+		s.l.pings.Add(1)
+		s.conn.ping()
+	case heartbeat.GiveUp:
+		s.conn.fail(&fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)})
+	}
+}
+
+// ask notes the first packet that is not answered. mu is held.
+func (s *session) ask(now time.Time, beat bool) {
+	if s.asked.IsZero() {
+		s.asked, s.askedBy = now, beat
+	}
+	if !beat {
+		s.askedBy = false
+	}
+}
+
+// setupSilence says what the server did not do in time.
+func (s *session) setupSilence() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accepted {
+		return "server did not answer SUBSCRIBE in time"
+	}
+	return "server did not answer CONNECT in time"
+}
+
+// up is called once, when subscriptions are answered and the birth is queued.
+func (s *session) up(now time.Time) {
+	s.isUp, s.upSince = true, now
+	s.l.attach(s, now)
+}
+
+// ended says how a lost session ended.
+func (s *session) ended(now time.Time) (verdict, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := asFault(s.cause, now)
+	v := verdict{kind: f.kind, up: s.isUp}
+	if s.isUp {
+		v.lasted = now.Sub(s.upSince)
+	}
+	if f.kind == outcomeSilence || f.kind == outcomeLost {
+		v.idle = s.askedBy
+		if s.isUp && !s.asked.IsZero() {
+			s.l.detected(now.Sub(s.asked))
+		}
+	}
+	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
+	if f.kind == outcomeClosed && s.isUp && s.askedBy && isReset(s.cause) {
+		v.kind, v.idle = outcomeSilence, true
+	}
+	if v.kind == outcomeClosed && s.isUp {
+		f = &fault{kind: f.kind, err: f.err, msg: fmt.Sprintf("%s after %v", f.msg, v.lasted.Round(time.Millisecond))}
+	}
+	return v, f
+}
+
+// shutdown ends the session in order: what is in flight gets a while, then online:false, DISCONNECT.
+func (s *session) shutdown() {
+	s.flight.stop()
+	s.l.detach(s)
+	if s.isUp {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		s.sayOffline(ctx)
+		cancel()
+	}
+	s.mu.Lock()
+	accepted := s.accepted
+	s.mu.Unlock()
+	if accepted {
+		s.client.Disconnect(uint(goodbyeTime / time.Millisecond))
+	}
+	_ = s.conn.Close()
+	s.flight.fail(ErrStopped)
+}
+
+// sayOffline leaves a part of the time to the offline state itself.
+func (s *session) sayOffline(ctx context.Context) {
+	drain, cancel := context.WithTimeout(ctx, drainTime-goodbyeTime)
+	s.flight.drained(drain)
+	cancel()
+	if s.l.o.StateTopic == "" {
+		return
+	}
+	a, err := s.flight.last(s.stateMessage(s.l.o.State(false, s.info)))
+	if err != nil {
+		return
+	}
+	select {
+	case <-a.Done():
+	case <-s.lost:
+	case <-ctx.Done():
+	}
+}
+
+func (s *session) stateMessage(payload []byte) Message {
+	return Message{Topic: s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: causeHandshake}
+}

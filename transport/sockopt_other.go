@@ -1,0 +1,19 @@
+//go:build !linux
+
+package transport
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+func rtoMaxFor(detectWithin time.Duration) time.Duration { return max(time.Second, detectWithin/6) }
+
+// socketOptions sets nothing: only Linux has what we need.
+func socketOptions(time.Duration, *atomic.Bool) func(network, address string, c syscall.RawConn) error {
+	return nil
+}
+
+func lastAck(net.Conn) (time.Duration, bool) { return 0, false }

@@ -1,0 +1,127 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// State of a Link as Status tells it.
+const (
+	StateDown    = "down"    // waiting before the next attempt, or stopped
+	StateDialing = "dialing" // from the first packet of an attempt until subscriptions are answered
+	StateUp      = "up"
+)
+
+// EventKind is the kind of a change that Notify is told about.
+type EventKind string
+
+const (
+	EventUp               EventKind = "up"
+	EventDown             EventKind = "down"              // a session that was up is lost
+	EventDialFailed       EventKind = "dial_failed"       // an attempt failed, for another reason than the last one at this server
+	EventRefused          EventKind = "refused"           // credentials, certificate, not authorised
+	EventLate             EventKind = "late"              // an answer is late; asked again and checked
+	EventTakeover         EventKind = "takeover"          // another client uses our id
+	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
+	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
+)
+
+// Event is one change of a Link.
+type Event struct {
+	Kind    EventKind
+	At      time.Time
+	Server  string // URL without user info
+	Why     string
+	Session int64 // 0 before the first
+}
+
+// Status is one consistent look at a Link.
+type Status struct {
+	State  string    // StateDown, StateDialing, StateUp
+	Server string    // URL without user info: of the session, the attempt or the next attempt
+	Since  time.Time // when State became what it is
+
+	Sessions    int64 // that were up, since New
+	Drops       int64 // of those, lost without our doing
+	Redials     int64 // planned re-dials; none of these is a drop
+	Pings       int64
+	Interval    time.Duration // of the beat
+	WorstDetect time.Duration // longest time from the first unanswered byte until a session was given up
+	RTT         time.Duration // smoothed; 0 until a ping of this session was answered
+	Window      int
+	InFlight    int // publishes sent and not acknowledged
+	Bytes       Ledger
+	Denied      []string // filters whose subscription the server refused in this session
+	Refused     int64    // subscriptions refused, since New
+	Ignored     int64    // acknowledgements of nothing that we sent, since New
+	Why         string   // one sentence when anything is not as it should be, else empty
+}
+
+// Ledger counts the bytes of our sockets, both directions, by cause, since New. Their sum is exactly what was read and
+// written; headers of TCP and IP are not in it.
+type Ledger struct {
+	Handshake int64 // TLS, WebSocket, CONNECT, SUBSCRIBE, birth and will
+	Ping      int64 // PINGREQ and PINGRESP
+	Keepalive int64 // TCP keepalive: always 0, as it is off
+	Data      int64
+	Cmd       int64
+	Log       int64
+	Config    int64
+	Probe     int64 // probe sessions, and fresh connections that check a late one
+	Overhead  int64 // what TLS and WebSocket add to all these once a session is up
+}
+
+// Sum is the bytes read and written.
+func (l Ledger) Sum() int64 {
+	return l.Handshake + l.Ping + l.Keepalive + l.Data + l.Cmd + l.Log + l.Config + l.Probe + l.Overhead
+}
+
+// ledger is safe for concurrent use. Bytes of MQTT are booked by cause once a session is accepted, and everything that its
+// socket carried meanwhile in wire; the difference is overhead.
+type ledger struct {
+	by   [causeCount]atomic.Int64 // all but handshake and probe connections are part of wire
+	wire atomic.Int64
+	mqtt atomic.Int64 // sum of what was booked by book
+}
+
+// book enters n bytes of one MQTT packet of an accepted session.
+func (l *ledger) book(c Cause, n int) {
+	if c >= causeCount {
+		c = CauseData
+	}
+	l.by[c].Add(int64(n))
+	l.mqtt.Add(int64(n))
+}
+
+func (l *ledger) read() Ledger {
+	get := func(c Cause) int64 { return l.by[c].Load() }
+	mqtt := l.mqtt.Load() // before wire: what is booked between the two loads is missing in both
+	return Ledger{
+		Handshake: get(causeHandshake), Ping: get(causePing), Data: get(CauseData), Cmd: get(CauseCmd), Log: get(CauseLog),
+		Config: get(CauseConfig), Probe: get(CauseProbe), Overhead: max(0, l.wire.Load()-mqtt),
+	}
+}
+
+// troubles are the reasons of Why, the gravest first.
+type troubles struct {
+	takeover string
+	down     string
+	late     string
+	state    string
+	denied   []string
+}
+
+func (t troubles) sentence() string {
+	var all []string
+	for _, s := range []string{t.down, t.takeover, t.late, t.state} {
+		if s != "" {
+			all = append(all, s)
+		}
+	}
+	if len(t.denied) > 0 {
+		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))
+	}
+	return strings.Join(all, "; ")
+}

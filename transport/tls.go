@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+const sessionTickets = 4 // per server: the main link and a probe each use up one
+
+// handshake speaks TLS over c.
+func (e *endpoint) handshake(ctx context.Context, c net.Conn) (net.Conn, error) {
+	config, err := e.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(c, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// tlsConfig reads the files again. Tickets of a session that was verified against other files are forgotten.
+func (e *endpoint) tlsConfig() (*tls.Config, error) {
+	o, sum := e.TLS, sha256.New()
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, NextProtos: o.ALPN}
+	if config.ServerName == "" {
+		config.ServerName = e.host
+	}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s: no certificate in it", o.CAFile)
+		}
+		sum.Write(pem)
+	}
+	if o.CertFile != "" || o.KeyFile != "" {
+		if err := e.addCertificate(config, sum.Write); err != nil {
+			return nil, err
+		}
+	}
+	config.ClientSessionCache = e.tickets([32]byte(sum.Sum(nil)))
+	return config, nil
+}
+
+func (e *endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, error)) error {
+	cert, err1 := os.ReadFile(e.TLS.CertFile)
+	key, err2 := os.ReadFile(e.TLS.KeyFile)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("cert_file and key_file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("cert_file %s: %w", e.TLS.CertFile, err)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	_, _ = sum(cert)
+	_, _ = sum(key)
+	return nil
+}
+
+func (e *endpoint) tickets(files [32]byte) tls.ClientSessionCache {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cache == nil || e.files != files {
+		e.cache, e.files = tls.NewLRUClientSessionCache(sessionTickets), files
+	}
+	return e.cache
+}
