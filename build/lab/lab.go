@@ -100,8 +100,11 @@ func (l *Lab) Heal(ip string) error {
 func (l *Lab) SmallBuffers() error {
 	for _, ns := range []string{l.Device, l.Server} {
 		for _, key := range []string{"tcp_wmem", "tcp_rmem"} {
-			if err := run("ip", "netns", "exec", ns, "sysctl", "-qw", "net.ipv4."+key+"=4096 16384 32768"); err != nil {
-				return err
+			err := kit.InNetns(ns, func() error { // /proc/sys/net is that of whoever opens it
+				return os.WriteFile("/proc/sys/net/ipv4/"+key, []byte("4096 16384 32768"), 0)
+			})
+			if err != nil {
+				return fmt.Errorf("small buffers: %w", err)
 			}
 		}
 	}
