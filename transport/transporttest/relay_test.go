@@ -76,7 +76,9 @@ func (l *lab) pass(from, to net.Conn, text string) {
 // until waits for a condition on the counters, which nothing signals.
 func (l *lab) until(what string, ok func(transporttest.RelayCounters) bool) {
 	l.t.Helper()
-	for end := time.Now().Add(patience); !ok(l.relay.Counters()); time.Sleep(time.Millisecond) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(l.relay.Counters()); <-tick.C {
 		if time.Now().After(end) {
 			l.t.Fatalf("never: %s: %+v", what, l.relay.Counters())
 		}
