@@ -128,10 +128,11 @@ func (d *decoder) raw(a at, n *yaml.Node, v *Raw) {
 		d.fault(a, "must not use aliases here")
 		return
 	}
-	v.node = bare(n)
-	if !v.IsZero() {
-		d.reserved(a, reflect.ValueOf(*v))
+	if *v = (Raw{bare(n)}); v.IsZero() {
+		*v = Raw{}
+		return
 	}
+	d.reserved(a, reflect.ValueOf(*v))
 }
 
 // holdsAlias needs no guard against endless trees: only an alias can make one.
