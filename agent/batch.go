@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// batching is how many records of a device travel in one publish. The zero value: each travels alone.
+type batching struct {
+	frames int           // at most; 0 or 1: no batches
+	delay  time.Duration // a batch that is not full waits this long for more
+	bytes  int           // of JSON, at most, before compression
+}
+
+func (b batching) on() bool { return b.frames > 1 }
+
+// route is where and how the records of one device travel.
+type route struct {
+	topic string
+	raw   bool // the bytes of a frame alone
+	batch batching
+	gzip  bool
+	cause transport.Cause
+}
+
+// message is payload on its way.
+func (r route) message(payload []byte) transport.Message {
+	topic := r.topic
+	if r.gzip {
+		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
+	}
+	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.cause}
+}
+
+// batch gathers records of one device.
+type batch struct {
+	route     route
+	seq       spool.Seq // of the first record
+	begun     time.Time
+	records   [][]byte // JSON of one record each
+	positions []spool.Pos
+	bytes     int // of the JSON array
+}
+
+func (b *batch) fits(record []byte) bool {
+	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.batch.bytes
+}
+
+func (b *batch) add(p spool.Pos, record []byte) {
+	b.records, b.positions = append(b.records, record), append(b.positions, p)
+	b.bytes += 1 + len(record)
+	if len(b.records) == 1 {
+		b.bytes++ // [ and ], and the others bring a comma
+	}
+}
+
+func (b *batch) full() bool {
+	return len(b.records) >= b.route.batch.frames || b.bytes >= b.route.batch.bytes
+}
+
+func (b *batch) due() time.Time { return b.begun.Add(b.route.batch.delay) }
+
+func (b *batch) message() transport.Message {
+	return b.route.message(wire.AppendBatch(make([]byte, 0, b.bytes), b.records...))
+}

@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+// deviceOptions is what the agent needs to know of one serial device. Comparable by reflect.DeepEqual: a device whose options
+// did not change goes on over a reload.
+type deviceOptions struct {
+	bridge   bridge.Options // without the funcs, which devices fills in
+	encoding wire.Encoding
+	raw      bool
+	commands bool
+}
+
+// devices runs the serial devices and feeds their frames to the spool. Safe for concurrent use.
+type devices struct {
+	spool  *spool.Spool
+	clock  clock
+	log    zerolog.Logger
+	pulses *pulses
+
+	changing sync.Mutex // held while devices start and stop, never by who only looks
+
+	mu       sync.Mutex
+	ctx      context.Context // of run; nil before it
+	wanted   map[string]deviceOptions
+	disabled map[string]string // by name: the fault of its configuration
+	running  map[string]*runningDevice
+}
+
+type runningDevice struct {
+	options deviceOptions
+	device  *bridge.Device
+	notUTF8 atomic.Int64
+	fault   string // why there is no device
+	since   time.Time
+	cancel  context.CancelFunc
+	ended   chan struct{}
+}
+
+// run keeps the wanted devices running until ctx is done, and returns when the last of their frames is in the spool.
+func (d *devices) run(ctx context.Context) error {
+	d.changing.Lock()
+	d.mu.Lock()
+	d.ctx = ctx
+	d.mu.Unlock()
+	d.reconcile()
+	d.changing.Unlock()
+	<-ctx.Done()
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	for _, r := range d.running { // only changes write it, and they are locked out
+		r.stop()
+	}
+	return nil
+}
+
+// want replaces the set of devices; those that did not change go on. It returns when the others have stopped.
+func (d *devices) want(options map[string]deviceOptions, disabled map[string]string) {
+	d.changing.Lock()
+	defer d.changing.Unlock()
+	d.mu.Lock()
+	d.wanted, d.disabled = options, disabled
+	running := d.ctx != nil && d.ctx.Err() == nil
+	d.mu.Unlock()
+	if running {
+		d.reconcile()
+	}
+}
+
+// reconcile stops what is not wanted so and starts what is missing; d.changing is held. It waits without d.mu: a device that
+// stops tells the downlink, which may be asking for a device.
+func (d *devices) reconcile() {
+	var stale []*runningDevice
+	d.mu.Lock()
+	for name, r := range d.running {
+		if w, ok := d.wanted[name]; !ok || !reflect.DeepEqual(w, r.options) {
+			stale = append(stale, r)
+			delete(d.running, name)
+		}
+	}
+	d.mu.Unlock()
+	for _, r := range stale {
+		r.stop()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.wanted)) {
+		if d.running[name] == nil {
+			d.running[name] = d.start(d.wanted[name])
+		}
+	}
+}
+
+func (d *devices) start(o deviceOptions) *runningDevice {
+	ctx, cancel := context.WithCancel(d.ctx)
+	r := &runningDevice{options: o, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	b := o.bridge
+	var buf []byte // of the reader goroutine
+	b.OnFrame = func(f bridge.Frame) error {
+		defer d.pulses.begin("serial " + f.Device)()
+		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
+			r.notUTF8.Add(1)
+		}
+		buf = stored{d.clock.stampAt(f.Time), o.raw, o.encoding, f.Data}.appendTo(buf[:0])
+		_, err := d.spool.Append(f.Device, buf)
+		return err
+	}
+	b.Notify = func(e bridge.Event) {
+		d.log.Info().Str("device", e.Device).Str("state", e.State).Str("why", e.Why).Msg("serial port")
+	}
+	device, err := bridge.New(b)
+	if err != nil {
+		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
+		r.fault = err.Error()
+		close(r.ended)
+		return r
+	}
+	r.device = device
+	go func() {
+		defer close(r.ended)
+		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
+		}
+	}()
+	return r
+}
+
+func (r *runningDevice) stop() {
+	r.cancel()
+	<-r.ended
+}
+
+// target finds the device that a command is for.
+func (d *devices) target(name string) (target, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.running[name]
+	if r == nil {
+		return target{}, false
+	}
+	t := target{commands: r.options.commands, write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
+	if r.device != nil {
+		t.write = r.device.Write
+	}
+	return t, true
+}
+
+// status is how every configured device is.
+func (d *devices) status() map[string]statuspage.Serial {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := map[string]statuspage.Serial{}
+	for name, why := range d.disabled {
+		all[name] = statuspage.Serial{State: "disabled", Why: why}
+	}
+	for name, r := range d.running {
+		all[name] = r.status()
+	}
+	return all
+}
+
+func (r *runningDevice) status() statuspage.Serial {
+	if r.device == nil {
+		return statuspage.Serial{Port: r.options.bridge.Port, State: "error", Since: r.since.UnixMilli(), Why: r.fault}
+	}
+	s := r.device.Status()
+	return statuspage.Serial{Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens,
+		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, Pending: s.Pending,
+		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
+}

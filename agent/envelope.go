@@ -1,0 +1,80 @@
+package agent
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// lateAfter is the age from which a record is marked late.
+const lateAfter = 30 * time.Second
+
+// frames encodes the records of the data spool.
+type frames struct {
+	clock  clock
+	routes *routes
+}
+
+// routes knows how each device's records travel. Replaced as a whole when the configuration changes; safe for concurrent
+// use.
+type routes struct {
+	topic string // template of the data topic, with {name}
+	table atomic.Pointer[map[string]route]
+}
+
+// of returns the route of a device. One that the configuration knows no more gets the plain one: its records still wait in
+// the spool.
+func (r *routes) of(device string) route {
+	if rt, ok := (*r.table.Load())[device]; ok {
+		return rt
+	}
+	return route{topic: wire.Expand(r.topic, "name", device), cause: transport.CauseData}
+}
+
+func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
+	rt := f.routes.of(r.Stream)
+	if r.Gap != nil {
+		if rt.raw {
+			return nil, nil // a reader of bare bytes cannot know a gap from a frame
+		}
+		rec := wire.Record{Seq: uint64(r.Seq), TS: r.Time.UnixMilli(), Epoch: r.Epoch, Unsynced: f.clock.unset(),
+			Gap: &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}}
+		if r.Gap.Epoch != r.Epoch {
+			rec.Gap.Epoch = r.Gap.Epoch
+		}
+		return &item{rec.Append(nil), rt}, nil
+	}
+	s, err := parseStored(r.Data)
+	if err != nil {
+		return nil, fmt.Errorf("record %d of %q: %w", r.Seq, r.Stream, err)
+	}
+	if s.raw {
+		rt.batch = batching{} // bytes alone have no array to be in
+		return &item{append([]byte(nil), s.data...), rt}, nil
+	}
+	body, _ := wire.NewBody(s.data, s.encoding)
+	ts, unsynced := f.clock.resolve(s.stamp)
+	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Body: body, Unsynced: unsynced,
+		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
+	return &item{rec.Append(nil), rt}, nil
+}
+
+// replies encodes the records of the reply spool, which hold their payload and the name that makes their topic.
+type replies struct {
+	topic string // template of the reply topic, with {name}
+}
+
+func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
+	if r.Gap != nil {
+		return nil, nil // who waits for an answer has a timeout; a gap in answers has no topic
+	}
+	name, payload, err := parseReply(r.Data)
+	if err != nil {
+		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
+	}
+	return &item{append([]byte(nil), payload...), route{topic: wire.Expand(e.topic, "name", name), cause: transport.CauseCmd}}, nil
+}

@@ -1,0 +1,36 @@
+package agent
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"time"
+)
+
+// sdNotify tells the service manager about us, by the protocol of sd_notify(3): one datagram to $NOTIFY_SOCKET. Without a
+// service manager it does nothing.
+func sdNotify(state string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"}) // a leading @ is abstract: net knows
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte(state))
+	return err
+}
+
+// watchdogInterval is how often the watchdog wants to be fed: half of $WATCHDOG_USEC (sd_watchdog_enabled(3)); 0: never.
+func watchdogInterval() time.Duration {
+	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
+	usec, err := strconv.ParseInt(os.Getenv("WATCHDOG_USEC"), 10, 64)
+	if err != nil || usec <= 0 {
+		return 0
+	}
+	return time.Duration(usec) * time.Microsecond / 2
+}

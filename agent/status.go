@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+)
+
+// status is the truth about the gateway, at one moment as far as its parts allow.
+func (g *generation) status() statuspage.Status {
+	now := time.Now()
+	link := g.link.Status()
+	g.mu.Lock()
+	booted, reloadNo, pageNo := g.booted, g.reloadNo, g.pageNo
+	g.mu.Unlock()
+	s := statuspage.Status{
+		ID: g.id, Version: g.version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
+		Uplink: statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
+			Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight,
+			WorstDetectS: (booted.Document.Heartbeat.Interval.Std() + booted.Document.Uplink.DetectWithin.Std()).Seconds()},
+		Heartbeat: statuspage.Heartbeat{IntervalS: link.Interval.Seconds(), Phase: "off", PathKind: "unknown", Evidence: "none",
+			Reason: "fixed by heartbeat.interval", Pings: link.Pings},
+		Bytes:  statuspage.Bytes(link.Bytes),
+		Serial: g.devices.status(), Commands: g.down.status(),
+	}
+	data, replies := g.data.Status(), g.replies.Status()
+	s.Spool, s.Replies = spoolStatus(data, now), spoolStatus(replies, now)
+	s.Why = g.why(s, booted.ConfigError, reloadNo, pageNo, link.Why)
+	return s
+}
+
+// why is one sentence of what is not as it should be, the gravest first.
+func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, link string) string {
+	var all []string
+	add := func(what, why string) {
+		if why != "" {
+			all = append(all, what+why)
+		}
+	}
+	add("config_error: ", configError)
+	add("config_error: not reloaded: ", reloadNo)
+	add("", link)
+	add("spool: ", s.Spool.Why)
+	add("reply spool: ", s.Replies.Why)
+	if g.state.fault != nil {
+		add("", g.state.fault.Error())
+	}
+	if g.clock.unset() {
+		add("", "the clock is not set")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
+		if d := s.Serial[name]; d.State != "open" {
+			add("serial "+name+": ", orState(d))
+		}
+	}
+	add("", pageNo)
+	return strings.Join(all, "; ")
+}
+
+func orState(d statuspage.Serial) string {
+	if d.Why == "" {
+		return d.State
+	}
+	return d.Why
+}
+
+func spoolStatus(s spool.Status, now time.Time) statuspage.Spool {
+	out := statuspage.Spool{Accepted: s.Accepted, Recovered: s.Recovered, Acked: s.Acked, Waiting: s.Waiting, Evicted: s.Evicted,
+		Poison: s.Poison, Bytes: s.Bytes, WrittenBytes: s.WrittenBytes, Why: s.Why}
+	if !s.Oldest.IsZero() {
+		out.OldestS = max(0, now.Sub(s.Oldest).Seconds())
+	}
+	return out
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,102 @@
+package statuspage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"text/tabwriter"
+	"time"
+)
+
+// maxDocument is the most that Fetch reads, in bytes.
+const maxDocument = 4 << 20
+
+// Fetch asks the agent that listens on addr (host:port) for its status.
+func Fetch(ctx context.Context, addr string) (Status, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
+	if err != nil {
+		return Status{}, err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // never through a proxy
+	res, err := client.Do(req)
+	if err != nil {
+		return Status{}, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return Status{}, fmt.Errorf("%s answers %s: is it linkbeat?", addr, res.Status)
+	}
+	var s Status
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(&s); err != nil {
+		return Status{}, fmt.Errorf("%s does not answer with a status: %w", addr, err)
+	}
+	return s, nil
+}
+
+// Render writes s for people.
+func Render(out io.Writer, s Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("gateway", "%s, linkbeat %s, running for %s", s.ID, s.Version, ago(s.StartedAt, now))
+	row("uplink", "%s for %s, %s", s.Uplink.State, ago(s.Uplink.Since, now), orDash(s.Uplink.Server))
+	row("", "%d drops, round trip %s, %d in flight", s.Uplink.Drops, seconds(s.Uplink.RTTS), s.Uplink.InFlight)
+	row("heartbeat", "every %s, %d pings, a dead link is noticed within %s",
+		seconds(s.Heartbeat.IntervalS), s.Heartbeat.Pings, seconds(s.Uplink.WorstDetectS))
+	row("spool", "%d waiting (%s, oldest %s), %d accepted, %d acknowledged, %d dropped, %s written to flash", s.Spool.Waiting,
+		size(s.Spool.Bytes), seconds(s.Spool.OldestS), s.Spool.Accepted, s.Spool.Acked, s.Spool.Evicted+s.Spool.Poison,
+		size(s.Spool.WrittenBytes))
+	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
+		d := s.Serial[name]
+		row("serial "+name, "%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now),
+			d.Accepted, size(d.Read), d.Bad)
+		if d.Why != "" {
+			row("", "%s", d.Why)
+		}
+	}
+	if c := s.Commands; c.Received > 0 {
+		row("commands", "%d received, %d done, %d failed, %d refused", c.Received, c.Done, c.Failed, c.Refused)
+	}
+	row("traffic", "%s data, %s commands, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd), size(s.Bytes.Ping),
+		size(s.Bytes.Handshake))
+	row("why", "%s", orText(s.Why, "all is well"))
+	return w.Flush()
+}
+
+func ago(ms int64, now time.Time) string {
+	if ms == 0 {
+		return "-"
+	}
+	return now.Sub(time.UnixMilli(ms)).Round(time.Second).String()
+}
+
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d > 0 && d < time.Second {
+		return d.Round(100 * time.Microsecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// size is a count of bytes as people read it, in binary units.
+func size(n int64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+func orDash(s string) string { return orText(s, "-") }
+
+func orText(s, text string) string {
+	if s == "" {
+		return text
+	}
+	return s
+}

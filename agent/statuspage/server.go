@@ -1,0 +1,124 @@
+package statuspage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// retryListen is how often a taken address is tried again.
+const retryListen = 15 * time.Second
+
+// Options configure a Page.
+type Options struct {
+	Listen  string        // host:port; a host that is not loopback is the caller's decision
+	Status  func() Status // called for every request
+	Healthy func() error  // nil: the loops make progress; whatever the uplink does
+	Fault   func(error)   // told when the address cannot be had, and nil when it can again; if nil, nobody is
+}
+
+// Page serves the status. Create it with New.
+type Page struct{ o Options }
+
+// New returns a page that is not listening yet.
+func New(o Options) *Page {
+	if o.Fault == nil {
+		o.Fault = func(error) {}
+	}
+	return &Page{o}
+}
+
+// Run serves until ctx is done. An address that is taken is tried again; it never ends the agent.
+func (p *Page) Run(ctx context.Context) error {
+	for {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.o.Listen)
+		if err == nil {
+			p.o.Fault(nil)
+			return p.serve(ctx, l)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		p.o.Fault(err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(retryListen):
+		}
+	}
+}
+
+func (p *Page) serve(ctx context.Context, l net.Listener) error {
+	s := &http.Server{Handler: p.Handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz and /readyz.
+func (p *Page) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", p.status)
+	mux.HandleFunc("GET /metrics", p.metrics)
+	mux.HandleFunc("GET /healthz", p.healthz)
+	mux.HandleFunc("GET /readyz", p.readyz)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("linkbeat: /status /metrics /healthz /readyz\n"))
+	})
+	return onlyByAddress(mux)
+}
+
+// onlyByAddress refuses requests that name a host other than an IP address or localhost: a page in somebody's browser must
+// not read a gateway through a name that it points here (DNS rebinding).
+func onlyByAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && host != "localhost" {
+			http.Error(w, "ask for this page by IP address or as localhost", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(p.o.Status()) // the client is gone: nobody to tell
+}
+
+func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(AppendMetrics(nil, p.o.Status()))
+}
+
+func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
+	if err := p.o.Healthy(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
+	if s := p.o.Status(); s.Uplink.State != "up" {
+		http.Error(w, "uplink is "+s.Uplink.State+": "+s.Why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}

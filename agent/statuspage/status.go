@@ -1,0 +1,107 @@
+// Package statuspage tells the truth about one gateway, locally: the status document, its Prometheus form, the two health
+// checks, and a reader of it for people. It decides nothing; the agent hands it a func that says how things are.
+package statuspage
+
+// Status is the document under GET /status. Times are Unix milliseconds, *_s are seconds. Counters count from the start of
+// the process.
+type Status struct {
+	ID        string `json:"id"`
+	Version   string `json:"version"`
+	Epoch     string `json:"epoch"`   // of the spool
+	StartedAt int64  `json:"started"` // of the process
+	Config    string `json:"config"`  // file, lastgood or salvage: which document runs
+
+	Uplink    Uplink            `json:"uplink"`
+	Heartbeat Heartbeat         `json:"heartbeat"`
+	Bytes     Bytes             `json:"bytes"`
+	Spool     Spool             `json:"spool"`   // of the devices' frames
+	Replies   Spool             `json:"replies"` // the spool of answers to commands
+	Serial    map[string]Serial `json:"serial"`
+	Commands  Commands          `json:"commands"`
+
+	// Why is one sentence when anything is not as it should be, and empty otherwise.
+	Why string `json:"why"`
+}
+
+// Uplink is the state of the link.
+type Uplink struct {
+	State        string  `json:"state"`  // down, dialing or up
+	Server       string  `json:"server"` // URL without user info
+	Since        int64   `json:"since"`  // of this state
+	Session      int64   `json:"session"`
+	Drops        int64   `json:"drops"`   // connections lost
+	Redials      int64   `json:"redials"` // connections replaced on purpose
+	RTTS         float64 `json:"rtt_s"`   // smoothed round trip of the pings
+	WorstDetectS float64 `json:"worst_detect_s"`
+	InFlight     int     `json:"in_flight"`
+}
+
+// Heartbeat is the state of the beat and of what it has learnt.
+type Heartbeat struct {
+	IntervalS float64 `json:"interval_s"`
+	ProvenS   float64 `json:"proven_s"`
+	FailingS  float64 `json:"failing_s"` // 0: none
+	Phase     string  `json:"phase"`     // start, learning, settled, off or resting
+	Path      string  `json:"path"`
+	PathKind  string  `json:"path_kind"` // strict, loose or unknown
+	Evidence  string  `json:"evidence"`  // inbound, weak or none
+	Reason    string  `json:"reason"`    // of the last change
+	Probes    int64   `json:"probes"`
+	Pings     int64   `json:"pings"`
+}
+
+// Bytes is the ledger: bytes of the MQTT stream, both ways, by cause.
+type Bytes struct {
+	Handshake int64 `json:"handshake"`
+	Ping      int64 `json:"ping"`
+	Keepalive int64 `json:"keepalive"`
+	Data      int64 `json:"data"`
+	Cmd       int64 `json:"cmd"`
+	Log       int64 `json:"log"`
+	Config    int64 `json:"config"`
+	Probe     int64 `json:"probe"`
+	Overhead  int64 `json:"overhead"`
+}
+
+// Spool counts records. Accepted + Recovered = Acked + Waiting + Evicted + Poison, always.
+type Spool struct {
+	Accepted     int64   `json:"accepted"`
+	Recovered    int64   `json:"recovered"` // found on disk at the start
+	Acked        int64   `json:"acked"`
+	Waiting      int64   `json:"waiting"`
+	Evicted      int64   `json:"evicted"` // dropped: full, too old, or rotten
+	Poison       int64   `json:"poison"`  // could never be published
+	Bytes        int64   `json:"bytes"`   // waiting
+	OldestS      float64 `json:"oldest_s"`
+	WrittenBytes int64   `json:"written_bytes"` // to the flash
+	Why          string  `json:"why,omitempty"`
+}
+
+// Serial is one device. Read = InFrames + Delimiters + Bad + Pending in bytes; Framed = Accepted + Refused in frames.
+type Serial struct {
+	Port       string `json:"port"`
+	State      string `json:"state"` // open, absent, error, or disabled by a fault of its configuration
+	Since      int64  `json:"since"`
+	Read       int64  `json:"read"`
+	InFrames   int64  `json:"in_frames"`
+	Delimiters int64  `json:"delimiters"`
+	Bad        int64  `json:"bad"`
+	Pending    int64  `json:"pending"`
+	Framed     int64  `json:"framed"`
+	Accepted   int64  `json:"accepted"`
+	Refused    int64  `json:"refused"`
+	Written    int64  `json:"written"`  // bytes, by commands
+	NotUTF8    int64  `json:"not_utf8"` // text frames that travelled as base64
+	Opens      int64  `json:"opens"`
+	Why        string `json:"why,omitempty"`
+}
+
+// Commands counts what came down. Received = Done + Failed + Refused + Running + Overflowed.
+type Commands struct {
+	Received   int64 `json:"received"`
+	Done       int64 `json:"done"`
+	Failed     int64 `json:"failed"`     // reached the device's queue and failed there
+	Refused    int64 `json:"refused"`    // answered with an error, nothing written
+	Running    int64 `json:"running"`    // in a device's queue, or on the way to it
+	Overflowed int64 `json:"overflowed"` // more at once than could be queued: not answered
+}

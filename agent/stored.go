@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// A frame in the spool is the frame's bytes behind a header, so that it can be published by an agent that knows the device
+// no more, or knows it with another encoding:
+//
+//	 0      1           9            17         21
+//	+------+-----------+------------+----------+------------+
+//	| kind | wall, ms  | boot, ms   | boot id  | frame …    |   kind with kindUnsynced
+//	+------+-----------+------------+----------+------------+
+//	| kind | wall, ms  | frame …                            |   otherwise
+//	+------+-----------+------------------------------------+
+//
+// All integers are big endian. wall is Unix time; boot is CLOCK_BOOTTIME, good as long as boot id names this boot.
+const (
+	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64
+	kindRaw      = 0x04 // publish the bytes alone
+	kindUnsynced = 0x08 // the clock was unset when the frame was read
+
+	storedHeader   = 1 + 8
+	unsyncedHeader = storedHeader + 8 + 4
+)
+
+// encodings is indexed by kind&kindEncoding.
+func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex, wire.Base64} }
+
+// stored is one frame with what is needed to publish it.
+type stored struct {
+	stamp    stamp
+	raw      bool
+	encoding wire.Encoding
+	data     []byte
+}
+
+// appendTo adds the spool's form of the frame to dst.
+func (s stored) appendTo(dst []byte) []byte {
+	kind := byte(0)
+	for i, e := range encodings() {
+		if e == s.encoding {
+			kind = byte(i)
+		}
+	}
+	if s.raw {
+		kind |= kindRaw
+	}
+	if s.stamp.unsynced {
+		kind |= kindUnsynced
+	}
+	dst = append(dst, kind)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.wall))
+	if s.stamp.unsynced {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.boot))
+		dst = binary.BigEndian.AppendUint32(dst, s.stamp.bootID)
+	}
+	return append(dst, s.data...)
+}
+
+// parseStored takes the spool's form apart; data points into p.
+func parseStored(p []byte) (stored, error) {
+	if len(p) < storedHeader {
+		return stored{}, fmt.Errorf("stored frame of %d bytes has no header", len(p))
+	}
+	kind := p[0]
+	if kind&kindEncoding == 3 || kind > kindEncoding|kindRaw|kindUnsynced {
+		return stored{}, fmt.Errorf("stored frame of unknown kind %#02x", kind)
+	}
+	s := stored{raw: kind&kindRaw != 0, encoding: encodings()[kind&kindEncoding]}
+	s.stamp.wall = int64(binary.BigEndian.Uint64(p[1:]))
+	if kind&kindUnsynced == 0 {
+		s.data = p[storedHeader:]
+		return s, nil
+	}
+	if len(p) < unsyncedHeader {
+		return stored{}, errors.New("stored frame has no room for its boot time")
+	}
+	s.stamp.unsynced = true
+	s.stamp.boot = int64(binary.BigEndian.Uint64(p[9:]))
+	s.stamp.bootID = binary.BigEndian.Uint32(p[17:])
+	s.data = p[unsyncedHeader:]
+	return s, nil
+}
+
+// A reply in the spool is one byte with the length of the device's name, the name, and the reply's JSON. The name cannot be
+// the spool's stream: an unknown one comes from the network, and streams are few.
+func appendReply(dst []byte, name string, reply wire.Reply) []byte {
+	dst = append(dst, byte(len(name)))
+	dst = append(dst, name...)
+	return reply.Append(dst)
+}
+
+// maxReplyName is the longest device name that a reply can carry, in bytes.
+const maxReplyName = 255
+
+func parseReply(p []byte) (name string, payload []byte, err error) {
+	if len(p) == 0 || len(p) < 1+int(p[0]) {
+		return "", nil, errors.New("stored reply has no name")
+	}
+	n := 1 + int(p[0])
+	return string(p[1:n]), p[n:], nil
+}

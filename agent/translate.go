@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/config"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// What the configuration says, in the words of the packages that do it. They never see package config: the document is a
+// public contract, their options are not.
+
+const (
+	repliesBytes  = 1 << 20           // of the reply spool, on disk and in memory
+	spoolMemory   = 1 << 20           // of the data spool, in memory
+	packetHeaders = 5 + 2 + 2 + 65535 // the most that MQTT puts around a payload: fixed header, lengths, packet id, topic
+	writeQueue    = 16                // commands waiting at one device
+)
+
+func topicsOf(d *config.Document, id string) wire.Topics {
+	t := d.Topics
+	return wire.Topics{State: t.State, Info: t.Info, Data: t.Data, Reply: t.Reply, Log: t.Log, Stats: t.Stats,
+		Reported: t.Reported, Cmd: t.Cmd, Config: t.Config, Group: t.Group, Probe: t.Probe}.For(id)
+}
+
+// serversOf gives each server the means to read the password anew for every connection, so that a new one needs no restart.
+func serversOf(u *config.Uplink) []transport.Server {
+	var servers []transport.Server
+	for _, s := range u.Servers {
+		servers = append(servers, transport.Server{URL: s.URL, Username: u.Username, Password: u.ReadPassword,
+			TLS: transport.TLSOptions{CAFile: u.TLS.CAFile, CertFile: u.TLS.CertFile, KeyFile: u.TLS.KeyFile,
+				ServerName: u.TLS.ServerName, ALPN: u.TLS.ALPN}})
+	}
+	return servers
+}
+
+func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Options {
+	u := d.Uplink
+	keepalive := u.KeepaliveCeiling.Std()
+	if !u.Keepalive.Auto {
+		keepalive = min(u.Keepalive.Duration.Std(), keepalive)
+	}
+	return transport.Options{
+		ClientID: id, Servers: serversOf(&d.Uplink), CleanSession: u.CleanSession, Window: u.Window,
+		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
+		Interval: d.Heartbeat.Interval.Std(), Keepalive: keepalive,
+		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
+		StateTopic: topics.State,
+	}
+}
+
+func devicesOf(d *config.Document) map[string]deviceOptions {
+	all := map[string]deviceOptions{}
+	for name, s := range d.Serial {
+		all[name] = deviceOptions{
+			bridge: bridge.Options{Name: name, Port: s.Port, Baud: s.Baud, Mode: modeOf(s.Mode), Queue: writeQueue,
+				Framing: framingOf(s)},
+			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", commands: s.Commands,
+		}
+	}
+	return all
+}
+
+func modeOf(m config.Mode) bridge.Mode {
+	mode, err := bridge.ParseMode(m.String())
+	if err != nil { // config allows no mode that bridge does not know
+		return bridge.Mode{}
+	}
+	return mode
+}
+
+func framingOf(s *config.SerialDevice) framing.Spec {
+	f := s.Frame
+	return framing.Spec{Type: f.Type, Max: int(f.Max.Int64()), Bytes: f.Bytes, Keep: f.Keep, Gap: f.Gap.Std(),
+		Chars: f.Chars, Size: f.Size, Header: f.Header}
+}
+
+func routesOf(d *config.Document, topics wire.Topics) map[string]route {
+	table := map[string]route{}
+	for name, s := range d.Serial {
+		r := route{topic: wire.Expand(topics.Data, "name", name), raw: s.Format == "raw", gzip: s.Compress == "gzip",
+			cause: transport.CauseData}
+		if s.Batch.On() && !r.raw {
+			b := s.Batch.Resolved()
+			r.batch = batching{frames: b.Frames, delay: b.Delay.Std(), bytes: int(b.Bytes.Int64())}
+		}
+		table[name] = r
+	}
+	return table
+}
+
+func spoolOptions(s config.Spool) spool.Options {
+	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MaxAge: s.MaxAge.Std(),
+		WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(), WhenFull: spool.DropOldest}
+	if s.WhenFull == "drop_newest" {
+		o.WhenFull = spool.DropNewest
+	}
+	return o
+}

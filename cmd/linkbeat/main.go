@@ -1,0 +1,101 @@
+// Command linkbeat runs on the gateway: it keeps an MQTT uplink open and relays serial devices over it.
+//
+// This package is flags, signals and exit codes; what they do is in package agent and below.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// Set by the linker: -X main.version=… -X main.buildTime=… (RFC 3339).
+var (
+	version   = "dev"
+	buildTime = ""
+)
+
+// Exit codes beside 0 and 1. exitConfig is EX_CONFIG of sysexits.h: systemd's RestartPreventExitStatus knows it.
+const (
+	exitNoAgent = 3
+	exitConfig  = 78
+)
+
+// exitError ends the program with a code of its own. Without err it says nothing more.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run is the program as a func that tests call; it returns the exit code.
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(os.Stderr, "linkbeat:", text)
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	return 1
+}
+
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "linkbeat",
+		Short: "keep an uplink open and relay serial devices over it",
+		Long: `linkbeat keeps an MQTT uplink open from a gateway behind carrier NAT, and relays serial
+devices over it: every frame is stored until the broker has acknowledged it.
+
+  linkbeat template > linkbeat.yaml    a commented configuration; only uplink.servers must be set
+  linkbeat check -c linkbeat.yaml      every fault of it at once
+  linkbeat run -c linkbeat.yaml        run the agent
+  linkbeat status -c linkbeat.yaml     how the running agent is`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newStatus(), newVersion())
+	return root
+}
+
+// built is when this binary was built; zero when the linker was not told.
+func built() time.Time {
+	t, err := time.Parse(time.RFC3339, buildTime)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintln(cmd.OutOrStdout(), "linkbeat", version, buildTime)
+		},
+	}
+}

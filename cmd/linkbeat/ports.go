@@ -1,0 +1,38 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+func newPorts() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "ports", Short: "list serial ports, without opening one", Args: cobra.NoArgs,
+		Long: `List the serial ports of this machine, read from /sys. No port is opened: opening one resets a
+port that is in use.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ports, err := bridge.Ports(os.DirFS("/sys"))
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				return json.NewEncoder(out).Encode(ports)
+			}
+			if len(ports) == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?")
+				return nil
+			}
+			return printPorts(tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), ports)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
