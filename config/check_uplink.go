@@ -135,7 +135,7 @@ func (c *checker) readable(path, file string) {
 		return
 	}
 	if err := c.checkFile(file); err != nil {
-		c.bad(path, "cannot read %s: %s", file, err)
+		c.bad(path, "cannot be read: %s", err)
 	}
 }
 
@@ -176,9 +176,8 @@ func (c *checker) checkHeartbeat() {
 	if h.Min > h.Max {
 		c.bad(c.ownOf("heartbeat.min", "heartbeat.max"), "heartbeat.min (%s) is above heartbeat.max (%s)", h.Min, h.Max)
 	}
-	if h.Max > ceiling {
-		c.odd(c.ownOf("heartbeat.max", "uplink.keepalive_ceiling"),
-			"heartbeat.max (%s) is above uplink.keepalive_ceiling (%s): the beat stays below the ceiling", h.Max, ceiling)
+	if c.set("heartbeat.max") && h.Max > ceiling {
+		c.odd("heartbeat.max", "is above uplink.keepalive_ceiling (%s): the beat stays below the ceiling", ceiling)
 	}
 	c.checkDetection(h.Interval)
 	if !h.ProbeAfter.Auto && h.ProbeAfter.Duration > 7*day {

@@ -99,7 +99,7 @@ func (d *decoder) value(a at, n *yaml.Node, v reflect.Value) {
 		n = n.Alias
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		d.fault(a, "has the tag %s: tags are not understood", n.Tag)
+		d.fault(a, "has a YAML tag, which is not understood: a text that starts with ! needs quotes")
 		return
 	}
 	if raw, ok := v.Addr().Interface().(*Raw); ok {

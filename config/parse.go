@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"reflect"
-	"regexp"
-	"strconv"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -74,8 +72,6 @@ func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (*Document, Fa
 	return doc, d.warnings, d.faults
 }
 
-var yamlLine = regexp.MustCompile(`^line (\d+): (.*)$`)
-
 // readTree parses YAML; nil for an empty file.
 func readTree(src []byte) (*yaml.Node, *Fault) {
 	if len(src) > maxSource {
@@ -88,26 +84,16 @@ func readTree(src []byte) (*yaml.Node, *Fault) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, syntaxFault(err)
+		return nil, syntaxFault(src, err)
 	}
 	switch err := dec.Decode(&more); {
 	case err == nil:
 		return nil, &Fault{Line: more.Line, Message: "a second document starts here: one file is one document, without ---"}
 	case !errors.Is(err, io.EOF):
-		return nil, syntaxFault(err)
+		return nil, syntaxFault(src, err)
 	}
 	if len(doc.Content) == 0 {
 		return nil, nil
 	}
 	return doc.Content[0], nil
-}
-
-func syntaxFault(err error) *Fault {
-	text := bytes.TrimPrefix([]byte(err.Error()), []byte("yaml: "))
-	f := &Fault{Message: "not YAML: " + string(text)}
-	if m := yamlLine.FindSubmatch(text); m != nil {
-		f.Line, _ = strconv.Atoi(string(m[1]))
-		f.Message = "not YAML: " + string(m[2])
-	}
-	return f
 }

@@ -217,7 +217,7 @@ func TestFilesAreCheckedOnRequest(t *testing.T) {
 	if !errors.As(err, &faults) || len(faults) != 4 {
 		t.Fatalf("%v", err)
 	}
-	if got, want := faults[0].String(), "line 4: uplink.password_file: cannot read /none/password: no such file or directory"; got != want {
+	if got, want := faults[0].String(), "line 4: uplink.password_file: cannot be read: no such file or directory"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
