@@ -32,8 +32,8 @@ golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is 
 
 check: lint race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
 
-race: setup ## every test in its short form under the race detector
-	@$(GO) run ./build/gotest -race -short -count=1 -timeout 15m ./...
+race: setup ## every test under the race detector, the agent of the end-to-end tests too
+	@LINKBEAT_RACE=1 $(GO) run ./build/gotest -race -short -count=1 -timeout 15m ./...
 
 fuzz: ## every fuzz target for FUZZ_SECONDS each
 	@build/fuzz.sh $(FUZZ_SECONDS)

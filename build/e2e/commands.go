@@ -74,8 +74,8 @@ func (r *rig) writesAll() error {
 		if err := r.send("plc", id, expiry, fields); err != nil {
 			return err
 		}
-		if got, err := r.answer("plc", id, 1); err != nil || !got.OK {
-			return fmt.Errorf("%v: reply %+v, %w", fields, got, err)
+		if err := r.done("plc", id); err != nil {
+			return fmt.Errorf("%v: %w", fields, err)
 		}
 	}
 	want := "set 5\nset 5\n\x01\x02 set 5\n\x01\x02 set 5\n"
@@ -121,8 +121,8 @@ func (r *rig) nonsense() error {
 	if err := r.send("plc", "after", expiry, map[string]any{"text": "after"}); err != nil {
 		return err
 	}
-	if got, err := r.answer("plc", "after", 1); err != nil || !got.OK {
-		return fmt.Errorf("the next good command: reply %+v, %w", got, err)
+	if err := r.done("plc", "after"); err != nil {
+		return fmt.Errorf("the next good command: %w", err)
 	}
 	return r.deviceGot(before + "after\n")
 }

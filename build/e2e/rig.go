@@ -145,6 +145,15 @@ func (r *rig) answer(device, id string, n int) (reply, error) {
 	return r.replies(device, id)[n-1], nil
 }
 
+// done waits for the answer ok.
+func (r *rig) done(device, id string) error {
+	got, err := r.answer(device, id, 1)
+	if err == nil && !got.OK {
+		err = fmt.Errorf("reply %+v, want ok", got)
+	}
+	return err
+}
+
 // wantError sends a command and wants that error back.
 func (r *rig) wantError(device, id string, expires time.Duration, fields map[string]any, want string) error {
 	if err := r.send(device, id, expires, fields); err != nil {

@@ -43,7 +43,7 @@ func (e *Env) BuildAgent(target string) (string, error) {
 		}
 		env = t.Env
 	}
-	return out, Build(e.Ctx, "linkbeat", out, env...)
+	return out, Build(e.Ctx, "cmd/linkbeat", out, env...)
 }
 
 // Agent prepares an agent: state folder, port for its page, configuration file. Start runs it.

@@ -104,6 +104,9 @@ func (b *Broker) Stop() error {
 	return err
 }
 
+// Kill ends mosquitto with SIGKILL, frozen or not.
+func (b *Broker) Kill() { b.proc.Kill() }
+
 // Freeze stops the process with SIGSTOP: the kernel still acknowledges TCP for it.
 func (b *Broker) Freeze() error { return b.proc.Signal(syscall.SIGSTOP) }
 

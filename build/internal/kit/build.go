@@ -83,17 +83,23 @@ func git(root string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Build compiles one command (linkbeat, linkbeatctl) statically to the file out; env chooses the platform.
-func Build(ctx context.Context, command, out string, env ...string) error {
+// Build compiles one program (its folder from the root, as cmd/linkbeat) statically to the file out; env chooses the
+// platform.
+func Build(ctx context.Context, folder, out string, env ...string) error {
 	root, err := Root()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", LDFlags(root), "-o", out, "./cmd/"+command)
+	args := []string{"build", "-trimpath", "-ldflags", LDFlags(root), "-o", out}
+	cgo := "CGO_ENABLED=0"
+	if os.Getenv("LINKBEAT_RACE") != "" && len(env) == 0 { // `make race`: the agent itself under the race detector
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./"+folder)...)
 	cmd.Dir = root
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	cmd.Env = append(append(os.Environ(), cgo), env...)
 	if msg, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s (%s): %w\n%s", command, strings.Join(env, " "), err, msg)
+		return fmt.Errorf("build %s (%s): %w\n%s", folder, strings.Join(env, " "), err, msg)
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ type Certs struct {
 	CA, ServerCert, ServerKey, ClientCert, ClientKey string
 }
 
-// Certs makes a fresh set in a scratch folder.
-func (e *Env) Certs() (*Certs, error) {
+// Certs makes a fresh set in a scratch folder; more are further IP addresses of the server.
+func (e *Env) Certs(more ...string) (*Certs, error) {
 	dir, err := e.Sub("certs")
 	if err != nil {
 		return nil, err
@@ -38,6 +38,9 @@ func (e *Env) Certs() (*Certs, error) {
 	}
 	server := certTemplate("localhost", 2)
 	server.DNSNames, server.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	for _, ip := range more {
+		server.IPAddresses = append(server.IPAddresses, net.ParseIP(ip))
+	}
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	if _, err := issue(server, ca, caKey, c.ServerCert, c.ServerKey); err != nil {
 		return nil, err

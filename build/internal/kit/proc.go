@@ -110,8 +110,21 @@ func (p *Proc) Tail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// Usage returns the CPU time, user and system, that the ended process used.
-func (p *Proc) Usage() time.Duration {
-	<-p.done
-	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+// CPU is the time, user and system, that the running process used so far (proc(5), fields 14 and 15; 100 ticks a second
+// on every Linux).
+func (p *Proc) CPU() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
+	if err != nil {
+		return 0, fmt.Errorf("cpu time of %s: %w", p.Name, err)
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		return 0, fmt.Errorf("cpu time of %s: %d fields in /proc/%d/stat", p.Name, len(f), p.Pid())
+	}
+	var user, system int64
+	if _, err := fmt.Sscan(f[11]+" "+f[12], &user, &system); err != nil {
+		return 0, fmt.Errorf("cpu time of %s: %w", p.Name, err)
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }

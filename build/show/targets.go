@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/bench"
+	"github.com/linkbeat/linkbeat/build/crash"
+	"github.com/linkbeat/linkbeat/build/e2e"
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+	"github.com/linkbeat/linkbeat/build/lab"
+	"github.com/linkbeat/linkbeat/build/outage"
+	"github.com/linkbeat/linkbeat/build/size"
+)
+
+// target is one thing this program can show.
+type target struct {
+	name  string
+	limit time.Duration // after which it is taken down
+	needs []string
+	run   func(e *kit.Env, t *kit.Table) error
+}
+
+func targets() []target {
+	return []target{
+		{"build", 10 * time.Minute, nil, buildHere},
+		{"cross", 20 * time.Minute, nil, cross},
+		{"e2e", 10 * time.Minute, []string{"mosquitto", "qemu-arm-static"}, e2e.All},
+		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
+		{"outage", 15 * time.Minute, append(lab.Tools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
+			return outage.Run(e, outage.Full(), t)
+		}},
+		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
+		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
+			return bench.Run(e, bench.Options{Frames: 100_000, PacedFrames: 4000}, t)
+		}},
+	}
+}
+
+// programs are what is shipped.
+func programs() []string { return []string{"linkbeat", "linkbeatctl"} }
+
+// buildHere makes dist/linkbeat and dist/linkbeatctl for this machine.
+func buildHere(e *kit.Env, t *kit.Table) error {
+	for _, p := range programs() {
+		if err := buildOne(e, t, p, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cross makes both programs for every platform.
+func cross(e *kit.Env, t *kit.Table) error {
+	for _, target := range kit.Targets() {
+		for _, p := range programs() {
+			if err := buildOne(e, t, p, p+"-"+target.Name, target.Env...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) error {
+	root, err := kit.Root()
+	if err != nil {
+		return err
+	}
+	out := filepath.Join(root, "dist", name)
+	if err := kit.Build(e.Ctx, "cmd/"+program, out, env...); err != nil {
+		return err
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		return fmt.Errorf("build %s: %w", name, err)
+	}
+	t.Info("dist/"+name, float64(info.Size())/(1<<20), "MiB")
+	return nil
+}
+
+// crashes runs both halves of item 2, one after the other.
+func crashes(e *kit.Env, t *kit.Table) error {
+	t.Say("The device writes 200 numbered frames a second. A frame that /status had counted as accepted before a kill must")
+	t.Say("arrive (write_after 0s, sync always); with the defaults it may be lost only while younger than write_after. Frames")
+	t.Say("in the kernel's tty buffer are read by the next life; the one in the framer is lost or arrives torn. Inside a life")
+	t.Say("nothing is missing; a kill or a broker stop repeats at most the window, each with the same (epoch, seq).")
+	for _, o := range []crash.Options{
+		{Label: "always", Kills: 50, Stops: 10, WriteAfter: "0s", Sync: "always"},
+		{Label: "defaults", Kills: 50, Stops: 10},
+	} {
+		if err := crash.Run(e, o, t); err != nil {
+			return fmt.Errorf("%s: %w", o.Label, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+// Package size weighs linkbeat against build/budgets.json: the stripped ARMv6 binary, and the resident memory of the
+// agent on this machine, idle and relaying.
+package size
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+// Budgets is the content of build/budgets.json, in bytes.
+type Budgets struct {
+	Binary   int64 `json:"binary_linux_armv6_bytes"`
+	Idle     int64 `json:"rss_amd64_idle_bytes"`
+	Relaying int64 `json:"rss_amd64_relaying_bytes"`
+}
+
+// How long the agent is watched; the largest sample counts.
+const (
+	watchIdle     = 8 * time.Second
+	watchRelaying = 20 * time.Second
+	sample        = 200 * time.Millisecond
+	rate          = 200 // frames a second
+	mib           = 1 << 20
+)
+
+// ReadBudgets reads the file; a missing budget is an error, never "no limit".
+func ReadBudgets() (Budgets, error) {
+	var b Budgets
+	root, err := kit.Root()
+	if err != nil {
+		return b, err
+	}
+	src, err := os.ReadFile(filepath.Join(root, "build", "budgets.json"))
+	if err == nil {
+		err = json.Unmarshal(src, &b)
+	}
+	if err != nil {
+		return b, fmt.Errorf("budgets: %w", err)
+	}
+	if b.Binary <= 0 || b.Idle <= 0 || b.Relaying <= 0 {
+		return b, fmt.Errorf("budgets: one is missing in build/budgets.json: %+v", b)
+	}
+	return b, nil
+}
+
+// Run builds, weighs and watches.
+func Run(e *kit.Env, t *kit.Table) error {
+	b, err := ReadBudgets()
+	if err != nil {
+		return err
+	}
+	if err := Binary(e, b, t); err != nil {
+		return err
+	}
+	return memory(e, b, t)
+}
+
+// Binary weighs the ARMv6 binary only.
+func Binary(e *kit.Env, b Budgets, t *kit.Table) error {
+	path, err := e.BuildAgent("linux-armv6")
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("weigh: %w", err)
+	}
+	t.AtMost("linkbeat, linux/arm v6, stripped", inMiB(info.Size()), inMiB(b.Binary), "MiB")
+	return nil
+}
+
+func memory(e *kit.Env, b Budgets, t *kit.Table) error {
+	broker, err := e.Broker(kit.BrokerOptions{})
+	if err != nil {
+		return err
+	}
+	tty, err := e.Pty("size")
+	if err != nil {
+		return err
+	}
+	a, err := e.Agent(kit.AgentOptions{Doc: kit.NewDoc("gw-size", broker.URL()).Line("meter", tty.Port)})
+	if err != nil {
+		return err
+	}
+	if err := a.StartUp(); err != nil {
+		return err
+	}
+	idle, err := watch(e, a, watchIdle)
+	if err != nil {
+		return err
+	}
+	t.AtMost("VmRSS idle", inMiB(idle), inMiB(b.Idle), "MiB")
+	ctx, stop := context.WithCancel(e.Ctx)
+	defer stop()
+	go func() { _ = (&kit.Numbered{Rate: rate, Size: 100}).Run(ctx, tty, 0) }() // ends with ctx or the pty
+	relaying, err := watch(e, a, watchRelaying)
+	if err != nil {
+		return err
+	}
+	t.AtMost("VmRSS relaying 200 frames/s", inMiB(relaying), inMiB(b.Relaying), "MiB")
+	s, err := a.Status()
+	if err != nil {
+		return err
+	}
+	t.AtLeast("frames acknowledged meanwhile", float64(s.Spool.Acked), rate*watchRelaying.Seconds()*0.9, "frames")
+	return a.Term()
+}
+
+// watch returns the largest VmRSS seen.
+func watch(e *kit.Env, a *kit.Agent, lasts time.Duration) (int64, error) {
+	most := int64(0)
+	for end := time.Now().Add(lasts); time.Now().Before(end) && e.Ctx.Err() == nil; e.Sleep(sample) {
+		n, err := a.RSS()
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, n)
+	}
+	return most, e.Ctx.Err()
+}
+
+func inMiB(n int64) float64 { return float64(n) / mib }
