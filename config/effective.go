@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -71,7 +72,7 @@ func flattenInto(leaves map[string]leaf, path string, v reflect.Value) {
 		leaves[path] = leaf{"secret " + x.Reveal(), x.String()}
 		return
 	case Raw:
-		leaves[path] = leaf{"raw " + x.text(), fmt.Sprintf("%q", x.text())}
+		leaves[path] = leaf{"raw " + x.text(), strings.TrimSpace(x.text())}
 		return
 	case encoding.TextMarshaler:
 		text, err := x.MarshalText()

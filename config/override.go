@@ -135,16 +135,19 @@ func scalar(text string) *yaml.Node {
 
 // didYouMeanEnv suggests a variable for a mistyped one, of keys two levels deep.
 func didYouMeanEnv(name string) string {
+	const most = 2 // the names have much in common
 	var names []string
 	for f := range reflect.TypeFor[Document]().Fields() {
 		section := envPrefix + envName(keyOf(f))
-		names = append(names, section)
 		if f.Type.Kind() != reflect.Struct {
+			names = append(names, section)
 			continue
 		}
-		for _, key := range keysOf(f.Type) {
-			names = append(names, section+"_"+envName(key))
+		for g := range f.Type.Fields() {
+			if nodeFor(reflect.New(g.Type).Elem(), "") != nil {
+				names = append(names, section+"_"+envName(keyOf(g)))
+			}
 		}
 	}
-	return didYouMean(name, names)
+	return nearest(name, names, most)
 }

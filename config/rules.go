@@ -73,10 +73,16 @@ func compare(v reflect.Value, limit string) int {
 
 // didYouMean names the word nearest to a mistyped one, if any is near.
 func didYouMean(word string, words []string) string {
-	best, distance := "", 1+max(1, len(word)/3)
-	if len(word) > 64 {
+	return nearest(word, words, max(1, len(word)/3))
+}
+
+// nearest is didYouMean with a bound on how far away the word may be.
+func nearest(word string, words []string, most int) string {
+	const longest = 64
+	if len(word) > longest {
 		return ""
 	}
+	best, distance := "", most+1
 	for _, w := range words {
 		if n := editDistance(strings.ToLower(word), strings.ToLower(w)); n < distance {
 			best, distance = w, n
