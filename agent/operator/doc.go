@@ -1,0 +1,9 @@
+// Package operator is what linkbeatctl does: look at a fleet through its broker, and speak to one device of it.
+//
+//	Devices   who is online, from the retained birth and last will of each gateway
+//	Tail      live data, duplicates dropped, gaps told
+//	Send      a write, and the reply to it
+//
+// Each call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it needs.
+// Nothing here needs rights that a gateway's own topics do not name. The program around it is flags and exit codes.
+package operator

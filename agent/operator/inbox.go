@@ -1,0 +1,71 @@
+package operator
+
+import (
+	"context"
+	"sync"
+)
+
+// inboxLimit is how many bytes of payload may wait for a slow reader, a terminal say. What exceeds it is dropped and counted.
+const inboxLimit = 16 << 20
+
+// message is what arrived for us.
+type message struct {
+	topic    string
+	payload  []byte
+	retained bool
+}
+
+// inbox stands between the link's reader, which must not wait, and whoever prints. Safe for concurrent use.
+type inbox struct {
+	limit int
+	more  chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	waiting []message
+	bytes   int
+	dropped int64
+}
+
+func newInbox(limit int) *inbox { return &inbox{limit: limit, more: make(chan struct{}, 1)} }
+
+func (b *inbox) put(m message) {
+	b.mu.Lock()
+	if b.bytes+len(m.payload) > b.limit {
+		b.dropped++
+	} else {
+		b.waiting = append(b.waiting, m)
+		b.bytes += len(m.payload)
+	}
+	b.mu.Unlock()
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the oldest message and how many were dropped since the last call; ok is false when ctx ended first.
+func (b *inbox) take(ctx context.Context) (m message, dropped int64, ok bool) {
+	for {
+		if m, dropped, ok = b.tryTake(); ok || ctx.Err() != nil {
+			return m, dropped, ok
+		}
+		select {
+		case <-b.more:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (b *inbox) tryTake() (m message, dropped int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) == 0 {
+		return m, 0, false
+	}
+	m, dropped = b.waiting[0], b.dropped
+	b.waiting[0] = message{}
+	b.waiting = b.waiting[1:]
+	b.bytes -= len(m.payload)
+	b.dropped = 0
+	return m, dropped, true
+}

@@ -1,0 +1,123 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// Errors that callers branch on.
+var (
+	// ErrNoServer: no broker was named.
+	ErrNoServer = errors.New("no broker is named: give --server mqtt://host:1883 or set LINKBEATCTL_SERVER")
+	// ErrUnreachable: the broker does not answer, or refuses us. The text around it says why, and what to look at.
+	ErrUnreachable = errors.New("no session with the broker")
+	// ErrNoReply: a command was sent, and no reply came in time.
+	ErrNoReply = errors.New("no reply")
+)
+
+// How an operator's link is kept: it is watched by a person, so it notices death soon and tries again soon.
+const (
+	defaultConnectWithin = 15 * time.Second
+	operatorInterval     = 30 * time.Second
+	operatorDetect       = 15 * time.Second
+	operatorKeepalive    = 60 * time.Second
+	operatorMaxBackoff   = 10 * time.Second
+	operatorMaxPacket    = 16 << 20
+)
+
+// Options say where the broker is and who we are. Only Server has no default.
+type Options struct {
+	Server       string // mqtt://host:1883; mqtts, ws, wss; without a scheme it is mqtt
+	Username     string
+	Password     string // if empty, PasswordFile
+	PasswordFile string // if empty, no password; a newline at its end is not part of it
+	CAFile       string // PEM; if empty, the system's certificates
+	CertFile     string
+	KeyFile      string
+	ClientID     string      // if empty, linkbeatctl- and 8 random hex digits
+	Topics       wire.Topics // with {id}; the zero value means wire.DefaultTopics
+
+	ConnectWithin time.Duration                                                     // until Connect gives up; if zero, 15 s
+	Notice        func(string)                                                      // told of each later loss and return of the broker; may be nil
+	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Server == "" {
+		return o, ErrNoServer
+	}
+	if !strings.Contains(o.Server, "://") {
+		o.Server = "mqtt://" + o.Server
+	}
+	if o.ClientID == "" {
+		o.ClientID = "linkbeatctl-" + randomHex(4)
+	}
+	if o.Topics == (wire.Topics{}) {
+		o.Topics = wire.DefaultTopics()
+	}
+	if o.ConnectWithin <= 0 {
+		o.ConnectWithin = defaultConnectWithin
+	}
+	if o.Notice == nil {
+		o.Notice = func(string) {}
+	}
+	return o, nil
+}
+
+// link translates o.
+func (o Options) link() transport.Options {
+	return transport.Options{
+		ClientID: o.ClientID, CleanSession: true, MaxPacket: operatorMaxPacket,
+		Servers: []transport.Server{{URL: o.Server, Username: o.Username, Password: o.password(),
+			TLS: transport.TLSOptions{CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile}}},
+		DetectWithin: operatorDetect, Interval: operatorInterval, Keepalive: operatorKeepalive,
+		Backoff: transport.Backoff{Max: operatorMaxBackoff, Refused: operatorMaxBackoff},
+		Dial:    o.Dial,
+	}
+}
+
+// password is asked for at each dial; nil leaves what the URL says.
+func (o Options) password() func() (string, error) {
+	switch {
+	case o.Password != "":
+		return func() (string, error) { return o.Password, nil }
+	case o.PasswordFile != "":
+		return func() (string, error) {
+			p, err := os.ReadFile(o.PasswordFile)
+			return strings.TrimRight(string(p), "\r\n"), err
+		}
+	}
+	return nil
+}
+
+// TopicsUnder returns the default topics with another first level or levels than "lb".
+func TopicsUnder(prefix string) (wire.Topics, error) {
+	t := wire.DefaultTopics()
+	prefix = strings.TrimSuffix(prefix, "/")
+	for level := range strings.SplitSeq(prefix, "/") {
+		if err := wire.CheckLevel(level); err != nil {
+			return t, fmt.Errorf("prefix %q: a level %w", prefix, err)
+		}
+	}
+	for _, p := range []*string{&t.State, &t.Info, &t.Data, &t.Reply, &t.Log, &t.Stats, &t.Reported, &t.Cmd, &t.Config, &t.Group, &t.Probe} {
+		*p = prefix + strings.TrimPrefix(*p, "lb")
+	}
+	return t, nil
+}
+
+// randomHex returns n random bytes as hex digits.
+func randomHex(n int) string {
+	p := make([]byte, n)
+	_, _ = rand.Read(p) // it never fails (crypto/rand)
+	return hex.EncodeToString(p)
+}

@@ -1,0 +1,171 @@
+package operator
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// Format is how a Printer shows items.
+type Format int
+
+const (
+	Text Format = iota // for people: time, gateway/device, number, bytes; control characters escaped
+	JSON               // one object a line: the record with "device" and "name" before it
+	Raw                // the bytes of frames alone, each with a newline; everything else goes to Notes
+)
+
+const stampLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// ErrEnough is returned by Print when Count frames were printed.
+var ErrEnough = errors.New("enough frames")
+
+// Printer writes items; its Print is made for Tail. Not safe for concurrent use.
+type Printer struct {
+	Out    io.Writer
+	Notes  io.Writer // for what is not data
+	Format Format
+	Count  int64 // ends with ErrEnough after so many frames; zero: never
+
+	printed int64
+}
+
+// Print writes one item.
+func (p *Printer) Print(it Item) error {
+	if err := p.print(it); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	if it.Raw != nil || it.Record != nil && it.Record.Gap == nil {
+		if p.printed++; p.Count > 0 && p.printed >= p.Count {
+			return ErrEnough
+		}
+	}
+	return nil
+}
+
+func (p *Printer) print(it Item) (err error) {
+	switch {
+	case it.Trouble != "":
+		_, err = fmt.Fprintf(p.Notes, "! %s%s\n", source(it), it.Trouble)
+	case p.Format == JSON:
+		err = p.json(it)
+	case p.Format == Raw && it.bytes() != nil:
+		_, err = p.Out.Write(append(it.bytes(), '\n'))
+	case p.Format == Raw:
+		_, err = fmt.Fprintln(p.Notes, line(it))
+	default:
+		_, err = fmt.Fprintln(p.Out, line(it))
+	}
+	return err
+}
+
+// bytes returns what a device sent; nil for what is not a frame.
+func (it Item) bytes() []byte {
+	if it.Record == nil || it.Record.Gap != nil {
+		return it.Raw
+	}
+	b, err := it.Record.Bytes() // they were read once already, by ParseRecords
+	if err != nil || b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// origin stands at the beginning of each JSON object.
+type origin struct {
+	Device string `json:"device"`
+	Name   string `json:"name"`
+}
+
+func (p *Printer) json(it Item) error {
+	enc := json.NewEncoder(p.Out)
+	enc.SetEscapeHTML(false)
+	from := origin{it.Device, it.Name}
+	switch {
+	case it.Record != nil:
+		return enc.Encode(struct {
+			origin
+			*wire.Record
+		}{from, it.Record})
+	case it.Hole != nil:
+		return enc.Encode(struct {
+			origin
+			Hole *Hole `json:"hole"`
+		}{from, it.Hole})
+	}
+	body, _ := wire.NewBody(it.Raw, wire.Base64)
+	return enc.Encode(struct {
+		origin
+		wire.Body
+	}{from, body})
+}
+
+// line is one item for people.
+func line(it Item) string {
+	var b strings.Builder
+	switch {
+	case it.Hole != nil:
+		fmt.Fprintf(&b, "! %smissing: %s of epoch %s did not come", source(it), span(it.Hole.From, it.Hole.To), it.Hole.Epoch)
+	case it.Record == nil:
+		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), printable(it.Raw))
+	case it.Record.Gap != nil:
+		g := it.Record.Gap
+		fmt.Fprintf(&b, "! %slost on the gateway: %s (%s)", source(it), span(g.From, g.To), g.Reason)
+		if g.Epoch != "" && g.Epoch != it.Record.Epoch {
+			fmt.Fprintf(&b, " of epoch %s", g.Epoch)
+		}
+	default:
+		r := it.Record
+		fmt.Fprintf(&b, "%s %s#%d %s", time.UnixMilli(r.TS).UTC().Format(stampLayout), source(it), r.Seq, printable(it.bytes()))
+		if r.Late {
+			b.WriteString(" (late)")
+		}
+		if r.Unsynced {
+			b.WriteString(" (clock not set)")
+		}
+	}
+	return b.String()
+}
+
+func source(it Item) string {
+	if it.Device == "" {
+		return ""
+	}
+	return it.Device + "/" + it.Name + " "
+}
+
+func span(from, to uint64) string {
+	switch {
+	case to == from:
+		return fmt.Sprint("number ", from)
+	case to == 0:
+		return fmt.Sprintf("numbers from %d on, how many is not known", from)
+	}
+	return fmt.Sprintf("numbers %d to %d", from, to)
+}
+
+// printable shows text as it is, with what could steer a terminal escaped, and anything else as hex digits.
+func printable(p []byte) string {
+	if !utf8.Valid(p) {
+		return hex.EncodeToString(p)
+	}
+	var b strings.Builder
+	for _, r := range string(p) {
+		if r == '\t' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else if r < utf8.RuneSelf {
+			fmt.Fprintf(&b, `\x%02x`, r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}

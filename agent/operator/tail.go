@@ -1,0 +1,134 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// maxInflated bounds what a compressed payload may become, in bytes.
+const maxInflated = 32 << 20
+
+// TailOptions say what to follow.
+type TailOptions struct {
+	Device string // one gateway; if empty, all
+	Name   string // one serial device; if empty, all
+}
+
+// Item is one thing that Tail has to tell: exactly one of Record, Raw, Hole and Trouble is set.
+type Item struct {
+	Device  string
+	Name    string
+	Record  *wire.Record // a frame, or a gap that the gateway tells of
+	Raw     []byte       // a payload of a device with format: raw: no number, so neither duplicates nor gaps can be seen
+	Hole    *Hole
+	Trouble string // a payload that could not be read, or messages dropped because the output is slower than the data
+}
+
+// Hole is a run of numbers that did not come and that no gap record explains: they were sent while we were not there, or
+// are lost.
+type Hole struct {
+	Epoch string `json:"epoch"`
+	Range
+}
+
+// Tail follows live data and calls emit for each item until ctx ends (then it returns nil) or emit returns an error. It
+// returns the sums either way. The link comes back by itself; see Options.Notice.
+func Tail(ctx context.Context, o Options, t TailOptions, emit func(Item) error) (Counts, error) {
+	f := follower{emit: emit}
+	o, err := o.withDefaults()
+	if err != nil {
+		return f.seen.Counts(), err
+	}
+	f.template = o.Topics.Data
+	c, err := connect(ctx, o, dataFilters(f.template, t)...)
+	if err != nil {
+		return f.seen.Counts(), err
+	}
+	defer c.close()
+	for {
+		m, dropped, ok := c.inbox.take(ctx)
+		if !ok {
+			return f.seen.Counts(), nil
+		}
+		if dropped > 0 {
+			m := fmt.Sprintf("%d messages dropped here: the output is slower than the data; follow fewer devices", dropped)
+			if err := emit(Item{Trouble: m}); err != nil {
+				return f.seen.Counts(), err
+			}
+		}
+		if err := f.message(m); err != nil {
+			return f.seen.Counts(), err
+		}
+	}
+}
+
+// dataFilters are the subscriptions for what t names, compressed payloads included.
+func dataFilters(template string, t TailOptions) []string {
+	if t.Device != "" {
+		template = wire.Expand(template, "id", t.Device)
+	}
+	if t.Name != "" {
+		template = wire.Expand(template, "name", t.Name)
+	}
+	plain := wire.Filter(template)
+	return []string{plain, plain + wire.GzipSuffix}
+}
+
+// follower turns messages into items.
+type follower struct {
+	template string // of data topics
+	seen     Tracker
+	emit     func(Item) error
+}
+
+func (f *follower) message(m message) error {
+	topic, compressed := strings.CutSuffix(m.topic, wire.GzipSuffix)
+	found, ok := wire.Match(f.template, topic)
+	if !ok { // a device of the name "gz", or a template that ends so
+		if found, ok = wire.Match(f.template, m.topic); !ok {
+			return nil
+		}
+		compressed = false
+	}
+	it := Item{Device: found["id"], Name: found["name"]}
+	payload := m.payload
+	if compressed {
+		var err error
+		if payload, err = wire.Gunzip(payload, maxInflated); err != nil {
+			it.Trouble = fmt.Sprintf("payload on %s cannot be read: %v", m.topic, err)
+			return f.emit(it)
+		}
+	}
+	records, err := wire.ParseRecords(payload)
+	if err != nil {
+		it.Raw = payload
+		return f.emit(it)
+	}
+	return f.records(it, records)
+}
+
+func (f *follower) records(it Item, records []wire.Record) error {
+	for i := range records {
+		r := &records[i]
+		seen := f.seen.See(it.Device+"/"+it.Name, *r)
+		for _, hole := range seen.Holes {
+			h := it
+			h.Hole = &Hole{Epoch: r.Epoch, Range: hole}
+			if err := f.emit(h); err != nil {
+				return err
+			}
+		}
+		if seen.Duplicate {
+			continue
+		}
+		n := it
+		n.Record = r
+		if err := f.emit(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package operator
+
+import "github.com/linkbeat/linkbeat/agent/wire"
+
+const (
+	maxStreams = 1 << 16
+	maxEpochs  = 8   // epochs remembered of one stream; a backlog rarely spans two
+	maxMissing = 256 // runs of missing numbers remembered of one epoch
+)
+
+// Range is a run of numbers, both ends included.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+func (r Range) size() int64 { return int64(r.To - r.From + 1) }
+
+// Seen is what a record means for its stream.
+type Seen struct {
+	Duplicate bool    // seen before: drop it
+	Holes     []Range // numbers before it that neither came nor were marked as lost by the gateway
+}
+
+// Counts add up over all streams of a Tracker. Holes and Lost are numbers, not runs.
+type Counts struct {
+	Frames     int64 // records with bytes, duplicates apart
+	Duplicates int64
+	Gaps       int64 // gap records
+	Lost       int64 // numbers that gap records name; those of an unknown end are not in it
+	Holes      int64 // numbers missing without a gap record, and not come since
+}
+
+// Tracker tells duplicates and gaps by (stream, epoch, seq). The zero value is ready; it is not safe for concurrent use.
+type Tracker struct {
+	streams map[string]*stream
+	counts  Counts
+}
+
+// stream is what is known of one device's numbers.
+type stream struct {
+	epochs map[string]*numbers
+	order  []string // of epochs, the oldest first
+}
+
+// numbers of one epoch: everything below next came, is missing, or is marked as lost.
+type numbers struct {
+	next    uint64
+	missing []missing // ascending
+}
+
+type missing struct {
+	Range
+	told bool // as a hole; what came before we listened is not
+}
+
+// Counts returns the sums so far.
+func (t *Tracker) Counts() Counts { return t.counts }
+
+// See books a record of a stream ("gateway/device").
+func (t *Tracker) See(name string, r wire.Record) Seen {
+	if t.streams == nil {
+		t.streams = map[string]*stream{}
+	}
+	s := t.streams[name]
+	joined := s == nil
+	if joined {
+		for other := range t.streams { // any one; a fleet this large has other tools
+			if len(t.streams) >= maxStreams {
+				delete(t.streams, other)
+			}
+			break
+		}
+		s = &stream{epochs: map[string]*numbers{}}
+		t.streams[name] = s
+	}
+	n := s.epochs[r.Epoch]
+	if n == nil {
+		n = s.begin(r.Epoch)
+		if joined { // we came in the middle; what was before may still come, and is not told
+			n.skip(Range{1, r.Seq - 1}, false)
+			n.next = r.Seq
+		}
+	}
+	return t.book(n, r)
+}
+
+func (s *stream) begin(epoch string) *numbers {
+	if len(s.order) >= maxEpochs {
+		delete(s.epochs, s.order[0])
+		s.order = s.order[1:]
+	}
+	n := &numbers{next: 1}
+	s.epochs[epoch], s.order = n, append(s.order, epoch)
+	return n
+}
+
+func (t *Tracker) book(n *numbers, r wire.Record) (seen Seen) {
+	switch {
+	case r.Seq >= n.next:
+		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
+			n.skip(hole, true)
+			seen.Holes = append(seen.Holes, hole)
+			t.counts.Holes += hole.size()
+		}
+		n.next = r.Seq + 1
+	case !t.fill(n, r.Seq):
+		t.counts.Duplicates++
+		return Seen{Duplicate: true}
+	}
+	if r.Gap == nil {
+		t.counts.Frames++
+		return seen
+	}
+	t.counts.Gaps++
+	if r.Gap.To >= r.Gap.From {
+		t.counts.Lost += Range{r.Gap.From, r.Gap.To}.size()
+	}
+	return seen
+}
+
+// marked returns the numbers of its own epoch that a gap record marks as lost; an empty range when it does not.
+func marked(r wire.Record) Range {
+	if r.Gap == nil || r.Gap.Epoch != "" && r.Gap.Epoch != r.Epoch {
+		return Range{1, 0}
+	}
+	return Range{r.Gap.From, r.Gap.To}
+}
+
+// fill takes seq out of what is missing; false when it is not.
+func (t *Tracker) fill(n *numbers, seq uint64) bool {
+	for i, m := range n.missing {
+		if seq < m.From || seq > m.To {
+			continue
+		}
+		var rest []missing
+		for _, r := range subtract(m.Range, Range{seq, seq}) {
+			rest = append(rest, missing{r, m.told})
+		}
+		n.missing = append(n.missing[:i:i], append(rest, n.missing[i+1:]...)...)
+		n.trim()
+		if m.told {
+			t.counts.Holes--
+		}
+		return true
+	}
+	return false
+}
+
+// skip remembers r as missing.
+func (n *numbers) skip(r Range, told bool) {
+	if r.To < r.From {
+		return
+	}
+	n.missing = append(n.missing, missing{r, told})
+	n.trim()
+}
+
+// trim forgets the oldest run when there are too many; what still comes of it will count as a duplicate.
+func (n *numbers) trim() {
+	if len(n.missing) > maxMissing {
+		n.missing = n.missing[1:]
+	}
+}
+
+// subtract returns what of r is outside of s.
+func subtract(r, s Range) (rest []Range) {
+	if r.To < r.From {
+		return nil
+	}
+	if s.To < s.From || s.To < r.From || s.From > r.To {
+		return []Range{r}
+	}
+	if s.From > r.From {
+		rest = append(rest, Range{r.From, s.From - 1})
+	}
+	if s.To < r.To {
+		rest = append(rest, Range{s.To + 1, r.To})
+	}
+	return rest
+}
