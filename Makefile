@@ -28,9 +28,9 @@ lint: ## gofmt, go vet, staticcheck, shellcheck
 	@build/lint.sh $(STATICCHECK)
 
 golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is compiled)
-	$(GO) run $(GOLANGCI) run -c build/.golangci.yml ./...
+	@$(GO) run $(GOLANGCI) run -c build/.golangci.yml ./...
 
-check: lint race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
+check: lint golangci race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
 
 race: setup ## every test under the race detector, the agent of the end-to-end tests too
 	@LINKBEAT_RACE=1 $(GO) run ./build/gotest -race -short -count=1 -timeout 15m ./...

@@ -190,7 +190,7 @@ func (r *rig) lastMoment() error {
 	}
 	const burst = 50
 	for i := range burst {
-		if _, err := r.ttys["meter"].Write([]byte(fmt.Sprintf("last %d\n", i))); err != nil {
+		if _, err := fmt.Fprintf(r.ttys["meter"], "last %d\n", i); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -119,7 +120,10 @@ func (a *Agent) WaitUp(limit time.Duration) error {
 		return nil
 	}
 	_, raw, _ := getStatus(a.client, "http://"+a.HTTP+"/status")
-	return fmt.Errorf("agent is not up: running %v, %v\nstatus: %s\n%s", a.proc.Running(), err, raw, a.proc.Tail(20))
+	if err == nil {
+		err = errors.New("it ended")
+	}
+	return fmt.Errorf("agent is not up: %w\nstatus: %s\n%s", err, raw, a.proc.Tail(20))
 }
 
 // Status asks the agent's page.
