@@ -21,8 +21,8 @@ var errOver = errors.New("session is over")
 
 // observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
-	writing(o outbound, size int)                                        // before a packet goes out; not for our own pings
-	wrote(o outbound)                                                    // after it did
+	writing(o outbound) Cause                                            // before a packet goes out; not for our own pings
+	wrote(o outbound, c Cause, n int, err error)                         // after n bytes of it did
 	arrived(h header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
 	progress()                                                           // a part of a long packet came in
 	over(err error)                                                      // once, at the first error of reading or writing, or at Close
@@ -107,7 +107,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	if err != nil {
 		return 0, c.fail(err)
 	}
-	n := len(p)
 	if c.first.CompareAndSwap(false, true) {
 		if p, err = patchKeepalive(p, c.keepalive); err != nil {
 			return 0, c.fail(err)
@@ -117,21 +116,21 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	defer c.release()
-	c.watch.writing(o, n)
-	if err := c.write(p); err != nil {
+	if err := c.write(o, c.watch.writing(o), p); err != nil {
 		return 0, c.fail(err)
 	}
 	if o.kind == typeDisconnect {
 		c.bye.Store(true)
 	}
-	c.watch.wrote(o)
-	return n, nil
+	return len(p), nil
 }
 
 // write has the lock. The deadline ends a write into a full send buffer, which nothing else does (paho.mqtt.golang#723).
-func (c *conn) write(p []byte) error {
+func (c *conn) write(o outbound, cause Cause, p []byte) error {
 	_ = c.stream.SetWriteDeadline(time.Now().Add(c.patience))
-	_, err := c.stream.Write(p)
+	n, err := c.stream.Write(p)
+	_ = c.stream.SetWriteDeadline(time.Time{}) // or it would still be running when the next one is set
+	c.watch.wrote(o, cause, n, err)
 	return err
 }
 
@@ -171,13 +170,12 @@ func (c *conn) pinger() {
 		if c.acquire() != nil {
 			return
 		}
-		err := c.write(pingreq)
+		err := c.write(outbound{kind: typePingreq}, causePing, pingreq)
 		c.release()
 		if err != nil {
 			c.fail(err)
 			return
 		}
-		c.watch.wrote(outbound{kind: typePingreq})
 	}
 }
 

@@ -11,28 +11,28 @@ import (
 
 var _ observer = (*session)(nil)
 
-// writing books the packet and tells the beat, before the packet goes out: an answer may be here before Write returns, and a
-// write that is stuck counts as unanswered from its beginning.
-func (s *session) writing(o outbound, size int) {
+// writing tells the beat before the packet goes out: an answer may be here before Write returns, and a write that is stuck
+// counts as unanswered from its beginning.
+func (s *session) writing(o outbound) Cause {
 	cause, owed := s.flight.writing(o)
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.accepted {
-		return
+	if s.accepted {
+		s.beat.Owed(owed)
+		s.beat.Sent(now)
+		s.ask(now, false)
+		s.rearm()
 	}
-	s.l.ledger.book(cause, size)
-	s.beat.Owed(owed)
-	s.beat.Sent(now)
-	s.ask(now, false)
-	s.rearm()
+	return cause
 }
 
-func (s *session) wrote(o outbound) {
-	switch {
-	case o.kind == typePingreq:
-		s.l.ledger.book(causePing, 2)
-	case o.kind == typePublish && o.qos == 0:
+// wrote books what went out; until CONNACK it is part of the handshake anyway.
+func (s *session) wrote(o outbound, c Cause, n int, err error) {
+	if o.kind != typeConnect && s.stream.raw.up.Load() {
+		s.l.ledger.book(c, n)
+	}
+	if err == nil && o.kind == typePublish && o.qos == 0 {
 		s.flight.wrote()
 	}
 }
