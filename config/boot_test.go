@@ -146,6 +146,7 @@ func TestStateDirOfABrokenFile(t *testing.T) {
 		"state_dir: /data/lb\n{":             "/data/lb",
 		"state_dir: \"/data/lb\" # flash\n{": "/data/lb",
 		"a: {\nstate_dir:   '/data/lb'  \n":  "/data/lb",
+		"state_dir: /data/lb\r\n{\r\n":       "/data/lb",
 		"  state_dir: /data/lb\n{":           DefaultStateDir, // not at the top
 		"state_dir: data\n{":                 DefaultStateDir,
 		"state_dir: ${DATA}/lb\n{":           DefaultStateDir,

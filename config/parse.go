@@ -29,15 +29,19 @@ func FromOS() ParseOptions {
 	return ParseOptions{Env: os.LookupEnv, Environ: os.Environ()}
 }
 
-// CheckReadable is a CheckFile that opens the file and closes it again.
+// CheckReadable is a CheckFile that opens the file, which must be a regular one, and closes it again.
 func CheckReadable(path string) error {
+	var pe *os.PathError
+	info, err := os.Stat(path)
+	if errors.As(err, &pe) {
+		return pe.Err // without the path: it may be a password in the wrong place
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its other end
+		return errors.New("not a regular file")
+	}
 	f, err := os.Open(path)
-	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			return pe.Err
-		}
-		return err
+	if errors.As(err, &pe) {
+		return pe.Err
 	}
 	return f.Close()
 }

@@ -49,7 +49,7 @@ func takeOut(p *place) bool {
 }
 
 // stateDirLine finds the state directory in a file that is not YAML any more.
-var stateDirLine = regexp.MustCompile(`(?m)^state_dir:[ \t]*["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?$`)
+var stateDirLine = regexp.MustCompile(`(?m)^state_dir:[ \t]*["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?\r?$`)
 
 // stateDir is the state directory as far as it can be told: the variable, the tree, the text, the default.
 func stateDir(src []byte, root *yaml.Node, o ParseOptions) string {

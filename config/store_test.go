@@ -90,6 +90,21 @@ func TestStoreThatCannotWriteSaysSo(t *testing.T) {
 	}
 }
 
+func TestStoreSaysWhenAWriteFails(t *testing.T) {
+	for name, inTheWay := range map[string]string{
+		"the temporary file cannot be made": goodFile + tempSuffix + "/x",
+		"the rename fails":                  goodFile + "/x",
+	} {
+		s := NewStore(t.TempDir())
+		if err := os.MkdirAll(filepath.Join(s.Dir(), inTheWay), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SaveGood([]byte("new")); !errors.Is(err, ErrNotKept) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestStoreRefusesAHugeFile(t *testing.T) {
 	s := NewStore(t.TempDir())
 	if err := os.WriteFile(filepath.Join(s.Dir(), goodFile), make([]byte, maxSource+1), 0o600); err != nil {
