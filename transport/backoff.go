@@ -23,12 +23,13 @@ type verdict struct {
 }
 
 const (
-	stableAfter   = time.Minute      // a session this long forgets what was held against its server
-	kickFactor    = 3                // accept-then-kick: min × 3ⁿ × rand(½, 1)
-	kickMax       = 10 * time.Minute // and never longer
-	restartWindow = time.Minute      // after a server closed a stable session: it restarts, or its whole fleet was moved
-	restartSpread = 20 * time.Second // every attempt in this window is uniform in 0 to this
-	jitterFactor  = 3                // decorrelated jitter: rand(min, 3 × last), up to max
+	stableAfter   = time.Minute            // a session this long forgets what was held against its server
+	kickFactor    = 3                      // accept-then-kick: min × 3ⁿ × rand(½, 1)
+	kickMax       = 10 * time.Minute       // and never longer
+	restartWindow = time.Minute            // after a server closed a stable session: it restarts, or its whole fleet was moved
+	restartSpread = 20 * time.Second       // every attempt in this window is uniform in 0 to this
+	minPause      = 100 * time.Millisecond // but never a tight loop, whatever was drawn
+	jitterFactor  = 3                      // decorrelated jitter: rand(min, 3 × last), up to max
 )
 
 // backoff decides which server is dialled next, and when. It is pure: now comes in, a server and a time go out. Each server
@@ -70,7 +71,7 @@ func (b *backoff) failed(now time.Time, i int, v verdict) (next int, at time.Tim
 	wait := b.wait(now, h, v, stable)
 	if restarting && (v.kind == outcomeSilence || v.kind == outcomeClosed) {
 		h.last = 0
-		spread := b.uniform(0, restartSpread)
+		spread := b.spread()
 		if v.kind == outcomeSilence || spread > wait {
 			wait = spread
 		}
@@ -98,7 +99,7 @@ func (b *backoff) wait(now time.Time, h *host, v verdict, stable bool) time.Dura
 		return time.Duration(float64(b.kickBase(h.kicks-1)) * (0.5 + b.rand()/2))
 	case v.kind == outcomeClosed:
 		h.restart = now.Add(restartWindow)
-		return b.uniform(0, restartSpread)
+		return b.spread()
 	case v.kind == outcomeLost && !h.lost:
 		h.lost = true
 		return 0
@@ -123,6 +124,8 @@ func (b *backoff) jitter(h *host) time.Duration {
 	h.last = min(b.uniform(b.limits.Min, high), b.limits.Max)
 	return h.last
 }
+
+func (b *backoff) spread() time.Duration { return max(minPause, b.uniform(0, restartSpread)) }
 
 func (b *backoff) uniform(low, high time.Duration) time.Duration {
 	return low + time.Duration(b.rand()*float64(high-low))

@@ -52,15 +52,16 @@ type flight struct {
 	mu      sync.Mutex
 	order   []*Ack // not done, in the order of send
 	byID    map[uint16]*Ack
-	subs    map[uint16]int // filters of an unanswered SUBSCRIBE
-	handing *Ack           // now with the library
+	subs    map[uint16]int   // filters of an unanswered SUBSCRIBE
+	in      map[uint16]Cause // of messages that came in and that the library has not acknowledged
+	handing *Ack             // now with the library
 	err     error
 }
 
 func newFlight(window int) *flight {
 	return &flight{
 		slots: make(chan struct{}, window), out: make(chan *Ack, window+1), lost: make(chan struct{}), ended: make(chan struct{}),
-		byID: map[uint16]*Ack{}, subs: map[uint16]int{},
+		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, in: map[uint16]Cause{},
 	}
 }
 
@@ -144,7 +145,8 @@ func (f *flight) writing(o outbound) (Cause, int) {
 	case o.kind == typeSubscribe:
 		f.subs[o.id] = o.filters
 	case o.kind == typePuback:
-		cause = CauseCmd
+		cause = f.in[o.id]
+		delete(f.in, o.id)
 	case o.kind == typePublish:
 		a := f.byID[o.id]
 		if o.qos == 0 {
@@ -213,6 +215,13 @@ func (f *flight) answer(h header, body []byte) (cause Cause, owed int, known boo
 	a.acked, a.m.Payload = true, nil
 	f.complete()
 	return a.m.Cause, f.owed(), true, nil
+}
+
+// came is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
+func (f *flight) came(id uint16, c Cause) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.in[id] = c
 }
 
 // complete closes the acknowledged prefix, and gives its places in the window back. mu is held.

@@ -18,7 +18,7 @@ func (s *session) writing(o outbound) Cause {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.accepted {
+	if s.accepted && o.kind != typePuback { // which nothing answers: asking after it would cost a ping for each command
 		s.beat.Owed(owed)
 		s.beat.Sent(now)
 		s.ask(now, false)
@@ -49,8 +49,11 @@ func (s *session) arrived(h header, body []byte, buffered int) (known bool, err 
 	case typePingresp:
 		cause = causePing
 	case typePublish:
-		topic, _, _ := cutString(body)
+		topic, rest, _ := cutString(body)
 		cause = s.l.causeOf(string(topic))
+		if h.flags&6 != 0 { // QoS
+			s.flight.came(packetID(rest), cause)
+		}
 	case typePuback, typeSuback:
 		if cause, owed, known, err = s.flight.answer(h, body); !known {
 			s.l.ignored.Add(1)

@@ -77,8 +77,8 @@ func readPacket(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte
 	if err != nil {
 		return buf[:0], h, err
 	}
-	if h.total() > limit {
-		return buf[:0], h, nonsense("a packet of %d bytes, more than the limit of %d", h.total(), limit)
+	if err := checkHeader(h, limit); err != nil {
+		return buf[:0], h, err
 	}
 	for buf = buf[:0]; len(buf) < h.total(); {
 		have := len(buf)
@@ -118,31 +118,47 @@ func unexpected(err error) error {
 	return err
 }
 
-// checkInbound refuses what a server may not send to us, above all what the library would fall over.
-func checkInbound(h header, body []byte) error {
-	want := byte(0)
+// checkHeader refuses what a server may not send to us before its body has come, and perhaps never does: a web server's
+// answer, say, begins like a long PUBACK.
+func checkHeader(h header, limit int) error {
+	flags, body := byte(0), 2
 	switch h.kind {
 	case typePublish:
-		return checkPublish(h, body)
-	case typeConnack:
-		if len(body) == 2 && (body[0] > 1 || body[1] > 5) {
-			return nonsense("a CONNACK of % x", body)
-		}
-	case typePuback:
-	case typePubrel:
-		want = 2 // [MQTT-3.6.1-1]
-	case typePingresp:
-		if len(body) != 0 || h.flags != 0 {
-			return nonsense("a PINGRESP of %d bytes", h.total())
-		}
-		return nil
+		flags, body = h.flags, h.body
 	case typeSuback:
-		return checkSuback(h, body)
+		body = max(h.body, 3)
+	case typePingresp:
+		body = 0
+	case typePubrel:
+		flags = 2 // [MQTT-3.6.1-1]
+	case typeConnack, typePuback:
 	default:
 		return nonsense("a packet of type %d", h.kind)
 	}
-	if len(body) != 2 || h.flags != want || (h.kind != typeConnack && packetID(body) == 0) {
-		return nonsense("a packet of type %d with flags %d and body % x", h.kind, h.flags, body[:min(len(body), 8)])
+	if h.flags != flags || h.body != body {
+		return nonsense("a packet of type %d with flags %d and %d bytes", h.kind, h.flags, h.total())
+	}
+	if h.total() > limit {
+		return nonsense("a packet of %d bytes, more than the limit of %d", h.total(), limit)
+	}
+	return nil
+}
+
+// checkInbound refuses a body, above all what the library would fall over. checkHeader has accepted its header.
+func checkInbound(h header, body []byte) error {
+	switch h.kind {
+	case typePublish:
+		return checkPublish(h, body)
+	case typeSuback:
+		return checkSuback(h, body)
+	case typeConnack:
+		if body[0] > 1 || body[1] > 5 {
+			return nonsense("a CONNACK of % x", body)
+		}
+	case typePuback, typePubrel:
+		if packetID(body) == 0 {
+			return nonsense("a packet of type %d with the identifier 0", h.kind)
+		}
 	}
 	return nil
 }
@@ -163,8 +179,8 @@ func checkPublish(h header, body []byte) error {
 }
 
 func checkSuback(h header, body []byte) error {
-	if len(body) < 3 || h.flags != 0 || packetID(body) == 0 {
-		return nonsense("a SUBACK of %d bytes", h.total())
+	if packetID(body) == 0 {
+		return nonsense("a SUBACK with the identifier 0")
 	}
 	for _, code := range body[2:] {
 		if code > 2 && code != subackFailure { // [MQTT-3.9.3-2]

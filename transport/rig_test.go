@@ -89,6 +89,10 @@ func (r *rig) run(ctx context.Context) {
 	}()
 }
 
+func contextWithCancel() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
 func (r *rig) stop() { r.cancel(); <-r.done }
 
 func (r *rig) serve(b *transporttest.Broker, addr string) {
