@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -40,6 +41,10 @@ func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) err
 	}
 	text, expanded, ok := d.expand(a, n.Value)
 	if !ok {
+		return
+	}
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) { // [MQTT-1.5.3-1], [MQTT-1.5.3-2]
+		d.fault(a, "must be UTF-8 text without NUL")
 		return
 	}
 	before := reflect.New(v.Type()).Elem()

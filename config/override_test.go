@@ -51,6 +51,7 @@ func TestBadOverrides(t *testing.T) {
 		{"LINKBEAT_UPLINK_TLS=x", "warning: LINKBEAT_UPLINK_TLS: names no key, so it has no effect\n"},
 		{"LINKBEAT_SERIAL_PUMP_BAUD=9600", "warning: LINKBEAT_SERIAL_PUMP_BAUD: names no key, so it has no effect\n"},
 		{"LINKBEAT_HOOKS_UP=x", "warning: LINKBEAT_HOOKS_UP: names no key, so it has no effect\n"},
+		{"LINKBEAT_UPLINK_USERNAME=a\xff", "fault: LINKBEAT_UPLINK_USERNAME: uplink.username: must be UTF-8 text without NUL\n"},
 		{"LINKBEAT_CONFIG=/etc/x", ""},
 		{"LINKBEATCTL_SERVER=x", ""},
 		{"LINKBEAT_LOG_SHIP=off", "warning: LINKBEAT_LOG_SHIP: log.ship: reserved, no effect yet (step 5)\n"},
