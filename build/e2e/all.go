@@ -22,6 +22,7 @@ func Steps() []Step {
 		{"relay over ws", []string{"mosquitto"}, relay("ws", "")},
 		{"relay over mqtt, armv7 under qemu", []string{"mosquitto", "qemu-arm-static"}, relay("mqtt", "linux-armv7")},
 		{"commands", []string{"mosquitto"}, Commands},
+		{"oversized packets", []string{"mosquitto"}, Oversized},
 		{"configuration", []string{"mosquitto"}, Reload},
 		{"field", []string{"mosquitto"}, Field},
 	}

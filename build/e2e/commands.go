@@ -39,7 +39,7 @@ func Commands(e *kit.Env, t *kit.Table) error {
 	t.Check("denied", r.wantError("meter", "no", expiry, text, "denied"))
 	t.Check("unknown_device", r.wantError("nobody", "who", expiry, text, "unknown_device"))
 	t.Check("too_large", r.wantError("plc", "big", expiry, map[string]any{"text": strings.Repeat("x", 5000)}, "too_large"))
-	t.Check("nonsense and oversized packets change nothing", r.nonsense())
+	t.Check("nonsense changes nothing", r.nonsense())
 	t.Check("busy at once when the device stalls, and all others done after it", r.busy())
 	t.Check("killed in the middle of a write: unknown_outcome", r.unknownOutcome())
 	s, err := r.agent.Status()
@@ -109,7 +109,7 @@ func (r *rig) duplicate() error {
 
 func (r *rig) nonsense() error {
 	topic := r.agent.Topic("dn/cmd/plc/write")
-	for _, junk := range []string{"", "{", "null", "[]", `{"id":5}`, `{"id":"a"}`, "\xff\xfe", strings.Repeat("x", 300<<10)} {
+	for _, junk := range []string{"", "{", "null", "[]", `{"id":5}`, `{"id":"a"}`, "\xff\xfe"} {
 		if err := r.sub.Publish(r.e.Ctx, topic, false, junk); err != nil {
 			return err
 		}
@@ -125,6 +125,35 @@ func (r *rig) nonsense() error {
 		return fmt.Errorf("the next good command: %w", err)
 	}
 	return r.deviceGot(before + "after\n")
+}
+
+// Oversized sends a packet that is longer than uplink.max_payload allows. It must not cost the session; and since the
+// broker keeps a QoS 1 message for the session until it is acknowledged, a gateway that only hangs up never comes back.
+func Oversized(e *kit.Env, t *kit.Table) error {
+	r, err := newRig(e, rigOptions{id: "gw-big", scheme: "mqtt", devices: []string{"plc"},
+		more: func(d kit.Doc) { d.Set("serial.plc.commands", true) }})
+	if err != nil {
+		return err
+	}
+	if err := r.ready(); err != nil {
+		return err
+	}
+	if err := r.sub.Publish(e.Ctx, r.agent.Topic("dn/cmd/plc/write"), false, strings.Repeat("x", 300<<10)); err != nil {
+		return err
+	}
+	t.Check("a packet of 300 KiB: the next command is carried out", func() error {
+		if err := r.send("plc", "after", expiry, map[string]any{"text": "after"}); err != nil {
+			return err
+		}
+		return r.done("plc", "after")
+	}())
+	t.Check("a packet of 300 KiB: frames go on", r.relays("plc", "still here"))
+	s, err := r.agent.Status()
+	if err != nil {
+		return err
+	}
+	t.AtMost("a packet of 300 KiB: connections lost", float64(s.Uplink.Drops), 1, "")
+	return nil
 }
 
 // busy stalls the device: the kernel's buffer fills, the queue behind it fills, and then the answer is busy.
@@ -189,9 +218,8 @@ func (r *rig) unknownOutcome() error {
 	if open == "" {
 		return fmt.Errorf("30 writes of 4000 bytes to a stalled device and every one was answered")
 	}
-	r.agent.Kill()
+	r.kill()
 	tty.Pause(false)
-	tty.Free()
 	if err := r.ready(); err != nil {
 		return err
 	}

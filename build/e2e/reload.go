@@ -65,7 +65,7 @@ func (r *rig) startBad(good kit.Doc) error {
 	if err := r.agent.Term(); err != nil {
 		return err
 	}
-	if err := r.agent.ConfigureRaw([]byte("uplnik: {}\n")); err != nil {
+	if err := r.agent.Configure(good.Set("uplink.windwo", 5)); err != nil { // a typo, in a file that says where the state is
 		return err
 	}
 	if err := r.ready(); err != nil {
@@ -77,6 +77,7 @@ func (r *rig) startBad(good kit.Doc) error {
 	if err := r.relays("second", "from the last good document"); err != nil {
 		return err
 	}
+	delete(good["uplink"].(map[string]any), "windwo")
 	return r.agent.Configure(good)
 }
 
@@ -171,8 +172,7 @@ func (r *rig) unplug() error {
 }
 
 func (r *rig) will() error {
-	r.agent.Kill()
-	r.ttys["meter"].Free()
+	r.kill()
 	if err := r.e.Until("the will", 5*time.Second, func() bool { return strings.Contains(r.lastState(), `"online":false`) }); err != nil {
 		return err
 	}

@@ -82,6 +82,15 @@ func (r *rig) ready() error {
 	return r.opened()
 }
 
+// kill ends the agent with SIGKILL and clears what that leaves on the ttys, since the harness holds them open.
+func (r *rig) kill() {
+	r.agent.Kill()
+	for _, tty := range r.ttys {
+		tty.Free()
+	}
+}
+
+// opened waits until every device is open.
 func (r *rig) opened() error {
 	for name := range r.ttys {
 		err := r.e.Until("device "+name+" to be open", 10*time.Second, func() bool {
