@@ -83,6 +83,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	defer stop()
 	played := make(chan error, 1)
 	go func() { played <- r.player.Run(playing, r.tty, 0) }()
+	defer r.broken.Wait()
 	for i := range o.Kills {
 		if err := r.oneLife(i); err != nil {
 			return err

@@ -7,7 +7,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +23,8 @@ type Env struct {
 
 	logf   func(format string, args ...any)
 	cancel context.CancelFunc
+	starts chan func() // for the thread that starts processes
+	closed chan struct{}
 
 	mu    sync.Mutex
 	undo  []func()
@@ -34,9 +38,39 @@ func NewEnv(ctx context.Context, limit time.Duration, logf func(format string, a
 		return nil, fmt.Errorf("scratch folder: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	e := &Env{Ctx: ctx, Dir: dir, logf: logf, cancel: cancel}
+	e := &Env{Ctx: ctx, Dir: dir, logf: logf, cancel: cancel, starts: make(chan func()), closed: make(chan struct{})}
 	e.Defer(func() { _ = os.RemoveAll(dir) })
+	e.Defer(func() { close(e.closed) })
+	go e.starter()
 	return e, nil
+}
+
+// starter is one thread that starts every process and lives until they are gone: the kernel sends Pdeathsig when the
+// *thread* that forked ends, and the threads that visit namespaces do end.
+func (e *Env) starter() {
+	runtime.LockOSThread()
+	for {
+		select {
+		case f := <-e.starts:
+			f()
+		case <-e.closed:
+			return
+		}
+	}
+}
+
+// start runs cmd.Start on the starter's thread.
+func (e *Env) start(cmd *exec.Cmd) error {
+	if err := e.Ctx.Err(); err != nil {
+		return err
+	}
+	errs := make(chan error, 1)
+	select {
+	case e.starts <- func() { errs <- cmd.Start() }:
+		return <-errs
+	case <-e.closed:
+		return context.Canceled
+	}
 }
 
 // Logf reports one event.

@@ -37,7 +37,7 @@ func (e *Env) StartProc(name, netns string, env []string, argv ...string) (*Proc
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p := &Proc{Name: name, LogPath: log.Name(), Started: time.Now(), cmd: cmd, done: make(chan struct{})}
-	if err := cmd.Start(); err != nil {
+	if err := e.start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
