@@ -146,6 +146,7 @@ func (r *run) away(lasts time.Duration) {
 func (r *run) oneLife(i int) error {
 	lasts := between(lifeMin, lifeMax)
 	if every := r.o.Kills / max(1, r.o.Stops); r.o.Stops > 0 && i%every == every-1 {
+		lasts = max(lasts, lifeMax/2) // long enough for frames to wait
 		if r.o.WriteAfter == "" {
 			lasts += writeAfter + time.Second
 		}
