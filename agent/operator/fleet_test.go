@@ -139,7 +139,7 @@ func TestTailFormats(t *testing.T) {
 func TestTailOfOneDeviceInAnotherTree(t *testing.T) {
 	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 		var err error
-		if f.o.Topics, err = operator.TopicsUnder("site/north"); err != nil {
+		if f.o.Topics, err = operator.TopicsFrom("site/north", nil); err != nil {
 			t.Fatal(err)
 		}
 		out, _, _ := f.tail(t, operator.Raw, operator.TailOptions{Device: "gw", Name: "meter"}, func() {
@@ -223,14 +223,25 @@ weird   unknown  -                            -        -               -        
 	})
 }
 
-func TestPrefixes(t *testing.T) {
-	for prefix, good := range map[string]bool{"lb": true, "a/b": true, "a/b/": true, "": false, "a//b": false, "a/+": false, "a b": false} {
-		topics, err := operator.TopicsUnder(prefix)
-		if (err == nil) != good {
-			t.Errorf("prefix %q: %v", prefix, err)
+func TestTopicsFrom(t *testing.T) {
+	for _, tt := range []struct {
+		prefix, name, template string
+		good                   bool
+	}{
+		{"lb", "", "", true}, {"a/b/", "", "", true}, {"", "", "", false}, {"a//b", "", "", false}, {"a/+", "", "", false},
+		{"a b", "", "", false}, {"lb", "data", "x/{id}/{name}", true}, {"lb", "data", "x/{id}", false},
+		{"lb", "state", "x/{id}", true}, {"lb", "state", "x", false}, {"lb", "nothing", "x/{id}/{name}", false},
+	} {
+		templates := map[string]string{}
+		if tt.name != "" {
+			templates[tt.name] = tt.template
 		}
-		if good && topics.Group != strings.TrimSuffix(prefix, "/")+"/group/{group}/config/desired" {
-			t.Errorf("prefix %q: %s", prefix, topics.Group)
+		topics, err := operator.TopicsFrom(tt.prefix, templates)
+		if (err == nil) != tt.good {
+			t.Errorf("%+v: %v", tt, err)
+		}
+		if tt.good && topics.Info != strings.TrimSuffix(tt.prefix, "/")+"/{id}/up/info" {
+			t.Errorf("%+v: info is %s", tt, topics.Info)
 		}
 	}
 }

@@ -100,8 +100,9 @@ func (o Options) password() func() (string, error) {
 	return nil
 }
 
-// TopicsUnder returns the default topics with another first level or levels than "lb".
-func TopicsUnder(prefix string) (wire.Topics, error) {
+// TopicsFrom returns the default topics with another first level or levels than "lb", and some templates ("data", "cmd", …
+// with {id} and {name}) replaced.
+func TopicsFrom(prefix string, templates map[string]string) (wire.Topics, error) {
 	t := wire.DefaultTopics()
 	prefix = strings.TrimSuffix(prefix, "/")
 	for level := range strings.SplitSeq(prefix, "/") {
@@ -109,8 +110,19 @@ func TopicsUnder(prefix string) (wire.Topics, error) {
 			return t, fmt.Errorf("prefix %q: a level %w", prefix, err)
 		}
 	}
-	for _, p := range []*string{&t.State, &t.Info, &t.Data, &t.Reply, &t.Log, &t.Stats, &t.Reported, &t.Cmd, &t.Config, &t.Group, &t.Probe} {
+	byName := map[string]*string{"state": &t.State, "info": &t.Info, "data": &t.Data, "reply": &t.Reply, "cmd": &t.Cmd}
+	for _, p := range byName {
 		*p = prefix + strings.TrimPrefix(*p, "lb")
+	}
+	for name, template := range templates {
+		p := byName[name]
+		if p == nil {
+			return t, fmt.Errorf("topic %q is not known: state, info, data, reply and cmd are", name)
+		}
+		*p = template
+		if !strings.Contains(template, "{id}") || (p == &t.Data || p == &t.Reply || p == &t.Cmd) && !strings.Contains(template, "{name}") {
+			return t, fmt.Errorf("topic %s=%s lacks {id} or {name}: copy it from the gateways' configuration", name, template)
+		}
 	}
 	return t, nil
 }

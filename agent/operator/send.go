@@ -137,20 +137,22 @@ func stateSentence(device string, payload []byte) string {
 	return device + " is offline: the command has expired and will not be carried out"
 }
 
-// Payload turns what a person gave into bytes. Hex digits and base64 may hold white space.
-func Payload(given string, e wire.Encoding) ([]byte, error) {
-	body := wire.Body{}
-	switch dense := strings.Join(strings.Fields(given), ""); e {
+// NewWrite makes a Write from what a person gave: text, hex digits or base64, the latter two with white space where it helps.
+func NewWrite(device, name, encoding, given string) (Write, error) {
+	w := Write{Device: device, Name: name, Encoding: wire.Encoding(encoding)}
+	body := wire.Body{Text: &given}
+	switch dense := strings.Join(strings.Fields(given), ""); w.Encoding {
+	case wire.Text:
 	case wire.Hex:
-		body.Hex = &dense
+		body = wire.Body{Hex: &dense}
 	case wire.Base64:
-		body.Base64 = &dense
+		body = wire.Body{Base64: &dense}
 	default:
-		return []byte(given), nil
+		return w, fmt.Errorf("encoding %q is not known: text, hex and base64 are", encoding)
 	}
-	p, err := body.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("payload is not %s: %w", e, err)
+	var err error
+	if w.Data, err = body.Bytes(); err != nil {
+		return w, fmt.Errorf("payload is not %s: %w", encoding, err)
 	}
-	return p, nil
+	return w, nil
 }

@@ -141,22 +141,21 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestPayload(t *testing.T) {
+func TestNewWrite(t *testing.T) {
 	for _, tt := range []struct {
-		given string
-		enc   wire.Encoding
-		want  string
-		bad   bool
+		given, encoding, want string
+		bad                   bool
 	}{
-		{"a b\n", wire.Text, "a b\n", false},
-		{"0d 0A\n", wire.Hex, "\r\n", false},
-		{"0d0", wire.Hex, "", true},
-		{"/wA=\n", wire.Base64, "\xff\x00", false},
-		{"/w", wire.Base64, "", true},
+		{"a b\n", "text", "a b\n", false},
+		{"0d 0A\n", "hex", "\r\n", false},
+		{"0d0", "hex", "", true},
+		{"/wA=\n", "base64", "\xff\x00", false},
+		{"/w", "base64", "", true},
+		{"x", "morse", "", true},
 	} {
-		got, err := operator.Payload(tt.given, tt.enc)
-		if string(got) != tt.want || (err != nil) != tt.bad {
-			t.Errorf("%q as %s: %q, %v", tt.given, tt.enc, got, err)
+		w, err := operator.NewWrite("gw", "meter", tt.encoding, tt.given)
+		if string(w.Data) != tt.want || (err != nil) != tt.bad {
+			t.Errorf("%q as %s: %q, %v", tt.given, tt.encoding, w.Data, err)
 		}
 	}
 }

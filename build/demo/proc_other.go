@@ -1,0 +1,8 @@
+//go:build !linux
+
+package demo
+
+import "syscall"
+
+// ownGroup keeps a terminal's ctrl-C away from a child.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

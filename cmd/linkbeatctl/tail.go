@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/operator"
+)
+
+func newTail(b *broker) *cobra.Command {
+	var asJSON, raw bool
+	var count int64
+	cmd := &cobra.Command{
+		Use: "tail [device] [name]", Short: "live data of devices", Args: cobra.MaximumNArgs(2),
+		Long: `Follow live data: of every gateway, of one, or of one serial device of it. Duplicates, which an uplink that
+loses nothing cannot avoid, are dropped; gaps are told: numbers that the gateway gave up, and why, and numbers
+that just did not come. Ends with ctrl-C; the sums go to stderr.
+
+With --json each line is the record as the gateway sent it, with "device" and "name" before it; a hole is
+{"device","name","hole":{"epoch","from","to"}}; a payload of a device with format: raw stands as base64.`,
+		Example: `  linkbeatctl tail
+  linkbeatctl tail gw-17 meter
+  linkbeatctl tail gw-17 gps --raw > today.nmea
+  linkbeatctl tail --json | jq -r 'select(.gap or .hole)'`,
+		RunE: func(cmd *cobra.Command, given []string) error {
+			given = append(given, "", "")
+			out := bufio.NewWriter(cmd.OutOrStdout())
+			p := &operator.Printer{Out: flushed{out}, Notes: cmd.ErrOrStderr(), Count: count}
+			if asJSON {
+				p.Format = operator.JSON
+			}
+			if raw {
+				p.Format = operator.Raw
+			}
+			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			c, err := operator.Tail(cmd.Context(), b.o, operator.TailOptions{Device: given[0], Name: given[1]}, p.Print)
+			if errors.Is(err, operator.ErrEnough) {
+				err = nil
+			}
+			if err == nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing\n",
+					c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes)
+			}
+			return err
+		},
+	}
+	b.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.Flags().BoolVar(&raw, "raw", false, "the bytes of the frames alone, a newline after each; the rest goes to stderr")
+	cmd.Flags().Int64VarP(&count, "count", "n", 0, "end after so many frames")
+	cmd.MarkFlagsMutuallyExclusive("json", "raw")
+	return cmd
+}
+
+// flushed writes each item as a whole: one system call, and whoever reads the pipe has it at once.
+type flushed struct{ *bufio.Writer }
+
+var _ io.Writer = flushed{}
+
+// Write implements io.Writer.
+func (f flushed) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, f.Flush()
+}
