@@ -45,7 +45,7 @@ type Frame struct {
 type Batch struct {
 	Frames int      `yaml:"frames,omitempty" min:"1" max:"100000"`
 	Delay  Duration `yaml:"delay,omitempty" min:"1ms" max:"24h"`
-	Bytes  Size     `yaml:"bytes,omitempty" min:"64" max:"256MiB"`
+	Bytes  Size     `yaml:"bytes,omitempty" min:"64" max:"255MiB"`
 }
 
 // USB names a port by what is plugged in.

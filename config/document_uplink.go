@@ -9,7 +9,7 @@ type Uplink struct {
 	TLS              TLS       `yaml:"tls,flow"`
 	CleanSession     bool      `yaml:"clean_session"`
 	Window           int       `yaml:"window" min:"1" max:"1024"`
-	MaxPayload       Size      `yaml:"max_payload" min:"1KiB" max:"256MiB"`
+	MaxPayload       Size      `yaml:"max_payload" min:"1KiB" max:"255MiB"` // MQTT 3.1.1, 2.2.3: a packet has at most 256 MiB - 1
 	DetectWithin     Duration  `yaml:"detect_within" min:"1s" max:"1h"`
 	Keepalive        Keepalive `yaml:"keepalive"`
 	KeepaliveCeiling Duration  `yaml:"keepalive_ceiling" min:"1s" max:"65535s"`

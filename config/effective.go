@@ -22,8 +22,9 @@ func (d *Document) Effective() []byte {
 
 // Change is one path whose value differs between two documents, as the log shows it.
 type Change struct {
-	Path     string
-	Old, New string // "" on one side: the path is not there; secrets are hidden
+	Path string `json:"path"`
+	Old  string `json:"old"` // "": the path was not there; secrets are hidden
+	New  string `json:"new"` // "": the path is gone
 }
 
 // String is the change in one line.
