@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/linkbeat/linkbeat/transport/transporttest"
+)
+
+// startBroker serves on loopback; gw/meter answers every write as ok, gw/gps as denied, and nobody else at all.
+func startBroker(t *testing.T) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b *transporttest.Broker
+	say := func(topic, payload string, retain bool) {
+		b.Publish(transporttest.Message{Topic: topic, Payload: []byte(payload), QoS: 1, Retain: retain})
+	}
+	b = transporttest.NewBroker(transporttest.Hooks{
+		OnConnect: func(c transporttest.Connect) byte {
+			if c.Username == "ada" && c.Password == "secret" && strings.HasPrefix(c.ClientID, "linkbeatctl-") {
+				return transporttest.Accepted
+			}
+			return transporttest.BadCredentials
+		},
+		OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+			id := strings.Split(string(m.Payload), `"`)[3]
+			switch m.Topic {
+			case "lb/gw/dn/cmd/meter/write":
+				say("lb/gw/up/reply/meter", `{"id":"`+id+`","ok":true}`, false)
+			case "lb/gw/dn/cmd/gps/write":
+				say("lb/gw/up/reply/gps", `{"id":"`+id+`","ok":false,"error":"denied"}`, false)
+			}
+			return transporttest.Take
+		},
+		OnSubscribe: func(_, filter string) byte {
+			if filter == "lb/gw/up/data/+" { // live data, as soon as somebody listens; retained, since this comes before the SUBACK
+				say("lb/gw/up/data/meter", `{"seq":1,"ts":0,"epoch":"3f2a9c1e","text":"one"}`, true)
+			}
+			return 1
+		},
+	})
+	say("lb/gw/up/state", `{"online":true,"version":"1.0","server":"mqtts://a"}`, true)
+	b.Serve(l)
+	t.Cleanup(b.Close)
+	return "mqtt://" + l.Addr().String()
+}
+
+func TestRun(t *testing.T) {
+	server := startBroker(t)
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"LINKBEATCTL_SERVER": server, "LINKBEATCTL_USER": "ada", "LINKBEATCTL_PASSWORD_FILE": secret}
+	for _, tt := range []struct {
+		name     string
+		args     string // separated by spaces
+		in       string
+		env      map[string]string // beside the one above
+		code     int
+		out, err string // must be contained
+	}{
+		{"version", "version", "", nil, 0, "linkbeatctl dev", ""},
+		{"help", "--help", "", nil, 0, "LINKBEATCTL_SERVER", ""},
+		{"completion", "completion bash", "", nil, 0, "__start_linkbeatctl", ""},
+		{"unknown command", "dance", "", nil, 64, "", `unknown command "dance"`},
+		{"unknown flag", "devices --dance", "", nil, 64, "", "unknown flag: --dance"},
+		{"too few arguments", "send gw", "", nil, 64, "", "accepts between 2 and 3 arg(s)"},
+		{"flags that exclude each other", "tail --json --raw", "", nil, 64, "", "[json raw]"},
+		{"certificate without its key", "devices --cert x", "", nil, 64, "", "--cert and --key go together"},
+		{"no broker named", "devices", "", map[string]string{"LINKBEATCTL_SERVER": ""}, 64, "", "LINKBEATCTL_SERVER"},
+		{"nobody there", "devices --server 127.0.0.1:1", "", nil, 3, "", "check that the broker runs"},
+		{"wrong user", "devices --user eve", "", nil, 3, "", "wrong user name or password"},
+		{"wrong prefix", "devices --prefix a//b", "", nil, 64, "", `prefix "a//b"`},
+		{"password in the environment", "devices", "", map[string]string{"LINKBEATCTL_PASSWORD_FILE": "", "LINKBEATCTL_PASSWORD": "secret"}, 0, "gw", ""},
+		{"devices", "devices --settle 100ms", "", nil, 0, "gw      online", ""},
+		{"devices as json", "devices --settle 100ms --json", "", nil, 0, `{"device":"gw","state":{"online":true`, ""},
+		{"no devices", "devices --settle 100ms --prefix x", "", nil, 0, "DEVICE", "no gateway is known under x"},
+		{"tail", "tail gw --count 1", "", nil, 0, "1970-01-01T00:00:00.000Z gw/meter #1 one\n", "1 frames, 0 duplicates"},
+		{"tail as json", "tail gw --count 1 --json", "", nil, 0, `"seq":1,"ts":0,"epoch":"3f2a9c1e","text":"one"}`, ""},
+		{"send", "send gw meter READ?", "", nil, 0, "done: 5 bytes written to gw/meter and drained", ""},
+		{"send quietly from stdin", "send -q gw meter --hex", "0d 0a\n", nil, 0, "", ""},
+		{"send nothing", "send gw meter", "", nil, 64, "", "payload is empty"},
+		{"send what is not hex", "send gw meter --hex 0g", "", nil, 64, "", "payload is not hex"},
+		{"send, refused", "send gw gps x", "", nil, 1, "", "denied; set commands: true"},
+		{"send, no reply", "send other meter x --timeout 200ms", "", nil, 2, "", "no reply from other/meter within 200ms"},
+		{"demo without an agent", "demo --agent no/such/program", "", nil, 1, "", "build it (make build)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, err bytes.Buffer
+			lookup := func(name string) (string, bool) {
+				if v, ok := tt.env[name]; ok {
+					return v, true
+				}
+				v, ok := env[name]
+				return v, ok
+			}
+			code := run(t.Context(), strings.Fields(tt.args), streams{strings.NewReader(tt.in), &out, &err, lookup})
+			if code != tt.code || !strings.Contains(out.String(), tt.out) || !strings.Contains(err.String(), tt.err) {
+				t.Errorf("code %d\nout %s\nerr %s\nwant %d\n%s\n%s", code, &out, &err, tt.code, tt.out, tt.err)
+			}
+			if strings.Contains(out.String()+err.String(), "secret") {
+				t.Error("the password was printed")
+			}
+		})
+	}
+}
+
+func TestInterruptEndsTailWithItsSums(t *testing.T) {
+	server := startBroker(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out cancelling
+	out.cancel = cancel
+	var err bytes.Buffer
+	env := func(name string) (string, bool) {
+		v, ok := map[string]string{"LINKBEATCTL_USER": "ada", "LINKBEATCTL_PASSWORD": "secret"}[name]
+		return v, ok
+	}
+	code := run(ctx, []string{"tail", "gw", "-s", server}, streams{strings.NewReader(""), &out, &err, env})
+	if code != 0 || !strings.Contains(err.String(), "1 frames") {
+		t.Errorf("code %d, err %s", code, &err)
+	}
+}
+
+// cancelling is ctrl-C as soon as something was printed.
+type cancelling struct{ cancel func() }
+
+func (c *cancelling) Write(p []byte) (int, error) {
+	c.cancel()
+	return len(p), nil
+}
