@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	readBuffer   = 4 << 10  // of bufio; the library itself reads single bytes
-	keepCapacity = 64 << 10 // a packet buffer larger than this is not kept for the next packet
-	pingBacklog  = 64       // pings that wait for a stuck write; the beat doubles its patience, so few ever do
+	readBuffer   = 4 << 10                // of bufio; the library itself reads single bytes
+	keepCapacity = 64 << 10               // a packet buffer larger than this is not kept for the next packet
+	lastWords    = 200 * time.Millisecond // for what the other side said before the end
+	pingBacklog  = 64                     // pings that wait for a stuck write; the beat doubles its patience, so few ever do
 )
 
 // errOver is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
@@ -46,7 +47,6 @@ type conn struct {
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
-	bye    atomic.Bool // a DISCONNECT was written
 
 	// of the reader
 	r      *bufio.Reader
@@ -117,10 +117,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	defer c.release()
 	if err := c.write(o, c.watch.writing(o), p); err != nil {
-		return 0, c.fail(err)
-	}
-	if o.kind == typeDisconnect {
-		c.bye.Store(true)
+		return 0, c.failWrite(err)
 	}
 	return len(p), nil
 }
@@ -173,8 +170,39 @@ func (c *conn) pinger() {
 		err := c.write(outbound{kind: typePingreq}, causePing, pingreq)
 		c.release()
 		if err != nil {
-			c.fail(err)
+			_ = c.failWrite(err)
 			return
+		}
+	}
+}
+
+// failWrite is fail for an error of writing. One that says reset is only half the story: what the server said before it hung
+// up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
+func (c *conn) failWrite(err error) error {
+	if isReset(err) {
+		select {
+		case <-c.closed:
+		case <-time.After(lastWords):
+		}
+	}
+	return c.fail(err)
+}
+
+// goodbye writes a DISCONNECT and closes our half. The rest is up to the server: were all closed at once, what it just sends
+// would be answered by an RST, and that may overtake the DISCONNECT.
+func (c *conn) goodbye() {
+	if c.acquire() != nil {
+		return
+	}
+	defer c.release()
+	if err := c.write(outbound{kind: typeDisconnect}, causeHandshake, []byte{typeDisconnect << 4, 0}); err != nil {
+		_ = c.fail(err)
+		return
+	}
+	_ = c.stream.SetWriteDeadline(time.Now().Add(lastWords))
+	for _, half := range []any{c.stream.Conn, c.stream.raw.Conn} {
+		if h, ok := half.(interface{ CloseWrite() error }); ok {
+			_ = h.CloseWrite()
 		}
 	}
 }
@@ -190,16 +218,9 @@ func (c *conn) fail(err error) error {
 	return errOver
 }
 
-// Close ends the conn: in order after a DISCONNECT, else at once.
+// Close ends the conn; it is the library's way of fail.
 func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.watch.over(errOver)
-		close(c.closed)
-		if c.bye.Load() {
-			_ = c.stream.Close()
-		}
-		_ = c.stream.raw.Close()
-	})
+	_ = c.fail(errOver)
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,6 +19,7 @@ type mosquitto struct {
 	t    *testing.T
 	port int
 	cmd  *exec.Cmd
+	path string
 	conf string
 	log  *logBuffer
 }
@@ -61,11 +61,18 @@ func startMosquitto(t *testing.T, config func(port int, dir string) string) *mos
 	if err := os.WriteFile(m.conf, []byte(config(m.port, dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m.cmd = exec.Command(path, "-c", m.conf)
-	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
-	m.start()
+	m.path = path
+	m.again()
 	t.Cleanup(m.stop)
 	return m
+}
+
+// again starts it, also after stop.
+func (m *mosquitto) again() {
+	m.t.Helper()
+	m.cmd = exec.Command(m.path, "-c", m.conf)
+	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
+	m.start()
 }
 
 func (m *mosquitto) start() {
@@ -155,36 +162,4 @@ func await[T any](t *testing.T, what string, c <-chan T) T {
 
 func stateOf(online bool, s Session) []byte {
 	return fmt.Appendf(nil, `{"online":%v,"session":%d,"since":%d}`, online, s.Number, s.Since.UnixMilli())
-}
-
-func TestMosquittoPlain(t *testing.T) {
-	m := startMosquitto(t, plainConfig)
-	got := make(chan Message, 16)
-	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + m.addr()}}, StateTopic: "lb/gw-1/up/state", State: stateOf,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Handle("lb/gw-1/dn/#", func(m Message, retained bool) { got <- m })
-	stop := runLink(t, l)
-	awaitUp(t, l)
-	for i := range 100 {
-		n, err := l.Publish(t.Context(), Message{Topic: "lb/gw-1/dn/x", Payload: fmt.Appendf(nil, "%d", i), QoS: 1})
-		if n != 1 || err != nil {
-			t.Fatalf("publish %d: %d acknowledged, %v", i, n, err)
-		}
-		if m := await(t, "message", got); string(m.Payload) != fmt.Sprint(i) {
-			t.Fatalf("message %d is %q", i, m.Payload)
-		}
-	}
-	if st := l.Status(); st.Why != "" || st.State != StateUp || st.Bytes.Sum() == 0 {
-		t.Errorf("status: %+v", st)
-	}
-	t.Logf("%+v", l.Status())
-	stop()
-	m.stop()
-	if !strings.Contains(m.log.String(), "Received DISCONNECT from gw-1") {
-		t.Errorf("no DISCONNECT")
-	}
 }

@@ -260,7 +260,11 @@ func (s *session) shutdown() {
 	accepted := s.accepted
 	s.mu.Unlock()
 	if accepted {
-		s.client.Disconnect(uint(goodbyeTime / time.Millisecond))
+		s.conn.goodbye()
+		select {
+		case <-s.lost: // the server closed its half too
+		case <-time.After(goodbyeTime):
+		}
 	}
 	_ = s.conn.Close()
 	s.flight.fail(ErrStopped)

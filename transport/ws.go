@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,7 +16,6 @@ const (
 	wsProtocol    = "mqtt"  // [MQTT-6.0.0-3]
 	wsDefaultPath = "/mqtt" // what brokers and clouds listen on
 	wsBuffer      = 4 << 10
-	wsCloseTime   = time.Second // for the last frame
 )
 
 // upgrade speaks WebSocket over c, which carries TLS already for wss.
@@ -60,8 +58,7 @@ func upgradeFault(resp *http.Response, err error) error {
 // is read, and it always is.
 type wsConn struct {
 	*websocket.Conn
-	r    io.Reader // the message being read
-	once sync.Once
+	r io.Reader // the message being read
 }
 
 // Read reads on, over the ends of messages [MQTT-6.0.0-2].
@@ -100,11 +97,8 @@ func (w *wsConn) SetDeadline(t time.Time) error {
 	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
 }
 
-// Close says goodbye first.
-func (w *wsConn) Close() error {
-	w.once.Do(func() {
-		bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		_ = w.WriteControl(websocket.CloseMessage, bye, time.Now().Add(wsCloseTime))
-	})
-	return w.Conn.Close()
+// CloseWrite sends the close frame; the server answers with its own and closes.
+func (w *wsConn) CloseWrite() error {
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	return w.WriteControl(websocket.CloseMessage, bye, time.Now().Add(lastWords))
 }
