@@ -63,7 +63,9 @@ type Device struct {
 	o     Options // immutable after New
 	codec framing.Framer
 	queue chan pending
-	busy  atomic.Bool // Run is running
+	busy  atomic.Bool              // Run is running
+	node  func(path string) string // what stands at the path; it changes when the device is plugged in anew
+	look  time.Duration            // between two looks at it
 
 	mu     sync.Mutex
 	status Status
@@ -85,6 +87,7 @@ func New(o Options) (*Device, error) {
 	if o.OnFrame == nil {
 		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
 	}
+	real := o.Open == nil
 	o.fill()
 	if _, err := ParseMode(o.Mode.String()); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
@@ -96,7 +99,10 @@ func New(o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue)}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue), node: node, look: lookAgain}
+	if !real {
+		d.node = func(string) string { return "" }
+	}
 	d.status = Status{Port: o.Port, State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
 }
@@ -133,6 +139,7 @@ func (d *Device) Run(ctx context.Context) error {
 	defer func() { d.leave(Absent, "stopped") }()
 	var again retry
 	for ctx.Err() == nil {
+		node := d.node(d.o.Port)
 		port, err := d.o.Open(d.o.Port, d.o.Baud, d.o.Mode)
 		if err == nil {
 			began := time.Now()
@@ -147,7 +154,9 @@ func (d *Device) Run(ctx context.Context) error {
 			state = Absent
 		}
 		d.leave(state, err.Error())
-		sleep(ctx, again.after(err))
+		if d.await(ctx, again.after(err), node) {
+			again.changed()
+		}
 	}
 	return ctx.Err()
 }
@@ -188,6 +197,21 @@ func (d *Device) leave(state, why string) {
 			return
 		}
 	}
+}
+
+// await waits, but no longer than until something else than before stands at the path: then it returns true.
+func (d *Device) await(ctx context.Context, wait time.Duration, before string) bool {
+	for end := time.Now().Add(wait); ctx.Err() == nil; {
+		left := time.Until(end)
+		if left <= 0 {
+			return false
+		}
+		sleep(ctx, min(left, d.look))
+		if d.node(d.o.Port) != before {
+			return true
+		}
+	}
+	return false
 }
 
 func sleep(ctx context.Context, d time.Duration) {

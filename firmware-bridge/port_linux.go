@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,15 +60,21 @@ func openFault(path string, err error) error {
 
 // setUp claims the tty, sets the line and makes the port. The caller closes fd when it fails.
 func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
-	if err := claim(fd, path); err != nil {
+	pseudo, err := isPseudo(fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := claim(fd, path, pseudo); err != nil {
 		return nil, err
 	}
 	if err := setLine(fd, path, baud, mode); err != nil {
 		return nil, err
 	}
 	// the library took the flag away when it closed its descriptor
-	if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
-		return nil, fmt.Errorf("%s: exclusive mode: %w", path, err)
+	if !pseudo {
+		if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
+			return nil, fmt.Errorf("%s: exclusive mode: %w", path, err)
+		}
 	}
 	drainFD, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -82,9 +89,10 @@ func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
 }
 
 // claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
-// opening, so it is looked at; flock(2) is what two of us, and the better terminal programs, respect.
-func claim(fd int, path string) error {
-	if excl, err := unix.IoctlGetInt(fd, unix.TIOCGEXCL); err == nil && excl != 0 {
+// opening, so it is looked at; flock(2) is what two of us, and the better terminal programs, respect. On a pseudo-terminal
+// the exclusive mode means nothing: it outlives a program that was killed, for as long as the far end stays open.
+func claim(fd int, path string, pseudo bool) error {
+	if excl, err := unix.IoctlGetInt(fd, unix.TIOCGEXCL); err == nil && excl != 0 && !pseudo {
 		return inUse(path)
 	}
 	err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
@@ -95,6 +103,18 @@ func claim(fd int, path string) error {
 		return fmt.Errorf("%s: lock: %w", path, err)
 	}
 	return nil
+}
+
+// Major device numbers of near ends: UNIX98_PTY_SLAVE_MAJOR and the seven after it, linux/major.h.
+const ptyMajor, ptyMajors = 136, 8
+
+func isPseudo(fd int) (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	major := unix.Major(uint64(st.Rdev))
+	return major >= ptyMajor && major < ptyMajor+ptyMajors, nil
 }
 
 // inUse names the program that holds the port, when it can be seen.
@@ -143,6 +163,7 @@ type ttyPort struct {
 	path    string
 	f       *os.File
 	drainer drainer
+	closed  atomic.Bool
 }
 
 func (p *ttyPort) Read(b []byte, until time.Time) (int, error) {
@@ -195,6 +216,7 @@ func (p *ttyPort) Discard() error {
 
 // Close gives the claim back by itself, because a drain that hangs may keep a second descriptor open.
 func (p *ttyPort) Close() error {
+	p.closed.Store(true)
 	_ = p.control(func(fd int) {
 		_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
 		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
@@ -215,7 +237,11 @@ func (p *ttyPort) control(do func(fd int)) error {
 // fault gives a hang-up one name: it is an end of file or EIO on read, EIO on write and ioctl.
 func (p *ttyPort) fault(err error) error {
 	switch {
-	case err == nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+	case err == nil:
+		return nil
+	case p.closed.Load():
+		return os.ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, unix.EIO), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
 		return fmt.Errorf("%s: %w", p.path, ErrGone)

@@ -9,6 +9,7 @@ import (
 // may raise its modem lines, so a fault is tried again more slowly.
 const (
 	absentAgain = 500 * time.Millisecond
+	lookAgain   = 250 * time.Millisecond // between two looks at the device node while waiting for one of the others
 	faultFirst  = 250 * time.Millisecond // after plugging in, udev needs a moment to set the permissions
 	faultMax    = 5 * time.Second
 	stableAfter = 10 * time.Second // a port that lived so long owes nothing
@@ -16,6 +17,9 @@ const (
 
 // retry says how long to wait before the next attempt. The zero value is ready.
 type retry struct{ fault time.Duration }
+
+// changed is called when another device node appeared at the path, or the node changed: what was learnt is void.
+func (r *retry) changed() { r.fault = 0 }
 
 // served is called after a port was open for lived. One that opens and breaks off at once must not become a tight loop.
 func (r *retry) served(lived time.Duration) {
