@@ -5,6 +5,9 @@ GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SHOW = $(GO) run ./build/show
+# The product's tests side by side, then those with real time in them one package after the other.
+PACKAGES = $$($(GO) list ./... | grep -v '/linkbeat/build/')
+GOTEST = $(GO) run ./build/gotest
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay cross clean setup
@@ -22,7 +25,7 @@ setup: ## install what the tests need (Debian, as root), or say what is missing
 	@build/setup.sh
 
 test: setup ## every test, with the real mosquitto, ptys and namespaces; the last line counts them
-	@$(GO) run ./build/gotest -count=1 -timeout 15m ./...
+	@$(GOTEST) -count=1 -timeout 10m $(PACKAGES) -- -p 1 -count=1 -timeout 10m ./build/...
 
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	@build/lint.sh $(STATICCHECK)
@@ -33,7 +36,7 @@ golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is 
 check: lint golangci race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
 
 race: setup ## every test under the race detector, the agent of the end-to-end tests too
-	@LINKBEAT_RACE=1 $(GO) run ./build/gotest -race -short -count=1 -timeout 15m ./...
+	@LINKBEAT_RACE=1 $(GOTEST) -race -count=1 -timeout 15m $(PACKAGES) -- -p 1 -race -count=1 -timeout 15m ./build/...
 
 fuzz: ## every fuzz target for FUZZ_SECONDS each
 	@build/fuzz.sh $(FUZZ_SECONDS)

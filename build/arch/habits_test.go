@@ -70,7 +70,7 @@ func TestFilesAndFunctionsStaySmall(t *testing.T) {
 			if lines > funcListed && !s.Test {
 				listed = append(listed, s.Path+" "+name)
 			}
-			if lines > funcMax {
+			if lines > funcMax && !s.Test { // a test is as long as its table
 				t.Errorf("%s: %s has %d lines, the limit is %d", s.Path, name, lines, funcMax)
 			}
 		})

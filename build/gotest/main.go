@@ -1,5 +1,7 @@
 // Command gotest runs `go test -json` with the arguments it got, prints only what a person must see (packages, and the
-// whole output of what failed or was skipped), and ends with a line that counts: "N passed, N failed, N skipped".
+// whole output of what failed or was skipped), and ends with a line that counts: "N passed, N failed, N skipped". A `--`
+// among the arguments starts a second go test after the first; all are counted together.
+//
 // Every test and subtest counts as one; a package that fails without naming a test (it does not compile, it timed out)
 // counts as one failure. Exit 1 on any failure, and with CI set also when anything was skipped.
 package main
@@ -10,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -19,6 +22,23 @@ func main() {
 }
 
 func run(args []string, out io.Writer) int {
+	s := newSummary(out)
+	for len(args) > 0 {
+		group := args
+		args = nil
+		if i := slices.Index(group, "--"); i >= 0 {
+			group, args = group[:i], group[i+1:]
+		}
+		if err := s.goTest(group); err != nil {
+			fmt.Fprintln(os.Stderr, "gotest:", err)
+			s.failed++
+		}
+	}
+	return s.close(os.Getenv("CI") != "")
+}
+
+// goTest runs one go test and takes its events. Its error is what no event told.
+func (s *summary) goTest(args []string) error {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
@@ -26,18 +46,16 @@ func run(args []string, out io.Writer) int {
 		err = cmd.Start()
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "gotest:", err)
-		return 1
+		return err
 	}
-	s := newSummary(out)
+	before := s.failed
 	readErr := s.read(events)
 	testErr := cmd.Wait()
 	if readErr != nil {
-		fmt.Fprintln(os.Stderr, "gotest: read go test's output:", readErr)
+		return fmt.Errorf("read go test's output: %w", readErr)
 	}
-	if testErr != nil && s.failed == 0 {
-		s.failed++ // go test itself says no and named nothing: never pass that by
-		fmt.Fprintln(os.Stderr, "gotest: go test:", testErr)
+	if testErr != nil && s.failed == before { // go test says no and named nothing: never pass that by
+		return fmt.Errorf("go test: %w", testErr)
 	}
-	return s.close(os.Getenv("CI") != "" && readErr == nil)
+	return nil
 }
