@@ -24,7 +24,8 @@ const (
 	intakeBytes    = 256 << 10
 )
 
-// downlink carries commands from the link to devices, each at most once, and appends the replies to their spool.
+// downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
+// counters is immutable.
 type downlink struct {
 	topic   string // template of the write topic, with {name}
 	device  func(name string) (target, bool)
@@ -34,7 +35,7 @@ type downlink struct {
 	log     zerolog.Logger
 	pulses  *pulses
 
-	intake   chan arrival
+	intake   chan arrival // both of intakeMessages
 	outcomes chan outcome
 	waiting  atomic.Int64 // bytes in intake
 
@@ -58,11 +59,6 @@ type arrival struct {
 type outcome struct {
 	name, id string
 	err      error
-}
-
-func newDownlink(d downlink) *downlink {
-	d.intake, d.outcomes = make(chan arrival, intakeMessages), make(chan outcome, intakeMessages)
-	return &d
 }
 
 // arrived is the link's handler: it hands over and returns.
@@ -210,8 +206,6 @@ func codeOf(err error) wire.ErrorCode {
 		return wire.Busy
 	case errors.Is(err, bridge.ErrTooLarge):
 		return wire.TooLarge
-	case errors.Is(err, bridge.ErrExpired):
-		return wire.Expired
 	case errors.Is(err, bridge.ErrStuck):
 		return wire.Timeout
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),

@@ -112,8 +112,9 @@ func (g *generation) compose() error {
 	if err != nil {
 		g.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
-	g.down = newDownlink(downlink{topic: g.topics.Cmd + wire.WriteSuffix, device: g.devices.target, replies: g.replies,
-		journal: journal, clock: g.clock, log: g.log, pulses: g.pulses})
+	g.down = &downlink{topic: g.topics.Cmd + wire.WriteSuffix, device: g.devices.target, replies: g.replies, journal: journal,
+		clock: g.clock, log: g.log, pulses: g.pulses,
+		intake: make(chan arrival, intakeMessages), outcomes: make(chan outcome, intakeMessages)}
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.WriteSuffix, g.down.arrived)
 	g.up = &pump{link: g.link, log: g.log, pulses: g.pulses, lanes: []*lane{
 		newLane(g.replies, replies{g.topics.Reply}),

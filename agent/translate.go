@@ -92,8 +92,8 @@ func routesOf(d *config.Document, topics wire.Topics) map[string]route {
 }
 
 func spoolOptions(s config.Spool) spool.Options {
-	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MaxAge: s.MaxAge.Std(),
-		WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(), WhenFull: spool.DropOldest}
+	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MinFreePercent: s.MinFree.Percent,
+		MinFreeBytes: s.MinFree.Bytes.Int64(), MaxAge: s.MaxAge.Std(), WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(), WhenFull: spool.DropOldest}
 	if s.WhenFull == "drop_newest" {
 		o.WhenFull = spool.DropNewest
 	}

@@ -14,22 +14,17 @@ import (
 // drainFor is how long a stop may go on publishing what the spools hold.
 const drainFor = 5 * time.Second
 
-// sender is what the pump needs of the link. *transport.Link is one.
-type sender interface {
-	Send(ctx context.Context, m transport.Message) (*transport.Ack, error)
-	Ready() <-chan struct{}
-}
-
 // pump carries records from the spools to the link and commits what the broker acknowledged. Lanes are drained in order: a
 // record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as the
 // link's window holds at a time; after a loss the pump starts over from the spools' cursors.
 type pump struct {
-	link  sender
+	link  *transport.Link
 	lanes []*lane
 	log   zerolog.Logger
 
-	pulses *pulses
-	out    []flight // sent and not acknowledged, in order
+	pulses  *pulses
+	session *transport.Publisher // nil: none since the last loss
+	out     []flight             // sent on it and not acknowledged, in order
 }
 
 type flight struct {
@@ -44,10 +39,7 @@ func (p *pump) run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
-	for drain.Err() == nil && p.up() {
-		if !p.turn(drain, true) {
-			return nil
-		}
+	for drain.Err() == nil && p.session != nil && p.turn(drain, true) {
 	}
 	return nil
 }
@@ -55,12 +47,19 @@ func (p *pump) run(ctx context.Context) error {
 // turn does one thing: settles what was acknowledged, sends the next parcel, or waits. With flush it does not wait for more
 // records; then false means that everything was sent and acknowledged.
 func (p *pump) turn(ctx context.Context, flush bool) bool {
-	if !p.up() && len(p.out) == 0 {
-		p.await(ctx, p.link.Ready(), nil, time.Time{})
+	if p.session == nil {
+		var err error
+		if p.session, err = p.link.Publisher(ctx); err != nil { // ctx is done, or the link has ended and ctx will be
+			<-ctx.Done()
+		}
 		return true
 	}
 	done := p.pulses.begin("uplink")
 	p.settle()
+	if p.session == nil {
+		done()
+		return true
+	}
 	next := p.next(flush)
 	done()
 	if next != nil {
@@ -68,22 +67,13 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		return true
 	}
 	if len(p.out) > 0 {
-		p.await(ctx, nil, p.out[0].ack.Done(), p.wake())
+		p.await(ctx, p.out[0].ack.Done(), p.wake())
 		return true
 	}
 	if !flush {
-		p.await(ctx, nil, nil, p.wake())
+		p.await(ctx, nil, p.wake())
 	}
 	return false
-}
-
-func (p *pump) up() bool {
-	select {
-	case <-p.link.Ready():
-		return true
-	default:
-		return false
-	}
 }
 
 // next is the next parcel to send. Records that cannot become one are counted, logged and committed past.
@@ -109,7 +99,7 @@ func (p *pump) next(flush bool) *parcel {
 }
 
 func (p *pump) send(ctx context.Context, next *parcel) {
-	ack, err := p.link.Send(ctx, next.message)
+	ack, err := p.session.Send(ctx, next.message)
 	switch {
 	case err == nil:
 		p.out = append(p.out, flight{next, ack})
@@ -164,7 +154,7 @@ func (p *pump) lost() {
 			p.commit(f.parcel)
 		}
 	}
-	p.out = nil
+	p.out, p.session = nil, nil
 	for _, l := range p.lanes {
 		l.rewind()
 	}
@@ -180,25 +170,20 @@ func (p *pump) wake() time.Time {
 	return first
 }
 
-// await blocks until there may be something to do: ctx, either channel, a spool with more, or the time at. With a link that
-// is down (up is not nil) spools are not waited for.
-func (p *pump) await(ctx context.Context, up, ack <-chan struct{}, at time.Time) {
+// await blocks until there may be something to do: ctx, an ack, a spool with more, or the time at. The loss of a session
+// without anything in flight is noticed by the next send.
+func (p *pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
 	var timer <-chan time.Time
 	if !at.IsZero() {
 		t := time.NewTimer(time.Until(at))
 		defer t.Stop()
 		timer = t.C
 	}
-	var replies, data <-chan struct{}
-	if up == nil {
-		replies, data = p.lanes[0].spool.Ready(), p.lanes[1].spool.Ready()
-	}
 	select {
 	case <-ctx.Done():
-	case <-up:
 	case <-ack:
 	case <-timer:
-	case <-replies:
-	case <-data:
+	case <-p.lanes[0].spool.Ready():
+	case <-p.lanes[1].spool.Ready():
 	}
 }

@@ -7,29 +7,54 @@ import (
 	"strings"
 )
 
-// Send queues m in order and returns its Ack. It blocks while the window is full or the link is down. ErrTooLarge at once for
-// a message beyond MaxPacket, ErrStopped after Run ended, or ctx's error; in these cases nothing was sent. A message whose Ack
-// fails is not sent again: that is the caller's decision.
-func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
-	if err := l.fits(m); err != nil {
-		return nil, err
-	}
+// Publisher sends on one session: when that is lost, it is of no use any more. That keeps an order over losses: what was
+// sent before the loss can be sent again before what comes after it. Safe for concurrent use.
+type Publisher struct {
+	l *Link
+	s *session
+}
+
+// Publisher waits until the link is up. ErrStopped after Run ended, or ctx's error.
+func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		s, ready := l.current()
-		if s == nil {
-			select {
-			case <-ready:
-			case <-l.stopped:
-				return nil, ErrStopped
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-			continue
+		if s != nil {
+			return &Publisher{l, s}, nil
 		}
-		a, err := s.flight.send(ctx, m)
+		select {
+		case <-ready:
+		case <-l.stopped:
+			return nil, ErrStopped
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Send queues m in order and returns its Ack. It blocks while the window is full. ErrTooLarge at once for a message beyond
+// MaxPacket, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
+// whose Ack fails is not sent again: that is the caller's decision.
+func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
+	if err := p.l.fits(m); err != nil {
+		return nil, err
+	}
+	return p.s.flight.send(ctx, m)
+}
+
+// Send is Publisher.Send on whatever session there is: it blocks while the link is down too.
+func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
+	if err := l.fits(m); err != nil {
+		return nil, err
+	}
+	for {
+		p, err := l.Publisher(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a, err := p.Send(ctx, m)
 		if errors.Is(err, ErrLost) {
 			continue // detach came before the flight failed, so the next turn waits
 		}
@@ -37,12 +62,16 @@ func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
 	}
 }
 
-// Publish sends all of m and waits for the acknowledgements. acked is the length of the acknowledged prefix, also when err is
-// not nil; what is behind it may or may not have arrived.
+// Publish sends all of m on one session and waits for the acknowledgements. acked is the length of the acknowledged prefix,
+// also when err is not nil; what is behind it may or may not have arrived.
 func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error) {
+	p, err := l.Publisher(ctx)
+	if err != nil {
+		return 0, err
+	}
 	acks := make([]*Ack, 0, len(m))
 	for i := range m {
-		a, sendErr := l.Send(ctx, m[i])
+		a, sendErr := p.Send(ctx, m[i])
 		if sendErr != nil {
 			err = fmt.Errorf("message %d of %d: %w", i+1, len(m), sendErr)
 			break

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// recorder notes the order in which parts end.
+type recorder struct {
+	mu    sync.Mutex
+	ended []string
+}
+
+func (r *recorder) part(name string, run func(ctx context.Context) error) part {
+	return part{name: name, run: func(ctx context.Context) error {
+		err := run(ctx)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ended = append(r.ended, name)
+		return err
+	}}
+}
+
+func untilDone(ctx context.Context) error { <-ctx.Done(); return nil }
+
+func TestGroupStopsInReverse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r recorder
+		slowly := func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil }
+		g := group{r.part("spool", untilDone), r.part("link", slowly), r.part("devices", slowly)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := g.run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"devices", "link", "spool"}; !slices.Equal(r.ended, want) {
+			t.Fatalf("ended %v, want %v", r.ended, want)
+		}
+	})
+}
+
+func TestGroupEndsWithTheFirstFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r recorder
+		broken := errors.New("no such device")
+		g := group{r.part("spool", untilDone), r.part("link", func(context.Context) error { return broken }), r.part("devices", untilDone)}
+		err := g.run(t.Context())
+		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "link") {
+			t.Fatalf("%v", err)
+		}
+		if len(r.ended) != 3 {
+			t.Fatalf("ended %v", r.ended)
+		}
+	})
+}
+
+func TestGroupAbandonsWhatIsStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		g := group{{name: "disk", run: func(context.Context) error { <-release; return nil }, stop: 3 * time.Second}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		err := g.run(ctx)
+		if err == nil || !strings.Contains(err.Error(), "disk did not stop within 3s") || time.Since(start) != 4*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(start))
+		}
+		close(release)
+	})
+}
+
+func TestPulsesNameTheStuckLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pulses
+		p.begin("downlink")()
+		done := p.begin("uplink")
+		time.Sleep(stuckAfter)
+		if err := p.check(time.Now()); err != nil {
+			t.Fatalf("at the limit: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := p.check(time.Now()); err == nil || !strings.Contains(err.Error(), "uplink") {
+			t.Fatalf("%v", err)
+		}
+		done()
+		if err := p.check(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,326 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	retryDisk     = 5 * time.Second // after a failure
+	maxUnsynced   = 256 << 10       // bytes; more are synced at once
+	cursorFile    = "cursor"
+	cursorSlot    = 4096 // a slot a page: a torn write of one leaves the other
+	cursorBytes   = 4 + 8 + 8
+	reserveFile   = "reserve"
+	segmentExtra  = recordHeader + maxStreamName + maxRecord // one record may overshoot the size of a segment
+	directoryCost = 4096                                     // what a sync of the directory writes, about
+)
+
+// disk is what a spool has on disk. Guarded by the mutex of its Spool.
+type disk struct {
+	fs FS
+	o  Options
+
+	segments []*segment // oldest first; the last one is written to when active is open
+	active   File
+	unsynced []record  // written, not synced: written again elsewhere if the sync fails
+	since    time.Time // of the oldest of them
+	pending  int64     // bytes of them
+
+	cursor     File
+	cursorTurn uint64
+
+	view    *segment // whose content is
+	content []byte   // this
+	viewOff int      // behind the record at
+	viewPos Pos      // this position
+
+	why     string // empty: all is well
+	retryAt time.Time
+	written int64
+	corrupt int64
+}
+
+func (d *disk) bytes() (n int64) {
+	for _, g := range d.segments {
+		n += g.size
+	}
+	return n
+}
+
+func (d *disk) live(cursor Pos) (n int64) { return d.passed(cursor, d.last()) }
+
+// passed is how many records lie in (after, through].
+func (d *disk) passed(after, through Pos) (n int64) {
+	for _, g := range d.segments {
+		n += g.count(after, through)
+	}
+	return n
+}
+
+// last is the last position on disk; 0: none.
+func (d *disk) last() Pos {
+	if n := len(d.segments); n > 0 {
+		return d.segments[n-1].last
+	}
+	return 0
+}
+
+func (d *disk) oldest() time.Time {
+	if len(d.segments) == 0 {
+		return time.Time{}
+	}
+	return d.segments[0].oldest
+}
+
+// fail notes that the disk does not take it. It is tried again after retryDisk.
+func (d *disk) fail(now time.Time, what string, err error) error {
+	d.why = fmt.Sprintf("%s: %v; records are kept in memory only", what, err)
+	d.retryAt = now.Add(retryDisk)
+	return err
+}
+
+// room says whether one more segment leaves the disk what it must have.
+func (d *disk) room() error {
+	free, total, err := d.fs.Free()
+	if err != nil {
+		return err
+	}
+	least := max(d.o.MinFreeBytes, total/100*int64(d.o.MinFreePercent))
+	if free-d.o.SegmentBytes < least {
+		return fmt.Errorf("%w: %d MiB are free, min_free leaves %d MiB alone", syscall.ENOSPC, free>>20, least>>20)
+	}
+	return nil
+}
+
+// roll begins a new segment.
+func (d *disk) roll(first Pos) error {
+	d.seal()
+	name := segmentName(first)
+	f, err := d.fs.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt([]byte(segmentMagic), 0); err == nil {
+		err = d.fs.Sync()
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), d.fs.Remove(name))
+	}
+	d.written += int64(len(segmentMagic)) + directoryCost
+	d.active = f
+	d.segments = append(d.segments, &segment{name: name, size: int64(len(segmentMagic))})
+	return nil
+}
+
+// seal ends writing to the last segment.
+func (d *disk) seal() {
+	if d.active == nil {
+		return
+	}
+	_ = d.active.Close() // everything in it is synced, or given up by whoever calls
+	d.active = nil
+	if n := len(d.segments); d.segments[n-1].last == 0 {
+		d.drop(n - 1)
+	}
+}
+
+// write puts records into the active segment in one write. They are unsynced then.
+func (d *disk) write(records []record, now time.Time) error {
+	seg := d.segments[len(d.segments)-1]
+	var buf []byte
+	for i := range records {
+		buf = records[i].appendTo(buf)
+	}
+	if _, err := d.active.WriteAt(buf, seg.size); err != nil {
+		return errors.Join(err, d.active.Truncate(seg.size))
+	}
+	d.written += int64(len(buf))
+	if len(d.unsynced) == 0 {
+		d.since = now
+	}
+	for i := range records {
+		seg.note(&records[i])
+	}
+	seg.size += int64(len(buf))
+	d.unsynced = append(d.unsynced, records...)
+	d.pending += int64(len(buf))
+	return nil
+}
+
+func (d *disk) syncDue(now time.Time, wait time.Duration) bool {
+	return len(d.unsynced) > 0 && (now.Sub(d.since) >= wait || d.pending >= maxUnsynced)
+}
+
+// settle makes what was written durable. When that fails nothing is known of the descriptor's pages any more: the segment
+// is sealed before those records, and they are returned.
+func (d *disk) settle() ([]record, error) {
+	if len(d.unsynced) == 0 {
+		return nil, nil
+	}
+	records, bytes := d.unsynced, d.pending
+	d.unsynced, d.pending = nil, 0
+	err := d.active.Sync()
+	if err == nil {
+		return nil, nil
+	}
+	seg := d.segments[len(d.segments)-1]
+	seg.cut(records[0].pos, seg.size-bytes)
+	_ = d.active.Truncate(seg.size) // if even that fails, recovery knows copies by their positions
+	d.view = nil
+	d.seal()
+	return records, err
+}
+
+// drop removes segment i.
+func (d *disk) drop(i int) {
+	g := d.segments[i]
+	if i == len(d.segments)-1 && d.active != nil {
+		_ = d.active.Close()
+		d.active, d.unsynced, d.pending = nil, nil, 0
+	}
+	if d.view == g {
+		d.view, d.content = nil, nil
+	}
+	_ = d.fs.Remove(g.name) // a segment that stays is removed by the next start: its positions are behind the cursor
+	d.segments = slices.Delete(d.segments, i, i+1)
+}
+
+// unlink removes the segments that lie wholly before the cursor.
+func (d *disk) unlink(cursor Pos) {
+	for len(d.segments) > 0 && d.segments[0].last <= cursor && d.segments[0].last != 0 {
+		d.drop(0)
+	}
+}
+
+// load makes g the segment in view.
+func (d *disk) load(g *segment) error {
+	if d.view == g && int64(len(d.content)) >= g.size {
+		return nil
+	}
+	f, err := d.fs.Open(g.name)
+	if err != nil {
+		return err
+	}
+	content, err := readFile(f, d.o.SegmentBytes+segmentExtra)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if d.view != g {
+		d.viewOff, d.viewPos = 0, 0
+	}
+	d.view, d.content = g, content[:min(int64(len(content)), g.size)]
+	return nil
+}
+
+// read calls take for the records behind after, in order, until it says stop; then false. A segment that cannot be read is
+// marked as that.
+func (d *disk) read(after Pos, take func(r *record) bool) bool {
+	for _, g := range d.segments {
+		if g.last <= after {
+			continue
+		}
+		if d.load(g) != nil {
+			g.unreadable = true
+			return true
+		}
+		if d.viewPos > after { // started over
+			d.viewOff, d.viewPos = 0, 0
+		}
+		base, more := d.viewOff, true
+		walk(d.content[base:], after, func(r *record, end int) bool {
+			if r.pos > g.last {
+				return false
+			}
+			more = take(r)
+			d.viewOff, d.viewPos = base+end, r.pos
+			return more
+		})
+		if !more {
+			return false
+		}
+		after = g.last
+	}
+	return true
+}
+
+// scan calls visit for each record of g that can be read.
+func (d *disk) scan(g *segment, visit func(r *record)) {
+	if d.load(g) != nil {
+		return
+	}
+	walk(d.content, 0, func(r *record, _ int) bool {
+		visit(r)
+		return r.pos < g.last
+	})
+}
+
+// saveCursor writes the cursor into the slot that does not hold the last one. Not synced: a kill costs nothing, a power cut
+// sends again what was acknowledged since the kernel wrote the page.
+func (d *disk) saveCursor(through Pos) error {
+	if d.cursor == nil {
+		f, err := d.fs.Open(cursorFile)
+		if err != nil {
+			if f, err = d.fs.Create(cursorFile); err != nil {
+				return err
+			}
+		}
+		d.cursor = f
+	}
+	d.cursorTurn++
+	slot := make([]byte, 4, cursorBytes)
+	slot = binary.BigEndian.AppendUint64(slot, d.cursorTurn)
+	slot = binary.BigEndian.AppendUint64(slot, uint64(through))
+	binary.BigEndian.PutUint32(slot, crc32.Checksum(slot[4:], castagnoli()))
+	if _, err := d.cursor.WriteAt(slot, int64(d.cursorTurn%2)*cursorSlot); err != nil {
+		return errors.Join(fmt.Errorf("cursor: %w", err), d.closeCursor())
+	}
+	d.written += cursorBytes
+	return nil
+}
+
+func (d *disk) closeCursor() error {
+	if d.cursor == nil {
+		return nil
+	}
+	err := d.cursor.Close()
+	d.cursor = nil
+	return err
+}
+
+// loadCursor reads the newer good slot; 0 without one.
+func (d *disk) loadCursor() Pos {
+	f, err := d.fs.Open(cursorFile)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	var through Pos
+	for i := range int64(2) {
+		slot := make([]byte, cursorBytes)
+		if n, _ := f.ReadAt(slot, i*cursorSlot); n != cursorBytes || crc32.Checksum(slot[4:], castagnoli()) != binary.BigEndian.Uint32(slot) {
+			continue
+		}
+		if turn := binary.BigEndian.Uint64(slot[4:]); turn > d.cursorTurn {
+			d.cursorTurn, through = turn, Pos(binary.BigEndian.Uint64(slot[12:]))
+		}
+	}
+	return through
+}
+
+func (d *disk) close() error {
+	var errs []error
+	if d.active != nil {
+		errs = append(errs, d.active.Close())
+		d.active = nil
+	}
+	if d.cursor != nil {
+		errs = append(errs, d.cursor.Sync(), d.closeCursor())
+	}
+	return errors.Join(errs...)
+}

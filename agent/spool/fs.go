@@ -1,0 +1,137 @@
+package spool
+
+import (
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// FS is the one directory that a spool lives in, and the seam for tests that break disks. Names are plain, without
+// separators. Not safe for concurrent use by two spools.
+type FS interface {
+	Create(name string) (File, error)     // a new, empty file; replaces an old one
+	Open(name string) (File, error)       // an existing file, for reading and writing
+	Rename(from, to string) error         // atomic; replaces to
+	Remove(name string) error             // an open file stays readable
+	List() ([]string, error)              // sorted
+	Sync() error                          // makes creations, renames and removals durable
+	Free() (free, total int64, err error) // bytes of the disk
+}
+
+// File is an open file of an FS.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Sync() error // makes what was written durable; after an error nothing is known of it, ever
+	Size() (int64, error)
+	Truncate(size int64) error
+}
+
+// Dir is the FS of a directory, made when it is first needed. It is opened anew for every use, so that a disk that went
+// away and came back is found again.
+func Dir(path string) FS { return dir(path) }
+
+type dir string
+
+func (d dir) root() (*os.Root, error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(string(d))
+}
+
+func (d dir) open(name string, flag int) (File, error) {
+	root, err := d.root()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(name, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return file{f}, nil
+}
+
+// Create implements FS.
+func (d dir) Create(name string) (File, error) { return d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC) }
+
+// Open implements FS.
+func (d dir) Open(name string) (File, error) {
+	f, err := d.open(name, os.O_RDWR)
+	if errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrPermission) {
+		return d.open(name, os.O_RDONLY) // what is there can still be sent
+	}
+	return f, err
+}
+
+// Rename implements FS.
+func (d dir) Rename(from, to string) error {
+	root, err := d.root()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.Rename(from, to)
+}
+
+// Remove implements FS.
+func (d dir) Remove(name string) error {
+	root, err := d.root()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.Remove(name)
+}
+
+// List implements FS.
+func (d dir) List() ([]string, error) {
+	entries, err := os.ReadDir(string(d))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// Sync implements FS.
+func (d dir) Sync() error {
+	f, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+// Free implements FS.
+func (d dir) Free() (free, total int64, err error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(string(d), &s); err != nil {
+		return 0, 0, err
+	}
+	return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize), nil
+}
+
+type file struct{ *os.File }
+
+// Sync implements File: data and the size that reading it needs, not the times.
+func (f file) Sync() error { return unix.Fdatasync(int(f.Fd())) }
+
+// Size implements File.
+func (f file) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

@@ -1,0 +1,215 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+)
+
+const (
+	metaFile = "meta"
+	metaTemp = "meta.new"
+	maxMeta  = 4 << 20
+)
+
+// meta is what a start must know besides the records: a line with the crc32c of the rest, then JSON. Replaced as a whole:
+// temporary file, sync, rename, sync of the directory.
+type meta struct {
+	Epoch    uint32            `json:"epoch"`
+	Clean    bool              `json:"clean"`    // the last stop was a Close; false while in use
+	Lossless bool              `json:"lossless"` // nothing accepted is ever in memory only
+	Next     map[string]Seq    `json:"next"`     // by stream: with Clean the next number, else a number that is not larger
+	Gaps     map[string][]keep `json:"gaps,omitempty"`
+}
+
+// keep is a gap in the meta file.
+type keep struct {
+	From   Seq    `json:"from"`
+	To     Seq    `json:"to"`
+	Epoch  uint32 `json:"epoch"`
+	Reason byte   `json:"reason"`
+}
+
+// Open opens the spool in fs and recovers what is there: a torn tail is cut off, rot in the middle skipped, both counted. It
+// never refuses: with a disk that cannot be used the spool is in memory, and Status says why. The error is for options
+// that make no sense.
+func Open(fs FS, o Options) (*Spool, error) {
+	if o.MemoryBytes < 0 || o.MaxBytes < 0 || o.WriteAfter < 0 || o.Sync < 0 || o.MaxAge < 0 {
+		return nil, errors.New("spool: negative size or time")
+	}
+	o = o.withDefaults(fs)
+	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
+		poison: map[Pos]struct{}{}, disk: disk{fs: fs, o: o}}
+	now := o.Now()
+	m, known := s.loadMeta()
+	s.cursor = s.disk.loadCursor()
+	found := s.recoverSegments(now)
+	s.pos = max(s.cursor, s.disk.last())
+	s.count.Recovered = s.disk.live(s.cursor)
+	s.beginEpoch(m, known, found)
+	if err := s.saveMeta(false); err != nil {
+		// The mark of a clean stop could not be taken away: the numbers it holds must not be used by this process.
+		_ = s.disk.fail(now, "disk cannot be written", err)
+		s.newEpoch()
+	}
+	if s.count.Recovered > 0 || len(s.gaps) > 0 {
+		s.signal()
+	}
+	return s, nil
+}
+
+// numbers is what the segments tell of one stream of one epoch.
+type numbers struct {
+	epoch  uint32
+	stream string
+}
+
+// recoverSegments takes the segments over and returns the last number of each stream.
+func (s *Spool) recoverSegments(now time.Time) map[numbers]Seq {
+	found := map[numbers]Seq{}
+	names, err := s.fs.List()
+	if err != nil {
+		_ = s.disk.fail(now, "disk cannot be read", err)
+		return found
+	}
+	after := Pos(0)
+	for _, name := range names {
+		if _, ok := parseSegmentName(name); !ok {
+			continue
+		}
+		g := &segment{name: name}
+		s.recoverSegment(g, after, found)
+		if g.last == 0 || g.last <= s.cursor {
+			after = max(after, g.last)
+			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
+			continue
+		}
+		after = g.last
+		g.newest = now.Add(-max(0, now.Sub(g.newest))) // a time in the future, or of an unset clock, counts as now
+		s.disk.segments = append(s.disk.segments, g)
+	}
+	s.disk.view, s.disk.content = nil, nil
+	return found
+}
+
+func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq) {
+	g.size = maxRecord // until it is known
+	f, err := s.fs.Open(g.name)
+	if err != nil {
+		s.disk.corrupt++
+		return
+	}
+	defer f.Close()
+	p, err := readFile(f, s.o.SegmentBytes+segmentExtra)
+	if err != nil {
+		s.disk.corrupt++
+		return
+	}
+	g.size = int64(len(p))
+	end := 0
+	skipped := walk(p, after, func(r *record, at int) bool {
+		key := numbers{r.epoch, r.stream}
+		if last := found[key]; last != 0 && r.seq > last+1 && r.pos > s.cursor && at-int(r.size()) != max(end, len(segmentMagic)) {
+			s.lose(r.stream, gap{last + 1, r.seq - 1, r.epoch, reasonCode(ReasonCorrupt)})
+		}
+		found[key] = max(found[key], r.seq)
+		g.note(r)
+		end = at
+		return true
+	})
+	s.disk.corrupt += skipped
+	g.size = int64(max(end, len(segmentMagic)))
+}
+
+// beginEpoch decides which numbers come next. After a clean stop they go on; after any other a new epoch begins, and what the
+// old one may have lost is marked.
+func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
+	for stream, gaps := range m.Gaps {
+		for _, g := range gaps {
+			s.lose(stream, gap{g.From, g.To, g.Epoch, g.Reason % byte(len(reasons()))})
+		}
+	}
+	if known && m.Clean {
+		s.epoch, s.next = m.Epoch, m.Next
+		for key, last := range found { // rot of the meta's age: never give a number twice
+			if key.epoch == s.epoch && s.next[key.stream] <= last {
+				s.newEpoch()
+				break
+			}
+		}
+		return
+	}
+	s.newEpoch()
+	if !known || m.Lossless {
+		return
+	}
+	for key, last := range found {
+		if key.epoch == m.Epoch {
+			m.Next[key.stream] = max(m.Next[key.stream], last+1)
+		}
+	}
+	for stream, from := range m.Next {
+		s.lose(stream, gap{from, 0, m.Epoch, reasonCode(ReasonRestart)})
+	}
+}
+
+func (s *Spool) newEpoch() {
+	var p [4]byte
+	_, _ = rand.Read(p[:]) // never fails: crypto/rand
+	s.epoch, s.next = binary.BigEndian.Uint32(p[:]), map[string]Seq{}
+}
+
+func (s *Spool) loadMeta() (meta, bool) {
+	f, err := s.fs.Open(metaFile)
+	if err != nil {
+		return meta{}, false
+	}
+	defer f.Close()
+	p, err := readFile(f, maxMeta)
+	if err != nil || len(p) < 9 || fmt.Sprintf("%08x\n", crc32.Checksum(p[9:], castagnoli())) != string(p[:9]) {
+		return meta{}, false
+	}
+	var m meta
+	if json.Unmarshal(p[9:], &m) != nil {
+		return meta{}, false
+	}
+	if m.Next == nil {
+		m.Next = map[string]Seq{}
+	}
+	return m, true
+}
+
+// saveMeta replaces the meta file.
+func (s *Spool) saveMeta(clean bool) error {
+	m := meta{Epoch: s.epoch, Clean: clean, Lossless: s.o.WriteAfter == 0 && s.o.Sync == 0 && s.disk.why == "", Next: s.next}
+	for stream, gaps := range s.gaps {
+		for _, g := range gaps {
+			if m.Gaps == nil {
+				m.Gaps = map[string][]keep{}
+			}
+			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason})
+		}
+	}
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	p := append(fmt.Appendf(nil, "%08x\n", crc32.Checksum(body, castagnoli())), body...)
+	f, err := s.fs.Create(metaTemp)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(p, 0); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	s.disk.written += int64(len(p)) + directoryCost
+	s.metaOld = false
+	return errors.Join(s.fs.Rename(metaTemp, metaFile), s.fs.Sync())
+}

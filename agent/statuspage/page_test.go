@@ -1,0 +1,122 @@
+package statuspage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func testPage(s Status, sick error) http.Handler {
+	return New(Options{Status: func() Status { return s }, Healthy: func() error { return sick }}).Handler()
+}
+
+func TestPageAnswers(t *testing.T) {
+	up, down := Status{Uplink: Uplink{State: "up"}}, Status{Uplink: Uplink{State: "down"}, Why: "server refuses the password"}
+	for name, c := range map[string]struct {
+		status       Status
+		sick         error
+		method, path string
+		host         string
+		code         int
+		body         string
+	}{
+		"status":                   {status: up, path: "/status", code: 200, body: `"state": "up"`},
+		"metrics":                  {status: up, path: "/metrics", code: 200, body: "linkbeat_up 1\n"},
+		"healthy, link down":       {status: down, path: "/healthz", code: 200, body: "ok"},
+		"stuck":                    {status: up, sick: errors.New("uplink is stuck"), path: "/healthz", code: 503, body: "uplink is stuck"},
+		"ready":                    {status: up, path: "/readyz", code: 200, body: "ok"},
+		"not ready":                {status: down, path: "/readyz", code: 503, body: "server refuses the password"},
+		"no such page":             {status: up, path: "/etc/passwd", code: 404},
+		"writing":                  {status: up, method: "POST", path: "/status", code: 405},
+		"a name pointed at us":     {status: up, path: "/status", host: "evil.example.net", code: 403, body: "by IP address"},
+		"localhost":                {status: up, path: "/status", host: "localhost:8077", code: 200},
+		"an IPv6 address and port": {status: up, path: "/status", host: "[::1]:8077", code: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			method := c.method
+			if method == "" {
+				method = "GET"
+			}
+			r := httptest.NewRequest(method, c.path, nil)
+			r.Host = "127.0.0.1:8077"
+			if c.host != "" {
+				r.Host = c.host
+			}
+			w := httptest.NewRecorder()
+			testPage(c.status, c.sick).ServeHTTP(w, r)
+			if w.Code != c.code || !strings.Contains(w.Body.String(), c.body) {
+				t.Fatalf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+}
+
+// TestMetricsAreWellFormed checks every line against the text exposition format, with labels that need escapes.
+func TestMetricsAreWellFormed(t *testing.T) {
+	s := Status{ID: `gw "7"\`, Serial: map[string]Serial{"meter": {State: "open", Read: 7}, "scale": {}}}
+	line := regexp.MustCompile(`^(# (HELP|TYPE) linkbeat_[a-z_]+ .+|linkbeat_[a-z_]+(\{[a-z]+="([^"\\\n]|\\["\\n])*"(,[a-z]+="([^"\\\n]|\\["\\n])*")*\})? -?[0-9.e+-]+)$`)
+	for _, l := range strings.Split(strings.TrimSuffix(string(AppendMetrics(nil, s)), "\n"), "\n") {
+		if !line.MatchString(l) {
+			t.Errorf("not in the format: %s", l)
+		}
+	}
+	if !bytes.Contains(AppendMetrics(nil, s), []byte(`linkbeat_serial_read_bytes_total{device="meter"} 7`)) {
+		t.Error("the counter of a device is missing")
+	}
+}
+
+func TestPageGoesOnWhenItsAddressIsTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	fault := make(chan error, 8)
+	page := New(Options{Listen: taken.Addr().String(), Status: func() Status { return Status{} }, Healthy: func() error { return nil },
+		Fault: func(err error) { fault <- err }})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- page.Run(ctx) }()
+	if err := <-fault; err == nil {
+		t.Fatal("a taken address was not told")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFetchAndRender(t *testing.T) {
+	want := Status{ID: "gw-7", Version: "1", Uplink: Uplink{State: "up", Server: "mqtts://a:8883"}, Why: "spool: the disk is full",
+		Serial: map[string]Serial{"meter": {Port: "/dev/ttyUSB0", State: "absent", Why: "no such file"}}}
+	server := httptest.NewServer(testPage(want, nil))
+	defer server.Close()
+	got, err := Fetch(t.Context(), strings.TrimPrefix(server.URL, "http://"))
+	if err != nil || got.ID != want.ID || got.Serial["meter"] != want.Serial["meter"] {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	var text bytes.Buffer
+	if err := Render(&text, got, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"gw-7", "mqtts://a:8883", "no such file", "the disk is full"} {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("%q is missing in\n%s", part, &text)
+		}
+	}
+}
+
+func TestFetchSaysWhoElseAnswers(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	if _, err := Fetch(t.Context(), strings.TrimPrefix(other.URL, "http://")); err == nil || !strings.Contains(err.Error(), "is it linkbeat?") {
+		t.Fatalf("%v", err)
+	}
+}

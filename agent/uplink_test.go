@@ -1,0 +1,259 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/transporttest"
+)
+
+// pumpRig is a pump over a real link, a model of a network and a model of a broker, inside a synctest bubble.
+type pumpRig struct {
+	net           *transporttest.Network
+	broker        *transporttest.Broker
+	link          *transport.Link
+	data, replies *spool.Spool
+	pump          *pump
+	routes        map[string]route
+	stop          func()
+}
+
+const testWindow = 8
+
+func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route) *pumpRig {
+	t.Helper()
+	r := &pumpRig{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(hooks), routes: table,
+		data: openTestSpool(t), replies: openTestSpool(t)}
+	listener, err := r.net.Listen("broker:1883")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.broker.Serve(listener)
+	r.link, err = transport.New(transport.Options{ClientID: "gw", Servers: []transport.Server{{URL: "mqtt://broker:1883"}},
+		Window: testWindow, Dial: r.net.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rs := &routes{topic: "up/{name}"}
+	rs.table.Store(&r.routes)
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulses: &pulses{},
+		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
+	g := group{{name: "link", run: r.link.Run, stop: time.Minute}, {name: "pump", run: r.pump.run, stop: time.Minute}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.run(ctx) }()
+	r.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		r.broker.Close()
+		r.net.Close()
+	}
+	return r
+}
+
+// feed appends n numbered frames of each device.
+func (r *pumpRig) feed(t *testing.T, n int, devices ...string) {
+	t.Helper()
+	for i := range n {
+		for _, d := range devices {
+			frame := stored{encoding: wire.Text, stamp: stamp{wall: time.Now().UnixMilli()}, data: fmt.Appendf(nil, "%s %d", d, i)}
+			if _, err := r.data.Append(d, frame.appendTo(nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// records returns what the broker got of a device, in order, and how many came again.
+func (r *pumpRig) records(t *testing.T, device string) (texts []string, again int) {
+	t.Helper()
+	last := uint64(0)
+	for _, m := range r.broker.Published("up/" + device) {
+		records, err := wire.ParseRecords(m.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rec := range records {
+			switch {
+			case rec.Seq <= last:
+				again++
+				continue
+			case rec.Seq != last+1:
+				t.Fatalf("%s: %d after %d", device, rec.Seq, last)
+			}
+			last = rec.Seq
+			texts = append(texts, *rec.Text)
+		}
+	}
+	return texts, again
+}
+
+func (r *pumpRig) waitEmpty(t *testing.T) {
+	t.Helper()
+	for range 10_000 {
+		if r.data.Status().Waiting == 0 && r.replies.Status().Waiting == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatalf("still waiting: %+v", r.data.Status())
+}
+
+func checkTexts(t *testing.T, device string, texts []string, n int) {
+	t.Helper()
+	if len(texts) != n {
+		t.Fatalf("%s: %d records of %d", device, len(texts), n)
+	}
+	for i, text := range texts {
+		if text != fmt.Sprintf("%s %d", device, i) {
+			t.Fatalf("%s: record %d is %q", device, i, text)
+		}
+	}
+}
+
+func TestPumpDeliversEverythingInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		defer r.stop()
+		r.feed(t, 500, "meter", "scale")
+		r.waitEmpty(t)
+		for _, d := range []string{"meter", "scale"} {
+			texts, again := r.records(t, d)
+			checkTexts(t, d, texts, 500)
+			if again != 0 {
+				t.Fatalf("%d came twice over a quiet link", again)
+			}
+		}
+	})
+}
+
+// A session that breaks costs at most what was in flight, sent again under the same numbers.
+func TestPumpRepeatsAtMostTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kicks, seen := 0, 0
+		var r *pumpRig
+		r = newPumpRig(t, transporttest.Hooks{OnPublish: func(string, transporttest.Message) transporttest.Answer {
+			if seen++; seen%50 == 0 && kicks < 5 {
+				kicks++
+				return transporttest.HangUp
+			}
+			return transporttest.Take
+		}}, map[string]route{})
+		defer r.stop()
+		r.feed(t, 400, "meter")
+		r.waitEmpty(t)
+		texts, again := r.records(t, "meter")
+		checkTexts(t, "meter", texts, 400)
+		if kicks != 5 || again > kicks*testWindow {
+			t.Fatalf("%d came again over %d losses", again, kicks)
+		}
+	})
+}
+
+// One device gathers batches while the other's records pass it: none is lost or sent again because of that, over a loss too.
+func TestBatchesAndSinglesDoNotDisturbEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{
+			"meter": {topic: "up/meter", batch: batching{frames: 20, delay: 10 * time.Second, bytes: 32 << 10}, cause: transport.CauseData},
+		})
+		defer r.stop()
+		r.feed(t, 30, "meter", "scale") // one full batch, ten gathering
+		time.Sleep(5 * time.Second)
+		if got := len(r.broker.Published("up/meter")); got != 1 {
+			t.Fatalf("%d batches before the delay", got)
+		}
+		if texts, _ := r.records(t, "scale"); len(texts) != 30 {
+			t.Fatalf("singles wait for the batch: %d", len(texts))
+		}
+		r.broker.Kick("gw")
+		r.waitEmpty(t)
+		texts, again := r.records(t, "meter")
+		checkTexts(t, "meter", texts, 30)
+		single, twice := r.records(t, "scale")
+		checkTexts(t, "scale", single, 30)
+		if again != 0 || twice != 0 {
+			t.Fatalf("%d and %d came again though they were acknowledged", again, twice)
+		}
+	})
+}
+
+func TestBatchIsBoundedInBytes(t *testing.T) {
+	b := batch{route: route{topic: "up/m", batch: batching{frames: 100, bytes: 64}}}
+	for i := 0; b.fits([]byte(`{"seq":1}`)); i++ {
+		b.add(spool.Pos(i+1), []byte(`{"seq":1}`))
+	}
+	if n := len(b.message().Payload); n > 64 || n != b.bytes {
+		t.Fatalf("%d bytes, thought %d", n, b.bytes)
+	}
+}
+
+func TestRepliesGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		defer r.stop()
+		<-r.link.Ready()
+		r.broker.Freeze() // the window fills
+		r.feed(t, 200, "meter")
+		synctest.Wait()
+		if _, err := r.replies.Append("", appendReply(nil, "meter", wire.Reply{ID: "a", OK: true})); err != nil {
+			t.Fatal(err)
+		}
+		r.broker.Thaw()
+		r.waitEmpty(t)
+		for i, m := range r.broker.Published("#") {
+			if m.Topic == "reply/meter" {
+				if i > 2*testWindow {
+					t.Fatalf("the reply waited behind %d records", i)
+				}
+				return
+			}
+		}
+		t.Fatal("no reply")
+	})
+}
+
+// A record that can never be published is dropped, counted, and does not stop the others.
+func TestPoisonIsCommittedPast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		defer r.stop()
+		rotten := binary.BigEndian.AppendUint64([]byte{0xff}, 1)
+		for _, p := range [][]byte{rotten, stored{encoding: wire.Hex, data: make([]byte, 300<<10)}.appendTo(nil)} {
+			if _, err := r.data.Append("rotten", p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.feed(t, 3, "meter")
+		r.waitEmpty(t)
+		texts, _ := r.records(t, "meter")
+		checkTexts(t, "meter", texts, 3)
+		if s := r.data.Status(); s.Poison != 2 || s.Acked != 3 || s.Accepted != s.Acked+s.Poison {
+			t.Fatalf("%+v", s)
+		}
+	})
+}
+
+func TestPumpDrainsAtTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{
+			"meter": {topic: "up/meter", batch: batching{frames: 1000, delay: time.Hour, bytes: 32 << 10}, cause: transport.CauseData},
+		})
+		<-r.link.Ready()
+		r.feed(t, 30, "meter")
+		synctest.Wait()
+		r.stop()
+		texts, _ := r.records(t, "meter")
+		checkTexts(t, "meter", texts, 30)
+	})
+}
