@@ -54,7 +54,7 @@ type Options struct {
 	// OnFrame takes a frame; an error refuses it, which is counted. Called in order from the reader goroutine: it may wait
 	// for the disk, and for nothing else.
 	OnFrame func(Frame) error
-	// Notify hears every change of state once, in order, and must not call the device. If nil, then nobody does.
+	// Notify hears every change of state once, in order; the end of Run is one too. It must not wait. If nil, then nobody does.
 	Notify func(Event)
 }
 
@@ -87,7 +87,7 @@ func New(o Options) (*Device, error) {
 	if o.OnFrame == nil {
 		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
 	}
-	real := o.Open == nil
+	isFake := o.Open != nil
 	o.fill()
 	if _, err := ParseMode(o.Mode.String()); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
@@ -100,7 +100,7 @@ func New(o Options) (*Device, error) {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue), node: node, look: lookAgain}
-	if !real {
+	if isFake {
 		d.node = func(string) string { return "" }
 	}
 	d.status = Status{Port: o.Port, State: Absent, Since: time.Now(), Why: "not opened yet"}

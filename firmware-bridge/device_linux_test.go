@@ -20,6 +20,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 	s.plug(c)
 	s.wantOpen()
 
+	stopLooking := s.keepBalance()
 	var want []string
 	const rounds, commands = 40, 500
 	go func() { // the device talks as fast as the terminal takes it
@@ -67,10 +68,33 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 			t.Fatalf("command %d is %q", i, got)
 		}
 	}
+	stopLooking()
 	s.stop()
 	if st := s.dev.Status(); st.Read != int64(rounds*len(data)) || st.Bad != 0 || st.Accepted != int64(len(want)) {
 		t.Errorf("%+v", st)
 	}
+}
+
+// keepBalance looks at the counters all the time: they must balance at every moment.
+func (s *site) keepBalance() (stop func()) {
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			st := s.dev.Status()
+			if st.Read != st.InFrames+st.Delimiters+st.Bad+st.Pending || st.Framed != st.Accepted+st.Refused {
+				s.t.Errorf("unbalanced: %+v", st)
+				return
+			}
+			select {
+			case <-quit:
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
 }
 
 // wantOpen waits until the device is open; it may have been absent before.
@@ -162,8 +186,10 @@ func TestAHundredReopensLeakNothing(t *testing.T) {
 	s.wantState(Absent)
 	var fds []string
 	goroutines := 0
+	next := newCable(t)
 	for i := range 100 {
-		c := newCable(t)
+		c := next
+		next = newCable(t) // while c is there: the kernel gives the number of a closed one away at once
 		s.plug(c)
 		s.wantState(Opened)
 		done := make(chan error, 1)

@@ -12,15 +12,22 @@ import (
 // drainer waits for tcdrain(3), which has no deadline: with a device that takes nothing it may hang until the tty hangs up. So
 // it runs on a descriptor of its own that the last user closes, and at most one runs at a time.
 type drainer struct {
+	fd    int
+	drain func(fd int) error // tcdrain; a test brings another
+	quit  chan struct{}      // closed by close: releases whoever waits
+
 	mu      sync.Mutex
-	fd      int
 	running chan struct{} // closed when the running call has returned; nil: none
 	err     error         // of the call that returned last
 	closed  bool
 }
 
-// drain waits for all that was written before it, until the moment until.
-func (d *drainer) drain(until time.Time) error {
+func newDrainer(fd int, drain func(fd int) error) *drainer {
+	return &drainer{fd: fd, drain: drain, quit: make(chan struct{})}
+}
+
+// wait waits for all that was written before it, until the moment until.
+func (d *drainer) wait(until time.Time) error {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	for {
@@ -30,6 +37,8 @@ func (d *drainer) drain(until time.Time) error {
 		}
 		select {
 		case <-done:
+		case <-d.quit:
+			return os.ErrClosed
 		case <-timer.C:
 			return os.ErrDeadlineExceeded
 		}
@@ -58,10 +67,7 @@ func (d *drainer) join() (done chan struct{}, mine bool, err error) {
 }
 
 func (d *drainer) call(done chan struct{}) {
-	err := unix.IoctlSetInt(d.fd, unix.TCSBRK, 1) // tcdrain(3) is this
-	for errors.Is(err, unix.EINTR) {
-		err = unix.IoctlSetInt(d.fd, unix.TCSBRK, 1)
-	}
+	err := d.drain(d.fd)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err, d.running = err, nil
@@ -78,7 +84,17 @@ func (d *drainer) close() {
 		return
 	}
 	d.closed = true
+	close(d.quit)
 	if d.running == nil {
 		_ = unix.Close(d.fd)
+	}
+}
+
+// tcdrain is tcdrain(3): an argument other than 0 makes TCSBRK wait and send no break.
+func tcdrain(fd int) error {
+	for {
+		if err := unix.IoctlSetInt(fd, unix.TCSBRK, 1); !errors.Is(err, unix.EINTR) {
+			return err
+		}
 	}
 }

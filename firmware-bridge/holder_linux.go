@@ -10,7 +10,7 @@ import (
 
 // holder says which process has the file open, such as "gpsd, pid 812"; empty when /proc does not show it to us.
 func holder(path string) string {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return ""
 	}
@@ -21,7 +21,7 @@ func holder(path string) string {
 	self := os.Getpid()
 	for _, e := range pids {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == self || !hasOpen(pid, real) {
+		if err != nil || pid == self || !hasOpen(pid, target) {
 			continue
 		}
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
@@ -30,14 +30,14 @@ func holder(path string) string {
 	return ""
 }
 
-func hasOpen(pid int, real string) bool {
+func hasOpen(pid int, target string) bool {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	fds, err := os.ReadDir(dir)
 	if err != nil {
 		return false
 	}
 	for _, fd := range fds {
-		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && to == real {
+		if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && to == target {
 			return true
 		}
 	}

@@ -85,7 +85,7 @@ func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
 		_ = unix.Close(drainFD)
 		return nil, fmt.Errorf("%s: cannot be waited for with a deadline: %w", path, err)
 	}
-	return &ttyPort{path: path, f: f, drainer: drainer{fd: drainFD}}, nil
+	return &ttyPort{path: path, f: f, drainer: newDrainer(drainFD, tcdrain)}, nil
 }
 
 // claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
@@ -162,7 +162,7 @@ func libraryMode(baud int, mode Mode) (*serial.Mode, error) {
 type ttyPort struct {
 	path    string
 	f       *os.File
-	drainer drainer
+	drainer *drainer
 	closed  atomic.Bool
 }
 
@@ -204,7 +204,7 @@ func (p *ttyPort) Write(b []byte, until time.Time) (int, error) {
 	return n, p.fault(err)
 }
 
-func (p *ttyPort) Drain(until time.Time) error { return p.fault(p.drainer.drain(until)) }
+func (p *ttyPort) Drain(until time.Time) error { return p.fault(p.drainer.wait(until)) }
 
 func (p *ttyPort) Discard() error {
 	var err error

@@ -53,11 +53,11 @@ const portUnknown = "0"
 //	class/tty/ttyUSB0/device → ../../../ttyUSB0
 func ttyDevice(sysfs fs.FS, name string) (dir string, ok bool) {
 	class := path.Join("class/tty", name)
-	real, ok := link(sysfs, class)
+	full, ok := link(sysfs, class)
 	if !ok || attr(sysfs, class, "type") == portUnknown {
 		return "", false
 	}
-	return link(sysfs, path.Join(real, "device"))
+	return link(sysfs, path.Join(full, "device"))
 }
 
 func describe(sysfs fs.FS, name, dir string) PortInfo {
