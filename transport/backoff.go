@@ -134,7 +134,7 @@ func (b *backoff) uniform(low, high time.Duration) time.Duration {
 // next picks a server that may be dialled now, in order of preference but the last one only if there is no other; or else
 // the one that may be dialled first.
 func (b *backoff) next(now time.Time, last int) (int, time.Time) {
-	best := last
+	best := 0
 	for i := range b.hosts {
 		if i != last && !b.hosts[i].notBefore.After(now) {
 			return i, now

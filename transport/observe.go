@@ -51,7 +51,7 @@ func (s *session) arrived(h header, body []byte, buffered int) (known bool, err 
 	case typePublish:
 		topic, rest, _ := cutString(body)
 		cause = s.l.causeOf(string(topic))
-		if h.flags&6 != 0 { // QoS
+		if h.flags>>1&3 == 1 { // QoS
 			s.flight.came(packetID(rest), cause)
 		}
 	case typePuback, typeSuback:

@@ -244,22 +244,29 @@ func (s *session) ended(now time.Time) (verdict, error) {
 	if v.kind == outcomeClosed && s.isUp {
 		f = &fault{kind: f.kind, err: f.err, msg: fmt.Sprintf("%s after %v", f.msg, v.lasted.Round(time.Millisecond))}
 	}
+	if v.kind == outcomeClosed && !s.accepted {
+		f = &fault{kind: f.kind, err: f.err, msg: f.msg + s.closedEarly()}
+	}
 	return v, f
+}
+
+// closedEarly helps with a server that closes before CONNACK. In TLS 1.3 it judges our certificate only then, and the RST that
+// follows may swallow its alert.
+func (s *session) closedEarly() string {
+	if s.e.secure {
+		return " before it answered CONNECT: see its log; it may not accept our certificate"
+	}
+	return " before it answered CONNECT: see its log"
 }
 
 // shutdown ends the session in order: what is in flight gets a while, then online:false, DISCONNECT.
 func (s *session) shutdown() {
 	s.flight.stop()
 	s.l.detach(s)
-	if s.isUp {
+	if s.isAccepted() { // also before it is up: the birth may be on its way
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		s.sayOffline(ctx)
 		cancel()
-	}
-	s.mu.Lock()
-	accepted := s.accepted
-	s.mu.Unlock()
-	if accepted {
 		s.conn.goodbye()
 		select {
 		case <-s.lost: // the server closed its half too

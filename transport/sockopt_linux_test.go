@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestSocketOptionsOfTheMainLink(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for detect, rto := range map[time.Duration]int{2 * time.Second: 1000, 60 * time.Second: 10_000, 2 * time.Hour: 120_000} {
+		t.Run(detect.String(), func(t *testing.T) {
+			l, err := New(Options{ClientID: "x", Servers: []Server{{URL: "mqtt://" + server.Addr().String()}}, DetectWithin: detect})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := l.open(t.Context(), l.endpoints[0], causeHandshake)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			readBack(t, s, int(detect.Milliseconds()), rto)
+			if ago, ok := lastAck(s.raw.Conn); !ok || ago > patience {
+				t.Errorf("last acknowledgement %v ago, %v", ago, ok)
+			}
+		})
+	}
+}
+
+func readBack(t *testing.T, s *stream, userTimeout, rto int) {
+	t.Helper()
+	rc, err := s.raw.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(level, option int) (v int, err error) {
+		_ = rc.Control(func(fd uintptr) { v, err = unix.GetsockoptInt(int(fd), level, option) })
+		return v, err
+	}
+	if v, err := get(unix.SOL_SOCKET, unix.SO_KEEPALIVE); v != 0 || err != nil {
+		t.Errorf("SO_KEEPALIVE is %d, %v", v, err)
+	}
+	if v, err := get(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT); v != userTimeout || err != nil {
+		t.Errorf("TCP_USER_TIMEOUT is %d, %v", v, err)
+	}
+	v, err := get(unix.IPPROTO_TCP, tcpRTOMaxMS)
+	if errors.Is(err, unix.ENOPROTOOPT) && !s.rtoMax {
+		t.Logf("TCP_RTO_MAX_MS: this kernel has none")
+		return
+	}
+	if v != rto || err != nil || !s.rtoMax {
+		t.Errorf("TCP_RTO_MAX_MS is %d, %v; noted: %v", v, err, s.rtoMax)
+	}
+}
+
+func TestUnknownOptionIsIgnoredOthersAreNot(t *testing.T) {
+	var rtoMax atomic.Bool
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := setSocketOptions(fd, time.Second, &rtoMax); err == nil || rtoMax.Load() {
+		t.Errorf("a socket without TCP: %v", err)
+	}
+}
