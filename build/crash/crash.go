@@ -40,7 +40,7 @@ const (
 	frameSize    = 60  // bytes
 	window       = 32  // uplink.window
 	writeAfter   = 5 * time.Second
-	slack        = 1500 * time.Millisecond // spool.sync (1 s) and the scheduler, beyond write_after
+	slack        = time.Second             // beyond write_after: the spool looks every 0.5 s; the scheduler
 	lifeMin      = 50 * time.Millisecond   // an agent is killed this long after its start at the earliest,
 	lifeMax      = 1800 * time.Millisecond // and at the latest
 	downMin      = 100 * time.Millisecond  // how long the broker is away at least
