@@ -11,14 +11,6 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-// Our own choices.
-const (
-	defaultBaud  = 9600
-	defaultQueue = 16
-	readSize     = 4 << 10         // what a tty of the kernel holds at most
-	stuckAfter   = 5 * time.Second // without progress beyond what the baud rate needs
-)
-
 // Why a write failed. Wrapped, with the device and the detail.
 var (
 	// ErrBusy: the queue is full; nothing was written.
@@ -32,31 +24,6 @@ var (
 	// ErrLost: the port was lost on the way; the device may have got all, a part or nothing.
 	ErrLost = errors.New("port lost while writing")
 )
-
-// Frame is one frame of a device.
-type Frame struct {
-	Device string
-	Time   time.Time // when its first byte was read
-	Data   []byte    // valid until the callback returns
-}
-
-// Options of a device. Name and Port are needed.
-type Options struct {
-	Name         string
-	Port         string        // path of the tty; may be a symbolic link
-	Baud         int           // if zero, then 9600
-	Mode         Mode          // if zero, then 8N1
-	Framing      framing.Spec  // CharTime: if zero, then by Baud and Mode
-	Queue        int           // payloads that wait to be written; if zero, then 16
-	WriteTimeout time.Duration // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
-	Open         OpenFunc      // if nil, then [Open]
-
-	// OnFrame takes a frame; an error refuses it, which is counted. Called in order from the reader goroutine: it may wait
-	// for the disk, and for nothing else.
-	OnFrame func(Frame) error
-	// Notify hears every change of state once, in order; the end of Run is one too. It must not wait. If nil, then nobody does.
-	Notify func(Event)
-}
 
 // Device keeps one serial port open and moves frames and payloads. Write and Status may be called from anywhere at any time.
 type Device struct {
@@ -105,28 +72,6 @@ func New(o Options) (*Device, error) {
 	}
 	d.status = Status{Port: o.Port, State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
-}
-
-func (o *Options) fill() {
-	if o.Baud == 0 {
-		o.Baud = defaultBaud
-	}
-	o.Mode = o.Mode.orDefault()
-	if o.Framing.CharTime == 0 {
-		o.Framing.CharTime = o.Mode.CharTime(o.Baud)
-	}
-	if o.Queue == 0 {
-		o.Queue = defaultQueue
-	}
-	if o.WriteTimeout == 0 {
-		o.WriteTimeout = stuckAfter
-	}
-	if o.Open == nil {
-		o.Open = Open
-	}
-	if o.Notify == nil {
-		o.Notify = func(Event) {}
-	}
 }
 
 // Run opens the port and serves it until ctx ends; whatever happens to the port, it opens it again. It returns ctx.Err(), with

@@ -1,0 +1,157 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"go.bug.st/serial"
+	"golang.org/x/sys/unix"
+)
+
+// Open opens a tty for nobody but us, raw, without flow control, at any baud rate that its driver takes.
+func Open(path string, baud int, mode Mode) (Port, error) {
+	fd, err := openTTY(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := setUp(fd, path, baud, mode)
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return p, nil
+}
+
+// openTTY takes the descriptor that all bytes will go through. Without O_NONBLOCK open would wait for a carrier.
+func openTTY(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	for errors.Is(err, unix.EINTR) {
+		fd, err = unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return -1, openFault(path, err)
+	}
+	if _, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+		_ = unix.Close(fd)
+		if errors.Is(err, unix.ENOTTY) {
+			return -1, fmt.Errorf("%s is not a serial port", path)
+		}
+		return -1, openFault(path, err)
+	}
+	return fd, nil
+}
+
+func openFault(path string, err error) error {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EIO):
+		return fmt.Errorf("%s: %w", path, ErrAbsent)
+	case errors.Is(err, unix.EBUSY):
+		return inUse(path)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s: %w; add the user to the group that owns it (often dialout)", path, os.ErrPermission)
+	}
+	return fmt.Errorf("open %s: %w", path, err)
+}
+
+// setUp claims the tty, sets the line and makes the port. The caller closes fd when it fails.
+func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
+	pseudo, err := isPseudo(fd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := claim(fd, path, pseudo); err != nil {
+		return nil, err
+	}
+	if err := setLine(fd, path, baud, mode); err != nil {
+		return nil, err
+	}
+	// the library took the flag away when it closed its descriptor
+	if !pseudo {
+		if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
+			return nil, fmt.Errorf("%s: exclusive mode: %w", path, err)
+		}
+	}
+	drainFD, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: second descriptor: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if err := f.SetDeadline(time.Time{}); err != nil {
+		_ = unix.Close(drainFD)
+		return nil, fmt.Errorf("%s: cannot be waited for with a deadline: %w", path, err)
+	}
+	return &ttyPort{path: path, f: f, drainer: newDrainer(drainFD, tcdrain)}, nil
+}
+
+// claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
+// opening, so it is looked at; flock(2) is what two of us, and the better terminal programs, respect. On a pseudo-terminal
+// the exclusive mode means nothing: it outlives a program that was killed, for as long as the far end stays open.
+func claim(fd int, path string, pseudo bool) error {
+	if excl, err := unix.IoctlGetInt(fd, unix.TIOCGEXCL); err == nil && excl != 0 && !pseudo {
+		return inUse(path)
+	}
+	err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return inUse(path)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: lock: %w", path, err)
+	}
+	return nil
+}
+
+// Major device numbers of near ends: UNIX98_PTY_SLAVE_MAJOR and the seven after it, linux/major.h.
+const ptyMajor, ptyMajors = 136, 8
+
+func isPseudo(fd int) (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	major := unix.Major(uint64(st.Rdev))
+	return major >= ptyMajor && major < ptyMajor+ptyMajors, nil
+}
+
+// inUse names the program that holds the port, when it can be seen.
+func inUse(path string) error {
+	if who := holder(path); who != "" {
+		return fmt.Errorf("%s: %w: %s", path, ErrInUse, who)
+	}
+	return fmt.Errorf("%s: %w", path, ErrInUse)
+}
+
+// setLine lets the library set raw mode, baud rate and character format. It opens by our descriptor, since the path may lead
+// elsewhere by now; its own descriptor lacks O_CLOEXEC, so nothing may fork until it is closed again.
+func setLine(fd int, path string, baud int, mode Mode) error {
+	m, err := libraryMode(baud, mode)
+	if err != nil {
+		return err
+	}
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	port, err := serial.Open(fmt.Sprintf("/proc/self/fd/%d", fd), m)
+	if err != nil {
+		if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENXIO) {
+			return fmt.Errorf("%s: %w", path, ErrAbsent)
+		}
+		return fmt.Errorf("%s: set to %d baud %s: %w", path, baud, mode, err)
+	}
+	return port.Close()
+}
+
+func libraryMode(baud int, mode Mode) (*serial.Mode, error) {
+	mode = mode.orDefault()
+	parity, ok := map[byte]serial.Parity{'N': serial.NoParity, 'E': serial.EvenParity, 'O': serial.OddParity,
+		'M': serial.MarkParity, 'S': serial.SpaceParity}[mode.Parity]
+	if !ok {
+		return nil, fmt.Errorf("parity %q: use N, E, O, M or S", mode.Parity)
+	}
+	stop := serial.OneStopBit
+	if mode.Stop != OneStop {
+		stop = serial.TwoStopBits // CSTOPB: with 5 data bits a UART makes 1.5 of it
+	}
+	return &serial.Mode{BaudRate: baud, DataBits: mode.DataBits, Parity: parity, StopBits: stop}, nil
+}
