@@ -61,7 +61,6 @@ func run(args []string) int {
 	return 1
 }
 
-
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "linkbeat",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -35,4 +36,24 @@ port that is in use.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func printPorts(w *tabwriter.Writer, ports []bridge.PortInfo) error {
+	fmt.Fprintln(w, "PORT\tDRIVER\tUSB\tSERIAL\tWHAT\tBY PATH")
+	for _, p := range ports {
+		usb := bridge.USBInfo{Vendor: "-", Product: "-"}
+		if p.USB != nil {
+			usb = *p.USB
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor, usb.Product, orDash(usb.Serial),
+			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.ByPath))
+	}
+	return w.Flush()
+}
+
+func orDash(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "-"
+	}
+	return s
 }
