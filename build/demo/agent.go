@@ -114,7 +114,7 @@ state_dir: ` + q(filepath.Join(dir, "state")) + `
 uplink:
   servers: [{url: ` + q("mqtt://"+server) + `}]
   detect_within: ` + detectWithin.String() + `
-heartbeat: {learn: "off", interval: ` + beatInterval.String() + `, min: 1s}
+heartbeat: {learn: "off", interval: ` + beatInterval.String() + `}
 serial:
   ` + deviceName + `: {port: ` + q(port) + `, baud: 9600, frame: {type: line}, commands: true}
 http: {listen: ` + q(page) + `}

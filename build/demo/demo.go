@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/operator"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
@@ -21,11 +20,9 @@ const (
 )
 
 const (
-	framesEvery  = 500 * time.Millisecond
-	statusShown  = 5 * time.Second
-	drainWithin  = 15 * time.Second
-	replyWithin  = 5 * time.Second
-	pollPosition = "$PUBX,00*33" // a u-blox receiver's "where are you?"
+	framesEvery = time.Second
+	statusShown = 5 * time.Second
+	drainWithin = 15 * time.Second
 )
 
 // ErrLost is returned when the demo ended and a frame is missing or not as it was sent.
@@ -51,6 +48,8 @@ type demo struct {
 	group  sync.WaitGroup
 	cancel context.CancelFunc // of what group runs
 	cut    time.Duration      // in total
+
+	restarts int // of the NAT
 }
 
 // Run plays the demo until ctx ends or o.For has passed, and then tells the sums. ErrLost when they do not add up.
@@ -153,47 +152,6 @@ func (d *demo) play(ctx context.Context) {
 	scenes, again := script(last)
 	perform(ctx, scenes, again, d.scene)
 	players.Wait()
-}
-
-// scene plays one scene.
-func (d *demo) scene(ctx context.Context, s scene) {
-	switch s.act {
-	case actQuiet:
-		d.device.pause(true)
-		d.p.say("device", "silent for %v; the NAT forgets a connection after %v, but the agent beats every %v", s.last, natIdle, beatInterval)
-		rest(ctx, s.last)
-		d.device.pause(false)
-	case actCommand:
-		d.command(ctx)
-	case actCut:
-		d.p.say("nat", "CUT: nothing passes for %v, and the device goes on", s.last)
-		d.nat.Cut(s.last)
-		d.cut += s.last
-		rest(ctx, s.last)
-		d.p.say("nat", "the path is back; what waited in the agent comes now")
-	default:
-		if s.last == 0 {
-			<-ctx.Done()
-		}
-		rest(ctx, s.last)
-	}
-}
-
-// command writes to the device as `linkbeatctl send` does: after the silence, it arrives only if the NAT still knows us.
-func (d *demo) command(ctx context.Context) {
-	begin := time.Now()
-	_, err := operator.Send(ctx, operator.Options{Server: d.broker.addr},
-		operator.Write{Device: deviceID, Name: deviceName, Data: []byte(pollPosition), Encoding: wire.Text, Patience: replyWithin})
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		d.p.say("fleet", "command %s: %v", pollPosition, err)
-	case !d.device.has([]byte(pollPosition)):
-		d.p.say("fleet", "command %s was confirmed, and the device never saw it", pollPosition)
-	default:
-		d.p.say("fleet", "command %s reached the device and was confirmed in %v: the connection lived through the silence",
-			pollPosition, time.Since(begin).Round(time.Millisecond))
-	}
 }
 
 // show prints what arrived, and from time to time the agent's own view.

@@ -28,8 +28,8 @@ func (d *demo) opening() string {
 	}
 	return fmt.Sprintf(`linkbeat demo: everything below is real but the distance.
 
-  GPS receiver ──▶ pseudo-terminal ──▶ linkbeat ──▶ carrier NAT ──▶ broker
-  (a recording)    %-17s   the agent    %-13v   %s
+  GPS receiver ──▶ pseudo-terminal ────▶ linkbeat ──▶ carrier NAT ──────▶ broker
+  (a recording)    %-17s   the agent    %-15s   %s
 
 The NAT forgets a connection whose client is silent for %v, without a word to anybody: its bytes just vanish.
 %s In another terminal:
@@ -37,6 +37,7 @@ The NAT forgets a connection whose client is silent for %v, without a word to an
   linkbeatctl devices --server mqtt://%s
   linkbeatctl tail    --server mqtt://%s
   curl %s/status
+
 `, d.device.port.Name(), d.nat.Addr(), d.broker.addr, natIdle, end, d.broker.addr, d.broker.addr, d.agent.url)
 }
 
@@ -77,10 +78,11 @@ func (d *demo) rows(r Result, s status) [][2]string {
 		{"frames received by the broker", n(r.Received)},
 		{"lost", n(r.Lost)},
 		{"duplicated", n(r.Duplicated)},
+		{"out of order", n(r.Disordered)},
 		{"altered", n(r.Altered)},
 		{"path cut for", d.cut.String()},
-		{"connections through the NAT", n(c.Flows)},
-		{"forgotten by it", n(c.Forgotten)},
+		{"connections lost by the agent", n(s.Uplink.Drops)},
+		{"forgotten by the NAT", n(c.Forgotten)},
 		{"beats", n(s.Heartbeat.Pings)},
 		{"bytes up", n(c.UpBytes)},
 		{"bytes down", n(c.DownBytes)},
@@ -91,7 +93,7 @@ func (d *demo) rows(r Result, s status) [][2]string {
 func (d *demo) next(r Result) string {
 	var b strings.Builder
 	if r.Whole() {
-		fmt.Fprintf(&b, "Every line of the device arrived, as it was and in order, with %v of outage on the way.\n", d.cut)
+		fmt.Fprintf(&b, "Every line of the device arrived, byte for byte, with %v of cuts and %d restarts of the NAT on the way.\n", d.cut, d.restarts)
 	} else {
 		b.WriteString("Not every line arrived as it was sent. That must not be: please report it with the agent's log.\n")
 	}

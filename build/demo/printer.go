@@ -63,7 +63,7 @@ func (p *printer) text(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flush()
-	fmt.Fprintln(p.out, strings.TrimRight(s, "\n"))
+	fmt.Fprint(p.out, s)
 }
 
 // table writes name and value in columns.

@@ -11,13 +11,12 @@ const (
 	natIdle      = 4 * time.Second
 	natLatency   = 40 * time.Millisecond
 	beatInterval = 3 * time.Second
-	detectWithin = 10 * time.Second
-	cutShort     = 3 * time.Second
-	cutLong      = 5 * time.Second
+	detectWithin = 6 * time.Second
+	cutFor       = 3 * time.Second // less than natIdle, or the cut would cost the mapping too
 
 	endingTakes = 2 * time.Second  // drain and stop
-	shortStory  = 17 * time.Second // the whole story once
-	longCycle   = 40 * time.Second
+	shortStory  = 17 * time.Second // all but the restart of the NAT, once
+	longStory   = 65 * time.Second // from here on: everything, again and again
 )
 
 // act is a part of the story.
@@ -28,6 +27,7 @@ const (
 	actQuiet              // it does not, for longer than the NAT remembers
 	actCommand            // the fleet writes to the device
 	actCut                // nothing passes the NAT, and the device talks
+	actForget             // the NAT is restarted, and forgets every connection
 )
 
 // scene is an act and how long it lasts; zero: until the end.
@@ -40,15 +40,15 @@ type scene struct {
 // they are played again and again.
 func script(last time.Duration) (scenes []scene, again bool) {
 	switch {
-	case last == 0 || last >= longCycle+longCycle/2:
-		return []scene{{actPlay, 10 * time.Second}, {actQuiet, 8 * time.Second}, {actCommand, 0}, {actPlay, 8 * time.Second},
-			{actCut, cutLong}, {actPlay, 9 * time.Second}}, true
+	case last == 0 || last >= longStory:
+		return []scene{{actPlay, 10 * time.Second}, {actQuiet, 2 * natIdle}, {actCommand, 0}, {actPlay, 8 * time.Second},
+			{actCut, cutFor}, {actPlay, 8 * time.Second}, {actForget, detectWithin + 6*time.Second}}, true
 	case last >= shortStory:
 		return []scene{{actPlay, 3 * time.Second}, {actQuiet, natIdle + 2*time.Second}, {actCommand, 0},
-			{actPlay, 3 * time.Second}, {actCut, cutShort}, {actPlay, 0}}, false
+			{actPlay, 3 * time.Second}, {actCut, cutFor}, {actPlay, 0}}, false
 	}
 	third := last / 3
-	return []scene{{actPlay, third}, {actCut, min(third, cutShort)}, {actPlay, 0}}, false
+	return []scene{{actPlay, third}, {actCut, min(third, cutFor)}, {actPlay, 0}}, false
 }
 
 // perform plays scenes until ctx ends.

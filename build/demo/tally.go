@@ -2,6 +2,8 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
@@ -15,19 +17,36 @@ type Result struct {
 	Lost       int64 // lines without their frame
 	Altered    int64 // frames that are no line of the device in its place
 	Duplicated int64 // frames that arrived again
+	Disordered int64 // frames that arrived after a later one
 	Gaps       int64 // gap records
 }
 
-// Whole reports whether every line arrived, as it was and in order.
+// lookahead is how many lines may be lost in a row before a frame counts as altered instead: less than the recording has,
+// since its lines come again.
+const lookahead = 100
+
+// Whole reports whether every line arrived as it was, in the order of the numbers.
 func (r Result) Whole() bool { return r.Lost == 0 && r.Altered == 0 }
 
 // tally books both ends. Safe for concurrent use.
 type tally struct {
 	mu      sync.Mutex
 	sent    [][]byte
-	got     [][]byte // in the order of arrival, duplicates apart
+	got     []frame // in the order of arrival, duplicates apart
+	epochs  []string
 	tracker operator.Tracker
 	change  chan struct{} // capacity 1: a frame arrived
+}
+
+// frame is one that arrived. Epochs count in the order of their first frame.
+type frame struct {
+	epoch int
+	seq   uint64
+	data  []byte
+}
+
+func (f frame) compare(g frame) int {
+	return cmp.Or(cmp.Compare(f.epoch, g.epoch), cmp.Compare(f.seq, g.seq))
 }
 
 func newTally() *tally { return &tally{change: make(chan struct{}, 1)} }
@@ -47,7 +66,10 @@ func (t *tally) arrive(stream string, r wire.Record) bool {
 		return false
 	}
 	if b, err := r.Bytes(); r.Gap == nil && err == nil {
-		t.got = append(t.got, b)
+		if !slices.Contains(t.epochs, r.Epoch) {
+			t.epochs = append(t.epochs, r.Epoch)
+		}
+		t.got = append(t.got, frame{slices.Index(t.epochs, r.Epoch), r.Seq, b})
 	}
 	select {
 	case t.change <- struct{}{}:
@@ -63,25 +85,36 @@ func (t *tally) complete() bool {
 	return len(t.got) >= len(t.sent)
 }
 
-// result compares in order: each frame must be the next line, or a later one, and the lines between are lost.
+// result compares in the order of the numbers: each frame must be the next line, or a later one, and those between are lost.
 func (t *tally) result() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.tracker.Counts()
-	r := Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Duplicated: c.Duplicates, Gaps: c.Gaps}
+	r := Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Duplicated: c.Duplicates, Gaps: c.Gaps, Disordered: disorder(t.got)}
 	next, matched := 0, int64(0)
-	for _, frame := range t.got {
-		at := next
-		for at < len(t.sent) && !bytes.Equal(t.sent[at], frame) {
-			at++
-		}
-		if at == len(t.sent) {
+	for _, f := range slices.SortedFunc(slices.Values(t.got), frame.compare) {
+		ahead := t.sent[next:min(next+lookahead, len(t.sent))]
+		at := slices.IndexFunc(ahead, func(line []byte) bool { return bytes.Equal(line, f.data) })
+		if at < 0 {
 			r.Altered++
 			continue
 		}
-		next = at + 1
+		next += at + 1
 		matched++
 	}
 	r.Lost = r.Sent - matched
 	return r
+}
+
+// disorder counts the frames that came after a later one.
+func disorder(got []frame) (n int64) {
+	var highest frame
+	for _, f := range got {
+		if f.compare(highest) < 0 {
+			n++
+		} else {
+			highest = f
+		}
+	}
+	return n
 }
