@@ -33,7 +33,7 @@ func (l *Link) attach(s *session, now time.Time) {
 	l.setState(StateUp, s.e.name)
 	l.status.Sessions++
 	l.session = s
-	l.trouble.down, l.trouble.late, l.trouble.state = "", "", ""
+	l.trouble.down, l.trouble.late = "", ""
 	l.failures = map[int]string{}
 	close(l.ready)
 	l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
 	if v.kind == outcomeRefused {
 		kind = EventRefused
 	}
-	l.trouble.down, l.trouble.late, l.trouble.state, l.trouble.denied = why, "", "", nil
+	l.trouble.down, l.trouble.late, l.trouble.denied = why, "", nil
 	repeated := !v.up && l.failures[i] == why
 	l.failures[i] = why
 	l.setState(StateDialing, e.name)

@@ -1,2 +1,78 @@
-// Package transport keeps one MQTT session open over whatever network there is.
+// Package transport keeps one MQTT session open over whatever network there is: it dials, notices a dead path soon and a live
+// one surely, goes to the next server, backs off, and says why. It is the only package that imports the MQTT library.
+//
+//	l, err := transport.New(transport.Options{ClientID: "gw-1", Servers: …, StateTopic: …, State: …})
+//	l.Handle("lb/gw-1/dn/#", func(m transport.Message, retained bool) { … }) // before Run; must not block
+//	go l.Run(ctx)                                                           // until ctx is done
+//	acked, err := l.Publish(ctx, batch...)                                  // the acknowledged prefix
+//
+// # One byte's way
+//
+//	Publish, Send ─▶ window ─▶ publisher ─▶ paho ─▶ conn ─────▶ TLS or WebSocket ─▶ meter ─▶ TCP
+//	                 (flight)  (one by one)         │ ▲ lock    (mqtts, ws, wss)    counts   options: sockopt_linux.go
+//	     Ack ◀── done in order ◀── PUBACK ◀────┐    │ │
+//	                                           │    │ └── pinger: C0 00 between two packets
+//	  Handler ◀── dispatch ◀── paho ◀──────── conn ◀┘ ── reads and checks whole packets
+//	                                           │
+//	  session loop ◀── Sent, Heard, PongHeard ─┘   heartbeat.Beat says: ping, late, give up
+//	       │
+//	  Run: attempt ─▶ verdict ─▶ backoff ─▶ which server, when ─▶ attempt …
+//
+// The library (paho.mqtt.golang) encodes and decodes, numbers packets and matches acknowledgements, and nothing else: one
+// client per connection, its keepalive, reconnecting and storing switched off (setup.go). What it cannot do, or does in a way
+// that hurt somebody (DESIGN.md, Traps), is done by the conn that it is given:
+//
+//   - exactly one party pings: we. The library never learns of a keepalive; the conn writes ours into CONNECT;
+//   - a write has a deadline, so that a full send buffer cannot hide a dead path; nothing that blocks is on the loop;
+//   - a read has a watchdog, should even the loop be stuck;
+//   - a packet is read and checked as a whole before the library sees it. Nonsense, and anything beyond MaxPacket, ends the
+//     session with a reason, before memory is spent on it;
+//   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
+//
+// # Files
+//
+//	link.go change.go    Link, its loop, and what becomes of its status
+//	send.go flight.go    Send, Publish, Ack; the window and the library's store
+//	handle.go            filters and handlers
+//	session.go setup.go  one connection: its loop; connect, subscribe, birth
+//	observe.go late.go   what passed the conn; late, and the check with a fresh connection
+//	announce.go          birth, will, and who else writes on the state topic
+//	conn.go packet.go    the conn; the few packets that it must know
+//	dial.go tls.go ws.go sockopt_linux.go
+//	backoff.go takeover.go   pure: time or payloads in, decisions out
+//	fault.go             what an error means, in words
+//
+// # Alive, late, dead
+//
+// The beat (package heartbeat) pings an idle link each Interval, and asks again when an answer is late by the measured round
+// trip. Late costs nothing: Why says so, and a fresh connection (client id "<id>-p0") asks the same server. The session is dead
+//
+//   - DetectWithin after its first unanswered packet, stuck writes included: the next server is dialled at once;
+//   - when the fresh connection was answered and this one, pinged again, stayed silent for a retransmission and a second more:
+//     its mapping was forgotten on the way. The same server is dialled at once. A TCP that still gets acknowledgements is
+//     only slow, and is spared;
+//   - at FIN or RST. An RST that answers a beat is a forgotten mapping too.
+//
+// An outage shorter than DetectWithin costs no reconnect: TCP sends again what was lost, at most max(1 s, DetectWithin/6)
+// apart (TCP_RTO_MAX_MS, Linux 6.15; before that outages up to half of DetectWithin are survived).
+//
+// # Backing off
+//
+// backoff.go has the table. Refused credentials, a certificate, an unknown id: Options.Backoff.Refused. Another client with our
+// id (takeover.go) is recognised by its traces and named; it is backed off like any server that accepts and then hangs up.
+//
+// # Promises
+//
+//   - Acks complete in the order of Send. A nil error means PUBACK (QoS 0: written). ErrLost means that the server may or may
+//     not have it; sending again is the caller's decision, so nothing is ever sent twice behind its back.
+//   - A message beyond MaxPacket, or one that MQTT does not allow, is an error of Send at once; the link stays up.
+//   - Nothing is queued while the link is down: Send waits. What waits is the spool's business.
+//   - Status.Bytes is exact: its sum is what the sockets read and wrote.
+//   - Options.Notify and Handlers are called on the link's goroutines and must not block.
+//   - On ctx: what is in flight gets a while, then online:false (QoS 1, retained), DISCONNECT; 2 s in all.
+//
+// # Testing
+//
+// Everything runs in testing/synctest over Options.Dial; package transporttest has a network, a NAT and a broker in memory.
+// The rest is tested against the real mosquitto.
 package transport

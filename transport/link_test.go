@@ -198,3 +198,21 @@ func TestStuckLinkWithFullBuffers(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestEndWhileStuck(t *testing.T) {
+	inBubble(t, rigOptions{}, func(r *rig) {
+		r.up(time.Minute)
+		r.a.Freeze()
+		for range 20 {
+			if _, err := r.link.Send(r.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 100<<10), QoS: 1}); err != nil {
+				r.Fatal(err)
+			}
+		}
+		r.sleep(500 * time.Millisecond)
+		start := time.Now()
+		r.stop()
+		if took := time.Since(start); took > 3*time.Second { // 2 s, and a call of the library that nobody took up
+			r.Errorf("took %v", took)
+		}
+	})
+}

@@ -16,7 +16,7 @@ import (
 
 // mosquitto is the real broker, on loopback, with a configuration of its own.
 type mosquitto struct {
-	t    *testing.T
+	t    testing.TB
 	port int
 	cmd  *exec.Cmd
 	path string
@@ -43,7 +43,7 @@ func (l *logBuffer) String() string {
 }
 
 // startMosquitto starts one; config gets the port and the test's folder.
-func startMosquitto(t *testing.T, config func(port int, dir string) string) *mosquitto {
+func startMosquitto(t testing.TB, config func(port int, dir string) string) *mosquitto {
 	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -108,7 +108,7 @@ func (m *mosquitto) addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
 
 func (m *mosquitto) freeze() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +123,7 @@ func plainConfig(port int, _ string) string {
 }
 
 // runLink runs l until the test ends.
-func runLink(t *testing.T, l *Link) (stop func()) {
+func runLink(t testing.TB, l *Link) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -140,7 +140,7 @@ func runLink(t *testing.T, l *Link) (stop func()) {
 
 const patience = 30 * time.Second // for anything on loopback: far more than it needs
 
-func awaitUp(t *testing.T, l *Link) {
+func awaitUp(t testing.TB, l *Link) {
 	t.Helper()
 	select {
 	case <-l.Ready():

@@ -15,10 +15,11 @@ const (
 	stateBacklog  = 8 // payloads of the state topic that wait for the loop
 	announceMin   = 5 * time.Second
 	announceMax   = 5 * time.Minute
-	libraryTime   = time.Second // after which a call of the library that nobody takes up returns
-	drainTime     = 2 * time.Second
-	goodbyeTime   = 500 * time.Millisecond
-	maxSubscribe  = 8 // filters in one SUBSCRIBE: the limit of AWS IoT
+	libraryTime   = time.Second             // after which a call of the library that nobody takes up returns
+	drainTime     = 1200 * time.Millisecond // of the 2 s that an end in order may take: what is in flight
+	offlineTime   = 400 * time.Millisecond  // online:false
+	goodbyeTime   = 400 * time.Millisecond  // DISCONNECT, and the server's FIN
+	maxSubscribe  = 8                       // filters in one SUBSCRIBE: the limit of AWS IoT
 	stateQoS      = 1
 	subscribeQoS  = 1
 	watchdogSpare = 2 // the read watchdog leaves the beat this many times detect_within
@@ -264,10 +265,8 @@ func (s *session) shutdown() {
 	s.flight.stop()
 	s.l.detach(s)
 	if s.isAccepted() { // also before it is up: the birth may be on its way
-		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-		s.sayOffline(ctx)
-		cancel()
-		s.conn.goodbye()
+		s.sayOffline()
+		s.l.group.Go(s.conn.goodbye) // which waits while a write is stuck
 		select {
 		case <-s.lost: // the server closed its half too
 		case <-time.After(goodbyeTime):
@@ -277,9 +276,9 @@ func (s *session) shutdown() {
 	s.flight.fail(ErrStopped)
 }
 
-// sayOffline leaves a part of the time to the offline state itself.
-func (s *session) sayOffline(ctx context.Context) {
-	drain, cancel := context.WithTimeout(ctx, drainTime-goodbyeTime)
+// sayOffline lets what is in flight arrive, then publishes the offline state.
+func (s *session) sayOffline() {
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	s.flight.drained(drain)
 	cancel()
 	if s.l.o.StateTopic == "" {
@@ -292,7 +291,7 @@ func (s *session) sayOffline(ctx context.Context) {
 	select {
 	case <-a.Done():
 	case <-s.lost:
-	case <-ctx.Done():
+	case <-time.After(offlineTime):
 	}
 }
 

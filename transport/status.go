@@ -109,13 +109,12 @@ type troubles struct {
 	takeover string
 	down     string
 	late     string
-	state    string
 	denied   []string
 }
 
 func (t troubles) sentence() string {
 	var all []string
-	for _, s := range []string{t.down, t.takeover, t.late, t.state} {
+	for _, s := range []string{t.down, t.takeover, t.late} {
 		if s != "" {
 			all = append(all, s)
 		}

@@ -69,7 +69,7 @@ func (t *takeover) why(clientID, topic string) string {
 	case t.foreign:
 		return fmt.Sprintf("another client announces itself on our state topic %s; give each gateway an id of its own", topic)
 	case t.closes >= closesToSuspect:
-		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q", t.closes, clientID)
+		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q, or it does not allow what we publish", t.closes, clientID)
 	}
 	return ""
 }
