@@ -43,15 +43,22 @@ func runAgent(e *kit.Env, b *kit.Broker, o Options) (figures, error) {
 	if err != nil {
 		return f, err
 	}
+	if _, err := s.paced(20); err != nil { // with its first record the spool writes down its epoch, once
+		return f, err
+	}
+	disk, err := s.written()
+	if err != nil {
+		return f, err
+	}
 	before, err := s.agent.Proc().CPU()
 	if err != nil {
 		return f, err
 	}
-	start := time.Now()
+	start, arrived := time.Now(), s.sub.Count()
 	if err := s.flood(o.Frames); err != nil {
 		return f, err
 	}
-	got := s.sub.Arrivals()
+	got := s.sub.Arrivals()[arrived:]
 	f.perSecond = float64(len(got)) / got[len(got)-1].At.Sub(start).Seconds()
 	after, err := s.agent.Proc().CPU()
 	if err != nil {
@@ -63,12 +70,21 @@ func runAgent(e *kit.Env, b *kit.Broker, o Options) (figures, error) {
 		return f, err
 	}
 	f.p50, f.p99 = percentile(late, 50), percentile(late, 99)
-	st, err := s.agent.Status()
+	wrote, err := s.written()
 	if err != nil {
 		return f, err
 	}
-	f.disk = float64(st.Spool.WrittenBytes) / float64((o.Frames+o.PacedFrames)*frameSize)
+	f.disk = float64(wrote-disk) / float64((o.Frames+o.PacedFrames)*frameSize)
 	return f, s.agent.Term()
+}
+
+// written is what the spool put on the disk so far.
+func (s *station) written() (int64, error) {
+	st, err := s.agent.Status()
+	if err != nil {
+		return 0, err
+	}
+	return st.Spool.WrittenBytes, nil
 }
 
 // flood writes as fast as the kernel takes it, but never more than a fixed number of frames ahead of what arrived.
@@ -116,12 +132,16 @@ func durable(e *kit.Env, b *kit.Broker, frames int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := s.paced(frames); err != nil {
-		return 0, err
-	}
-	st, err := s.agent.Status()
+	before, err := s.written()
 	if err != nil {
 		return 0, err
 	}
-	return float64(st.Spool.WrittenBytes) / float64(frames*frameSize), s.agent.Term()
+	if _, err := s.paced(frames); err != nil {
+		return 0, err
+	}
+	after, err := s.written()
+	if err != nil {
+		return 0, err
+	}
+	return float64(after-before) / float64(frames*frameSize), s.agent.Term()
 }
