@@ -132,8 +132,8 @@ func freePort() (string, error) {
 }
 
 // ready waits until the agent is connected and has its port open.
-func (a *agent) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
+func (a *agent) ready(parent context.Context) error {
+	ctx, cancel := context.WithTimeout(parent, startWithin)
 	defer cancel()
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -147,6 +147,9 @@ func (a *agent) ready(ctx context.Context) error {
 		case <-a.exited:
 			return fmt.Errorf("agent ended (%v); its log says:\n%s", a.err, a.logTail())
 		case <-ctx.Done():
+			if parent.Err() != nil {
+				return errors.New("interrupted before the agent was ready")
+			}
 			return fmt.Errorf("agent is not ready after %v: %s %v; its log says:\n%s", startWithin, s.Why, err, a.logTail())
 		}
 	}
@@ -195,5 +198,8 @@ func (a *agent) logTail() string {
 	if len(b) > keep {
 		b = b[len(b)-keep:]
 	}
-	return string(bytes.TrimSpace(b))
+	if b = bytes.TrimSpace(b); len(b) == 0 {
+		return "nothing"
+	}
+	return string(b)
 }

@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	if err := d.agent.ready(ctx); err != nil {
-		return errors.Join(err, d.agent.stop())
+		return err
 	}
 	d.p.text(d.opening())
 	d.play(ctx)
