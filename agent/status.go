@@ -20,7 +20,7 @@ func (g *generation) status() statuspage.Status {
 	s := statuspage.Status{
 		ID: g.id, Version: g.version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
 		Uplink: statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
-			Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight,
+			Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
 			WorstDetectS: (booted.Document.Heartbeat.Interval.Std() + booted.Document.Uplink.DetectWithin.Std()).Seconds()},
 		Heartbeat: statuspage.Heartbeat{IntervalS: link.Interval.Seconds(), Phase: "off", PathKind: "unknown", Evidence: "none",
 			Reason: "fixed by heartbeat.interval", Pings: link.Pings},

@@ -25,6 +25,8 @@ type observer interface {
 	writing(o outbound) Cause                                            // before a packet goes out; not for our own pings
 	wrote(o outbound, c Cause, n int, err error)                         // after n bytes of it did
 	arrived(h header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
+	isAccepted() bool                                                    // CONNACK came
+	skipped(h header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
 	progress()                                                           // a part of a long packet came in
 	over(err error)                                                      // once, at the first error of reading or writing, or at Close
 }
@@ -44,6 +46,7 @@ type conn struct {
 
 	lock   chan struct{} // held while a packet is written: a channel, so that waiting is durable in synctest
 	pings  chan struct{} // pings to write
+	acks   chan uint16   // identifiers of skipped publishes, to be acknowledged
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
@@ -58,7 +61,7 @@ func newConn(s *stream, watch observer, o Options, silence func() time.Duration)
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(o.Keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
-		lock: make(chan struct{}, 1), pings: make(chan struct{}, pingBacklog), closed: make(chan struct{}),
+		lock: make(chan struct{}, 1), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
 		r: bufio.NewReaderSize(s, readBuffer),
 	}
 }
@@ -84,6 +87,9 @@ func (c *conn) fill() error {
 	c.watchRead()
 	packet, h, err := readPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
 	c.packet = packet
+	if errors.Is(err, errOversized) {
+		return c.skip(h)
+	}
 	if err != nil {
 		return err
 	}
@@ -155,19 +161,21 @@ func (c *conn) ping() {
 	}
 }
 
-// pinger writes the pings until the conn is over.
+// pinger writes what is ours between the library's packets, until the conn is over.
 func (c *conn) pinger() {
-	pingreq := []byte{typePingreq << 4, 0}
 	for {
+		write := func() error { return c.write(outbound{kind: typePingreq}, causePing, []byte{typePingreq << 4, 0}) }
 		select {
 		case <-c.pings:
+		case id := <-c.acks:
+			write = func() error { return c.puback(id) }
 		case <-c.closed:
 			return
 		}
 		if c.acquire() != nil {
 			return
 		}
-		err := c.write(outbound{kind: typePingreq}, causePing, pingreq)
+		err := write()
 		c.release()
 		if err != nil {
 			_ = c.failWrite(err)

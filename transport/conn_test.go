@@ -18,6 +18,7 @@ import (
 type witness struct {
 	mu       sync.Mutex
 	out, in  []byte // kinds
+	skips    []string
 	parts    int
 	err      error
 	hide     byte // a kind that the library must not see
@@ -42,6 +43,10 @@ func (w *witness) arrived(h header, _ []byte, _ int) (bool, error) {
 }
 
 func (w *witness) progress() { w.parts++ }
+
+func (w *witness) isAccepted() bool { return true }
+
+func (w *witness) skipped(_ header, topic string) { w.skips = append(w.skips, topic) }
 
 func (w *witness) over(err error) { w.err = err; close(w.overDone) }
 

@@ -24,6 +24,8 @@ type Link struct {
 	pings   atomic.Int64
 	ignored atomic.Int64
 
+	oversized atomic.Int64
+
 	mu       sync.Mutex
 	session  *session      // while up
 	ready    chan struct{} // closed while up
@@ -162,6 +164,7 @@ func (l *Link) Status() Status {
 	st.Denied = append([]string(nil), trouble.denied...)
 	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()
+	st.Oversized = l.oversized.Load()
 	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
 	if s != nil {
 		st.InFlight = s.flight.inFlight()

@@ -138,6 +138,9 @@ func checkHeader(h header, limit int) error {
 	if h.flags != flags || h.body != body {
 		return nonsense("a packet of type %d with flags %d and %d bytes", h.kind, h.flags, h.total())
 	}
+	if h.kind == typePublish && h.total() > limit {
+		return errOversized
+	}
 	if h.total() > limit {
 		return nonsense("a packet of %d bytes, more than the limit of %d", h.total(), limit)
 	}

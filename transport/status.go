@@ -26,6 +26,7 @@ const (
 	EventTakeover         EventKind = "takeover"          // another client uses our id
 	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
+	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
 )
 
 // Event is one change of a Link.
@@ -55,6 +56,7 @@ type Status struct {
 	Bytes       Ledger
 	Denied      []string // filters whose subscription the server refused in this session
 	Refused     int64    // subscriptions refused, since New
+	Oversized   int64    // messages beyond MaxPacket that came and were dropped, since New
 	Ignored     int64    // acknowledgements of nothing that we sent, since New
 	Why         string   // one sentence when anything is not as it should be, else empty
 }

@@ -34,6 +34,7 @@ type Uplink struct {
 	RTTS         float64 `json:"rtt_s"`   // smoothed round trip of the pings
 	WorstDetectS float64 `json:"worst_detect_s"`
 	InFlight     int     `json:"in_flight"`
+	Oversized    int64   `json:"oversized"` // messages larger than max_payload allows that came and were dropped
 }
 
 // Heartbeat is the state of the beat and of what it has learnt.
