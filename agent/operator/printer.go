@@ -143,10 +143,10 @@ func source(it Item) string {
 }
 
 func span(from, to uint64) string {
-	switch {
-	case to == from:
+	switch to {
+	case from:
 		return fmt.Sprint("number ", from)
-	case to == 0:
+	case 0:
 		return fmt.Sprintf("numbers from %d on, how many is not known", from)
 	}
 	return fmt.Sprintf("numbers %d to %d", from, to)

@@ -127,7 +127,7 @@ func freePort() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("port for the agent's page: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String(), nil
 }
 
@@ -145,12 +145,15 @@ func (a *agent) ready(parent context.Context) error {
 		select {
 		case <-tick.C:
 		case <-a.exited:
-			return fmt.Errorf("agent ended (%v); its log says:\n%s", a.err, a.logTail())
+			return fmt.Errorf("agent ended with code %d; its log says:\n%s", a.cmd.ProcessState.ExitCode(), a.logTail())
 		case <-ctx.Done():
 			if parent.Err() != nil {
 				return errors.New("interrupted before the agent was ready")
 			}
-			return fmt.Errorf("agent is not ready after %v: %s %v; its log says:\n%s", startWithin, s.Why, err, a.logTail())
+			if err == nil {
+				err = fmt.Errorf("it says %q", s.Why)
+			}
+			return fmt.Errorf("agent is not ready after %v: %w; its log says:\n%s", startWithin, err, a.logTail())
 		}
 	}
 }

@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("temporary folder: %w", err)
 	}
 	if !o.Keep {
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	d := &demo{o: o, p: &printer{out: o.Out, start: time.Now()}, tally: newTally()}
 	defer d.close()

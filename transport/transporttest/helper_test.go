@@ -1,6 +1,7 @@
 package transporttest_test
 
 import (
+	"bytes"
 	"net"
 )
 
@@ -13,6 +14,7 @@ type keepalive struct {
 // Write patches the last byte of the keepalive: it lies behind header, length, "MQTT" with its length, level and flags.
 func (k keepalive) Write(p []byte) (int, error) {
 	if len(p) > 12 && p[0] == 0x10 {
+		p = bytes.Clone(p)
 		p[11] = k.seconds
 	}
 	return k.Conn.Write(p)

@@ -75,7 +75,7 @@ func (n *Network) Close() {
 		l.shut()
 	}
 	for c := range links {
-		c.Reset()
+		_ = c.Reset()
 		c.break_(errReset())
 	}
 }
@@ -95,10 +95,10 @@ func (l *Listener) offer(ctx context.Context, client, server *Conn) error {
 	case l.conns <- server:
 		return nil
 	case <-l.closed:
-		client.Reset()
+		_ = client.Reset()
 		return &net.OpError{Op: "dial", Net: "tcp", Addr: l.addr, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	case <-ctx.Done():
-		client.Reset()
+		_ = client.Reset()
 		return &net.OpError{Op: "dial", Net: "tcp", Addr: l.addr, Err: ctx.Err()}
 	}
 }

@@ -145,7 +145,7 @@ func (r *Relay) Run(ctx context.Context) error {
 
 // forward serves one connection until both directions have ended.
 func (r *Relay) forward(ctx context.Context, client *net.TCPConn) {
-	defer client.Close()
+	defer closeTCP(client)
 	r.flows.Add(1)
 	r.open.Add(1)
 	defer r.open.Add(-1)
@@ -160,8 +160,8 @@ func (r *Relay) forward(ctx context.Context, client *net.TCPConn) {
 		return
 	}
 	server := conn.(*net.TCPConn)
-	defer server.Close()
-	defer context.AfterFunc(ctx, func() { client.Close(); server.Close() })()
+	defer closeTCP(server)
+	defer context.AfterFunc(ctx, func() { closeTCP(client, server) })()
 	var both sync.WaitGroup
 	both.Go(func() { f.pump(ctx, client, server, true) })
 	both.Go(func() { f.pump(ctx, server, client, false) })

@@ -94,12 +94,12 @@ func TestRelayForwards(t *testing.T) {
 			l.pass(l.client, l.server, "up")
 			l.pass(l.server, l.client, "down!")
 			l.client.CloseWrite()
-			if n, err := l.server.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := l.server.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("after the client's FIN: %d, %v", n, err)
 			}
 			l.pass(l.server, l.client, "still down")
 			l.server.Close()
-			if n, err := l.client.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := l.client.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("after the server's FIN: %d, %v", n, err)
 			}
 			l.until("closed", func(c transporttest.RelayCounters) bool { return c.Open == 0 })

@@ -75,6 +75,13 @@ func (f *relayFlow) read(ctx context.Context, from *net.TCPConn, underway chan<-
 	}
 }
 
+// closeTCP closes with a FIN each; that of a connection that is gone already is no fault.
+func closeTCP(conns ...*net.TCPConn) {
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
 // resetTCP closes c with an RST.
 func resetTCP(c *net.TCPConn) {
 	_ = c.SetLinger(0)
