@@ -156,7 +156,7 @@ func (d *devices) target(name string) (target, bool) {
 	}
 	t := target{commands: r.options.commands, write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
 	if r.device != nil {
-		t.write = func(p []byte, _ time.Time, done func(error)) error { return r.device.Write(p, done) }
+		t.write = r.device.Write
 	}
 	return t, true
 }

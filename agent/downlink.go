@@ -189,7 +189,7 @@ func (d *downlink) settle(o outcome) {
 		switch {
 		case o.err == nil:
 			n.Done++
-		case reply.Error == wire.Failed || reply.Error == wire.Timeout:
+		case reply.Error == wire.Failed || reply.Error == wire.Timeout || reply.Error == wire.UnknownOutcome:
 			n.Failed++
 		default:
 			n.Refused++
@@ -206,8 +206,12 @@ func codeOf(err error) wire.ErrorCode {
 		return wire.Busy
 	case errors.Is(err, bridge.ErrTooLarge):
 		return wire.TooLarge
+	case errors.Is(err, bridge.ErrExpired):
+		return wire.Expired
 	case errors.Is(err, bridge.ErrStuck):
 		return wire.Timeout
+	case errors.Is(err, bridge.ErrLost):
+		return wire.UnknownOutcome
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
 		errors.Is(err, framing.ErrNoHeader):
 		return wire.Malformed

@@ -120,7 +120,7 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"port absent":            {device: "meter", payload: good("a"), refusal: bridge.ErrNotOpen, want: wire.Failed},
 		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
 		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
-		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.Failed},
+		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
 		"of another type":        {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
 		"something else failing": {device: "meter", payload: good("a"), outcome: errors.New("burnt"), want: wire.Failed},
 	} {

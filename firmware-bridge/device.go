@@ -17,6 +17,8 @@ var (
 	ErrBusy = errors.New("write queue is full")
 	// ErrTooLarge: longer than a frame of the device may be; nothing was written.
 	ErrTooLarge = errors.New("payload too large")
+	// ErrExpired: its turn came too late; nothing was written.
+	ErrExpired = errors.New("expired in the write queue")
 	// ErrNotOpen: the port is absent, or was lost before its turn came; nothing was written.
 	ErrNotOpen = errors.New("port is not open")
 	// ErrStuck: the device did not take it in time; it may have got a part.
@@ -42,8 +44,9 @@ type Device struct {
 
 // pending is a payload that waits for its turn.
 type pending struct {
-	data []byte // framed
-	done func(error)
+	data    []byte    // framed
+	expires time.Time // zero: never
+	done    func(error)
 }
 
 // New checks the options; it opens nothing.
@@ -108,8 +111,9 @@ func (d *Device) Run(ctx context.Context) error {
 
 // Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrNotOpen], [ErrTooLarge], or another error of
 // framing.Framer.Encode; done is never called then. Otherwise done is called exactly once from another goroutine, and must
-// not block: nil when all was written and has left the machine, else [ErrNotOpen], [ErrStuck] or [ErrLost].
-func (d *Device) Write(payload []byte, done func(error)) error {
+// not block: nil when all was written and has left the machine, else [ErrExpired], [ErrNotOpen],
+// [ErrStuck] or [ErrLost]. A payload whose turn comes after expires is not written; zero: it never expires.
+func (d *Device) Write(payload []byte, expires time.Time, done func(error)) error {
 	data, err := d.codec.Encode(nil, payload)
 	if errors.Is(err, framing.ErrTooLong) {
 		return fmt.Errorf("device %q: %w: %w", d.o.Name, ErrTooLarge, err)
@@ -124,7 +128,7 @@ func (d *Device) Write(payload []byte, done func(error)) error {
 		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
 	}
 	select {
-	case d.queue <- pending{data, done}:
+	case d.queue <- pending{data, expires, done}:
 		return nil
 	default:
 		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, cap(d.queue))

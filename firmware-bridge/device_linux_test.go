@@ -49,7 +49,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 	go func() {
 		done := make(chan error, 1)
 		for i := range commands {
-			if err := s.dev.Write(fmt.Appendf(nil, "command %d", i), func(err error) { done <- err }); err != nil {
+			if err := s.dev.Write(fmt.Appendf(nil, "command %d", i), time.Time{}, func(err error) { done <- err }); err != nil {
 				t.Errorf("command %d: %v", i, err)
 				return
 			}
@@ -147,7 +147,7 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 	s.wantOpen()
 	done := make(chan error, 1)
 	big := strings.Repeat("x", 60<<10) // more than a terminal holds while nobody reads
-	if err := s.dev.Write([]byte(big), func(err error) { done <- err }); err != nil {
+	if err := s.dev.Write([]byte(big), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := recv(t, done, "the stuck write"); !errors.Is(err, ErrStuck) {
@@ -170,7 +170,7 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 			}
 		}
 	}()
-	if err := s.dev.Write([]byte("again"), func(err error) { done <- err }); err != nil {
+	if err := s.dev.Write([]byte("again"), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := recv(t, done, "the next write"); err != nil {
@@ -193,7 +193,7 @@ func TestAHundredReopensLeakNothing(t *testing.T) {
 		s.plug(c)
 		s.wantState(Opened)
 		done := make(chan error, 1)
-		if err := s.dev.Write([]byte("hello"), func(err error) { done <- err }); err != nil {
+		if err := s.dev.Write([]byte("hello"), time.Time{}, func(err error) { done <- err }); err != nil {
 			t.Fatal(err)
 		}
 		if err := recv(t, done, "a write"); err != nil {
@@ -224,7 +224,7 @@ func TestStopWhileADeviceIsStuckIsQuick(t *testing.T) {
 	s.plug(c)
 	s.wantOpen()
 	done := make(chan error, 1)
-	if err := s.dev.Write([]byte(strings.Repeat("x", 1<<20)), func(err error) { done <- err }); err != nil {
+	if err := s.dev.Write([]byte(strings.Repeat("x", 1<<20)), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a full buffer", func() bool { return queued(t, c.far) > 0 })

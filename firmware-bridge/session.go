@@ -83,6 +83,10 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 		case <-ctx.Done():
 			return nil
 		case w := <-d.queue:
+			if !w.expires.IsZero() && time.Now().After(w.expires) {
+				w.done(fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
+				continue
+			}
 			err := d.put(port, w.data)
 			w.done(d.verdict(err, port))
 			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -10,21 +10,21 @@ import (
 
 // PortInfo describes one serial port of this machine. What sysfs does not tell is empty.
 type PortInfo struct {
-	Name   string // "ttyUSB0"
-	Path   string // "/dev/ttyUSB0"; the number may differ after the next boot
-	Driver string // "ftdi_sio", "cdc_acm", "serial8250"
-	ByPath string // "/dev/serial/by-path/…": names the socket that it is plugged into; USB only, made by udev
-	USB    *USBInfo
+	Name   string   `json:"name"`              // "ttyUSB0"
+	Path   string   `json:"path"`              // "/dev/ttyUSB0"; the number may differ after the next boot
+	Driver string   `json:"driver,omitempty"`  // "ftdi_sio", "cdc_acm", "serial8250"
+	ByPath string   `json:"by_path,omitempty"` // "/dev/serial/by-path/…": names the socket that it is plugged into; USB only, made by udev
+	USB    *USBInfo `json:"usb,omitempty"`
 }
 
 // USBInfo is who a USB port says that it is.
 type USBInfo struct {
-	Vendor       string // idVendor, 4 hex digits: "0403"
-	Product      string // idProduct, 4 hex digits
-	Serial       string // many cheap adapters have none, or all the same
-	Interface    int    // bInterfaceNumber: tells the ports of one device apart
-	Manufacturer string // text
-	Description  string // text of the product
+	Vendor       string `json:"vendor"`                 // idVendor, 4 hex digits: "0403"
+	Product      string `json:"product"`                // idProduct, 4 hex digits
+	Serial       string `json:"serial,omitempty"`       // many cheap adapters have none, or all the same
+	Interface    int    `json:"interface"`              // bInterfaceNumber: tells the ports of one device apart
+	Manufacturer string `json:"manufacturer,omitempty"` // text
+	Description  string `json:"description,omitempty"`  // text of the product
 }
 
 // Ports lists serial ports by reading sysfs, which is os.DirFS("/sys") outside of tests. It never opens a port: that would set

@@ -27,14 +27,17 @@ func newAnswers(t *testing.T) *answers {
 
 // write queues a payload.
 func (a *answers) write(d *Device, payload string) error {
-	return d.Write([]byte(payload), func(err error) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if _, twice := a.got[payload]; twice {
-			a.t.Errorf("%q answered twice", payload)
-		}
-		a.got[payload], a.when[payload] = err, time.Now()
-	})
+	return d.Write([]byte(payload), time.Time{}, func(err error) { a.hear(payload, err) })
+}
+
+// hear notes an answer.
+func (a *answers) hear(payload string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, twice := a.got[payload]; twice {
+		a.t.Errorf("%q answered twice", payload)
+	}
+	a.got[payload], a.when[payload] = err, time.Now()
 }
 
 func (a *answers) count() int {
@@ -116,6 +119,33 @@ func TestAFullQueueIsBusyAtOnce(t *testing.T) {
 		if a.count() != 4 {
 			t.Errorf("answers %v", a.got)
 		}
+	})
+}
+
+// A command that waited behind a slow one must not reach the device after its time.
+func TestWhatExpiresInTheQueueIsNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, a := newBench(t, func(*Options) {}), newAnswers(t)
+		p := b.plug()
+		p.drain = func(time.Time) error { time.Sleep(time.Second); return nil }
+		b.start()
+		if err := a.write(b.dev, "slow"); err != nil {
+			t.Fatal(err)
+		}
+		for payload, left := range map[string]time.Duration{"stale": 900 * time.Millisecond, "good": time.Minute} {
+			expires := time.Now().Add(left)
+			if err := b.dev.Write([]byte(payload), expires, func(err error) { a.hear(payload, err) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pass(4 * time.Second)
+		a.want("slow", nil)
+		a.want("stale", ErrExpired)
+		a.want("good", nil)
+		if got := p.written(); got != "slow\ngood\n" {
+			t.Errorf("wrote %q", got)
+		}
+		b.stop()
 	})
 }
 
