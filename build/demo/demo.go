@@ -49,7 +49,7 @@ type demo struct {
 	cancel context.CancelFunc // of what group runs
 	cut    time.Duration      // in total
 
-	restarts int // of the NAT
+	restarts int // of the NAT, in total
 }
 
 // Run plays the demo until ctx ends or o.For has passed, and then tells the sums. ErrLost when they do not add up.

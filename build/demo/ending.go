@@ -80,10 +80,10 @@ func (d *demo) rows(r Result, s status) [][2]string {
 		{"duplicated", n(r.Duplicated)},
 		{"out of order", n(r.Disordered)},
 		{"altered", n(r.Altered)},
-		{"path cut for", d.cut.String()},
+		{"path cut for", d.cut.Round(statusEvery).String()},
 		{"connections lost by the agent", n(s.Uplink.Drops)},
 		{"forgotten by the NAT", n(c.Forgotten)},
-		{"beats", n(s.Heartbeat.Pings)},
+		{"beats, and answers asked for again", n(s.Heartbeat.Pings)},
 		{"bytes up", n(c.UpBytes)},
 		{"bytes down", n(c.DownBytes)},
 	}
@@ -93,7 +93,11 @@ func (d *demo) rows(r Result, s status) [][2]string {
 func (d *demo) next(r Result) string {
 	var b strings.Builder
 	if r.Whole() {
-		fmt.Fprintf(&b, "Every line of the device arrived, byte for byte, with %v of cuts and %d restarts of the NAT on the way.\n", d.cut, d.restarts)
+		fmt.Fprintf(&b, "Every line of the device arrived, byte for byte, though the path was cut for %v", d.cut.Round(statusEvery))
+		if d.restarts > 0 {
+			b.WriteString(" and the NAT forgot its connections")
+		}
+		b.WriteString(".\n")
 	} else {
 		b.WriteString("Not every line arrived as it was sent. That must not be: please report it with the agent's log.\n")
 	}
