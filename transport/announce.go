@@ -11,7 +11,9 @@ func (s *session) stateSeen(st seenState, now time.Time) {
 	if bytes.Equal(st.payload, s.birth) {
 		return
 	}
-	s.l.stateSeen(s, st)
+	if s.l.stateSeen(s, st) {
+		s.calmSince, s.isStable = now, false
+	}
 	if !st.retained && s.announceAt.IsZero() {
 		s.announceAt = now
 		if s.announceGap > announceMin { // not the first one

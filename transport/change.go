@@ -96,12 +96,14 @@ func (l *Link) announced(payloads ...[]byte) {
 	l.takeover.announced(payloads...)
 }
 
-// stateSeen is called with each payload on the state topic that is not the session's birth.
-func (l *Link) stateSeen(s *session, st seenState) {
+// stateSeen is called with each payload on the state topic that is not the session's birth; it reports whether another
+// client made it.
+func (l *Link) stateSeen(s *session, st seenState) (foreign bool) {
 	l.mu.Lock()
-	l.takeover.seen(st.payload, st.retained)
+	foreign = l.takeover.seen(st.payload, st.retained)
 	l.mu.Unlock()
 	l.judgeTakeover(s.e.name, s.info.Number, time.Now())
+	return foreign
 }
 
 // stable is called after a session lasted as long as its server needs to be forgiven.

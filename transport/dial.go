@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,11 @@ var defaultPorts = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80"
 func newEndpoint(s Server) (*endpoint, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return nil, fmt.Errorf("server %q: not a URL", s.URL) // err would repeat a password
+		_, host, found := strings.Cut(s.URL, "@") // the error, too, may hold the password
+		if !found {
+			host = s.URL
+		}
+		return nil, fmt.Errorf("server %q: not a URL", host)
 	}
 	port, known := defaultPorts[u.Scheme]
 	if !known {

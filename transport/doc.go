@@ -25,8 +25,8 @@
 //   - exactly one party pings: we. The library never learns of a keepalive; the conn writes ours into CONNECT;
 //   - a write has a deadline, so that a full send buffer cannot hide a dead path; nothing that blocks is on the loop;
 //   - a read has a watchdog, should even the loop be stuck;
-//   - a packet is read and checked as a whole before the library sees it. Nonsense, and anything beyond MaxPacket, ends the
-//     session with a reason, before memory is spent on it;
+//   - a packet is read and checked as a whole before the library sees it. Nonsense ends the session with a reason, before
+//     memory is spent on it; a message beyond MaxPacket is read past, acknowledged and counted (oversize.go);
 //   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
 //
 // # Files
@@ -37,7 +37,7 @@
 //	session.go setup.go  one connection: its loop; connect, subscribe, birth
 //	observe.go late.go   what passed the conn; late, and the check with a fresh connection
 //	announce.go          birth, will, and who else writes on the state topic
-//	conn.go packet.go    the conn; the few packets that it must know
+//	conn.go packet.go    the conn; the few packets that it must know (oversize.go: those that it will not keep)
 //	dial.go tls.go ws.go sockopt_linux.go
 //	backoff.go takeover.go   pure: time or payloads in, decisions out
 //	fault.go             what an error means, in words
@@ -63,6 +63,7 @@
 //
 // # Promises
 //
+//   - A Publisher is bound to one session, so that what a loss left open can be sent again before what comes after it.
 //   - Acks complete in the order of Send. A nil error means PUBACK (QoS 0: written). ErrLost means that the server may or may
 //     not have it; sending again is the caller's decision, so nothing is ever sent twice behind its back.
 //   - A message beyond MaxPacket, or one that MQTT does not allow, is an error of Send at once; the link stays up.

@@ -69,6 +69,7 @@ func asFault(err error, now time.Time) *fault {
 	var f *fault
 	var closed *websocket.CloseError
 	var op *net.OpError
+	var name *net.DNSError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -84,8 +85,15 @@ func asFault(err error, now time.Time) *fault {
 		return &fault{kind: outcomeClosed, msg: "reset by the server or something on the way"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &fault{kind: outcomeSilence, msg: "connection refused: nothing listens there"}
+	case errors.As(err, &name) && name.IsNotFound:
+		return &fault{kind: outcomeSilence, msg: fmt.Sprintf("the name %s is not known", name.Name)}
+	case errors.As(err, &name):
+		return &fault{kind: outcomeSilence, msg: fmt.Sprintf("no name server tells the address of %s", name.Name)}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return &fault{kind: outcomeSilence, msg: "no answer in time"}
+	}
+	if op != nil { // its own text has a port that is another one each time
+		return &fault{kind: outcomeSilence, msg: op.Op, err: op.Err}
 	}
 	return &fault{kind: outcomeSilence, msg: err.Error()}
 }

@@ -50,6 +50,7 @@ type session struct {
 	// of the loop
 	isUp, isStable bool
 	upSince        time.Time
+	calmSince      time.Time // since then nothing pointed to another client
 	setupBy        time.Time
 	checking       bool
 	checkAfter     time.Time // no check before
@@ -132,8 +133,8 @@ func (s *session) step(now time.Time) {
 	if !s.isUp && !now.Before(s.setupBy) {
 		s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
 	}
-	if s.isUp && !s.isStable && now.Sub(s.upSince) >= s.stableFor {
-		s.isStable = true
+	if s.isUp && !s.isStable && now.Sub(s.calmSince) >= s.stableFor {
+		s.isStable, s.announceGap = true, announceMin
 		s.l.stable()
 	}
 	if !s.announceAt.IsZero() && !now.Before(s.announceAt) {
@@ -155,7 +156,7 @@ func (s *session) wake() time.Time {
 	if !s.isUp {
 		consider(s.setupBy)
 	} else if !s.isStable {
-		consider(s.upSince.Add(s.stableFor))
+		consider(s.calmSince.Add(s.stableFor))
 	}
 	if s.isLate && !s.answered.IsZero() {
 		consider(s.verdictAt())
@@ -219,7 +220,7 @@ func (s *session) setupSilence() string {
 
 // up is called once, when subscriptions are answered and the birth is queued.
 func (s *session) up(now time.Time) {
-	s.isUp, s.upSince = true, now
+	s.isUp, s.upSince, s.calmSince = true, now, now
 	s.l.attach(s, now)
 }
 

@@ -5,10 +5,14 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
+
+// libraryTimeout is how the library says that a packet was not taken up within libraryTime, and not sent.
+const libraryTimeout = "broken by timeout"
 
 // clientOptions are the ones under which the library leaves pings, reconnecting, storing and deadlines to us.
 func (s *session) clientOptions(password string) *mqtt.ClientOptions {
@@ -77,19 +81,10 @@ func (s *session) wait(t mqtt.Token) bool {
 func (s *session) subscribe() bool {
 	var denied []string
 	for filters := range slices.Chunk(s.l.filters(), maxSubscribe) {
-		want := map[string]byte{}
-		for _, f := range filters {
-			want[f] = subscribeQoS
-		}
-		t := s.client.SubscribeMultiple(want, nil)
-		if !s.wait(t) {
+		codes, ok := s.subscribeTo(filters)
+		if !ok {
 			return false
 		}
-		if err := t.Error(); err != nil {
-			_ = s.conn.fail(fmt.Errorf("subscribe to %q: %w", filters, err))
-			return false
-		}
-		codes := t.(*mqtt.SubscribeToken).Result()
 		for _, f := range filters {
 			if codes[f] == subackFailure { // and the token has no error for it
 				denied = append(denied, f)
@@ -98,6 +93,27 @@ func (s *session) subscribe() bool {
 	}
 	s.l.denied(s, denied)
 	return true
+}
+
+// subscribeTo asks for a few filters and waits for their codes.
+func (s *session) subscribeTo(filters []string) (codes map[string]byte, ok bool) {
+	want := map[string]byte{}
+	for _, f := range filters {
+		want[f] = subscribeQoS
+	}
+	for {
+		t := s.client.SubscribeMultiple(want, nil)
+		if !s.wait(t) {
+			return nil, false
+		}
+		switch err := t.Error(); {
+		case err == nil:
+			return t.(*mqtt.SubscribeToken).Result(), true
+		case !strings.Contains(err.Error(), libraryTimeout): // which is tried again until the loop has enough
+			_ = s.conn.fail(fmt.Errorf("subscribe to %q: %w", filters, err))
+			return nil, false
+		}
+	}
 }
 
 // publisher hands messages to the library one by one. The library takes each only while the one before is being written, and

@@ -8,6 +8,7 @@ import (
 const (
 	ownPayloads     = 64 // births and wills that are remembered, as hashes
 	closesToSuspect = 2  // sessions in a row that were closed while all was well
+	livesToName     = 3  // announcements of others while we are up: one may be the late will of an earlier process of ours
 )
 
 // takeover recognises another client with our id. A server closes the older session of an id without a word
@@ -17,7 +18,8 @@ type takeover struct {
 	seed    maphash.Seed
 	own     []uint64
 	closes  int
-	foreign bool
+	foreign bool // somebody else's announcement was seen
+	lives   int  // how many while we were up
 }
 
 func newTakeover() *takeover { return &takeover{seed: maphash.MakeSeed()} }
@@ -43,6 +45,9 @@ func (t *takeover) seen(payload []byte, retained bool) bool {
 		return false
 	}
 	t.foreign = true
+	if !retained {
+		t.lives++
+	}
 	return true
 }
 
@@ -55,8 +60,8 @@ func (t *takeover) ended(closedWhileWell bool) {
 	t.closes++
 }
 
-// stable is called after a session lasted: whatever it was, it is over.
-func (t *takeover) stable() { t.closes, t.foreign = 0, false }
+// stable is called after a session lasted and nobody else was seen for as long: whatever it was, it is over.
+func (t *takeover) stable() { t.closes, t.foreign, t.lives = 0, false, 0 }
 
 // sure reports that both signs were seen.
 func (t *takeover) sure() bool { return t.closes > 0 && t.foreign }
@@ -66,7 +71,7 @@ func (t *takeover) why(clientID, topic string) string {
 	switch {
 	case t.sure():
 		return fmt.Sprintf("another client with the id %q takes our session over: it announces itself on %s; give each gateway an id of its own", clientID, topic)
-	case t.foreign:
+	case t.lives >= livesToName:
 		return fmt.Sprintf("another client announces itself on our state topic %s; give each gateway an id of its own", topic)
 	case t.closes >= closesToSuspect:
 		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q, or it does not allow what we publish", t.closes, clientID)
