@@ -70,8 +70,7 @@ func newConn(s *stream, watch observer, o Options, silence func() time.Duration)
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.rest) == 0 {
 		if err := c.fill(); err != nil {
-			c.fail(err)
-			return 0, errOver
+			return 0, c.fail(err)
 		}
 	}
 	n := copy(p, c.rest)

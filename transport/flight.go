@@ -141,13 +141,13 @@ func (f *flight) writing(o outbound) (Cause, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	cause := causeHandshake
-	switch {
-	case o.kind == typeSubscribe:
+	switch o.kind {
+	case typeSubscribe:
 		f.subs[o.id] = o.filters
-	case o.kind == typePuback:
+	case typePuback:
 		cause = f.in[o.id]
 		delete(f.in, o.id)
-	case o.kind == typePublish:
+	case typePublish:
 		a := f.byID[o.id]
 		if o.qos == 0 {
 			a = f.firstUnwritten()

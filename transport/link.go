@@ -61,22 +61,24 @@ func New(o Options) (*Link, error) {
 // Run keeps the link until ctx is done, then lets what is in flight arrive, says online:false, disconnects, within about 2 s,
 // and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
-	for i := 0; ctx.Err() == nil; {
+	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
-		if ctx.Err() != nil {
-			break
+		if !over(ctx) {
+			next, at := l.backoff.failed(time.Now(), i, v)
+			i = l.pause(ctx, i, next, at)
 		}
-		next, at := l.backoff.failed(time.Now(), i, v)
-		i = l.pause(ctx, i, next, at)
 	}
 	l.mu.Lock()
 	l.setState(StateDown, l.status.Server)
 	l.trouble = troubles{down: "stopped"}
+	l.next = time.Time{}
 	l.mu.Unlock()
 	close(l.stopped)
 	l.group.Wait()
 	return nil
 }
+
+func over(ctx context.Context) bool { return ctx.Err() != nil }
 
 // Routed is called after the routes of the machine changed: an attempt that waits only because nobody answered is made at once.
 func (l *Link) Routed() {
@@ -115,7 +117,7 @@ func (l *Link) attempt(ctx context.Context, i int) verdict {
 	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
 	l.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
-	if ctx.Err() == nil {
+	if !over(ctx) {
 		l.lost(i, e, info, v, err)
 	}
 	return v

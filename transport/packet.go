@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -112,7 +113,7 @@ func readHeader(r *bufio.Reader) (header, error) {
 
 // unexpected is err, or io.ErrUnexpectedEOF for an end in the middle of a packet.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -131,7 +131,7 @@ func (s *session) step(now time.Time) {
 	s.beatStep(now)
 	s.lateness(now)
 	if !s.isUp && !now.Before(s.setupBy) {
-		s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
+		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
 	}
 	if s.isUp && !s.isStable && now.Sub(s.calmSince) >= s.stableFor {
 		s.isStable, s.announceGap = true, announceMin
@@ -194,7 +194,7 @@ func (s *session) beatStep(now time.Time) {
 		s.l.pings.Add(1)
 		s.conn.ping()
 	case heartbeat.GiveUp:
-		s.conn.fail(&fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)})
+		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)})
 	}
 }
 

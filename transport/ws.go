@@ -30,6 +30,9 @@ func (e *endpoint) upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 		u.Path = wsDefaultPath
 	}
 	ws, resp, err := d.DialContext(ctx, u.String(), nil)
+	if resp != nil {
+		defer resp.Body.Close() // of an answer that is no upgrade
+	}
 	if err != nil {
 		return nil, upgradeFault(resp, err)
 	}
