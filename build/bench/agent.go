@@ -36,46 +36,26 @@ func newStation(e *kit.Env, b *kit.Broker, id string, more func(kit.Doc)) (*stat
 	return s, s.agent.StartUp()
 }
 
-// runAgent measures linkbeat the way runBare measures the limit.
-func runAgent(e *kit.Env, b *kit.Broker, o Options) (figures, error) {
-	var f figures
-	s, err := newStation(e, b, "gw-bench", nil)
-	if err != nil {
-		return f, err
-	}
-	if _, err := s.paced(20); err != nil { // with its first record the spool writes down its epoch, once
-		return f, err
-	}
-	disk, err := s.written()
-	if err != nil {
-		return f, err
-	}
+// round measures linkbeat the way bareLoop.round measures the limit.
+func (s *station) round(o Options, f *side) error {
 	before, err := s.agent.Proc().CPU()
 	if err != nil {
-		return f, err
+		return err
 	}
 	start, arrived := time.Now(), s.sub.Count()
 	if err := s.flood(o.Frames); err != nil {
-		return f, err
+		return err
 	}
 	got := s.sub.Arrivals()[arrived:]
-	f.perSecond = float64(len(got)) / got[len(got)-1].At.Sub(start).Seconds()
+	f.perSecond = append(f.perSecond, float64(len(got))/got[len(got)-1].At.Sub(start).Seconds())
 	after, err := s.agent.Proc().CPU()
 	if err != nil {
-		return f, err
+		return err
 	}
-	f.cpu = (after - before).Seconds() / float64(o.Frames) * million
-	late, err := s.paced(o.PacedFrames)
-	if err != nil {
-		return f, err
-	}
-	f.p50, f.p99 = percentile(late, 50), percentile(late, 99)
-	wrote, err := s.written()
-	if err != nil {
-		return f, err
-	}
-	f.disk = float64(wrote-disk) / float64((o.Frames+o.PacedFrames)*frameSize)
-	return f, s.agent.Term()
+	f.cpu += (after - before).Seconds()
+	late, err := s.paced(o.Paced)
+	f.latency(late)
+	return err
 }
 
 // written is what the spool put on the disk so far.

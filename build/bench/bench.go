@@ -3,8 +3,8 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,105 +27,155 @@ const (
 	aheadOnWire = 4000 // frames written ahead of what arrived: the pty and the window stay full, no spool is tested
 )
 
-// Options choose how many frames are sent.
+// Options choose how much is sent.
 type Options struct {
-	Frames      int // for throughput
-	PacedFrames int // for latency
+	Rounds int // each measures the limit and linkbeat, one right after the other
+	Frames int // of a round, as fast as it goes, for throughput
+	Paced  int // of a round, at the steady rate, for latency
+}
+
+// side is what one of the two reached over all rounds.
+type side struct {
+	perSecond []float64 // by round
+	cpu       float64   // s
+	p50, p99  []float64 // ms, by round
 }
 
 // Run measures both and adds the rows.
 func Run(e *kit.Env, o Options, t *kit.Table) error {
-	t.Say("One mosquitto and one subscriber on this machine for both; the bare loop runs first. Latency is from the write at")
-	t.Say("the pty (bare: before Publish) to the subscriber's handler, at %d frames a second.", paceRate)
+	t.Say("One mosquitto and one subscriber each, on this machine. Every round runs the bare loop and linkbeat one after the")
+	t.Say("other; figures are the median of %d rounds. Latency is from the write at the pty (bare: before Publish) to the", o.Rounds)
+	t.Say("subscriber's handler, at %d frames a second.", paceRate)
 	broker, err := e.Broker(kit.BrokerOptions{})
 	if err != nil {
 		return err
 	}
-	limit, err := runBare(e, broker, o)
+	limit, ours, disk, err := compare(e, broker, o)
 	if err != nil {
 		return err
 	}
-	ours, err := runAgent(e, broker, o)
+	ratios := make([]float64, o.Rounds)
+	for i := range ratios {
+		ratios[i] = ours.perSecond[i] / limit.perSecond[i]
+	}
+	frames := float64(o.Rounds*o.Frames) / million
+	t.Info("bare loop: throughput", median(limit.perSecond), "frames/s")
+	t.Info("linkbeat: throughput", median(ours.perSecond), "frames/s")
+	t.AtLeast("linkbeat / bare loop", median(ratios), shareAim, "")
+	t.Info("bare loop: CPU", limit.cpu/frames, "s per million frames")
+	t.Info("linkbeat: CPU", ours.cpu/frames, "s per million frames")
+	t.Info("bare loop: latency p50", median(limit.p50), "ms")
+	t.Info("bare loop: latency p99", median(limit.p99), "ms")
+	t.Info("linkbeat: latency p50", median(ours.p50), "ms")
+	t.Info("linkbeat: latency p99", median(ours.p99), "ms")
+	t.AtMost("added latency p99", median(ours.p99)-median(limit.p99), addedAim, "ms")
+	t.AtMost("bytes to disk per payload byte, online, defaults", disk, 0, "")
+	durable, err := durable(e, broker, o.Paced)
 	if err != nil {
 		return err
 	}
-	t.Info("bare loop: throughput", limit.perSecond, "frames/s")
-	t.Info("linkbeat: throughput", ours.perSecond, "frames/s")
-	t.AtLeast("linkbeat / bare loop", ours.perSecond/limit.perSecond, shareAim, "")
-	t.Info("bare loop: CPU", limit.cpu, "s per million frames")
-	t.Info("linkbeat: CPU", ours.cpu, "s per million frames")
-	t.Info("bare loop: latency p50", limit.p50, "ms")
-	t.Info("bare loop: latency p99", limit.p99, "ms")
-	t.Info("linkbeat: latency p50", ours.p50, "ms")
-	t.Info("linkbeat: latency p99", ours.p99, "ms")
-	t.AtMost("added latency p99", ours.p99-limit.p99, addedAim, "ms")
-	t.AtMost("bytes to disk per payload byte, online, defaults", ours.disk, 0, "")
-	if ours.durable, err = durable(e, broker, o.PacedFrames); err != nil {
-		return err
-	}
-	t.Info("bytes to disk per payload byte, write_after 0s, sync always, 200 frames/s", ours.durable, "")
+	t.Info("bytes to disk per payload byte, write_after 0s, sync always, 200 frames/s", durable, "")
 	return wire(e, t)
 }
 
-// figures of one side.
-type figures struct{ perSecond, cpu, p50, p99, disk, durable float64 }
-
-// runBare measures the limit.
-func runBare(e *kit.Env, b *kit.Broker, o Options) (figures, error) {
-	var f figures
-	bin := filepath.Join(e.Dir, "bare")
-	if err := kit.Build(e.Ctx, "build/bare", bin); err != nil {
-		return f, err
-	}
-	sub, err := e.Collect(kit.CollectOptions{URL: b.URL(), ID: "bench-bare", Filters: []string{"bare/#"}})
+// compare runs the rounds; disk is what linkbeat wrote to it per byte of payload.
+func compare(e *kit.Env, b *kit.Broker, o Options) (limit, ours *side, disk float64, err error) {
+	limit, ours = &side{}, &side{}
+	bare, err := newBare(e, b)
 	if err != nil {
-		return f, err
+		return nil, nil, 0, err
 	}
-	cpu, err := bare(e, sub, b, bin, o.Frames, 0)
+	s, err := newStation(e, b, "gw-bench", nil)
 	if err != nil {
-		return f, err
+		return nil, nil, 0, err
 	}
-	got := sub.Arrivals()
-	first, err := sentAt(got[0])
+	if _, err := s.paced(20); err != nil {
+		return nil, nil, 0, err
+	}
+	e.Sleep(2 * time.Second) // with its first record the spool writes down its epoch and streams, once
+	before, err := s.written()
 	if err != nil {
-		return f, err
+		return nil, nil, 0, err
 	}
-	f.perSecond = float64(len(got)) / got[len(got)-1].At.Sub(first).Seconds()
-	f.cpu = cpu / float64(o.Frames) * million
-	if _, err := bare(e, sub, b, bin, o.PacedFrames, paceRate); err != nil {
-		return f, err
-	}
-	var late []time.Duration
-	for _, a := range sub.Arrivals()[o.Frames:] {
-		at, err := sentAt(a)
-		if err != nil {
-			return f, err
+	for range o.Rounds {
+		if err := errors.Join(bare.round(o, limit), s.round(o, ours)); err != nil {
+			return nil, nil, 0, err
 		}
-		late = append(late, a.At.Sub(at))
 	}
-	f.p50, f.p99 = percentile(late, 50), percentile(late, 99)
-	return f, nil
+	after, err := s.written()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	disk = float64(after-before) / float64(o.Rounds*(o.Frames+o.Paced)*frameSize)
+	return limit, ours, disk, s.agent.Term()
 }
 
-// bare runs the program until all its frames arrived and returns its CPU seconds.
-func bare(e *kit.Env, sub *kit.Collector, b *kit.Broker, bin string, frames, rate int) (float64, error) {
-	before := sub.Count()
-	p, err := e.StartProc(fmt.Sprint("bare-", rate), "", nil, bin, b.URL(), strconv.Itoa(frames), strconv.Itoa(rate), strconv.Itoa(window))
-	if err != nil {
-		return 0, err
+// bareLoop runs build/bare as a child, so that its CPU time is its own.
+type bareLoop struct {
+	e   *kit.Env
+	b   *kit.Broker
+	bin string
+	sub *kit.Collector
+}
+
+func newBare(e *kit.Env, b *kit.Broker) (*bareLoop, error) {
+	l := &bareLoop{e: e, b: b, bin: filepath.Join(e.Dir, "bare")}
+	if err := kit.Build(e.Ctx, "build/bare", l.bin); err != nil {
+		return nil, err
 	}
-	if err := e.Until("all frames of the bare loop", patience, func() bool { return sub.Count() >= before+frames }); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, p.Tail(5))
+	var err error
+	l.sub, err = e.Collect(kit.CollectOptions{URL: b.URL(), ID: "bench-bare", Filters: []string{"bare/#"}})
+	return l, err
+}
+
+func (l *bareLoop) round(o Options, s *side) error {
+	cpu, got, err := l.run(o.Frames, 0)
+	if err != nil {
+		return err
+	}
+	first, err := sentAt(got[0])
+	if err != nil {
+		return err
+	}
+	s.perSecond = append(s.perSecond, float64(len(got))/got[len(got)-1].At.Sub(first).Seconds())
+	s.cpu += cpu
+	if _, got, err = l.run(o.Paced, paceRate); err != nil {
+		return err
+	}
+	late := make([]time.Duration, len(got))
+	for i, a := range got {
+		at, err := sentAt(a)
+		if err != nil {
+			return err
+		}
+		late[i] = a.At.Sub(at)
+	}
+	s.latency(late)
+	return nil
+}
+
+// latency enters those of one round.
+func (s *side) latency(late []time.Duration) {
+	s.p50 = append(s.p50, percentile(late, 50))
+	s.p99 = append(s.p99, percentile(late, 99))
+}
+
+// run publishes until all frames arrived; it returns the CPU seconds and the arrivals.
+func (l *bareLoop) run(frames, rate int) (float64, []kit.Arrival, error) {
+	before := l.sub.Count()
+	p, err := l.e.StartProc(fmt.Sprint("bare-", before), "", nil, l.bin, l.b.URL(), strconv.Itoa(frames), strconv.Itoa(rate), strconv.Itoa(window))
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := l.e.Until("all frames of the bare loop", patience, func() bool { return l.sub.Count() >= before+frames }); err != nil {
+		return 0, nil, fmt.Errorf("%w: %s", err, p.Tail(5))
 	}
 	if code, err := p.Exit(10 * time.Second); err != nil || code != 0 {
-		return 0, fmt.Errorf("bare loop: exit code %d, %w: %s", code, err, p.Tail(5))
+		return 0, nil, errors.Join(fmt.Errorf("bare loop: exit code %d: %s", code, p.Tail(5)), err)
 	}
-	out, err := os.ReadFile(p.LogPath)
-	if err != nil {
-		return 0, fmt.Errorf("bare loop: %w", err)
-	}
-	cpu, _, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	return strconv.ParseFloat(cpu, 64)
+	word, _, _ := strings.Cut(p.Tail(1), " ")
+	cpu, err := strconv.ParseFloat(word, 64)
+	return cpu, l.sub.Arrivals()[before : before+frames], err
 }
 
 func sentAt(a kit.Arrival) (time.Time, error) {
@@ -134,6 +184,11 @@ func sentAt(a kit.Arrival) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("payload of the bare loop: %w", err)
 	}
 	return time.Unix(0, ns), nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
 }
 
 // percentile in ms.
