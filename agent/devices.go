@@ -111,9 +111,11 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
 	r := &runningDevice{options: o, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
+	pulse := d.pulses.of("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
 	b.OnFrame = func(f bridge.Frame) error {
-		defer d.pulses.begin("serial " + f.Device)()
+		pulse.begin()
+		defer pulse.end()
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
@@ -128,12 +130,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	if err != nil {
 		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
 		r.fault = err.Error()
+		pulse.gone()
 		close(r.ended)
 		return r
 	}
 	r.device = device
 	go func() {
 		defer close(r.ended)
+		defer pulse.gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
 		}

@@ -33,7 +33,7 @@ type downlink struct {
 	journal *journal
 	clock   clock
 	log     zerolog.Logger
-	pulses  *pulses
+	pulse   *pulse
 
 	intake   chan arrival // both of intakeMessages
 	outcomes chan outcome
@@ -92,9 +92,9 @@ func (d *downlink) run(ctx context.Context) error {
 			return d.journal.close()
 		case a := <-d.intake:
 			d.waiting.Add(-int64(len(a.payload)))
-			done := d.pulses.begin("downlink")
+			d.pulse.begin()
 			d.command(a)
-			done()
+			d.pulse.end()
 		case o := <-d.outcomes:
 			d.settle(o)
 		}

@@ -38,7 +38,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
 	r.downlink = &downlink{topic: "lb/gw/dn/cmd/{name}/write", replies: openTestSpool(t), journal: j, clock: newClock(time.Time{}),
-		log: zerolog.Nop(), pulses: &pulses{}, intake: make(chan arrival, intakeMessages), outcomes: make(chan outcome, intakeMessages)}
+		log: zerolog.Nop(), pulse: (&pulses{}).of("commands"), intake: make(chan arrival, intakeMessages), outcomes: make(chan outcome, intakeMessages)}
 	r.device = func(name string) (target, bool) {
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}

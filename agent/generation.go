@@ -113,10 +113,10 @@ func (g *generation) compose() error {
 		g.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
 	g.down = &downlink{topic: g.topics.Cmd + wire.WriteSuffix, device: g.devices.target, replies: g.replies, journal: journal,
-		clock: g.clock, log: g.log, pulses: g.pulses,
+		clock: g.clock, log: g.log, pulse: g.pulses.of("commands"),
 		intake: make(chan arrival, intakeMessages), outcomes: make(chan outcome, intakeMessages)}
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.WriteSuffix, g.down.arrived)
-	g.up = &pump{link: g.link, log: g.log, pulses: g.pulses, lanes: []*lane{
+	g.up = &pump{link: g.link, log: g.log, pulse: g.pulses.of("pump"), lanes: []*lane{
 		newLane(g.replies, replies{g.topics.Reply}),
 		newLane(g.data, frames{clock: g.clock, routes: g.routes}),
 	}}

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,31 +14,47 @@ const stuckAfter = 60 * time.Second
 // pulses knows of every loop whether it makes progress, for /healthz and the watchdog. Waiting for work is progress; working
 // on one thing for longer than stuckAfter is not. The zero value is ready; safe for concurrent use.
 type pulses struct {
-	mu   sync.Mutex
-	busy map[string]time.Time // since when; absent: waiting
+	mu    sync.Mutex
+	loops map[*pulse]string // guarded by mu; by name
 }
 
-// begin notes that a loop has work; the returned func notes that it is done.
-func (p *pulses) begin(loop string) (done func()) {
+// pulse is that of one loop.
+type pulse struct {
+	all   *pulses
+	since atomic.Int64 // Unix ns since when it works on one thing; 0: it waits
+}
+
+// of returns the pulse of a loop that starts.
+func (p *pulses) of(loop string) *pulse {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.busy == nil {
-		p.busy = map[string]time.Time{}
+	if p.loops == nil {
+		p.loops = map[*pulse]string{}
 	}
-	p.busy[loop] = time.Now()
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.busy, loop)
-	}
+	one := &pulse{all: p}
+	p.loops[one] = loop
+	return one
 }
 
-// check names a loop that is stuck.
+// begin notes that the loop has work, end that it is done with it.
+func (p *pulse) begin() { p.since.Store(time.Now().UnixNano()) }
+func (p *pulse) end()   { p.since.Store(0) }
+
+// gone forgets a loop that has ended.
+func (p *pulse) gone() {
+	p.all.mu.Lock()
+	defer p.all.mu.Unlock()
+	delete(p.all.loops, p)
+}
+
+// check names a loop that is stuck. A wall clock that is set makes a loop stuck for one look at most: it is busy for
+// milliseconds only.
 func (p *pulses) check(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for loop, since := range p.busy {
-		if d := now.Sub(since); d > stuckAfter {
+	for one, loop := range p.loops {
+		since := one.since.Load()
+		if d := now.Sub(time.Unix(0, since)); since != 0 && d > stuckAfter {
 			return fmt.Errorf("%s has been busy with one thing for %s", loop, d.Round(time.Second))
 		}
 	}

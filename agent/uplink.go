@@ -22,7 +22,7 @@ type pump struct {
 	lanes []*lane
 	log   zerolog.Logger
 
-	pulses  *pulses
+	pulse   *pulse
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
 }
@@ -54,14 +54,14 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		}
 		return true
 	}
-	done := p.pulses.begin("uplink")
+	p.pulse.begin()
 	p.settle()
 	if p.session == nil {
-		done()
+		p.pulse.end()
 		return true
 	}
 	next := p.next(flush)
-	done()
+	p.pulse.end()
 	if next != nil {
 		p.send(ctx, next)
 		return true

@@ -45,7 +45,7 @@ func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route)
 	}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulses: &pulses{},
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulse: (&pulses{}).of("pump"),
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
 	g := group{{name: "link", run: r.link.Run, stop: time.Minute}, {name: "pump", run: r.pump.run, stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())

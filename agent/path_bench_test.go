@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// BenchmarkFrameToMessage is what the agent itself adds to a frame on its way up: into the spool, out of it, into its
+// envelope, committed.
+func BenchmarkFrameToMessage(b *testing.B) {
+	s, err := spool.Open(spool.Dir(b.TempDir()), spool.Options{WriteAfter: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	rs := &routes{topic: "up/{name}"}
+	rs.table.Store(&map[string]route{"meter": {topic: "up/meter"}})
+	l := newLane(s, frames{clock: newClock(time.Time{}), routes: rs})
+	data := make([]byte, 100)
+	for i := range data {
+		data[i] = 'a' + byte(i%26)
+	}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = stored{stamp{wall: 1795208591123}, false, wire.Text, data}.appendTo(buf[:0])
+		if _, err := s.Append("meter", buf); err != nil {
+			b.Fatal(err)
+		}
+		p, _, err := l.take(time.Now(), false)
+		if err != nil || p == nil {
+			b.Fatal(err)
+		}
+		if err := l.finish(p.positions...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
