@@ -49,8 +49,8 @@
 //
 //   - DetectWithin after its first unanswered packet, stuck writes included: the next server is dialled at once;
 //   - when the fresh connection was answered and this one, pinged again, stayed silent for a retransmission and a second more:
-//     its mapping was forgotten on the way. The same server is dialled at once. A TCP that still gets acknowledgements is
-//     only slow, and is spared;
+//     its mapping was forgotten on the way. The same server is dialled at once. A TCP that still gets
+//     a queue of our bytes acknowledged is only slow, and is spared;
 //   - at FIN or RST. An RST that answers a beat is a forgotten mapping too.
 //
 // An outage shorter than DetectWithin costs no reconnect: TCP sends again what was lost, at most max(1 s, DetectWithin/6)

@@ -71,10 +71,10 @@ func (s *session) verdictAt() time.Time {
 	return s.answered.Add(chance + checkSpare)
 }
 
-// condemn ends a session whose server answers others and not us, unless its TCP still gets acknowledgements: then it is only
-// slow, say behind a queue of our own data.
+// condemn ends a session whose server answers others and not us, unless its TCP is still getting our bytes across: then it is
+// only slow, say behind a queue of our own data.
 func (s *session) condemn(now time.Time) {
-	if ago, ok := lastAck(s.stream.raw.Conn); ok && ago < now.Sub(s.answered) {
+	if draining(s.stream.raw.Conn, now.Sub(s.answered)) {
 		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin/2)
 		return
 	}

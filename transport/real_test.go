@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
 func TestMosquittoPlain(t *testing.T) {
@@ -240,4 +243,40 @@ func TestMosquittoRestarts(t *testing.T) {
 	if st := l.Status(); st.Drops != 1 || st.Sessions != 2 {
 		t.Errorf("status: %+v", st)
 	}
+}
+
+// Behind a NAT that forgets, over real TCP: known soon after the beat, not only after detect_within.
+func TestForgottenOverRealTCP(t *testing.T) {
+	m := startMosquitto(t, plainConfig)
+	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: m.addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	relayDone := make(chan struct{})
+	go func() { defer close(relayDone); _ = relay.Run(ctx) }()
+	defer func() { cancel(); <-relayDone }()
+	down := make(chan Event, 10)
+	l, err := New(Options{
+		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second, DetectWithin: patience,
+		Notify: func(e Event) {
+			if e.Kind == EventDown {
+				down <- e
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runLink(t, l)
+	awaitUp(t, l)
+	relay.Flush()
+	if e := await(t, "loss", down); !strings.Contains(e.Why, "forgotten on the way") {
+		t.Errorf("event: %+v", e)
+	}
+	awaitUp(t, l)
+	if st := l.Status(); st.Bytes.Probe == 0 || st.WorstDetect >= patience {
+		t.Errorf("status: %+v", st)
+	}
+	t.Logf("noticed after %v, detect_within is %v", l.Status().WorstDetect, patience)
 }

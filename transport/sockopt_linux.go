@@ -50,25 +50,21 @@ func setSocketOptions(fd int, detectWithin time.Duration, rtoMax *atomic.Bool) e
 
 func milliseconds(d time.Duration) int { return int(max(d.Milliseconds(), 1)) }
 
-// lastAck is how long ago the peer's TCP acknowledged anything on c; ok is false when c is not a TCP socket of ours.
-func lastAck(c net.Conn) (ago time.Duration, ok bool) {
-	sc, isSyscall := c.(syscall.Conn)
-	if !isSyscall {
-		return 0, false
+// draining reports whether c, a TCP socket of ours, still has bytes on the way and got an acknowledgement within d: it is slow,
+// not dead. Without bytes on the way acknowledgements say nothing: whatever ended TCP took our ping, and nobody answers it.
+func draining(c net.Conn, d time.Duration) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return 0, false
+		return false
 	}
 	var info *unix.TCPInfo
-	err = rc.Control(func(fd uintptr) {
-		var e error
-		if info, e = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); e != nil {
-			info = nil
-		}
-	})
-	if err != nil || info == nil {
-		return 0, false
+	ctlErr := rc.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	if ctlErr != nil || err != nil {
+		return false
 	}
-	return time.Duration(info.Last_ack_recv) * time.Millisecond, true
+	return info.Unacked+info.Notsent_bytes > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond < d
 }

@@ -16,4 +16,4 @@ func socketOptions(time.Duration, *atomic.Bool) func(network, address string, c 
 	return nil
 }
 
-func lastAck(net.Conn) (time.Duration, bool) { return 0, false }
+func draining(net.Conn, time.Duration) bool { return false }
