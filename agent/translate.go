@@ -38,14 +38,10 @@ func serversOf(u *config.Uplink) []transport.Server {
 
 func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Options {
 	u := d.Uplink
-	keepalive := u.KeepaliveCeiling.Std()
-	if !u.Keepalive.Auto {
-		keepalive = min(u.Keepalive.Duration.Std(), keepalive)
-	}
 	return transport.Options{
 		ClientID: id, Servers: serversOf(&d.Uplink), CleanSession: u.CleanSession, Window: u.Window,
 		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
-		Interval: d.Heartbeat.Interval.Std(), Keepalive: keepalive,
+		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
 		StateTopic: topics.State,
 	}

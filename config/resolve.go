@@ -80,11 +80,3 @@ func (u *Uplink) ReadPassword() (string, error) {
 func (d *Document) SpoolDir() string {
 	return strings.ReplaceAll(d.Spool.Dir, "{state_dir}", strings.TrimRight(d.StateDir, "/"))
 }
-
-// Limit is max_bytes, or for auto 64 MiB or a quarter of the free bytes of the disk, whichever is less.
-func (s Spool) Limit(free int64) int64 {
-	if !s.MaxBytes.Auto {
-		return s.MaxBytes.Bytes.Int64()
-	}
-	return min(int64(64*mib), max(free/4, 0))
-}

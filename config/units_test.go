@@ -124,15 +124,6 @@ func TestUnits(t *testing.T) {
 
 func TestResolvedValues(t *testing.T) {
 	doc := Defaults()
-	if got := doc.Spool.Limit(1 << 30); got != 64<<20 {
-		t.Errorf("a large disk: %d", got)
-	}
-	if got := doc.Spool.Limit(40 << 20); got != 10<<20 {
-		t.Errorf("a small disk: %d", got)
-	}
-	if doc.Spool.MaxBytes = (AutoSize{Bytes: 1 << 40}); doc.Spool.Limit(1) != 1<<40 {
-		t.Error("a fixed limit does not depend on the disk")
-	}
 	if doc.StateDir = "/data/"; doc.SpoolDir() != "/data/spool" {
 		t.Error(doc.SpoolDir())
 	}
