@@ -6,19 +6,22 @@ import (
 )
 
 // stateSeen is called with what came in on the state topic. What was retained before our birth is history; anything else than
-// our birth while we are up overwrote it: the late will of an older session of ours, or another client with our id.
+// our birth overwrote it, until our birth is seen again: the late will of an older session of ours, or another client with our
+// id.
 func (s *session) stateSeen(st seenState, now time.Time) {
 	if bytes.Equal(st.payload, s.birth) {
+		s.announceAt = time.Time{}
 		return
 	}
 	if s.l.stateSeen(s, st) {
 		s.calmSince, s.isStable = now, false
 	}
-	if !st.retained && s.announceAt.IsZero() {
-		s.announceAt = now
-		if s.announceGap > announceMin { // not the first one
-			s.announceAt = now.Add(s.announceGap)
-		}
+	if st.retained || !s.announceAt.IsZero() {
+		return
+	}
+	s.announceAt = now
+	if !s.isUp || s.announceGap > announceMin { // our birth is on its way, or it was announced again already
+		s.announceAt = now.Add(s.announceGap)
 	}
 }
 

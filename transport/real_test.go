@@ -258,7 +258,7 @@ func TestForgottenOverRealTCP(t *testing.T) {
 	defer func() { cancel(); <-relayDone }()
 	down := make(chan Event, 10)
 	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second, DetectWithin: patience,
+		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second, DetectWithin: 12 * time.Second,
 		Notify: func(e Event) {
 			if e.Kind == EventDown {
 				down <- e
@@ -275,8 +275,8 @@ func TestForgottenOverRealTCP(t *testing.T) {
 		t.Errorf("event: %+v", e)
 	}
 	awaitUp(t, l)
-	if st := l.Status(); st.Bytes.Probe == 0 || st.WorstDetect >= patience {
+	if st := l.Status(); st.Bytes.Probe == 0 || st.WorstDetect >= l.o.DetectWithin {
 		t.Errorf("status: %+v", st)
 	}
-	t.Logf("noticed after %v, detect_within is %v", l.Status().WorstDetect, patience)
+	t.Logf("noticed after %v, detect_within is %v", l.Status().WorstDetect, l.o.DetectWithin)
 }

@@ -40,7 +40,7 @@ type rigOptions struct {
 	nat   transporttest.NATOptions
 	both  bool // the link knows b too
 	tweak func(*Options)
-	later bool // do not run the link yet
+	later bool // the test calls start
 }
 
 // inBubble runs test in fake time.
@@ -67,10 +67,8 @@ func inBubble(t *testing.T, o rigOptions, test func(*rig)) {
 			t.Fatal(err)
 		}
 		r.link.Handle(rigCmd, func(m Message, _ bool) { r.got <- m })
-		ctx, cancel := context.WithCancel(context.Background())
-		r.cancel = cancel
 		if !o.later {
-			r.run(ctx)
+			r.start()
 		}
 		defer n.Close()
 		defer r.b.Close()
@@ -80,17 +78,16 @@ func inBubble(t *testing.T, o rigOptions, test func(*rig)) {
 	})
 }
 
-func (r *rig) run(ctx context.Context) {
+// start runs the link.
+func (r *rig) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
 	go func() {
 		defer close(r.done)
 		if err := r.link.Run(ctx); err != nil {
 			r.Errorf("Run: %v", err)
 		}
 	}()
-}
-
-func contextWithCancel() (context.Context, context.CancelFunc) {
-	return context.WithCancel(context.Background())
 }
 
 func (r *rig) stop() { r.cancel(); <-r.done }

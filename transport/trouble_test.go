@@ -162,9 +162,7 @@ func TestTakeoverIsNamedAndBacksOff(t *testing.T) {
 
 func runTwin(r *rig, l *Link) (stop func()) {
 	twin := &rig{T: r.T, link: l, done: make(chan struct{})}
-	ctx, cancel := contextWithCancel()
-	twin.cancel = cancel
-	twin.run(ctx)
+	twin.start()
 	return twin.stop
 }
 
@@ -211,9 +209,7 @@ func TestNonsenseIsNamedAndBacksOff(t *testing.T) {
 			inBubble(t, o, func(r *rig) {
 				n := 0
 				defer fool(r, tt.says, &n)()
-				ctx, cancel := contextWithCancel()
-				r.cancel = cancel
-				r.run(ctx)
+				r.start()
 				r.sleep(time.Hour)
 				r.why("mqtt://fool", tt.why)
 				if n > 16 {
