@@ -1,0 +1,44 @@
+package agent
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestTwoAgentsDoNotShareAState(t *testing.T) {
+	dir := t.TempDir() + "/state"
+	first, err := openState(dir)
+	if err != nil || first.fault != nil {
+		t.Fatal(err, first.fault)
+	}
+	_, err = openState(dir)
+	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "own state_dir") {
+		t.Fatalf("%v", err)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openState(dir)
+	if err != nil || again.fault != nil {
+		t.Fatal(err, again.fault)
+	}
+	if err := again.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStateThatCannotBeIsAFaultNotAnEnd(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openState(file + "/state")
+	if err != nil || s.fault == nil || s.root != nil {
+		t.Fatalf("%v, %+v", err, s)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+}
