@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
@@ -199,9 +198,6 @@ func (r *rig) lastMoment() error {
 		return err == nil && s.Serial["meter"].Framed >= before.Serial["meter"].Framed+burst
 	})
 	if err != nil {
-		return err
-	}
-	if err := r.agent.Proc().Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	if err := r.agent.Term(); err != nil {
