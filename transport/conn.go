@@ -44,7 +44,7 @@ type conn struct {
 	patience  time.Duration        // of each write
 	silence   func() time.Duration // longest that a healthy session stays silent: the read watchdog
 
-	lock   chan struct{} // held while a packet is written: a channel, so that waiting is durable in synctest
+	out    chan letter   // packets of the library, to the writer
 	pings  chan struct{} // pings to write
 	acks   chan uint16   // identifiers of skipped publishes, to be acknowledged
 	closed chan struct{}
@@ -61,7 +61,7 @@ func newConn(s *stream, watch observer, o Options, silence func() time.Duration)
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(o.Keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
-		lock: make(chan struct{}, 1), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
+		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
 		r: bufio.NewReaderSize(s, readBuffer),
 	}
 }
@@ -106,80 +106,11 @@ func (c *conn) watchRead() {
 	}
 }
 
-// Write writes one packet of the library.
-func (c *conn) Write(p []byte) (int, error) {
-	o, err := parseOutbound(p)
-	if err != nil {
-		return 0, c.fail(err)
-	}
-	if c.first.CompareAndSwap(false, true) {
-		if p, err = patchKeepalive(p, c.keepalive); err != nil {
-			return 0, c.fail(err)
-		}
-	}
-	if err := c.acquire(); err != nil {
-		return 0, err
-	}
-	defer c.release()
-	if err := c.write(o, c.watch.writing(o), p); err != nil {
-		return 0, c.failWrite(err)
-	}
-	return len(p), nil
-}
-
-// write has the lock. The deadline ends a write into a full send buffer, which nothing else does (paho.mqtt.golang#723).
-func (c *conn) write(o outbound, cause Cause, p []byte) error {
-	_ = c.stream.SetWriteDeadline(time.Now().Add(c.patience))
-	n, err := c.stream.Write(p)
-	_ = c.stream.SetWriteDeadline(time.Time{}) // or it would still be running when the next one is set
-	c.watch.wrote(o, cause, n, err)
-	return err
-}
-
-func (c *conn) acquire() error {
-	select {
-	case <-c.closed:
-		return errOver
-	default:
-	}
-	select {
-	case c.lock <- struct{}{}:
-		return nil
-	case <-c.closed:
-		return errOver
-	}
-}
-
-func (c *conn) release() { <-c.lock }
-
-// ping asks for a PINGREQ between two packets. It never blocks; the pinger writes it.
+// ping asks for a PINGREQ between two packets. It never blocks.
 func (c *conn) ping() {
 	select {
 	case c.pings <- struct{}{}:
 	default:
-	}
-}
-
-// pinger writes what is ours between the library's packets, until the conn is over.
-func (c *conn) pinger() {
-	for {
-		write := func() error { return c.write(outbound{kind: typePingreq}, causePing, []byte{typePingreq << 4, 0}) }
-		select {
-		case <-c.pings:
-		case id := <-c.acks:
-			write = func() error { return c.puback(id) }
-		case <-c.closed:
-			return
-		}
-		if c.acquire() != nil {
-			return
-		}
-		err := write()
-		c.release()
-		if err != nil {
-			_ = c.failWrite(err)
-			return
-		}
 	}
 }
 
@@ -198,12 +129,8 @@ func (c *conn) failWrite(err error) error {
 // goodbye writes a DISCONNECT and closes our half. The rest is up to the server: were all closed at once, what it just sends
 // would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
-	if c.acquire() != nil {
-		return
-	}
-	defer c.release()
-	if err := c.write(outbound{kind: typeDisconnect}, causeHandshake, []byte{typeDisconnect << 4, 0}); err != nil {
-		_ = c.fail(err)
+	m := letter{o: outbound{kind: typeDisconnect}, cause: causeHandshake, p: []byte{typeDisconnect << 4, 0}}
+	if c.post(m, true) != nil {
 		return
 	}
 	_ = c.stream.SetWriteDeadline(time.Now().Add(lastWords))

@@ -63,7 +63,7 @@ func connPair(o Options, silence time.Duration) (*conn, *witness, *transporttest
 func TestPingGoesBetweenPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, server := connPair(Options{Keepalive: 99 * time.Second}, 0)
-		go c.pinger()
+		go c.writer()
 		got := make(chan []byte)
 		go func() { all, _ := io.ReadAll(server); got <- all }()
 		if _, err := c.Write(connectPacket); err != nil {
@@ -94,7 +94,7 @@ func TestStuckWriteEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, server := connPair(Options{DetectWithin: 6 * time.Second, MaxPacket: 1 << 20}, 0)
 		defer server.Close()
-		go c.pinger()
+		go c.writer()
 		start := time.Now()
 		_, _ = c.Write(connectPacket)
 		publish := append([]byte("\x30\x83\x80\x08\x00\x01a"), make([]byte, 131072)...)

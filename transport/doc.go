@@ -9,9 +9,9 @@
 // # One byte's way
 //
 //	Publish, Send ─▶ window ─▶ publisher ─▶ paho ─▶ conn ─────▶ TLS or WebSocket ─▶ meter ─▶ TCP
-//	                 (flight)  (one by one)         │ ▲ lock    (mqtts, ws, wss)    counts   options: sockopt_linux.go
+//	                 (flight)  (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: sockopt_linux.go
 //	     Ack ◀── done in order ◀── PUBACK ◀────┐    │ │
-//	                                           │    │ └── pinger: C0 00 between two packets
+//	                                           │    │ └── our own C0 00 between two packets
 //	  Handler ◀── dispatch ◀── paho ◀──────── conn ◀┘ ── reads and checks whole packets
 //	                                           │
 //	  session loop ◀── Sent, Heard, PongHeard ─┘   heartbeat.Beat says: ping, late, give up
@@ -37,7 +37,8 @@
 //	session.go setup.go  one connection: its loop; connect, subscribe, birth
 //	observe.go late.go   what passed the conn; late, and the check with a fresh connection
 //	announce.go          birth, will, and who else writes on the state topic
-//	conn.go packet.go    the conn; the few packets that it must know (oversize.go: those that it will not keep)
+//	conn.go writer.go    the conn, and the only one who writes to it
+//	packet.go            the few packets that it must know (oversize.go: those that it will not keep)
 //	dial.go tls.go ws.go sockopt_linux.go
 //	backoff.go takeover.go   pure: time or payloads in, decisions out
 //	fault.go             what an error means, in words

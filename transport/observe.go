@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The session as the observer of its conn: each method is called on a goroutine of the library or on the pinger's, and
+// The session as the observer of its conn: each method is called on a goroutine of the library or on the writer's, and
 // returns without waiting for anything.
 
 var _ observer = (*session)(nil)

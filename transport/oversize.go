@@ -73,11 +73,6 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 	return string(p), id, len(head) + rest, nil
 }
 
-// puback acknowledges, without the library, a PUBLISH that it never saw.
-func (c *conn) puback(id uint16) error {
-	return c.write(outbound{kind: typePuback, id: id}, CauseCmd, []byte{typePuback << 4, 2, byte(id >> 8), byte(id)})
-}
-
 // skipped is told of a PUBLISH that the library does not see.
 func (s *session) skipped(h header, topic string) {
 	s.l.ledger.book(s.l.causeOf(topic), h.total())

@@ -97,7 +97,7 @@ func (s *session) silence() time.Duration {
 // run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
 func (s *session) run(ctx context.Context) (verdict, error) {
 	defer s.cancel()
-	s.l.group.Go(s.conn.pinger)
+	s.l.group.Go(s.conn.writer)
 	s.l.group.Go(s.publisher)
 	s.l.group.Go(s.setup)
 	timer := time.NewTimer(0)

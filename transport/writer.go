@@ -1,0 +1,139 @@
+package transport
+
+import (
+	"bytes"
+	"time"
+)
+
+const (
+	outBacklog  = 16       // packets that wait for the writer
+	outSmall    = 4 << 10  // bytes; a larger packet is waited for, so that what waits is bounded
+	outCoalesce = 16 << 10 // bytes of one write, about
+)
+
+// letter is one packet on its way out.
+type letter struct {
+	o     outbound
+	cause Cause
+	p     []byte
+	gone  chan struct{} // closed when it was written; nil: nobody waits
+}
+
+// post gives a letter to the writer. With wait it returns after the letter was written.
+func (c *conn) post(m letter, wait bool) error {
+	if wait {
+		m.gone = make(chan struct{})
+	}
+	select {
+	case <-c.closed: // a select among ready cases picks any
+		return errOver
+	default:
+	}
+	select {
+	case c.out <- m:
+	case <-c.closed:
+		return errOver
+	}
+	if !wait {
+		return nil
+	}
+	select {
+	case <-m.gone:
+		return nil
+	case <-c.closed:
+		return errOver
+	}
+}
+
+// writer is the only one who writes, until the conn is over. What waits goes out in one write: a system call and a TCP
+// segment for many packets instead of one each. Pings and acknowledgements of ours go between those of the library.
+func (c *conn) writer() {
+	batch := make([]letter, 0, outBacklog)
+	var buf []byte
+	for {
+		var m letter
+		select {
+		case <-c.closed:
+			return
+		case m = <-c.out:
+		case <-c.pings:
+			m = pingLetter()
+		case id := <-c.acks:
+			m = ackLetter(id)
+		}
+		batch, buf = append(batch[:0], m), append(buf[:0], m.p...)
+		for len(batch) < cap(batch) && len(buf) < outCoalesce && c.waiting(&m) {
+			batch, buf = append(batch, m), append(buf, m.p...)
+		}
+		if err := c.write(batch, buf); err != nil {
+			_ = c.failWrite(err)
+			return
+		}
+		clear(batch)
+		if cap(buf) > keepCapacity {
+			buf = nil
+		}
+	}
+}
+
+// waiting takes what else waits; false: nothing does.
+func (c *conn) waiting(m *letter) bool {
+	select {
+	case *m = <-c.out:
+	case <-c.pings:
+		*m = pingLetter()
+	case id := <-c.acks:
+		*m = ackLetter(id)
+	default:
+		return false
+	}
+	return true
+}
+
+// write writes a batch, whose bytes are p. The deadline ends a write into a full send buffer, which nothing else does
+// (paho.mqtt.golang#723).
+func (c *conn) write(batch []letter, p []byte) error {
+	_ = c.stream.SetWriteDeadline(time.Now().Add(c.patience))
+	n, err := c.stream.Write(p)
+	_ = c.stream.SetWriteDeadline(time.Time{}) // or it would still be running when the next one is set
+	for _, m := range batch {
+		took := min(n, len(m.p))
+		n -= took
+		if took == len(m.p) {
+			c.watch.wrote(m.o, m.cause, took, nil)
+		} else {
+			c.watch.wrote(m.o, m.cause, took, err)
+		}
+		if m.gone != nil && err == nil {
+			close(m.gone)
+		}
+	}
+	return err
+}
+
+func pingLetter() letter {
+	return letter{o: outbound{kind: typePingreq}, cause: causePing, p: []byte{typePingreq << 4, 0}}
+}
+
+// ackLetter acknowledges, without the library, a PUBLISH that it never saw.
+func ackLetter(id uint16) letter {
+	return letter{o: outbound{kind: typePuback, id: id}, cause: CauseCmd, p: []byte{typePuback << 4, 2, byte(id >> 8), byte(id)}}
+}
+
+// Write takes one packet of the library.
+func (c *conn) Write(p []byte) (int, error) {
+	o, err := parseOutbound(p)
+	if err != nil {
+		return 0, c.fail(err)
+	}
+	packet := bytes.Clone(p)
+	if c.first.CompareAndSwap(false, true) {
+		if packet, err = patchKeepalive(p, c.keepalive); err != nil {
+			return 0, c.fail(err)
+		}
+	}
+	if err := c.post(letter{o: o, cause: c.watch.writing(o), p: packet}, len(p) > outSmall); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
