@@ -9,6 +9,9 @@ SHOW = $(GO) run ./build/show
 PACKAGES = $$($(GO) list ./... | grep -v '/linkbeat/build/')
 GOTEST = $(GO) run ./build/gotest
 
+# mosquitto, ip and nft live in sbin, which Debian leaves out of a user's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay cross clean setup
 

@@ -18,10 +18,9 @@ if ((${#missing[@]} == 0)); then
 fi
 if ((EUID == 0)) && command -v apt-get >/dev/null; then
 	echo "setup: installing ${missing[*]}"
-	export DEBIAN_FRONTEND=noninteractive
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # runlevel 1: no service is started; the tests run their own mosquitto
 	apt-get update -qq
-	# --no-install-recommends and a policy that starts nothing: the tests run their own mosquitto
-	apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}" >/dev/null
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 	exit 0
 fi
 echo "setup: missing: ${missing[*]}" >&2

@@ -111,3 +111,33 @@ func TestRulesNameOnlyPackagesOfTheDesign(t *testing.T) {
 		}
 	}
 }
+
+func TestBreach(t *testing.T) {
+	rule := Rule{Own: []string{"agent/wire"}, Others: []string{paho}, NotStd: []string{"net"}}
+	pure := Rule{Std: []string{"time", "math"}}
+	tests := []struct {
+		name   string
+		rule   Rule
+		path   string
+		broken bool
+	}{
+		{"an arrow of the design", rule, module + "agent/wire", false},
+		{"no arrow", rule, module + "agent", true},
+		{"below an arrow is not the arrow", rule, module + "agent/wire/sub", true},
+		{"a module it may have", rule, paho + "/packets", false},
+		{"a module it may not have", rule, yaml, true},
+		{"standard library", rule, "os", false},
+		{"kept out", rule, "net", true},
+		{"kept out, below", rule, "net/http", true},
+		{"pure, listed", pure, "time", false},
+		{"pure, not listed", pure, "sync", true},
+		{"pure, no module at all", pure, zerolog, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.rule.breach(tt.path); (got != "") != tt.broken {
+				t.Errorf("breach(%q) = %q, want broken %v", tt.path, got, tt.broken)
+			}
+		})
+	}
+}
