@@ -28,7 +28,7 @@ const (
 
 // Options choose how much is shown.
 type Options struct {
-	Label    string // starts the ids
+	Label    string // of the client ids
 	Noticed  []Noticed
 	Survived []Survived
 }

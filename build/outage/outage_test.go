@@ -1,6 +1,7 @@
 package outage
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,11 +9,26 @@ import (
 	"github.com/linkbeat/linkbeat/build/lab"
 )
 
-func TestOutagesAreNoticedAndCutsSurvived(t *testing.T) {
+func TestADeadBrokerIsNoticed(t *testing.T) {
+	kit.Need(t, "mosquitto")
+	o := Short()
+	o.Survived = nil
+	o.Noticed = slices.DeleteFunc(o.Noticed, func(n Noticed) bool { return n.Death != frozen })
+	show(t, o)
+}
+
+func TestASilentPathIsNoticedAndCutsAreSurvived(t *testing.T) {
 	kit.Need(t, append(lab.Tools(), "mosquitto")...)
-	e := kit.Test(t, 4*time.Minute)
+	o := Short()
+	o.Noticed = slices.DeleteFunc(o.Noticed, func(n Noticed) bool { return n.Death != silent })
+	show(t, o)
+}
+
+func show(t *testing.T, o Options) {
+	t.Helper()
+	t.Parallel() // both mostly wait
 	table := kit.NewTable("outage")
-	if err := Run(e, Short(), table); err != nil {
+	if err := Run(kit.Test(t, 4*time.Minute), o, table); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range table.Missed() {
