@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -131,6 +132,7 @@ func Field(e *kit.Env, t *kit.Table) error {
 	t.Check("unplugged: said, and relays again when it is back", r.unplug())
 	t.Check("a killed agent leaves its will", r.will())
 	t.Check("frames of the last moment before SIGTERM arrive", r.lastMoment())
+	t.Check("none of them is missing after the next start", r.nextStart())
 	return nil
 }
 
@@ -181,13 +183,19 @@ func (r *rig) will() error {
 	return r.e.Until("the birth", 5*time.Second, func() bool { return strings.Contains(r.lastState(), `"online":true`) })
 }
 
-// lastMoment asks for the end in the instant after a burst was read.
+// burst is how many frames come in the last moment: more than the window.
+const burst = 200
+
+// lastMoment asks for the end while more waits than the window holds: the broker is frozen meanwhile, and thaws within the
+// time that a stop may take to drain.
 func (r *rig) lastMoment() error {
 	before, err := r.agent.Status()
 	if err != nil {
 		return err
 	}
-	const burst = 50
+	if err := r.broker.Freeze(); err != nil {
+		return err
+	}
 	for i := range burst {
 		if _, err := fmt.Fprintf(r.ttys["meter"], "last %d\n", i); err != nil {
 			return err
@@ -200,26 +208,50 @@ func (r *rig) lastMoment() error {
 	if err != nil {
 		return err
 	}
-	if err := r.agent.Term(); err != nil {
+	thawed := make(chan error, 1)
+	go func() {
+		r.e.Sleep(time.Second)
+		thawed <- r.broker.Thaw()
+	}()
+	if err := errors.Join(r.agent.Term(), <-thawed); err != nil {
 		return err
 	}
-	var note string
-	err = r.e.Until("all 50 frames", 5*time.Second, func() bool {
+	return r.wholeBurst()
+}
+
+// nextStart runs the agent again: what a stop could not send waits in the spool.
+func (r *rig) nextStart() error {
+	if err := r.ready(); err != nil {
+		return err
+	}
+	if err := r.wholeBurst(); err != nil {
+		return err
+	}
+	t, err := r.data("meter")
+	if err == nil && len(t.Holes)+len(t.Conflicts) > 0 {
+		err = fmt.Errorf("holes %v, conflicts %v", t.Holes, t.Conflicts)
+	}
+	return errors.Join(err, r.agent.Term())
+}
+
+// wholeBurst waits until every frame of the burst came.
+func (r *rig) wholeBurst() error {
+	n := 0
+	err := r.e.Until("all of the burst", 5*time.Second, func() bool {
 		t, err := r.data("meter")
 		if err != nil {
 			return false
 		}
-		n := 0
+		n = 0
 		for _, f := range t.Data() {
 			if b, err := f.Bytes(); err == nil && strings.HasPrefix(string(b), "last ") {
 				n++
 			}
 		}
-		note = fmt.Sprintf("%d of %d came", n, burst)
 		return n == burst
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, note)
+		return fmt.Errorf("%w: %d of %d came", err, n, burst)
 	}
 	return nil
 }
