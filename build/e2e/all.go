@@ -25,6 +25,7 @@ func Steps() []Step {
 		{"oversized packets", []string{"mosquitto"}, Oversized},
 		{"configuration", []string{"mosquitto"}, Reload},
 		{"field", []string{"mosquitto"}, Field},
+		{"takeover", []string{"mosquitto"}, Takeover},
 		{"full spool", []string{"mosquitto"}, FullSpool},
 	}
 }
