@@ -12,6 +12,7 @@ import (
 
 const (
 	retryDisk     = 5 * time.Second // after a failure
+	unreadable    = time.Minute     // a segment that cannot be read for so long is given up
 	maxUnsynced   = 256 << 10       // bytes; more are synced at once
 	cursorFile    = "cursor"
 	cursorSlot    = 4096 // a slot a page: a torn write of one leaves the other
@@ -40,7 +41,9 @@ type disk struct {
 	viewOff int      // behind the record at
 	viewPos Pos      // this position
 
-	why     string // empty: all is well
+	why     string        // empty: all is well
+	blind   bool          // it could not be read at the start, and is not used
+	marked  map[mark]bool // of Open: the gaps whose marks are on disk
 	retryAt time.Time
 	written int64
 	corrupt int64
@@ -198,11 +201,11 @@ func (d *disk) unlink(cursor Pos) {
 	}
 }
 
-// load makes g the segment in view.
+// inView tells whether the content of g is at hand.
+func (d *disk) inView(g *segment) bool { return d.view == g && int64(len(d.content)) == g.size }
+
+// load makes g the segment in view. A file that is shorter than it was counts as rotten at its end.
 func (d *disk) load(g *segment) error {
-	if d.view == g && int64(len(d.content)) >= g.size {
-		return nil
-	}
 	f, err := d.fs.Open(g.name)
 	if err != nil {
 		return err
@@ -211,53 +214,34 @@ func (d *disk) load(g *segment) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	if int64(len(content)) < g.size {
+		content = append(content, make([]byte, g.size-int64(len(content)))...)
+	}
 	if d.view != g {
 		d.viewOff, d.viewPos = 0, 0
 	}
-	d.view, d.content = g, content[:min(int64(len(content)), g.size)]
+	d.view, d.content = g, content[:g.size]
 	return nil
 }
 
-// read calls take for the records behind after, in order, until it says stop; then false. A segment that cannot be read is
-// marked as that.
-func (d *disk) read(after Pos, take func(r *record) bool) bool {
-	for _, g := range d.segments {
-		if g.last <= after {
-			continue
-		}
-		if d.load(g) != nil {
-			g.unreadable = true
-			return true
-		}
-		if d.viewPos > after { // started over
-			d.viewOff, d.viewPos = 0, 0
-		}
-		base, more := d.viewOff, true
-		walk(d.content[base:], after, func(r *record, end int) bool {
-			if r.pos > g.last {
-				return false
-			}
-			more = take(r)
-			d.viewOff, d.viewPos = base+end, r.pos
-			return more
-		})
-		if !more {
+// read calls take for the records of g behind after, in order, until it says stop; then false. g is in view.
+func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
+	if d.viewPos > after { // started over
+		d.viewOff, d.viewPos = 0, 0
+	}
+	base, more := d.viewOff, true
+	walk(d.content[base:], after, func(r *record, at place) bool {
+		if r.pos > g.last {
 			return false
 		}
-		after = g.last
-	}
-	return true
-}
-
-// scan calls visit for each record of g that can be read.
-func (d *disk) scan(g *segment, visit func(r *record)) {
-	if d.load(g) != nil {
-		return
-	}
-	walk(d.content, 0, func(r *record, _ int) bool {
-		visit(r)
-		return r.pos < g.last
+		if !g.has(r.pos) { // given up meanwhile
+			return true
+		}
+		more = take(r)
+		d.viewOff, d.viewPos = base+at.end, r.pos
+		return more
 	})
+	return more
 }
 
 // saveCursor writes the cursor into the slot that does not hold the last one. Not synced: a kill costs nothing, a power cut

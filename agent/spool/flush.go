@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // again later.
 func (s *Spool) flush(now time.Time) {
 	d := &s.disk
-	if d.why != "" && now.Before(d.retryAt) {
+	if d.blind || d.why != "" && now.Before(d.retryAt) {
 		return
 	}
 	reserved := false
@@ -39,6 +40,11 @@ func (s *Spool) flush(now time.Time) {
 // writeSome writes as many records as the active segment has room for, after beginning a new one if it has none.
 func (s *Spool) writeSome(now time.Time) error {
 	d := &s.disk
+	if s.metaOld { // or the numbers that were lost so far would pass for known ones
+		if err := s.saveMeta(false); err != nil {
+			return err
+		}
+	}
 	if d.active == nil || d.segments[len(d.segments)-1].size >= s.o.SegmentBytes {
 		if !s.sync(now) {
 			return errors.New(d.why)
@@ -74,6 +80,7 @@ func (s *Spool) sync(now time.Time) bool {
 	if err == nil {
 		return true
 	}
+	records = slices.DeleteFunc(records, func(r record) bool { return r.pos <= s.cursor }) // acknowledged meanwhile
 	s.tail = append(records, s.tail...)
 	for i := range records {
 		s.tailBytes += records[i].size()

@@ -1,18 +1,24 @@
 package spool
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 )
 
 // maxGaps bounds the gaps of one stream that wait to be marked; more are joined.
-const maxGaps = 16
+const maxGaps = 256
 
 // lose notes that numbers of a stream are lost. They are marked in the stream when somebody reads it; until then gaps that
 // touch are one.
 func (s *Spool) lose(stream string, g gap) {
 	waiting := s.gaps[stream]
+	for _, w := range waiting { // rot in an old segment is found by every start
+		if w.epoch == g.epoch && w.from <= g.from && (w.to == 0 || g.to != 0 && g.to <= w.to) {
+			return
+		}
+	}
 	if n := len(waiting); n > 0 {
 		last := &waiting[n-1]
 		same := last.epoch == g.epoch && last.to != 0 && g.to != 0
@@ -87,14 +93,16 @@ func (s *Spool) evictTail(why Reason) bool {
 
 func (s *Spool) evictSegment(why Reason) {
 	seg := s.disk.segments[0]
-	live := seg.live(s.cursor)
-	s.disk.scan(seg, func(r *record) {
-		if r.pos > s.cursor && live > 0 {
-			live--
-			s.countEvicted(r, why)
-		}
-	})
-	s.count.Evicted += live // rotten since they were written: their numbers show as a hole without a reason
+	if s.view(seg) == nil {
+		walk(s.disk.content, s.cursor, func(r *record, _ place) bool {
+			if seg.has(r.pos) {
+				s.countEvicted(r, why)
+			}
+			return r.pos < seg.last
+		})
+	} else {
+		s.giveUp(seg, why)
+	}
 	s.cursor = max(s.cursor, seg.last)
 	_ = s.disk.saveCursor(s.cursor) // if it is not saved, an unclean stop finds other segments only
 	s.disk.drop(0)
@@ -111,11 +119,48 @@ func (s *Spool) countEvicted(r *record, why Reason) {
 	s.loseRecord(r, why)
 }
 
-// dropUnreadable evicts the segments that could not be read, called after a read.
-func (s *Spool) dropUnreadable() {
-	for len(s.disk.segments) > 0 && s.disk.segments[0].unreadable {
-		s.evictSegment(ReasonCorrupt)
+// view brings a segment into view and checks it against what was written to it. What the disk does not give back is evicted,
+// and its numbers are lost.
+func (s *Spool) view(g *segment) error {
+	if s.disk.inView(g) {
+		return nil
 	}
+	if err := s.disk.load(g); err != nil {
+		return s.unreadable(g, err)
+	}
+	g.failing = time.Time{}
+	var positions []Pos
+	var gaps []record // only stream and gap
+	watch := damageWatch{}
+	for key, have := range g.numbers {
+		watch[key] = seen{last: have.first - 1}
+	}
+	skipped := walk(s.disk.content, 0, func(r *record, at place) bool {
+		if r.pos > g.last {
+			return false
+		}
+		if hole := watch.saw(numbers{r.epoch, r.stream}, r.seq, at.skipped); hole != nil {
+			gaps = append(gaps, record{stream: r.stream, gap: hole})
+		}
+		positions = append(positions, r.pos)
+		return true
+	})
+	missing := g.keep(positions, s.cursor)
+	if missing == 0 {
+		return nil
+	}
+	s.disk.corrupt += skipped
+	s.count.Evicted += missing
+	maps.DeleteFunc(s.poison, func(p Pos, _ struct{}) bool { return p >= g.first && p <= g.last && !g.has(p) })
+	for _, r := range gaps {
+		s.lose(r.stream, *r.gap)
+	}
+	for key, have := range g.numbers {
+		if last := watch[key].last; last < have.last {
+			s.lose(key.stream, gap{last + 1, have.last, key.epoch, reasonCode(ReasonCorrupt)})
+		}
+	}
+	return nil
 }
 
 // expire drops what has waited longer than MaxAge.
@@ -129,4 +174,36 @@ func (s *Spool) expire(now time.Time) {
 	for len(s.disk.segments) == 0 && len(s.tail) > 0 && now.Sub(s.tail[0].at) > s.o.MaxAge {
 		s.evictTail(ReasonAge)
 	}
+}
+
+// unreadable decides about a segment that gives an error: a disk may come back, but one bad sector must not hold up all that
+// is behind it.
+func (s *Spool) unreadable(g *segment, err error) error {
+	now := s.o.Now()
+	if g.failing.IsZero() {
+		g.failing = now
+	}
+	if now.Sub(g.failing) < unreadable || g.live(s.cursor) == 0 {
+		return fmt.Errorf("segment %s: %w", g.name, err)
+	}
+	s.giveUp(g, ReasonCorrupt)
+	s.disk.corrupt++
+	return nil
+}
+
+// giveUp evicts what a segment holds without reading it: whole ranges of numbers are lost, what was acknowledged of them too.
+func (s *Spool) giveUp(g *segment, why Reason) {
+	lost := g.live(s.cursor)
+	for p := range s.poison {
+		if p > s.cursor && g.has(p) {
+			delete(s.poison, p)
+			s.count.Poison++
+			lost--
+		}
+	}
+	s.count.Evicted += lost
+	for key, have := range g.numbers {
+		s.lose(key.stream, gap{have.first, have.last, key.epoch, reasonCode(why)})
+	}
+	g.keep(nil, s.cursor)
 }

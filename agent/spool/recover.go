@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -44,13 +46,15 @@ func Open(fs FS, o Options) (*Spool, error) {
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
 		poison: map[Pos]struct{}{}, disk: disk{fs: fs, o: o}}
+	s.disk.marked = map[mark]bool{}
 	now := o.Now()
 	m, known := s.loadMeta()
 	s.cursor = s.disk.loadCursor()
-	found := s.recoverSegments(now)
+	found := s.recoverSegments(now, m)
 	s.pos = max(s.cursor, s.disk.last())
 	s.count.Recovered = s.disk.live(s.cursor)
 	s.beginEpoch(m, known, found)
+	s.disk.marked = nil
 	if err := s.saveMeta(false); err != nil {
 		// The mark of a clean stop could not be taken away: the numbers it holds must not be used by this process.
 		_ = s.disk.fail(now, "disk cannot be written", err)
@@ -62,18 +66,19 @@ func Open(fs FS, o Options) (*Spool, error) {
 	return s, nil
 }
 
-// numbers is what the segments tell of one stream of one epoch.
-type numbers struct {
-	epoch  uint32
-	stream string
-}
-
 // recoverSegments takes the segments over and returns the last number of each stream.
-func (s *Spool) recoverSegments(now time.Time) map[numbers]Seq {
-	found := map[numbers]Seq{}
+func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
+	found, watch := map[numbers]Seq{}, damageWatch{}
+	for stream, next := range m.Next {
+		if !m.Clean {
+			watch[numbers{m.Epoch, stream}] = seen{last: next - 1}
+		}
+	}
 	names, err := s.fs.List()
 	if err != nil {
-		_ = s.disk.fail(now, "disk cannot be read", err)
+		// What is on it would be mixed up with what comes now: it is left alone until the next start.
+		s.disk.blind = true
+		_ = s.disk.fail(now, "disk could not be read at the start, and is not used until the next one", err)
 		return found
 	}
 	after := Pos(0)
@@ -82,7 +87,7 @@ func (s *Spool) recoverSegments(now time.Time) map[numbers]Seq {
 			continue
 		}
 		g := &segment{name: name}
-		s.recoverSegment(g, after, found)
+		s.recoverSegment(g, after, found, watch)
 		if g.last == 0 || g.last <= s.cursor {
 			after = max(after, g.last)
 			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
@@ -96,7 +101,7 @@ func (s *Spool) recoverSegments(now time.Time) map[numbers]Seq {
 	return found
 }
 
-func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq) {
+func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, watch damageWatch) {
 	g.size = maxRecord // until it is known
 	f, err := s.fs.Open(g.name)
 	if err != nil {
@@ -111,16 +116,22 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq) {
 	}
 	g.size = int64(len(p))
 	end := 0
-	skipped := walk(p, after, func(r *record, at int) bool {
+	skipped := walk(p, after, func(r *record, at place) bool {
 		key := numbers{r.epoch, r.stream}
-		if last := found[key]; last != 0 && r.seq > last+1 && r.pos > s.cursor && at-int(r.size()) != max(end, len(segmentMagic)) {
-			s.lose(r.stream, gap{last + 1, r.seq - 1, r.epoch, reasonCode(ReasonCorrupt)})
+		if hole := watch.saw(key, r.seq, s.disk.corrupt+at.skipped); hole != nil && r.pos > s.cursor {
+			s.lose(r.stream, *hole)
 		}
 		found[key] = max(found[key], r.seq)
 		g.note(r)
-		end = at
+		if r.gap != nil && r.pos > s.cursor {
+			s.disk.marked[mark{r.stream, *r.gap}] = true
+		}
+		end = at.end
 		return true
 	})
+	if g.last > s.cursor {
+		_ = f.Sync() // a process that was killed left it to the kernel; if it fails, only a power cut now would tell
+	}
 	s.disk.corrupt += skipped
 	g.size = int64(max(end, len(segmentMagic)))
 }
@@ -130,6 +141,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq) {
 func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
 	for stream, gaps := range m.Gaps {
 		for _, g := range gaps {
+			if s.disk.marked[mark{stream, gap{g.From, g.To, g.Epoch, g.Reason}}] {
+				continue // the mark itself reached the disk
+			}
 			s.lose(stream, gap{g.From, g.To, g.Epoch, g.Reason % byte(len(reasons()))})
 		}
 	}
@@ -138,7 +152,15 @@ func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
 		for key, last := range found { // rot of the meta's age: never give a number twice
 			if key.epoch == s.epoch && s.next[key.stream] <= last {
 				s.newEpoch()
-				break
+				return
+			}
+		}
+		if s.disk.corrupt == 0 {
+			return
+		}
+		for stream, next := range s.next { // the rot may have had the last ones
+			if last := found[numbers{s.epoch, stream}]; last+1 < next {
+				s.lose(stream, gap{last + 1, next - 1, s.epoch, reasonCode(ReasonCorrupt)})
 			}
 		}
 		return
@@ -163,6 +185,12 @@ func (s *Spool) newEpoch() {
 	s.epoch, s.next = binary.BigEndian.Uint32(p[:]), map[string]Seq{}
 }
 
+// mark is a gap in its stream.
+type mark struct {
+	stream string
+	gap    gap
+}
+
 func (s *Spool) loadMeta() (meta, bool) {
 	f, err := s.fs.Open(metaFile)
 	if err != nil {
@@ -183,15 +211,33 @@ func (s *Spool) loadMeta() (meta, bool) {
 	return m, true
 }
 
+// known is, by stream, the first number that a stop now could lose: what is not synced, or not even written. With nothing of
+// that kind it is the next number.
+func (s *Spool) known() map[string]Seq {
+	next := maps.Clone(s.next)
+	for _, records := range [][]record{s.disk.unsynced, s.tail} {
+		for i := range records {
+			if r := &records[i]; r.epoch == s.epoch {
+				next[r.stream] = min(next[r.stream], r.seq)
+			}
+		}
+	}
+	return next
+}
+
 // saveMeta replaces the meta file.
 func (s *Spool) saveMeta(clean bool) error {
-	m := meta{Epoch: s.epoch, Clean: clean, Lossless: s.o.WriteAfter == 0 && s.o.Sync == 0 && s.disk.why == "", Next: s.next}
+	m := meta{Epoch: s.epoch, Clean: clean, Lossless: s.o.WriteAfter == 0 && s.o.Sync == 0 && s.disk.why == "",
+		Next: s.known()}
+	m.Gaps = map[string][]keep{}
 	for stream, gaps := range s.gaps {
 		for _, g := range gaps {
-			if m.Gaps == nil {
-				m.Gaps = map[string][]keep{}
-			}
 			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason})
+		}
+	}
+	for _, r := range slices.Concat(s.disk.unsynced, s.tail) { // marked, but the mark can be lost
+		if g := r.gap; g != nil {
+			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason})
 		}
 	}
 	body, err := json.Marshal(m)

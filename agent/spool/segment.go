@@ -19,15 +19,25 @@ func (r span) count(after, through Pos) int64 {
 
 // segment is one file of records.
 type segment struct {
-	name       string
-	spans      []span // of its records, in order
-	first      Pos
-	last       Pos   // 0: none
-	size       int64 // bytes up to the end of its last record
-	oldest     time.Time
-	newest     time.Time // with the monotonic clock of this process, so that a set clock ages nothing
-	unreadable bool
+	name    string
+	spans   []span // of its records, in order
+	first   Pos
+	last    Pos   // 0: none
+	size    int64 // bytes up to the end of its last record
+	oldest  time.Time
+	newest  time.Time // with the monotonic clock of this process, so that a set clock ages nothing
+	numbers map[numbers]numberRange
+	failing time.Time // since when it cannot be read; zero: it can
 }
+
+// numbers names one numbering: a stream within an epoch.
+type numbers struct {
+	epoch  uint32
+	stream string
+}
+
+// numberRange is the first and the last number of a numbering in a segment.
+type numberRange struct{ first, last Seq }
 
 func (g *segment) note(r *record) {
 	if n := len(g.spans); n > 0 && g.spans[n-1].last+1 == r.pos {
@@ -39,7 +49,34 @@ func (g *segment) note(r *record) {
 		g.first, g.oldest = r.pos, r.at
 	}
 	g.last, g.newest = r.pos, r.at
+	if g.numbers == nil {
+		g.numbers = map[numbers]numberRange{}
+	}
+	key := numbers{r.epoch, r.stream}
+	have, ok := g.numbers[key]
+	if !ok {
+		have.first = r.seq
+	}
+	have.last = r.seq
+	g.numbers[key] = have
 }
+
+// keep leaves only the records at the given positions, in order, and returns how many of the others lie behind the cursor.
+func (g *segment) keep(positions []Pos, cursor Pos) (missing int64) {
+	before := g.live(cursor)
+	g.spans = nil
+	for _, p := range positions {
+		if n := len(g.spans); n > 0 && g.spans[n-1].last+1 == p {
+			g.spans[n-1].last = p
+		} else {
+			g.spans = append(g.spans, span{p, p})
+		}
+	}
+	return before - g.count(cursor, g.last)
+}
+
+// has tells whether the record at pos is one of the segment's, and was not lost since.
+func (g *segment) has(pos Pos) bool { return g.count(pos-1, pos) == 1 }
 
 // live is how many of its records lie behind the cursor.
 func (g *segment) live(cursor Pos) (n int64) { return g.count(cursor, g.last) }
@@ -67,10 +104,16 @@ func (g *segment) cut(pos Pos, size int64) {
 	g.size = size
 }
 
-// walk calls visit for each record in p, the content of a segment, in order, with the offset behind it, until visit says
-// stop. What is no record is skipped, up to the next one that is; skipped is how many stretches that were. Positions that
-// do not grow are copies of what is in an older segment: skipped too, not counted.
-func walk(p []byte, after Pos, visit func(r *record, end int) bool) (skipped int64) {
+// place is where walk found a record.
+type place struct {
+	end     int   // offset behind it
+	skipped int64 // stretches before it that are no records
+}
+
+// walk calls visit for each record in p, the content of a segment, in order, until visit says stop. What is no record is
+// skipped, up to the next one that is; skipped is how many stretches that were. Positions that do not grow are copies of
+// what is in an older segment: skipped too, not counted.
+func walk(p []byte, after Pos, visit func(r *record, at place) bool) (skipped int64) {
 	off, inBad := 0, false
 	if len(p) >= len(segmentMagic) && string(p[:len(segmentMagic)]) == segmentMagic {
 		off = len(segmentMagic)
@@ -85,12 +128,13 @@ func walk(p []byte, after Pos, visit func(r *record, end int) bool) (skipped int
 			off++
 			continue
 		}
+		at := place{off + n, skipped}
 		off, inBad = off+n, false
 		if r.pos <= after {
 			continue
 		}
 		after = r.pos
-		if !visit(&r, off) {
+		if !visit(&r, at) {
 			return skipped
 		}
 	}
@@ -112,4 +156,23 @@ func readFile(f File, limit int64) ([]byte, error) {
 		return p, nil
 	}
 	return nil, err
+}
+
+// damageWatch finds the numbers that went with damaged bytes. A hole without damage is none of its business: what was
+// acknowledged from memory never reached the disk.
+type damageWatch map[numbers]seen
+
+type seen struct {
+	last   Seq
+	damage int64 // stretches of damage before it
+}
+
+// saw is called for each record in order; damage counts the stretches before it. It returns the numbers that are lost.
+func (w damageWatch) saw(key numbers, seq Seq, damage int64) *gap {
+	was := w[key]
+	w[key] = seen{seq, damage}
+	if damage == was.damage || seq <= was.last+1 {
+		return nil
+	}
+	return &gap{was.last + 1, seq - 1, key.epoch, reasonCode(ReasonCorrupt)}
 }

@@ -164,16 +164,14 @@ func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 	}
 	now := s.o.Now()
 	r := record{at: now, epoch: s.epoch, stream: stream, seq: s.next[stream]}
-	s.next[stream]++
 	if n := r.size() + int64(len(data)); n > min(s.o.MaxBytes/2, maxRecord) {
-		s.lose(stream, gap{r.seq, r.seq, s.epoch, reasonCode(ReasonFull)})
-		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, min(s.o.MaxBytes/2, maxRecord))
+		return 0, s.refuse(&r, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, min(s.o.MaxBytes/2, maxRecord)))
 	}
 	r.data = append(make([]byte, 0, len(data)), data...)
 	if !s.makeRoom(r.size(), now) {
-		s.lose(stream, gap{r.seq, r.seq, s.epoch, reasonCode(ReasonFull)})
-		return 0, ErrFull
+		return 0, s.refuse(&r, ErrFull)
 	}
+	s.next[stream]++ // not before: making room may note on disk which numbers are known
 	s.add(r)
 	s.count.Accepted++
 	if s.o.WriteAfter == 0 {
@@ -181,6 +179,13 @@ func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 	}
 	s.signal()
 	return r.seq, nil
+}
+
+// refuse consumes the number of a record that is not taken.
+func (s *Spool) refuse(r *record, why error) error {
+	s.next[r.stream]++
+	s.lose(r.stream, gap{r.seq, r.seq, r.epoch, reasonCode(ReasonFull)})
+	return why
 }
 
 func (s *Spool) openStream(stream string) error {
@@ -192,6 +197,9 @@ func (s *Spool) openStream(stream string) error {
 	}
 	s.next[stream] = 1
 	s.metaOld = true
+	if s.disk.why == "" { // else before the next write: until then a kill takes the stream as a whole
+		_ = s.saveMeta(false)
+	}
 	return nil
 }
 
@@ -224,7 +232,7 @@ func (s *Spool) makeRoom(n int64, now time.Time) bool {
 
 // Peek appends to dst the oldest records that are not committed and lie behind after (0: the first ones): at most maxRecords
 // of them, and none more once they hold maxBytes of data. The same records are returned again until they are
-// committed.
+// committed. An error is one of the disk: ask again later; what cannot be read for a minute is given up and marked.
 func (s *Spool) Peek(after Pos, dst []Record, maxRecords, maxBytes int) ([]Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,10 +244,14 @@ func (s *Spool) Peek(after Pos, dst []Record, maxRecords, maxBytes int) ([]Recor
 		have, bytes = have+1, bytes+len(r.data)
 		return have < maxRecords && bytes < maxBytes
 	}
-	if after < s.disk.last() {
-		more := s.disk.read(after, take)
-		s.dropUnreadable()
-		if !more {
+	for _, g := range s.disk.segments {
+		if g.last <= after {
+			continue
+		}
+		if err := s.view(g); err != nil {
+			return dst, err
+		}
+		if !s.disk.read(g, after, take) {
 			return dst, nil
 		}
 	}
@@ -356,9 +368,6 @@ func (s *Spool) tend(now time.Time) {
 	}
 	if s.disk.syncDue(now, s.o.Sync) {
 		s.sync(now)
-	}
-	if s.metaOld && s.disk.why == "" {
-		s.saveMeta(false)
 	}
 }
 
