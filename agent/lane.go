@@ -82,7 +82,9 @@ func (l *lane) take(now time.Time, flush bool) (*parcel, *spool.Record, error) {
 			return nil, &r, err
 		}
 		if it == nil {
-			l.finish(r.Pos)
+			if err := l.finish(r.Pos); err != nil {
+				return nil, nil, err
+			}
 			continue
 		}
 		if p := l.pack(r, it, now); p != nil {
@@ -204,6 +206,3 @@ func (l *lane) rewind() {
 	l.slots, l.ahead, l.next, l.read = nil, l.ahead[:0], 0, 0
 	clear(l.batches)
 }
-
-// idle tells whether nothing was taken that is not committed.
-func (l *lane) idle() bool { return len(l.slots) == 0 }

@@ -62,13 +62,22 @@ func (g *generation) reload() *config.Booted {
 	now := g.booted
 	g.reloadNo = ""
 	g.mu.Unlock()
-	changes := config.Diff(now.Document, next.Document)
-	g.log.Info().Interface("changes", changes).Msg("configuration reloaded")
+	g.sayChanges(config.Diff(now.Document, next.Document))
 	if !sameButSerial(now.Document, next.Document) {
 		return &next
 	}
 	g.apply(next)
 	return nil
+}
+
+// maxChanges is how many changes of a reload are logged, a line each.
+const maxChanges = 20
+
+func (g *generation) sayChanges(changes []config.Change) {
+	g.log.Info().Int("changes", len(changes)).Msg("configuration reloaded")
+	for _, c := range changes[:min(len(changes), maxChanges)] {
+		g.log.Info().Str("path", c.Path).Msg("changed: " + c.String())
+	}
 }
 
 // apply changes what can change within a generation.

@@ -25,6 +25,7 @@ type pump struct {
 	pulse   *pulse
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
+	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
 }
 
 type flight struct {
@@ -60,7 +61,10 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		p.pulse.end()
 		return true
 	}
-	next := p.next(flush)
+	next := p.held
+	if p.held = nil; next == nil {
+		next = p.next(flush)
+	}
 	p.pulse.end()
 	if next != nil {
 		p.send(ctx, next)
@@ -105,6 +109,8 @@ func (p *pump) send(ctx context.Context, next *parcel) {
 		p.out = append(p.out, flight{next, ack})
 	case errors.Is(err, transport.ErrTooLarge):
 		p.poison(next.lane, next.stream, next.seq, err, next.positions...)
+	case ctx.Err() != nil: // the stop: what was taken goes first in the drain
+		p.held = next
 	default:
 		p.lost()
 	}
@@ -154,7 +160,7 @@ func (p *pump) lost() {
 			p.commit(f.parcel)
 		}
 	}
-	p.out, p.session = nil, nil
+	p.out, p.session, p.held = nil, nil, nil
 	for _, l := range p.lanes {
 		l.rewind()
 	}

@@ -142,8 +142,7 @@ func TestPumpDeliversEverythingInOrder(t *testing.T) {
 func TestPumpRepeatsAtMostTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kicks, seen := 0, 0
-		var r *pumpRig
-		r = newPumpRig(t, transporttest.Hooks{OnPublish: func(string, transporttest.Message) transporttest.Answer {
+		r := newPumpRig(t, transporttest.Hooks{OnPublish: func(string, transporttest.Message) transporttest.Answer {
 			if seen++; seen%50 == 0 && kicks < 5 {
 				kicks++
 				return transporttest.HangUp

@@ -126,13 +126,15 @@ func (c *conn) failWrite(err error) error {
 	return c.fail(err)
 }
 
-// goodbye writes a DISCONNECT and closes our half. The rest is up to the server: were all closed at once, what it just sends
-// would be answered by an RST, and that may overtake the DISCONNECT.
+// goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
+// what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
 	m := letter{o: outbound{kind: typeDisconnect}, cause: causeHandshake, p: []byte{typeDisconnect << 4, 0}}
-	if c.post(m, true) != nil {
-		return
-	}
+	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
+}
+
+// halfClose is the writer's last act.
+func (c *conn) halfClose() {
 	_ = c.stream.SetWriteDeadline(time.Now().Add(lastWords))
 	for _, half := range []any{c.stream.Conn, c.stream.raw.Conn} {
 		if h, ok := half.(interface{ CloseWrite() error }); ok {

@@ -70,6 +70,7 @@ func TestPingGoesBetweenPackets(t *testing.T) {
 			t.Fatal(err)
 		}
 		publish := append([]byte("\x30\x83\x80\x01\x00\x01a"), make([]byte, 16384)...)
+		synctest.Wait()
 		want := bytes.Clone(connectPacket)
 		want[11] = 99
 		for range 5 {

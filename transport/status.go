@@ -17,8 +17,9 @@ const (
 // EventKind is the kind of a change that Notify is told about.
 type EventKind string
 
+// The kinds of events.
 const (
-	EventUp               EventKind = "up"
+	EventUp               EventKind = "up"                // a session is up
 	EventDown             EventKind = "down"              // a session that was up is lost
 	EventDialFailed       EventKind = "dial_failed"       // an attempt failed, for another reason than the last one at this server
 	EventRefused          EventKind = "refused"           // credentials, certificate, not authorised

@@ -19,6 +19,9 @@ type letter struct {
 	gone  chan struct{} // closed when it was written; nil: nobody waits
 }
 
+// last tells whether nothing may be written after it.
+func (m letter) last() bool { return m.o.kind == typeDisconnect }
+
 // post gives a letter to the writer. With wait it returns after the letter was written.
 func (c *conn) post(m letter, wait bool) error {
 	if wait {
@@ -62,11 +65,16 @@ func (c *conn) writer() {
 			m = ackLetter(id)
 		}
 		batch, buf = append(batch[:0], m), append(buf[:0], m.p...)
-		for len(batch) < cap(batch) && len(buf) < outCoalesce && c.waiting(&m) {
+		for len(batch) < cap(batch) && len(buf) < outCoalesce && !m.last() && c.waiting(&m) {
 			batch, buf = append(batch, m), append(buf, m.p...)
 		}
 		if err := c.write(batch, buf); err != nil {
 			_ = c.failWrite(err)
+			return
+		}
+		if batch[len(batch)-1].last() {
+			c.halfClose()
+			close(batch[len(batch)-1].gone)
 			return
 		}
 		clear(batch)
@@ -104,7 +112,7 @@ func (c *conn) write(batch []letter, p []byte) error {
 		} else {
 			c.watch.wrote(m.o, m.cause, took, err)
 		}
-		if m.gone != nil && err == nil {
+		if m.gone != nil && err == nil && !m.last() {
 			close(m.gone)
 		}
 	}

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"strconv"
+
 	"pgregory.net/rapid"
 )
 
@@ -55,4 +57,9 @@ func covers(marks []Gap, seq Seq) bool {
 		}
 	}
 	return false
+}
+
+func parseEpoch(s string) (uint32, error) {
+	e, err := strconv.ParseUint(s, 16, 32)
+	return uint32(e), err
 }

@@ -70,11 +70,6 @@ func reasonCode(r Reason) byte {
 
 func epochName(e uint32) string { return fmt.Sprintf("%08x", e) }
 
-func parseEpoch(s string) (uint32, error) {
-	e, err := strconv.ParseUint(s, 16, 32)
-	return uint32(e), err
-}
-
 // size is what the record takes on disk, in bytes; it is what is counted in memory too.
 func (r *record) size() int64 {
 	n := recordHeader + len(r.stream) + len(r.data)
