@@ -7,29 +7,28 @@ import (
 	"time"
 )
 
-// maxGaps bounds the gaps of one stream that wait to be marked; more are joined.
+// maxGaps bounds the gaps of one stream that wait to be marked. Gaps that touch are one, so it takes as many unclean stops, or
+// as many islands between losses, to get there.
 const maxGaps = 256
 
 // lose notes that numbers of a stream are lost. They are marked in the stream when somebody reads it; until then gaps that
-// touch are one.
+// touch are one, with the reason of the first.
 func (s *Spool) lose(stream string, g gap) {
 	waiting := s.gaps[stream]
-	for _, w := range waiting { // rot in an old segment is found by every start
-		if w.epoch == g.epoch && w.from <= g.from && (w.to == 0 || g.to != 0 && g.to <= w.to) {
-			return
-		}
-	}
-	if n := len(waiting); n > 0 {
-		last := &waiting[n-1]
-		same := last.epoch == g.epoch && last.to != 0 && g.to != 0
-		if same && (g.from <= last.to+1 && g.to+1 >= last.from && last.reason == g.reason || n >= maxGaps) {
-			last.from, last.to = min(last.from, g.from), max(last.to, g.to)
+	for i := range waiting {
+		w := &waiting[i]
+		switch {
+		case w.epoch != g.epoch:
+		case w.from <= g.from && (w.to == 0 || g.to != 0 && g.to <= w.to):
+			return // rot in an old segment is found by every start
+		case w.to != 0 && g.to != 0 && g.from <= w.to+1 && w.from <= g.to+1:
+			w.from, w.to = min(w.from, g.from), max(w.to, g.to)
 			s.metaOld = true
 			return
 		}
-		if n >= maxGaps {
-			waiting = waiting[1:] // of another epoch: who reads that sees the hole without a reason
-		}
+	}
+	if len(waiting) >= maxGaps {
+		waiting = waiting[1:] // who reads that sees the hole without a reason
 	}
 	s.gaps[stream] = append(waiting, g)
 	s.metaOld = true
@@ -136,8 +135,8 @@ func (s *Spool) view(g *segment) error {
 		watch[key] = seen{last: have.first - 1}
 	}
 	skipped := walk(s.disk.content, 0, func(r *record, at place) bool {
-		if r.pos > g.last {
-			return false
+		if !g.has(r.pos) {
+			return r.pos < g.last // a copy of what another segment has, or given up
 		}
 		if hole := watch.saw(numbers{r.epoch, r.stream}, r.seq, at.skipped); hole != nil {
 			gaps = append(gaps, record{stream: r.stream, gap: hole})
