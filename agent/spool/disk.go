@@ -19,7 +19,8 @@ const (
 	cursorBytes   = 4 + 8 + 8
 	reserveFile   = "reserve"
 	segmentExtra  = recordHeader + maxStreamName + maxRecord // one record may overshoot the size of a segment
-	directoryCost = 4096                                     // what a sync of the directory writes, about
+	page          = 4096
+	directoryCost = page // what a sync of the directory writes, about
 )
 
 // disk is what a spool has on disk. Guarded by the mutex of its Spool.
@@ -169,10 +170,12 @@ func (d *disk) settle() ([]record, error) {
 	records, bytes := d.unsynced, d.pending
 	d.unsynced, d.pending = nil, 0
 	err := d.active.Sync()
+	seg := d.segments[len(d.segments)-1]
 	if err == nil {
+		begin, end := (seg.size-bytes)/page*page, (seg.size+page-1)/page*page
+		d.written += end - begin - bytes // the disk writes whole pages
 		return nil, nil
 	}
-	seg := d.segments[len(d.segments)-1]
 	seg.cut(records[0].pos, seg.size-bytes)
 	_ = d.active.Truncate(seg.size) // if even that fails, recovery knows copies by their positions
 	d.view = nil

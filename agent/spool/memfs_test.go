@@ -211,3 +211,10 @@ func first(errs ...error) error {
 	}
 	return nil
 }
+
+// alwaysLost is the luck with which nothing survives a power cut but what was synced.
+func alwaysLost() *rand.Rand { return rand.New(badLuck{}) }
+
+type badLuck struct{}
+
+func (badLuck) Uint64() uint64 { return 1 << 63 } // IntN(2) is 1 then

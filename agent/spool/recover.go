@@ -166,7 +166,7 @@ func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
 		return
 	}
 	s.newEpoch()
-	if !known || m.Lossless {
+	if !known || m.Lossless && s.disk.corrupt == 0 {
 		return
 	}
 	for key, last := range found {
