@@ -14,6 +14,9 @@ import (
 // drainFor is how long a stop may go on publishing what the spools hold.
 const drainFor = 5 * time.Second
 
+// readRetry is how soon a spool that could not be read is asked again.
+const readRetry = time.Second
+
 // pump carries records from the spools to the link and commits what the broker acknowledged. Lanes are drained in order: a
 // record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as the
 // link's window holds at a time; after a loss the pump starts over from the spools' cursors.
@@ -25,6 +28,8 @@ type pump struct {
 	pulse   *pulse
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
+	fault   string               // the last one of reading a spool
+	retryAt time.Time            // when it is read again
 	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
 }
 
@@ -90,7 +95,7 @@ func (p *pump) next(flush bool) *parcel {
 				continue
 			}
 			if err != nil {
-				p.log.Error().Err(err).Msg("cannot read the spool")
+				p.unreadable(err)
 				break
 			}
 			if parcel != nil {
@@ -100,6 +105,15 @@ func (p *pump) next(flush bool) *parcel {
 		}
 	}
 	return nil
+}
+
+// unreadable asks the spool again in readRetry; one log line for each fault, not for each try.
+func (p *pump) unreadable(err error) {
+	if p.fault != err.Error() {
+		p.fault = err.Error()
+		p.log.Error().Err(err).Msg("spool cannot be read, trying again")
+	}
+	p.retryAt = time.Now().Add(readRetry)
 }
 
 func (p *pump) send(ctx context.Context, next *parcel) {
@@ -167,7 +181,10 @@ func (p *pump) lost() {
 }
 
 func (p *pump) wake() time.Time {
-	var first time.Time
+	first := p.retryAt
+	if !time.Now().Before(first) {
+		first = time.Time{}
+	}
 	for _, l := range p.lanes {
 		if w := l.wake(); !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w
