@@ -51,7 +51,7 @@ func (r Rule) breach(path string) string {
 	own, isOwn := strings.CutPrefix(path, module)
 	switch {
 	case isOwn && !slices.Contains(r.Own, own):
-		return "no such arrow in DESIGN.md"
+		return "no such arrow in rules.go"
 	case isOwn:
 		return ""
 	case !standard(path) && !anyWithin(path, r.Others):

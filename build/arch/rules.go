@@ -1,4 +1,4 @@
-// Package arch holds the architecture of DESIGN.md as data, and the tests that enforce it.
+// Package arch holds the architecture as data, and the tests that enforce it.
 package arch
 
 // Rule says what a package may import: of our own module (paths below it), of other modules, and, for pure packages,
@@ -63,7 +63,7 @@ func Rules() []Rule {
 func Outside() []string { return []string{"build"} }
 
 // OnlyFor lists modules with the only packages that may import them (tests apart): size and purity of the agent depend
-// on it. LIBRARIES.md has the bytes each costs.
+// on it.
 func OnlyFor() map[string][]string {
 	return map[string][]string{
 		paho:                       {"transport", "transport/transporttest", "build"},
@@ -85,7 +85,7 @@ func OnlyFor() map[string][]string {
 	}
 }
 
-// Uneasy are the limits of STYLE.md, in lines: above the first a file or function is listed, above the second it fails.
+// Uneasy are our limits, in lines: above the first a file or function is listed, above the second it fails.
 const (
 	fileListed, fileMax = 300, 400
 	funcListed, funcMax = 50, 70

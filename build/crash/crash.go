@@ -34,7 +34,7 @@ type Options struct {
 	Sync       string // spool.sync; if empty, the default (1s)
 }
 
-// What is played, and what the defaults of DESIGN.md say.
+// What is played, and what the documented defaults say.
 const (
 	rate         = 200 // frames a second
 	frameSize    = 60  // bytes

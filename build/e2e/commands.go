@@ -14,7 +14,7 @@ import (
 // expiry of commands that should be carried out.
 const expiry = 30 * time.Second
 
-// Commands sends writes of every kind down and wants each of the answers of DESIGN.md.
+// Commands sends writes of every kind down and wants each of the documented answers.
 func Commands(e *kit.Env, t *kit.Table) error {
 	r, err := newRig(e, rigOptions{id: "gw-cmd", scheme: "mqtt", devices: []string{"plc", "meter"},
 		more: func(d kit.Doc) { d.Set("serial.plc.commands", true) }})

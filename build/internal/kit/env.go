@@ -1,6 +1,6 @@
 // Package kit holds what the end-to-end tests and the `make` targets share: the real mosquitto, pseudo-terminals that
 // play devices, the agent as a child process, a collecting subscriber, and the table of results. It looks at linkbeat
-// from the outside only: the command line, the configuration document, the topics and the JSON of DESIGN.md.
+// from the outside only: the command line, the configuration document, the topics and the documented JSON.
 package kit
 
 import (

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Frame is a record of `up/data/<name>` as DESIGN.md describes it, decoded on its own terms: agent/wire is not used
+// Frame is a record of `up/data/<name>` as README.md describes it, decoded on its own terms: agent/wire is not used
 // here, so that a mistake in it cannot hide.
 type Frame struct {
 	Epoch  string  `json:"epoch"`

@@ -52,7 +52,7 @@ type DeviceStatus struct {
 	Refused    int64  `json:"refused"`
 }
 
-// Imbalance checks the equations of DESIGN.md; empty when every counter balances.
+// Imbalance checks the documented equations; empty when every counter balances.
 func (s *Status) Imbalance() string {
 	sp := s.Spool
 	if in, out := sp.Accepted+sp.Recovered, sp.Acked+sp.Waiting+sp.Evicted+sp.Poison; in != out {
