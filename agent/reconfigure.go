@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/config"
@@ -62,7 +65,7 @@ func (g *generation) reload() *config.Booted {
 	now := g.booted
 	g.reloadNo = ""
 	g.mu.Unlock()
-	g.sayChanges(config.Diff(now.Document, next.Document))
+	g.sayChanges(now.Document, next.Document)
 	if !sameButSerial(now.Document, next.Document) {
 		return &next
 	}
@@ -73,10 +76,29 @@ func (g *generation) reload() *config.Booted {
 // maxChanges is how many changes of a reload are logged, a line each.
 const maxChanges = 20
 
-func (g *generation) sayChanges(changes []config.Change) {
-	g.log.Info().Int("changes", len(changes)).Msg("configuration reloaded")
-	for _, c := range changes[:min(len(changes), maxChanges)] {
-		g.log.Info().Str("path", c.Path).Msg("changed: " + c.String())
+// sayChanges logs what a reload changed; a device that came or went is one change, whatever it holds.
+func (g *generation) sayChanges(a, b *config.Document) {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(b.Serial)) {
+		if a.Serial[name] == nil {
+			lines = append(lines, "serial."+name+": added")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Serial)) {
+		if b.Serial[name] == nil {
+			lines = append(lines, "serial."+name+": removed")
+		}
+	}
+	for _, c := range config.Diff(a, b) {
+		rest, inSerial := strings.CutPrefix(c.Path, "serial.")
+		name, _, _ := strings.Cut(rest, ".")
+		if !inSerial || a.Serial[name] != nil && b.Serial[name] != nil {
+			lines = append(lines, c.String())
+		}
+	}
+	g.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
+	for _, line := range lines[:min(len(lines), maxChanges)] {
+		g.log.Info().Msg("changed: " + line)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,14 +55,13 @@ func showStatus(cmd *cobra.Command, s statuspage.Status, asJSON bool) error {
 	return enc.Encode(s)
 }
 
-// listenOf is http.listen of the configuration, or its default when that cannot be read: status must work on a sick gateway,
-// for a user who may not read the file.
+// listenOf is http.listen of the document that run would take, or its default when there is none: status must work on a sick
+// gateway, for a user who may not read the file.
 func listenOf(cmd *cobra.Command) string {
 	file, _ := cmd.Flags().GetString("config")
-	if src, err := os.ReadFile(file); err == nil {
-		if doc, _, err := config.Parse(src, parseOptions()); err == nil {
-			return doc.HTTP.Listen
-		}
+	booted, err := config.Boot(bootOptions(file))
+	if err != nil {
+		return config.Defaults().HTTP.Listen
 	}
-	return config.Defaults().HTTP.Listen
+	return booted.Document.HTTP.Listen
 }
