@@ -35,22 +35,21 @@ func New(o Options) *Page {
 
 // Run serves until ctx is done. An address that is taken is tried again; it never ends the agent.
 func (p *Page) Run(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.o.Listen)
 		if err == nil {
 			p.o.Fault(nil)
 			return p.serve(ctx, l)
 		}
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() == nil {
+			p.o.Fault(err)
 		}
-		p.o.Fault(err)
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(retryListen):
 		}
 	}
+	return nil
 }
 
 func (p *Page) serve(ctx context.Context, l net.Listener) error {
