@@ -89,7 +89,7 @@ func (d *disk) fail(now time.Time, what string, err error) error {
 	return err
 }
 
-// room says whether one more segment leaves the disk what it must have.
+// room says whether one more segment leaves the disk what it must have, and sees to the reserve while there is plenty.
 func (d *disk) room() error {
 	free, total, err := d.fs.Free()
 	if err != nil {
@@ -98,6 +98,9 @@ func (d *disk) room() error {
 	least := max(d.o.MinFreeBytes, total/100*int64(d.o.MinFreePercent))
 	if free-d.o.SegmentBytes < least {
 		return fmt.Errorf("%w: %d MiB are free, min_free leaves %d MiB alone", syscall.ENOSPC, free>>20, least>>20)
+	}
+	if free-least > 4*d.o.SegmentBytes {
+		_ = d.keepReserve() // without one a full disk is met without a reserve, no worse
 	}
 	return nil
 }

@@ -52,9 +52,6 @@ func (s *Spool) writeSome(now time.Time) error {
 		if err := d.room(); err != nil {
 			return err
 		}
-		if err := d.keepReserve(); err != nil {
-			return err
-		}
 		if err := d.roll(s.tail[0].pos); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ type memFS struct {
 	files   map[string]*memFile // as a running system sees them
 	durable map[string]*memFile // the directory after a power cut, unless luck has it
 	free    int64
+	room    string // the file whose removal ends writeErr
 
 	writeErr, syncErr, allErr error // returned while set
 	written                   int64
@@ -125,6 +126,9 @@ func (d *memFS) Remove(name string) error {
 		return fs.ErrNotExist
 	}
 	delete(d.files, name)
+	if name == d.room {
+		d.writeErr, d.room = nil, ""
+	}
 	return nil
 }
 
@@ -218,3 +222,10 @@ func alwaysLost() *rand.Rand { return rand.New(badLuck{}) }
 type badLuck struct{}
 
 func (badLuck) Uint64() uint64 { return 1 << 63 } // IntN(2) is 1 then
+
+// fullBut makes the disk full until the named file is removed.
+func (d *memFS) fullBut(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.writeErr, d.room = syscall.ENOSPC, name
+}

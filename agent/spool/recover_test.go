@@ -294,3 +294,19 @@ func FuzzRecover(f *testing.F) {
 		}
 	})
 }
+
+// A disk that others fill takes one more segment, where the reserve was.
+func TestTheReserveIsUsedOnAFullDisk(t *testing.T) {
+	o := onDisk()
+	o.SegmentBytes, o.WhenFull = 1<<10, DropNewest
+	f := newFixture(t, o)
+	f.fill(t, 1)
+	if _, err := f.fs.Open(reserveFile); err != nil {
+		t.Fatal("no reserve was made:", err)
+	}
+	f.fs.fullBut(reserveFile)
+	f.fill(t, 5)
+	if s := f.Status(); s.Why != "" || f.disk.last() != f.pos {
+		t.Fatalf("the reserve was not used: %+v", s)
+	}
+}
