@@ -34,6 +34,7 @@ type keep struct {
 	To     Seq    `json:"to"`
 	Epoch  uint32 `json:"epoch"`
 	Reason byte   `json:"reason"`
+	Pos    Pos    `json:"pos,omitempty"` // of its mark; 0: not marked yet
 }
 
 // Open opens the spool in fs and recovers what is there: a torn tail is cut off, rot in the middle skipped, both counted. It
@@ -141,6 +142,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
 	for stream, gaps := range m.Gaps {
 		for _, g := range gaps {
+			if g.Pos != 0 && g.Pos <= s.cursor {
+				continue // the mark was acknowledged
+			}
 			if s.disk.marked[mark{stream, gap{g.From, g.To, g.Epoch, g.Reason}}] {
 				continue // the mark itself reached the disk
 			}
@@ -232,12 +236,12 @@ func (s *Spool) saveMeta(clean bool) error {
 	m.Gaps = map[string][]keep{}
 	for stream, gaps := range s.gaps {
 		for _, g := range gaps {
-			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason})
+			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason, 0})
 		}
 	}
 	for _, r := range slices.Concat(s.disk.unsynced, s.tail) { // marked, but the mark can be lost
 		if g := r.gap; g != nil {
-			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason})
+			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
 		}
 	}
 	body, err := json.Marshal(m)
@@ -256,6 +260,6 @@ func (s *Spool) saveMeta(clean bool) error {
 		return err
 	}
 	s.disk.written += int64(len(p)) + directoryCost
-	s.metaOld = false
+	s.metaOld, s.marksOld = false, false
 	return errors.Join(s.fs.Rename(metaTemp, metaFile), s.fs.Sync())
 }

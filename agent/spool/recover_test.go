@@ -310,3 +310,21 @@ func TestTheReserveIsUsedOnAFullDisk(t *testing.T) {
 		t.Fatalf("the reserve was not used: %+v", s)
 	}
 }
+
+// A gap whose mark was acknowledged is history: the next unclean stop does not bring it back.
+func TestAnAcknowledgedMarkDoesNotComeBack(t *testing.T) {
+	f := newFixture(t, Options{WriteAfter: 5 * time.Second, Sync: time.Second})
+	for range 5 {
+		f.fill(t, 3)
+		f.fs = f.fs.kill()
+		f.reopen(t)
+		if got := f.all(t); len(got) != 1 || !strings.HasPrefix(got[0], "restart ") { // of the epoch that just ended
+			t.Fatalf("%v", got)
+		}
+		if err := f.Commit(f.pos); err != nil {
+			t.Fatal(err)
+		}
+		f.now = f.now.Add(time.Second)
+		f.tend(f.now)
+	}
+}

@@ -114,8 +114,9 @@ type Spool struct {
 	tailBytes int64
 	disk      disk
 
-	count   Status // only the counters that cannot be derived
-	metaOld bool   // the meta file does not know of gaps or streams
+	count    Status // only the counters that cannot be derived
+	metaOld  bool   // the meta file does not know of gaps or streams
+	marksOld bool   // the meta file has gaps whose marks were acknowledged from memory
 }
 
 func (o Options) withDefaults(fs FS) Options {
@@ -279,6 +280,7 @@ func (s *Spool) Commit(through Pos) error {
 	n := s.disk.passed(s.cursor, through)
 	for i := s.tailIndex(through + 1); i > 0; i-- {
 		s.tailBytes -= s.tail[0].size()
+		s.marksOld = s.marksOld || s.tail[0].gap != nil
 		s.tail[0] = record{}
 		s.tail = s.tail[1:]
 		n++
@@ -368,6 +370,9 @@ func (s *Spool) tend(now time.Time) {
 	}
 	if s.disk.syncDue(now, s.o.Sync) {
 		s.sync(now)
+	}
+	if s.marksOld && s.disk.why == "" {
+		_ = s.saveMeta(false) // or every unclean stop would mark the same gaps again
 	}
 }
 
