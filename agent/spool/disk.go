@@ -75,11 +75,18 @@ func (d *disk) last() Pos {
 	return 0
 }
 
-func (d *disk) oldest() time.Time {
-	if len(d.segments) == 0 {
-		return time.Time{}
+// waiting is the bytes of the segments that hold something behind the cursor, and when the oldest of that was appended, about;
+// zero: nothing waits.
+func (d *disk) waiting(cursor Pos) (bytes int64, oldest time.Time) {
+	for _, g := range d.segments {
+		if g.live(cursor) == 0 {
+			continue
+		}
+		if bytes += g.size; oldest.IsZero() {
+			oldest = g.oldest
+		}
 	}
-	return d.segments[0].oldest
+	return bytes, oldest
 }
 
 // fail notes that the disk does not take it. It is tried again after retryDisk.
@@ -200,9 +207,13 @@ func (d *disk) drop(i int) {
 	d.segments = slices.Delete(d.segments, i, i+1)
 }
 
-// unlink removes the segments that lie wholly before the cursor.
+// unlink removes the segments that lie wholly before the cursor; but not the one that is written to: a new file for each
+// record that is acknowledged at once would cost more than the record.
 func (d *disk) unlink(cursor Pos) {
 	for len(d.segments) > 0 && d.segments[0].last <= cursor && d.segments[0].last != 0 {
+		if len(d.segments) == 1 && d.active != nil {
+			return
+		}
 		d.drop(0)
 	}
 }

@@ -62,6 +62,9 @@ func (s *Spool) writeSome(now time.Time) error {
 		bytes += s.tail[n].size()
 		n++
 	}
+	if seg := d.segments[len(d.segments)-1]; seg.live(s.cursor) == 0 {
+		seg.oldest = s.tail[0].at // what it held is acknowledged
+	}
 	if err := d.write(s.tail[:n], now); err != nil {
 		return err
 	}

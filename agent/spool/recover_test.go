@@ -161,6 +161,34 @@ func TestOnlineNothingIsWritten(t *testing.T) {
 	}
 }
 
+// With every record on disk before it is sent, a record that is acknowledged at once costs its page, not a file.
+func TestAcknowledgedAtOnceKeepsTheFile(t *testing.T) {
+	f := newFixture(t, onDisk())
+	f.fill(t, 1)
+	before := f.Status().WrittenBytes
+	for range 100 {
+		if err := f.Commit(f.pos); err != nil {
+			t.Fatal(err)
+		}
+		if s := f.Status(); s.Waiting != 0 || s.Bytes != 0 || !s.Oldest.IsZero() {
+			t.Fatalf("%+v", s)
+		}
+		f.now = f.now.Add(time.Second)
+		f.fill(t, 1)
+		if s := f.Status(); !s.Oldest.Equal(f.now) {
+			t.Fatalf("oldest %v, want %v", s.Oldest, f.now)
+		}
+	}
+	if n := f.Status().WrittenBytes - before; n > 110*page {
+		t.Fatalf("%d bytes for 100 records", n)
+	}
+	f.fs = f.fs.kill()
+	f.reopen(t)
+	if got := f.all(t); !slices.Equal(got, []string{"101"}) {
+		t.Fatalf("%v", got)
+	}
+}
+
 func TestFullDropsOldestOrRefusesNewest(t *testing.T) {
 	small := Options{MaxBytes: 4 << 10, MemoryBytes: 1 << 10, SegmentBytes: 1 << 10, WriteAfter: time.Hour}
 	for name, c := range map[string]struct {

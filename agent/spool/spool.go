@@ -324,13 +324,11 @@ func (s *Spool) Status() Status {
 	defer s.mu.Unlock()
 	st := s.count
 	st.Waiting = s.disk.live(s.cursor) + int64(len(s.tail))
-	st.Bytes = s.disk.bytes() + s.tailBytes
+	st.Bytes, st.Oldest = s.disk.waiting(s.cursor)
+	st.Bytes += s.tailBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
-	if st.Waiting > 0 {
-		st.Oldest = s.disk.oldest()
-		if st.Oldest.IsZero() && len(s.tail) > 0 {
-			st.Oldest = s.tail[0].at
-		}
+	if st.Oldest.IsZero() && len(s.tail) > 0 {
+		st.Oldest = s.tail[0].at
 	}
 	return st
 }
