@@ -79,6 +79,7 @@ type Options struct {
 	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
 	Backoff      Backoff
+	Learning     Learning
 
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines

@@ -51,9 +51,11 @@ type Status struct {
 	Pings       int64
 	Interval    time.Duration // of the beat
 	WorstDetect time.Duration // longest time from the first unanswered byte until a session was given up
+	Keepalive   time.Duration // the CONNECT value of this session: a dead gateway is noticed by the server within 1.5 times this
 	RTT         time.Duration // smoothed; 0 until a ping of this session was answered
 	Window      int
 	InFlight    int // publishes sent and not acknowledged
+	Heartbeat   HeartbeatStatus
 	Bytes       Ledger
 	Denied      []string // filters whose subscription the server refused in this session
 	Refused     int64    // subscriptions refused, since New
