@@ -1,0 +1,316 @@
+package heartbeat
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	coarse    = 1.05 // bracket within which what is sure is confirmed first, and then divided
+	promptly  = 1.10 // a documented limit is proven within this many times itself
+	beyond    = 1.10 // a rung this far below what a flow survived needs no more proofs
+	growStep  = 1.02 // above the failing gap, when growth is tried
+	hedge     = 4    // in a wide bracket, one in so many silent flows proves what is sure
+	unknownLo = 3    // a bracket without a lower end is taken to begin at this part of its upper one
+)
+
+// Next returns what is to be done now. Ask again after each event, and at Wake.
+func (s *Search) Next(now time.Time) []Order {
+	if s.start.IsZero() || now.Before(s.start) {
+		return nil
+	}
+	var orders []Order
+	for {
+		p := s.plan(now)
+		f := p.due(now)
+		if f == nil {
+			return append(orders, s.fit(p, now)...)
+		}
+		f.gap = now.Sub(f.since)
+		orders = append(orders, Order{Verb: Test, Flow: f.id})
+	}
+}
+
+// Wake is when Next must be asked again, at the latest; the zero time: after the next event only.
+func (s *Search) Wake(now time.Time) time.Time {
+	if s.start.IsZero() || now.Before(s.start) {
+		return s.start
+	}
+	at := s.growAt
+	for _, t := range s.plan(now).targets {
+		if due := t.flow.since.Add(t.gap); at.IsZero() || due.Before(at) {
+			at = due
+		}
+	}
+	return at
+}
+
+// target is the gap at which a silent flow will be tested.
+type target struct {
+	flow *flow
+	gap  time.Duration
+}
+
+// plan says what each silent flow is for, and how many more are wanted. It is made anew at each look, from what is known then.
+type plan struct {
+	now     time.Time
+	silent  []*flow // that have no target yet, the most silent first
+	targets []target
+	testing []time.Duration // gaps that were asked and not answered
+	opening int             // flows on their way
+	arming  int             // flows that will be silent again in a moment
+	more    int             // flows to open
+}
+
+func (s *Search) plan(now time.Time) *plan {
+	p := s.sorted(now)
+	switch {
+	case s.Settled():
+		s.grow(now)
+	case s.hi == 0 || s.rungWithin():
+		s.climb(p)
+	default:
+		s.narrow(p)
+	}
+	return p
+}
+
+// sorted says what each flow is up to.
+func (s *Search) sorted(now time.Time) *plan {
+	p := &plan{now: now}
+	for _, f := range s.flows {
+		switch {
+		case f.pin > 0 && (f.since.IsZero() || f.gap > 0):
+		case f.pin > 0:
+			p.targets = append(p.targets, target{f, f.pin})
+		case f.gap > 0:
+			p.testing = append(p.testing, f.gap)
+		case !f.since.IsZero():
+			p.silent = append(p.silent, f)
+		case f.used:
+			p.arming++
+		default:
+			p.opening++
+		}
+	}
+	slices.SortStableFunc(p.silent, func(a, b *flow) int { return a.since.Compare(b.since) })
+	return p
+}
+
+func (p *plan) due(now time.Time) *flow {
+	for _, t := range p.targets {
+		if !now.Before(t.flow.since.Add(t.gap)) {
+			return t.flow
+		}
+	}
+	return nil
+}
+
+// silence is how long the i-th flow has been silent.
+func (p *plan) silence(i int) time.Duration { return p.now.Sub(p.silent[i].since) }
+
+// aim gives the i-th silent flow a target.
+func (p *plan) aim(i int, gap time.Duration) {
+	p.targets = append(p.targets, target{p.silent[i], max(gap, p.silence(i))})
+	p.silent = slices.Delete(p.silent, i, i+1)
+}
+
+// fit opens what is missing, and closes what the search has no use for: all when it rests, else those that are silent for
+// longer than what failed.
+func (s *Search) fit(p *plan, now time.Time) []Order {
+	var orders []Order
+	for i, f := range p.silent {
+		if s.Settled() || s.hi > 0 && p.silence(i) >= s.hi {
+			s.Gone(f.id)
+			orders = append(orders, Order{Verb: Close, Flow: f.id})
+		}
+	}
+	open := func(pin time.Duration) {
+		s.last++
+		s.flows = append(s.flows, &flow{id: s.last, pin: pin})
+		orders = append(orders, Order{Verb: Open, Flow: s.last, Canary: pin > 0})
+	}
+	for range p.more {
+		open(0)
+	}
+	for _, gap := range s.wants {
+		open(gap)
+	}
+	s.wants = nil
+	return orders
+}
+
+// rungWithin reports whether the bracket is so wide that there is a rung in it.
+func (s *Search) rungWithin() bool {
+	for _, r := range s.rungs {
+		if r.low > share(s.lo(), coarse) && share(r.high, coarse) < s.hi {
+			return true
+		}
+	}
+	return false
+}
+
+// climb sends each flow to the lowest rung that still needs one, the most silent flow first.
+func (s *Search) climb(p *plan) {
+	if s.lo() >= s.o.Cap {
+		s.prove(p, proofs)
+		return
+	}
+	unmet := 0
+	for _, r := range s.rungs {
+		if share(r.high, beyond) < s.lo() || s.hi > 0 && r.high >= s.hi {
+			continue
+		}
+		need := r.need - s.best.count(r.low)
+		for _, gap := range p.testing {
+			if gap >= r.low {
+				need--
+			}
+		}
+		for i := 0; i < len(p.silent) && need > 0; {
+			if p.silence(i) > r.high {
+				i++
+				continue
+			}
+			p.aim(i, s.within(r, p.silent[i]))
+			need--
+		}
+		unmet += max(0, need)
+	}
+	p.more = max(0, min(unmet-p.opening, s.most()-s.alive(p)))
+}
+
+// within is where in r the flow f is tested: as high as may be, unless it began too late for that.
+func (s *Search) within(r rung, f *flow) time.Duration {
+	limit := share(r.high, promptly/knownHigh)
+	return min(r.high, max(r.low, s.start.Add(limit).Sub(f.since)))
+}
+
+// most is how many flows there may be at once. A hint is worth as many as can prove it, and one for half of it.
+func (s *Search) most() int {
+	if s.hint > s.lo() {
+		return max(s.o.Flows, proofs+1)
+	}
+	return s.o.Flows
+}
+
+// alive are the flows that are open, or about to be, and may still serve.
+func (s *Search) alive(p *plan) int {
+	n := len(p.targets) + len(p.testing) + p.opening + p.arming
+	for i := range p.silent {
+		if s.hi == 0 || p.silence(i) < s.hi {
+			n++
+		}
+	}
+	return n
+}
+
+// narrow finds the limit within the bracket: first what is sure has to be proven by as many flows as it takes, unless the
+// bracket is still wide; then it is divided, and in the end what failed is asked once more.
+func (s *Search) narrow(p *plan) {
+	lo := s.lo()
+	if lo == 0 {
+		lo = max(s.hi/unknownLo, min(s.o.Floor, share(s.hi, 1/fine)))
+	}
+	width := float64(s.hi) / float64(lo)
+	switch {
+	case width <= fine:
+		s.prove(p, proofs)
+		s.confirm(p)
+	case width <= coarse:
+		s.prove(p, proofs)
+		s.divide(p, lo, width)
+	default:
+		s.prove(p, len(p.silent)/hedge)
+		s.divide(p, lo, width)
+		s.prove(p, proofs)
+	}
+}
+
+// divide shares the bracket out among the flows that are about equally silent: they are asked one after the other, rising, and
+// each answer divides it anew.
+func (s *Search) divide(p *plan, lo time.Duration, width float64) {
+	first := 0
+	for first < len(p.silent) && p.silence(first) >= s.hi {
+		first++
+	}
+	cohort, most := 0, s.o.Flows-len(p.testing)
+	for i := first; i < len(p.silent) && cohort < most && p.silence(first)-p.silence(i) < s.hi-lo; i++ {
+		cohort++
+	}
+	for j := 1; j <= cohort; j++ {
+		p.aim(first, divided(lo, width, j, cohort+1))
+	}
+	useful := int(math.Ceil(math.Log(width)/math.Log(fine))) + proofs
+	p.more = max(p.more, min(useful, s.o.Flows)-s.alive(p))
+}
+
+// prove has the longest silence that some flow survived confirmed by as many as it takes, with up to most of the silent flows.
+func (s *Search) prove(p *plan, most int) {
+	lo := s.lo()
+	missing := proofs - s.best.count(lo)
+	for _, t := range p.targets {
+		if t.gap == lo {
+			missing--
+		}
+	}
+	if lo == 0 || missing <= 0 {
+		return
+	}
+	for _, gap := range p.testing {
+		if s.hi == 0 || gap < s.hi {
+			missing--
+		}
+	}
+	for i := 0; i < len(p.silent) && missing > 0 && most > 0; {
+		if p.silence(i) > lo || s.best.of(p.silent[i].id) >= lo {
+			i++
+			continue
+		}
+		p.aim(i, lo)
+		missing, most = missing-1, most-1
+	}
+	if most > 0 {
+		p.more = max(p.more, missing-p.opening)
+	}
+}
+
+// confirm asks once more at the gap that failed, until that is certain.
+func (s *Search) confirm(p *plan) {
+	missing := repeats - s.counts - s.unsure
+	for _, gap := range p.testing {
+		if gap >= s.hi {
+			missing--
+		}
+	}
+	for i := 0; i < len(p.silent) && missing > 0; {
+		if p.silence(i) > s.hi {
+			i++
+			continue
+		}
+		p.aim(i, s.hi)
+		missing--
+	}
+	if missing <= 0 && s.unsure > 0 { // a fresh connection makes it certain
+		missing = 1
+	}
+	p.more = max(p.more, missing-p.opening)
+}
+
+// grow tries a longer gap from time to time.
+func (s *Search) grow(now time.Time) {
+	if s.Safe() >= s.o.Cap {
+		s.growAt = time.Time{}
+		return
+	}
+	if s.growAt.IsZero() {
+		s.growAt = now.Add(day)
+	}
+	if now.Before(s.growAt) {
+		return
+	}
+	s.growth++
+	s.growAt = now.Add(day << min(s.growth, ageing))
+	s.Canary(min(share(s.hi, growStep), s.o.Cap))
+}
