@@ -12,6 +12,8 @@ const (
 	outcomeNonsense                // the server does not speak MQTT
 	outcomeLost                    // the mapping is gone while the server is fine: a fresh connection answered
 	outcomeStopped                 // by us
+	outcomePlanned                 // by us, to go on with another connection to the same server
+	outcomeLower                   // the server wants a lower keepalive: asked again at once
 )
 
 // verdict is an outcome with what it took.

@@ -37,7 +37,15 @@ func (l *Link) attach(s *session, now time.Time) {
 	l.failures = map[int]string{}
 	close(l.ready)
 	l.mu.Unlock()
+	l.learner.do(func() { l.learner.up(s, now) })
 	l.notify(EventUp, s.e.name, "", s.info.Number, now)
+}
+
+// moved is called after a session ended because another connection goes on for it.
+func (l *Link) moved() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.status.Redials++
 }
 
 // detach is called before the flight of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.

@@ -57,9 +57,9 @@ type conn struct {
 	rest   []byte // what of it the library has not read
 }
 
-func newConn(s *stream, watch observer, o Options, silence func() time.Duration) *conn {
+func newConn(s *stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
 	return &conn{
-		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(o.Keepalive / time.Second),
+		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
 		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
 		r: bufio.NewReaderSize(s, readBuffer),

@@ -57,7 +57,7 @@ func connPair(o Options, silence time.Duration) (*conn, *witness, *transporttest
 	client, server := transporttest.Pipe()
 	w := &witness{overDone: make(chan struct{})}
 	raw := &meter{Conn: client, ledger: &ledger{}}
-	return newConn(&stream{Conn: raw, raw: raw}, w, o.withDefaults(), func() time.Duration { return silence }), w, server
+	return newConn(&stream{Conn: raw, raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
 }
 
 func TestPingGoesBetweenPackets(t *testing.T) {

@@ -31,6 +31,8 @@ type endpoint struct {
 	mu    sync.Mutex
 	cache tls.ClientSessionCache // saves a full handshake at each reconnect
 	files [32]byte               // hash of the certificate files that the cache belongs to
+
+	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }
 
 var defaultPorts = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80", "wss": "443"}
@@ -94,6 +96,8 @@ type meter struct {
 	ledger *ledger
 	cause  Cause
 	up     atomic.Bool
+	bytes  atomic.Int64
+	calls  atomic.Int64 // that moved something
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -109,11 +113,22 @@ func (m *meter) Write(p []byte) (int, error) {
 }
 
 func (m *meter) count(n int) {
+	m.bytes.Add(int64(n))
+	m.calls.Add(1)
 	if m.up.Load() {
 		m.ledger.wire.Add(int64(n))
 		return
 	}
 	m.ledger.by[m.cause].Add(int64(n))
+}
+
+// cost is what the socket has cost on the wire so far: as the kernel counts it, or else a segment and its acknowledgement for
+// each call, and those of the beginning and the end.
+func (m *meter) cost() int64 {
+	if n, ok := wireCost(m.Conn); ok {
+		return n
+	}
+	return m.bytes.Load() + headers4*(2*m.calls.Load()+6)
 }
 
 // accepted ends the handshake. The buffered bytes were counted as part of it and are not.
@@ -129,11 +144,16 @@ func (o Options) handshakeTime() time.Duration {
 }
 
 // open connects to e, up to where MQTT begins. The bytes are booked under cause.
-func (l *Link) open(ctx context.Context, e *endpoint, cause Cause) (_ *stream, err error) {
+func (l *Link) open(ctx context.Context, e *endpoint, cause Cause) (*stream, error) {
+	return l.openTo(ctx, e, cause, nil, nil)
+}
+
+// openTo is open on the path of another connection: to the same address of a name, from the same one of ours. Both may be nil.
+func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, remote, local net.Addr) (_ *stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.handshakeTime())
 	defer cancel()
 	var rtoMax atomic.Bool
-	raw, err := l.dial(ctx, e.addr, &rtoMax)
+	raw, err := l.dial(ctx, e.addr, remote, local, &rtoMax)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +178,7 @@ func (l *Link) open(ctx context.Context, e *endpoint, cause Cause) (_ *stream, e
 }
 
 // dial opens the socket. The standard dialer tries all addresses of a name, and divides the time among them.
-func (l *Link) dial(ctx context.Context, addr string, rtoMax *atomic.Bool) (net.Conn, error) {
+func (l *Link) dial(ctx context.Context, addr string, remote, local net.Addr, rtoMax *atomic.Bool) (net.Conn, error) {
 	if l.o.Dial != nil {
 		rtoMax.Store(true)
 		return l.o.Dial(ctx, "tcp", addr)
@@ -167,6 +187,12 @@ func (l *Link) dial(ctx context.Context, addr string, rtoMax *atomic.Bool) (net.
 		KeepAlive:       -1, // its 15 s would cost 0.6 MB a day
 		KeepAliveConfig: net.KeepAliveConfig{Enable: false},
 		Control:         socketOptions(l.o.DetectWithin, rtoMax),
+	}
+	if remote != nil {
+		addr = remote.String()
+	}
+	if tcp, ok := local.(*net.TCPAddr); ok {
+		d.LocalAddr = &net.TCPAddr{IP: tcp.IP, Zone: tcp.Zone}
 	}
 	return d.DialContext(ctx, "tcp", addr)
 }

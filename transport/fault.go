@@ -43,6 +43,8 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
+const codeIdentifier = 2 // identifier rejected
+
 // connackReasons are the return codes of CONNACK, table 3.1 of MQTT 3.1.1.
 var connackReasons = map[byte]struct {
 	kind outcome

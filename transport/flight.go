@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -48,6 +49,7 @@ type flight struct {
 	out   chan *Ack     // to the publisher; holds a window, so that a send with a slot never blocks
 	lost  chan struct{} // closed by fail
 	ended chan struct{} // closed by stop
+	moved atomic.Bool   // stop was for a planned re-dial
 
 	mu      sync.Mutex
 	order   []*Ack // not done, in the order of send
@@ -69,7 +71,7 @@ func newFlight(window int) *flight {
 func (f *flight) send(ctx context.Context, m Message) (*Ack, error) {
 	select {
 	case <-f.ended:
-		return nil, ErrStopped
+		return nil, f.stopped()
 	default:
 	}
 	select {
@@ -77,7 +79,7 @@ func (f *flight) send(ctx context.Context, m Message) (*Ack, error) {
 	case <-f.lost:
 		return nil, ErrLost
 	case <-f.ended:
-		return nil, ErrStopped
+		return nil, f.stopped()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -101,6 +103,14 @@ func (f *flight) queue(m Message, extra bool) (*Ack, error) {
 
 // stop lets no further send begin.
 func (f *flight) stop() { close(f.ended) }
+
+// stopped is what a send gets after stop: where another session follows, it may try that one.
+func (f *flight) stopped() error {
+	if f.moved.Load() {
+		return ErrLost
+	}
+	return ErrStopped
+}
 
 // inFlight is the publishes that were sent and are not done.
 func (f *flight) inFlight() int {

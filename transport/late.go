@@ -108,9 +108,16 @@ func (l *Link) checkServer(ctx context.Context, e *endpoint) error {
 }
 
 func (l *Link) checkConnect(e *endpoint, password string) *packets.ConnectPacket {
+	c := cleanConnect(e, l.o.ClientID+checkSuffix, password)
+	c.Keepalive = checkKeepalive
+	return c
+}
+
+// cleanConnect is the CONNECT of a connection of our own: a clean session.
+func cleanConnect(e *endpoint, clientID, password string) *packets.ConnectPacket {
 	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
 	c.ProtocolName, c.ProtocolVersion = "MQTT", 4
-	c.ClientIdentifier, c.CleanSession, c.Keepalive = l.o.ClientID+checkSuffix, true, checkKeepalive
+	c.ClientIdentifier, c.CleanSession = clientID, true
 	if e.Username != "" {
 		c.UsernameFlag, c.Username = true, e.Username
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net"
 	"time"
 
@@ -29,6 +30,21 @@ type Learning struct {
 	Memory Memory // nil: nothing survives a restart
 }
 
+func (o Learning) withDefaults(clientID string) Learning {
+	def(&o.Min, defaultLearnMin)
+	def(&o.Max, defaultLearnMax)
+	o.Max = max(o.Max, o.Min)
+	if o.ClientID == nil {
+		o.ClientID = func(n int) string { return fmt.Sprintf("%s-p%d", clientID, n) }
+	}
+	return o
+}
+
+const (
+	defaultLearnMin = 20 * time.Second
+	defaultLearnMax = 10 * time.Minute
+)
+
 // Canary says how a loose path is watched for a limit that shrinks.
 type Canary struct {
 	Off   bool
@@ -50,15 +66,18 @@ type HeartbeatStatus struct {
 	Interval time.Duration // in force
 	Proven   time.Duration // silence that may serve the main link; 0: none
 	Failing  time.Duration // shortest silence that was seen to fail; 0: none
-	Phase    string        // "start", "learning", "settled", "resting" or "off"
-	Evidence string        // "inbound", "weak" or "none"
-	Path     string
-	Kind     string // "strict", "loose" or "unknown"
-	Reason   string // of the last change of Interval
-	Open     int    // probe sessions now
-	Probes   int64  // gaps tested since New
-	Sessions int64  // probe sessions opened since New
-	Canaries int64  // canary tests since New
-	Budget   int64  // bytes that probes may still cost now
-	Cost     int64  // bytes on the wire that probes have cost since New, headers and TCP acknowledgements included
+
+	Remembered time.Duration // what an earlier epoch of this path had proven; a hint only; 0: none
+	Phase      string        // "start", "learning", "settled", "resting" or "off"
+	Evidence   string        // "inbound", "weak" or "none"
+	Path       string
+	Kind       string // "strict", "loose" or "unknown"
+	Reason     string // of the last change of Interval
+	Open       int    // probe sessions now
+	Probes     int64  // gaps tested since New
+	Sessions   int64  // probe sessions opened since New
+	Canaries   int64  // canary tests since New
+	Shrinks    int64  // times that the beat went back to Min because a proven silence failed, since New
+	Budget     int64  // bytes that probes may still cost now
+	Cost       int64  // bytes on the wire that probes have cost since New, headers and TCP acknowledgements included
 }

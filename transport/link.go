@@ -20,6 +20,9 @@ type Link struct {
 	wake      chan struct{}  // Routed was called
 	group     sync.WaitGroup // every goroutine that we started
 
+	learner *learner
+	spare   *stream // of Run: what a planned re-dial goes on with
+
 	ledger  ledger
 	pings   atomic.Int64
 	ignored atomic.Int64
@@ -55,15 +58,17 @@ func New(o Options) (*Link, error) {
 	}
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].name
+	l.learner = newLearner(l)
 	return l, nil
 }
 
 // Run keeps the link until ctx is done, then lets what is in flight arrive, says online:false, disconnects, within about 2 s,
 // and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
+	l.group.Go(func() { l.learner.run(ctx) })
 	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
-		if !over(ctx) {
+		if !over(ctx) && v.kind != outcomePlanned && v.kind != outcomeLower {
 			next, at := l.backoff.failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
@@ -117,7 +122,11 @@ func (l *Link) attempt(ctx context.Context, i int) verdict {
 	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
 	l.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
-	if !over(ctx) {
+	switch {
+	case over(ctx), v.kind == outcomeLower:
+	case v.kind == outcomePlanned:
+		l.moved()
+	default:
 		l.lost(i, e, info, v, err)
 	}
 	return v
@@ -132,15 +141,21 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	if err != nil {
 		return failed(err)
 	}
-	stream, err := l.open(ctx, e, causeHandshake)
-	if err != nil {
-		return failed(err)
+	stream, planned := l.spare, l.spare != nil
+	if l.spare = nil; !planned {
+		if stream, err = l.open(ctx, e, causeHandshake); err != nil {
+			return failed(err)
+		}
 	}
-	s := l.newSession(stream, e, info, l.backoff.hosts[i].stable(), password)
+	s := l.newSession(stream, e, info, l.backoff.hosts[i].stable(), password, planned)
 	v, err := s.run(ctx)
+	l.spare = s.takeSpare(v)
 	l.detach(s)
 	if err != nil {
 		s.flight.fail(err)
+	}
+	if v.kind != outcomePlanned {
+		l.learner.do(func() { l.learner.down(s, v, time.Now()) })
 	}
 	return v, err
 }
@@ -169,8 +184,9 @@ func (l *Link) Status() Status {
 	st.Oversized = l.oversized.Load()
 	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
 	if s != nil {
-		st.InFlight = s.flight.inFlight()
+		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
 	}
+	st.Heartbeat, trouble.learning = l.learner.status.get()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {
 		trouble.down += fmt.Sprintf("; next attempt at %s in %v", st.Server, wait.Round(100*time.Millisecond))
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 )
@@ -102,6 +103,9 @@ func (s *session) connack(h header, body []byte, buffered int) error {
 		return nonsense("a packet of type %d instead of CONNACK", h.kind)
 	}
 	if code := body[1]; code != 0 {
+		if code == codeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {
+			return &fault{kind: outcomeLower, msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
+		}
 		return refusedBy(code, s.l.o.ClientID)
 	}
 	now := time.Now()

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 // Cause is what a message is booked under in the ledger of Status.
@@ -78,6 +80,7 @@ type Options struct {
 	DetectWithin time.Duration // with anything outstanding, a dead link is noticed within this; if zero, 60 s
 	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
+	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (redial.go)
 	Backoff      Backoff
 	Learning     Learning
 
@@ -111,6 +114,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Backoff.Refused, 15*time.Minute)
 	o.Keepalive = min(max(o.Keepalive.Truncate(time.Second), time.Second), maxKeepalive)
 	o.Interval = min(o.Interval, o.Keepalive)
+	o.Learning = o.Learning.withDefaults(o.ClientID)
 	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
 	if o.Notify == nil {
 		o.Notify = func(Event) {}
@@ -141,6 +145,9 @@ func (o Options) validate() error {
 	}
 	if o.StateTopic != "" && o.State == nil {
 		errs = append(errs, fmt.Errorf("state topic %q needs a State function", o.StateTopic))
+	}
+	if o.Learning.Mode != heartbeat.Off && o.Learning.Topic == nil {
+		errs = append(errs, errors.New("learning needs a topic for its probes"))
 	}
 	return errors.Join(errs...)
 }

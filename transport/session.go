@@ -33,6 +33,8 @@ type session struct {
 	info      Session
 	birth     []byte
 	stableFor time.Duration
+	planned   bool          // it replaced another one on purpose, on the same path
+	keepalive time.Duration // of its CONNECT
 
 	stream *stream
 	conn   *conn
@@ -44,6 +46,7 @@ type session struct {
 	done   chan struct{}      // closed after subscriptions were answered and the birth queued
 	states chan seenState     // what others said on the state topic
 	checks chan error         // results of check
+	spare  chan spareStream   // result of prepare
 	cancel context.CancelFunc // of checks and setup
 	ctx    context.Context
 
@@ -57,6 +60,8 @@ type session struct {
 	answered       time.Time // when a fresh connection answered in this lateness
 	announceAt     time.Time
 	announceGap    time.Duration
+	next           *stream // that a planned re-dial will go on with
+	preparing      bool
 
 	mu       sync.Mutex
 	beat     *heartbeat.Beat
@@ -67,6 +72,7 @@ type session struct {
 	asked    time.Time // first unanswered packet; zero: none
 	askedBy  bool      // and it was a beat
 	cause    error
+	redial   bool // wanted
 }
 
 type seenState struct {
@@ -74,24 +80,28 @@ type seenState struct {
 	retained bool
 }
 
-func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.Duration, password string) *session {
+func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.Duration, password string, planned bool) *session {
 	ctx, cancel := context.WithCancel(context.Background())
+	interval, keepalive := l.learner.begin(e, s, planned)
 	se := &session{
+		planned: planned, keepalive: keepalive, spare: make(chan spareStream, 1),
 		l: l, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
 		lost: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
 		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
 		setupBy:     time.Now().Add(l.o.handshakeTime()),
 		announceGap: announceMin,
-		beat:        heartbeat.New(heartbeat.Options{Interval: l.o.Interval, DetectWithin: l.o.DetectWithin}),
+		beat:        heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin}),
 	}
-	se.conn = newConn(s, se, l.o, se.silence)
+	se.conn = newConn(s, se, l.o, keepalive, se.silence)
 	se.client = mqtt.NewClient(se.clientOptions(password))
 	return se
 }
 
 // silence is the read watchdog's patience.
 func (s *session) silence() time.Duration {
-	return s.l.o.handshakeTime() + s.l.o.Interval + watchdogSpare*s.l.o.DetectWithin
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.l.o.handshakeTime() + s.beat.Interval() + watchdogSpare*s.l.o.DetectWithin
 }
 
 // run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
@@ -119,9 +129,14 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 			s.stateSeen(st, time.Now())
 		case err := <-s.checks:
 			s.checked(err, time.Now())
+		case spare := <-s.spare:
+			s.prepared(spare)
 		}
 		now := time.Now()
-		s.step(now)
+		if s.step(now); s.mayMove() {
+			s.move()
+			return verdict{kind: outcomePlanned, up: true}, nil
+		}
 		timer.Reset(max(0, s.wake().Sub(now)))
 	}
 }

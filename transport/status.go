@@ -115,6 +115,7 @@ type troubles struct {
 	down     string
 	late     string
 	denied   []string
+	learning string
 }
 
 func (t troubles) sentence() string {
@@ -126,6 +127,9 @@ func (t troubles) sentence() string {
 	}
 	if len(t.denied) > 0 {
 		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))
+	}
+	if t.learning != "" {
+		all = append(all, t.learning)
 	}
 	return strings.Join(all, "; ")
 }

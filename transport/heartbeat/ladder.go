@@ -36,7 +36,7 @@ func known() []time.Duration { return seconds(30, 60, 239, 300, 350) }
 // were found.
 func between(m Mode) []time.Duration {
 	if m == Fast {
-		return seconds(40, 49, 76, 91, 148, 188, 431, 477, 591, 712, 886, 1010)
+		return seconds(38.5, 47.5, 75, 97, 146.5, 186, 342.5, 485.5, 597, 703, 806, 909)
 	}
 	return seconds(26, 41, 64, 97, 143, 220, 340, 530, 785)
 }

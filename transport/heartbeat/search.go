@@ -128,6 +128,16 @@ func (s *Search) Gone(id int) {
 	s.flows = slices.DeleteFunc(s.flows, func(f *flow) bool { return f.id == id })
 }
 
+// Hold is called when a flow ended in a way that will be judged a moment later, by Lost or Gone: it is not asked meanwhile.
+func (s *Search) Hold(id int) {
+	if f := s.flow(id); f != nil {
+		f.since, f.gap, f.used = time.Time{}, 0, true
+	}
+}
+
+// Waiting reports that the first order of this epoch is still to come.
+func (s *Search) Waiting(now time.Time) bool { return s.start.IsZero() || now.Before(s.start) }
+
 // Delivered is called when the nonce of a test arrived after a silence of gap: proof.
 func (s *Search) Delivered(id int, gap time.Duration, now time.Time) {
 	if f := s.flow(id); f != nil {

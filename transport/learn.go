@@ -1,0 +1,322 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	learnBacklog  = 64               // events that wait for the learner's loop
+	unknownSpread = 60 * time.Second // probe_after auto: a new path waits random 0 to this
+	knownWait     = 10 * time.Minute // and a known one this and random 0 to knownSpread
+	knownSpread   = 30 * time.Minute
+	deniedFor     = 24 * time.Hour // until a server that denied probes is asked again
+	deniedWithin  = 5 * time.Second
+	retryMin      = 10 * time.Second // between attempts to open a probe session that failed
+	retryMax      = 10 * time.Minute
+	canaryPart    = 1.03 // of the interval
+	autoCanary    = 25
+	quietPart     = 1.05 // of the failing gap
+)
+
+// learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
+// loop owns everything but the status, and what happens elsewhere reaches it through do.
+type learner struct {
+	l      *Link
+	o      Learning
+	events chan func()
+	ctx    context.Context // of the probes; set by run
+
+	search  *heartbeat.Search
+	budget  *heartbeat.Budget
+	main    *session // nil: down
+	path    string
+	known   heartbeat.Knowledge // of path
+	weak    *weakBeat           // not nil: no probes, the beat itself is all the evidence there is
+	probes  map[int]*probe      // by flow
+	carried map[*endpoint]bool  // endpoints that carried a nonce of the main link
+	denied  map[*endpoint]time.Time
+	first   time.Time // first probe publish of this session; zero: none yet
+
+	kind        heartbeat.Kind
+	quiet       int // flow of a quiet test; 0: none
+	asked       bool
+	watched     time.Time // last canary
+	paused      time.Time // no new session before
+	failures    int
+	resting     bool
+	price       int64 // of a session, as far as measured
+	interval    time.Duration
+	reason      string
+	redialAfter time.Time     // no planned re-dial before
+	why         string        // probes are not possible
+	weakLost    time.Duration // the weak beat at which the link was lost; 0: none
+
+	status learnStatus
+}
+
+func newLearner(l *Link) *learner {
+	o := l.o.Learning
+	now := time.Now()
+	kept := heartbeat.BudgetState{}
+	if o.Memory != nil {
+		kept = o.Memory.Budget()
+	}
+	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), budget: heartbeat.NewBudget(o.Budget, kept, now),
+		probes: map[int]*probe{}, carried: map[*endpoint]bool{}, denied: map[*endpoint]time.Time{},
+		interval: l.o.Interval, reason: "fixed by heartbeat.interval"}
+	if le.on() {
+		le.interval, le.reason = o.Min, "nothing is proven yet"
+		le.search = heartbeat.NewSearch(le.searchOptions())
+	}
+	le.publish(now)
+	return le
+}
+
+func (le *learner) on() bool { return le.o.Mode != heartbeat.Off }
+
+func (le *learner) searchOptions() heartbeat.SearchOptions {
+	top := min(le.o.Max, le.l.o.Keepalive)
+	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + margin(top), Flows: le.o.Probes}
+	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
+		o.Mode, o.Flows = heartbeat.Thrifty, 0
+	}
+	return o
+}
+
+// do hands f to the loop. Once that is over, or where there is none, f is dropped.
+func (le *learner) do(f func()) {
+	if !le.on() {
+		return
+	}
+	select {
+	case le.events <- f:
+	case <-le.l.stopped:
+	}
+}
+
+// run is the loop; it ends with ctx, and its probes with it.
+func (le *learner) run(ctx context.Context) {
+	if !le.on() {
+		return
+	}
+	probes, cancel := context.WithCancel(ctx)
+	defer cancel()
+	le.ctx = probes
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			le.remember(time.Now())
+			return
+		case f := <-le.events:
+			f()
+		case <-timer.C:
+		}
+		for len(le.events) > 0 {
+			(<-le.events)()
+		}
+		now := time.Now()
+		le.step(now)
+		if at := le.wake(now); at.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(max(0, at.Sub(now)))
+		}
+	}
+}
+
+// step does what is due.
+func (le *learner) step(now time.Time) {
+	if le.main != nil {
+		le.resting = le.resting && now.Before(le.paused)
+		le.book(now)
+		if le.weak == nil && !now.Before(le.paused) {
+			le.watch(now)
+			for _, order := range le.search.Next(now) {
+				le.carryOut(order, now)
+			}
+		}
+		le.judge(now)
+	}
+	le.publish(now)
+}
+
+// wake is when step must be called next.
+func (le *learner) wake(now time.Time) time.Time {
+	if le.main == nil {
+		return time.Time{}
+	}
+	if le.weak != nil {
+		return le.weak.until
+	}
+	if now.Before(le.paused) {
+		return le.paused
+	}
+	at := le.search.Wake(now)
+	if next := le.canaryAt(); !next.IsZero() && (at.IsZero() || next.Before(at)) {
+		at = next
+	}
+	return at
+}
+
+func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
+	switch p := le.probes[order.Flow]; order.Verb {
+	case heartbeat.Open:
+		le.open(order, now)
+	case heartbeat.Test:
+		if p != nil && le.first.IsZero() {
+			le.first = now
+		}
+		if p != nil {
+			le.status.tested(p.canary)
+			le.budget.Spend(nonceCost(p.o.topic, p.o.e.secure), now)
+			p.trials <- trial{main: le.main, quiet: order.Flow == le.quiet}
+		}
+	case heartbeat.Close:
+		if p != nil {
+			p.cancel()
+		}
+	}
+}
+
+// open starts a probe session, if it may be paid.
+func (le *learner) open(order heartbeat.Order, now time.Time) {
+	canary := order.Canary
+	if at := le.affordable(now); !canary && !at.Equal(now) {
+		le.search.Gone(order.Flow)
+		le.rest(at, now)
+		return
+	}
+	if canary && le.asked && le.quiet == 0 {
+		le.quiet = order.Flow
+	}
+	s := le.main
+	slot := le.freeSlot()
+	ctx, cancel := context.WithCancel(le.ctx)
+	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), cancel: cancel,
+		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
+			keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}}
+	le.probes[order.Flow] = p
+	le.l.group.Go(func() { p.run(ctx) })
+}
+
+func (le *learner) freeSlot() int {
+	for n := 1; ; n++ {
+		if !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
+			return n
+		}
+	}
+}
+
+// up is called with each session that is up. A planned one goes on where the last one was.
+func (le *learner) up(s *session, now time.Time) {
+	le.main, le.first = s, time.Time{}
+	if s.planned && le.search != nil && le.path != "" {
+		s.setInterval(le.interval)
+		return
+	}
+	le.epoch(s, now, heartbeat.Knowledge{}, "a new connection: nothing is proven on it yet")
+}
+
+// epoch begins anew: nothing is proven. What is remembered, or was known of another server, is a hint.
+func (le *learner) epoch(s *session, now time.Time, k heartbeat.Knowledge, why string) {
+	le.remember(now)
+	le.drop()
+	hint := le.known
+	if le.search != nil && le.search.Knowledge().Known() {
+		hint = le.search.Knowledge()
+	}
+	le.path = le.l.pathOf(s.e, s.stream)
+	le.known, le.kind = heartbeat.Knowledge{}, heartbeat.Unknown
+	remembered := false
+	if le.o.Memory != nil {
+		le.known, remembered = le.o.Memory.Recall(le.path)
+	}
+	if remembered {
+		hint, le.kind = le.known, le.known.Kind
+	}
+	if k.Known() {
+		hint = k
+	}
+	le.search = heartbeat.NewSearch(le.searchOptions())
+	le.search.PathChanged(now.Add(le.after(remembered)), hint)
+	le.watched, le.paused, le.failures, le.resting, le.quiet, le.asked = now, time.Time{}, 0, false, 0, false
+	le.weak = nil
+	if until := le.denied[s.e]; now.Before(until) {
+		le.weaken(until, now)
+	}
+	le.set(le.o.Min, why, now)
+}
+
+// after is probe_after: a fleet that was thrown off together must not probe together.
+func (le *learner) after(known bool) time.Duration {
+	switch {
+	case le.o.After >= 0:
+		return le.o.After
+	case known:
+		return knownWait + time.Duration(le.l.o.Rand()*float64(knownSpread))
+	}
+	return time.Duration(le.l.o.Rand() * float64(unknownSpread))
+}
+
+// down is called after a session was lost, not after a planned re-dial.
+func (le *learner) down(s *session, v verdict, now time.Time) {
+	if le.main != s {
+		return
+	}
+	if v.kind == outcomeClosed && !le.first.IsZero() && now.Sub(le.first) < deniedWithin && !le.carried[s.e] {
+		le.denied[s.e], le.why = now.Add(deniedFor), "the server hung up when the main link published to a probe topic; allow it in the access rules"
+	}
+	if le.weak != nil && v.idle {
+		le.weakLost = le.interval
+	}
+	le.main = nil
+	le.drop()
+}
+
+// drop ends all probes: their path is no longer that of the main link.
+func (le *learner) drop() {
+	for flow, p := range le.probes {
+		le.search.Gone(flow)
+		p.cancel()
+		delete(le.probes, flow)
+	}
+}
+
+// judge sets the beat by what is proven.
+func (le *learner) judge(now time.Time) {
+	if le.weak != nil {
+		le.weak.judge(le, now)
+		return
+	}
+	proven := le.search.Safe()
+	want := min(max(proven-margin(proven), le.o.Min), le.o.Max, le.main.keepalive)
+	if want != le.interval {
+		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
+	}
+	le.classify()
+	le.adapt(now)
+	le.remember(now)
+}
+
+// set changes the beat of the main link, at once.
+func (le *learner) set(d time.Duration, why string, now time.Time) {
+	if d < le.interval && le.interval > le.o.Min && d == le.o.Min {
+		le.status.shrunk()
+	}
+	le.interval, le.reason = d, why
+	if le.main != nil {
+		le.main.setInterval(d)
+	}
+}
+
+// margin is what the beat stays below what is proven: 4 %, 1 s at least, 8 s at most.
+func margin(proven time.Duration) time.Duration {
+	return min(max(proven/25, time.Second), 8*time.Second)
+}

@@ -1,0 +1,241 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+// What the probe sessions tell the learner; each of these runs on its loop.
+
+const (
+	plainSession = 2 << 10 // bytes on the wire that a probe session costs, until one was measured
+	tlsSession   = 8 << 10
+	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
+	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
+	endSegments  = 3       // FIN, FIN, ACK: after the last look at a socket
+)
+
+// nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
+func nonceCost(topic string, secure bool) int64 {
+	n := int64(2+2+len(topic)+2+16) + 4 + 4*headers4
+	if secure {
+		n += 2 * 22 // records of TLS 1.3
+	}
+	return n
+}
+
+func (le *learner) all() []*probe { return slices.Collect(maps.Values(le.probes)) }
+
+// mayEcho reports whether a probe must hear itself first; asked on the probe's goroutine.
+func (le *learner) mayEcho(e *endpoint) bool { return !le.status.hasEchoed(e) }
+
+func (le *learner) opened(*probe) { le.status.opened() }
+
+func (le *learner) armed(p *probe, at time.Time) {
+	le.status.setEchoed(p.o.e)
+	le.failures = 0
+	if le.probes[p.flow] != p {
+		return
+	}
+	le.price = max(le.price, p.conn.s.raw.cost()+oneTest)
+	le.search.Armed(p.flow, at)
+}
+
+func (le *learner) delivered(p *probe, gap time.Duration, at time.Time) {
+	if le.probes[p.flow] != p {
+		return
+	}
+	le.carried[p.o.e] = true
+	le.search.Delivered(p.flow, gap, at)
+}
+
+// lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link.
+func (le *learner) lost(p *probe, gap time.Duration, main *session) {
+	if le.probes[p.flow] != p {
+		return
+	}
+	proven := le.search.Safe()
+	le.search.Lost(p.flow, gap, heartbeat.Evidence{MainAlive: true, SamePath: le.main == main})
+	if p.canary && gap < proven && le.main == main {
+		le.shrink(proven, gap, time.Now())
+	}
+}
+
+// shrink begins anew below what failed.
+func (le *learner) shrink(proven, failing time.Duration, now time.Time) {
+	why := fmt.Sprintf("the path forgot a connection after %v: its limit is shorter now", failing.Round(time.Millisecond))
+	le.status.shrunk()
+	le.epoch(le.main, now, heartbeat.Knowledge{Proven: proven, Failing: failing}, why)
+}
+
+// cut is called when a silent session was ended by the other side. A server that ends all its sessions, or one that heard
+// nothing for 1.5 times the keepalive, says nothing about the path.
+func (le *learner) cut(p *probe, silence time.Duration, err error) {
+	if le.probes[p.flow] != p {
+		return
+	}
+	keepalive := time.Duration(p.o.keepalive) * time.Second
+	kind := asFault(err, time.Now()).kind
+	if main := le.main; main != nil && kind == outcomeClosed && silence < keepalive*5/4 {
+		le.search.Hold(p.flow)
+		main.conn.ping()
+		time.AfterFunc(lateNonce, func() {
+			le.do(func() {
+				le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: le.main == main && main.heardSince(time.Now().Add(-lateNonce)), SamePath: le.main == main, Closed: true})
+			})
+		})
+		return
+	}
+	le.search.Gone(p.flow)
+}
+
+// refused is called when a session could not be opened.
+func (le *learner) refused(p *probe, err error) {
+	if le.probes[p.flow] != p || le.main == nil {
+		return
+	}
+	now := time.Now()
+	if errors.Is(err, errDenied) {
+		le.denied[p.o.e] = now.Add(deniedFor)
+		le.why = err.Error()
+		le.weaken(now.Add(deniedFor), now)
+		return
+	}
+	le.search.Gone(p.flow)
+	le.paused = now.Add(min(retryMin<<min(le.failures, 8), retryMax))
+	le.failures++
+}
+
+// ended is called last, once for each probe.
+func (le *learner) ended(p *probe) {
+	p.cancel()
+	if p.conn != nil {
+		le.bookOne(p, p.conn.s.raw.cost()+endSegments*headers4, time.Now())
+	}
+	if le.probes[p.flow] == p {
+		delete(le.probes, p.flow)
+		le.search.Gone(p.flow)
+	}
+	if le.quiet == p.flow {
+		le.quiet = 0
+	}
+	le.saveBudget()
+}
+
+// kindSeen is called with the answer to a ping after a silence that was too long.
+func (le *learner) kindSeen(err error, quiet bool) {
+	switch {
+	case err == nil:
+		le.kind = heartbeat.Loose
+	case quiet, !isReset(err) && !errors.Is(err, syscall.ECONNRESET) && asFault(err, time.Now()).kind != outcomeClosed:
+		le.kind = heartbeat.Strict
+	}
+}
+
+// classify asks once, when all else is settled, what kind of path it is.
+func (le *learner) classify() {
+	failing, _ := le.search.Failing()
+	if le.kind == heartbeat.Unknown && !le.asked && failing > 0 && le.search.Settled() {
+		le.asked = true
+		le.search.Canary(share(failing, quietPart))
+	}
+}
+
+// watch sends a canary when it is time.
+func (le *learner) watch(now time.Time) {
+	if at := le.canaryAt(); at.IsZero() || now.Before(at) {
+		return
+	}
+	gap := share(le.interval, canaryPart)
+	le.watched = now.Add(gap)
+	le.search.Canary(gap)
+}
+
+// canaryAt is when the next canary falls silent; zero: none does.
+func (le *learner) canaryAt() time.Time {
+	every := le.o.Canary.Every
+	switch {
+	case le.o.Canary.Off, le.o.Canary.Pair, le.weak != nil, le.search.Safe() == 0, !le.search.Settled():
+		return time.Time{}
+	case every == 0 && le.kind == heartbeat.Strict:
+		return time.Time{}
+	case every == 0:
+		every = autoCanary
+	}
+	return le.watched.Add(time.Duration(every)*le.interval - share(le.interval, canaryPart))
+}
+
+func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
+
+// book enters what the open sessions have cost since the last look.
+func (le *learner) book(now time.Time) {
+	for _, p := range le.probes {
+		if p.conn != nil {
+			le.bookOne(p, p.conn.s.raw.cost(), now)
+		}
+	}
+}
+
+func (le *learner) bookOne(p *probe, cost int64, now time.Time) {
+	n := cost - p.spent
+	if n <= 0 {
+		return
+	}
+	p.spent = cost
+	le.status.spent(n)
+	if !p.canary {
+		le.budget.Spend(n, now)
+	}
+}
+
+// estimate is what one more session may cost.
+func (le *learner) estimate() int64 {
+	switch {
+	case le.price > 0:
+		return le.price
+	case slices.ContainsFunc(le.l.endpoints, func(e *endpoint) bool { return e.secure }):
+		return tlsSession
+	}
+	return plainSession
+}
+
+// affordable is when one more session may be opened, so that all that are open can still be used; zero: never.
+func (le *learner) affordable(now time.Time) time.Time {
+	return le.budget.Affords(le.estimate()+int64(len(le.probes))*oneTest, now)
+}
+
+// rest ends all probes until there is money again.
+func (le *learner) rest(until, now time.Time) {
+	if until.IsZero() {
+		until = now.Add(deniedFor)
+	}
+	le.resting, le.paused = true, until
+	le.drop()
+}
+
+func (le *learner) saveBudget() {
+	if le.o.Memory != nil {
+		le.o.Memory.SaveBudget(le.budget.State())
+	}
+}
+
+// remember keeps what was learnt. A search that has only begun again does not overwrite what an earlier one found.
+func (le *learner) remember(now time.Time) {
+	if le.search == nil || le.o.Memory == nil || le.path == "" {
+		return
+	}
+	k := le.search.Knowledge()
+	k.Kind = le.kind
+	better := k.Proven > le.known.Proven || le.search.Settled() && k.Known()
+	changed := k.Proven != le.known.Proven || k.Failing != le.known.Failing || k.Kind != le.known.Kind || k.At.Sub(le.known.At) >= 24*time.Hour
+	if better && changed {
+		le.known = k
+		le.o.Memory.Remember(le.path, k)
+	}
+}

@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"sync"
+	"time"
+)
+
+// learnStatus is what others may know of the learner. Safe for concurrent use.
+type learnStatus struct {
+	mu     sync.Mutex
+	s      HeartbeatStatus
+	echoed map[*endpoint]bool // endpoints that carried a probe's own message back
+	why    string
+}
+
+// publish takes a picture.
+func (le *learner) publish(now time.Time) {
+	le.status.mu.Lock()
+	defer le.status.mu.Unlock()
+	s := &le.status.s
+	s.Interval, s.Reason, s.Path, s.Kind = le.interval, le.reason, le.path, le.kind.String()
+	s.Phase, s.Evidence, s.Open = le.phase(now), le.evidence(), len(le.probes)
+	s.Budget = le.budget.Left(now)
+	s.Proven, s.Failing, s.Remembered = 0, 0, le.known.Proven
+	if le.search != nil {
+		s.Proven = le.search.Safe()
+		s.Failing, _ = le.search.Failing()
+	}
+	le.status.why = ""
+	if le.weak != nil && le.why != "" {
+		le.status.why = "heartbeat: learning is not possible: " + le.why
+	}
+}
+
+func (st *learnStatus) get() (HeartbeatStatus, string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.s, st.why
+}
+
+func (st *learnStatus) with(f func(s *HeartbeatStatus)) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	f(&st.s)
+}
+
+func (st *learnStatus) opened() { st.with(func(s *HeartbeatStatus) { s.Sessions++ }) }
+
+func (st *learnStatus) shrunk() { st.with(func(s *HeartbeatStatus) { s.Shrinks++ }) }
+
+func (st *learnStatus) spent(n int64) { st.with(func(s *HeartbeatStatus) { s.Cost += n }) }
+
+func (st *learnStatus) tested(canary bool) {
+	st.with(func(s *HeartbeatStatus) {
+		if canary {
+			s.Canaries++
+		} else {
+			s.Probes++
+		}
+	})
+}
+
+func (st *learnStatus) hasEchoed(e *endpoint) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.echoed[e]
+}
+
+func (st *learnStatus) setEchoed(e *endpoint) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.echoed == nil {
+		st.echoed = map[*endpoint]bool{}
+	}
+	st.echoed[e] = true
+}

@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+const (
+	armDelay   = 200 * time.Millisecond // after PINGRESP: a delayed acknowledgement of ours (44 ms measured) is no silence
+	lateNonce  = 2 * time.Second        // after the main link's PUBACK: the nonce did not get through
+	staleNonce = 10 * time.Second       // after it was written: an arrival proves nothing any more
+	slowMain   = 2 * time.Second        // a PUBACK that took longer makes a loss doubtful
+	afterLoss  = 5 * time.Second        // for the answer that tells loose from strict
+)
+
+// errDenied says that the server does not let a probe session in, or does not carry its messages.
+var errDenied = errors.New("probe denied")
+
+// probe is one flow of the search: a probe session on a goroutine of its own, which tells the learner what happened.
+type probe struct {
+	le     *learner
+	flow   int
+	slot   int // the n of its client id and topic
+	o      probeOptions
+	canary bool
+	trials chan trial
+	cancel context.CancelFunc
+	conn   *probeConn // of run
+	spent  int64      // of the learner: what was booked of its cost
+}
+
+// trial asks whether a silence did harm: the main link publishes, or, quiet, the probe itself pings.
+type trial struct {
+	main  *session
+	quiet bool
+}
+
+// run opens the session, arms it, and waits for trials until the session or ctx ends.
+func (p *probe) run(ctx context.Context) {
+	defer p.le.do(func() { p.le.ended(p) })
+	c, err := p.le.l.dialProbe(ctx, p.o)
+	if err == nil {
+		defer c.close()
+		p.le.do(func() { p.conn = c; p.le.opened(p) })
+		if p.le.mayEcho(p.o.e) {
+			err = c.echo(ctx, newNonce(), p.o.patience)
+		}
+	}
+	if err != nil {
+		p.le.do(func() { p.le.refused(p, err) })
+		return
+	}
+	for p.arm(ctx, c) && p.wait(ctx, c) {
+	}
+}
+
+// arm ends with a silence of our own making.
+func (p *probe) arm(ctx context.Context, c *probeConn) bool {
+	if err := c.ping(ctx, p.o.patience); err != nil {
+		return false
+	}
+	timer := time.NewTimer(armDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// wait is the silence, up to the end of a trial. False: the session is of no more use.
+func (p *probe) wait(ctx context.Context, c *probeConn) bool {
+	since := time.Now()
+	p.le.do(func() { p.le.armed(p, since) })
+	select {
+	case t := <-p.trials:
+		if t.quiet {
+			p.ask(ctx, c)
+			return false
+		}
+		return p.try(ctx, c, t, since)
+	case _, ok := <-c.packets:
+		if !ok {
+			p.le.do(func() { p.le.cut(p, time.Since(since), c.err) })
+		}
+		return ok // our acknowledgement of it broke the silence: arm again
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// try is one test: the silence ends when the main link writes a nonce to our topic.
+func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time) bool {
+	nonce, asked := newNonce(), time.Now()
+	gap := asked.Sub(since)
+	a, err := t.main.flight.send(ctx, Message{Topic: p.o.topic, Payload: nonce, QoS: 1, Cause: CauseProbe})
+	if err != nil {
+		return false
+	}
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	var took time.Duration
+	for acked := a.Done(); ; {
+		select {
+		case m, ok := <-c.packets:
+			switch now := time.Now(); {
+			case !ok:
+				p.le.do(func() { p.le.cut(p, gap, c.err) })
+				return false
+			case m.kind == typePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
+				p.le.do(func() { p.le.delivered(p, gap, now) })
+				return true
+			}
+		case <-acked:
+			if a.Err() != nil {
+				return false
+			}
+			acked, took = nil, time.Since(asked)
+			late.Reset(lateNonce)
+		case <-late.C:
+			if took > slowMain {
+				return false
+			}
+			p.le.do(func() { p.le.lost(p, gap, t.main) })
+			p.tell(ctx, c)
+			return false
+		case <-t.main.lost:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// tell asks, after a loss, whether pings could have seen it: an answer says that they could not. A reset may come from a NAT, or
+// from a server that the NAT told to forget us.
+func (p *probe) tell(ctx context.Context, c *probeConn) {
+	err := c.ping(ctx, afterLoss)
+	p.le.do(func() { p.le.kindSeen(err, false) })
+}
+
+// ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
+func (p *probe) ask(ctx context.Context, c *probeConn) {
+	err := c.ping(ctx, afterLoss)
+	p.le.do(func() { p.le.kindSeen(err, true) })
+}
+
+func newNonce() []byte {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.AppendEncode(nil, b[:])
+}

@@ -1,0 +1,198 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// probeConn is the MQTT connection of a probe session: over the same server, address, interface, TLS session cache and
+// credentials as the main link. It speaks only when told to, so that its silence is exact. One goroutine writes; reading is
+// a goroutine of its own.
+type probeConn struct {
+	s       *stream
+	topic   string
+	packets chan probePacket // from the reader; closed at its end
+	done    chan struct{}    // closed by close
+	err     error            // why the reader ended; read after packets was closed
+}
+
+// probePacket is what a probe session can hear.
+type probePacket struct {
+	kind    byte
+	payload []byte // of a PUBLISH to our topic
+	code    byte   // of CONNACK and SUBACK
+}
+
+const (
+	probePacketMax = 16 << 10 // bytes; anything larger is nothing of ours
+	probeBacklog   = 8
+	probeQoS       = 0
+)
+
+// probeOptions say which connection a probe shares its path with.
+type probeOptions struct {
+	e         *endpoint
+	clientID  string
+	topic     string
+	remote    net.Addr // of the main link; nil: by name
+	local     net.Addr
+	keepalive uint16
+	patience  time.Duration // for each answer
+}
+
+// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe.
+func (l *Link) dialProbe(ctx context.Context, o probeOptions) (*probeConn, error) {
+	password, err := o.e.password()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.openTo(ctx, o.e, CauseProbe, o.remote, o.local)
+	if err != nil {
+		return nil, err
+	}
+	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
+	l.group.Go(c.read)
+	if err := c.enter(ctx, l.probeConnect(o, password), o.patience); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (l *Link) probeConnect(o probeOptions, password string) *packets.ConnectPacket {
+	p := cleanConnect(o.e, o.clientID, password)
+	p.Keepalive = o.keepalive
+	return p
+}
+
+// enter is CONNECT and SUBSCRIBE.
+func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, patience time.Duration) error {
+	if err := c.write(connect, patience); err != nil {
+		return err
+	}
+	p, err := c.await(ctx, typeConnack, patience)
+	if err != nil {
+		return err
+	}
+	if p.code != 0 {
+		return fmt.Errorf("%w: %w", errDenied, refusedBy(p.code, connect.ClientIdentifier))
+	}
+	sub := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+	sub.MessageID, sub.Topics, sub.Qoss = 1, []string{c.topic}, []byte{probeQoS}
+	if err := c.write(sub, patience); err != nil {
+		return err
+	}
+	p, err = c.await(ctx, typeSuback, patience)
+	if err == nil && p.code == subackFailure {
+		return fmt.Errorf("%w: server refused the subscription to %s", errDenied, c.topic)
+	}
+	return err
+}
+
+// echo publishes to the session's own topic and hears itself: only then may the main link publish there. errDenied when the
+// server swallows it.
+func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Duration) error {
+	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pub.TopicName, pub.Payload, pub.Qos = c.topic, nonce, probeQoS
+	if err := c.write(pub, patience); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(patience)
+	for {
+		p, err := c.await(ctx, typePublish, time.Until(deadline))
+		switch {
+		case err == nil && bytes.Equal(p.payload, nonce):
+			return nil
+		case err == nil:
+		case asFault(err, time.Now()).kind == outcomeSilence:
+			return fmt.Errorf("%w: what is published to %s does not come back", errDenied, c.topic)
+		default:
+			return err
+		}
+	}
+}
+
+// ping asks the server, and reports whether it answered.
+func (c *probeConn) ping(ctx context.Context, patience time.Duration) error {
+	if err := c.write(packets.NewControlPacket(packets.Pingreq), patience); err != nil {
+		return err
+	}
+	_, err := c.await(ctx, typePingresp, patience)
+	return err
+}
+
+func (c *probeConn) write(p packets.ControlPacket, patience time.Duration) error {
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		return err
+	}
+	_ = c.s.SetWriteDeadline(time.Now().Add(patience))
+	_, err := c.s.Write(b.Bytes())
+	return err
+}
+
+// await drops what comes until a packet of kind does.
+func (c *probeConn) await(ctx context.Context, kind byte, patience time.Duration) (probePacket, error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case p, ok := <-c.packets:
+			if !ok {
+				return p, c.err
+			}
+			if p.kind == kind {
+				return p, nil
+			}
+		case <-timer.C:
+			return probePacket{}, &fault{kind: outcomeSilence, msg: "no answer in time"}
+		case <-ctx.Done():
+			return probePacket{}, ctx.Err()
+		}
+	}
+}
+
+// read hands out what comes in until the connection ends.
+func (c *probeConn) read() {
+	defer close(c.packets)
+	r := bufio.NewReaderSize(c.s, probePacketMax/16)
+	var buf []byte
+	for {
+		var h header
+		if buf, h, c.err = readPacket(r, probePacketMax, buf, func() {}); c.err != nil {
+			return
+		}
+		p := probePacket{kind: h.kind}
+		switch body := buf[h.size:]; h.kind {
+		case typeConnack:
+			p.code = body[1]
+		case typeSuback:
+			p.code = body[2]
+		case typePublish:
+			topic, rest, _ := cutString(body)
+			if string(topic) != c.topic {
+				continue
+			}
+			p.payload = bytes.Clone(rest)
+		}
+		select {
+		case c.packets <- p:
+		case <-c.done:
+			c.err = errOver
+			return
+		}
+	}
+}
+
+// close says DISCONNECT, so that the server keeps nothing, and closes.
+func (c *probeConn) close() {
+	_ = c.write(packets.NewControlPacket(packets.Disconnect), lastWords)
+	close(c.done)
+	_ = c.s.raw.Close()
+}
