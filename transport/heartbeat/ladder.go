@@ -23,7 +23,7 @@ const (
 // Between neighbouring rungs below the first one of a ladder, for paths whose limit is far below any documented one.
 const (
 	fastRatio    = 1.23
-	thriftyRatio = 1.55
+	thriftyRatio = 1.9
 )
 
 // known are idle limits of TCP below 20 minutes that vendors and operators document: Juniper MS services 30 s, DrayTek WWW
@@ -38,7 +38,7 @@ func between(m Mode) []time.Duration {
 	if m == Fast {
 		return seconds(38.5, 47.5, 75, 97, 146.5, 186, 342.5, 485.5, 597, 703, 806, 909)
 	}
-	return seconds(26, 41, 64, 97, 143, 220, 340, 530, 785)
+	return seconds(37, 58.5, 92, 143.5, 223, 351.5, 547, 851.5)
 }
 
 func seconds(all ...float64) []time.Duration {

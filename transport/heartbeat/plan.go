@@ -27,7 +27,7 @@ func (s *Search) Next(now time.Time) []Order {
 		if f == nil {
 			return append(orders, s.fit(p, now)...)
 		}
-		f.gap = now.Sub(f.since)
+		f.gap, f.asked = now.Sub(f.since), true
 		orders = append(orders, Order{Verb: Test, Flow: f.id})
 	}
 }
@@ -81,10 +81,10 @@ func (s *Search) sorted(now time.Time) *plan {
 	p := &plan{now: now}
 	for _, f := range s.flows {
 		switch {
-		case f.pin > 0 && (f.since.IsZero() || f.gap > 0):
+		case f.pin > 0 && (f.since.IsZero() || f.asked):
 		case f.pin > 0:
 			p.targets = append(p.targets, target{f, f.pin})
-		case f.gap > 0:
+		case f.asked:
 			p.testing = append(p.testing, f.gap)
 		case !f.since.IsZero():
 			p.silent = append(p.silent, f)
@@ -211,7 +211,7 @@ func (s *Search) alive(p *plan) int {
 func (s *Search) narrow(p *plan) {
 	lo := s.lo()
 	if lo == 0 {
-		lo = max(s.hi/unknownLo, min(s.o.Floor, share(s.hi, 1/fine)))
+		lo = max(s.hi/unknownLo, min(s.o.Floor, share(s.hi, 1/fine)), 1)
 	}
 	width := float64(s.hi) / float64(lo)
 	switch {

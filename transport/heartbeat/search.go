@@ -78,7 +78,8 @@ type Search struct {
 type flow struct {
 	id    int
 	since time.Time     // its silence began; zero: it speaks
-	gap   time.Duration // under test; 0: none
+	gap   time.Duration // under test, while asked
+	asked bool
 	pin   time.Duration // tested exactly then; 0: when it serves best
 	used  bool          // was armed before
 }
@@ -120,7 +121,7 @@ func (s *Search) Armed(id int, now time.Time) {
 	if !f.used { // a fresh connection works: what was lost before was lost by the path
 		s.counts, s.unsure = s.counts+s.unsure, 0
 	}
-	f.since, f.gap, f.used = now, 0, true
+	f.since, f.asked, f.used = now, false, true
 }
 
 // Gone is called when a flow ended for a reason that says nothing about silence.
@@ -131,7 +132,7 @@ func (s *Search) Gone(id int) {
 // Hold is called when a flow ended in a way that will be judged a moment later, by Lost or Gone: it is not asked meanwhile.
 func (s *Search) Hold(id int) {
 	if f := s.flow(id); f != nil {
-		f.since, f.gap, f.used = time.Time{}, 0, true
+		f.since, f.asked, f.used = time.Time{}, false, true
 	}
 }
 
@@ -141,7 +142,7 @@ func (s *Search) Waiting(now time.Time) bool { return s.start.IsZero() || now.Be
 // Delivered is called when the nonce of a test arrived after a silence of gap: proof.
 func (s *Search) Delivered(id int, gap time.Duration, now time.Time) {
 	if f := s.flow(id); f != nil {
-		f.since, f.gap = time.Time{}, 0
+		f.since, f.asked = time.Time{}, false
 	}
 	s.at = now
 	s.best.add(id, gap)
