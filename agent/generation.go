@@ -40,6 +40,8 @@ type generation struct {
 	report  *reporter
 	page    *statuspage.Page
 	pulses  *pulses
+	memory  *memory
+	hint    *pathHint // nil: none
 
 	mu       sync.Mutex
 	booted   config.Booted // what is in use; guarded by mu
@@ -99,6 +101,10 @@ func (g *generation) compose() error {
 	o := linkOptions(d, g.id, g.topics)
 	o.State = g.announce
 	o.Notify = func(e transport.Event) { g.linkEvent(e, connected) }
+	g.memory = openMemory(g.state.root, g.log, time.Now)
+	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
+	g.hint = newPathHint(hint.Command, hint.Every.Std(), g.log)
+	o.Learning.Memory, o.Learning.Path = g.memory, (&paths{g.hint}).name
 	var err error
 	if g.link, err = transport.New(o); err != nil {
 		return fmt.Errorf("uplink: %w", err)
@@ -145,6 +151,8 @@ func (g *generation) run(ctx context.Context, reload <-chan struct{}) (next *con
 		{name: "page", run: g.runPage},
 		{name: "spool", run: g.data.Run},
 		{name: "reply spool", run: g.replies.Run},
+		{name: "path memory", run: g.memory.run},
+		{name: "path hint", run: g.hint.run},
 		{name: "uplink", run: g.link.Run, stop: 10 * time.Second},
 		{name: "report", run: g.report.run},
 		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/transport"
 )
 
 // status is the truth about the gateway, at one moment as far as its parts allow.
@@ -21,11 +22,11 @@ func (g *generation) status() statuspage.Status {
 		ID: g.id, Version: g.version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
 		Uplink: statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
 			Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
-			WorstDetectS: (booted.Document.Heartbeat.Interval.Std() + booted.Document.Uplink.DetectWithin.Std()).Seconds()},
-		Heartbeat: statuspage.Heartbeat{IntervalS: link.Interval.Seconds(), Phase: "off", PathKind: "unknown", Evidence: "none",
-			Reason: "fixed by heartbeat.interval", Pings: link.Pings},
-		Bytes:  statuspage.Bytes(link.Bytes),
-		Serial: g.devices.status(), Commands: g.down.status(),
+			KeepaliveS:   link.Keepalive.Seconds(),
+			WorstDetectS: (link.Interval + booted.Document.Uplink.DetectWithin.Std()).Seconds()},
+		Heartbeat: heartbeatStatus(link),
+		Bytes:     statuspage.Bytes(link.Bytes),
+		Serial:    g.devices.status(), Commands: g.down.status(),
 	}
 	data, replies := g.data.Status(), g.replies.Status()
 	s.Spool, s.Replies = spoolStatus(data, now), spoolStatus(replies, now)
@@ -44,6 +45,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, lin
 	add("config_error: ", configError)
 	add("config_error: not reloaded: ", reloadNo)
 	add("", link)
+	add("", g.memory.why())
 	add("spool: ", s.Spool.Why)
 	add("reply spool: ", s.Replies.Why)
 	if g.state.fault != nil {
@@ -59,6 +61,15 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, lin
 	}
 	add("", pageNo)
 	return strings.Join(all, "; ")
+}
+
+func heartbeatStatus(link transport.Status) statuspage.Heartbeat {
+	h := link.Heartbeat
+	return statuspage.Heartbeat{
+		IntervalS: link.Interval.Seconds(), ProvenS: h.Proven.Seconds(), FailingS: h.Failing.Seconds(), RememberedS: h.Remembered.Seconds(),
+		Phase: h.Phase, Path: h.Path, PathKind: h.Kind, Evidence: h.Evidence, Reason: h.Reason, Pings: link.Pings,
+		Probes: h.Probes, Sessions: h.Sessions, Open: h.Open, Canaries: h.Canaries, Shrinks: h.Shrinks, CostBytes: h.Cost, BudgetBytes: h.Budget,
+	}
 }
 
 func orState(d statuspage.Serial) string {

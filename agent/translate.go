@@ -1,12 +1,15 @@
 package agent
 
 import (
+	"strconv"
+
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 // What the configuration says, in the words of the packages that do it. They never see package config: the document is a
@@ -36,6 +39,20 @@ func serversOf(u *config.Uplink) []transport.Server {
 	return servers
 }
 
+// learningOf is what the heartbeat section says. What it lacks, Path and Memory, is the generation's.
+func learningOf(h config.Heartbeat, id string, topics wire.Topics) transport.Learning {
+	l := transport.Learning{
+		Mode: map[string]heartbeat.Mode{"thrifty": heartbeat.Thrifty, "fast": heartbeat.Fast}[h.Learn],
+		Min:  h.Min.Std(), Max: h.Max.Std(), Probes: h.Probes.Or(0), After: h.ProbeAfter.Or(-1), Weak: h.WeakMax.Std(),
+		Budget: heartbeat.BudgetOptions{Month: h.ProbeBudget.Month.Int64(), Burst: h.ProbeBudget.Burst.Int64()},
+		Canary: transport.Canary{Off: h.Canary == "off", Pair: h.Canary == "pair", Every: h.Canary.Every()},
+	}
+	clientID := wire.Expand(h.ProbeClientID, "id", id)
+	l.ClientID = func(n int) string { return wire.Expand(clientID, "n", strconv.Itoa(n)) }
+	l.Topic = func(n int) string { return wire.Expand(topics.Probe, "n", strconv.Itoa(n)) }
+	return l
+}
+
 func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Options {
 	u := d.Uplink
 	return transport.Options{
@@ -43,7 +60,7 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
-		StateTopic: topics.State,
+		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
 }
 

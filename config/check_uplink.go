@@ -34,6 +34,9 @@ func (c *checker) checkUplink() {
 	}
 	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
 		c.checkCommand("uplink.path_hint", u.PathHint)
+		if e := u.PathHint.Every; e != 0 && e < 10*second {
+			c.bad("uplink.path_hint.every", "must be at least 10s: a command may take that long")
+		}
 	}
 	for i, name := range u.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") { // IFNAMSIZ - 1
@@ -159,47 +162,6 @@ func (c *checker) checkProxy(text string) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	if scheme != "http" && scheme != "socks5" || rest == "" {
 		c.bad("uplink.proxy", "must start with http:// or socks5://")
-	}
-}
-
-func (c *checker) checkHeartbeat() {
-	h, ceiling := c.doc.Heartbeat, c.doc.Uplink.KeepaliveCeiling
-	if h.Interval > ceiling {
-		c.bad(c.ownOf("heartbeat.interval", "uplink.keepalive_ceiling"),
-			"heartbeat.interval (%s) is above uplink.keepalive_ceiling (%s): a beat never exceeds the keepalive [MQTT-3.1.2-23]",
-			h.Interval, ceiling)
-	}
-	if k := c.doc.Uplink.Keepalive; !k.Auto && h.Interval > k.Duration && h.Interval <= ceiling {
-		c.odd(c.ownOf("heartbeat.interval", "uplink.keepalive"),
-			"heartbeat.interval (%s) is above uplink.keepalive (%s): the beat stays at the keepalive", h.Interval, k.Duration)
-	}
-	if h.Min > h.Max {
-		c.bad(c.ownOf("heartbeat.min", "heartbeat.max"), "heartbeat.min (%s) is above heartbeat.max (%s)", h.Min, h.Max)
-	}
-	if c.set("heartbeat.max") && h.Max > ceiling {
-		c.odd("heartbeat.max", "is above uplink.keepalive_ceiling (%s): the beat stays below the ceiling", ceiling)
-	}
-	c.checkDetection(h.Interval)
-	if !h.ProbeAfter.Auto && h.ProbeAfter.Duration > 7*day {
-		c.bad("heartbeat.probe_after", "must be auto or at most 7d")
-	}
-	if n := h.Probes; !n.Auto && n.N > 64 {
-		c.bad("heartbeat.probes", "must be auto or at most 64")
-	}
-	if b := h.ProbeBudget; b.Burst > b.Month {
-		c.bad("heartbeat.probe_budget", "has a burst (%s) above what a month may cost (%s)", b.Burst, b.Month)
-	}
-	c.template("heartbeat.probe_client_id", h.ProbeClientID, []string{"id", "n"}, false)
-}
-
-// checkDetection compares how long a dead idle link stays unnoticed with how long the broker waits: 1.5 times the keepalive
-// [MQTT-3.1.2-24].
-func (c *checker) checkDetection(interval Duration) {
-	u := c.doc.Uplink
-	if patience := u.ConnectKeepalive() * 3 / 2; (interval + u.DetectWithin).Std() > patience {
-		c.odd(c.ownOf("uplink.detect_within", "heartbeat.interval"),
-			"a dead idle link is noticed after heartbeat.interval + uplink.detect_within (%s), later than the broker gives up (%s)",
-			interval+u.DetectWithin, Duration(patience))
 	}
 }
 

@@ -47,25 +47,25 @@ type Topics struct {
 	Probe    string `yaml:"probe"`
 }
 
-// Heartbeat says how often a silent link is kept open. Until learning is built, the beat is fixed at Interval.
+// Heartbeat says how often a silent link is kept open. With learn off it is fixed at Interval.
 type Heartbeat struct {
-	Learn         string       `yaml:"learn" oneof:"fast thrifty off" step:"2"`
+	Learn         string       `yaml:"learn" oneof:"fast thrifty off"`
 	Interval      Duration     `yaml:"interval" min:"1s" max:"65535s"`
-	Min           Duration     `yaml:"min" min:"1s" max:"65535s" step:"2"`
-	Max           Duration     `yaml:"max" min:"1s" max:"65535s" step:"2"`
-	Probes        AutoInt      `yaml:"probes" step:"2"`
-	ProbeBudget   ProbeBudget  `yaml:"probe_budget,flow" step:"2"`
-	ProbeAfter    AutoDuration `yaml:"probe_after" step:"2"`
-	ProbeClientID string       `yaml:"probe_client_id" step:"2"`
-	Canary        Canary       `yaml:"canary" step:"2"`
-	WeakMax       Duration     `yaml:"weak_max" max:"65535s" step:"2"`
+	Min           Duration     `yaml:"min" min:"1s" max:"65535s"`
+	Max           Duration     `yaml:"max" min:"1s" max:"65535s"`
+	Probes        AutoInt      `yaml:"probes"`
+	ProbeBudget   ProbeBudget  `yaml:"probe_budget,flow"`
+	ProbeAfter    AutoDuration `yaml:"probe_after"`
+	ProbeClientID string       `yaml:"probe_client_id"`
+	Canary        Canary       `yaml:"canary"`
+	WeakMax       Duration     `yaml:"weak_max" max:"65535s"`
 	Report        int          `yaml:"report" min:"0" max:"100000" step:"3"`
 }
 
 // ProbeBudget bounds what learning may cost, in bytes on the wire.
 type ProbeBudget struct {
-	Month Size `yaml:"month"`
-	Burst Size `yaml:"burst"`
+	Month Size `yaml:"month"` // 0: nothing may be spent
+	Burst Size `yaml:"burst"` // 0: as much as Month
 }
 
 // Spool says how much waits on the disk while the link is down, and when it is written.

@@ -19,7 +19,7 @@ type Uplink struct {
 	Proxy            string    `yaml:"proxy" step:"3"`
 	ReplayRate       AutoRate  `yaml:"replay_rate" step:"3"`
 	Budget           Budget    `yaml:"budget,flow" step:"3"`
-	PathHint         Fact      `yaml:"path_hint,flow" step:"3"`
+	PathHint         Fact      `yaml:"path_hint,flow"` // runs a command: only this machine's own file may name it, never a document of the fleet
 }
 
 // Server is one broker.

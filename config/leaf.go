@@ -72,10 +72,9 @@ func got(source string, expanded bool, t reflect.Type) string {
 	return fmt.Sprintf(" (here: %q)", source)
 }
 
-// reserved warns of a value that differs from the default and has no effect yet. learn: off is what happens anyway while
-// there is no learning.
+// reserved warns of a value that differs from the default and has no effect yet.
 func (d *decoder) reserved(a at, v reflect.Value) {
-	if a.step == "" || a.path == "heartbeat.learn" && v.String() == "off" {
+	if a.step == "" {
 		return
 	}
 	d.warn(a, "reserved, no effect yet (step %s)", a.step)

@@ -43,13 +43,20 @@ func (u *Uplink) AllEncrypted() bool {
 	return true
 }
 
-// ConnectKeepalive is what CONNECT carries: the fixed value, or for auto the ceiling, so that the beat may grow without a
-// re-dial.
+// ConnectKeepalive is the most that CONNECT carries: the fixed value, or for auto the ceiling.
 func (u *Uplink) ConnectKeepalive() time.Duration {
 	if u.Keepalive.Auto {
 		return u.KeepaliveCeiling.Std()
 	}
 	return u.Keepalive.Duration.Std()
+}
+
+// AtOnce is what may be spent without waiting for a part of the month.
+func (b ProbeBudget) AtOnce() Size {
+	if b.Burst == 0 {
+		return b.Month
+	}
+	return b.Burst
 }
 
 // maxPassword bounds a password file, in bytes; MQTT allows 65535.

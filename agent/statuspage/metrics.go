@@ -56,6 +56,11 @@ func uplinkMetrics(s Status) []metric {
 		one("uplink_worst_detect_seconds", "gauge", "A dead idle link is noticed within this.", s.Uplink.WorstDetectS),
 		one("uplink_in_flight", "gauge", "Publishes not acknowledged yet.", float64(s.Uplink.InFlight)),
 		one("heartbeat_interval_seconds", "gauge", "The beat.", s.Heartbeat.IntervalS),
+		one("heartbeat_proven_seconds", "gauge", "Longest silence that three connections survived.", s.Heartbeat.ProvenS),
+		one("heartbeat_failing_seconds", "gauge", "Shortest silence that failed; 0: none.", s.Heartbeat.FailingS),
+		one("heartbeat_probes_total", "counter", "Silences tested.", float64(s.Heartbeat.Probes)),
+		one("heartbeat_probe_bytes_total", "counter", "Bytes on the wire that probe sessions have cost.", float64(s.Heartbeat.CostBytes)),
+		one("heartbeat_shrinks_total", "counter", "Times that a proven silence failed.", float64(s.Heartbeat.Shrinks)),
 		one("heartbeat_pings_total", "counter", "Pings sent.", float64(s.Heartbeat.Pings)),
 		{"bytes_total", "counter", "Bytes of the MQTT stream, both ways, by cause.", []sample{
 			{labels("cause", "handshake"), float64(b.Handshake)}, {labels("cause", "ping"), float64(b.Ping)},

@@ -29,9 +29,10 @@ type Uplink struct {
 	Server       string  `json:"server"` // URL without user info
 	Since        int64   `json:"since"`  // of this state
 	Session      int64   `json:"session"`
-	Drops        int64   `json:"drops"`   // connections lost
-	Redials      int64   `json:"redials"` // connections replaced on purpose
-	RTTS         float64 `json:"rtt_s"`   // smoothed round trip of the pings
+	Drops        int64   `json:"drops"`       // connections lost
+	Redials      int64   `json:"redials"`     // connections replaced on purpose
+	RTTS         float64 `json:"rtt_s"`       // smoothed round trip of the pings
+	KeepaliveS   float64 `json:"keepalive_s"` // what CONNECT said; the server notices a dead gateway within 1.5 times this
 	WorstDetectS float64 `json:"worst_detect_s"`
 	InFlight     int     `json:"in_flight"`
 	Oversized    int64   `json:"oversized"` // messages larger than max_payload allows that came and were dropped
@@ -47,8 +48,16 @@ type Heartbeat struct {
 	PathKind  string  `json:"path_kind"` // strict, loose or unknown
 	Evidence  string  `json:"evidence"`  // inbound, weak or none
 	Reason    string  `json:"reason"`    // of the last change
-	Probes    int64   `json:"probes"`
 	Pings     int64   `json:"pings"`
+
+	RememberedS float64 `json:"remembered_s"` // what an earlier connection on this path had proven; a hint only
+	Probes      int64   `json:"probes"`       // silences tested
+	Sessions    int64   `json:"sessions"`     // probe sessions opened
+	Open        int     `json:"open"`         // probe sessions now
+	Canaries    int64   `json:"canaries"`
+	Shrinks     int64   `json:"shrinks"`      // times that a proven silence failed
+	CostBytes   int64   `json:"cost_bytes"`   // of probe sessions on the wire, headers included
+	BudgetBytes int64   `json:"budget_bytes"` // that they may still cost now
 }
 
 // Bytes is the ledger: bytes of the MQTT stream, both ways, by cause.

@@ -1,0 +1,255 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	memoryFile   = "paths.json"
+	memoryAside  = "paths.json.corrupt"
+	memoryPaths  = 64                  // the oldest make room
+	memoryAge    = 30 * 24 * time.Hour // what is older says nothing about today's network
+	memoryEvery  = 10 * time.Second    // writes are never closer together
+	memoryMax    = 64 << 10            // bytes of a file that is ours
+	memoryLayout = 1
+)
+
+// memory keeps what was learnt about paths, and what learning may still cost, in a file of the state directory. Safe for
+// concurrent use; nothing but run touches the disk.
+type memory struct {
+	root  *os.Root // nil: nothing survives
+	log   zerolog.Logger
+	now   func() time.Time
+	dirty chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	doc   memoryDocument // guarded by mu
+	fault string         // what is wrong with the file; guarded by mu
+}
+
+var _ transport.Memory = (*memory)(nil)
+
+// memoryDocument is the file. Times are Unix milliseconds, *_s seconds.
+type memoryDocument struct {
+	Layout int                   `json:"layout"`
+	Budget memoryBudget          `json:"budget"`
+	Paths  map[string]memoryPath `json:"paths"`
+}
+
+type memoryBudget struct {
+	Left int64 `json:"left"`
+	At   int64 `json:"at"`
+}
+
+type memoryPath struct {
+	ProvenS  float64 `json:"proven_s"`
+	FailingS float64 `json:"failing_s,omitempty"`
+	Kind     string  `json:"kind"`
+	At       int64   `json:"at"`
+}
+
+// openMemory reads the file. One that cannot be understood is set aside and said; learning begins anew then.
+func openMemory(root *os.Root, log zerolog.Logger, now func() time.Time) *memory {
+	m := &memory{root: root, log: log, now: now, dirty: make(chan struct{}, 1), doc: memoryDocument{Layout: memoryLayout}}
+	if root != nil {
+		if err := m.read(); err != nil {
+			m.fault = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
+			log.Warn().Err(err).Str("kept", memoryAside).Msg("what was learnt about paths could not be read, learning begins anew")
+		}
+	}
+	if m.doc.Paths == nil {
+		m.doc.Paths = map[string]memoryPath{}
+	}
+	m.tidy()
+	return m
+}
+
+func (m *memory) read() error {
+	info, err := m.root.Stat(memoryFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var p []byte
+	if err == nil && info.Size() > memoryMax {
+		err = fmt.Errorf("%d bytes, at most %d", info.Size(), memoryMax)
+	}
+	if err == nil {
+		p, err = m.root.ReadFile(memoryFile)
+	}
+	var doc memoryDocument
+	if err == nil {
+		err = json.Unmarshal(p, &doc)
+	}
+	if err == nil && doc.Layout != memoryLayout {
+		err = fmt.Errorf("layout %d, not %d", doc.Layout, memoryLayout)
+	}
+	if err != nil {
+		return errors.Join(err, m.root.Rename(memoryFile, memoryAside))
+	}
+	m.doc = doc
+	return nil
+}
+
+// tidy drops what is too old or too much. A stored time in the future counts as now: the clock was wrong then, or is now.
+func (m *memory) tidy() {
+	now := m.now().UnixMilli()
+	var names []string
+	for name, p := range m.doc.Paths {
+		p.At = min(p.At, now)
+		m.doc.Paths[name] = p
+		if p.At < now-memoryAge.Milliseconds() || p.ProvenS <= 0 {
+			delete(m.doc.Paths, name)
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return int(min(1, max(-1, m.doc.Paths[b].At-m.doc.Paths[a].At))) })
+	for _, name := range names[min(len(names), memoryPaths):] {
+		delete(m.doc.Paths, name)
+	}
+}
+
+// Recall implements transport.Memory.
+func (m *memory) Recall(path string) (heartbeat.Knowledge, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tidy()
+	p, ok := m.doc.Paths[path]
+	if !ok {
+		return heartbeat.Knowledge{}, false
+	}
+	k := heartbeat.Knowledge{Proven: fromSeconds(p.ProvenS), Failing: fromSeconds(p.FailingS), At: time.UnixMilli(p.At)}
+	for _, kind := range []heartbeat.Kind{heartbeat.Strict, heartbeat.Loose} {
+		if p.Kind == kind.String() {
+			k.Kind = kind
+		}
+	}
+	return k, true
+}
+
+// Remember implements transport.Memory.
+func (m *memory) Remember(path string, k heartbeat.Knowledge) {
+	m.mu.Lock()
+	m.doc.Paths[path] = memoryPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli()}
+	m.tidy()
+	m.mu.Unlock()
+	m.touched()
+}
+
+// Budget implements transport.Memory.
+func (m *memory) Budget() heartbeat.BudgetState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.doc.Budget.At == 0 {
+		return heartbeat.BudgetState{}
+	}
+	return heartbeat.BudgetState{Left: m.doc.Budget.Left, At: time.UnixMilli(min(m.doc.Budget.At, m.now().UnixMilli()))}
+}
+
+// SaveBudget implements transport.Memory.
+func (m *memory) SaveBudget(b heartbeat.BudgetState) {
+	m.mu.Lock()
+	m.doc.Budget = memoryBudget{Left: b.Left, At: b.At.UnixMilli()}
+	m.mu.Unlock()
+	m.touched()
+}
+
+func (m *memory) touched() {
+	select {
+	case m.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// why says what is wrong with the file; empty: nothing.
+func (m *memory) why() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fault
+}
+
+// run writes what changed, now and then, and at the end.
+func (m *memory) run(ctx context.Context) error {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			select {
+			case <-m.dirty:
+				m.write()
+			default:
+			}
+			return nil
+		case <-pause.C:
+		}
+		select {
+		case <-ctx.Done():
+		case <-m.dirty:
+			m.write()
+			pause.Reset(memoryEvery)
+			continue
+		}
+		pause.Reset(0)
+	}
+}
+
+func (m *memory) write() {
+	if m.root == nil {
+		return
+	}
+	m.mu.Lock()
+	p, err := json.MarshalIndent(m.doc, "", " ")
+	m.mu.Unlock()
+	if err == nil {
+		err = keep(m.root, memoryFile, append(p, '\n'))
+	}
+	fault := ""
+	if err != nil {
+		fault = fmt.Sprintf("what was learnt about paths could not be kept: %v", err)
+	}
+	m.mu.Lock()
+	said := m.fault
+	m.fault = fault
+	m.mu.Unlock()
+	if fault != "" && said != fault {
+		m.log.Warn().Err(err).Msg("what was learnt about paths could not be kept")
+	}
+}
+
+func fromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// keep writes a file all or nothing: temporary file, fsync, rename, fsync of the directory.
+func keep(root *os.Root, name string, p []byte) error {
+	tmp := name + ".tmp"
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(p)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = root.Remove(tmp) // best effort: the next write begins anew
+		return err
+	}
+	if err := root.Rename(tmp, name); err != nil {
+		return err
+	}
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+var memoryNow = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func openedMemory(t *testing.T, dir string) *memory {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return openMemory(root, zerolog.Nop(), func() time.Time { return memoryNow })
+}
+
+func TestMemorySurvivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	m := openedMemory(t, dir)
+	k := heartbeat.Knowledge{Proven: 236500 * time.Millisecond, Failing: 240 * time.Second, Kind: heartbeat.Loose, At: memoryNow}
+	m.Remember("eth0 via 10.0.0.1 mqtts://a:8883", k)
+	m.SaveBudget(heartbeat.BudgetState{Left: -17, At: memoryNow})
+	m.write()
+	again := openedMemory(t, dir)
+	if got, ok := again.Recall("eth0 via 10.0.0.1 mqtts://a:8883"); !ok || got.Proven != k.Proven || got.Failing != k.Failing || got.Kind != k.Kind || !got.At.Equal(k.At) {
+		t.Errorf("recalled %+v, %v", got, ok)
+	}
+	if b := again.Budget(); b.Left != -17 || !b.At.Equal(memoryNow) {
+		t.Errorf("budget %+v", b)
+	}
+	if _, ok := again.Recall("wwan0"); ok || again.why() != "" {
+		t.Errorf("why %q", again.why())
+	}
+}
+
+func TestMemoryIsJudgedAtLoad(t *testing.T) {
+	at := func(d time.Duration) int64 { return memoryNow.Add(d).UnixMilli() }
+	file := fmt.Sprintf(`{"layout":1,"budget":{"left":5,"at":%d},"paths":{"old":{"proven_s":60,"kind":"loose","at":%d},
+		"fresh":{"proven_s":60,"kind":"strict","at":%d},"future":{"proven_s":70,"kind":"","at":%d},"empty":{"proven_s":0,"kind":"","at":%d}}}`,
+		at(time.Hour), at(-31*24*time.Hour), at(-29*24*time.Hour), at(5*time.Hour), at(0))
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, memoryFile), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := openedMemory(t, dir)
+	for path, want := range map[string]bool{"old": false, "fresh": true, "future": true, "empty": false} {
+		k, ok := m.Recall(path)
+		if ok != want || k.At.After(memoryNow) {
+			t.Errorf("%s: %+v, %v", path, k, ok)
+		}
+	}
+	if b := m.Budget(); b.At.After(memoryNow) {
+		t.Errorf("budget %+v is of the future", b)
+	}
+}
+
+func TestACorruptMemoryIsSetAside(t *testing.T) {
+	for name, content := range map[string]string{"torn": `{"layout":1,"pa`, "another layout": `{"layout":9}`, "zeros": strings.Repeat("\x00", 4096),
+		"too long": `{"layout":1}` + strings.Repeat(" ", memoryMax)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, memoryFile), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			m := openedMemory(t, dir)
+			if !strings.Contains(m.why(), "begins anew") {
+				t.Errorf("why %q", m.why())
+			}
+			if kept, err := os.ReadFile(filepath.Join(dir, memoryAside)); err != nil || string(kept) != content {
+				t.Errorf("set aside: %d bytes, %v", len(kept), err)
+			}
+			m.Remember("a", heartbeat.Knowledge{Proven: time.Minute})
+			m.write()
+			if _, ok := openedMemory(t, dir).Recall("a"); !ok || m.why() != "" {
+				t.Errorf("does not keep again: why %q", m.why())
+			}
+		})
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	m := openedMemory(t, t.TempDir())
+	now := memoryNow
+	m.now = func() time.Time { return now }
+	for i := range 3 * memoryPaths {
+		now = now.Add(time.Second)
+		m.Remember(fmt.Sprint(i), heartbeat.Knowledge{Proven: time.Minute})
+	}
+	if _, ok := m.Recall("0"); ok || len(m.doc.Paths) != memoryPaths {
+		t.Errorf("%d paths", len(m.doc.Paths))
+	}
+}
+
+func TestMemoryWritesSeldomAndAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		m := openedMemory(t, dir)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = m.run(ctx) }()
+		writes, last := 0, ""
+		for i := range 100 {
+			m.Remember("a", heartbeat.Knowledge{Proven: time.Duration(i+1) * time.Second})
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if p, err := os.ReadFile(filepath.Join(dir, memoryFile)); err == nil && string(p) != last {
+				writes, last = writes+1, string(p)
+			}
+		}
+		m.Remember("a", heartbeat.Knowledge{Proven: time.Hour})
+		cancel()
+		<-done
+		if writes < 9 || writes > 11 {
+			t.Errorf("%d writes in 100 s", writes)
+		}
+	})
+	if k, _ := openedMemory(t, dir).Recall("a"); k.Proven != time.Hour {
+		t.Errorf("last word lost: %+v", k)
+	}
+}

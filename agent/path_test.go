@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const routes4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	0000A8C0	00000000	0001	0	0	100	00FFFFFF	0	0	0
+eth0	00000000	0100A8C0	0003	0	0	100	00000000	0	0	0
+wwan0	00000000	2D01400A	0003	0	0	700	00000000	0	0	0
+ppp0	00000000	00000000	0001	0	0	800	00000000	0	0	0
+bad0	00000000	XYZ	0003
+`
+
+const routes6 = `fe800000000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe80000000000000021122fffe334455 00000400 00000001 00000000 00000003     eth0
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo
+`
+
+func TestGateways(t *testing.T) {
+	for iface, want := range map[string]string{"eth0": "192.168.0.1", "wwan0": "10.64.1.45", "ppp0": "", "bad0": "", "none": ""} {
+		if got := gateway4([]byte(routes4), iface); got != want {
+			t.Errorf("%s: %q, want %q", iface, got, want)
+		}
+	}
+	for iface, want := range map[string]string{"eth0": "fe80::211:22ff:fe33:4455", "lo": "", "none": ""} {
+		if got := gateway6([]byte(routes6), iface); got != want {
+			t.Errorf("%s: %q, want %q", iface, got, want)
+		}
+	}
+}
+
+func FuzzGateways(f *testing.F) {
+	f.Add([]byte(routes4), "eth0")
+	f.Add([]byte(routes6), "eth0")
+	f.Fuzz(func(_ *testing.T, table []byte, iface string) { gateway4(table, iface); gateway6(table, iface) })
+}
+
+func TestPathOfLoopback(t *testing.T) {
+	p := &paths{}
+	got := p.name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	if !strings.HasPrefix(got, "lo") || !strings.HasSuffix(got, " mqtts://a:8883") {
+		t.Errorf("%q", got)
+	}
+	if got := p.name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77)}); got != "mqtts://a:8883" {
+		t.Errorf("address of nobody: %q", got)
+	}
+}
+
+func TestPathHint(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		command []string
+		want    string
+	}{
+		{"plain", []string{"echo", "8944 500"}, "8944 500"},
+		{"no shell", []string{"echo", "$HOME; id"}, "$HOME; id"},
+		{"control bytes", []string{"printf", `a\033[31mb\n\tc`}, "a [31mb c"},
+		{"endless", []string{"head", "-c", "100000", "/dev/zero"}, ""},
+		{"long", []string{"printf", "%0999d", "0"}, strings.Repeat("0", hintMax)},
+		{"failing", []string{"false"}, ""},
+		{"missing", []string{"no-such-command-here"}, ""},
+		{"our environment", []string{"printenv", "HOME"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newPathHint(c.command, 0, zerolog.Nop())
+			got, err := h.ask(t.Context())
+			if got != c.want {
+				t.Errorf("%q, %v; want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestAFailingHintIsSaidOnce(t *testing.T) {
+	var log bytes.Buffer
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_ = newPathHint([]string{"no-such-command-here"}, time.Minute, zerolog.New(&log)).run(ctx)
+	})
+	if n := strings.Count(log.String(), "path_hint failed"); n != 1 {
+		t.Errorf("said %d times: %s", n, log.String())
+	}
+}

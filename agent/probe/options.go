@@ -1,0 +1,160 @@
+// Package probe measures a path from the shell: how long may a connection to a server stay silent before something on the way
+// forgets it? It runs a link of its own, without state, memory or devices, until that has learnt the answer.
+package probe
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"context"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	defaultMin    = 20 * time.Second
+	defaultMax    = 10 * time.Minute
+	detectWithin  = 15 * time.Second // a person watches
+	longKeepalive = 1170 * time.Second
+	maxBackoff    = 10 * time.Second
+	defaultTopic  = "linkbeat/probe/{id}/{n}"
+	noLimit       = 1 << 30 // bytes a month: who asks for a measurement pays for it
+)
+
+// Options say what to measure. Only Server has no default.
+type Options struct {
+	Server   string // URL: mqtt, mqtts, ws, wss; without a scheme it is mqtt
+	Username string
+	Password func() (string, error) // asked at each dial; nil: none
+	TLS      config.TLS
+
+	ClientID string // of the session that publishes; if empty, <host name>-probe-<random>
+	ProbeID  string // template of the probe sessions' client ids, with {n}; if empty, <ClientID>-p{n}
+	Topic    string // template with {n}, and {id} for ClientID; if empty, linkbeat/probe/{id}/{n}
+
+	Thrifty bool          // one connection at a time, instead of many side by side
+	Min     time.Duration // shortest silence of interest; if zero, 20 s
+	Max     time.Duration // longest beat of interest; if zero, 10 m
+
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+}
+
+// FromDocument is what the configuration d of the gateway id says of a server of it, the first if none is named. Names are such
+// that the broker's rules for the gateway allow them, and that a running agent is not disturbed.
+func FromDocument(d *config.Document, id, server string) (Options, error) {
+	u := &d.Uplink
+	if server == "" && len(u.Servers) > 0 {
+		server = u.Servers[0].URL
+	}
+	known := false
+	for _, s := range u.Servers {
+		known = known || s.URL == server
+	}
+	if !known {
+		return Options{}, fmt.Errorf("%s is not in uplink.servers: its login is for those only", hostOf(server))
+	}
+	token, probeID := randomHex(2), id+"-probe"
+	return Options{
+		Server: server, Username: u.Username, Password: u.ReadPassword, TLS: u.TLS, ClientID: probeID,
+		ProbeID: wire.Expand(d.Heartbeat.ProbeClientID, "id", probeID),
+		Topic:   wire.Expand(wire.Expand(d.Topics.Probe, "id", id), "n", "probe-"+token+"-{n}"),
+		Thrifty: d.Heartbeat.Learn == "thrifty", Min: d.Heartbeat.Min.Std(), Max: d.Heartbeat.Max.Std(),
+	}, nil
+}
+
+// PasswordFrom reads the password from the first line of file each time; nil when no file is named.
+func PasswordFrom(file string) func() (string, error) {
+	if file == "" {
+		return nil
+	}
+	return (&config.Uplink{PasswordFile: file}).ReadPassword
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Server == "" {
+		return o, errors.New("no server is named: give its URL, such as mqtts://broker.example.net:8883, or a configuration with -c")
+	}
+	if !strings.Contains(o.Server, "://") {
+		o.Server = "mqtt://" + o.Server
+	}
+	if o.ClientID == "" {
+		o.ClientID = hostName() + "-probe-" + randomHex(4)
+	}
+	if o.ProbeID == "" {
+		o.ProbeID = o.ClientID + "-p{n}"
+	}
+	if o.Topic == "" {
+		o.Topic = defaultTopic
+	}
+	o.Topic = wire.Expand(o.Topic, "id", o.ClientID)
+	if !strings.Contains(o.Topic, "{n}") || strings.ContainsAny(o.Topic, "+#") {
+		return o, fmt.Errorf("topic %q needs {n}, and no wildcards: each probe has a topic of its own", o.Topic)
+	}
+	if o.Min <= 0 {
+		o.Min = defaultMin
+	}
+	if o.Max <= 0 {
+		o.Max = max(defaultMax, o.Min)
+	}
+	if o.Max < o.Min {
+		return o, fmt.Errorf("the longest silence (%v) is below the shortest (%v)", o.Max, o.Min)
+	}
+	return o, nil
+}
+
+// link translates o. The CONNECT value is such that no server hangs up on a silence of interest.
+func (o Options) link(notify func(transport.Event)) transport.Options {
+	mode := heartbeat.Fast
+	if o.Thrifty {
+		mode = heartbeat.Thrifty
+	}
+	numbered := func(template string) func(int) string {
+		return func(n int) string { return wire.Expand(template, "n", strconv.Itoa(n)) }
+	}
+	return transport.Options{
+		ClientID: o.ClientID, CleanSession: true, DetectWithin: detectWithin, Interval: o.Min, Notify: notify, Dial: o.Dial,
+		Servers: []transport.Server{{URL: o.Server, Username: o.Username, Password: o.Password,
+			TLS: transport.TLSOptions{CAFile: o.TLS.CAFile, CertFile: o.TLS.CertFile, KeyFile: o.TLS.KeyFile,
+				ServerName: o.TLS.ServerName, ALPN: o.TLS.ALPN}}},
+		Keepalive: max(longKeepalive, o.Max.Round(time.Second)+time.Second), AdaptKeep: true,
+		Backoff: transport.Backoff{Max: maxBackoff, Refused: maxBackoff},
+		Learning: transport.Learning{Mode: mode, Min: o.Min, Max: o.Max, ClientID: numbered(o.ProbeID), Topic: numbered(o.Topic),
+			Budget: heartbeat.BudgetOptions{Month: noLimit}, Canary: transport.Canary{Off: true}},
+	}
+}
+
+// hostName is the machine's name, as far as it can be a level of a topic.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || wire.CheckLevel(name) != nil {
+		return "linkbeat"
+	}
+	return name
+}
+
+// hostOf is a URL without what may be secret in it.
+func hostOf(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "the server"
+	}
+	return u.Redacted()
+}
+
+// randomHex returns n random bytes as hex digits.
+func randomHex(n int) string {
+	p := make([]byte, n)
+	_, _ = rand.Read(p) // it never fails (crypto/rand)
+	return hex.EncodeToString(p)
+}

@@ -1,0 +1,69 @@
+package probe
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteTo writes the result for people.
+func (r Result) Render(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row("server", "%s", r.Server)
+	row("proven", "%s", orText(seconds(r.ProvenS), "nothing"))
+	row("failing", "%s", orText(seconds(r.FailingS), "nothing up to the longest beat of interest, "+seconds(r.MaxTestedS)))
+	row("path", "%s", kindText(r.PathKind))
+	row("evidence", "%s", r.Evidence)
+	if r.Settled {
+		row("interval", "%s is safe on this path", seconds(r.IntervalS))
+	} else {
+		row("interval", "%s is safe as far as is known", orText(seconds(r.IntervalS), "none"))
+		row("not settled", "%s", r.Why)
+	}
+	row("tests", "%d silences on %d connections in %s, %d connections of the main session lost", r.Tests, r.Sessions,
+		seconds(r.ElapsedS), r.Drops)
+	row("cost", "%s for the probes, %s for the session that published", size(r.CostBytes), size(r.MainBytes))
+	return w.Flush()
+}
+
+func kindText(kind string) string {
+	switch kind {
+	case "strict":
+		return "strict: a ping notices that the path forgot the connection"
+	case "loose":
+		return "loose: pings are answered though nothing could have come in"
+	}
+	return kind
+}
+
+// seconds is a span for people; empty for none.
+func seconds(s float64) string {
+	if s <= 0 {
+		return ""
+	}
+	return span(time.Duration(s * float64(time.Second)))
+}
+
+func span(d time.Duration) string {
+	if d <= 0 {
+		return "-"
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+// size is a count of bytes as people read it.
+func size(n int64) string {
+	if n < 10<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+func orText(s, text string) string {
+	if s == "" {
+		return text
+	}
+	return s
+}
