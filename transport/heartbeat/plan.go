@@ -7,12 +7,13 @@ import (
 )
 
 const (
-	coarse    = 1.05 // bracket within which what is sure is confirmed first, and then divided
-	promptly  = 1.10 // a documented limit is proven within this many times itself
-	beyond    = 1.10 // a rung this far below what a flow survived needs no more proofs
-	growStep  = 1.02 // above the failing gap, when growth is tried
-	hedge     = 4    // in a wide bracket, one in so many silent flows proves what is sure
-	unknownLo = 3    // a bracket without a lower end is taken to begin at this part of its upper one
+	coarse    = 1.05                   // bracket within which what is sure is confirmed first, and then divided
+	promptly  = 1.10                   // a documented limit is proven within this many times itself
+	beyond    = 1.10                   // a rung this far below what a flow survived needs no more proofs
+	growStep  = 1.02                   // above the failing gap, when growth is tried
+	hedge     = 4                      // in a wide bracket, one in so many silent flows proves what is sure
+	lateTimer = 100 * time.Millisecond // a flow that is silent for a little longer than planned still serves
+	unknownLo = 3                      // a bracket without a lower end is taken to begin at this part of its upper one
 )
 
 // Next returns what is to be done now. Ask again after each event, and at Wake.
@@ -169,7 +170,7 @@ func (s *Search) climb(p *plan) {
 			}
 		}
 		for i := 0; i < len(p.silent) && need > 0; {
-			if p.silence(i) > r.high {
+			if p.silence(i) > r.high+lateTimer {
 				i++
 				continue
 			}
@@ -249,7 +250,7 @@ func (s *Search) divide(p *plan, lo time.Duration, width float64) {
 // prove has the longest silence that some flow survived confirmed by as many as it takes, with up to most of the silent flows.
 func (s *Search) prove(p *plan, most int) {
 	lo := s.lo()
-	missing := proofs - s.best.count(lo)
+	missing := proofs - s.best.count(lo-lateTimer)
 	for _, t := range p.targets {
 		if t.gap == lo {
 			missing--
@@ -264,7 +265,7 @@ func (s *Search) prove(p *plan, most int) {
 		}
 	}
 	for i := 0; i < len(p.silent) && missing > 0 && most > 0; {
-		if p.silence(i) > lo || s.best.of(p.silent[i].id) >= lo {
+		if p.silence(i) > lo+lateTimer || s.best.of(p.silent[i].id) >= lo-lateTimer {
 			i++
 			continue
 		}
@@ -284,12 +285,8 @@ func (s *Search) confirm(p *plan) {
 			missing--
 		}
 	}
-	for i := 0; i < len(p.silent) && missing > 0; {
-		if p.silence(i) > s.hi {
-			i++
-			continue
-		}
-		p.aim(i, s.hi)
+	for len(p.silent) > 0 && missing > 0 {
+		p.aim(0, s.hi)
 		missing--
 	}
 	if missing <= 0 && s.unsure > 0 { // a fresh connection makes it certain

@@ -23,6 +23,7 @@ const (
 	simRTT   = 100 * time.Millisecond
 	simLate  = 2 * time.Second
 	simRearm = 300 * time.Millisecond
+	simTimer = 3 * time.Millisecond // that a real timer is late
 )
 
 type simEvent struct {
@@ -89,7 +90,7 @@ func (m *simulated) advance() bool {
 		e.do()
 		return true
 	}
-	m.now = later(next, m.now.Add(time.Millisecond))
+	m.now = later(next, m.now).Add(simTimer)
 	return !next.IsZero()
 }
 
