@@ -20,21 +20,21 @@ const (
 
 // Result is what was found. Durations are seconds.
 type Result struct {
-	Server     string  `json:"server"`
-	Settled    bool    `json:"settled"`
-	Why        string  `json:"why,omitempty"`       // when it is not settled
-	ProvenS    float64 `json:"proven_s"`            // three connections were reached after this silence; 0: none
-	FailingS   float64 `json:"failing_s,omitempty"` // after this they were not
-	IntervalS  float64 `json:"interval_s"`          // the beat to use
-	PathKind   string  `json:"path_kind"`           // strict, loose or unknown
-	Evidence   string  `json:"evidence"`            // inbound, weak or none
-	Tests      int64   `json:"tests"`
-	Sessions   int64   `json:"sessions"`   // opened for the tests
-	CostBytes  int64   `json:"cost_bytes"` // of those sessions on the wire, headers included
-	MainBytes  int64   `json:"main_bytes"` // of the session that publishes, without headers of TCP and IP
-	Drops      int64   `json:"drops"`      // of that session
-	ElapsedS   float64 `json:"elapsed_s"`  // of the measurement
-	MaxTestedS float64 `json:"max_beat_s"` // longest beat that was of interest
+	Server    string  `json:"server"`
+	Settled   bool    `json:"settled"`
+	Why       string  `json:"why,omitempty"`       // when it is not settled
+	ProvenS   float64 `json:"proven_s"`            // three connections were reached after this silence; 0: none
+	FailingS  float64 `json:"failing_s,omitempty"` // after this they were not
+	IntervalS float64 `json:"interval_s"`          // the beat to use
+	PathKind  string  `json:"path_kind"`           // strict, loose or unknown
+	Evidence  string  `json:"evidence"`            // inbound, weak or none
+	Tests     int64   `json:"tests"`
+	Sessions  int64   `json:"sessions"`   // opened for the tests
+	CostBytes int64   `json:"cost_bytes"` // of those sessions on the wire, headers included
+	AllBytes  int64   `json:"all_bytes"`  // of all sockets, without headers of TCP and IP
+	Drops     int64   `json:"drops"`      // of that session
+	ElapsedS  float64 `json:"elapsed_s"`  // of the measurement
+	MaxS      float64 `json:"max_s"`      // longest beat that was of interest
 }
 
 // Measure learns how long the path may stay silent, and says on progress how it goes. It ends when that is known, when it
@@ -128,8 +128,8 @@ func (w *watcher) judge(s transport.Status, now time.Time) (why string, over boo
 // say writes a line when something changed, and now and then.
 func (w *watcher) say(s transport.Status, now time.Time) {
 	h := s.Heartbeat
-	what := fmt.Sprintf("%s, proven %s, failing %s", phase(s), span(h.Proven), span(h.Failing))
-	if s.State != transport.StateUp && s.Why != "" {
+	what := fmt.Sprintf("%s, proven %s, failing %s", h.Phase, span(h.Proven), span(h.Failing))
+	if s.Why != "" {
 		what = s.State + ": " + s.Why
 	}
 	if what == w.said && now.Sub(w.lastSaid) < sayEvery {
@@ -139,20 +139,13 @@ func (w *watcher) say(s transport.Status, now time.Time) {
 	fmt.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open, size(h.Cost))
 }
 
-func phase(s transport.Status) string {
-	if s.State == transport.StateUp {
-		return s.Heartbeat.Phase
-	}
-	return s.State
-}
-
 func resultOf(s transport.Status, o Options, why string, elapsed time.Duration) Result {
 	h := s.Heartbeat
 	return Result{
 		Server: s.Server, Settled: why == "", Why: why, ProvenS: h.Proven.Seconds(), FailingS: h.Failing.Seconds(),
 		IntervalS: h.Interval.Seconds(), PathKind: h.Kind, Evidence: h.Evidence, Tests: h.Probes, Sessions: h.Sessions,
-		CostBytes: h.Cost, MainBytes: s.Bytes.Sum() - s.Bytes.Probe, Drops: s.Drops, ElapsedS: elapsed.Seconds(),
-		MaxTestedS: o.Max.Seconds(),
+		CostBytes: h.Cost, AllBytes: s.Bytes.Sum(), Drops: s.Drops, ElapsedS: elapsed.Seconds(),
+		MaxS: o.Max.Seconds(),
 	}
 }
 

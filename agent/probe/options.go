@@ -3,18 +3,17 @@
 package probe
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"context"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
@@ -50,35 +49,48 @@ type Options struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
 }
 
-// FromDocument is what the configuration d of the gateway id says of a server of it, the first if none is named. Names are such
+// With fills in what o leaves open from d, the configuration of the gateway id: its first server if o names none. Names are such
 // that the broker's rules for the gateway allow them, and that a running agent is not disturbed.
-func FromDocument(d *config.Document, id, server string) (Options, error) {
-	u := &d.Uplink
-	if server == "" && len(u.Servers) > 0 {
-		server = u.Servers[0].URL
+func (o Options) With(d *config.Document, id string) (Options, error) {
+	u, h := &d.Uplink, d.Heartbeat
+	if o.Server == "" {
+		o.Server = u.Servers[0].URL // a document without servers is none
 	}
-	known := false
-	for _, s := range u.Servers {
-		known = known || s.URL == server
+	if !slices.ContainsFunc(u.Servers, func(s config.Server) bool { return s.URL == o.Server }) {
+		return o, errors.New("this server is not one of uplink.servers, and their login is for them only: leave out -c")
 	}
-	if !known {
-		return Options{}, fmt.Errorf("%s is not in uplink.servers: its login is for those only", hostOf(server))
+	o.ClientID = id + "-probe"
+	o.ProbeID = wire.Expand(h.ProbeClientID, "id", o.ClientID)
+	if o.Topic == "" {
+		o.Topic = wire.Expand(wire.Expand(d.Topics.Probe, "id", id), "n", "probe-"+randomHex(2)+"-{n}")
 	}
-	token, probeID := randomHex(2), id+"-probe"
-	return Options{
-		Server: server, Username: u.Username, Password: u.ReadPassword, TLS: u.TLS, ClientID: probeID,
-		ProbeID: wire.Expand(d.Heartbeat.ProbeClientID, "id", probeID),
-		Topic:   wire.Expand(wire.Expand(d.Topics.Probe, "id", id), "n", "probe-"+token+"-{n}"),
-		Thrifty: d.Heartbeat.Learn == "thrifty", Min: d.Heartbeat.Min.Std(), Max: d.Heartbeat.Max.Std(),
-	}, nil
+	if o.Username == "" {
+		o.Username = u.Username
+	}
+	if o.Password == nil {
+		o.Password = u.ReadPassword
+	}
+	if o.TLS.CAFile == "" {
+		o.TLS.CAFile = u.TLS.CAFile
+	}
+	if o.TLS.CertFile == "" {
+		o.TLS.CertFile, o.TLS.KeyFile = u.TLS.CertFile, u.TLS.KeyFile
+	}
+	o.TLS.ServerName, o.TLS.ALPN = u.TLS.ServerName, u.TLS.ALPN
+	o.Min, o.Max = h.Min.Std(), h.Max.Std()
+	return o, nil
 }
 
-// PasswordFrom reads the password from the first line of file each time; nil when no file is named.
+// PasswordFrom reads the first line of file, each time anew; nil when no file is named.
 func PasswordFrom(file string) func() (string, error) {
 	if file == "" {
 		return nil
 	}
-	return (&config.Uplink{PasswordFile: file}).ReadPassword
+	return func() (string, error) {
+		p, err := os.ReadFile(file)
+		line, _, _ := strings.Cut(string(p), "\n")
+		return strings.TrimSuffix(line, "\r"), err
+	}
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -141,15 +153,6 @@ func hostName() string {
 		return "linkbeat"
 	}
 	return name
-}
-
-// hostOf is a URL without what may be secret in it.
-func hostOf(server string) string {
-	u, err := url.Parse(server)
-	if err != nil {
-		return "the server"
-	}
-	return u.Redacted()
 }
 
 // randomHex returns n random bytes as hex digits.

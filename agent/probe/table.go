@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// WriteTo writes the result for people.
+// Render writes the result for people.
 func (r Result) Render(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("server", "%s", r.Server)
 	row("proven", "%s", orText(seconds(r.ProvenS), "nothing"))
-	row("failing", "%s", orText(seconds(r.FailingS), "nothing up to the longest beat of interest, "+seconds(r.MaxTestedS)))
+	row("failing", "%s", orText(seconds(r.FailingS), "nothing up to the longest beat of interest, "+seconds(r.MaxS)))
 	row("path", "%s", kindText(r.PathKind))
 	row("evidence", "%s", r.Evidence)
 	if r.Settled {
@@ -24,7 +24,7 @@ func (r Result) Render(out io.Writer) error {
 	}
 	row("tests", "%d silences on %d connections in %s, %d connections of the main session lost", r.Tests, r.Sessions,
 		seconds(r.ElapsedS), r.Drops)
-	row("cost", "%s for the probes, %s for the session that published", size(r.CostBytes), size(r.MainBytes))
+	row("cost", "%s on the wire for the probes; all sockets carried %s of MQTT and TLS", size(r.CostBytes), size(r.AllBytes))
 	return w.Flush()
 }
 

@@ -26,7 +26,7 @@ const (
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
 	return []Rule{
-		{Package: "cmd/linkbeat", Own: []string{"agent", "config", "firmware-bridge", "agent/statuspage"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/probe", "config", "firmware-bridge", "agent/statuspage"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/operator", "build/demo"}, Others: []string{cobra},
@@ -37,6 +37,8 @@ func Rules() []Rule {
 			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
 		{Package: "agent/operator", Own: []string{"transport", "agent/wire"},
 			Why: "what linkbeatctl does, over the same link; linkbeat never carries it"},
+		{Package: "agent/probe", Own: []string{"transport", "transport/heartbeat", "agent/wire", "config"},
+			Why: "linkbeat probe: a link of its own, for a person at a shell; like agent it translates config into transport's Options"},
 		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
 			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
 		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},

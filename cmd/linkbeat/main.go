@@ -71,13 +71,14 @@ devices over it: every frame is stored until the broker has acknowledged it.
   linkbeat template > linkbeat.yaml    a commented configuration; only uplink.servers must be set
   linkbeat check -c linkbeat.yaml      every fault of it at once
   linkbeat run -c linkbeat.yaml        run the agent
-  linkbeat status -c linkbeat.yaml     how the running agent is`,
+  linkbeat status -c linkbeat.yaml     how the running agent is
+  linkbeat probe -c linkbeat.yaml      how long the path to the server may stay silent`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newStatus(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newStatus(), newVersion())
 	return root
 }
 

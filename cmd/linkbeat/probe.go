@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/probe"
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// probeFlags are what the command line says.
+type probeFlags struct {
+	o            probe.Options
+	passwordFile string
+	asJSON       bool
+	thrifty      bool
+	min, max     time.Duration
+}
+
+func newProbe() *cobra.Command {
+	var f probeFlags
+	cmd := &cobra.Command{
+		Use: "probe [url]", Short: "measure how long the path to a server may stay silent", Args: cobra.MaximumNArgs(1),
+		Long: `Measure how long a connection to a server may stay silent before something on the way (a
+carrier's NAT, a firewall, a load balancer) forgets it. The agent need not run, and is not
+disturbed when it does. How it goes is printed on standard error, what was found at the end.
+
+Without a URL the configuration says which server, with which login and topics. The broker
+must let us publish and subscribe to the topics of the probes.
+
+Many connections are tested side by side, which costs some 100 KiB over TLS; --thrifty tests
+one at a time, for less and for longer.
+
+Exit status: 0 the limit is known, 1 it is not.`,
+		Example: "  linkbeat probe mqtts://broker.example.net:8883 --user gw-7 --password-file ./password\n  linkbeat probe -c ./linkbeat.yaml --max 30m",
+		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.o.Username, "user", "u", "", "user `name`")
+	flags.StringVar(&f.passwordFile, "password-file", "", "`file` that holds the password")
+	flags.StringVar(&f.o.TLS.CAFile, "ca", "", "PEM `file` of the authority to trust instead of the system's")
+	flags.StringVar(&f.o.TLS.CertFile, "cert", "", "PEM `file` of our certificate")
+	flags.StringVar(&f.o.TLS.KeyFile, "key", "", "PEM `file` of its key")
+	flags.StringVar(&f.o.Topic, "topic", "", "`template` of the probes' topics, with {n} (default linkbeat/probe/{id}/{n})")
+	flags.DurationVar(&f.min, "min", 0, "shortest silence of interest (default 20s, or heartbeat.min)")
+	flags.DurationVar(&f.max, "max", 0, "longest beat of interest (default 10m, or heartbeat.max)")
+	flags.BoolVar(&f.thrifty, "thrifty", false, "one connection at a time")
+	flags.BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
+	return cmd
+}
+
+func (f *probeFlags) run(cmd *cobra.Command, args []string) error {
+	o, err := f.options(cmd, args)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	result, err := probe.Measure(ctx, o, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		err = json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+	} else {
+		err = result.Render(cmd.OutOrStdout())
+	}
+	return errors.Join(err, result.Err())
+}
+
+// options joins what the configuration says, where it is asked, with the command line, which counts more.
+func (f *probeFlags) options(cmd *cobra.Command, args []string) (probe.Options, error) {
+	if (f.o.TLS.CertFile == "") != (f.o.TLS.KeyFile == "") {
+		return f.o, errors.New("--cert and --key go together: name both")
+	}
+	o := f.o
+	o.Password = probe.PasswordFrom(f.passwordFile)
+	if len(args) > 0 {
+		o.Server = args[0]
+	}
+	if len(args) == 0 || cmd.Flags().Changed("config") {
+		var err error
+		if o, err = f.fromConfig(cmd, o); err != nil {
+			return o, err
+		}
+	}
+	if f.min > 0 {
+		o.Min = f.min
+	}
+	if f.max > 0 {
+		o.Max = f.max
+	}
+	o.Thrifty = f.thrifty
+	return o, nil
+}
+
+func (f *probeFlags) fromConfig(cmd *cobra.Command, o probe.Options) (probe.Options, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return o, err
+	}
+	booted, err := config.Boot(bootOptions(file))
+	if err != nil {
+		return o, fmt.Errorf("%w\nor give the URL of a server", err)
+	}
+	if booted.ConfigError != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", booted.ConfigError)
+	}
+	id, err := booted.Document.ResolveID(config.Host{}, booted.Store)
+	if err != nil && !errors.Is(err, config.ErrNotKept) {
+		return o, err
+	}
+	return o.With(booted.Document, id)
+}
