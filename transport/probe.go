@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	armDelay   = 200 * time.Millisecond // after PINGRESP: a delayed acknowledgement of ours (44 ms measured) is no silence
+	armDelay   = 200 * time.Millisecond // after PINGRESP: a delayed acknowledgement of ours is no silence
+	armSoon    = 20 * time.Millisecond  // where the kernel sent it at our word
 	lateNonce  = 2 * time.Second        // after the main link's PUBACK: the nonce did not get through
 	staleNonce = 10 * time.Second       // after it was written: an arrival proves nothing any more
 	slowMain   = 2 * time.Second        // a PUBACK that took longer makes a loss doubtful
@@ -63,7 +64,11 @@ func (p *probe) arm(ctx context.Context, c *probeConn) bool {
 	if err := c.ping(ctx, p.o.patience); err != nil {
 		return false
 	}
-	timer := time.NewTimer(armDelay)
+	delay := armDelay
+	if ackNow(c.s.raw.Conn) {
+		delay = armSoon
+	}
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -128,6 +133,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time)
 			}
 			p.le.do(func() { p.le.lost(p, gap, t.main) })
 			p.tell(ctx, c)
+			abort(c.s.raw.Conn)
 			return false
 		case <-t.main.lost:
 			return false

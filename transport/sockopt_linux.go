@@ -68,3 +68,24 @@ func draining(c net.Conn, d time.Duration) bool {
 	}
 	return info.Unacked+info.Notsent_bytes > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond < d
 }
+
+// ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
+func ackNow(c net.Conn) bool {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ctlErr := rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+	return ctlErr == nil && err == nil
+}
+
+// abort lets Close send an RST and nothing else: a connection whose path is gone has no use for a FIN that is repeated.
+func abort(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+}

@@ -17,3 +17,7 @@ func socketOptions(time.Duration, *atomic.Bool) func(network, address string, c 
 }
 
 func draining(net.Conn, time.Duration) bool { return false }
+
+func ackNow(net.Conn) bool { return false }
+
+func abort(net.Conn) {}

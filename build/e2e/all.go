@@ -27,6 +27,8 @@ func Steps() []Step {
 		{"field", []string{"mosquitto"}, Field},
 		{"takeover", []string{"mosquitto"}, Takeover},
 		{"full spool", []string{"mosquitto"}, FullSpool},
+		{"heartbeat that learns", []string{"mosquitto"}, Learning},
+		{"probe from the shell", []string{"mosquitto"}, Probe},
 	}
 }
 

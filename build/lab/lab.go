@@ -134,7 +134,7 @@ func sweep() {
 	if err != nil {
 		return
 	}
-	ours := regexp.MustCompile(`^lb(\d+)-\d+[ds]$`)
+	ours := regexp.MustCompile(`^lb(\d+)-\d+[dsn]$`)
 	for _, path := range names {
 		m := ours.FindStringSubmatch(filepath.Base(path))
 		if m == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/e2e"
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/lab"
+	"github.com/linkbeat/linkbeat/build/labheartbeat"
 	"github.com/linkbeat/linkbeat/build/outage"
 	"github.com/linkbeat/linkbeat/build/size"
 )
@@ -31,6 +32,9 @@ func targets() []target {
 		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
 		{"outage", 15 * time.Minute, append(lab.Tools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
 			return outage.Run(e, outage.Full(), t)
+		}},
+		{"lab-heartbeat", 35 * time.Minute, append(lab.NATTools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
+			return labheartbeat.Run(e, labheartbeat.Full(), t)
 		}},
 		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
 		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {

@@ -19,8 +19,20 @@ type Status struct {
 	} `json:"uplink"`
 	Heartbeat struct {
 		IntervalS float64 `json:"interval_s"`
+		ProvenS   float64 `json:"proven_s"`
+		FailingS  float64 `json:"failing_s"`
 		Phase     string  `json:"phase"`
-		Pings     int64   `json:"pings"`
+		PathKind  string  `json:"path_kind"`
+		Reason    string  `json:"reason"`
+		Path      string  `json:"path"`
+		Evidence  string  `json:"evidence"`
+		Sessions  int64   `json:"sessions"`
+
+		RememberedS float64 `json:"remembered_s"`
+
+		Probes    int64 `json:"probes"`
+		CostBytes int64 `json:"cost_bytes"`
+		Pings     int64 `json:"pings"`
 	} `json:"heartbeat"`
 	Bytes  map[string]int64        `json:"bytes"`
 	Spool  SpoolStatus             `json:"spool"`
