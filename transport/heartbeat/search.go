@@ -180,7 +180,7 @@ func (s *Search) Failing() (gap time.Duration, closed bool) {
 func (s *Search) Settled() bool {
 	p, floor := s.Safe(), share(s.o.Floor, fine)
 	failing, _ := s.Failing()
-	return p >= s.o.Cap || failing > 0 && (failing <= share(p+lateTimer, fine) || failing <= floor)
+	return p+lateTimer >= s.o.Cap || failing > 0 && (failing <= share(p+lateTimer, fine) || failing <= floor)
 }
 
 // Knowledge is what to keep for the next epoch; its Kind is the owner's to fill in.
