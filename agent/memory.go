@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -23,7 +24,10 @@ const (
 	memoryPaths  = 64                  // the oldest make room
 	memoryAge    = 30 * 24 * time.Hour // what is older says nothing about today's network
 	memoryEvery  = 10 * time.Second    // writes are never closer together
-	memoryMax    = 64 << 10            // bytes of a file that is ours
+	memorySay    = time.Hour           // how long a file that was set aside is a reason for concern
+	memoryName   = 1 << 10             // bytes of a path's name; one that is longer is not kept
+	memoryMax    = 256 << 10           // bytes of a file that is ours; what is kept is always less
+	memoryBeat   = 24 * time.Hour      // no silence that is worth a word is longer
 	memoryLayout = 1
 )
 
@@ -37,7 +41,10 @@ type memory struct {
 
 	mu    sync.Mutex
 	doc   memoryDocument // guarded by mu
-	fault string         // what is wrong with the file; guarded by mu
+	fault string         // why the file could not be written; guarded by mu
+
+	aside      string    // why the file was set aside
+	asideUntil time.Time // that is worth saying
 }
 
 var _ transport.Memory = (*memory)(nil)
@@ -66,7 +73,8 @@ func openMemory(root *os.Root, log zerolog.Logger, now func() time.Time) *memory
 	m := &memory{root: root, log: log, now: now, dirty: make(chan struct{}, 1), doc: memoryDocument{Layout: memoryLayout}}
 	if root != nil {
 		if err := m.read(); err != nil {
-			m.fault = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
+			m.asideUntil = now().Add(memorySay)
+			m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
 			log.Warn().Err(err).Str("kept", memoryAside).Msg("what was learnt about paths could not be read, learning begins anew")
 		}
 	}
@@ -110,7 +118,7 @@ func (m *memory) tidy() {
 	for name, p := range m.doc.Paths {
 		p.At = min(p.At, now)
 		m.doc.Paths[name] = p
-		if p.At < now-memoryAge.Milliseconds() || p.ProvenS <= 0 {
+		if p.At < now-memoryAge.Milliseconds() || !sane(p) {
 			delete(m.doc.Paths, name)
 			continue
 		}
@@ -120,6 +128,11 @@ func (m *memory) tidy() {
 	for _, name := range names[min(len(names), memoryPaths):] {
 		delete(m.doc.Paths, name)
 	}
+}
+
+// sane reports whether p can be what was written: a file may be anybody's.
+func sane(p memoryPath) bool {
+	return p.ProvenS > 0 && p.ProvenS < memoryBeat.Seconds() && p.FailingS >= 0 && p.FailingS < memoryBeat.Seconds()
 }
 
 // Recall implements transport.Memory.
@@ -142,6 +155,9 @@ func (m *memory) Recall(path string) (heartbeat.Knowledge, bool) {
 
 // Remember implements transport.Memory.
 func (m *memory) Remember(path string, k heartbeat.Knowledge) {
+	if len(path) > memoryName {
+		return
+	}
 	m.mu.Lock()
 	m.doc.Paths[path] = memoryPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli()}
 	m.tidy()
@@ -174,37 +190,44 @@ func (m *memory) touched() {
 	}
 }
 
-// why says what is wrong with the file; empty: nothing.
+// why says what is wrong with the file, and for an hour that one was set aside; empty: nothing.
 func (m *memory) why() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.fault == "" && m.now().Before(m.asideUntil) {
+		return m.aside
+	}
 	return m.fault
 }
 
-// run writes what changed, now and then, and at the end.
+// run writes what changed, at most each memoryEvery, and at the end.
 func (m *memory) run(ctx context.Context) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			select {
-			case <-m.dirty:
-				m.write()
-			default:
-			}
-			return nil
+			return m.last()
 		case <-pause.C:
 		}
 		select {
 		case <-ctx.Done():
+			return m.last()
 		case <-m.dirty:
 			m.write()
 			pause.Reset(memoryEvery)
-			continue
 		}
-		pause.Reset(0)
 	}
+}
+
+// last writes what the last moment changed.
+func (m *memory) last() error {
+	select {
+	case <-m.dirty:
+		m.write()
+	default:
+	}
+	return nil
 }
 
 func (m *memory) write() {
@@ -215,11 +238,12 @@ func (m *memory) write() {
 	p, err := json.MarshalIndent(m.doc, "", " ")
 	m.mu.Unlock()
 	if err == nil {
-		err = keep(m.root, memoryFile, append(p, '\n'))
+		err = config.Replace(m.root, memoryFile, append(p, '\n'))
 	}
 	fault := ""
 	if err != nil {
 		fault = fmt.Sprintf("what was learnt about paths could not be kept: %v", err)
+		m.touched() // tried again at the next turn
 	}
 	m.mu.Lock()
 	said := m.fault
@@ -231,25 +255,3 @@ func (m *memory) write() {
 }
 
 func fromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// keep writes a file all or nothing: temporary file, fsync, rename, fsync of the directory.
-func keep(root *os.Root, name string, p []byte) error {
-	tmp := name + ".tmp"
-	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(p)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = root.Remove(tmp) // best effort: the next write begins anew
-		return err
-	}
-	if err := root.Rename(tmp, name); err != nil {
-		return err
-	}
-	dir, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}

@@ -49,14 +49,14 @@ func TestMemorySurvivesARestart(t *testing.T) {
 func TestMemoryIsJudgedAtLoad(t *testing.T) {
 	at := func(d time.Duration) int64 { return memoryNow.Add(d).UnixMilli() }
 	file := fmt.Sprintf(`{"layout":1,"budget":{"left":5,"at":%d},"paths":{"old":{"proven_s":60,"kind":"loose","at":%d},
-		"fresh":{"proven_s":60,"kind":"strict","at":%d},"future":{"proven_s":70,"kind":"","at":%d},"empty":{"proven_s":0,"kind":"","at":%d}}}`,
+		"fresh":{"proven_s":60,"kind":"strict","at":%d},"future":{"proven_s":70,"kind":"","at":%[4]d},"absurd":{"proven_s":1e300,"kind":"","at":%[3]d},"negative":{"proven_s":60,"failing_s":-1,"kind":"","at":%[3]d},"empty":{"proven_s":0,"kind":"","at":%[5]d}}}`,
 		at(time.Hour), at(-31*24*time.Hour), at(-29*24*time.Hour), at(5*time.Hour), at(0))
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, memoryFile), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	m := openedMemory(t, dir)
-	for path, want := range map[string]bool{"old": false, "fresh": true, "future": true, "empty": false} {
+	for path, want := range map[string]bool{"old": false, "absurd": false, "negative": false, "fresh": true, "future": true, "empty": false} {
 		k, ok := m.Recall(path)
 		if ok != want || k.At.After(memoryNow) {
 			t.Errorf("%s: %+v, %v", path, k, ok)
@@ -84,8 +84,13 @@ func TestACorruptMemoryIsSetAside(t *testing.T) {
 			}
 			m.Remember("a", heartbeat.Knowledge{Proven: time.Minute})
 			m.write()
-			if _, ok := openedMemory(t, dir).Recall("a"); !ok || m.why() != "" {
-				t.Errorf("does not keep again: why %q", m.why())
+			if again := openedMemory(t, dir); again.why() != "" {
+				t.Errorf("said again: %q", again.why())
+			} else if _, ok := again.Recall("a"); !ok {
+				t.Error("does not keep again")
+			}
+			if m.now = func() time.Time { return memoryNow.Add(2 * time.Hour) }; m.why() != "" {
+				t.Errorf("said for ever: %q", m.why())
 			}
 		})
 	}
@@ -129,5 +134,47 @@ func TestMemoryWritesSeldomAndAtTheEnd(t *testing.T) {
 	})
 	if k, _ := openedMemory(t, dir).Recall("a"); k.Proven != time.Hour {
 		t.Errorf("last word lost: %+v", k)
+	}
+}
+
+// TestAFullMemoryFitsItsFile keeps as many paths as there may be, with the longest names, and reads them again.
+func TestAFullMemoryFitsItsFile(t *testing.T) {
+	dir := t.TempDir()
+	m := openedMemory(t, dir)
+	name := func(i int) string { return fmt.Sprintf("%03d%s", i, strings.Repeat("\"", memoryName-3)) }
+	for i := range memoryPaths {
+		m.Remember(name(i), heartbeat.Knowledge{Proven: 236123456789, Failing: 240123456789})
+	}
+	m.Remember(name(0)+"x", heartbeat.Knowledge{Proven: time.Minute})
+	m.write()
+	again := openedMemory(t, dir)
+	if len(again.doc.Paths) != memoryPaths || again.why() != "" {
+		t.Errorf("%d paths, why %q", len(again.doc.Paths), again.why())
+	}
+	if _, ok := again.Recall(name(0) + "x"); ok {
+		t.Error("a name beyond all measure is kept")
+	}
+}
+
+func TestAMemoryThatCannotBeWrittenIsSaidAndTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	m := openedMemory(t, dir)
+	if err := os.Mkdir(filepath.Join(dir, memoryFile+".tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m.Remember("a", heartbeat.Knowledge{Proven: time.Minute})
+	<-m.dirty
+	if err := os.WriteFile(filepath.Join(dir, memoryFile+".tmp", "in the way"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.write()
+	if !strings.Contains(m.why(), "could not be kept") {
+		t.Errorf("why %q", m.why())
+	}
+	if err := os.RemoveAll(filepath.Join(dir, memoryFile+".tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if _ = m.last(); m.why() != "" {
+		t.Errorf("not tried again: %q", m.why())
 	}
 }

@@ -97,6 +97,11 @@ func (s *Store) write(name string, p []byte) error {
 		return err
 	}
 	defer root.Close()
+	return Replace(root, name, p)
+}
+
+// Replace writes a file all or nothing: a temporary file that is synced and renamed, and then the directory is synced.
+func Replace(root *os.Root, name string, p []byte) error {
 	if err := writeSynced(root, name+tempSuffix, p); err != nil {
 		_ = root.Remove(name + tempSuffix) // best effort: what is left is overwritten next time
 		return err
