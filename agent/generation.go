@@ -153,7 +153,7 @@ func (g *generation) run(ctx context.Context, reload <-chan struct{}) (next *con
 		{name: "reply spool", run: g.replies.Run},
 		{name: "path memory", run: g.memory.run},
 		{name: "path hint", run: g.hint.run},
-		{name: "uplink", run: g.link.Run, stop: 10 * time.Second},
+		{name: "uplink", run: g.runLink, stop: 10 * time.Second},
 		{name: "report", run: g.report.run},
 		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},
 		{name: "commands", run: g.down.run},
@@ -163,6 +163,11 @@ func (g *generation) run(ctx context.Context, reload <-chan struct{}) (next *con
 	err = parts.run(ctx)
 	g.say("STOPPING=1")
 	return next, err
+}
+
+func (g *generation) runLink(ctx context.Context) error {
+	g.hint.await(ctx)
+	return g.link.Run(ctx)
 }
 
 func (g *generation) runPage(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -20,6 +21,9 @@ const (
 	hintTimeout = 10 * time.Second
 	hintMax     = 256 // bytes of the output that become part of a path's name
 	hintEvery   = 5 * time.Minute
+	hintRetry   = 15 * time.Second // until there is a first answer: a modem takes its time after power-on
+	hintFirst   = 2 * time.Second  // how long the first connection waits for the first answer
+	routesMax   = 1 << 20          // bytes of a route table that are looked at
 )
 
 // paths names the path of a connection: what is learnt on one says little about another. "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
@@ -66,11 +70,20 @@ func interfaceOf(ip net.IP) string {
 
 func gatewayOf(iface string, v6 bool) string {
 	if v6 {
-		table, _ := os.ReadFile("/proc/net/ipv6_route") // missing: no gateway is known
-		return gateway6(table, iface)
+		return gateway6(routeTable("/proc/net/ipv6_route"), iface)
 	}
-	table, _ := os.ReadFile("/proc/net/route")
-	return gateway4(table, iface)
+	return gateway4(routeTable("/proc/net/route"), iface)
+}
+
+// routeTable is a table of the kernel; empty when there is none: then no gateway is known.
+func routeTable(name string) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	table, _ := io.ReadAll(io.LimitReader(f, routesMax)) // what was read before an error serves
+	return table
 }
 
 // gateway4 finds the default gateway of iface in /proc/net/route: name, destination and gateway as hexadecimal words in the
@@ -114,6 +127,7 @@ type pathHint struct {
 	command []string
 	every   time.Duration
 	log     zerolog.Logger
+	first   chan struct{} // closed after the first attempt
 
 	mu   sync.Mutex
 	last string
@@ -126,7 +140,21 @@ func newPathHint(command []string, every time.Duration, log zerolog.Logger) *pat
 	if every <= 0 {
 		every = hintEvery
 	}
-	return &pathHint{command: command, every: every, log: log}
+	return &pathHint{command: command, every: every, log: log, first: make(chan struct{})}
+}
+
+// await gives the first answer a moment, so that the first connection has its name already.
+func (h *pathHint) await(ctx context.Context) {
+	if h == nil {
+		return
+	}
+	timer := time.NewTimer(hintFirst)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-h.first:
+	}
 }
 
 func (h *pathHint) get() string {
@@ -135,32 +163,44 @@ func (h *pathHint) get() string {
 	return h.last
 }
 
-// run asks at once and then now and then; a failure is said when it begins, and the last answer stays.
+// run asks at once and then now and then; a failure is said when it begins, and the last answer stays. An answer counts from the
+// next connection on.
 func (h *pathHint) run(ctx context.Context) error {
 	if h == nil {
 		<-ctx.Done()
 		return nil
 	}
-	ticker := time.NewTicker(h.every)
-	defer ticker.Stop()
-	failing := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	failing, asked := false, false
 	for {
-		out, err := h.ask(ctx)
-		switch {
-		case err == nil:
-			h.mu.Lock()
-			h.last = out
-			h.mu.Unlock()
-		case !failing && ctx.Err() == nil:
-			h.log.Warn().Err(err).Strs("command", h.command).Msg("path_hint failed, the path is named without it")
-		}
-		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		out, err := h.ask(ctx)
+		if err == nil {
+			h.mu.Lock()
+			h.last = out
+			h.mu.Unlock()
+		} else if !failing && ctx.Err() == nil {
+			h.log.Warn().Err(err).Strs("command", h.command).Msg("path_hint failed, the path keeps the name that it has")
+		}
+		if failing = err != nil; !asked {
+			asked = true
+			close(h.first)
+		}
+		timer.Reset(h.pause())
 	}
+}
+
+// pause is how long to wait with the next question.
+func (h *pathHint) pause() time.Duration {
+	if h.get() == "" {
+		return min(hintRetry, h.every)
+	}
+	return h.every
 }
 
 // ask runs the command without a shell, without our environment, and for a bounded time.

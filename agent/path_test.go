@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,4 +92,33 @@ func TestAFailingHintIsSaidOnce(t *testing.T) {
 	if n := strings.Count(log.String(), "path_hint failed"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
 	}
+}
+
+// TestAHintIsAskedAgainSoonUntilThereIsOne waits for a modem that comes late, and lets nobody wait for it for long.
+func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sim")
+	synctest.Test(t, func(t *testing.T) {
+		h := newPathHint([]string{"cat", file}, time.Hour, zerolog.Nop())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); _ = h.run(ctx) }()
+		start := time.Now()
+		h.await(ctx)
+		if waited := time.Since(start); waited > hintFirst {
+			t.Errorf("waited %v", waited)
+		}
+		if err := os.WriteFile(file, []byte("8944\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * hintRetry)
+		if got := h.get(); got != "8944" {
+			t.Errorf("%q", got)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestNobodyWaitsForAHintThatIsNotWanted(t *testing.T) {
+	newPathHint(nil, 0, zerolog.Nop()).await(t.Context())
 }
