@@ -43,10 +43,13 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("gateway", "%s, linkbeat %s, running for %s", s.ID, s.Version, ago(s.StartedAt, now))
 	row("uplink", "%s for %s, %s", s.Uplink.State, ago(s.Uplink.Since, now), orDash(s.Uplink.Server))
-	row("", "%d drops, round trip %s, %d in flight", s.Uplink.Drops, seconds(s.Uplink.RTTS), s.Uplink.InFlight)
+	row("", "%d drops, %d planned re-dials, round trip %s, %d in flight", s.Uplink.Drops, s.Uplink.Redials, seconds(s.Uplink.RTTS),
+		s.Uplink.InFlight)
 	row("heartbeat", "every %s, %d pings, a dead link is noticed within %s",
 		seconds(s.Heartbeat.IntervalS), s.Heartbeat.Pings, seconds(s.Uplink.WorstDetectS))
-	row("", "%s", learnt(s.Heartbeat))
+	for _, line := range learnt(s.Heartbeat) {
+		row("", "%s", line)
+	}
 	row("spool", "%d waiting (%s, oldest %s), %d accepted, %d acknowledged, %d dropped, %s written to flash", s.Spool.Waiting,
 		size(s.Spool.Bytes), seconds(s.Spool.OldestS), s.Spool.Accepted, s.Spool.Acked, s.Spool.Evicted+s.Spool.Poison,
 		size(s.Spool.WrittenBytes))
@@ -65,19 +68,6 @@ func Render(out io.Writer, s Status, now time.Time) error {
 		size(s.Bytes.Handshake))
 	row("why", "%s", orText(s.Why, "all is well"))
 	return w.Flush()
-}
-
-// learnt is one line on what is known of the path.
-func learnt(h Heartbeat) string {
-	if h.Phase == "off" {
-		return h.Reason
-	}
-	failing := "nothing failed"
-	if h.FailingS > 0 {
-		failing = "fails at " + seconds(h.FailingS)
-	}
-	return fmt.Sprintf("%s: proven %s, %s, path is %s (%s); %d silences tested for %s", h.Phase, seconds(h.ProvenS), failing, h.PathKind,
-		orDash(h.Path), h.Probes, size(h.CostBytes))
 }
 
 func ago(ms int64, now time.Time) string {

@@ -25,7 +25,7 @@ func one(name, kind, help string, value float64) metric {
 
 // AppendMetrics adds s to dst in the Prometheus text exposition format 0.0.4.
 func AppendMetrics(dst []byte, s Status) []byte {
-	families := slices.Concat(uplinkMetrics(s), spoolMetrics(s), serialMetrics(s), commandMetrics(s.Commands))
+	families := slices.Concat(uplinkMetrics(s), heartbeatMetrics(s.Heartbeat), spoolMetrics(s), serialMetrics(s), commandMetrics(s.Commands))
 	for _, m := range families {
 		dst = fmt.Appendf(dst, "# HELP linkbeat_%s %s\n# TYPE linkbeat_%s %s\n", m.name, m.help, m.name, m.kind)
 		for _, x := range m.samples {
@@ -54,14 +54,8 @@ func uplinkMetrics(s Status) []metric {
 		one("uplink_redials_total", "counter", "Connections replaced on purpose.", float64(s.Uplink.Redials)),
 		one("uplink_rtt_seconds", "gauge", "Smoothed round trip of the pings.", s.Uplink.RTTS),
 		one("uplink_worst_detect_seconds", "gauge", "A dead idle link is noticed within this.", s.Uplink.WorstDetectS),
+		one("uplink_keepalive_seconds", "gauge", "What CONNECT said.", s.Uplink.KeepaliveS),
 		one("uplink_in_flight", "gauge", "Publishes not acknowledged yet.", float64(s.Uplink.InFlight)),
-		one("heartbeat_interval_seconds", "gauge", "The beat.", s.Heartbeat.IntervalS),
-		one("heartbeat_proven_seconds", "gauge", "Longest silence that three connections survived.", s.Heartbeat.ProvenS),
-		one("heartbeat_failing_seconds", "gauge", "Shortest silence that failed; 0: none.", s.Heartbeat.FailingS),
-		one("heartbeat_probes_total", "counter", "Silences tested.", float64(s.Heartbeat.Probes)),
-		one("heartbeat_probe_bytes_total", "counter", "Bytes on the wire that probe sessions have cost.", float64(s.Heartbeat.CostBytes)),
-		one("heartbeat_shrinks_total", "counter", "Times that a proven silence failed.", float64(s.Heartbeat.Shrinks)),
-		one("heartbeat_pings_total", "counter", "Pings sent.", float64(s.Heartbeat.Pings)),
 		{"bytes_total", "counter", "Bytes of the MQTT stream, both ways, by cause.", []sample{
 			{labels("cause", "handshake"), float64(b.Handshake)}, {labels("cause", "ping"), float64(b.Ping)},
 			{labels("cause", "keepalive"), float64(b.Keepalive)}, {labels("cause", "data"), float64(b.Data)},
