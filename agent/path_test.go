@@ -119,6 +119,16 @@ func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 	})
 }
 
+func TestNobodyWaitsLongForAHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		newPathHint([]string{"nobody", "runs", "it"}, 0, zerolog.Nop()).await(t.Context())
+		if waited := time.Since(start); waited != hintFirst {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
 func TestNobodyWaitsForAHintThatIsNotWanted(t *testing.T) {
 	newPathHint(nil, 0, zerolog.Nop()).await(t.Context())
 }

@@ -85,6 +85,9 @@ func TestSaysWhyItCannotMeasure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, progress := measured(t, c.hooks, transporttest.NATOptions{}, probe.Options{}, c.within)
+			if name == "wrong password" && r.ElapsedS > 5 {
+				t.Errorf("noticed after %v s", r.ElapsedS)
+			}
 			if r.Settled || r.Err() == nil || !strings.Contains(r.Why, c.why) {
 				t.Errorf("%+v\n%s", r, progress)
 			}
