@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -114,20 +113,26 @@ func (m *memory) read() error {
 // tidy drops what is too old or too much. A stored time in the future counts as now: the clock was wrong then, or is now.
 func (m *memory) tidy() {
 	now := m.now().UnixMilli()
-	var names []string
 	for name, p := range m.doc.Paths {
 		p.At = min(p.At, now)
 		m.doc.Paths[name] = p
 		if p.At < now-memoryAge.Milliseconds() || !sane(p) {
 			delete(m.doc.Paths, name)
-			continue
 		}
-		names = append(names, name)
 	}
-	slices.SortFunc(names, func(a, b string) int { return int(min(1, max(-1, m.doc.Paths[b].At-m.doc.Paths[a].At))) })
-	for _, name := range names[min(len(names), memoryPaths):] {
-		delete(m.doc.Paths, name)
+	for len(m.doc.Paths) > memoryPaths {
+		delete(m.doc.Paths, m.oldest())
 	}
+}
+
+func (m *memory) oldest() string {
+	found := ""
+	for name, p := range m.doc.Paths {
+		if found == "" || p.At < m.doc.Paths[found].At {
+			found = name
+		}
+	}
+	return found
 }
 
 // sane reports whether p can be what was written: a file may be anybody's.
