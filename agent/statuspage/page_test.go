@@ -120,3 +120,16 @@ func TestFetchSaysWhoElseAnswers(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 }
+
+func TestFetchEndsWithItsContext(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Fetch(ctx, silent.Addr().String()); err == nil {
+		t.Error("an answer of nobody")
+	}
+}
