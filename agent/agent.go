@@ -13,7 +13,8 @@
 // # Stopping
 //
 // Devices first, so that their last frames are in the spool; then the commands, which hear how the devices ended; then the
-// pump drains for a few seconds; then the link says offline and disconnects; then the spools write what is left.
+// pump drains for a few seconds; then the link says offline and disconnects, and its last word on the path is kept; then the
+// spools write what is left.
 package agent
 
 import (
