@@ -15,6 +15,7 @@ const (
 	connectWithin = 30 * time.Second
 	troubleFor    = 30 * time.Second // a link that is up, and something is wrong with it all this time
 	sayEvery      = 30 * time.Second // at least, while it learns
+	lostEnough    = 3                // losses of the main session before anything was proven
 	kindPart      = 1.2              // of the failing silence: within this the kind of path is told, if it can be
 )
 
@@ -119,6 +120,9 @@ func (w *watcher) judge(s transport.Status, now time.Time) (why string, over boo
 		return "", true
 	case !w.up && now.Sub(w.started) > connectWithin:
 		return orText(s.Why, "no session with the server"), true
+	case s.Drops >= lostEnough && h.Proven == 0:
+		return fmt.Sprintf("lost the connection %d times though it was never silent for more than %v (%s); if the path forgets even sooner, choose a shorter silence to begin with",
+			s.Drops, h.Interval, s.Why), true
 	case !w.trouble.IsZero() && now.Sub(w.trouble) > troubleFor:
 		return s.Why, true
 	}
@@ -129,18 +133,22 @@ func (w *watcher) judge(s transport.Status, now time.Time) (why string, over boo
 func (w *watcher) say(s transport.Status, now time.Time) {
 	h := s.Heartbeat
 	what := fmt.Sprintf("%s, proven %s, failing %s", h.Phase, span(h.Proven), span(h.Failing))
+	key := what // without a reason that counts down
 	if s.Why != "" {
-		what = s.State + ": " + s.Why
+		what, key = s.State+": "+s.Why, s.State
 	}
-	if what == w.said && now.Sub(w.lastSaid) < sayEvery {
+	if key == w.said && now.Sub(w.lastSaid) < sayEvery {
 		return
 	}
-	w.said, w.lastSaid = what, now
+	w.said, w.lastSaid = key, now
 	fmt.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open, size(h.Cost))
 }
 
 func resultOf(s transport.Status, o Options, why string, elapsed time.Duration) Result {
 	h := s.Heartbeat
+	if why == "" && h.Proven == 0 {
+		why = fmt.Sprintf("the path forgets a connection within %v, the shortest silence of interest: choose a shorter one", o.Min)
+	}
 	return Result{
 		Server: s.Server, Settled: why == "", Why: why, ProvenS: h.Proven.Seconds(), FailingS: h.Failing.Seconds(),
 		IntervalS: h.Interval.Seconds(), PathKind: h.Kind, Evidence: h.Evidence, Tests: h.Probes, Sessions: h.Sessions,

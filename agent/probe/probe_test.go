@@ -75,21 +75,31 @@ func TestSaysWhyItCannotMeasure(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		hooks  transporttest.Hooks
+		limit  time.Duration
 		within time.Duration
 		why    string
 	}{
-		"wrong password":    {transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, time.Hour, "wrong user name or password"},
-		"server is busy":    {transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 3 }}, time.Hour, "unavailable"},
-		"probes are denied": {transporttest.Hooks{OnPublish: noProbes}, time.Hour, "learning is not possible"},
-		"interrupted":       {transporttest.Hooks{}, 5 * time.Second, "interrupted"},
+		"wrong password":    {transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, 0, time.Hour, "wrong user name or password"},
+		"server is busy":    {transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 3 }}, 0, time.Hour, "unavailable"},
+		"probes are denied": {transporttest.Hooks{OnPublish: noProbes}, 0, time.Hour, "learning is not possible"},
+		"limit below min":   {transporttest.Hooks{}, 10 * time.Second, time.Hour, "choose a shorter silence to begin with"},
+		"limit at min":      {transporttest.Hooks{}, 20200 * time.Millisecond, time.Hour, "choose a shorter one"},
+		"interrupted":       {transporttest.Hooks{}, 0, 5 * time.Second, "interrupted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, progress := measured(t, c.hooks, transporttest.NATOptions{}, probe.Options{}, c.within)
+			r, progress := measured(t, c.hooks, transporttest.NATOptions{Idle: c.limit, Behaviour: transporttest.Strict}, probe.Options{}, c.within)
+			if n := strings.Count(progress, "\n"); n > 40 {
+				t.Errorf("%d lines of progress", n)
+			}
 			if name == "wrong password" && r.ElapsedS > 5 {
 				t.Errorf("noticed after %v s", r.ElapsedS)
 			}
 			if r.Settled || r.Err() == nil || !strings.Contains(r.Why, c.why) {
 				t.Errorf("%+v\n%s", r, progress)
+			}
+			var table strings.Builder
+			if err := r.Render(&table); err != nil || !strings.Contains(table.String(), "none is known to be safe") || !strings.Contains(table.String(), c.why) {
+				t.Errorf("%v\n%s", err, &table)
 			}
 		})
 	}

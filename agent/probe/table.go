@@ -16,10 +16,15 @@ func (r Result) Render(out io.Writer) error {
 	row("failing", "%s", orText(seconds(r.FailingS), "nothing up to the longest beat of interest, "+seconds(r.MaxS)))
 	row("path", "%s", kindText(r.PathKind))
 	row("evidence", "%s", r.Evidence)
-	if r.Settled {
+	switch {
+	case r.Settled:
 		row("interval", "%s is safe on this path", seconds(r.IntervalS))
-	} else {
-		row("interval", "%s is safe as far as is known", orText(seconds(r.IntervalS), "none"))
+	case r.ProvenS > 0:
+		row("interval", "%s is safe as far as is known", seconds(r.IntervalS))
+	default:
+		row("interval", "none is known to be safe")
+	}
+	if !r.Settled {
 		row("not settled", "%s", r.Why)
 	}
 	row("tests", "%d silences on %d connections in %s, %d connections of the main session lost", r.Tests, r.Sessions,
