@@ -18,7 +18,7 @@ func (m Mode) String() string { return [...]string{"off", "thrifty", "fast"}[m] 
 type Kind int
 
 const (
-	Unknown Kind = iota
+	Unknown Kind = iota // nothing was seen yet
 	Strict       // nothing, or an RST: the beat itself notices
 	Loose        // it makes a new mapping: pings are answered though nothing could have come in
 )
