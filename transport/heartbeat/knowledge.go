@@ -19,8 +19,8 @@ type Kind int
 
 const (
 	Unknown Kind = iota // nothing was seen yet
-	Strict       // nothing, or an RST: the beat itself notices
-	Loose        // it makes a new mapping: pings are answered though nothing could have come in
+	Strict              // nothing, or an RST: the beat itself notices
+	Loose               // it makes a new mapping: pings are answered though nothing could have come in
 )
 
 // String returns "unknown", "strict" or "loose".
