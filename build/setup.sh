@@ -2,10 +2,10 @@
 # Installs what `make test` needs beyond Go: by apt-get as root on Debian or Ubuntu; else says what to install.
 set -euo pipefail
 
-declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables)
+declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack)
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for tool in mosquitto qemu-arm-static ip nft; do
+for tool in mosquitto qemu-arm-static ip nft conntrack; do
 	command -v "$tool" >/dev/null || missing+=("${package[$tool]}")
 done
 

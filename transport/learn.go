@@ -10,17 +10,19 @@ import (
 )
 
 const (
-	learnBacklog  = 64               // events that wait for the learner's loop
-	unknownSpread = 60 * time.Second // probe_after auto: a new path waits random 0 to this
-	knownWait     = 10 * time.Minute // and a known one this and random 0 to knownSpread
-	knownSpread   = 30 * time.Minute
-	deniedFor     = 24 * time.Hour // until a server that denied probes is asked again
-	deniedWithin  = 5 * time.Second
-	retryMin      = 10 * time.Second // between attempts to open a probe session that failed
-	retryMax      = 10 * time.Minute
-	canaryPart    = 1.03 // of the interval
-	autoCanary    = 25
-	quietPart     = 1.05 // of the failing gap
+	learnBacklog    = 64               // events that wait for the learner's loop
+	unknownSpread   = 60 * time.Second // probe_after auto: a new path waits random 0 to this
+	knownWait       = 10 * time.Minute // and a known one this and random 0 to knownSpread
+	knownSpread     = 30 * time.Minute
+	deniedFor       = 24 * time.Hour // until a server that denied probes is asked again
+	deniedWithin    = 5 * time.Second
+	retryMin        = 10 * time.Second // between attempts to open a probe session that failed
+	retryMax        = 10 * time.Minute
+	canaryPart      = 1.03  // of the interval
+	canaryKeepalive = 65535 // seconds: a canary rests for many intervals
+	autoCanary      = 25
+	quietPart       = 1.05 // of the failing gap
+	leastSleep      = time.Millisecond
 )
 
 // learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
@@ -29,18 +31,21 @@ type learner struct {
 	l      *Link
 	o      Learning
 	events chan func()
+	gone   chan struct{}   // closed when run has ended
 	ctx    context.Context // of the probes; set by run
 
-	search  *heartbeat.Search
-	budget  *heartbeat.Budget
-	main    *session // nil: down
-	path    string
-	known   heartbeat.Knowledge // of path
-	weak    *weakBeat           // not nil: no probes, the beat itself is all the evidence there is
-	probes  map[int]*probe      // by flow
-	carried map[*endpoint]bool  // endpoints that carried a nonce of the main link
-	denied  map[*endpoint]time.Time
-	first   time.Time // first probe publish of this session; zero: none yet
+	search      *heartbeat.Search
+	budget      *heartbeat.Budget
+	main        *session // nil: down
+	path        string
+	known       heartbeat.Knowledge // of path
+	weak        *weakBeat           // not nil: no probes, the beat itself is all the evidence there is
+	probes      map[int]*probe      // by flow
+	carried     map[*endpoint]bool  // endpoints that carried a nonce of the main link
+	sentinel    *probe              // a canary that rests between two tests; nil: none
+	shortCanary bool                // the server does not take canaryKeepalive
+	denied      map[*endpoint]time.Time
+	first       time.Time // first probe publish of this session; zero: none yet
 
 	kind        heartbeat.Kind
 	quiet       int // flow of a quiet test; 0: none
@@ -56,6 +61,8 @@ type learner struct {
 	why         string        // probes are not possible
 	weakLost    time.Duration // the weak beat at which the link was lost; 0: none
 
+	pair pairing
+
 	status learnStatus
 }
 
@@ -66,7 +73,7 @@ func newLearner(l *Link) *learner {
 	if o.Memory != nil {
 		kept = o.Memory.Budget()
 	}
-	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), budget: heartbeat.NewBudget(o.Budget, kept, now),
+	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
 		probes: map[int]*probe{}, carried: map[*endpoint]bool{}, denied: map[*endpoint]time.Time{},
 		interval: l.o.Interval, reason: "fixed by heartbeat.interval"}
 	if le.on() {
@@ -95,12 +102,13 @@ func (le *learner) do(f func()) {
 	}
 	select {
 	case le.events <- f:
-	case <-le.l.stopped:
+	case <-le.gone:
 	}
 }
 
 // run is the loop; it ends with ctx, and its probes with it.
 func (le *learner) run(ctx context.Context) {
+	defer close(le.gone)
 	if !le.on() {
 		return
 	}
@@ -126,7 +134,7 @@ func (le *learner) run(ctx context.Context) {
 		if at := le.wake(now); at.IsZero() {
 			timer.Stop()
 		} else {
-			timer.Reset(max(0, at.Sub(now)))
+			timer.Reset(max(leastSleep, at.Sub(now)))
 		}
 	}
 }
@@ -138,6 +146,7 @@ func (le *learner) step(now time.Time) {
 		le.book(now)
 		if le.weak == nil && !now.Before(le.paused) {
 			le.watch(now)
+			le.pairStep(now)
 			for _, order := range le.search.Next(now) {
 				le.carryOut(order, now)
 			}
@@ -159,8 +168,10 @@ func (le *learner) wake(now time.Time) time.Time {
 		return le.paused
 	}
 	at := le.search.Wake(now)
-	if next := le.canaryAt(); !next.IsZero() && (at.IsZero() || next.Before(at)) {
-		at = next
+	for _, next := range []time.Time{le.canaryAt(), le.pairAt()} {
+		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
+			at = next
+		}
 	}
 	return at
 }
@@ -179,7 +190,7 @@ func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
 			p.trials <- trial{main: le.main, quiet: order.Flow == le.quiet}
 		}
 	case heartbeat.Close:
-		if p != nil {
+		if p != nil && !le.retire(p) {
 			p.cancel()
 		}
 	}
@@ -196,19 +207,26 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	if canary && le.asked && le.quiet == 0 {
 		le.quiet = order.Flow
 	}
+	if canary && order.Flow != le.quiet && le.revive(order.Flow) {
+		return
+	}
 	s := le.main
 	slot := le.freeSlot()
 	ctx, cancel := context.WithCancel(le.ctx)
-	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), cancel: cancel,
+	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
 		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
 			keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}}
+	if canary && !le.shortCanary {
+		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
+	}
 	le.probes[order.Flow] = p
 	le.l.group.Go(func() { p.run(ctx) })
 }
 
 func (le *learner) freeSlot() int {
 	for n := 1; ; n++ {
-		if !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
+		rests := le.sentinel != nil && le.sentinel.slot == n
+		if !rests && !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
 			return n
 		}
 	}
@@ -287,6 +305,11 @@ func (le *learner) drop() {
 		p.cancel()
 		delete(le.probes, flow)
 	}
+	if le.sentinel != nil {
+		le.sentinel.cancel()
+		le.sentinel = nil
+	}
+	le.unpair()
 }
 
 // judge sets the beat by what is proven.

@@ -101,6 +101,11 @@ func (le *learner) refused(p *probe, err error) {
 		return
 	}
 	now := time.Now()
+	if errors.Is(err, errDenied) && p.canary && p.o.keepalive == canaryKeepalive {
+		le.shortCanary = true // asked again at the next canary
+		le.search.Gone(p.flow)
+		return
+	}
 	if errors.Is(err, errDenied) {
 		le.denied[p.o.e] = now.Add(deniedFor)
 		le.why = err.Error()
@@ -121,6 +126,9 @@ func (le *learner) ended(p *probe) {
 	if le.probes[p.flow] == p {
 		delete(le.probes, p.flow)
 		le.search.Gone(p.flow)
+	}
+	if le.sentinel == p {
+		le.sentinel = nil
 	}
 	if le.quiet == p.flow {
 		le.quiet = 0
@@ -152,7 +160,7 @@ func (le *learner) watch(now time.Time) {
 	if at := le.canaryAt(); at.IsZero() || now.Before(at) {
 		return
 	}
-	gap := share(le.interval, canaryPart)
+	gap := le.canaryGap()
 	le.watched = now.Add(gap)
 	le.search.Canary(gap)
 }
@@ -168,10 +176,37 @@ func (le *learner) canaryAt() time.Time {
 	case every == 0:
 		every = autoCanary
 	}
-	return le.watched.Add(time.Duration(every)*le.interval - share(le.interval, canaryPart))
+	return le.watched.Add(time.Duration(every)*le.interval - le.canaryGap())
+}
+
+// canaryGap is a little more than the interval, and still less than what is proven.
+func (le *learner) canaryGap() time.Duration {
+	return min(share(le.interval, canaryPart), le.interval+(le.search.Safe()-le.interval)*3/4)
 }
 
 func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
+
+// retire lets a canary that was delivered rest; false: it is none, or one rests already.
+func (le *learner) retire(p *probe) bool {
+	if !p.canary || le.sentinel != nil {
+		return false
+	}
+	delete(le.probes, p.flow)
+	le.sentinel = p
+	return true
+}
+
+// revive sends the canary that rests.
+func (le *learner) revive(flow int) bool {
+	p := le.sentinel
+	if p == nil {
+		return false
+	}
+	le.sentinel, p.flow = nil, flow
+	le.probes[flow] = p
+	p.again <- struct{}{} // never blocks: it rests, and is sent once
+	return true
+}
 
 // book enters what the open sessions have cost since the last look.
 func (le *learner) book(now time.Time) {

@@ -59,6 +59,9 @@ func New(o Options) (*Link, error) {
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].name
 	l.learner = newLearner(l)
+	if topic := o.pairTopic(); topic != "" {
+		l.HandleAs(CauseProbe, topic, l.learner.pairHeard)
+	}
 	return l, nil
 }
 

@@ -29,6 +29,7 @@ type probe struct {
 	o      probeOptions
 	canary bool
 	trials chan trial
+	again  chan struct{} // of a canary that rests: it is wanted once more
 	cancel context.CancelFunc
 	conn   *probeConn // of run
 	spent  int64      // of the learner: what was booked of its cost
@@ -55,7 +56,27 @@ func (p *probe) run(ctx context.Context) {
 		p.le.do(func() { p.le.refused(p, err) })
 		return
 	}
-	for p.arm(ctx, c) && p.wait(ctx, c) {
+	for p.arm(ctx, c) && p.wait(ctx, c) && p.rest(ctx, c) {
+	}
+}
+
+// rest keeps a canary that came back for the next time: on a loose path its own ping revives it, which is cheaper than another
+// handshake. Others go on at once.
+func (p *probe) rest(ctx context.Context, c *probeConn) bool {
+	if !p.canary {
+		return true
+	}
+	for {
+		select {
+		case <-p.again:
+			return true
+		case _, ok := <-c.packets:
+			if !ok {
+				return false
+			}
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.D
 		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
 		setupBy:     time.Now().Add(l.o.handshakeTime()),
 		announceGap: announceMin,
-		beat:        heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin}),
+		beat:        heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin, Keepalive: keepalive}),
 	}
 	se.conn = newConn(s, se, l.o, keepalive, se.silence)
 	se.client = mqtt.NewClient(se.clientOptions(password))

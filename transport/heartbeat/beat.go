@@ -32,18 +32,21 @@ const (
 type Options struct {
 	Interval     time.Duration // longest silence of ours on an idle link; if zero or less, 60 s
 	DetectWithin time.Duration // from the first unanswered packet to GiveUp; if zero or less, 60 s
+	Keepalive    time.Duration // of CONNECT: an MQTT packet goes out at least this often; if zero or less, only Interval counts
 }
 
 // Beat is the heartbeat of one link. It is owned by the link's loop and not safe for concurrent use. It serves one session
 // after the other: Connected begins one, GiveUp ends it.
 type Beat struct {
 	interval, detectWithin time.Duration
+	keepalive              time.Duration
 	pings                  int64
 
 	// of this session
 	connected bool
 	rtt       rtt
-	sent      time.Time // last packet out
+	sent      time.Time // last packet out, acknowledgements of the kernel included as far as they were told
+	spoke     time.Time // last MQTT packet out
 	since     time.Time // start of the wait for an answer; zero: nothing is unanswered
 	unasked   bool      // something went out after the last ping
 	owed      int       // acknowledgements that the owner waits for
@@ -57,7 +60,7 @@ type Beat struct {
 
 // New returns a Beat that waits for Connected.
 func New(o Options) *Beat {
-	b := &Beat{interval: o.Interval, detectWithin: o.DetectWithin}
+	b := &Beat{interval: o.Interval, detectWithin: o.DetectWithin, keepalive: o.Keepalive}
 	if b.interval <= 0 {
 		b.interval = defaultInterval
 	}
@@ -71,13 +74,13 @@ func New(o Options) *Beat {
 // Connected begins a session; called after CONNACK. What was known of the round trip belongs to the old path and is
 // forgotten, and nothing is owed.
 func (b *Beat) Connected(now time.Time) {
-	*b = Beat{interval: b.interval, detectWithin: b.detectWithin, pings: b.pings,
-		connected: true, rtt: newRTT(b.detectWithin), sent: now}
+	*b = Beat{interval: b.interval, detectWithin: b.detectWithin, keepalive: b.keepalive, pings: b.pings,
+		connected: true, rtt: newRTT(b.detectWithin), sent: now, spoke: now}
 }
 
 // Sent is called after any packet went out, except the PINGREQ that Step asked for: Step has counted that one already.
 func (b *Beat) Sent(now time.Time) {
-	b.sent, b.unasked = now, true
+	b.sent, b.spoke, b.unasked = now, now, true
 	if b.since.IsZero() {
 		b.since = now
 	}
@@ -134,6 +137,9 @@ func (b *Beat) pingAt() time.Time {
 		return earlier(silent, b.pinged.Add(max(b.interval, b.rtt.timeout)))
 	}
 	beat := b.sent.Add(b.interval)
+	if b.keepalive > 0 {
+		beat = earlier(beat, b.spoke.Add(b.keepalive))
+	}
 	if b.since.IsZero() {
 		return beat
 	}
@@ -165,11 +171,18 @@ func (b *Beat) ping(now time.Time) {
 	}
 	b.out++
 	b.pings++
-	b.sent, b.pinged, b.unasked = now, now, false
+	b.sent, b.spoke, b.pinged, b.unasked = now, now, now, false
 	if b.since.IsZero() {
 		b.since = now
 	}
 }
+
+// Rearmed is called after our kernel is known to have sent something, though we wrote nothing: it acknowledged what came in. The
+// mapping was refreshed; the server's keepalive was not.
+func (b *Beat) Rearmed(now time.Time) { b.sent = later(b.sent, now) }
+
+// Silent returns since when nothing of ours went out.
+func (b *Beat) Silent() time.Time { return b.sent }
 
 // Late reports whether a ping is unanswered for longer than the measured round trip explains.
 func (b *Beat) Late(now time.Time) bool {

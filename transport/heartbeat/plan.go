@@ -66,6 +66,9 @@ type plan struct {
 
 func (s *Search) plan(now time.Time) *plan {
 	p := s.sorted(now)
+	if !s.Settled() {
+		s.growAt = time.Time{}
+	}
 	switch {
 	case s.Settled():
 		s.grow(now)
@@ -121,6 +124,12 @@ func (p *plan) aim(i int, gap time.Duration) {
 // longer than what failed.
 func (s *Search) fit(p *plan, now time.Time) []Order {
 	var orders []Order
+	for _, f := range slices.Clone(s.flows) {
+		if f.done {
+			s.Gone(f.id)
+			orders = append(orders, Order{Verb: Close, Flow: f.id})
+		}
+	}
 	for i, f := range p.silent {
 		if s.Settled() || s.hi > 0 && p.silence(i) >= s.hi {
 			s.Gone(f.id)
@@ -223,7 +232,9 @@ func (s *Search) narrow(p *plan) {
 		s.prove(p, proofs)
 		s.divide(p, lo, width)
 	default:
-		s.prove(p, len(p.silent)/hedge)
+		if n := len(p.silent); math.Pow(width, proofs/float64(n+1)) > coarse { // dividing alone is not sure to prove enough
+			s.prove(p, n/hedge)
+		}
 		s.divide(p, lo, width)
 		s.prove(p, proofs)
 	}
@@ -302,7 +313,7 @@ func (s *Search) grow(now time.Time) {
 		return
 	}
 	if s.growAt.IsZero() {
-		s.growAt = now.Add(day)
+		s.growAt = now.Add(day << min(s.growth, ageing))
 	}
 	if now.Before(s.growAt) {
 		return

@@ -82,6 +82,7 @@ type flow struct {
 	asked bool
 	pin   time.Duration // tested exactly then; 0: when it serves best
 	used  bool          // was armed before
+	done  bool          // it was for one test only
 }
 
 // NewSearch returns a Search that waits for PathChanged.
@@ -142,7 +143,7 @@ func (s *Search) Waiting(now time.Time) bool { return s.start.IsZero() || now.Be
 // Delivered is called when the nonce of a test arrived after a silence of gap: proof.
 func (s *Search) Delivered(id int, gap time.Duration, now time.Time) {
 	if f := s.flow(id); f != nil {
-		f.since, f.asked = time.Time{}, false
+		f.since, f.asked, f.done = time.Time{}, false, f.pin > 0
 	}
 	s.at = now
 	s.best.add(id, gap)

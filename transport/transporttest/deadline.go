@@ -18,11 +18,9 @@ func newDeadline() *deadline { return &deadline{expired: make(chan struct{})} }
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil {
-		d.timer.Stop()
-	}
+	fired := d.timer != nil && !d.timer.Stop() // its expire may still be on the way
 	d.timer = nil
-	if isClosed(d.expired) {
+	if fired || isClosed(d.expired) {
 		d.expired = make(chan struct{})
 	}
 	if t.IsZero() {

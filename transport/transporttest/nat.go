@@ -45,6 +45,9 @@ type NATOptions struct {
 	RefreshInbound bool          // the server's packets keep a mapping too; RFC 4787 REQ-6 asks only for the client's
 	Latency        time.Duration // one way
 	MaxRTO         time.Duration // where the doubling of the retransmissions on both ends stops; if zero, 1 s
+
+	Loss float64        // part of all packets that vanish on the client's side
+	Rand func() float64 // [0, 1); required with Loss
 }
 
 // NATCounters say what passed a NAT, in packets as TCP would send them (a Write or less) and payload bytes.
@@ -75,6 +78,9 @@ func (n *NAT) SetBehaviour(b Behaviour) { n.set(func() { n.o.Behaviour = b }) }
 
 // SetLatency changes the one-way latency of packets sent from now on.
 func (n *NAT) SetLatency(d time.Duration) { n.set(func() { n.o.Latency = d }) }
+
+// SetLoss changes the part of all packets that vanish.
+func (n *NAT) SetLoss(part float64) { n.set(func() { n.o.Loss = part }) }
 
 // Flush forgets every mapping.
 func (n *NAT) Flush() { n.set(func() { n.flushes++ }) }
@@ -155,6 +161,9 @@ func (n *NAT) judge(f *flow, up bool, size int) verdict {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v := n.decide(f, up, time.Now())
+	if v == deliver && n.o.Loss > 0 && n.o.Rand() < n.o.Loss {
+		v = drop
+	}
 	switch {
 	case v == drop:
 		n.count.Dropped++

@@ -1,0 +1,171 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// Canary "pair": at the end of each interval a second session publishes to the main link's own probe topic. What arrives proves
+// the very flow that commands come through, and its acknowledgement by our kernel re-arms that flow like a ping would; the
+// publish re-arms the second one. MQTT's own keepalive still wants a packet of ours now and then, which the beat takes care of.
+
+const (
+	pairSlot = 0                                // its topic is the main link's
+	pairLead = lateNonce + 500*time.Millisecond // before the beat's own ping, which would revive a loose path
+)
+
+// pairing is the learner's side of it.
+type pairing struct {
+	conn    *probeConn // nil: none yet
+	cancel  context.CancelFunc
+	opening bool
+	nonce   []byte
+	sent    time.Time // zero: nothing is on its way
+	retry   time.Time
+}
+
+// pairTopic is where the main link hears its pair; empty: there is none.
+func (o Options) pairTopic() string {
+	if !o.Learning.Canary.Pair || o.Learning.Topic == nil {
+		return ""
+	}
+	return o.Learning.Topic(pairSlot)
+}
+
+// pairAt is when pairStep must be called; zero: not at all.
+func (le *learner) pairAt() time.Time {
+	switch {
+	case !le.o.Canary.Pair, le.main == nil, le.weak != nil, le.search.Safe() == 0, !le.search.Settled():
+		return time.Time{}
+	case !le.pair.sent.IsZero():
+		return le.pair.sent.Add(lateNonce)
+	case le.pair.conn == nil:
+		return later(le.pair.retry, le.main.silentSince().Add(le.interval/2))
+	}
+	return le.main.silentSince().Add(le.interval - pairLead)
+}
+
+// pairStep publishes when it is time, and judges when nothing came.
+func (le *learner) pairStep(now time.Time) {
+	at := le.pairAt()
+	if at.IsZero() || now.Before(at) {
+		return
+	}
+	p := &le.pair
+	switch {
+	case !p.sent.IsZero() && le.main.silentSince().After(p.sent): // what we sent may have revived the path: void
+		p.sent = time.Time{}
+	case !p.sent.IsZero():
+		p.sent = time.Time{}
+		le.main.conn.ping()
+		le.shrink(le.search.Safe(), le.interval, now)
+	case p.conn == nil:
+		le.openPair(now)
+	default:
+		p.nonce, p.sent = newNonce(), now
+		le.status.tested(true)
+		conn, nonce, topic := p.conn, p.nonce, le.l.o.pairTopic()
+		le.l.group.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+	}
+}
+
+func (le *learner) openPair(now time.Time) {
+	if le.pair.opening {
+		le.pair.retry = now.Add(retryMin)
+		return
+	}
+	s := le.main
+	ctx, cancel := context.WithCancel(le.ctx)
+	le.pair.opening, le.pair.cancel = true, cancel
+	slot := le.freeSlot()
+	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
+		keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}
+	le.l.group.Go(func() {
+		c, err := le.l.dialProbe(ctx, o)
+		le.do(func() {
+			le.pair.opening = false
+			switch {
+			case ctx.Err() != nil && err == nil:
+				c.close()
+			case err == nil:
+				le.pair.conn = c
+				le.l.group.Go(func() { le.attend(ctx, c) })
+			default:
+				le.pair.retry = time.Now().Add(retryMax)
+			}
+		})
+	})
+}
+
+// attend waits for the end of the pair's session.
+func (le *learner) attend(ctx context.Context, c *probeConn) {
+	defer c.close()
+	for {
+		select {
+		case _, ok := <-c.packets:
+			if !ok {
+				le.do(func() {
+					if le.pair.conn == c {
+						le.pair.conn = nil
+					}
+				})
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unpair ends the second session.
+func (le *learner) unpair() {
+	if le.pair.cancel != nil {
+		le.pair.cancel()
+	}
+	le.pair = pairing{}
+}
+
+// pairHeard is called for what arrives on the main link's probe topic.
+func (le *learner) pairHeard(m Message, _ bool) {
+	le.do(func() {
+		p := &le.pair
+		if le.main == nil || p.sent.IsZero() || !bytes.Equal(m.Payload, p.nonce) {
+			return
+		}
+		if !le.main.silentSince().After(p.sent) {
+			le.main.rearmed()
+		}
+		p.sent = time.Time{}
+	})
+}
+
+func (c *probeConn) publish(topic string, payload []byte) error {
+	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pub.TopicName, pub.Payload = topic, payload
+	return c.write(pub, lastWords)
+}
+
+// silentSince is when the main link last sent something.
+func (s *session) silentSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.beat.Silent()
+}
+
+// rearmed is called after our kernel acknowledged something that came in.
+func (s *session) rearmed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat.Rearmed(time.Now())
+	s.poke()
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
