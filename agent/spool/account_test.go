@@ -21,6 +21,9 @@ func (m *machine) account(t *rapid.T) {
 	for i := range m.s.tail {
 		add(&m.s.tail[i])
 	}
+	for i := range m.s.limbo {
+		add(&m.s.limbo[i].record)
+	}
 	for _, g := range m.s.disk.segments {
 		f, err := m.fs.Open(g.name)
 		if err != nil {
@@ -28,7 +31,7 @@ func (m *machine) account(t *rapid.T) {
 		}
 		p, _ := readFile(f, 1<<20)
 		walk(p, 0, func(r *record, _ place) bool {
-			if g.has(r.pos) && r.pos > m.s.cursor {
+			if g.waits.has(r.pos) {
 				add(r)
 			}
 			return true

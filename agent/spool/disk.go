@@ -15,8 +15,9 @@ const (
 	unreadable    = time.Minute     // a segment that cannot be read for so long is given up
 	maxUnsynced   = 256 << 10       // bytes; more are synced at once
 	cursorFile    = "cursor"
-	cursorSlot    = 4096 // a slot a page: a torn write of one leaves the other
-	cursorBytes   = 4 + 8 + 8
+	cursorSlot    = 16 << 10 // bytes between the slots: a torn write of one leaves the other
+	cursorBytes   = 4 + 8 + 8 + 4
+	maxRuns       = cursorSlot - cursorBytes
 	reserveFile   = "reserve"
 	segmentExtra  = recordHeader + maxStreamName + maxRecord // one record may overshoot the size of a segment
 	page          = 4096
@@ -45,6 +46,7 @@ type disk struct {
 	why     string        // empty: all is well
 	blind   bool          // it could not be read at the start, and is not used
 	marked  map[mark]bool // of Open: the gaps whose marks are on disk
+	done    spans         // of Open: positions behind the cursor that are done with
 	retryAt time.Time
 	written int64
 	corrupt int64
@@ -57,12 +59,10 @@ func (d *disk) bytes() (n int64) {
 	return n
 }
 
-func (d *disk) live(cursor Pos) (n int64) { return d.passed(cursor, d.last()) }
-
-// passed is how many records lie in (after, through].
-func (d *disk) passed(after, through Pos) (n int64) {
+// waiting is how many records on disk wait.
+func (d *disk) waiting() (n int64) {
 	for _, g := range d.segments {
-		n += g.count(after, through)
+		n += g.waiting()
 	}
 	return n
 }
@@ -75,11 +75,11 @@ func (d *disk) last() Pos {
 	return 0
 }
 
-// waiting is the bytes of the segments that hold something behind the cursor, and when the oldest of that was appended, about;
-// zero: nothing waits.
-func (d *disk) waiting(cursor Pos) (bytes int64, oldest time.Time) {
+// backlog is the bytes of the segments that hold something that waits, and when the oldest of that was appended, about; zero:
+// nothing waits.
+func (d *disk) backlog() (bytes int64, oldest time.Time) {
 	for _, g := range d.segments {
-		if g.live(cursor) == 0 {
+		if len(g.waits) == 0 {
 			continue
 		}
 		if bytes += g.size; oldest.IsZero() {
@@ -172,7 +172,7 @@ func (d *disk) syncDue(now time.Time, wait time.Duration) bool {
 }
 
 // settle makes what was written durable. When that fails nothing is known of the descriptor's pages any more: the segment
-// is sealed before those records, and they are returned.
+// is sealed before those records, and those of them that still wait are returned.
 func (d *disk) settle() ([]record, error) {
 	if len(d.unsynced) == 0 {
 		return nil, nil
@@ -186,7 +186,9 @@ func (d *disk) settle() ([]record, error) {
 		d.written += end - begin - bytes // the disk writes whole pages
 		return nil, nil
 	}
-	seg.cut(records[0].pos, seg.size-bytes)
+	first := records[0].pos
+	records = slices.DeleteFunc(records, func(r record) bool { return !seg.waits.has(r.pos) })
+	seg.cut(first, seg.size-bytes)
 	_ = d.active.Truncate(seg.size) // if even that fails, recovery knows copies by their positions
 	d.view = nil
 	d.seal()
@@ -207,14 +209,13 @@ func (d *disk) drop(i int) {
 	d.segments = slices.Delete(d.segments, i, i+1)
 }
 
-// unlink removes the segments that lie wholly before the cursor; but not the one that is written to: a new file for each
-// record that is acknowledged at once would cost more than the record.
-func (d *disk) unlink(cursor Pos) {
-	for len(d.segments) > 0 && d.segments[0].last <= cursor && d.segments[0].last != 0 {
-		if len(d.segments) == 1 && d.active != nil {
-			return
+// unlink removes the segments of which nothing waits; but not the one that is written to: a new file for each record that is
+// acknowledged at once would cost more than the record.
+func (d *disk) unlink() {
+	for i := len(d.segments) - 1; i >= 0; i-- {
+		if active := i == len(d.segments)-1 && d.active != nil; !active && len(d.segments[i].waits) == 0 {
+			d.drop(i)
 		}
-		d.drop(0)
 	}
 }
 
@@ -251,7 +252,7 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 		if r.pos > g.last {
 			return false
 		}
-		if !g.has(r.pos) { // given up meanwhile
+		if !g.waits.has(r.pos) { // acknowledged, or given up meanwhile
 			return true
 		}
 		more = take(r)
@@ -261,9 +262,16 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 	return more
 }
 
-// saveCursor writes the cursor into the slot that does not hold the last one. Not synced: a kill costs nothing, a power cut
-// sends again what was acknowledged since the kernel wrote the page.
-func (d *disk) saveCursor(through Pos) error {
+// saveCursor writes the cursor, with the runs behind it, into the slot that does not hold the last one:
+//
+//	0        4       12       20       24
+//	+--------+--------+--------+--------+------+
+//	| crc32c | turn   | cursor | length | runs |      big endian; the crc covers everything behind itself
+//	+--------+--------+--------+--------+------+
+//
+// runs are uvarints in pairs: so many records wait, so many behind them do not, and so on. Not synced: a kill costs nothing, a
+// power cut sends again what was acknowledged since the kernel wrote the page.
+func (d *disk) saveCursor(through Pos, runs []byte) error {
 	if d.cursor == nil {
 		f, err := d.fs.Open(cursorFile)
 		if err != nil {
@@ -274,14 +282,16 @@ func (d *disk) saveCursor(through Pos) error {
 		d.cursor = f
 	}
 	d.cursorTurn++
-	slot := make([]byte, 4, cursorBytes)
+	slot := make([]byte, 4, cursorBytes+len(runs))
 	slot = binary.BigEndian.AppendUint64(slot, d.cursorTurn)
 	slot = binary.BigEndian.AppendUint64(slot, uint64(through))
+	slot = binary.BigEndian.AppendUint32(slot, uint32(len(runs)))
+	slot = append(slot, runs...)
 	binary.BigEndian.PutUint32(slot, crc32.Checksum(slot[4:], castagnoli()))
 	if _, err := d.cursor.WriteAt(slot, int64(d.cursorTurn%2)*cursorSlot); err != nil {
 		return errors.Join(fmt.Errorf("cursor: %w", err), d.closeCursor())
 	}
-	d.written += cursorBytes
+	d.written += int64(len(slot))
 	return nil
 }
 
@@ -294,21 +304,26 @@ func (d *disk) closeCursor() error {
 	return err
 }
 
-// loadCursor reads the newer good slot; 0 without one.
-func (d *disk) loadCursor() Pos {
+// loadCursor reads the newer good slot, into done what lies behind the cursor; 0 without one.
+func (d *disk) loadCursor() (through Pos) {
 	f, err := d.fs.Open(cursorFile)
 	if err != nil {
 		return 0
 	}
 	defer f.Close()
-	var through Pos
 	for i := range int64(2) {
-		slot := make([]byte, cursorBytes)
-		if n, _ := f.ReadAt(slot, i*cursorSlot); n != cursorBytes || crc32.Checksum(slot[4:], castagnoli()) != binary.BigEndian.Uint32(slot) {
+		slot := make([]byte, cursorSlot)
+		n, _ := f.ReadAt(slot, i*cursorSlot)
+		if n < cursorBytes {
+			continue
+		}
+		end := cursorBytes + int64(binary.BigEndian.Uint32(slot[20:]))
+		if end > int64(n) || crc32.Checksum(slot[4:end], castagnoli()) != binary.BigEndian.Uint32(slot) {
 			continue
 		}
 		if turn := binary.BigEndian.Uint64(slot[4:]); turn > d.cursorTurn {
 			d.cursorTurn, through = turn, Pos(binary.BigEndian.Uint64(slot[12:]))
+			d.done = parseRuns(through, slot[cursorBytes:end])
 		}
 	}
 	return through

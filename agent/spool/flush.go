@@ -2,7 +2,6 @@ package spool
 
 import (
 	"errors"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -62,7 +61,7 @@ func (s *Spool) writeSome(now time.Time) error {
 		bytes += s.tail[n].size()
 		n++
 	}
-	if seg := d.segments[len(d.segments)-1]; seg.live(s.cursor) == 0 {
+	if seg := d.segments[len(d.segments)-1]; len(seg.waits) == 0 {
 		seg.oldest = s.tail[0].at // what it held is acknowledged
 	}
 	if err := d.write(s.tail[:n], now); err != nil {
@@ -80,7 +79,6 @@ func (s *Spool) sync(now time.Time) bool {
 	if err == nil {
 		return true
 	}
-	records = slices.DeleteFunc(records, func(r record) bool { return r.pos <= s.cursor }) // acknowledged meanwhile
 	s.tail = append(records, s.tail...)
 	for i := range records {
 		s.tailBytes += records[i].size()

@@ -57,7 +57,9 @@ type gap struct {
 	reason   byte
 }
 
-func reasons() []Reason { return []Reason{ReasonFull, ReasonAge, ReasonCorrupt, ReasonRestart} }
+func reasons() []Reason {
+	return []Reason{ReasonFull, ReasonAge, ReasonCorrupt, ReasonRestart, ReasonPoison}
+}
 
 func reasonCode(r Reason) byte {
 	for i, known := range reasons() {

@@ -83,10 +83,8 @@ func (s *Spool) evictTail(why Reason) bool {
 	s.tail[0] = record{}
 	s.tail = s.tail[1:]
 	s.tailBytes -= r.size()
-	s.countEvicted(&r, why)
-	if s.disk.live(s.cursor) == 0 { // else what is on disk comes before it
-		s.cursor = max(s.cursor, r.pos)
-	}
+	s.evicted(&r, why)
+	s.advance()
 	return true
 }
 
@@ -94,28 +92,18 @@ func (s *Spool) evictSegment(why Reason) {
 	seg := s.disk.segments[0]
 	if s.view(seg) == nil {
 		walk(s.disk.content, s.cursor, func(r *record, _ place) bool {
-			if seg.has(r.pos) {
-				s.countEvicted(r, why)
+			if seg.waits.has(r.pos) {
+				s.evicted(r, why)
 			}
 			return r.pos < seg.last
 		})
 	} else {
 		s.giveUp(seg, why)
 	}
-	s.cursor = max(s.cursor, seg.last)
-	_ = s.disk.saveCursor(s.cursor) // if it is not saved, an unclean stop finds other segments only
 	s.disk.drop(0)
 	_ = s.saveMeta(false) // the gaps, should the machine stop before somebody reads them
-}
-
-func (s *Spool) countEvicted(r *record, why Reason) {
-	if _, given := s.poison[r.pos]; given {
-		delete(s.poison, r.pos)
-		s.count.Poison++
-		return
-	}
-	s.count.Evicted++
-	s.loseRecord(r, why)
+	s.advance()
+	_ = s.disk.saveCursor(s.cursor, s.appendRuns(nil)) // if it is not saved, an unclean stop finds other segments only
 }
 
 // view brings a segment into view and checks it against what was written to it. What the disk does not give back is evicted,
@@ -135,7 +123,7 @@ func (s *Spool) view(g *segment) error {
 		watch[key] = seen{last: have.first - 1}
 	}
 	skipped := walk(s.disk.content, 0, func(r *record, at place) bool {
-		if !g.has(r.pos) {
+		if !g.holds.has(r.pos) {
 			return r.pos < g.last // a copy of what another segment has, or given up
 		}
 		if hole := watch.saw(numbers{r.epoch, r.stream}, r.seq, at.skipped); hole != nil {
@@ -144,13 +132,13 @@ func (s *Spool) view(g *segment) error {
 		positions = append(positions, r.pos)
 		return true
 	})
-	missing := g.keep(positions, s.cursor)
+	missing := g.keep(positions)
 	if missing == 0 {
 		return nil
 	}
 	s.disk.corrupt += skipped
 	s.count.Evicted += missing
-	maps.DeleteFunc(s.poison, func(p Pos, _ struct{}) bool { return p >= g.first && p <= g.last && !g.has(p) })
+	s.lost(missing, "", string(ReasonCorrupt))
 	for _, r := range gaps {
 		s.lose(r.stream, *r.gap)
 	}
@@ -182,7 +170,7 @@ func (s *Spool) unreadable(g *segment, err error) error {
 	if g.failing.IsZero() {
 		g.failing = now
 	}
-	if now.Sub(g.failing) < unreadable || g.live(s.cursor) == 0 {
+	if now.Sub(g.failing) < unreadable || len(g.waits) == 0 {
 		return fmt.Errorf("segment %s: %w", g.name, err)
 	}
 	s.giveUp(g, ReasonCorrupt)
@@ -192,17 +180,13 @@ func (s *Spool) unreadable(g *segment, err error) error {
 
 // giveUp evicts what a segment holds without reading it: whole ranges of numbers are lost, what was acknowledged of them too.
 func (s *Spool) giveUp(g *segment, why Reason) {
-	lost := g.live(s.cursor)
-	for p := range s.poison {
-		if p > s.cursor && g.has(p) {
-			delete(s.poison, p)
-			s.count.Poison++
-			lost--
-		}
+	missing := g.keep(nil)
+	if missing == 0 {
+		return
 	}
-	s.count.Evicted += lost
+	s.count.Evicted += missing
+	s.lost(missing, "", string(why))
 	for key, have := range g.numbers {
 		s.lose(key.stream, gap{have.first, have.last, key.epoch, reasonCode(why)})
 	}
-	g.keep(nil, s.cursor)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type machine struct {
 	faulty     bool        // the disk failed since the last start
 	handed     map[id]bool // peeked since the last start or commit
 	peeked     Pos         // how far
+	never      map[id]bool // acknowledged on a healthy disk, and the power never went: must not come again
 	position   map[Pos]id
 }
 
@@ -53,7 +55,7 @@ func (m *machine) Append(t *rapid.T) {
 	before := m.s.Status()
 	seq, err := m.s.Append(stream, []byte(data))
 	name := id{numbers{m.s.epoch, stream}, seq}
-	if m.s.Status().Evicted > before.Evicted || err != nil {
+	if m.s.Status().Evicted > before.Evicted || len(m.s.limbo) > 0 || err != nil {
 		m.evicted = true
 	}
 	if err != nil {
@@ -91,6 +93,9 @@ func (m *machine) Peek(t *rapid.T) {
 		} else if m.content[name] != string(r.Data) {
 			t.Fatalf("%v is %q, was %q", name, r.Data, m.content[name])
 		}
+		if m.never[name] && !m.everFaulty {
+			t.Fatalf("%v was acknowledged, and comes again", name)
+		}
 		m.handed[name] = true
 		m.position[r.Pos] = name
 	}
@@ -106,9 +111,29 @@ func (m *machine) Commit(t *rapid.T) {
 	}
 	for p, name := range m.position {
 		if p <= through {
-			m.done[name] = true
+			m.done[name], m.never[name] = true, true
 			delete(m.position, p)
 		}
+	}
+}
+
+// Ack acknowledges any of what was handed out.
+func (m *machine) Ack(t *rapid.T) {
+	var acked []Pos
+	for _, p := range slices.Sorted(maps.Keys(m.position)) {
+		if rapid.IntRange(0, 2).Draw(t, "ack") == 0 {
+			acked = append(acked, p)
+			m.done[m.position[p]], m.never[m.position[p]] = true, true
+			delete(m.position, p)
+		}
+	}
+	before := m.s.Status()
+	if err := m.s.Ack(acked...); err != nil && !m.faulty {
+		t.Fatal(err)
+	}
+	after := m.s.Status()
+	if got := after.Acked - before.Acked; got > int64(len(acked)) || !m.evicted && !m.everFaulty && got != int64(len(acked)) {
+		t.Fatalf("%d acknowledged, counted %d", len(acked), got)
 	}
 }
 
@@ -116,11 +141,17 @@ func (m *machine) Poison(t *rapid.T) {
 	if len(m.position) == 0 {
 		return
 	}
-	p := slices.Min(slices.Collect(maps.Keys(m.position)))
-	if err := m.s.Poison(p); err != nil {
+	p := rapid.SampledFrom(slices.Sorted(maps.Keys(m.position))).Draw(t, "poison")
+	if err := m.s.Poison(p); err != nil && !m.faulty {
 		t.Fatal(err)
 	}
-	m.done[m.position[p]] = true
+	name := m.position[p]
+	if strings.HasPrefix(m.content[name], "gap ") {
+		m.done[name] = true // its own number is not marked, and what it said was said
+	}
+	delete(m.born, name)
+	m.never[name] = true
+	delete(m.position, p)
 }
 
 func (m *machine) Rewind(*rapid.T) { m.peeked = 0 }
@@ -135,7 +166,7 @@ func (m *machine) wait(d time.Duration) {
 	before := m.s.Status().Evicted
 	m.now = m.now.Add(d)
 	m.s.tend(m.now)
-	m.evicted = m.evicted || m.s.Status().Evicted > before
+	m.evicted = m.evicted || m.s.Status().Evicted > before || len(m.s.limbo) > 0
 }
 
 func (m *machine) Break(t *rapid.T) {
@@ -181,6 +212,7 @@ func (m *machine) PowerCut(t *rapid.T) {
 		safe += m.o.Sync + time.Second
 	}
 	m.allowLoss(!m.faulty, safe)
+	clear(m.never)
 	m.fs = m.fs.powerCut(m.luck)
 	m.open(t)
 }
@@ -249,7 +281,7 @@ func (m *machine) finish(t *rapid.T) {
 
 func newMachine(t *rapid.T) *machine {
 	m := &machine{fs: newMemFS(), now: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), content: map[id]string{},
-		born: map[id]time.Time{}, last: map[numbers]Seq{}, done: map[id]bool{}, covered: map[numbers][]Gap{},
+		born: map[id]time.Time{}, last: map[numbers]Seq{}, done: map[id]bool{}, never: map[id]bool{}, covered: map[numbers][]Gap{},
 		luck: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 1))}
 	m.o = Options{
 		MaxBytes:     rapid.SampledFrom([]int64{8 << 10, 1 << 20}).Draw(t, "max bytes"),
@@ -276,7 +308,7 @@ func TestNothingIsLostSilently(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append more": m.Append, "append still more": m.Append, "peek": m.Peek, "commit": m.Commit,
-			"poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait, "restart": m.Restart, "kill": m.Kill, "power cut": m.PowerCut,
+			"ack": m.Ack, "ack more": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait, "restart": m.Restart, "kill": m.Kill, "power cut": m.PowerCut,
 			"": m.check,
 		})
 		m.finish(t)
@@ -289,7 +321,7 @@ func TestABrokenDiskStopsNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.Append, "append more": m.Append, "peek": m.Peek, "commit": m.Commit, "rewind": m.Rewind, "wait": m.Wait,
+			"append": m.Append, "append more": m.Append, "peek": m.Peek, "commit": m.Commit, "ack": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait,
 			"restart": m.Restart, "kill": m.Kill, "break": m.Break, "mend": m.Mend,
 			"": m.check,
 		})

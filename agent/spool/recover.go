@@ -46,16 +46,20 @@ func Open(fs FS, o Options) (*Spool, error) {
 	}
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
-		poison: map[Pos]struct{}{}, disk: disk{fs: fs, o: o}}
+		disk: disk{fs: fs, o: o}}
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
 	m, known := s.loadMeta()
 	s.cursor = s.disk.loadCursor()
 	found := s.recoverSegments(now, m)
-	s.pos = max(s.cursor, s.disk.last())
-	s.count.Recovered = s.disk.live(s.cursor)
+	if n := len(s.disk.done); n > 0 {
+		s.doneTo = s.disk.done[n-1].last
+	}
+	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that the cursor file knows is given again
+	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
-	s.disk.marked = nil
+	s.disk.marked, s.disk.done = nil, nil
+	s.advance()
 	if err := s.saveMeta(false); err != nil {
 		// The mark of a clean stop could not be taken away: the numbers it holds must not be used by this process.
 		_ = s.disk.fail(now, "disk cannot be written", err)
@@ -89,7 +93,7 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		}
 		g := &segment{name: name}
 		s.recoverSegment(g, after, found, watch)
-		if g.last == 0 || g.last <= s.cursor {
+		if len(g.waits) == 0 {
 			after = max(after, g.last)
 			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
 			continue
@@ -124,25 +128,30 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 		}
 		found[key] = max(found[key], r.seq)
 		g.note(r)
-		if r.gap != nil && r.pos > s.cursor {
+		if s.wasDone(r.pos) {
+			g.waits.remove(span{r.pos, r.pos})
+		} else if r.gap != nil {
 			s.disk.marked[mark{r.stream, *r.gap}] = true
 		}
 		end = at.end
 		return true
 	})
-	if g.last > s.cursor {
+	if len(g.waits) > 0 {
 		_ = f.Sync() // a process that was killed left it to the kernel; if it fails, only a power cut now would tell
 	}
 	s.disk.corrupt += skipped
 	g.size = int64(max(end, len(segmentMagic)))
 }
 
+// wasDone tells whether the last process was done with the record at pos.
+func (s *Spool) wasDone(pos Pos) bool { return pos <= s.cursor || s.disk.done.has(pos) }
+
 // beginEpoch decides which numbers come next. After a clean stop they go on; after any other a new epoch begins, and what the
 // old one may have lost is marked.
 func (s *Spool) beginEpoch(m meta, known bool, found map[numbers]Seq) {
 	for stream, gaps := range m.Gaps {
 		for _, g := range gaps {
-			if g.Pos != 0 && g.Pos <= s.cursor {
+			if g.Pos != 0 && s.wasDone(g.Pos) {
 				continue // the mark was acknowledged
 			}
 			if s.disk.marked[mark{stream, gap{g.From, g.To, g.Epoch, g.Reason}}] {
@@ -242,6 +251,12 @@ func (s *Spool) saveMeta(clean bool) error {
 	for _, r := range slices.Concat(s.disk.unsynced, s.tail) { // marked, but the mark can be lost
 		if g := r.gap; g != nil {
 			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
+		}
+	}
+	for _, l := range s.limbo { // evicted, unless they are acknowledged
+		m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{l.seq, l.seq, l.epoch, reasonCode(l.why), l.pos})
+		if g := l.gap; g != nil {
+			m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{g.from, g.to, g.epoch, g.reason, l.pos})
 		}
 	}
 	body, err := json.Marshal(m)

@@ -5,22 +5,11 @@ import (
 	"time"
 )
 
-// span is a run of positions without holes, both ends included.
-type span struct{ first, last Pos }
-
-// count is how many positions of the span lie in (after, through].
-func (r span) count(after, through Pos) int64 {
-	first, last := max(r.first, after+1), min(r.last, through)
-	if last < first {
-		return 0
-	}
-	return int64(last-first) + 1
-}
-
 // segment is one file of records.
 type segment struct {
 	name    string
-	spans   []span // of its records, in order
+	holds   spans // the positions of its records
+	waits   spans // of those, the ones that nobody has acknowledged, given up or evicted
 	first   Pos
 	last    Pos   // 0: none
 	size    int64 // bytes up to the end of its last record
@@ -40,11 +29,8 @@ type numbers struct {
 type numberRange struct{ first, last Seq }
 
 func (g *segment) note(r *record) {
-	if n := len(g.spans); n > 0 && g.spans[n-1].last+1 == r.pos {
-		g.spans[n-1].last = r.pos
-	} else {
-		g.spans = append(g.spans, span{r.pos, r.pos})
-	}
+	g.holds.add(r.pos)
+	g.waits.add(r.pos)
 	if g.last == 0 {
 		g.first, g.oldest = r.pos, r.at
 	}
@@ -61,45 +47,23 @@ func (g *segment) note(r *record) {
 	g.numbers[key] = have
 }
 
-// keep leaves only the records at the given positions, in order, and returns how many of the others lie behind the cursor.
-func (g *segment) keep(positions []Pos, cursor Pos) (missing int64) {
-	before := g.live(cursor)
-	g.spans = nil
-	for _, p := range positions {
-		if n := len(g.spans); n > 0 && g.spans[n-1].last+1 == p {
-			g.spans[n-1].last = p
-		} else {
-			g.spans = append(g.spans, span{p, p})
-		}
-	}
-	return before - g.count(cursor, g.last)
+// keep leaves only the records at the given positions and returns how many of the others were waiting.
+func (g *segment) keep(positions []Pos) (missing int64) {
+	g.holds = spansOf(positions)
+	return g.waits.only(g.holds)
 }
 
-// has tells whether the record at pos is one of the segment's, and was not lost since.
-func (g *segment) has(pos Pos) bool { return g.count(pos-1, pos) == 1 }
-
-// live is how many of its records lie behind the cursor.
-func (g *segment) live(cursor Pos) (n int64) { return g.count(cursor, g.last) }
-
-func (g *segment) count(after, through Pos) (n int64) {
-	for _, r := range g.spans {
-		n += r.count(after, through)
-	}
-	return n
-}
+// waiting is how many of its records wait.
+func (g *segment) waiting() int64 { return g.waits.count() }
 
 // cut forgets the records from pos on, which did not reach the disk.
 func (g *segment) cut(pos Pos, size int64) {
-	for n := len(g.spans); n > 0 && g.spans[n-1].last >= pos; n = len(g.spans) {
-		if g.spans[n-1].first < pos {
-			g.spans[n-1].last = pos - 1
-			break
-		}
-		g.spans = g.spans[:n-1]
-	}
+	behind := span{pos, ^Pos(0)}
+	g.holds.remove(behind)
+	g.waits.remove(behind)
 	g.last = 0
-	if n := len(g.spans); n > 0 {
-		g.last = g.spans[n-1].last
+	if n := len(g.holds); n > 0 {
+		g.last = g.holds[n-1].last
 	}
 	g.size = size
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sort"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ const (
 	ReasonAge     Reason = "age"     // waited longer than MaxAge
 	ReasonCorrupt Reason = "corrupt" // the disk gave back something else
 	ReasonRestart Reason = "restart" // an unclean stop took what was in memory
+	ReasonPoison  Reason = "poison"  // it could not be published
 )
 
 // Gap says which numbers of a stream will never come.
@@ -91,7 +91,16 @@ type Status struct {
 	Bytes        int64     // waiting, as they stand on disk or would
 	Oldest       time.Time // of the waiting; zero: none
 	WrittenBytes int64     // to the disk, everything counted
+	Lost         Loss      // what could not be kept
 	Why          string    // what is wrong with the disk; empty: nothing
+}
+
+// Loss is what a spool could not keep since Open: evicted, or refused by Append.
+type Loss struct {
+	Records int64
+	Last    time.Time // when the last one went; zero: none did
+	Stream  string    // of the last one
+	Why     string    // a Reason, or an error of Append
 }
 
 // Spool is a crash-safe queue of records in numbered streams. Open it; run Run beside its use; Close it. Safe for concurrent
@@ -107,8 +116,10 @@ type Spool struct {
 	next   map[string]Seq // by stream: the next number
 	pos    Pos            // the last one given
 	cursor Pos            // everything up to it is done with
+	doneTo Pos            // nothing behind it is
+	handed Pos            // how far the reader has peeked since it last started over
+	limbo  []limbo        // gave way while the reader held them, in order
 	gaps   map[string][]gap
-	poison map[Pos]struct{} // given up, and not behind the cursor yet
 
 	tail      []record // in memory only, behind everything on disk
 	tailBytes int64
@@ -142,6 +153,9 @@ func (o Options) withDefaults(fs FS) Options {
 // one.
 func (s *Spool) Epoch() string { return epochName(s.epoch) }
 
+// WriteAfter is how long a record may wait in memory.
+func (s *Spool) WriteAfter() time.Duration { return s.o.WriteAfter }
+
 // Ready is signalled when something was appended; one signal may stand for many.
 func (s *Spool) Ready() <-chan struct{} { return s.ready }
 
@@ -161,6 +175,7 @@ func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 		return 0, ErrClosed
 	}
 	if err := s.openStream(stream); err != nil {
+		s.lost(1, stream, err.Error())
 		return 0, err
 	}
 	now := s.o.Now()
@@ -185,6 +200,7 @@ func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 // refuse consumes the number of a record that is not taken.
 func (s *Spool) refuse(r *record, why error) error {
 	s.next[r.stream]++
+	s.lost(1, r.stream, why.Error())
 	s.lose(r.stream, gap{r.seq, r.seq, r.epoch, reasonCode(ReasonFull)})
 	return why
 }
@@ -237,16 +253,18 @@ func (s *Spool) makeRoom(n int64, now time.Time) bool {
 func (s *Spool) Peek(after Pos, dst []Record, maxRecords, maxBytes int) ([]Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.release(after)
 	s.markGaps()
 	after = max(after, s.cursor)
 	have, bytes := 0, 0
 	take := func(r *record) bool {
 		dst = append(dst, r.public())
 		have, bytes = have+1, bytes+len(r.data)
+		s.handed = r.pos
 		return have < maxRecords && bytes < maxBytes
 	}
 	for _, g := range s.disk.segments {
-		if g.last <= after {
+		if g.last <= after || len(g.waits) == 0 {
 			continue
 		}
 		if err := s.view(g); err != nil {
@@ -266,65 +284,13 @@ func (s *Spool) tailIndex(pos Pos) int {
 	return sort.Search(len(s.tail), func(i int) bool { return s.tail[i].pos >= pos })
 }
 
-// Commit says that everything up to and including through is acknowledged.
-func (s *Spool) Commit(through Pos) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if through <= s.cursor {
-		return nil
-	}
-	if through > s.pos {
-		return fmt.Errorf("commit of position %d, but the last is %d", through, s.pos)
-	}
-	onDisk := s.disk.live(s.cursor) > 0
-	n := s.disk.passed(s.cursor, through)
-	for i := s.tailIndex(through + 1); i > 0; i-- {
-		s.tailBytes -= s.tail[0].size()
-		s.marksOld = s.marksOld || s.tail[0].gap != nil
-		s.tail[0] = record{}
-		s.tail = s.tail[1:]
-		n++
-	}
-	poisoned := s.forgetPoison(s.cursor, through)
-	s.count.Poison += poisoned
-	s.count.Acked += n - poisoned
-	s.cursor = through
-	if !onDisk {
-		return nil
-	}
-	err := s.disk.saveCursor(through)
-	s.disk.unlink(through)
-	return err
-}
-
-func (s *Spool) forgetPoison(after, through Pos) (n int64) {
-	maps.DeleteFunc(s.poison, func(p Pos, _ struct{}) bool {
-		gone := p > after && p <= through
-		if gone {
-			n++
-		}
-		return gone
-	})
-	return n
-}
-
-// Poison says that the record at p can never be published: the Commit that passes it counts it as poison.
-func (s *Spool) Poison(p Pos) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p > s.cursor && p <= s.pos {
-		s.poison[p] = struct{}{}
-	}
-	return nil
-}
-
 // Status is one consistent look.
 func (s *Spool) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.count
-	st.Waiting = s.disk.live(s.cursor) + int64(len(s.tail))
-	st.Bytes, st.Oldest = s.disk.waiting(s.cursor)
+	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.limbo))
+	st.Bytes, st.Oldest = s.disk.backlog()
 	st.Bytes += s.tailBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
 	if st.Oldest.IsZero() && len(s.tail) > 0 {
@@ -382,6 +348,7 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.release(0)
 	s.markGaps()
 	s.flush(s.o.Now())
 	s.sync(s.o.Now())
