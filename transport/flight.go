@@ -30,7 +30,7 @@ type Ack struct {
 func (a *Ack) Done() <-chan struct{} { return a.done }
 
 // Err is nil after PUBACK, ErrPending before Done, and wraps ErrLost when the session was lost: then the server may or may
-// not have the message.
+// not have the message. It wraps ErrClosed too when the server closed the session.
 func (a *Ack) Err() error {
 	select {
 	case <-a.done:
@@ -245,6 +245,14 @@ func (f *flight) complete() {
 			<-f.slots
 		}
 	}
+}
+
+// blame is why a session's flight failed, for those whose messages were in it.
+func blame(v verdict, why error) error {
+	if v.kind == outcomeClosed {
+		return fmt.Errorf("%w: %w", ErrClosed, why)
+	}
+	return why
 }
 
 // fail ends every flight: the session is lost because of why.

@@ -155,7 +155,7 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	l.spare = s.takeSpare(v)
 	l.detach(s)
 	if err != nil {
-		s.flight.fail(err)
+		s.flight.fail(blame(v, err))
 	}
 	if v.kind != outcomePlanned {
 		l.learner.do(func() { l.learner.down(s, v, time.Now()) })

@@ -35,7 +35,7 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 }
 
 // Send queues m in order and returns its Ack. It blocks while the window is full. ErrTooLarge at once for a message beyond
-// MaxPacket, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
+// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
 // whose Ack fails is not sent again: that is the caller's decision.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
@@ -95,9 +95,9 @@ func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error)
 func (l *Link) fits(m Message) error {
 	switch size := publishSize(m); {
 	case m.Topic == "" || len(m.Topic) > 0xffff || strings.ContainsAny(m.Topic, "+#\x00"): // [MQTT-3.3.2-2]
-		return fmt.Errorf("topic %q is not one to publish to: no wildcards, not empty", m.Topic)
+		return fmt.Errorf("%w: topic %q is not one to publish to: no wildcards, not empty", ErrInvalid, m.Topic)
 	case m.QoS > 1:
-		return fmt.Errorf("message for %s: QoS %d is not offered, use 0 or 1", m.Topic, m.QoS)
+		return fmt.Errorf("message for %s: %w: QoS %d is not offered, use 0 or 1", m.Topic, ErrInvalid, m.QoS)
 	case size > l.o.MaxPacket:
 		return fmt.Errorf("message for %s: %w: packet of %d bytes, limit %d", m.Topic, ErrTooLarge, size, l.o.MaxPacket)
 	}
