@@ -4,7 +4,7 @@
 // # The way of a byte
 //
 //	UP    bridge.Device → devices: stored frame → spool.Append → pump: lane → envelope → transport.Link.Send → PUBACK
-//	        → lane.finish → spool.Commit
+//	        → spool.Ack
 //	DOWN  transport.Link → downlink: judged, id on disk → bridge.Device.Write → written and drained → reply → its spool → up
 //
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the

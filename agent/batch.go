@@ -39,9 +39,11 @@ func (r route) message(payload []byte) transport.Message {
 type batch struct {
 	route     route
 	seq       spool.Seq // of the first record
-	begun     time.Time
-	records   [][]byte // JSON of one record each
+	begun     time.Time // when the first was taken from the spool
+	oldest    time.Time // when it came into it
+	records   [][]byte  // JSON of one record each
 	positions []spool.Pos
+	runs      int // of neighbours among them
 	bytes     int // of the JSON array
 }
 
@@ -50,6 +52,9 @@ func (b *batch) fits(record []byte) bool {
 }
 
 func (b *batch) add(p spool.Pos, record []byte) {
+	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
+		b.runs++
+	}
 	b.records, b.positions = append(b.records, record), append(b.positions, p)
 	b.bytes += 1 + len(record)
 	if len(b.records) == 1 {
@@ -60,8 +65,6 @@ func (b *batch) add(p spool.Pos, record []byte) {
 func (b *batch) full() bool {
 	return len(b.records) >= b.route.batch.frames || b.bytes >= b.route.batch.bytes
 }
-
-func (b *batch) due() time.Time { return b.begun.Add(b.route.batch.delay) }
 
 func (b *batch) message() transport.Message {
 	return b.route.message(wire.AppendBatch(make([]byte, 0, b.bytes), b.records...))

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
@@ -14,6 +13,14 @@ const (
 	readAheadBytes   = 64 << 10
 )
 
+// A batch that gathers for so long that its records would be written to flash leaves this much earlier: time for its way to
+// the broker and back. Of a short write_after it is half.
+const leaveEarlier = 2 * time.Second
+
+// maxRuns bounds how far the records that gather in batches lie apart in the spool, in runs of neighbours: the spool keeps
+// what is done with between them, and has room for about so many.
+const maxRuns = 2000
+
 // parcel is one publish and the records that it carries.
 type parcel struct {
 	lane      *lane
@@ -21,26 +28,24 @@ type parcel struct {
 	positions []spool.Pos
 	seq       spool.Seq // of the first record, for the log
 	stream    string
+	size      int // bytes of JSON, of a batch
 }
 
-// lane is one spool on its way up: what was read from it, what is gathered in batches, and what is done. Records are
-// acknowledged out of order when one device gathers batches and another does not; the spool's cursor moves only over a
-// prefix of done ones. Owned by the pump's loop.
+// lane is one spool on its way up: what was read from it, and what is gathered in batches. Records are acknowledged out of
+// order when one device gathers batches and another does not; the spool knows which are. Owned by the pump's loop.
 type lane struct {
 	spool  *spool.Spool
 	encode encoder
 
-	read    spool.Pos              // the last position taken from the spool
-	ahead   []spool.Record         // taken, not yet in a parcel or a batch
-	next    int                    // index into ahead
-	slots   []slot                 // taken and not committed, in order
-	done    map[spool.Pos]struct{} // acknowledged before a loss, behind a record that was not: not to be sent again
-	batches map[string]*batch      // by stream
-}
+	read    spool.Pos         // the last position taken from the spool
+	ahead   []spool.Record    // taken, not yet in a parcel or a batch
+	next    int               // index into ahead
+	batches map[string]*batch // by stream
+	most    map[string]int    // by stream: bytes of a batch, where the server did not take larger ones
+	longest time.Duration     // that a batch gathers, whatever its delay; 0: no limit
 
-type slot struct {
-	pos  spool.Pos
-	done bool
+	fault   string    // of the last try to read the spool; empty: it can be read
+	retryAt time.Time // with fault: when it is read again
 }
 
 // encoder turns a record into what is published. Nil with no error: there is nothing to publish.
@@ -55,26 +60,31 @@ type item struct {
 }
 
 func newLane(s *spool.Spool, e encoder) *lane {
-	return &lane{spool: s, encode: e, done: map[spool.Pos]struct{}{}, batches: map[string]*batch{}}
+	wait := s.WriteAfter()
+	return &lane{spool: s, encode: e, batches: map[string]*batch{}, most: map[string]int{}, longest: wait - min(leaveEarlier, wait/2)}
 }
 
-// take returns the next parcel, or nil when nothing is ready to be sent at now. flush sends batches that are not full. The
-// records that cannot be encoded are returned too, with why.
-func (l *lane) take(now time.Time, flush bool) (*parcel, *spool.Record, error) {
+// how the next parcel is made.
+type how struct {
+	flush  bool                     // batches that are not full are sent too
+	single bool                     // each record alone
+	skip   func(stream string) bool // what is held back; nil: nothing
+}
+
+// take returns the next parcel, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
+// returned too, with why.
+func (l *lane) take(now time.Time, h how) (*parcel, *spool.Record, error) {
 	for {
 		if l.next == len(l.ahead) {
 			if more, err := l.refill(); err != nil {
 				return nil, nil, err
 			} else if !more {
-				return l.dueBatch(now, flush), nil, nil
+				return l.dueBatch(now, true, h.flush), nil, nil
 			}
 		}
 		r := l.ahead[l.next]
 		l.next++
-		_, done := l.done[r.Pos]
-		delete(l.done, r.Pos)
-		l.slots = append(l.slots, slot{r.Pos, done})
-		if done {
+		if h.skip != nil && h.skip(r.Stream) {
 			continue
 		}
 		it, err := l.encode.encode(r, now)
@@ -82,15 +92,15 @@ func (l *lane) take(now time.Time, flush bool) (*parcel, *spool.Record, error) {
 			return nil, &r, err
 		}
 		if it == nil {
-			if err := l.finish(r.Pos); err != nil {
+			if err := l.spool.Ack(r.Pos); err != nil {
 				return nil, nil, err
 			}
 			continue
 		}
-		if p := l.pack(r, it, now); p != nil {
+		if p := l.pack(r, it, now, h.single); p != nil {
 			return p, nil, nil
 		}
-		if p := l.dueBatch(now, false); p != nil {
+		if p := l.dueBatch(now, false, false); p != nil {
 			return p, nil, nil
 		}
 	}
@@ -107,102 +117,83 @@ func (l *lane) refill() (bool, error) {
 }
 
 // pack makes a parcel of one record, or adds it to its device's batch and returns that when it is full.
-func (l *lane) pack(r spool.Record, it *item, now time.Time) *parcel {
+func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *parcel {
 	if !it.route.batch.on() {
-		return &parcel{l, it.route.message(it.payload), []spool.Pos{r.Pos}, r.Seq, r.Stream}
+		return &parcel{lane: l, message: it.route.message(it.payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
+	}
+	var p *parcel
+	if b := l.batches[r.Stream]; b != nil && !b.fits(it.payload) {
+		p = l.ship(r.Stream) // this one opens the next batch
 	}
 	b := l.batches[r.Stream]
 	if b == nil {
-		b = &batch{route: it.route, seq: r.Seq, begun: now}
+		b = &batch{route: it.route, seq: r.Seq, begun: now, oldest: r.Time}
+		if n := l.most[r.Stream]; n > 0 {
+			b.route.batch.bytes = min(b.route.batch.bytes, n)
+		}
 		l.batches[r.Stream] = b
 	}
-	if b.fits(it.payload) {
-		b.add(r.Pos, it.payload)
-		if b.full() {
-			return l.ship(r.Stream)
-		}
-		return nil
-	}
-	p := l.ship(r.Stream) // the new one opens the next batch
-	b = &batch{route: it.route, seq: r.Seq, begun: now}
 	b.add(r.Pos, it.payload)
-	l.batches[r.Stream] = b
+	if p == nil && (single || b.full() || l.runs() > maxRuns) {
+		p = l.ship(r.Stream)
+	}
 	return p
 }
 
-// dueBatch returns a batch that has waited long enough, or any with flush.
-func (l *lane) dueBatch(now time.Time, flush bool) *parcel {
+// runs is how many runs of neighbours the gathering records make, at most.
+func (l *lane) runs() (n int) {
+	for _, b := range l.batches {
+		n += b.runs
+	}
+	return n
+}
+
+// dueBatch returns a batch that has gathered long enough, or any with flush. idle: there is nothing else to send.
+func (l *lane) dueBatch(now time.Time, idle, flush bool) *parcel {
 	for stream, b := range l.batches {
-		if flush || !now.Before(b.due()) {
+		if flush || !now.Before(l.due(b, idle)) {
 			return l.ship(stream)
 		}
 	}
 	return nil
 }
 
+// due is when a batch leaves. It counts from when its first record was taken, so that the batches of a backlog are full; but
+// with nothing else to send from when that record came in, as the spool does.
+func (l *lane) due(b *batch, idle bool) time.Time {
+	if b.full() {
+		return time.Time{}
+	}
+	if l.longest <= 0 {
+		return b.begun.Add(b.route.batch.delay)
+	}
+	due := b.begun.Add(min(b.route.batch.delay, l.longest))
+	if old := b.oldest.Add(l.longest); idle && old.Before(due) {
+		return old
+	}
+	return due
+}
+
 func (l *lane) ship(stream string) *parcel {
 	b := l.batches[stream]
 	delete(l.batches, stream)
-	return &parcel{l, b.message(), b.positions, b.seq, stream}
+	return &parcel{l, b.message(), b.positions, b.seq, stream, b.bytes}
 }
 
-// wake is when a batch is due; zero: none is gathering.
+// wake is when a batch is due, or the spool is asked again; zero: neither.
 func (l *lane) wake() time.Time {
-	var first time.Time
+	first := l.retryAt
 	for _, b := range l.batches {
-		if first.IsZero() || b.due().Before(first) {
-			first = b.due()
+		if due := l.due(b, true); first.IsZero() || due.Before(first) {
+			first = due
 		}
 	}
 	return first
 }
 
-// finish notes positions as done and moves the spool's cursor over the prefix of done ones.
-func (l *lane) finish(positions ...spool.Pos) error {
-	for _, p := range positions {
-		if i, ok := l.find(p); ok {
-			l.slots[i].done = true
-		}
-	}
-	n := 0
-	for n < len(l.slots) && l.slots[n].done {
-		n++
-	}
-	if n == 0 {
-		return nil
-	}
-	through := l.slots[n-1].pos
-	l.slots = slices.Delete(l.slots, 0, n)
-	return l.spool.Commit(through)
-}
-
-// poison gives up on one record: it is counted, and committed past in its turn.
-func (l *lane) poison(p spool.Pos) error {
-	if err := l.spool.Poison(p); err != nil {
-		return err
-	}
-	return l.finish(p)
-}
-
-func (l *lane) find(p spool.Pos) (int, bool) {
-	return slices.BinarySearchFunc(l.slots, p, func(s slot, p spool.Pos) int {
-		switch {
-		case s.pos < p:
-			return -1
-		case s.pos > p:
-			return 1
-		}
-		return 0
-	})
-}
-
-// rewind starts over from the spool's cursor, called after the session was lost. What was acknowledged stays so.
+// rewind starts over with what waits in the spool, called after the session was lost.
 func (l *lane) rewind() {
-	for _, s := range l.slots {
-		if s.done {
-			l.done[s.pos] = struct{}{}
-		}
-	}
-	l.slots, l.ahead, l.next, l.read = nil, l.ahead[:0], 0, 0
+	l.ahead, l.next, l.read = l.ahead[:0], 0, 0
 	clear(l.batches)
+	l.spool.Release()
 }

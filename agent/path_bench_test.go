@@ -30,11 +30,11 @@ func BenchmarkFrameToMessage(b *testing.B) {
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}
-		p, _, err := l.take(time.Now(), false)
+		p, _, err := l.take(time.Now(), how{})
 		if err != nil || p == nil {
 			b.Fatal(err)
 		}
-		if err := l.finish(p.positions...); err != nil {
+		if err := s.Ack(p.positions...); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,9 +18,9 @@ const drainFor = 5 * time.Second
 // readRetry is how soon a spool that could not be read is asked again.
 const readRetry = time.Second
 
-// pump carries records from the spools to the link and commits what the broker acknowledged. Lanes are drained in order: a
-// record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as the
-// link's window holds at a time; after a loss the pump starts over from the spools' cursors.
+// pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
+// order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
+// the link's window holds at a time; after a loss the pump starts over with what waits in the spools.
 type pump struct {
 	link  *transport.Link
 	lanes []*lane
@@ -28,9 +29,9 @@ type pump struct {
 	pulse   *pulse
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
-	fault   string               // the last one of reading a spool
-	retryAt time.Time            // when it is read again
 	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
+	doubt   doubt
+	refused refusals
 }
 
 type flight struct {
@@ -58,6 +59,7 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		if p.session, err = p.link.Publisher(ctx); err != nil { // ctx is done, or the link has ended and ctx will be
 			<-ctx.Done()
 		}
+		p.doubt.connected(time.Now())
 		return true
 	}
 	p.pulse.begin()
@@ -66,6 +68,12 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		p.pulse.end()
 		return true
 	}
+	if hold, until := p.doubt.hold(time.Now(), len(p.out)); hold && !flush {
+		p.pulse.end()
+		p.await(ctx, p.oldest(), until)
+		return true
+	}
+	p.release(time.Now())
 	next := p.held
 	if p.held = nil; next == nil {
 		next = p.next(flush)
@@ -76,7 +84,7 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		return true
 	}
 	if len(p.out) > 0 {
-		p.await(ctx, p.out[0].ack.Done(), p.wake())
+		p.await(ctx, p.oldest(), p.wake())
 		return true
 	}
 	if !flush {
@@ -85,21 +93,27 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 	return false
 }
 
-// next is the next parcel to send. Records that cannot become one are counted, logged and committed past.
+// oldest is closed when the oldest record in flight is acknowledged or lost; nil: there is none.
+func (p *pump) oldest() <-chan struct{} {
+	if len(p.out) == 0 {
+		return nil
+	}
+	return p.out[0].ack.Done()
+}
+
+// next is the next parcel to send. Records that cannot become one are counted, logged and passed over.
 func (p *pump) next(flush bool) *parcel {
+	h := how{flush: flush, single: p.doubt.careful > 0, skip: p.doubt.holds}
 	for _, l := range p.lanes {
-		for {
-			parcel, bad, err := l.take(time.Now(), flush)
+		for now := time.Now(); !now.Before(l.retryAt); {
+			next, bad, err := l.take(now, h)
 			if bad != nil {
-				p.poison(l, bad.Stream, bad.Seq, err, bad.Pos)
+				p.poison(&parcel{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream}, err)
 				continue
 			}
-			if err != nil {
-				p.unreadable(err)
-				break
-			}
-			if parcel != nil {
-				return parcel
+			p.reading(l, err)
+			if next != nil {
+				return next
 			}
 			break
 		}
@@ -107,13 +121,21 @@ func (p *pump) next(flush bool) *parcel {
 	return nil
 }
 
-// unreadable asks the spool again in readRetry; one log line for each fault, not for each try.
-func (p *pump) unreadable(err error) {
-	if p.fault != err.Error() {
-		p.fault = err.Error()
-		p.log.Error().Err(err).Msg("spool cannot be read, trying again")
+// reading is called after each try to read a spool. One that failed is asked again in readRetry; one log line for each fault,
+// not for each try, and one when it is over.
+func (p *pump) reading(l *lane, err error) {
+	if err != nil {
+		if l.fault != err.Error() {
+			l.fault = err.Error()
+			p.log.Error().Err(err).Msg("spool cannot be read, trying again")
+		}
+		l.retryAt = time.Now().Add(readRetry)
+		return
 	}
-	p.retryAt = time.Now().Add(readRetry)
+	if l.fault != "" {
+		p.log.Info().Msg("spool can be read again")
+	}
+	l.fault, l.retryAt = "", time.Time{}
 }
 
 func (p *pump) send(ctx context.Context, next *parcel) {
@@ -121,8 +143,8 @@ func (p *pump) send(ctx context.Context, next *parcel) {
 	switch {
 	case err == nil:
 		p.out = append(p.out, flight{next, ack})
-	case errors.Is(err, transport.ErrTooLarge):
-		p.poison(next.lane, next.stream, next.seq, err, next.positions...)
+	case errors.Is(err, transport.ErrTooLarge), errors.Is(err, transport.ErrInvalid):
+		p.poison(next, err)
 	case ctx.Err() != nil: // the stop: what was taken goes first in the drain
 		p.held = next
 	default:
@@ -130,48 +152,75 @@ func (p *pump) send(ctx context.Context, next *parcel) {
 	}
 }
 
-func (p *pump) poison(l *lane, stream string, seq spool.Seq, why error, positions ...spool.Pos) {
-	p.log.Error().Str("device", stream).Uint64("seq", uint64(seq)).Int("records", len(positions)).Err(why).
-		Msg("record cannot be published, dropped")
-	for _, pos := range positions {
-		if err := l.poison(pos); err != nil {
+// poison gives up on what can never be published.
+func (p *pump) poison(bad *parcel, why error) {
+	p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
+		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, dropped")
+	p.refused.note(bad, why, time.Now())
+	for _, pos := range bad.positions {
+		if err := bad.lane.spool.Poison(pos); err != nil {
 			p.log.Error().Err(err).Msg("cannot drop a record from the spool")
 		}
 	}
 }
 
-// settle commits what was acknowledged, and starts over when the session was lost.
+// why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
+func (p *pump) why() string { return p.refused.why(time.Now()) }
+
+// settle tells the spools what was acknowledged, and starts over when the session was lost.
 func (p *pump) settle() {
 	n := 0
-	for ; n < len(p.out); n++ {
-		select {
-		case <-p.out[n].ack.Done():
-		default:
-			p.out = p.out[n:]
-			return
-		}
-		if p.out[n].ack.Err() != nil {
-			p.out = p.out[n:]
-			p.lost()
-			return
-		}
-		p.commit(p.out[n].parcel)
+	for n < len(p.out) && isDone(p.out[n].ack) && p.out[n].ack.Err() == nil {
+		n++
 	}
-	p.out = p.out[:0]
+	p.commit(p.out[:n])
+	if p.out = p.out[n:]; len(p.out) > 0 && isDone(p.out[0].ack) {
+		p.lost()
+	}
 }
 
-func (p *pump) commit(done *parcel) {
-	if err := done.lane.finish(done.positions...); err != nil {
-		p.log.Error().Err(err).Msg("cannot commit to the spool; records may be sent twice")
+func isDone(a *transport.Ack) bool {
+	select {
+	case <-a.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// commit tells each spool at once which of its records arrived.
+func (p *pump) commit(arrived []flight) {
+	for _, l := range p.lanes {
+		var positions []spool.Pos
+		for _, f := range arrived {
+			if f.parcel.lane == l {
+				positions = append(positions, f.parcel.positions...)
+				p.doubt.acked(f.parcel)
+			}
+		}
+		p.tellHeld()
+		if err := l.spool.Ack(positions...); err != nil {
+			p.log.Error().Err(err).Msg("cannot write down what arrived; records may be sent twice")
+		}
 	}
 }
 
 // lost ends what is in flight: the acks of a session that is gone are final by now, or at once.
 func (p *pump) lost() {
-	for _, f := range p.out {
+	var open []flight
+	for i, f := range p.out {
 		<-f.ack.Done()
 		if f.ack.Err() == nil {
-			p.commit(f.parcel)
+			p.commit(p.out[i : i+1])
+		} else {
+			open = append(open, f)
+		}
+	}
+	if len(open) > 0 {
+		why := open[0].ack.Err()
+		if p.doubt.lost(open[0].parcel, len(open), errors.Is(why, transport.ErrClosed), time.Now()) {
+			p.poison(open[0].parcel, fmt.Errorf("the server closes the connection when it gets this: %w", why))
+			p.tellHeld()
 		}
 	}
 	p.out, p.session, p.held = nil, nil, nil
@@ -180,11 +229,28 @@ func (p *pump) lost() {
 	}
 }
 
-func (p *pump) wake() time.Time {
-	first := p.retryAt
-	if !time.Now().Before(first) {
-		first = time.Time{}
+// release starts over when streams were held back for long enough; nothing is in flight then.
+func (p *pump) release(now time.Time) {
+	if !p.doubt.over(now) || len(p.out) > 0 {
+		return
 	}
+	p.doubt.release(now)
+	p.held = nil
+	for _, l := range p.lanes {
+		l.rewind()
+	}
+}
+
+// tellHeld is called when it may have changed which streams are held back.
+func (p *pump) tellHeld() {
+	held := p.doubt.held()
+	if p.refused.holds(held, p.doubt.wake()) && len(held) > 0 {
+		p.log.Error().Strs("devices", held).Dur("for", holdFor).Msg("server closes the connection at each record of these devices: held back")
+	}
+}
+
+func (p *pump) wake() (first time.Time) {
+	first = p.doubt.wake()
 	for _, l := range p.lanes {
 		if w := l.wake(); !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w

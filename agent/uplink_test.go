@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,8 +33,13 @@ const testWindow = 8
 
 func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route) *pumpRig {
 	t.Helper()
+	return newPumpRigOver(t, openTestSpool(t), hooks, table)
+}
+
+func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]route) *pumpRig {
+	t.Helper()
 	r := &pumpRig{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(hooks), routes: table,
-		data: openTestSpool(t), replies: openTestSpool(t)}
+		data: data, replies: openTestSpool(t)}
 	listener, err := r.net.Listen("broker:1883")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +54,8 @@ func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route)
 	rs.table.Store(&r.routes)
 	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulse: (&pulses{}).of("pump"),
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
-	g := group{{name: "link", run: r.link.Run, stop: time.Minute}, {name: "pump", run: r.pump.run, stop: time.Minute}}
+	g := group{{name: "spool", run: r.data.Run}, {name: "link", run: r.link.Run, stop: time.Minute},
+		{name: "pump", run: r.pump.run, stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- g.run(ctx) }()
@@ -101,7 +109,7 @@ func (r *pumpRig) records(t *testing.T, device string) (texts []string, again in
 
 func (r *pumpRig) waitEmpty(t *testing.T) {
 	t.Helper()
-	for range 10_000 {
+	for range 100_000 {
 		if r.data.Status().Waiting == 0 && r.replies.Status().Waiting == 0 {
 			return
 		}
@@ -187,6 +195,151 @@ func TestBatchesAndSinglesDoNotDisturbEachOther(t *testing.T) {
 	})
 }
 
+// With the defaults of the spool, nothing is written while the link is up, whatever delay a device beside it asks for.
+func TestABatchBesideCostsNoFlash(t *testing.T) {
+	for name, delay := range map[string]time.Duration{"default delay": 10 * time.Second, "long delay": time.Hour, "short delay": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				data, err := spool.Open(spool.Dir(t.TempDir()), spool.Options{WriteAfter: 5 * time.Second, Sync: time.Second})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer data.Close()
+				r := newPumpRigOver(t, data, transporttest.Hooks{}, map[string]route{"meter": {topic: "up/meter",
+					batch: batching{frames: 1000, delay: delay, bytes: 32 << 10}, gzip: false, cause: transport.CauseData}})
+				defer r.stop()
+				<-r.link.Ready()
+				r.feed(t, 1, "meter", "scale")
+				before := data.Status().WrittenBytes
+				for range 600 {
+					r.feed(t, 1, "meter", "scale", "scale")
+					time.Sleep(100 * time.Millisecond)
+				}
+				if got := data.Status().WrittenBytes - before; got != 0 {
+					t.Errorf("%d bytes were written", got)
+				}
+				n := len(r.broker.Published("up/meter"))
+				if most := 62 / min(delay, 3*time.Second).Seconds(); float64(n) > most+1 {
+					t.Errorf("%d batches", n)
+				}
+			})
+		})
+	}
+}
+
+// refuseAt hangs up at each publish that the server does not take.
+func refuseAt(bad func(m transporttest.Message) bool) transporttest.Hooks {
+	return transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+		if bad(m) {
+			return transporttest.HangUp
+		}
+		return transporttest.Take
+	}}
+}
+
+// A record at which the server closes the connection is given up after a few tries, marked and named; the others arrive.
+func TestARecordThatTheServerClosesAt(t *testing.T) {
+	large := func(m transporttest.Message) bool { return len(m.Payload) > 400 }
+	for name, c := range map[string]struct {
+		bad    func(m transporttest.Message) bool
+		routes map[string]route
+		poison int64
+	}{
+		"too large for it":               {large, nil, 1},
+		"a topic that it does not allow": {func(m transporttest.Message) bool { return m.Topic == "up/odd" }, nil, 2},
+		"too large in a batch": {large, map[string]route{"odd": {topic: "up/odd", cause: transport.CauseData,
+			batch: batching{frames: 10, delay: time.Second, bytes: 4 << 10}}}, 1},
+		"a batch that is too large": {large, map[string]route{"meter": {topic: "up/meter", cause: transport.CauseData,
+			batch: batching{frames: 50, delay: time.Second, bytes: 600}}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newPumpRig(t, refuseAt(c.bad), c.routes)
+				defer r.stop()
+				r.feed(t, 20, "meter")
+				odd := stored{encoding: wire.Text, stamp: stamp{wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
+				if _, err := r.data.Append("odd", odd.appendTo(nil)); err != nil {
+					t.Fatal(err)
+				}
+				r.feed(t, 200, "scale")
+				r.waitEmpty(t)
+				for device, n := range map[string]int{"meter": 20, "scale": 200} {
+					texts, _ := r.records(t, device)
+					checkTexts(t, device, texts, n)
+				}
+				if s := r.data.Status(); s.Poison != c.poison {
+					t.Fatalf("%+v", s)
+				}
+				if why := r.pump.why(); !strings.Contains(why, `"odd"`) || !strings.Contains(why, "the server closes the connection when it gets this") {
+					t.Fatalf("%q", why)
+				}
+			})
+		})
+	}
+}
+
+// A device whose topic is not allowed is held back after a few records: the others go on, and its frames arrive when it is.
+func TestADeviceThatIsNotAllowedIsHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var allowed atomic.Bool
+		r := newPumpRig(t, refuseAt(func(m transporttest.Message) bool { return m.Topic == "up/odd" && !allowed.Load() }), nil)
+		defer r.stop()
+		start := time.Now()
+		r.feed(t, 100, "odd", "scale")
+		for texts, _ := r.records(t, "scale"); len(texts) < 100; texts, _ = r.records(t, "scale") {
+			time.Sleep(time.Second)
+			if time.Since(start) > 2*time.Hour {
+				t.Fatalf("%d of 100 in %v", len(texts), time.Since(start))
+			}
+		}
+		if s := r.data.Status(); s.Poison != guiltsToHold {
+			t.Fatalf("%+v", s)
+		}
+		if why := r.pump.why(); !strings.Contains(why, "at each record of odd: held back until") {
+			t.Fatalf("%q", why)
+		}
+		allowed.Store(true)
+		r.waitEmpty(t)
+		if s := r.data.Status(); s.Poison != guiltsToHold || s.Accepted != s.Acked+s.Poison {
+			t.Fatalf("%+v", s)
+		}
+		if why := r.pump.why(); strings.Contains(why, "held back") {
+			t.Fatalf("%q", why)
+		}
+		if _, again := r.records(t, "scale"); again > 12*testWindow {
+			t.Fatalf("%d came again", again)
+		}
+	})
+}
+
+// Nothing is given up because of silence, or of a server that closes whatever comes.
+func TestTroubleOfTheServerAccusesNoRecord(t *testing.T) {
+	for name, trouble := range map[string]func(r *pumpRig){
+		"silence": func(r *pumpRig) { r.broker.Freeze(); time.Sleep(20 * time.Minute); r.broker.Thaw() },
+		"kicked all the time": func(r *pumpRig) {
+			for range 600 {
+				r.broker.Kick("gw")
+				time.Sleep(500 * time.Millisecond)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newPumpRig(t, transporttest.Hooks{}, nil)
+				defer r.stop()
+				<-r.link.Ready()
+				r.feed(t, 100, "meter")
+				trouble(r)
+				r.feed(t, 100, "scale")
+				r.waitEmpty(t)
+				if s := r.data.Status(); s.Poison != 0 || s.Acked != 200 {
+					t.Fatalf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
 func TestBatchIsBoundedInBytes(t *testing.T) {
 	b := batch{route: route{topic: "up/m", batch: batching{frames: 100, bytes: 64}}}
 	for i := 0; b.fits([]byte(`{"seq":1}`)); i++ {
@@ -237,7 +390,28 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 		r.waitEmpty(t)
 		texts, _ := r.records(t, "meter")
 		checkTexts(t, "meter", texts, 3)
-		if s := r.data.Status(); s.Poison != 2 || s.Acked != 3 || s.Accepted != s.Acked+s.Poison {
+		if s := r.data.Status(); s.Poison != 2 || s.Acked < 4 || s.Accepted != s.Acked+s.Poison { // 3 frames, 1 or 2 marks
+			t.Fatalf("%+v", s)
+		}
+		if why := r.pump.why(); !strings.Contains(why, `2 records could not be published`) || !strings.Contains(why, `number 2 of "rotten"`) {
+			t.Fatalf("%q", why)
+		}
+		if got := string(r.broker.Published("up/rotten")[0].Payload); !strings.Contains(got, `"reason":"poison"}`) {
+			t.Fatal(got)
+		}
+	})
+}
+
+// An error of the message itself is not one of the session: it costs the record, not the processor.
+func TestATopicThatMQTTDoesNotAllowIsPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{"bad": {topic: "up/#/bad", cause: transport.CauseData}})
+		defer r.stop()
+		r.feed(t, 3, "bad", "meter")
+		r.waitEmpty(t)
+		texts, _ := r.records(t, "meter")
+		checkTexts(t, "meter", texts, 3)
+		if s := r.data.Status(); s.Poison < 4 || s.Acked != 3 { // three frames, and the marks of their gaps
 			t.Fatalf("%+v", s)
 		}
 	})

@@ -82,7 +82,7 @@ func (b Body) count() int {
 type Gap struct {
 	From   uint64 `json:"from"`            // the first number lost
 	To     uint64 `json:"to"`              // the last one; 0 when the gateway cannot know (reason restart)
-	Reason string `json:"reason"`          // full, age, corrupt or restart
+	Reason string `json:"reason"`          // full, age, corrupt, restart or poison
 	Epoch  string `json:"epoch,omitempty"` // the epoch of those numbers, when it is not the record's own
 }
 

@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+)
+
+const (
+	closesToDoubt = 3               // by the server, in a row, with the same record the oldest in flight
+	carefulFor    = 64              // parcels that are sent one at a time then, at least
+	quietFor      = 2 * time.Second // a session of a doubtful record must live so long before that record is sent
+
+	guiltsToHold = 3                // in a row, of one stream: then it is not the record, but its topic
+	holdFor      = 15 * time.Minute // that the stream is held back, and then tried again
+)
+
+// doubt finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
+// Sent again at each reconnect, that record would stop the uplink for ever.
+//
+//	closed thrice with the same oldest record in flight ─▶ careful: each record alone, and nothing before the session has
+//	                                                       lived for quietFor
+//	closed again, with that record alone in flight      ─▶ guilty; careful goes on, the next one may be no better
+//	acknowledged                                        ─▶ innocent; if it came in a batch, that was too large
+//	three guilty ones in a row of one stream            ─▶ the stream is held back in the spool for holdFor
+//
+// Only what the server closes counts. Silence and a broken path accuse nobody, and a server that closes sessions on which
+// nothing was sent yet has troubles of its own. Owned by the pump's loop; pure: now comes in.
+type doubt struct {
+	lane   *lane
+	first  spool.Pos // of the parcel that was the oldest in flight at the last close
+	closes int       // in a row with that one
+
+	careful    int       // so many parcels more are sent one at a time; 0: no doubt
+	quietUntil time.Time // of this session; zero: it need not be quiet
+	batch      *parcel   // that led to careful; nil: it was no batch, or one of its records was guilty
+
+	streams map[string]*guilt // with something against them
+}
+
+// guilt is what is held against a stream.
+type guilt struct {
+	inRow int       // guilty records since the last one that was acknowledged
+	until time.Time // the stream is held back; zero: it is not
+}
+
+// connected is called with each new session.
+func (d *doubt) connected(now time.Time) {
+	d.quietUntil = time.Time{}
+	if d.closes >= closesToDoubt {
+		d.quietUntil = now.Add(quietFor)
+	}
+}
+
+// hold tells whether nothing may be sent now, and until when, which is zero while it waits for what is in flight.
+func (d *doubt) hold(now time.Time, inFlight int) (bool, time.Time) {
+	if now.Before(d.quietUntil) {
+		return true, d.quietUntil
+	}
+	return (d.careful > 0 || d.over(now)) && inFlight > 0, time.Time{}
+}
+
+// holds tells whether a stream is held back.
+func (d *doubt) holds(stream string) bool {
+	g := d.streams[stream]
+	return g != nil && !g.until.IsZero()
+}
+
+// over tells whether a stream was held back for long enough.
+func (d *doubt) over(now time.Time) bool {
+	at := d.wake()
+	return !at.IsZero() && !now.Before(at)
+}
+
+// wake is when a stream was held back for long enough; zero: none is held back.
+func (d *doubt) wake() (first time.Time) {
+	for _, g := range d.streams {
+		if !g.until.IsZero() && (first.IsZero() || g.until.Before(first)) {
+			first = g.until
+		}
+	}
+	return first
+}
+
+// release lets the streams go that were held back for long enough; carefully.
+func (d *doubt) release(now time.Time) {
+	for _, g := range d.streams {
+		if !g.until.IsZero() && !now.Before(g.until) {
+			g.until = time.Time{}
+			d.careful = max(d.careful, carefulFor)
+		}
+	}
+}
+
+// held are the streams that are held back.
+func (d *doubt) held() (streams []string) {
+	for stream := range d.streams {
+		if d.holds(stream) {
+			streams = append(streams, stream)
+		}
+	}
+	slices.Sort(streams)
+	return streams
+}
+
+// acked is called with each parcel that was acknowledged.
+func (d *doubt) acked(p *parcel) {
+	delete(d.streams, p.stream)
+	if d.is(p) {
+		d.lane, d.closes = nil, 0
+	}
+	if d.careful == 0 {
+		return
+	}
+	if d.careful--; d.careful == 0 && d.batch != nil {
+		d.batch.lane.most[d.batch.stream] = d.batch.size / 2
+		d.batch = nil
+	}
+}
+
+// lost is called after a session was lost with oldest in flight, one of inFlight. It tells whether oldest is guilty.
+func (d *doubt) lost(oldest *parcel, inFlight int, closed bool, now time.Time) (guilty bool) {
+	switch {
+	case !closed && d.careful == 0:
+		d.closes = 0
+		return false
+	case !closed:
+		return false
+	case d.is(oldest):
+		d.closes++
+	default:
+		d.lane, d.first, d.closes = oldest.lane, oldest.positions[0], 1
+		if d.careful > 0 { // it was alone
+			d.closes = closesToDoubt
+		}
+	}
+	if d.closes < closesToDoubt {
+		return false
+	}
+	guilty = d.closes > closesToDoubt && inFlight == 1 && len(oldest.positions) == 1 && !d.quietUntil.IsZero()
+	if len(oldest.positions) > 1 {
+		d.batch = oldest
+	}
+	if guilty {
+		d.lane, d.closes, d.batch = nil, 0, nil
+		d.blame(oldest.stream, now)
+	}
+	d.careful = max(d.careful, carefulFor, len(oldest.positions))
+	return guilty
+}
+
+func (d *doubt) blame(stream string, now time.Time) {
+	if d.streams == nil {
+		d.streams = map[string]*guilt{}
+	}
+	g := d.streams[stream]
+	if g == nil {
+		g = &guilt{}
+		d.streams[stream] = g
+	}
+	if g.inRow++; g.inRow >= guiltsToHold {
+		g.until = now.Add(holdFor)
+	}
+}
+
+func (d *doubt) is(p *parcel) bool { return d.lane == p.lane && d.first == p.positions[0] }
