@@ -34,6 +34,7 @@ func (l *Link) attach(s *session, now time.Time) {
 	l.status.Sessions++
 	l.session = s
 	l.trouble.down, l.trouble.late = "", ""
+	l.trouble.accepted(s.e.name)
 	l.failures = map[int]string{}
 	close(l.ready)
 	l.mu.Unlock()
@@ -71,6 +72,7 @@ func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
 	}
 	if v.kind == outcomeRefused {
 		kind = EventRefused
+		l.trouble.refusedBy(e.name, why, now)
 	}
 	l.trouble.down, l.trouble.late, l.trouble.denied = why, "", nil
 	repeated := !v.up && l.failures[i] == why

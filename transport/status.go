@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -116,6 +117,30 @@ type troubles struct {
 	late     string
 	denied   []string
 	learning string
+	server   string    // that accepted us last
+	refused  []refusal // by server, until it accepts us; replaced, never changed, as Status copies it
+}
+
+// refusal is what a server said when it did not want us.
+type refusal struct {
+	server, why string
+	since       time.Time
+}
+
+// refusedBy is called after a server refused us.
+func (t *troubles) refusedBy(server, why string, now time.Time) {
+	was := slices.IndexFunc(t.refused, func(r refusal) bool { return r.server == server && r.why == why })
+	if was >= 0 {
+		return // since then
+	}
+	t.refused = append(t.without(server), refusal{server, why, now})
+}
+
+// accepted is called after a server took us.
+func (t *troubles) accepted(server string) { t.server, t.refused = server, t.without(server) }
+
+func (t *troubles) without(server string) []refusal {
+	return slices.DeleteFunc(slices.Clone(t.refused), func(r refusal) bool { return r.server == server })
 }
 
 func (t troubles) sentence() string {
@@ -124,6 +149,15 @@ func (t troubles) sentence() string {
 		if s != "" {
 			all = append(all, s)
 		}
+	}
+	for _, r := range t.refused {
+		if strings.HasPrefix(t.down, r.why) {
+			continue // said already
+		}
+		all = append(all, fmt.Sprintf("%s (since %s)", r.why, r.since.UTC().Format(time.DateTime)))
+	}
+	if len(t.refused) > 0 && t.down == "" {
+		all = append(all, "on "+t.server)
 	}
 	if len(t.denied) > 0 {
 		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))

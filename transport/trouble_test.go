@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,6 +107,35 @@ func TestRefusedByOneServerUsesTheOther(t *testing.T) {
 		r.up(20 * time.Second)
 		if n := connects(r.a); n != 1 {
 			r.Errorf("asked the server that refused %d times", n)
+		}
+	})
+}
+
+// Who serves instead of the preferred server that refused us is no reason to say nothing.
+func TestARefusalIsToldWhileAnotherServerServes(t *testing.T) {
+	var refuse atomic.Bool
+	refuse.Store(true)
+	hooks := transporttest.Hooks{OnConnect: func(transporttest.Connect) byte {
+		if refuse.Load() {
+			return transporttest.NotAuthorised
+		}
+		return 0
+	}}
+	inBubble(t, rigOptions{a: hooks, both: true}, func(r *rig) {
+		since := time.Now().UTC().Format(time.DateTime)
+		r.up(time.Second)
+		r.sleep(2 * time.Hour)
+		r.why("mqtt://a: server refused the connection: not authorised", "(since "+since+")", "; on mqtt://b")
+		r.b.Close() // both are down: each is named, none twice
+		r.sleep(time.Hour)
+		if why := r.link.Status().Why; strings.Count(why, "mqtt://a: server refused") != 1 {
+			r.Errorf("%q", why)
+		}
+		refuse.Store(false)
+		r.up(2 * time.Hour)
+		r.sleep(time.Minute)
+		if why := r.link.Status().Why; strings.Contains(why, "refused") {
+			r.Errorf("%q", why)
 		}
 	})
 }
