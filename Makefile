@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay lab-heartbeat cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ crash: setup ## 50 SIGKILLs and 10 broker restarts at 200 frames a second, twice
 
 outage: setup ## dead broker, silent path, full send buffer, short cuts (root: uses namespaces)
 	@$(SHOW) outage
+
+bench-heartbeat: ## what the heartbeat learns, how soon and at what price, beside other policies, in virtual time
+	@$(SHOW) bench-heartbeat
 
 lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, three limits (root; 30 minutes)
 	@$(SHOW) lab-heartbeat

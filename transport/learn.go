@@ -225,8 +225,8 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 
 func (le *learner) freeSlot() int {
 	for n := 1; ; n++ {
-		rests := le.sentinel != nil && le.sentinel.slot == n
-		if !rests && !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
+		taken := le.pair.slot == n || le.sentinel != nil && le.sentinel.slot == n
+		if !taken && !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
 			return n
 		}
 	}
@@ -330,9 +330,6 @@ func (le *learner) judge(now time.Time) {
 
 // set changes the beat of the main link, at once.
 func (le *learner) set(d time.Duration, why string, now time.Time) {
-	if d < le.interval && le.interval > le.o.Min && d == le.o.Min {
-		le.status.shrunk()
-	}
 	le.interval, le.reason = d, why
 	if le.main != nil {
 		le.main.setInterval(d)

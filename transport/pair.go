@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -20,10 +21,13 @@ const (
 // pairing is the learner's side of it.
 type pairing struct {
 	conn    *probeConn // nil: none yet
+	slot    int        // the n of its client id; 0: none
 	cancel  context.CancelFunc
 	opening bool
 	nonce   []byte
 	sent    time.Time // zero: nothing is on its way
+	spoke   time.Time // last packet of the second session
+	proven  time.Time // last time that the main link heard it
 	retry   time.Time
 }
 
@@ -45,8 +49,23 @@ func (le *learner) pairAt() time.Time {
 	case le.pair.conn == nil:
 		return later(le.pair.retry, le.main.silentSince().Add(le.interval/2))
 	}
-	return le.main.silentSince().Add(le.interval - pairLead)
+	if own := le.pair.spoke.Add(le.interval - pairLead); le.shortCanary && own.Before(le.pairDue()) {
+		return own
+	}
+	return le.pairDue()
 }
+
+// pairDue is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
+func (le *learner) pairDue() time.Time {
+	due := le.main.silentSince().Add(le.interval - pairLead)
+	if le.crowded() {
+		return later(due, le.pair.proven.Add(le.interval*3/2))
+	}
+	return due
+}
+
+// crowded reports that CONNECT leaves no room for an interval without a ping.
+func (le *learner) crowded() bool { return le.main.keepalive < 2*le.interval }
 
 // pairStep publishes when it is time, and judges when nothing came.
 func (le *learner) pairStep(now time.Time) {
@@ -64,8 +83,12 @@ func (le *learner) pairStep(now time.Time) {
 		le.shrink(le.search.Safe(), le.interval, now)
 	case p.conn == nil:
 		le.openPair(now)
+	case now.Before(le.pairDue()): // the main link has spoken, but the second session has a keepalive of its own
+		p.spoke = now
+		conn := p.conn
+		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), lastWords) })
 	default:
-		p.nonce, p.sent = newNonce(), now
+		p.nonce, p.sent, p.spoke = newNonce(), now, now
 		le.status.tested(true)
 		conn, nonce, topic := p.conn, p.nonce, le.l.o.pairTopic()
 		le.l.group.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
@@ -80,9 +103,14 @@ func (le *learner) openPair(now time.Time) {
 	s := le.main
 	ctx, cancel := context.WithCancel(le.ctx)
 	le.pair.opening, le.pair.cancel = true, cancel
+	le.pair.slot = 0
 	slot := le.freeSlot()
+	le.pair.slot = slot
 	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
 		keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}
+	if !le.shortCanary {
+		o.keepalive = canaryKeepalive
+	}
 	le.l.group.Go(func() {
 		c, err := le.l.dialProbe(ctx, o)
 		le.do(func() {
@@ -91,8 +119,10 @@ func (le *learner) openPair(now time.Time) {
 			case ctx.Err() != nil && err == nil:
 				c.close()
 			case err == nil:
-				le.pair.conn = c
+				le.pair.conn, le.pair.spoke = c, time.Now()
 				le.l.group.Go(func() { le.attend(ctx, c) })
+			case errors.Is(err, errDenied) && o.keepalive == canaryKeepalive:
+				le.shortCanary, le.pair.retry = true, time.Now()
 			default:
 				le.pair.retry = time.Now().Add(retryMax)
 			}
@@ -136,9 +166,9 @@ func (le *learner) pairHeard(m Message, _ bool) {
 			return
 		}
 		if !le.main.silentSince().After(p.sent) {
-			le.main.rearmed()
+			le.main.rearmed(le.crowded())
 		}
-		p.sent = time.Time{}
+		p.sent, p.proven = time.Time{}, time.Now()
 	})
 }
 
@@ -155,11 +185,16 @@ func (s *session) silentSince() time.Time {
 	return s.beat.Silent()
 }
 
-// rearmed is called after our kernel acknowledged something that came in.
-func (s *session) rearmed() {
+// rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.
+func (s *session) rearmed(ping bool) {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.beat.Rearmed(time.Now())
+	if s.beat.Rearmed(now); ping {
+		s.beat.Sent(now)
+		s.ask(now, true)
+		s.conn.ping()
+	}
 	s.poke()
 }
 

@@ -152,7 +152,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time)
 			if took > slowMain {
 				return false
 			}
-			p.le.do(func() { p.le.lost(p, gap, t.main) })
+			p.le.do(func() { p.le.lost(p, gap+took, t.main) }) // so long was the silence at most
 			p.tell(ctx, c)
 			abort(c.s.raw.Conn)
 			return false

@@ -99,9 +99,11 @@ func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.D
 
 // silence is the read watchdog's patience.
 func (s *session) silence() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.l.o.handshakeTime() + s.beat.Interval() + watchdogSpare*s.l.o.DetectWithin
+	longest := s.l.o.Interval
+	if s.l.learner.on() {
+		longest = s.keepalive // the beat may grow while we wait
+	}
+	return s.l.o.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
 }
 
 // run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.

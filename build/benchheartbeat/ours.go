@@ -16,6 +16,7 @@ type ours struct {
 	canary transport.Canary
 	after  time.Duration
 	memory *memory
+	both   bool // two servers
 
 	link *transport.Link
 	mu   sync.Mutex
@@ -52,8 +53,12 @@ func (o *ours) options(w *world) transport.Options {
 	if o.memory != nil {
 		learning.Memory = o.memory
 	}
+	servers := []transport.Server{{URL: "mqtt://a"}}
+	if o.both {
+		servers = append(servers, transport.Server{URL: "mqtt://b"})
+	}
 	return transport.Options{
-		ClientID: deviceID, Servers: []transport.Server{{URL: "mqtt://a"}}, DetectWithin: detectWithin, AdaptKeep: true,
+		ClientID: deviceID, Servers: servers, DetectWithin: detectWithin, AdaptKeep: true,
 		Keepalive: 1170 * time.Second, Learning: learning, Dial: w.dial, Rand: w.random,
 		Notify: func(e transport.Event) {
 			if e.Kind == transport.EventDown {

@@ -107,15 +107,20 @@ func inWorld(t *testing.T, p path, body func(t *testing.T, w *world)) {
 			t.Fatal(err)
 		}
 		w.broker.Serve(l)
+		other := transporttest.NewBroker(transporttest.Hooks{})
+		if l, err = n.Listen("b:1883"); err != nil {
+			t.Fatal(err)
+		}
+		other.Serve(l)
 		ctx, cancel := context.WithCancel(t.Context())
 		w.ctx = ctx
-		defer func() { cancel(); n.Close(); w.broker.Close() }()
+		defer func() { cancel(); n.Close(); w.broker.Close(); other.Close() }()
 		body(t, w)
 	})
 }
 
 func (w *world) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	return w.nat.Dial(ctx, network, "a:1883")
+	return w.nat.Dial(ctx, network, addr)
 }
 
 // pass lets time go by in steps, with the weather and the operator's commands in it. each is called after every step.

@@ -36,7 +36,7 @@ func known() []time.Duration { return seconds(30, 60, 239, 300, 350) }
 // were found.
 func between(m Mode) []time.Duration {
 	if m == Fast {
-		return seconds(35.5, 46, 75.5, 105, 144.5, 184.5, 342.5, 449, 559.5, 665, 765.5, 873.5)
+		return seconds(37.5, 48.5, 75.5, 99, 146, 186, 344, 422, 549.5, 675.5, 786.5, 907.5)
 	}
 	return seconds(37, 58.5, 92, 143.5, 223, 351.5, 547, 851.5)
 }

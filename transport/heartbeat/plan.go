@@ -263,7 +263,7 @@ func (s *Search) prove(p *plan, most int) {
 	lo := s.lo()
 	missing := proofs - s.best.count(lo-lateTimer)
 	for _, t := range p.targets {
-		if t.gap == lo {
+		if t.gap >= lo-lateTimer && t.gap <= lo {
 			missing--
 		}
 	}
@@ -275,12 +275,16 @@ func (s *Search) prove(p *plan, most int) {
 			missing--
 		}
 	}
+	above := lo // a flow that waited a little longer is asked too: it is likely to have survived
+	if s.hi > lo {
+		above += (s.hi - lo) / 8
+	}
 	for i := 0; i < len(p.silent) && missing > 0 && most > 0; {
-		if p.silence(i) > lo+lateTimer || s.best.of(p.silent[i].id) >= lo-lateTimer {
+		if p.silence(i) > above || s.best.of(p.silent[i].id) >= lo-lateTimer {
 			i++
 			continue
 		}
-		p.aim(i, lo)
+		p.aim(i, lo-lateTimer/2)
 		missing, most = missing-1, most-1
 	}
 	if most > 0 {

@@ -8,7 +8,7 @@ import (
 const (
 	proofs   = 3     // flows that must prove a gap before it serves the main link: the pools of a carrier's NAT may differ
 	repeats  = 2     // losses that make a gap a failing one
-	fine     = 1.015 // failing over proven at which the search is settled
+	fine     = 1.008 // failing over proven at which the search is settled
 	fastMost = 12
 	day      = 24 * time.Hour
 	ageing   = 5 // growth is tried after 1, 2, 4 … 2^ageing days
