@@ -29,6 +29,7 @@ type generation struct {
 	id      string
 	clock   clock
 	state   *stateDir
+	spools  *stateDir // spool.dir, locked; nil before
 	data    *spool.Spool
 	replies *spool.Spool
 	link    *transport.Link
@@ -80,15 +81,19 @@ func (a *Agent) generation(b config.Booted) (*generation, error) {
 func (g *generation) openSpools() error {
 	d := g.booted.Document
 	dir := d.SpoolDir()
+	var err error
+	if g.spools, err = lockSpool(dir); err != nil {
+		return err
+	}
 	data, err := spool.Open(spool.Dir(filepath.Join(dir, "data")), spoolOptions(d.Spool))
 	if err != nil {
-		return fmt.Errorf("spool: %w", err)
+		return errors.Join(fmt.Errorf("spool: %w", err), g.spools.close())
 	}
 	o := spoolOptions(d.Spool)
 	o.MaxBytes, o.MemoryBytes = repliesBytes, repliesBytes
 	answers, err := spool.Open(spool.Dir(filepath.Join(dir, "replies")), o)
 	if err != nil {
-		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close())
+		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close(), g.spools.close())
 	}
 	g.data, g.replies = data, answers
 	return nil
@@ -180,7 +185,7 @@ func (g *generation) runPage(ctx context.Context) error {
 
 // close ends what run leaves: the spools write what memory holds. Called after run, or instead of it.
 func (g *generation) close() error {
-	return errors.Join(g.data.Close(), g.replies.Close(), g.state.close())
+	return errors.Join(g.data.Close(), g.replies.Close(), g.spools.close(), g.state.close())
 }
 
 // announce is the birth (online) and the will of a session.

@@ -12,9 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const lockFile = "lock"
+// The locks have names of their own, as spool.dir may be the state_dir of nobody or of another agent.
+const (
+	lockFile      = "lock"
+	spoolLockFile = "spool.lock"
+)
 
-// stateDir is the directory that is ours alone.
+// stateDir is a directory that is ours alone.
 type stateDir struct {
 	root  *os.Root // nil when the directory cannot be used
 	lock  *os.File
@@ -23,28 +27,34 @@ type stateDir struct {
 
 // openState makes and locks the state directory. It fails only when another agent holds it: two would tear each other's
 // spool. A directory that cannot be used is a fault, not an error: the relay goes on in memory.
-func openState(dir string) (*stateDir, error) {
+func openState(dir string) (*stateDir, error) { return openOwn("state_dir", dir, lockFile) }
+
+// lockSpool is openState for spool.dir, which agents with different state directories may share by mistake.
+func lockSpool(dir string) (*stateDir, error) { return openOwn("spool.dir", dir, spoolLockFile) }
+
+// openOwn makes dir, which is the value of key, and locks the named file in it.
+func openOwn(key, dir, lock string) (*stateDir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &stateDir{fault: fmt.Errorf("state_dir: %w", err)}, nil
+		return &stateDir{fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return &stateDir{fault: fmt.Errorf("state_dir: %w", err)}, nil
+		return &stateDir{fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	s := &stateDir{root: root}
-	f, err := root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		s.fault = fmt.Errorf("state_dir %s: %w", dir, err)
+		s.fault = fmt.Errorf("%s %s: %w", key, dir, err)
 		return s, nil
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
 		f.Close()
 		root.Close()
-		return nil, fmt.Errorf("state_dir %s is in use by another linkbeat (pid %s): stop that one, or give this one its own state_dir",
-			dir, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("%s %s is in use by another linkbeat (pid %s): stop that one, or give this one its own %s",
+			key, dir, strings.TrimSpace(string(holder)), key)
 	} else if err != nil {
-		s.fault = fmt.Errorf("state_dir %s: lock: %w", dir, err)
+		s.fault = fmt.Errorf("%s %s: lock: %w", key, dir, err)
 		f.Close()
 		return s, nil
 	}

@@ -29,6 +29,27 @@ func TestTwoAgentsDoNotShareAState(t *testing.T) {
 	}
 }
 
+// Two agents with a state_dir each and one spool.dir would corrupt each other's segments.
+func TestTwoAgentsDoNotShareASpool(t *testing.T) {
+	dir := t.TempDir()
+	first, err := lockSpool(dir)
+	if err != nil || first.fault != nil {
+		t.Fatal(err, first.fault)
+	}
+	if state, err := openState(dir); err != nil { // which may be the parent of the spool
+		t.Error(err)
+	} else if err := state.close(); err != nil {
+		t.Error(err)
+	}
+	_, err = lockSpool(dir)
+	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "own spool.dir") {
+		t.Fatalf("%v", err)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAStateThatCannotBeIsAFaultNotAnEnd(t *testing.T) {
 	file := t.TempDir() + "/file"
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
