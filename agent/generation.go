@@ -38,6 +38,7 @@ type generation struct {
 	devices *devices
 	down    *downlink
 	up      *pump
+	losses  *losses
 	report  *reporter
 	page    *statuspage.Page
 	pulses  *pulses
@@ -131,6 +132,7 @@ func (g *generation) compose() error {
 		newLane(g.replies, replies{g.topics.Reply}),
 		newLane(g.data, frames{clock: g.clock, routes: g.routes}),
 	}}
+	g.losses = newLosses(g.log, g.data, g.replies)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, connected: connected, log: g.log}
 	if d.HTTP.Listen != "" {
@@ -156,6 +158,7 @@ func (g *generation) run(ctx context.Context, reload <-chan struct{}) (next *con
 		{name: "page", run: g.runPage},
 		{name: "spool", run: g.data.Run},
 		{name: "reply spool", run: g.replies.Run},
+		{name: "losses", run: g.losses.run},
 		{name: "path memory", run: g.memory.run},
 		{name: "path hint", run: g.hint.run},
 		{name: "uplink", run: g.runLink, stop: 10 * time.Second},

@@ -48,6 +48,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, lin
 	add("", g.memory.why())
 	add("spool: ", s.Spool.Why)
 	add("reply spool: ", s.Replies.Why)
+	add("", g.losses.why())
 	add("", g.up.why())
 	if g.state.fault != nil {
 		add("", g.state.fault.Error())
