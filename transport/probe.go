@@ -14,6 +14,7 @@ const (
 	armSoon    = 20 * time.Millisecond  // where the kernel sent it at our word
 	lateNonce  = 2 * time.Second        // after the main link's PUBACK: the nonce did not get through
 	staleNonce = 10 * time.Second       // after it was written: an arrival proves nothing any more
+	sleepSlack = time.Second            // that the two clocks may differ by
 	slowMain   = 2 * time.Second        // a PUBACK that took longer makes a loss doubtful
 	afterLoss  = 5 * time.Second        // for the answer that tells loose from strict
 )
@@ -101,7 +102,7 @@ func (p *probe) arm(ctx context.Context, c *probeConn) bool {
 
 // wait is the silence, up to the end of a trial. False: the session is of no more use.
 func (p *probe) wait(ctx context.Context, c *probeConn) bool {
-	since := time.Now()
+	since, boot := time.Now(), bootTime()
 	p.le.do(func() { p.le.armed(p, since) })
 	select {
 	case t := <-p.trials:
@@ -109,7 +110,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 			p.ask(ctx, c)
 			return false
 		}
-		return p.try(ctx, c, t, since)
+		return p.try(ctx, c, t, since, boot)
 	case _, ok := <-c.packets:
 		if !ok {
 			p.le.do(func() { p.le.cut(p, time.Since(since), c.err) })
@@ -121,7 +122,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 }
 
 // try is one test: the silence ends when the main link writes a nonce to our topic.
-func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time) bool {
+func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time, boot time.Duration) bool {
 	nonce, asked := newNonce(), time.Now()
 	gap := asked.Sub(since)
 	a, err := t.main.flight.send(ctx, Message{Topic: p.o.topic, Payload: nonce, QoS: 1, Cause: CauseProbe})
@@ -149,8 +150,8 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time)
 			acked, took = nil, time.Since(asked)
 			late.Reset(lateNonce)
 		case <-late.C:
-			if took > slowMain {
-				return false
+			if took > slowMain || sleptSince(boot, since) {
+				return false // void
 			}
 			p.le.do(func() { p.le.lost(p, gap+took, t.main) }) // so long was the silence at most
 			p.tell(ctx, c)

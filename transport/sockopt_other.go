@@ -21,3 +21,7 @@ func draining(net.Conn, time.Duration) bool { return false }
 func ackNow(net.Conn) bool { return false }
 
 func abort(net.Conn) {}
+
+func sleptSince(time.Duration, time.Time) bool { return false }
+
+func bootTime() time.Duration { return 0 }

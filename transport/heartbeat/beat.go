@@ -23,6 +23,10 @@ func (a Action) String() string {
 	}
 }
 
+// rideFrom is the part of an interval after which a packet that nothing answers (QoS 0) takes the ping along: the radio is awake
+// now, and would have to wake again soon.
+const rideFrom = 0.8
+
 const (
 	defaultInterval     = 60 * time.Second
 	defaultDetectWithin = 60 * time.Second
@@ -49,6 +53,7 @@ type Beat struct {
 	spoke     time.Time // last MQTT packet out
 	since     time.Time // start of the wait for an answer; zero: nothing is unanswered
 	unasked   bool      // something went out after the last ping
+	ride      bool      // a ping goes out with what was just sent
 	owed      int       // acknowledgements that the owner waits for
 
 	// pings without a PINGRESP
@@ -80,6 +85,7 @@ func (b *Beat) Connected(now time.Time) {
 
 // Sent is called after any packet went out, except the PINGREQ that Step asked for: Step has counted that one already.
 func (b *Beat) Sent(now time.Time) {
+	b.ride = b.ride || b.owed == 0 && now.Sub(b.sent) >= share(b.interval, rideFrom)
 	b.sent, b.spoke, b.unasked = now, now, true
 	if b.since.IsZero() {
 		b.since = now
@@ -136,6 +142,9 @@ func (b *Beat) pingAt() time.Time {
 		silent := later(b.pinged, b.since).Add(b.rtt.timeout)
 		return earlier(silent, b.pinged.Add(max(b.interval, b.rtt.timeout)))
 	}
+	if b.ride {
+		return b.sent
+	}
 	beat := b.sent.Add(b.interval)
 	if b.keepalive > 0 {
 		beat = earlier(beat, b.spoke.Add(b.keepalive))
@@ -171,7 +180,7 @@ func (b *Beat) ping(now time.Time) {
 	}
 	b.out++
 	b.pings++
-	b.sent, b.spoke, b.pinged, b.unasked = now, now, now, false
+	b.sent, b.spoke, b.pinged, b.unasked, b.ride = now, now, now, false, false
 	if b.since.IsZero() {
 		b.since = now
 	}

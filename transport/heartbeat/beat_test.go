@@ -70,7 +70,9 @@ func TestBeat(t *testing.T) {
 	for _, tt := range []struct{ name, events, want string }{
 		{"rests before it is connected", "500 end", ""},
 		{"idle link beats once an interval", "0 connected, 60.1 pong, 120.2 pong, 121 end", "60 ping, 120 ping"},
-		{"outbound re-arms", "0 connected, 50 sent, 50.1 heard, 100 sent, 100.1 heard, 159 end", ""},
+		{"outbound re-arms", "0 connected, 40 sent, 40.1 heard, 80 sent, 80.1 heard, 139 end", ""},
+		{"what nothing answers takes a due ping along", "0 connected, 48 sent, 48.1 pong, 108 end", "48 ping, 108 ping"},
+		{"what is acknowledged needs no ping", "0 connected, 50 owed 1, 50 sent, 50.1 owed 0, 50.1 heard, 109 end", ""},
 		{"inbound alone does not re-arm", "0 connected, 10 heard, 30 heard, 59 heard, 60.5 end", "60 ping"},
 		{"silence is dead after interval + detect_within", "0 connected, 500 end",
 			"60 ping, 61 ping, 63 ping, 67 ping, 75 ping, 90 ping, 105 ping, 120 give up"},
