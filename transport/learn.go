@@ -181,13 +181,8 @@ func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
 	case heartbeat.Open:
 		le.open(order, now)
 	case heartbeat.Test:
-		if p != nil && le.first.IsZero() {
-			le.first = now
-		}
 		if p != nil {
-			le.status.tested(p.canary)
-			le.budget.Spend(nonceCost(p.o.topic, p.o.e.secure), now)
-			p.trials <- trial{main: le.main, quiet: order.Flow == le.quiet}
+			le.test(p, now)
 		}
 	case heartbeat.Close:
 		if p != nil && !le.retire(p) {
@@ -196,13 +191,33 @@ func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
 	}
 }
 
+// test ends the silence of p, if that may be paid.
+func (le *learner) test(p *probe, now time.Time) {
+	if !p.canary && le.budget.Left(now) < oneTest {
+		le.search.Gone(p.flow)
+		delete(le.probes, p.flow)
+		p.cancel()
+		if len(le.probes) == 0 {
+			le.rest(now)
+		}
+		return
+	}
+	if le.first.IsZero() {
+		le.first = now
+	}
+	le.status.tested(p.canary)
+	le.budget.Spend(nonceCost(p.o.topic, p.o.e.secure), now)
+	p.trials <- trial{main: le.main, quiet: p.flow == le.quiet}
+}
+
 // open starts a probe session, if it may be paid.
 func (le *learner) open(order heartbeat.Order, now time.Time) {
 	canary := order.Canary
-	if at := le.affordable(now); !canary && !at.Equal(now) {
-		le.search.Gone(order.Flow)
-		le.rest(at, now)
-		return
+	if !canary && !le.affordable(now).Equal(now) {
+		if le.search.Gone(order.Flow); len(le.probes) == 0 {
+			le.rest(now)
+		}
+		return // what is open goes on
 	}
 	if canary && le.asked && le.quiet == 0 {
 		le.quiet = order.Flow

@@ -17,6 +17,7 @@ const (
 	plainSession = 2 << 10 // bytes on the wire that a probe session costs, until one was measured
 	tlsSession   = 8 << 10
 	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
+	restSessions = 4       // that a rest saves for
 	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
 	endSegments  = 3       // FIN, FIN, ACK: after the last look at a socket
 )
@@ -245,13 +246,14 @@ func (le *learner) affordable(now time.Time) time.Time {
 	return le.budget.Affords(le.estimate()+int64(len(le.probes))*oneTest, now)
 }
 
-// rest ends all probes until there is money again.
-func (le *learner) rest(until, now time.Time) {
+// rest waits until there is money for more than one session: a search that must stop again at once would only waste it.
+func (le *learner) rest(now time.Time) {
+	enough := max(le.estimate(), min(restSessions*le.estimate(), le.o.Budget.Burst))
+	until := le.budget.Affords(enough, now)
 	if until.IsZero() {
 		until = now.Add(deniedFor)
 	}
 	le.resting, le.paused = true, until
-	le.drop()
 }
 
 func (le *learner) saveBudget() {

@@ -36,7 +36,7 @@ func (le *learner) weaken(until, now time.Time) {
 // judge raises the beat step by step.
 func (w *weakBeat) judge(le *learner, now time.Time) {
 	if !now.Before(w.ends) {
-		le.weak = nil
+		le.weak, le.paused = nil, now.Add(leastSleep)
 		le.search.PathChanged(now, le.known)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The return codes of CONNACK [MQTT 3.1.1 table 3.1], for OnConnect.
@@ -51,12 +52,13 @@ type Broker struct {
 	connects  []Connect
 	published []Message
 	pings     map[string]int
+	heard     map[string]time.Time
 	wg        sync.WaitGroup
 }
 
 // NewBroker returns a broker that serves nobody yet.
 func NewBroker(h Hooks) *Broker {
-	return &Broker{hooks: h, sessions: map[string]*session{}, retained: map[string]Message{}, pings: map[string]int{},
+	return &Broker{hooks: h, sessions: map[string]*session{}, retained: map[string]Message{}, pings: map[string]int{}, heard: map[string]time.Time{},
 		listeners: map[net.Listener]struct{}{}, conns: map[*client]struct{}{}}
 }
 
@@ -163,6 +165,13 @@ func (b *Broker) Connects() []Connect {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.connects)
+}
+
+// Heard returns when a client id last sent something; zero: never.
+func (b *Broker) Heard(clientID string) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.heard[clientID]
 }
 
 // Pings returns how many PINGREQs a client id has sent.

@@ -1,12 +1,18 @@
 package transporttest
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // handle carries out one packet; an error ends the connection.
 func (c *client) handle(first byte, body []byte) error {
 	if (c.session == nil) != (first&0xf0 == typeConnect) {
 		return errMalformed // [MQTT-3.1.0-1], [MQTT-3.1.0-2]
 	}
+	c.b.mu.Lock()
+	c.b.heard[c.hello.ClientID] = time.Now()
+	c.b.mu.Unlock()
 	f := fields{rest: body}
 	switch first & 0xf0 {
 	case typeConnect:
