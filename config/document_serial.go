@@ -75,7 +75,8 @@ func (d *SerialDevice) PayloadEncoding() string {
 // On is true when frames are gathered.
 func (b Batch) On() bool { return b != Batch{} }
 
-// Resolved fills what is missing of a batch that is on: 50 frames, 10 s, 32 KiB. The first limit reached ends a batch.
+// Resolved fills what is missing of a batch that is on: 50 frames, 10 s, 32 KiB. The first limit reached ends a batch, and so
+// does [Spool.LongestBatch].
 func (b Batch) Resolved() Batch {
 	if b.Frames == 0 {
 		b.Frames = 50

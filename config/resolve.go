@@ -83,6 +83,13 @@ func (u *Uplink) ReadPassword() (string, error) {
 	return string(line), nil
 }
 
+// leaveEarlier is how long before its first frame would be written to flash a batch leaves.
+const leaveEarlier = 2 * second
+
+// LongestBatch is how long a batch gathers at most, whatever its delay: so that it is acknowledged before write_after is over and
+// nothing is written to flash while online. 0: no limit, as every frame is on disk at once.
+func (s Spool) LongestBatch() Duration { return s.WriteAfter - min(leaveEarlier, s.WriteAfter/2) }
+
 // SpoolDir is spool.dir with {state_dir} filled in.
 func (d *Document) SpoolDir() string {
 	return strings.ReplaceAll(d.Spool.Dir, "{state_dir}", strings.TrimRight(d.StateDir, "/"))

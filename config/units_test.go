@@ -170,3 +170,11 @@ func TestReadPassword(t *testing.T) {
 		t.Error("read from nowhere")
 	}
 }
+
+func TestLongestBatch(t *testing.T) {
+	for after, want := range map[Duration]Duration{0: 0, second: second / 2, 4 * second: 2 * second, 5 * second: 3 * second, minute: 58 * second} {
+		if got := (Spool{WriteAfter: after}).LongestBatch(); got != want {
+			t.Errorf("write_after %s: %s, want %s", after, got, want)
+		}
+	}
+}
