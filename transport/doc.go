@@ -40,6 +40,10 @@
 //	conn.go writer.go    the conn, and the only one who writes to it
 //	packet.go            the few packets that it must know (oversize.go: those that it will not keep)
 //	dial.go tls.go ws.go sockopt_linux.go
+//	learn.go learnprobe.go learnstatus.go   how long the path may stay silent: the learner's loop; learning.go has its options
+//	probe.go probeconn.go    a probe session: its silence, its trial, its few packets
+//	pair.go weak.go          a second session as a canary; what is left where probes are denied
+//	redial.go                what CONNECT says, and the planned re-dial that changes it
 //	backoff.go takeover.go   pure: time or payloads in, decisions out
 //	fault.go             what an error means, in words
 //

@@ -1,4 +1,5 @@
-// Package heartbeat decides when a quiet link must beat and when a silent one is dead.
+// Package heartbeat decides when a quiet link must beat and when a silent one is dead (Beat), and finds out how long the path may
+// stay silent (Search; README.md draws and explains it).
 //
 // It is pure: no clock, goroutine, lock or socket. The time comes in as an argument, a deadline or an action goes out.
 // The owner runs one short loop:
