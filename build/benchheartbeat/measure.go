@@ -11,7 +11,7 @@ import (
 
 const glance = 20 * time.Second // how often a client is looked at
 
-// client is a policy that can be tried.
+// client is a policy that can be tried: it keeps a connection to a server of w until ctx ends, and hands commands to w.heard.
 type client interface {
 	run(ctx context.Context, w *world)
 	interval() time.Duration

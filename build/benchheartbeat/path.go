@@ -84,13 +84,6 @@ func (w *world) troubled(at time.Time) bool {
 	return false
 }
 
-// policy keeps a connection to "a:1883" over dial until ctx ends, hears commands through heard, and says dropped for each
-// connection that it lost.
-type policy interface {
-	run(ctx context.Context, w *world)
-	interval() time.Duration
-}
-
 // inWorld runs body in a bubble.
 func inWorld(t *testing.T, p path, body func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
