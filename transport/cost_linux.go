@@ -1,11 +1,6 @@
 package transport
 
-import (
-	"net"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "net"
 
 // Bytes of headers of one TCP segment: IP, TCP and its timestamps. The link layer below is not on the plan.
 const (
@@ -16,17 +11,8 @@ const (
 // wireCost is what c has cost on the wire so far, headers, acknowledgements and retransmissions included, in bytes, as the
 // kernel counts it (TCP_INFO). False when the kernel does not tell, or c is no socket.
 func wireCost(c net.Conn) (int64, bool) {
-	sc, ok := c.(syscall.Conn)
-	if !ok {
-		return 0, false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	var info *unix.TCPInfo
-	ctlErr := rc.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
-	if ctlErr != nil || err != nil || info.Segs_out == 0 { // qemu's user mode tells 0
+	info, ok := tcpInfo(c)
+	if !ok || info.Segs_out == 0 { // qemu's user mode tells 0
 		return 0, false
 	}
 	headers := int64(headers4)

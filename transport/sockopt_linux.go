@@ -53,17 +53,8 @@ func milliseconds(d time.Duration) int { return int(max(d.Milliseconds(), 1)) }
 // draining reports whether c, a TCP socket of ours, still has bytes on the way and got an acknowledgement within d: it is slow,
 // not dead. Without bytes on the way acknowledgements say nothing: whatever ended TCP took our ping, and nobody answers it.
 func draining(c net.Conn, d time.Duration) bool {
-	sc, ok := c.(syscall.Conn)
+	info, ok := tcpInfo(c)
 	if !ok {
-		return false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var info *unix.TCPInfo
-	ctlErr := rc.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
-	if ctlErr != nil || err != nil {
 		return false
 	}
 	return info.Unacked+info.Notsent_bytes > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond < d
@@ -71,6 +62,11 @@ func draining(c net.Conn, d time.Duration) bool {
 
 // ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
 func ackNow(c net.Conn) bool {
+	return onSocket(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+}
+
+// onSocket calls f with the descriptor of c; false when c is no socket, or f failed.
+func onSocket(c net.Conn, f func(fd int) error) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return false
@@ -79,8 +75,17 @@ func ackNow(c net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	ctlErr := rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+	ctlErr := rc.Control(func(fd uintptr) { err = f(int(fd)) })
 	return ctlErr == nil && err == nil
+}
+
+// tcpInfo is what the kernel knows of c, a TCP socket of ours.
+func tcpInfo(c net.Conn) (info *unix.TCPInfo, ok bool) {
+	ok = onSocket(c, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return info, ok
 }
 
 // abort lets Close send an RST and nothing else: a connection whose path is gone has no use for a FIN that is repeated.

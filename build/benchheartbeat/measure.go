@@ -2,11 +2,14 @@ package benchheartbeat
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
 const glance = 20 * time.Second // how often a client is looked at
@@ -83,16 +86,11 @@ func reach(t *testing.T, p path, o *ours, parts []float64, most float64) []float
 	return after
 }
 
-// side runs jobs on all processors.
+// side runs job n times, on all processors.
 func side(n int, job func(i int)) {
-	var wg sync.WaitGroup
-	free := make(chan struct{}, 2)
+	var jobs []func() error
 	for i := range n {
-		free <- struct{}{}
-		wg.Go(func() {
-			job(i)
-			<-free
-		})
+		jobs = append(jobs, func() error { job(i); return nil })
 	}
-	wg.Wait()
+	_ = kit.SideBySide(runtime.NumCPU(), jobs) // no job fails
 }

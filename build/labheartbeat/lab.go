@@ -4,7 +4,6 @@ package labheartbeat
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
@@ -66,21 +65,5 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	for i, v := range o.Events {
 		jobs = append(jobs, func() error { return v.run(e, fmt.Sprintf("gw-e%d", i), t) })
 	}
-	var wg sync.WaitGroup
-	free := make(chan struct{}, o.AtOnce)
-	errs := make([]error, len(jobs))
-	for i, job := range jobs {
-		free <- struct{}{}
-		wg.Go(func() {
-			errs[i] = job()
-			<-free
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return kit.SideBySide(o.AtOnce, jobs)
 }

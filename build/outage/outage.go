@@ -6,7 +6,6 @@ package outage
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
@@ -93,23 +92,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	if _, err := e.BuildAgent(""); err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
-	free := make(chan struct{}, 4)
-	errs := make([]error, len(jobs))
-	for i, job := range jobs {
-		free <- struct{}{}
-		wg.Go(func() {
-			errs[i] = job()
-			<-free
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return kit.SideBySide(4, jobs)
 }
 
 // site is one gateway with two servers, in a lab or on loopback.
