@@ -160,3 +160,12 @@ func (b *backoff) routed(now time.Time, last int) (int, time.Time) {
 	}
 	return b.next(now, last)
 }
+
+// forgiven is called when a person says that things have changed: each server may be dialled at once, the preferred one first.
+// What was held against them counts again if it goes on.
+func (b *backoff) forgiven(now time.Time) (int, time.Time) {
+	for i := range b.hosts {
+		b.hosts[i].notBefore = now
+	}
+	return 0, now
+}

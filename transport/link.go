@@ -18,6 +18,7 @@ type Link struct {
 	backoff   *backoff    // of Run
 	stopped   chan struct{}
 	wake      chan struct{}  // Routed was called
+	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
 	learner *learner
@@ -44,7 +45,7 @@ func New(o Options) (*Link, error) {
 	o = o.withDefaults()
 	errs := []error{o.validate()}
 	l := &Link{
-		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), ready: make(chan struct{}),
+		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
 		takeover: newTakeover(), failures: map[int]string{}, backoff: newBackoff(o.Backoff, len(o.Servers), o.Rand),
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
 	}
@@ -71,6 +72,9 @@ func (l *Link) Run(ctx context.Context) error {
 	l.group.Go(func() { l.learner.run(ctx) })
 	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
+		if v.up { // what was asked for before it is done
+			drained(l.retry)
+		}
 		if !over(ctx) && v.kind != outcomePlanned && v.kind != outcomeLower {
 			next, at := l.backoff.failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
@@ -96,6 +100,22 @@ func (l *Link) Routed() {
 	}
 }
 
+// Retry is called after a person mended something: the next attempt is made at once, whatever is held against the servers. While
+// a session is up it changes nothing.
+func (l *Link) Retry() {
+	select {
+	case l.retry <- struct{}{}:
+	default:
+	}
+}
+
+func drained(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
 // pause waits until server next may be dialled, and returns which one is.
 func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 	timer := time.NewTimer(0)
@@ -113,6 +133,8 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 		case <-timer.C:
 		case <-l.wake:
 			next, at = l.backoff.routed(time.Now(), last)
+		case <-l.retry:
+			next, at = l.backoff.forgiven(time.Now())
 		}
 	}
 }
