@@ -1,6 +1,7 @@
 // Package crash shows what survives when the agent is killed with SIGKILL at random moments while frames flow and the
 // broker comes and goes. The device is a pseudo-terminal that plays numbered frames; the books are kept by a subscriber
-// with a session at the real, persistent mosquitto.
+// with a session at the real, persistent mosquitto. With Options.Mixed a second, slow device beside it gathers compressed
+// batches: each device is judged by the same rules.
 //
 // The exact relation. A frame is in one of these places at the moment of a kill, and this is what must become of it:
 //
@@ -32,26 +33,36 @@ type Options struct {
 	Stops      int    // of the broker, in order, and started again
 	WriteAfter string // spool.write_after; if empty, the default (5s)
 	Sync       string // spool.sync; if empty, the default (1s)
+	Mixed      bool   // a device with batch and gzip beside the other one
 }
 
 // What is played, and what the documented defaults say.
 const (
 	rate         = 200 // frames a second
+	slowRate     = 15  // of the device that gathers batches: one is gathering nearly always
+	batchFrames  = 20  // in a batch
 	frameSize    = 60  // bytes
-	window       = 32  // uplink.window
+	window       = 32  // uplink.window, in publishes
 	writeAfter   = 5 * time.Second
 	slack        = time.Second             // beyond write_after: the spool looks every 0.5 s; the scheduler
 	lifeMin      = 50 * time.Millisecond   // an agent is killed this long after its start at the earliest,
 	lifeMax      = 1800 * time.Millisecond // and at the latest
 	downMin      = 100 * time.Millisecond  // how long the broker is away at least
-	device       = "meter"
 	drainedAfter = 90 * time.Second
 )
 
 // life is one run of the agent, from its start to its kill.
 type life struct {
 	start, end time.Time
-	seen       int64 // frames that /status had counted as accepted at the last look
+	seen       map[string]int64 // by device: frames that /status had counted as accepted at the last look
+}
+
+// device is one serial device and its player.
+type device struct {
+	name   string
+	batch  int // frames in a batch; 1: none
+	tty    *kit.Pty
+	player *kit.Numbered
 }
 
 // run is the state of one scenario.
@@ -61,8 +72,11 @@ type run struct {
 	broker *kit.Broker
 	agent  *kit.Agent
 	sub    *kit.Collector
-	tty    *kit.Pty
-	player *kit.Numbered
+
+	devices []*device
+	playing sync.WaitGroup
+	errsMu  sync.Mutex
+	errs    []error // of the players
 
 	lives      []life
 	breaks     []time.Time // kills and broker stops, in order
@@ -75,14 +89,15 @@ type run struct {
 
 // Run plays, kills, counts, and adds its rows to the table.
 func Run(e *kit.Env, o Options, t *kit.Table) error {
-	r := &run{e: e, o: o, player: &kit.Numbered{Rate: rate, Size: frameSize}}
+	r := &run{e: e, o: o, devices: []*device{{name: "meter", batch: 1, player: &kit.Numbered{Rate: rate, Size: frameSize}}}}
+	if o.Mixed {
+		r.devices = append(r.devices, &device{name: "slow", batch: batchFrames, player: &kit.Numbered{Rate: slowRate, Size: frameSize}})
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	playing, stop := context.WithCancel(e.Ctx)
+	stop := r.play()
 	defer stop()
-	played := make(chan error, 1)
-	go func() { played <- r.player.Run(playing, r.tty, 0) }()
 	defer r.broken.Wait()
 	for i := range o.Kills {
 		if err := r.oneLife(i); err != nil {
@@ -94,13 +109,52 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 		return r.brokerErr
 	}
 	stop()
-	if err := <-played; err != nil {
-		return err
-	}
 	if err := r.finish(); err != nil {
 		return err
 	}
-	return r.judge(t)
+	for _, d := range r.devices {
+		if err := r.judge(t, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// play starts the players; they end after stop, as soon as somebody reads what they are writing.
+func (r *run) play() (stop func()) {
+	ctx, stop := context.WithCancel(r.e.Ctx)
+	for _, d := range r.devices {
+		r.playing.Go(func() {
+			if err := d.player.Run(ctx, d.tty, 0); err != nil {
+				r.errsMu.Lock()
+				r.errs = append(r.errs, err)
+				r.errsMu.Unlock()
+			}
+		})
+	}
+	return stop
+}
+
+// played waits until the players have ended, for at most limit: with no agent to read, the kernel's buffer fills after a few
+// seconds, and a player is stuck in the middle of a frame.
+func (r *run) played(limit time.Duration) error {
+	ended := make(chan struct{})
+	go func() { // ends with the tty at the latest
+		r.playing.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		return fmt.Errorf("the players did not end within %v: nobody reads the tty", limit)
+	case <-r.e.Ctx.Done():
+		return fmt.Errorf("waiting for the players: %w", r.e.Ctx.Err())
+	}
+	r.errsMu.Lock()
+	defer r.errsMu.Unlock()
+	return errors.Join(r.errs...)
 }
 
 func (r *run) prepare() error {
@@ -113,10 +167,16 @@ func (r *run) prepare() error {
 	if err != nil {
 		return err
 	}
-	if r.tty, err = r.e.Pty(id); err != nil {
-		return err
+	doc := kit.NewDoc(id, r.broker.URL()).Set("uplink.window", window)
+	for _, d := range r.devices {
+		if d.tty, err = r.e.Pty(id + "-" + d.name); err != nil {
+			return err
+		}
+		doc.Line(d.name, d.tty.Port)
+		if d.batch > 1 {
+			doc.Set("serial."+d.name+".batch", map[string]any{"frames": d.batch, "delay": "10s"}).Set("serial."+d.name+".compress", "gzip")
+		}
 	}
-	doc := kit.NewDoc(id, r.broker.URL()).Line(device, r.tty.Port).Set("uplink.window", window)
 	if r.o.WriteAfter != "" {
 		doc.Set("spool.write_after", r.o.WriteAfter)
 	}
@@ -153,7 +213,7 @@ func (r *run) oneLife(i int) error {
 		r.broken.Wait() // the broker is back from the last time
 		r.broken.Go(func() { r.away(lasts) })
 	}
-	l := life{start: time.Now()}
+	l := life{start: time.Now(), seen: map[string]int64{}}
 	if err := r.agent.Start(); err != nil {
 		return err
 	}
@@ -173,7 +233,9 @@ func (r *run) oneLife(i int) error {
 	r.mark()
 	r.agent.Kill()
 	l.end = time.Now()
-	r.tty.Free()
+	for _, d := range r.devices {
+		d.tty.Free()
+	}
 	r.lives = append(r.lives, l)
 	return r.e.Ctx.Err()
 }
@@ -184,7 +246,9 @@ func (r *run) look(l *life) {
 		return // not listening yet
 	}
 	r.looks++
-	l.seen = s.Serial[device].Framed - s.Serial[device].Refused
+	for _, d := range r.devices {
+		l.seen[d.name] = s.Serial[d.name].Framed - s.Serial[d.name].Refused
+	}
 	if msg := s.Imbalance(); msg != "" {
 		r.imbalances = append(r.imbalances, msg)
 	}
@@ -198,8 +262,11 @@ func (r *run) mark() {
 
 // finish lets a last life read what is left, send all of it, and end in order.
 func (r *run) finish() error {
-	l := life{start: time.Now()}
+	l := life{start: time.Now(), seen: map[string]int64{}}
 	if err := r.agent.StartUp(); err != nil {
+		return err
+	}
+	if err := r.played(drainedAfter); err != nil { // not before: it is the agent that reads
 		return err
 	}
 	last := int64(-1)
@@ -209,8 +276,12 @@ func (r *run) finish() error {
 			return false
 		}
 		r.look(&l)
-		still := s.Serial[device].Read == last && s.Spool.Waiting == 0 && s.Uplink.State == "up"
-		last = s.Serial[device].Read
+		read := int64(0)
+		for _, d := range r.devices {
+			read += s.Serial[d.name].Read
+		}
+		still := read == last && s.Spool.Waiting == 0 && s.Uplink.State == "up"
+		last = read
 		r.e.Sleep(500 * time.Millisecond)
 		return still
 	})

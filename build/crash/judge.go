@@ -25,20 +25,20 @@ type verdict struct {
 	holes     []string // frames missing inside a life, or after the orderly end
 }
 
-func (r *run) judge(t *kit.Table) error {
-	tally, err := kit.Count(r.sub.Arrivals(r.agent.Topic("up/data/" + device)))
+func (r *run) judge(t *kit.Table, d *device) error {
+	tally, err := kit.Count(r.sub.Arrivals(r.agent.Topic("up/data/" + d.name)))
 	if err != nil {
 		return err
 	}
-	wrote := r.player.Wrote()
+	wrote := d.player.Wrote()
 	v := &verdict{lifeOf: map[int]int{}, came: make([]int, len(r.lives)), lostBy: make([]int, len(r.lives))}
 	for _, f := range tally.Data() {
 		if err := r.enter(v, f); err != nil {
 			return err
 		}
 	}
-	r.weigh(v, wrote)
-	r.rows(t, v, tally, len(wrote))
+	r.weigh(v, d.name, wrote)
+	r.rows(t, v, tally, d, len(wrote))
 	return nil
 }
 
@@ -71,12 +71,12 @@ func (r *run) enter(v *verdict, f kit.Frame) error {
 
 // weigh finds what each kill cost. The device's frames are read in order, so a frame that is missing between one read
 // by life a and one read by life b was lost by the kill of a, or of a life between them of which nothing came.
-func (r *run) weigh(v *verdict, wrote []time.Time) {
+func (r *run) weigh(v *verdict, device string, wrote []time.Time) {
 	for i, l := range r.lives {
-		if missing := l.seen - int64(v.came[i]); missing > 0 {
+		if missing := l.seen[device] - int64(v.came[i]); missing > 0 {
 			v.short += int(missing)
 			v.shortNote += fmt.Sprintf("life %d of %v: /status said %d accepted, %d came; ", i,
-				l.end.Sub(l.start).Round(time.Millisecond), l.seen, v.came[i])
+				l.end.Sub(l.start).Round(time.Millisecond), l.seen[device], v.came[i])
 		}
 	}
 	next := make([]int, len(wrote)+2) // the life of the first frame from n on that came
@@ -123,8 +123,11 @@ func (r *run) lose(v *verdict, n int, wrote time.Time, a int) {
 	}
 }
 
-func (r *run) rows(t *kit.Table, v *verdict, tally *kit.Tally, wrote int) {
+func (r *run) rows(t *kit.Table, v *verdict, tally *kit.Tally, d *device, wrote int) {
 	row := func(s string) string { return r.o.Label + ": " + s }
+	if r.o.Mixed {
+		row = func(s string) string { return r.o.Label + ", " + d.name + ": " + s }
+	}
 	t.Info(row("kills of the agent"), float64(r.o.Kills), "")
 	t.Info(row("stops of the broker"), float64(r.o.Stops), "")
 	t.Info(row("frames the device wrote"), float64(wrote), "frames")
@@ -144,8 +147,8 @@ func (r *run) rows(t *kit.Table, v *verdict, tally *kit.Tally, wrote int) {
 	t.Exactly(row("one frame under two (epoch, seq)"), v.again, 0, "frames", "")
 	t.Exactly(row("frames with a ts outside of any life"), v.foreign, 0, "frames", "")
 	t.AtMost(row("torn frames per kill"), float64(v.torn)/float64(max(1, r.o.Kills)), 1, "frames")
-	t.AtMost(row("repeated by the agent, worst after one kill or stop"), float64(r.worstRepeat(tally)), window, "records")
-	t.AtMost(row("repeated by the agent, in all"), float64(len(tally.Repeats)), float64(window*len(r.breaks)), "records")
+	t.AtMost(row("repeated by the agent, worst after one kill or stop"), float64(r.worstRepeat(tally)), float64(window*d.batch), "records")
+	t.AtMost(row("repeated by the agent, in all"), float64(len(tally.Repeats)), float64(window*d.batch*len(r.breaks)), "records")
 	t.Info(row("repeated by the broker to the subscriber"), float64(tally.Redelivered), "records")
 	t.Exactly(row("looks at /status where a counter did not balance"), len(r.imbalances), 0, fmt.Sprintf("of %d", r.looks), some(r.imbalances))
 }

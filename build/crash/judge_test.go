@@ -9,7 +9,7 @@ import (
 func TestWeigh(t *testing.T) {
 	t0 := time.Unix(1_800_000_000, 0)
 	at := func(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
-	lives := []life{{start: at(0), end: at(10), seen: 3}, {start: at(10.1), end: at(20), seen: 2}, {start: at(20.1), end: at(30)}}
+	lives := []life{{start: at(0), end: at(10), seen: map[string]int64{"meter": 3}}, {start: at(10.1), end: at(20), seen: map[string]int64{"meter": 2}}, {start: at(20.1), end: at(30)}}
 	wrote := []time.Time{at(1), at(2), at(9.9), at(11), at(12), at(21)} // frames 1 to 6
 	tests := []struct {
 		name                    string
@@ -32,7 +32,7 @@ func TestWeigh(t *testing.T) {
 			for _, i := range tt.lifeOf {
 				v.came[i]++
 			}
-			r.weigh(v, wrote)
+			r.weigh(v, "meter", wrote)
 			if v.short != tt.short || v.old != tt.old || len(v.holes) != tt.holes || sum(v.lostBy) != tt.lost {
 				t.Errorf("short %d old %d holes %d lost %d, want %d %d %d %d\n%s %s %v", v.short, v.old, len(v.holes), sum(v.lostBy),
 					tt.short, tt.old, tt.holes, tt.lost, v.shortNote, v.oldNote, v.holes)

@@ -112,7 +112,7 @@ func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) err
 	return nil
 }
 
-// crashes runs both halves of item 2, one after the other.
+// crashes runs both halves of item 2 one after the other, and both again with a device that gathers batches beside the first.
 func crashes(e *kit.Env, t *kit.Table) error {
 	t.Say("The device writes 200 numbered frames a second. A frame that /status had counted as accepted before a kill must")
 	t.Say("arrive (write_after 0s, sync always); with the defaults it may be lost only while younger than write_after. Frames")
@@ -121,6 +121,8 @@ func crashes(e *kit.Env, t *kit.Table) error {
 	for _, o := range []crash.Options{
 		{Label: "always", Kills: 50, Stops: 10, WriteAfter: "0s", Sync: "always"},
 		{Label: "defaults", Kills: 50, Stops: 10},
+		{Label: "mixed-always", Kills: 25, Stops: 5, WriteAfter: "0s", Sync: "always", Mixed: true},
+		{Label: "mixed-defaults", Kills: 25, Stops: 5, Mixed: true},
 	} {
 		if err := crash.Run(e, o, t); err != nil {
 			return fmt.Errorf("%s: %w", o.Label, err)
