@@ -82,7 +82,7 @@ func sentence(b Booted, faults Faults) string {
 		FromLastGood: "running the last good configuration",
 		FromSalvage:  "running with what is sound in it and defaults for the rest",
 	}
-	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.sentence())
+	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.Sentence())
 }
 
 func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
@@ -113,7 +113,7 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 	b := Booted{Document: doc, Faults: faults, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
 	for name, its := range byDevice {
 		delete(doc.Serial, name)
-		b.Disabled[name] = its.sentence()
+		b.Disabled[name] = its.Sentence()
 	}
 	for _, w := range warnings {
 		if byDevice[w.Device] == nil {
@@ -121,7 +121,7 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 		}
 	}
 	if len(b.Disabled) > 0 {
-		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "), faults.sentence())
+		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "), faults.Sentence())
 	}
 	return b, true
 }

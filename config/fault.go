@@ -55,17 +55,20 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sentence is the faults for a status line: the first, and how many more.
-func (f Faults) sentence() string {
+// Sentence is the faults in one line for a status: the first, and how many more; "" without any.
+func (f Faults) Sentence() string {
 	switch len(f) {
 	case 0:
 		return ""
 	case 1:
-		return f[0].String()
+		return oneLine(f[0].String())
 	default:
-		return fmt.Sprintf("%s (and %d more)", f[0], len(f)-1)
+		return fmt.Sprintf("%s (and %d more)", oneLine(f[0].String()), len(f)-1)
 	}
 }
+
+// oneLine joins lines: some messages hold the words of others.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (f Faults) sort() {
 	slices.SortStableFunc(f, func(a, b Fault) int {
