@@ -23,6 +23,7 @@ const (
 	autoCanary      = 25
 	quietPart       = 1.05 // of the failing gap
 	leastSleep      = time.Millisecond
+	lateTimers      = 200 * time.Millisecond // that the last proof below a cap may be short of it
 )
 
 // learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
@@ -88,7 +89,7 @@ func (le *learner) on() bool { return le.o.Mode != heartbeat.Off }
 
 func (le *learner) searchOptions() heartbeat.SearchOptions {
 	top := min(le.o.Max, le.l.o.Keepalive)
-	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + margin(top), Flows: le.o.Probes}
+	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
 	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
 	}
@@ -334,7 +335,10 @@ func (le *learner) judge(now time.Time) {
 		return
 	}
 	proven := le.search.Safe()
-	want := min(max(proven-margin(proven), le.o.Min), le.o.Max, le.main.keepalive)
+	want, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.keepalive)
+	if want > top-lateTimers { // the margin is far larger, and a cap is a round number
+		want = top
+	}
 	if want != le.interval {
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
 	}

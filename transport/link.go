@@ -80,6 +80,9 @@ func (l *Link) Run(ctx context.Context) error {
 			i = l.pause(ctx, i, next, at)
 		}
 	}
+	if l.spare != nil { // stopped in the middle of a planned re-dial
+		_ = l.spare.raw.Close()
+	}
 	l.mu.Lock()
 	l.setState(StateDown, l.status.Server)
 	l.trouble = troubles{down: "stopped"}
