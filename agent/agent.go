@@ -10,18 +10,25 @@
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the
 // stream.
 //
+// # Three lives
+//
+//	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
+//	site        what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
+//	generation  what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
+//
+// A reload that changes only serial devices or the log level begins nothing anew.
+//
 // # Stopping
 //
-// Devices first, so that their last frames are in the spool; then the commands, which hear how the devices ended; then the
-// pump drains for a few seconds; then the link says offline and disconnects, and its last word on the path is kept; then the
-// spools write what is left.
+// Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
+// and disconnects; then the commands, which heard how the devices ended and answer what nobody carried out; then its last word on
+// the path is kept; then the spools write what is left. Where another generation follows, nothing drains: it goes on.
 package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,18 +46,30 @@ type Options struct {
 
 // Agent is linkbeat on a gateway. Create it with New, run it once.
 type Agent struct {
-	o       Options
+	o       Options // immutable, as all but mu's
 	log     zerolog.Logger
 	level   *level
 	started time.Time
+	clock   clock
+	pulses  *pulses
+
+	mu       sync.Mutex
+	booted   config.Booted // what is in use
+	reloadNo string        // why the last reload was not taken
+	current  *generation   // the one that runs; nil between two sites
+	before   totals        // of generations and sites that are over
 }
 
 // New returns an agent that is not running.
 func New(o Options) *Agent {
 	lv := &level{}
 	lv.set(zerolog.InfoLevel)
-	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now()}
+	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
+		clock: newClock(o.Built), pulses: &pulses{}}
 }
+
+// stopWithin is how long all of the agent may take to stop, before it is abandoned.
+const stopWithin = 2 * time.Minute
 
 // Run runs the agent until ctx is done, and reloads the configuration for every signal on reload. The error is nil after
 // ctx, and wraps config.ErrNoUplink when there is no usable configuration at all.
@@ -59,18 +78,95 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() {
+		a.say("STOPPING=1") // before anything stops
+		stop()
+	})()
+	// The watchdog is fed while sites come and go, and until the last of them has ended.
+	err = group{
+		{name: "watchdog", run: a.guard},
+		{name: "agent", run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, stop: stopWithin},
+	}.run(running)
+	if ctx.Err() == nil {
+		a.log.Error().Err(err).Msg("linkbeat ends by itself")
+		return err
+	}
+	if err != nil {
+		a.log.Error().Err(err).Msg("not everything stopped as it should")
+	}
+	a.log.Info().Str("why", "asked to stop").Msg("linkbeat ends")
+	return nil
+}
+
+// sites runs one site after the other until ctx is done. A site that cannot begin gives way to the one before it.
+func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
+	s, err := a.openSite(booted, places{})
+	if err != nil {
+		return err
+	}
 	for {
-		g, err := a.generation(booted)
-		if err != nil {
+		next, err := s.run(ctx, reload)
+		s.close(next)
+		if next == nil {
 			return err
 		}
-		next, err := g.run(ctx, reload)
-		if err = errors.Join(err, g.close()); err != nil {
-			return fmt.Errorf("stopped: %w", err)
+		if err != nil {
+			a.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
-		if next == nil {
-			return nil
+		before := a.inUse()
+		if s, err = a.openSite(next.booted, next.places); err == nil {
+			continue
 		}
-		booted = *next
+		a.refuse(err.Error())
+		if s, err = a.openSite(before, places{}); err != nil {
+			return err
+		}
 	}
+}
+
+// inUse is the configuration that runs.
+func (a *Agent) inUse() config.Booted {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.booted
+}
+
+// generation is the one that runs, or nil.
+func (a *Agent) generation() *generation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current
+}
+
+// use is called when another configuration is put to use.
+func (a *Agent) use(b config.Booted) {
+	a.mu.Lock()
+	a.booted = b
+	a.mu.Unlock()
+	a.level.set(levelOf(b.Document))
+}
+
+// refuse is called when a reload is not taken.
+func (a *Agent) refuse(why string) {
+	a.log.Error().Str("why", why).Msg("configuration not reloaded, the running one goes on")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.reloadNo = why
+}
+
+// say tells the service manager; failing that is no reason to stop.
+func (a *Agent) say(state string) {
+	if err := sdNotify(state); err != nil {
+		a.log.Warn().Err(err).Msg("service manager not told")
+	}
+}
+
+func levelOf(d *config.Document) zerolog.Level {
+	l, err := zerolog.ParseLevel(d.Log.Level)
+	if err != nil { // config allows only zerolog's words
+		return zerolog.InfoLevel
+	}
+	return l
 }

@@ -41,6 +41,17 @@ type devices struct {
 	wanted   map[string]deviceOptions
 	disabled map[string]string // by name: the fault of its configuration
 	running  map[string]*runningDevice
+	past     map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
+}
+
+// deviceStop is how long a device may take to let go of its port.
+const deviceStop = 10 * time.Second
+
+func newDevices(s *spool.Spool, c clock, log zerolog.Logger, p *pulses, past map[string]statuspage.Serial) *devices {
+	if past == nil {
+		past = map[string]statuspage.Serial{}
+	}
+	return &devices{spool: s, clock: c, log: log, pulses: p, running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -64,9 +75,7 @@ func (d *devices) run(ctx context.Context) error {
 	<-ctx.Done()
 	d.changing.Lock()
 	defer d.changing.Unlock()
-	for _, r := range d.running { // only changes write it, and they are locked out
-		r.stop()
-	}
+	d.stop(slices.Collect(maps.Values(d.running))) // only changes write it, and they are locked out
 	return nil
 }
 
@@ -95,11 +104,12 @@ func (d *devices) reconcile() {
 		}
 	}
 	d.mu.Unlock()
-	for _, r := range stale {
-		r.stop()
-	}
+	d.stop(stale)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for _, r := range stale {
+		d.past[r.options.bridge.Name] = gone(d.whole(r.options.bridge.Name, r))
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.wanted)) {
 		if d.running[name] == nil {
 			d.running[name] = d.start(d.wanted[name])
@@ -124,7 +134,7 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		d.log.Info().Str("device", e.Device).Str("state", e.State).Str("why", e.Why).Msg("serial port")
+		said(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
 	}
 	device, err := bridge.New(b)
 	if err != nil {
@@ -145,9 +155,22 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	return r
 }
 
-func (r *runningDevice) stop() {
-	r.cancel()
-	<-r.ended
+// stop stops devices, all at once, and waits until they have let go of their ports. One that does not is left alone: whoever wants
+// its port hears that it is in use.
+func (d *devices) stop(all []*runningDevice) {
+	timer := time.NewTimer(deviceStop)
+	defer timer.Stop()
+	for _, r := range all {
+		r.cancel()
+	}
+	for _, r := range all {
+		select {
+		case <-r.ended:
+		case <-timer.C:
+			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("device does not let go of its port")
+			timer.Reset(0)
+		}
+	}
 }
 
 // target finds the device that a command is for.
@@ -174,7 +197,25 @@ func (d *devices) status() map[string]statuspage.Serial {
 		all[name] = statuspage.Serial{State: "disabled", Why: why}
 	}
 	for name, r := range d.running {
-		all[name] = r.status()
+		all[name] = d.whole(name, r)
+	}
+	return all
+}
+
+// whole is the status of a device with what it counted before it was changed; d.mu is held.
+func (d *devices) whole(name string, r *runningDevice) statuspage.Serial {
+	s := r.status()
+	addSerial(&s, d.past[name])
+	return s
+}
+
+// ended are the counters of all devices, none of which runs any more.
+func (d *devices) ended() map[string]statuspage.Serial {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := maps.Clone(d.past)
+	for name, r := range d.running {
+		all[name] = gone(d.whole(name, r))
 	}
 	return all
 }

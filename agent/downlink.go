@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,20 +15,16 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
-	"github.com/linkbeat/linkbeat/transport"
 )
 
-// intake bounds: what may wait between the link's reader, which never blocks, and the downlink's loop, which syncs the
-// journal for every command.
 const (
-	intakeMessages = 64
-	intakeBytes    = 256 << 10
+	noRequests = "requests are not supported by this version yet"
+	isStopping = "the agent is stopping"
 )
 
 // downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
 // counters is immutable.
 type downlink struct {
-	topic   string // template of the write topic, with {name}
 	device  func(name string) (target, bool)
 	replies *spool.Spool
 	journal *journal
@@ -35,9 +32,11 @@ type downlink struct {
 	log     zerolog.Logger
 	pulse   *pulse
 
-	intake   chan arrival // both of intakeMessages
-	outcomes chan outcome
+	intake   chan arrival // of intakeMessages
+	outcomes chan outcome // of intakeMessages
+	turned   chan turned  // of turnedMessages
 	waiting  atomic.Int64 // bytes in intake
+	flooded  atomic.Bool  // commands are turned away since the queues were empty last
 
 	mu       sync.Mutex
 	counters statuspage.Commands // guarded by mu
@@ -49,85 +48,114 @@ type target struct {
 	write    func(payload []byte, expires time.Time, done func(error)) error
 }
 
-type arrival struct {
-	name     string
-	payload  []byte
-	retained bool
-}
-
 // outcome is how a command in a device's queue ended.
 type outcome struct {
 	name, id string
 	err      error
 }
 
-// arrived is the link's handler: it hands over and returns.
-func (d *downlink) arrived(m transport.Message, retained bool) {
-	vars, ok := wire.Match(d.topic, m.Topic)
-	if !ok {
-		return
-	}
-	size := int64(len(m.Payload))
-	if d.waiting.Add(size) <= intakeBytes {
-		select {
-		case d.intake <- arrival{vars["name"], m.Payload, retained}:
-			return
-		default:
-		}
-	}
-	d.waiting.Add(-size)
-	d.count(func(c *statuspage.Commands) { c.Received++; c.Overflowed++ })
+func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *pulse) *downlink {
+	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, pulse: p, intake: make(chan arrival, intakeMessages),
+		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }
 
 // run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
 func (d *downlink) run(ctx context.Context) error {
-	for _, e := range d.journal.cut {
-		d.reply(e.Name, *e.Reply)
-		d.remember(e.ID, *e.Reply)
-	}
-	for {
+	defer d.pulse.gone()
+	d.answerCut()
+	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-			d.settleLast()
-			return d.journal.close()
 		case a := <-d.intake:
 			d.waiting.Add(-int64(len(a.payload)))
-			d.pulse.begin()
-			d.command(a)
-			d.pulse.end()
+			d.busy(func() { d.command(a) })
+		case t := <-d.turned:
+			d.busy(func() { d.answerTurned(t) })
 		case o := <-d.outcomes:
-			d.settle(o)
+			d.busy(func() { d.settle(o) })
+		}
+		if len(d.intake)+len(d.turned) == 0 {
+			d.flooded.Store(false)
 		}
 	}
+	d.last()
+	return d.journal.close()
 }
 
-// settleLast answers what ended before the stop: the devices have returned by now.
-func (d *downlink) settleLast() {
+func (d *downlink) busy(work func()) {
+	d.pulse.begin()
+	defer d.pulse.end()
+	work()
+}
+
+// answerCut answers what a crash cut. The answer is in the spool before the journal forgets that it is owed.
+func (d *downlink) answerCut() {
+	if len(d.journal.cut) == 0 {
+		return
+	}
+	if err := d.journal.rewrite(d.clock.now()); err != nil {
+		d.log.Error().Err(err).Msg("the command journal cannot be written: what a crash cut will be answered again")
+	}
+	for _, e := range d.journal.cut {
+		unknown := wire.Reply{ID: e.ID, Error: wire.UnknownOutcome, Detail: "the agent ended while it carried this out"}
+		d.reply(e.Name, unknown)
+		d.remember(e.ID, unknown)
+	}
+	d.journal.cut = nil
+}
+
+// last answers what ended before the stop, as the devices have returned by now, and what nobody will carry out.
+func (d *downlink) last() {
 	for {
 		select {
 		case o := <-d.outcomes:
 			d.settle(o)
+		case t := <-d.turned:
+			d.answerTurned(t)
+		case a := <-d.intake:
+			d.answerTurned(turned{a.name, wire.CommandID(a.payload), wire.Busy, isStopping})
 		default:
 			return
 		}
 	}
 }
 
+// answerTurned answers what the intake did not take.
+func (d *downlink) answerTurned(t turned) {
+	if t.id == "" {
+		d.count(func(c *statuspage.Commands) { c.Refused++ })
+		return
+	}
+	if !d.answered(t.name, t.id) {
+		d.count(func(c *statuspage.Commands) { c.Refused++ })
+		d.reply(t.name, wire.Reply{ID: t.id, Error: t.code, Detail: t.detail})
+	}
+}
+
+// answered answers a command that came before, from the journal; false: it did not.
+func (d *downlink) answered(name, id string) bool {
+	known, running := d.journal.lookup(id)
+	switch {
+	case known != nil:
+		d.count(func(n *statuspage.Commands) { n.Refused++ })
+		d.reply(name, *known)
+	case running != nil:
+		d.refuse(name, id, wire.Duplicate, running.Error())
+	default:
+		return false
+	}
+	return true
+}
+
 // command judges one command and hands it to its device, or answers with an error.
 func (d *downlink) command(a arrival) {
-	d.count(func(n *statuspage.Commands) { n.Received++ })
 	c, err := wire.ParseCommand(a.payload)
 	if c.ID == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++ })
 		d.log.Warn().Str("device", a.name).Err(err).Msg("command without a usable id, not answered")
 		return
 	}
-	if known, running := d.journal.lookup(c.ID); known != nil && !a.retained {
-		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.reply(a.name, *known)
-		return
-	} else if running != nil {
-		d.refuse(a.name, c.ID, wire.Duplicate, running.Error())
+	if !a.retained && d.answered(a.name, c.ID) {
 		return
 	}
 	code, detail := d.judge(a, c, err)
@@ -144,6 +172,8 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 	switch {
 	case a.retained:
 		return wire.Retained, "publish commands without the retain flag, and clear this one"
+	case a.request:
+		return wire.Malformed, noRequests
 	case fault != nil:
 		return wire.Malformed, fault.Error()
 	case !known:
@@ -156,6 +186,8 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 		return wire.ClockUnset, "the gateway's clock is not set yet"
 	case d.clock.now().UnixMilli() >= c.Expires:
 		return wire.Expired, ""
+	case c.Expires > d.clock.now().Add(wire.MaxExpiry).UnixMilli():
+		return wire.Malformed, fmt.Sprintf("expires may be at most %.0f hours ahead", wire.MaxExpiry.Hours())
 	}
 	return "", ""
 }

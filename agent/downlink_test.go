@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,11 +39,10 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		t.Fatal(err)
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
-	r.downlink = &downlink{topic: "lb/gw/dn/cmd/{name}/write", replies: openTestSpool(t), journal: j, clock: newClock(time.Time{}),
-		log: zerolog.Nop(), pulse: (&pulses{}).of("commands"), intake: make(chan arrival, intakeMessages), outcomes: make(chan outcome, intakeMessages)}
-	r.device = func(name string) (target, bool) {
+	device := func(name string) (target, bool) {
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
+	r.downlink = newDownlink(device, openTestSpool(t), j, newClock(time.Time{}), zerolog.Nop(), (&pulses{}).of("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()
@@ -65,7 +66,14 @@ func (r *downlinkRig) write(p []byte, _ time.Time, done func(error)) error {
 }
 
 func (r *downlinkRig) send(name, payload string, retained bool) {
-	r.arrived(transport.Message{Topic: "lb/gw/dn/cmd/" + name + "/write", Payload: []byte(payload)}, retained)
+	r.deliver(name+"/write", payload, retained)
+}
+
+func (d *downlink) deliver(what, payload string, retained bool) {
+	for _, suffix := range []string{"/write", "/request"} {
+		m := transport.Message{Topic: "lb/gw/dn/cmd/" + what, Payload: []byte(payload)}
+		d.handler("lb/gw/dn/cmd/{name}"+suffix)(m, retained)
+	}
 }
 
 // reply waits for the next reply and tells for which device it is.
@@ -103,6 +111,7 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 	good := func(id string) string { return fmt.Sprintf(`{"id":"%s","expires":%d,"text":"x"}`, id, soon()) }
 	for name, c := range map[string]struct {
 		device, payload  string
+		kind             string // of command; empty: a write
 		retained         bool
 		refusal, outcome error
 		want             wire.ErrorCode
@@ -118,6 +127,9 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"queue full":             {device: "meter", payload: good("a"), refusal: bridge.ErrBusy, want: wire.Busy},
 		"too large":              {device: "meter", payload: good("a"), refusal: bridge.ErrTooLarge, want: wire.TooLarge},
 		"port absent":            {device: "meter", payload: good("a"), refusal: bridge.ErrNotOpen, want: wire.Failed},
+		"too far ahead":          {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, time.Now().Add(25*time.Hour).UnixMilli()), want: wire.Malformed},
+		"a request":              {device: "meter", kind: "/request", payload: good("a"), want: wire.Malformed},
+		"a retained request":     {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
 		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
 		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
 		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
@@ -128,7 +140,10 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 			r := newDownlinkRig(t, t.TempDir())
 			defer r.stop()
 			r.refusal, r.outcome = c.refusal, c.outcome
-			r.send(c.device, c.payload, c.retained)
+			if c.kind == "" {
+				c.kind = "/write"
+			}
+			r.deliver(c.device+c.kind, c.payload, c.retained)
 			device, reply := r.reply(t)
 			if device != c.device || reply.ID != "a" || reply.Error != c.want || reply.OK != (c.want == "") {
 				t.Fatalf("%s: %+v", device, reply)
@@ -199,20 +214,109 @@ func TestCommandsWaitForTheClock(t *testing.T) {
 	}
 }
 
+// Nobody takes commands here: what happens to them happens on the link's reader.
 func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
-	r := &downlink{topic: "lb/gw/dn/cmd/{name}/write", intake: make(chan arrival, intakeMessages)} // nobody takes them
-	const sent = intakeMessages + 7
-	for range sent {
-		r.arrived(transport.Message{Topic: "lb/gw/dn/cmd/meter/write", Payload: []byte("{}")}, false)
+	for name, c := range map[string]struct {
+		sent                        int
+		payload                     string
+		waiting, turned, overflowed int
+	}{
+		"with ids":    {intakeMessages + 7, `{"id":"a"}`, intakeMessages, 7, 0},
+		"without ids": {intakeMessages + 7, `{}`, intakeMessages, 0, 7},
+		"many more":   {intakeMessages + turnedMessages + 5, `{"id":"a"}`, intakeMessages, turnedMessages, 5},
+		"large ones":  {3, fmt.Sprintf(`{"id":"a","text":%q}`, strings.Repeat("x", intakeBytes/2-100)), 2, 1, 0},
+		"too large":   {1, fmt.Sprintf(`{"id":"a","text":%q}`, strings.Repeat("x", intakeBytes)), 0, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			d := newDownlink(nil, nil, nil, clock{}, zerolog.New(&log), nil)
+			for range c.sent {
+				d.deliver("meter/write", c.payload, false)
+			}
+			if n := d.status(); len(d.intake) != c.waiting || len(d.turned) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
+				t.Fatalf("%d waiting, %d turned away, %+v", len(d.intake), len(d.turned), n)
+			}
+			if lines := strings.Count(log.String(), "\n"); name != "too large" && lines != 1 {
+				t.Fatalf("%d log lines:\n%s", lines, &log)
+			}
+		})
 	}
-	if n := r.status(); n.Overflowed != 7 || len(r.intake) != intakeMessages {
-		t.Fatalf("%+v, %d waiting", n, len(r.intake))
+}
+
+// A gateway that is flooded answers all the same.
+func TestWhatTheIntakeDoesNotTakeIsAnswered(t *testing.T) {
+	r := newDownlinkRig(t, t.TempDir())
+	defer r.stop()
+	for name, want := range map[string]turned{
+		"flood":     {name: "meter", id: "flood", code: wire.Busy},
+		"too large": {name: "meter", id: "large", code: wire.TooLarge},
+	} {
+		r.turnAway(want)
+		if device, reply := r.reply(t); device != want.name || reply.ID != want.id || reply.Error != want.code {
+			t.Fatalf("%s: %s %+v", name, device, reply)
+		}
 	}
-	big := &downlink{topic: r.topic, intake: make(chan arrival, intakeMessages)}
-	for range 3 {
-		big.arrived(transport.Message{Topic: "lb/gw/dn/cmd/meter/write", Payload: make([]byte, intakeBytes/2)}, false)
+	r.send("meter", fmt.Sprintf(`{"id":"done","expires":%d,"text":"x"}`, soon()), false)
+	if _, reply := r.reply(t); !reply.OK {
+		t.Fatalf("%+v", reply)
 	}
-	if n := big.status(); n.Overflowed != 1 {
-		t.Fatalf("bytes are not bounded: %+v", n)
+	r.turnAway(turned{name: "meter", id: "done", code: wire.Busy}) // came again in a flood
+	if _, reply := r.reply(t); !reply.OK {
+		t.Fatalf("a command that was carried out is %+v", reply)
+	}
+	r.send("meter", fmt.Sprintf(`{"id":"huge","text":%q}`, strings.Repeat("x", intakeBytes)), false)
+	if _, reply := r.reply(t); reply.ID != "huge" || reply.Error != wire.TooLarge {
+		t.Fatalf("%+v", reply)
+	}
+}
+
+// The broker has our acknowledgement of what waits in the intake, and will not send it again.
+func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
+	r := newDownlinkRig(t, t.TempDir())
+	r.stop()
+	for i := range 3 {
+		r.send("meter", fmt.Sprintf(`{"id":"w%d","expires":%d,"text":"x"}`, i, soon()), false)
+	}
+	r.turnAway(turned{name: "meter", id: "w3", code: wire.Busy})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.pulse = (&pulses{}).of("commands")
+	if err := r.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 4 {
+		_, reply := r.reply(t)
+		if reply.Error != wire.Busy {
+			t.Errorf("%+v", reply)
+		}
+		seen[reply.ID] = true
+	}
+	if len(seen) != 4 {
+		t.Fatalf("answered: %v", seen)
+	}
+	if n := r.status(); n.Received+1 != n.Done+n.Failed+n.Refused+n.Running+n.Overflowed { // w3 did not come through the handler
+		t.Fatalf("counters do not balance: %+v", n)
+	}
+}
+
+// What a crash cut is answered once, not at each start.
+func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
+	dir := t.TempDir()
+	if err := openTestJournal(t, dir).begin("meter", wire.Command{ID: "cut", Expires: soon()}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for start, want := range []int64{1, 0, 0} {
+		r := newDownlinkRig(t, dir)
+		r.send("readonly", fmt.Sprintf(`{"id":"last%d","expires":%d,"text":"x"}`, start, soon()), false)
+		for answered := int64(0); ; answered++ {
+			if _, reply := r.reply(t); reply.ID != "cut" {
+				if answered != want {
+					t.Fatalf("start %d: answered %d times, want %d", start, answered, want)
+				}
+				break
+			}
+		}
+		r.stop()
 	}
 }

@@ -18,13 +18,17 @@ type part struct {
 // what feeds stops before what is fed. The first part that returns by itself stops the group. After oklog/run, with an order.
 type group []part
 
+// errStuck is wrapped by what run says of a part that did not stop in time.
+var errStuck = errors.New("did not stop")
+
 type ended struct {
 	index int
 	err   error
 }
 
-// run blocks until every part has returned. It returns what the first part to end by itself said, and the names of parts
-// that did not stop in time (they are abandoned: a stuck part must not keep the process from ending).
+// run blocks until every part has returned. It returns what the first part to end by itself said, what others said while they
+// stopped, and the names of parts that did not stop in time (they are abandoned: a stuck part must not keep the process from
+// ending).
 func (g group) run(ctx context.Context) error {
 	ends := make(chan ended, len(g))
 	cancels := make([]context.CancelFunc, len(g))
@@ -34,22 +38,18 @@ func (g group) run(ctx context.Context) error {
 		cancels[i] = cancel
 		go func() { ends <- ended{i, p.run(partCtx)} }()
 	}
-	returned := make([]bool, len(g))
-	var fault error
+	stop := stopping{ends: ends, returned: make([]bool, len(g)), g: g}
 	select {
 	case <-ctx.Done():
 	case e := <-ends:
-		returned[e.index] = true
-		fault = fmt.Errorf("%s: %w", g[e.index].name, orEnded(e.err))
+		stop.returned[e.index] = true
+		stop.faults = append(stop.faults, fmt.Errorf("%s: %w", g[e.index].name, orEnded(e.err)))
 	}
-	var stuck []error
 	for i := len(g) - 1; i >= 0; i-- {
 		cancels[i]()
-		if !awaitEnd(ends, returned, i, g[i].patience()) {
-			stuck = append(stuck, fmt.Errorf("%s did not stop within %s", g[i].name, g[i].patience()))
-		}
+		stop.await(i)
 	}
-	return errors.Join(append([]error{fault}, stuck...)...)
+	return errors.Join(stop.faults...)
 }
 
 func (p part) patience() time.Duration {
@@ -59,19 +59,31 @@ func (p part) patience() time.Duration {
 	return p.stop
 }
 
-// awaitEnd waits for part i, noting others that end meanwhile.
-func awaitEnd(ends <-chan ended, returned []bool, i int, patience time.Duration) bool {
-	timer := time.NewTimer(patience)
+// stopping is a group on its way to the end.
+type stopping struct {
+	g        group
+	ends     <-chan ended
+	returned []bool
+	faults   []error
+}
+
+// await waits for part i, noting others that end meanwhile.
+func (s *stopping) await(i int) {
+	p := s.g[i]
+	timer := time.NewTimer(p.patience())
 	defer timer.Stop()
-	for !returned[i] {
+	for !s.returned[i] {
 		select {
-		case e := <-ends:
-			returned[e.index] = true
+		case e := <-s.ends:
+			s.returned[e.index] = true
+			if e.err != nil && !errors.Is(e.err, context.Canceled) {
+				s.faults = append(s.faults, fmt.Errorf("%s: %w", s.g[e.index].name, e.err))
+			}
 		case <-timer.C:
-			return false
+			s.faults = append(s.faults, fmt.Errorf("%s %w within %s", p.name, errStuck, p.patience()))
+			return
 		}
 	}
-	return true
 }
 
 func orEnded(err error) error {

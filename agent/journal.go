@@ -47,7 +47,7 @@ type journal struct {
 	file    *os.File // nil after a disk error: opened again at the next command
 	entries map[string]*journalEntry
 	lines   int
-	cut     []*journalEntry // taken by an earlier process and not finished: to be answered once
+	cut     []*journalEntry // taken by an earlier process and not finished: to be answered
 }
 
 // openJournal reads the journal in root. It never refuses: a file that cannot be read is an empty one, and the returned
@@ -68,7 +68,6 @@ func openJournal(root *os.Root) (*journal, error) {
 	err = j.read(f)
 	for _, e := range j.entries {
 		if e.Reply == nil {
-			e.Reply = &wire.Reply{ID: e.ID, Error: wire.UnknownOutcome, Detail: "the agent ended while it carried this out"}
 			j.cut = append(j.cut, e)
 		}
 	}

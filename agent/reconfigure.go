@@ -3,128 +3,153 @@ package agent
 import (
 	"context"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// watch supervises a generation: it tells the service manager when all is started, feeds its watchdog while the loops make
-// progress, and reloads. It returns a configuration that needs another generation, or nil when ctx is done.
-func (g *generation) watch(ctx context.Context, reload <-chan struct{}) *config.Booted {
-	g.putToUse()
-	g.say("READY=1")
-	interval := watchdogInterval()
-	if interval == 0 {
-		interval = time.Minute
-	}
-	feed := time.NewTicker(interval)
-	defer feed.Stop()
+// watch supervises a site: it tells the service manager when all is started, and reloads. It returns what follows when a reload
+// needs another site, or nil when ctx is done.
+func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
+	s.putToUse()
+	s.say("READY=1")
+	pulse := s.pulses.of("reload")
+	defer pulse.gone()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-feed.C:
-			g.feed()
 		case <-reload:
-			if next := g.reload(); next != nil {
+			pulse.begin()
+			s.say(reloading())
+			next := s.reload(ctx)
+			pulse.end()
+			if next != nil { // which will say that it is ready
 				return next
 			}
+			s.say("READY=1")
 		}
 	}
 }
 
-// feed feeds the watchdog while the loops make progress. Making a status takes every lock there is: a part that holds one
-// for ever starves the watchdog too.
-func (g *generation) feed() {
-	if err := g.healthy(); err != nil {
-		g.log.Error().Err(err).Msg("a loop is stuck, the watchdog is not fed")
-		return
+// reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
+// running is applied; for another one the generation makes room for the next; and for another state_dir or spool the site must
+// end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
+func (s *site) reload(ctx context.Context) *succession {
+	now := s.inUse()
+	next, err := s.o.Load()
+	switch {
+	case err != nil || next.Origin != config.FromFile:
+		s.refuse(next.Faults.Sentence())
+	case !sameSite(now.Document, next.Document):
+		p, err := openPlaces(next.Document, s.places)
+		if err == nil {
+			if err = p.fault(s.places); err == nil {
+				s.sayReload(now, next)
+				return &succession{next, p}
+			}
+			_ = p.close(s.places) // they were never used
+		}
+		s.refuse(err.Error())
+	case sameButSerial(now.Document, next.Document):
+		s.sayReload(now, next)
+		s.apply(next)
+	default:
+		s.succeed(ctx, now, next)
 	}
-	g.status()
-	g.say("WATCHDOG=1")
+	s.generation().link.Retry()
+	return nil
 }
 
-func (g *generation) healthy() error { return g.pulses.check(time.Now()) }
+// succeed makes a generation for another configuration, and returns when it runs.
+func (s *site) succeed(ctx context.Context, now, next config.Booted) {
+	id, err := s.identify(next)
+	if err != nil {
+		s.refuse(err.Error())
+		return
+	}
+	g, err := s.compose(next, id)
+	if err != nil {
+		s.refuse(err.Error())
+		return
+	}
+	s.sayReload(now, next)
+	select {
+	case s.next <- g:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-g.begun:
+	case <-ctx.Done():
+		return
+	}
+	s.apply(next)
+}
 
-// reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
-// running is applied; for any other the generation must end, and it is returned.
-func (g *generation) reload() *config.Booted {
-	next, err := g.load()
-	if err != nil || next.Origin != config.FromFile {
-		why := next.Faults.Error()
-		g.mu.Lock()
-		g.reloadNo = why
-		g.mu.Unlock()
-		g.log.Error().Str("why", why).Msg("configuration not reloaded, the running one goes on")
-		return nil
-	}
-	g.mu.Lock()
-	now := g.booted
-	g.reloadNo = ""
-	g.mu.Unlock()
-	g.sayChanges(now.Document, next.Document)
-	if !sameButSerial(now.Document, next.Document) {
-		return &next
-	}
-	g.apply(next)
-	return nil
+// sayReload logs what a reload brings.
+func (s *site) sayReload(now, next config.Booted) {
+	s.mu.Lock()
+	s.reloadNo = ""
+	s.mu.Unlock()
+	s.sayChanges(now.Document, next.Document)
+	s.sayBooted(next)
 }
 
 // maxChanges is how many changes of a reload are logged, a line each.
 const maxChanges = 20
 
 // sayChanges logs what a reload changed; a device that came or went is one change, whatever it holds.
-func (g *generation) sayChanges(a, b *config.Document) {
+func (a *Agent) sayChanges(was, is *config.Document) {
 	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(b.Serial)) {
-		if a.Serial[name] == nil {
+	for _, name := range slices.Sorted(maps.Keys(is.Serial)) {
+		if was.Serial[name] == nil {
 			lines = append(lines, "serial."+name+": added")
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.Serial)) {
-		if b.Serial[name] == nil {
+	for _, name := range slices.Sorted(maps.Keys(was.Serial)) {
+		if is.Serial[name] == nil {
 			lines = append(lines, "serial."+name+": removed")
 		}
 	}
-	for _, c := range config.Diff(a, b) {
+	for _, c := range config.Diff(was, is) {
 		rest, inSerial := strings.CutPrefix(c.Path, "serial.")
 		name, _, _ := strings.Cut(rest, ".")
-		if !inSerial || a.Serial[name] != nil && b.Serial[name] != nil {
+		if !inSerial || was.Serial[name] != nil && is.Serial[name] != nil {
 			lines = append(lines, c.String())
 		}
 	}
-	g.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
+	a.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
 	for _, line := range lines[:min(len(lines), maxChanges)] {
-		g.log.Info().Msg("changed: " + line)
+		a.log.Info().Msg("changed: " + line)
 	}
 }
 
-// apply changes what can change within a generation.
-func (g *generation) apply(next config.Booted) {
-	g.mu.Lock()
-	g.booted = next
-	g.mu.Unlock()
-	g.level.set(levelOf(next.Document))
-	table := routesOf(next.Document, g.topics)
-	g.routes.table.Store(&table)
-	g.devices.want(devicesOf(next.Document), next.Disabled)
-	g.putToUse()
+// apply puts to use what can change within a generation.
+func (s *site) apply(next config.Booted) {
+	s.use(next)
+	s.generation().route(next.Document)
+	s.devices.want(devicesOf(next.Document), next.Disabled)
+	s.putToUse()
 }
 
 // putToUse keeps the document that runs now as the last good one.
-func (g *generation) putToUse() {
-	g.mu.Lock()
-	b := g.booted
-	g.mu.Unlock()
+func (a *Agent) putToUse() {
+	b := a.inUse()
 	if b.Source == nil || len(b.Disabled) > 0 {
 		return // it is the last good one already, or not wholly good
 	}
 	if err := b.Store.SaveGood(b.Source); err != nil {
-		g.log.Warn().Err(err).Msg("last good configuration not kept")
+		a.log.Warn().Err(err).Msg("last good configuration not kept")
 	}
+}
+
+// sameSite tells whether a site can go on under another document.
+func sameSite(a, b *config.Document) bool {
+	return filepath.Clean(a.StateDir) == filepath.Clean(b.StateDir) && reflect.DeepEqual(a.Spool, b.Spool)
 }
 
 // sameButSerial tells whether two documents differ at most in what apply can change.
@@ -135,13 +160,12 @@ func sameButSerial(a, b *config.Document) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// sayBooted logs which configuration runs and what is wrong with it.
-func (g *generation) sayBooted() {
-	b := g.booted
+// sayBooted logs what is wrong with a configuration.
+func (a *Agent) sayBooted(b config.Booted) {
 	for _, f := range b.Faults {
-		g.log.Error().Str("path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
+		said(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
 	}
 	for _, w := range b.Warnings {
-		g.log.Warn().Str("path", w.Path).Msg(w.String())
+		said(a.log.Warn(), "path", w.Path).Msg(w.String())
 	}
 }

@@ -24,25 +24,34 @@ type reporter struct {
 	statsEvery time.Duration // 0: never
 	status     func() statuspage.Status
 	connected  <-chan struct{} // signalled for each new session
+	told       *told
 	log        zerolog.Logger
+	pulse      *pulse
+}
+
+// told is what the fleet was told last; it outlives a reporter. Owned by the one that runs.
+type told struct {
+	info    []byte
+	session int64
+	at      time.Time // zero: nothing yet
 }
 
 // run reports until ctx is done.
 func (r *reporter) run(ctx context.Context) error {
 	nextStats := time.Now().Add(r.statsEvery)
-	var told []byte
-	var session int64
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-r.link.Ready():
 		}
+		r.pulse.begin()
 		s := r.status()
-		if info := infoOf(s).Append(nil); s.Uplink.Session != session || !bytes.Equal(info, told) {
+		r.pulse.end()
+		if info := infoOf(s).Append(nil); r.told.due(info, s.Uplink.Session, time.Now()) {
 			m := transport.Message{Topic: r.info, Payload: info, QoS: 1, Retain: true, Cause: transport.CauseData}
 			if r.publish(ctx, m) {
-				told, session = info, s.Uplink.Session
+				*r.told = told{info, s.Uplink.Session, time.Now()}
 			}
 		}
 		if r.statsEvery > 0 && !time.Now().Before(nextStats) {
@@ -53,6 +62,15 @@ func (r *reporter) run(ctx context.Context) error {
 		}
 		r.pause(ctx)
 	}
+}
+
+// due tells whether the fleet is to be told: of a change, or over a new session, as its server may know nothing of us; but not
+// again before infoEvery is over.
+func (t *told) due(info []byte, session int64, now time.Time) bool {
+	if !t.at.IsZero() && now.Before(t.at.Add(infoEvery)) {
+		return false
+	}
+	return session != t.session || !bytes.Equal(info, t.info)
 }
 
 // publish tells whether m was delivered; a loss is no fault, the next turn tells it again.
@@ -66,9 +84,13 @@ func (r *reporter) publish(ctx context.Context, m transport.Message) bool {
 	return err == nil
 }
 
-// pause waits until the next turn: infoEvery, or a new session.
+// pause waits until the next turn: infoEvery after the fleet was told, or a new session.
 func (r *reporter) pause(ctx context.Context) {
-	timer := time.NewTimer(infoEvery)
+	wait := infoEvery
+	if left := time.Until(r.told.at.Add(infoEvery)); left > 0 {
+		wait = left
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // sdNotify tells the service manager about us, by the protocol of sd_notify(3): one datagram to $NOTIFY_SOCKET. Without a
@@ -33,4 +35,14 @@ func watchdogInterval() time.Duration {
 		return 0
 	}
 	return time.Duration(usec) * time.Microsecond / 2
+}
+
+// reloading is what a reload begins with, for Type=notify-reload (sd_notify(3)): the time tells the manager that this is the answer
+// to its SIGHUP, and not to an earlier one. READY=1 ends it.
+func reloading() string {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return "RELOADING=1"
+	}
+	return "RELOADING=1\nMONOTONIC_USEC=" + strconv.FormatInt(ts.Nano()/1000, 10)
 }

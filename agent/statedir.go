@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/config"
 )
 
 // The locks have names of their own, as spool.dir may be the state_dir of nobody or of another agent.
@@ -20,6 +24,7 @@ const (
 
 // stateDir is a directory that is ours alone.
 type stateDir struct {
+	dir   string
 	root  *os.Root // nil when the directory cannot be used
 	lock  *os.File
 	fault error // why it cannot be used
@@ -35,13 +40,13 @@ func lockSpool(dir string) (*stateDir, error) { return openOwn("spool.dir", dir,
 // openOwn makes dir, which is the value of key, and locks the named file in it.
 func openOwn(key, dir, lock string) (*stateDir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &stateDir{fault: fmt.Errorf("%s: %w", key, err)}, nil
+		return &stateDir{dir: dir, fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return &stateDir{fault: fmt.Errorf("%s: %w", key, err)}, nil
+		return &stateDir{dir: dir, fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
-	s := &stateDir{root: root}
+	s := &stateDir{dir: dir, root: root}
 	f, err := root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		s.fault = fmt.Errorf("%s %s: %w", key, dir, err)
@@ -74,4 +79,49 @@ func (s *stateDir) close() error {
 		errs = append(errs, s.root.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// places are the directories of a site.
+type places struct{ state, spools *stateDir }
+
+func (p places) all() []*stateDir { return []*stateDir{p.state, p.spools} }
+
+// openPlaces opens the places that a document names, and takes over those of have that are the same: a lock that is ours
+// already cannot be had again. After an error have is as it was.
+func openPlaces(d *config.Document, have places) (p places, err error) {
+	if p.state, err = openOr(have.state, "state_dir", d.StateDir, lockFile); err != nil {
+		return places{}, err
+	}
+	if p.spools, err = openOr(have.spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
+		return places{}, errors.Join(err, p.close(have))
+	}
+	return p, nil
+}
+
+func openOr(have *stateDir, key, dir, lock string) (*stateDir, error) {
+	if have != nil && filepath.Clean(have.dir) == filepath.Clean(dir) {
+		return have, nil
+	}
+	return openOwn(key, dir, lock)
+}
+
+// close closes the places that are not among keep.
+func (p places) close(keep places) error {
+	var errs []error
+	for _, s := range p.all() {
+		if s != nil && !slices.Contains(keep.all(), s) {
+			errs = append(errs, s.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fault is why a place that was not among known cannot be used.
+func (p places) fault(known places) error {
+	for _, s := range p.all() {
+		if s.fault != nil && !slices.Contains(known.all(), s) {
+			return s.fault
+		}
+	}
+	return nil
 }

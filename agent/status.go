@@ -11,38 +11,42 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// status is the truth about the gateway, at one moment as far as its parts allow.
+// status is the truth about the gateway, at one moment as far as its parts allow. Counters go on from where earlier generations
+// left them.
 func (g *generation) status() statuspage.Status {
 	now := time.Now()
-	link := g.link.Status()
-	g.mu.Lock()
-	booted, reloadNo, pageNo := g.booted, g.reloadNo, g.pageNo
+	g.mu.Lock() // before the parts are asked: what they count is not among the totals then, or the same for ever
+	booted, reloadNo, before := g.booted, g.reloadNo, g.before
 	g.mu.Unlock()
+	link := g.link.Status()
 	s := statuspage.Status{
-		ID: g.id, Version: g.version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
-		Uplink: statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
-			Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
-			KeepaliveS:   link.Keepalive.Seconds(),
-			WorstDetectS: (link.Interval + booted.Document.Uplink.DetectWithin.Std()).Seconds()},
-		Heartbeat: heartbeatStatus(link),
-		Bytes:     statuspage.Bytes(link.Bytes),
-		Serial:    g.devices.status(), Commands: g.down.status(),
+		ID: g.id, Version: g.o.Version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
+		Uplink: uplinkStatus(link), Heartbeat: heartbeatStatus(link), Bytes: statuspage.Bytes(link.Bytes),
+		Serial: g.devices.status(), Commands: g.down.status(),
 	}
+	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := g.data.Status(), g.replies.Status()
 	s.Spool, s.Replies = spoolStatus(data, now), spoolStatus(replies, now)
-	s.Why = g.why(s, booted.ConfigError, reloadNo, pageNo, link.Why)
+	before.onto(&s)
+	s.Why = g.why(s, booted.ConfigError, reloadNo, link.Why)
 	return s
 }
 
+func uplinkStatus(link transport.Status) statuspage.Uplink {
+	return statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
+		Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
+		KeepaliveS: link.Keepalive.Seconds()}
+}
+
 // why is one sentence of what is not as it should be, the gravest first.
-func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, link string) string {
+func (g *generation) why(s statuspage.Status, configError, reloadNo, link string) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
 			all = append(all, what+why)
 		}
 	}
-	add("config_error: ", configError)
+	add("", configError) // which says its name
 	add("config_error: not reloaded: ", reloadNo)
 	add("", link)
 	add("", g.memory.why())
@@ -50,18 +54,20 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, pageNo, lin
 	add("reply spool: ", s.Replies.Why)
 	add("", g.losses.why())
 	add("", g.up.why())
-	if g.state.fault != nil {
-		add("", g.state.fault.Error())
+	for _, p := range g.places.all() {
+		if p.fault != nil {
+			add("", p.fault.Error())
+		}
 	}
 	if g.clock.unset() {
 		add("", "the clock is not set")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
-		if d := s.Serial[name]; d.State != "open" {
+		if d := s.Serial[name]; d.State != "open" && d.State != "disabled" { // which the configuration's error says
 			add("serial "+name+": ", orState(d))
 		}
 	}
-	add("", pageNo)
+	add("", g.pageNo.get())
 	return strings.Join(all, "; ")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,6 +33,8 @@ type pump struct {
 	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
 	doubt   doubt
 	refused refusals
+
+	handOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
 
 type flight struct {
@@ -46,6 +49,10 @@ func (p *pump) run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
+	if p.handOver.Load() {
+		p.settleFlight(drain)
+		return nil
+	}
 	for drain.Err() == nil && p.session != nil && p.turn(drain, true) {
 	}
 	return nil

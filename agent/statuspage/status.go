@@ -113,5 +113,5 @@ type Commands struct {
 	Failed     int64 `json:"failed"`     // reached the device's queue and failed there
 	Refused    int64 `json:"refused"`    // answered with an error, nothing written
 	Running    int64 `json:"running"`    // in a device's queue, or on the way to it
-	Overflowed int64 `json:"overflowed"` // more at once than could be queued: not answered
+	Overflowed int64 `json:"overflowed"` // more at once than could be answered
 }

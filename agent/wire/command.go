@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrorCode is what a reply says when a command was not carried out.
@@ -11,7 +13,7 @@ type ErrorCode string
 
 // The error codes of a reply.
 const (
-	Busy           ErrorCode = "busy"            // the device's queue is full; nothing was written
+	Busy           ErrorCode = "busy"            // a queue is full, or the gateway is stopping; nothing was written
 	Expired        ErrorCode = "expired"         // it arrived, or its turn came, after expires
 	NoExpiry       ErrorCode = "no_expiry"       // a command without expires is refused
 	Retained       ErrorCode = "retained"        // a retained command would be repeated at every connect
@@ -20,7 +22,7 @@ const (
 	Denied         ErrorCode = "denied"          // the device does not say commands: true
 	Timeout        ErrorCode = "timeout"         // the device did not take it in time
 	UnknownDevice  ErrorCode = "unknown_device"  // no such name in the configuration
-	TooLarge       ErrorCode = "too_large"       // longer than the device's frame may be
+	TooLarge       ErrorCode = "too_large"       // longer than the device's frame may be, or than the gateway takes
 	UnknownOutcome ErrorCode = "unknown_outcome" // the agent was killed between taking and finishing it
 	Malformed      ErrorCode = "malformed"       // not a command; detail says why
 	Failed         ErrorCode = "failed"          // the device is absent or broke off; detail says why
@@ -29,10 +31,13 @@ const (
 // MaxCommandID is the longest id of a command, in bytes.
 const MaxCommandID = 128
 
+// MaxExpiry is how far ahead expires may lie: a gateway remembers a command until then, so that it is carried out once.
+const MaxExpiry = 24 * time.Hour
+
 // Command is a write or a request to a device.
 type Command struct {
 	ID      string `json:"id"`      // chosen by the sender, unique; 1 to [MaxCommandID] bytes
-	Expires int64  `json:"expires"` // Unix ms after which it must not be carried out
+	Expires int64  `json:"expires"` // Unix ms after which it must not be carried out; at most [MaxExpiry] ahead
 	Body
 	Timeout string `json:"timeout,omitempty"` // requests only: how long to wait for the answer
 }
@@ -62,6 +67,32 @@ func ParseCommand(p []byte) (Command, error) {
 		return c, err
 	}
 	return c, nil
+}
+
+// CommandID is the id of a command that is not looked at any further; "" without a usable one.
+func CommandID(p []byte) string {
+	dec := json.NewDecoder(bytes.NewReader(p))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return ""
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return ""
+		}
+		var id string
+		if key == "id" {
+			if dec.Decode(&id) != nil || len(id) > MaxCommandID {
+				return ""
+			}
+			return id
+		}
+		var other json.RawMessage
+		if dec.Decode(&other) != nil {
+			return ""
+		}
+	}
+	return ""
 }
 
 // Append adds the command's JSON to dst.

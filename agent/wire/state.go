@@ -30,7 +30,7 @@ func ParseState(p []byte) (State, error) {
 // Port is one serial device in [Info].
 type Port struct {
 	Port  string `json:"port"`
-	State string `json:"state"` // open, absent or error
+	State string `json:"state"` // open, absent, error, or disabled by a fault of its configuration
 	Why   string `json:"why,omitempty"`
 }
 

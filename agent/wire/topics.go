@@ -11,6 +11,10 @@ const GzipSuffix = "/gz"
 // WriteSuffix is appended to [Topics.Cmd] for commands that write bytes to a device.
 const WriteSuffix = "/write"
 
+// RequestSuffix is appended to [Topics.Cmd] for commands that write bytes to a device and want its answer. Gateways of this version
+// answer them with [Malformed].
+const RequestSuffix = "/request"
+
 // Topics holds the topic templates of a fleet. The zero value is of no use; start from [DefaultTopics].
 type Topics struct {
 	State, Info, Data, Reply, Log, Stats, Reported string // published by the gateway

@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// site is what the agent has on this machine: its directories, the spools in them, the serial devices and the commands to them.
+// Generations come and go above it, and no port closes for that.
+type site struct {
+	*Agent
+	places  places
+	data    *spool.Spool
+	replies *spool.Spool
+	memory  *memory
+	losses  *losses
+	devices *devices
+	down    *downlink
+	told    *told
+	next    chan *generation // from supervision to the uplink
+}
+
+// succession is what follows a site.
+type succession struct {
+	booted config.Booted
+	places places // locked already; those that did not change are still the old site's
+}
+
+// openSite builds a site with its first generation; nothing runs yet. The places that it does not use are closed.
+func (a *Agent) openSite(b config.Booted, p places) (*site, error) {
+	p, err := openPlaces(b.Document, p)
+	if err != nil {
+		return nil, err
+	}
+	s := &site{Agent: a, places: p, told: &told{}, next: make(chan *generation)}
+	id, err := a.identify(b)
+	if err != nil {
+		return nil, errors.Join(err, p.close(places{}))
+	}
+	a.begin(b, id)
+	for _, d := range p.all() {
+		if d.fault != nil {
+			a.log.Error().Err(d.fault).Msg("directory cannot be used, nothing in it survives a restart")
+		}
+	}
+	if err := s.openSpools(b.Document); err != nil {
+		return nil, errors.Join(err, p.close(places{}))
+	}
+	s.equip(b)
+	g, err := s.compose(b, id)
+	if err != nil {
+		s.close(nil)
+		return nil, err
+	}
+	a.mu.Lock()
+	a.current = g
+	a.mu.Unlock()
+	a.use(b)
+	return s, nil
+}
+
+// begin logs how a run or a site begins.
+func (a *Agent) begin(b config.Booted, id string) {
+	a.level.set(levelOf(b.Document))
+	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
+		Msg("linkbeat begins")
+	a.sayBooted(b)
+}
+
+// identify is the id of the gateway under a configuration.
+func (a *Agent) identify(b config.Booted) (string, error) {
+	id, err := b.Document.ResolveID(config.Host{}, b.Store)
+	if errors.Is(err, config.ErrNotKept) {
+		a.log.Warn().Err(err).Msg("the identity may change with the network card")
+		err = nil
+	}
+	return id, err
+}
+
+func (s *site) openSpools(d *config.Document) error {
+	dir := d.SpoolDir()
+	data, err := spool.Open(spool.Dir(filepath.Join(dir, "data")), spoolOptions(d.Spool))
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	o := spoolOptions(d.Spool)
+	o.MaxBytes, o.MemoryBytes = repliesBytes, repliesBytes
+	answers, err := spool.Open(spool.Dir(filepath.Join(dir, "replies")), o)
+	if err != nil {
+		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close())
+	}
+	s.data, s.replies = data, answers
+	return nil
+}
+
+// equip makes what works on the spools.
+func (s *site) equip(b config.Booted) {
+	s.memory = openMemory(s.places.state.root, s.log, time.Now)
+	s.losses = newLosses(s.log, s.data, s.replies)
+	s.devices = newDevices(s.data, s.clock, s.log, s.pulses, s.before.serial)
+	s.devices.want(devicesOf(b.Document), b.Disabled)
+	journal, err := openJournal(s.places.state.root)
+	if err != nil {
+		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
+	}
+	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.pulses.of("commands"))
+}
+
+// run runs the site until ctx is done (next is nil) or a reload needs another one.
+func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *succession, err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	watch := func(ctx context.Context) error {
+		if next = s.watch(ctx, reload); next != nil {
+			s.generation().up.handOver.Store(true)
+			end()
+		}
+		<-ctx.Done()
+		return nil
+	}
+	// Started in this order, stopped in the reverse one: see the package documentation.
+	err = group{
+		{name: "spool", run: s.data.Run},
+		{name: "reply spool", run: s.replies.Run},
+		{name: "losses", run: s.losses.run},
+		{name: "path memory", run: s.memory.run},
+		{name: "commands", run: s.down.run},
+		{name: "uplink", run: s.runUplink, stop: uplinkStop},
+		{name: "serial devices", run: s.devices.run, stop: deviceStop + time.Second},
+		{name: "supervision", run: watch, stop: uplinkStop},
+	}.run(ctx)
+	return next, err
+}
+
+// runUplink runs one generation after the other until ctx is done.
+func (s *site) runUplink(ctx context.Context) error {
+	for g := s.generation(); ; {
+		next, err := g.run(ctx, s.next)
+		if next == nil || errors.Is(err, errStuck) { // two links under one name, or two pumps on one spool, fight each other
+			return err
+		}
+		if err != nil {
+			s.log.Error().Err(err).Msg("not everything stopped as it should")
+		}
+		last := g.link.Status()
+		s.mu.Lock()
+		s.before.addUplink(last)
+		s.current = next
+		s.mu.Unlock()
+		g = next
+	}
+}
+
+// close ends what run leaves: the spools write what memory holds. The places that next goes on with stay open. A fault of the
+// disk is said and ends nothing.
+func (s *site) close(next *succession) {
+	keep := places{}
+	if next != nil {
+		keep = next.places
+	}
+	err := errors.Join(s.data.Close(), s.replies.Close(), s.places.close(keep))
+	if err != nil {
+		s.log.Error().Err(err).Msg("not everything could be written at the end")
+	}
+	g := s.generation()
+	if g == nil || g.site != s {
+		return // it never ran
+	}
+	last := g.link.Status()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = nil
+	s.before.addUplink(last)
+	s.before.addSite(s)
+}

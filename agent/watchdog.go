@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// guard feeds the watchdog of the service manager while the loops make progress, until ctx is done.
+func (a *Agent) guard(ctx context.Context) error {
+	interval := watchdogInterval()
+	if interval == 0 {
+		interval = stuckAfter / 2
+	}
+	pulse := a.pulses.of("status")
+	defer pulse.gone()
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			pulse.begin()
+			a.look()
+			pulse.end()
+			a.feed()
+		}
+	}
+}
+
+// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its pulse with it, and so
+// the watchdog is not fed and /healthz says why.
+func (a *Agent) look() {
+	if g := a.generation(); g != nil {
+		g.status()
+	}
+}
+
+func (a *Agent) feed() {
+	if err := a.healthy(); err != nil {
+		a.log.Error().Err(err).Msg("a loop is stuck, the watchdog is not fed")
+		return
+	}
+	a.say("WATCHDOG=1")
+}
+
+// healthy is nil while the loops make progress: what the watchdog is fed by, and what /healthz says.
+func (a *Agent) healthy() error { return a.pulses.check(time.Now()) }
