@@ -176,12 +176,14 @@ func (p *pump) why() string { return p.refused.why(time.Now()) }
 
 // settle tells the spools what was acknowledged, and starts over when the session was lost.
 func (p *pump) settle() {
-	n := 0
-	for n < len(p.out) && isDone(p.out[n].ack) && p.out[n].ack.Err() == nil {
-		n++
+	n, lost := 0, false
+	for n < len(p.out) && isDone(p.out[n].ack) && !lost {
+		if lost = p.out[n].ack.Err() != nil; !lost {
+			n++
+		}
 	}
-	p.commit(p.out[:n])
-	if p.out = p.out[n:]; len(p.out) > 0 && isDone(p.out[0].ack) {
+	p.commit(p.out[:n]) // while which more may be acknowledged: that is no loss
+	if p.out = p.out[n:]; lost {
 		p.lost()
 	}
 }
