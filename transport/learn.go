@@ -22,6 +22,7 @@ const (
 	canaryKeepalive = 65535 // seconds: a canary rests for many intervals
 	autoCanary      = 25
 	quietPart       = 1.05 // of the failing gap
+	quietNext       = -1   // the next canary is the quiet test
 	leastSleep      = time.Millisecond
 	lateTimers      = 200 * time.Millisecond // that the last proof below a cap may be short of it
 )
@@ -49,7 +50,7 @@ type learner struct {
 	first       time.Time // first probe publish of this session; zero: none yet
 
 	kind        heartbeat.Kind
-	quiet       int // flow of a quiet test; 0: none
+	quiet       int // flow of a quiet test, or quietNext; 0: none
 	asked       bool
 	watched     time.Time // last canary
 	paused      time.Time // no new session before
@@ -220,7 +221,7 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 		}
 		return // what is open goes on
 	}
-	if canary && le.asked && le.quiet == 0 {
+	if canary && le.quiet == quietNext {
 		le.quiet = order.Flow
 	}
 	if canary && order.Flow != le.quiet && le.revive(order.Flow) {

@@ -103,6 +103,31 @@ func TestLearns(t *testing.T) {
 	}
 }
 
+// A canary sees what no ping does: that the limit of a loose path is shorter now; and between two of them it rests, on one session.
+func TestCanarySeesAShrunkLimit(t *testing.T) {
+	for _, b := range []transporttest.Behaviour{transporttest.LooseRST, transporttest.LooseSilent} {
+		t.Run(b.String(), func(t *testing.T) {
+			o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Every = 5 })
+			inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: b, Latency: 50 * time.Millisecond}, tweak: o}, func(r *rig) {
+				r.up(time.Minute)
+				was := r.settled(2 * time.Hour)
+				r.sleep(4 * time.Hour)
+				st := r.link.Status().Heartbeat
+				if st.Canaries < 10 || st.Sessions > was.Sessions+2 || st.Kind != "loose" || st.Shrinks > 0 {
+					r.Errorf("settled: %+v\nlater: %+v", was, st)
+				}
+				r.nat.SetIdle(testLimit / 4)
+				r.sleep(6 * was.Interval)
+				r.settled(time.Hour)
+				r.sleep(time.Hour)
+				if st := r.link.Status().Heartbeat; st.Shrinks != 1 || st.Interval > testLimit/4 || float64(st.Interval) < 0.9*float64(testLimit/4) || st.Kind != "loose" {
+					r.Errorf("%+v", st)
+				}
+			})
+		})
+	}
+}
+
 // What CONNECT says follows the beat, by a re-dial that nobody notices.
 func TestPlannedRedial(t *testing.T) {
 	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict, Latency: 50 * time.Millisecond}, tweak: learning(heartbeat.Fast)}, func(r *rig) {

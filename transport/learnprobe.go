@@ -1,11 +1,11 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
@@ -137,12 +137,13 @@ func (le *learner) ended(p *probe) {
 	le.saveBudget()
 }
 
-// kindSeen is called with the answer to a ping after a silence that was too long.
+// kindSeen is called with the answer to a ping after a silence that was too long. A probe that was stopped meanwhile saw nothing.
 func (le *learner) kindSeen(err error, quiet bool) {
 	switch {
+	case errors.Is(err, context.Canceled):
 	case err == nil:
 		le.kind = heartbeat.Loose
-	case quiet, !isReset(err) && !errors.Is(err, syscall.ECONNRESET) && asFault(err, time.Now()).kind != outcomeClosed:
+	case quiet, !isReset(err) && asFault(err, time.Now()).kind != outcomeClosed:
 		le.kind = heartbeat.Strict
 	}
 }
@@ -151,7 +152,7 @@ func (le *learner) kindSeen(err error, quiet bool) {
 func (le *learner) classify() {
 	failing, _ := le.search.Failing()
 	if le.kind == heartbeat.Unknown && !le.asked && failing > 0 && le.search.Settled() {
-		le.asked = true
+		le.asked, le.quiet = true, quietNext
 		le.search.Canary(share(failing, quietPart))
 	}
 }
