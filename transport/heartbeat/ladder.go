@@ -38,7 +38,7 @@ func between(m Mode) []time.Duration {
 	if m == Fast {
 		return seconds(37.5, 48.5, 75.5, 99, 146, 186, 344, 422, 549.5, 675.5, 786.5, 907.5)
 	}
-	return seconds(37, 58.5, 92, 143.5, 223, 351.5, 547, 851.5)
+	return seconds(37.5, 58.5, 91.3, 142.5, 222.5, 347, 541, 844)
 }
 
 func seconds(all ...float64) []time.Duration {

@@ -11,7 +11,6 @@ const (
 	promptly  = 1.10                   // a documented limit is proven within this many times itself
 	beyond    = 1.10                   // a rung this far below what a flow survived needs no more proofs
 	growStep  = 1.02                   // above the failing gap, when growth is tried
-	hedge     = 4                      // in a wide bracket, one in so many silent flows proves what is sure
 	lateTimer = 100 * time.Millisecond // a flow that is silent for a little longer than planned still serves
 	unknownLo = 3                      // a bracket without a lower end is taken to begin at this part of its upper one
 )
@@ -216,8 +215,8 @@ func (s *Search) alive(p *plan) int {
 	return n
 }
 
-// narrow finds the limit within the bracket: first what is sure has to be proven by as many flows as it takes, unless the
-// bracket is still wide; then it is divided, and in the end what failed is asked once more.
+// narrow finds the limit within the bracket: what is sure is proven by as many flows as it takes, the others divide the bracket,
+// and in the end what failed is asked once more.
 func (s *Search) narrow(p *plan) {
 	lo := s.lo()
 	if lo == 0 {
@@ -232,25 +231,55 @@ func (s *Search) narrow(p *plan) {
 		s.prove(p, proofs)
 		s.divide(p, lo, width)
 	default:
-		if n := len(p.silent); math.Pow(width, proofs/float64(n+1)) > coarse { // dividing alone is not sure to prove enough
-			s.prove(p, n/hedge)
-		}
+		s.prove(p, s.sure(p, lo, width))
 		s.divide(p, lo, width)
 		s.prove(p, proofs)
 	}
 }
 
-// divide shares the bracket out among the flows that are about equally silent: they are asked one after the other, rising, and
-// each answer divides it anew.
-func (s *Search) divide(p *plan, lo time.Duration, width float64) {
-	first := 0
+// cohort are the n flows, from first on, that are about equally silent: they can be asked one after the other.
+func (s *Search) cohort(p *plan, lo time.Duration) (first, n int) {
 	for first < len(p.silent) && p.silence(first) >= s.hi {
 		first++
 	}
-	cohort, most := 0, s.o.Flows-len(p.testing)
-	for i := first; i < len(p.silent) && cohort < most && p.silence(first)-p.silence(i) < s.hi-lo; i++ {
-		cohort++
+	for i := first; i < len(p.silent) && p.silence(first)-p.silence(i) < s.hi-lo; i++ {
+		n++
 	}
+	return first, n
+}
+
+// sure is how many flows of the cohort should confirm lo while the others divide the bracket: so many that most of the limit is
+// proven by their answers wherever it lies.
+func (s *Search) sure(p *plan, lo time.Duration, width float64) (sure int) {
+	_, n := s.cohort(p, lo)
+	least := math.Inf(1)
+	for c := 0; c <= min(n, proofs-s.best.count(lo-lateTimer)); c++ {
+		worst, points := 1.0, n-c
+		for k := range points + 1 { // the limit is just below the next point
+			limit := divided(lo, width, k+1, points+1)
+			worst = max(worst, float64(limit)/float64(s.provenAfter(lo, width, c, k, points)))
+		}
+		if worst < least {
+			least, sure = worst, c
+		}
+	}
+	return sure
+}
+
+// provenAfter is what three flows have survived after c of them confirmed lo, and k of so many points above it were survived.
+func (s *Search) provenAfter(lo time.Duration, width float64, c, k, points int) time.Duration {
+	switch {
+	case k >= proofs:
+		return divided(lo, width, k-proofs+1, points+1)
+	case k+c >= proofs:
+		return lo
+	}
+	return max(1, s.best.nth(proofs-k-c))
+}
+
+// divide shares the bracket out among the cohort: they are asked one after the other, rising, and each answer divides it anew.
+func (s *Search) divide(p *plan, lo time.Duration, width float64) {
+	first, cohort := s.cohort(p, lo)
 	for j := 1; j <= cohort; j++ {
 		p.aim(first, divided(lo, width, j, cohort+1))
 	}
