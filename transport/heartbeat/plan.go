@@ -252,18 +252,37 @@ func (s *Search) cohort(p *plan, lo time.Duration) (first, n int) {
 // proven by their answers wherever it lies.
 func (s *Search) sure(p *plan, lo time.Duration, width float64) (sure int) {
 	_, n := s.cohort(p, lo)
+	asked := s.confirming(p, lo)
 	least := math.Inf(1)
-	for c := 0; c <= min(n, proofs-s.best.count(lo-lateTimer)); c++ {
+	for c := 0; c <= min(n, proofs-s.best.count(lo-lateTimer)-asked); c++ {
 		worst, points := 1.0, n-c
 		for k := range points + 1 { // the limit is just below the next point
 			limit := divided(lo, width, k+1, points+1)
-			worst = max(worst, float64(limit)/float64(s.provenAfter(lo, width, c, k, points)))
+			worst = max(worst, float64(limit)/float64(s.provenAfter(lo, width, c+asked, k, points)))
 		}
 		if worst < least {
 			least, sure = worst, c
 		}
 	}
 	return sure
+}
+
+// confirming are the flows that were asked about lo, or a little above it, and did not answer yet.
+func (s *Search) confirming(p *plan, lo time.Duration) (n int) {
+	for _, gap := range p.testing {
+		if gap >= lo-lateTimer && gap <= s.nearly(lo) {
+			n++
+		}
+	}
+	return n
+}
+
+// nearly is up to where a flow that waited a little longer than lo is asked to confirm it: it is likely to have survived.
+func (s *Search) nearly(lo time.Duration) time.Duration {
+	if s.hi > lo {
+		return lo + (s.hi-lo)/8
+	}
+	return lo
 }
 
 // provenAfter is what three flows have survived after c of them confirmed lo, and k of so many points above it were survived.
@@ -304,10 +323,7 @@ func (s *Search) prove(p *plan, most int) {
 			missing--
 		}
 	}
-	above := lo // a flow that waited a little longer is asked too: it is likely to have survived
-	if s.hi > lo {
-		above += (s.hi - lo) / 8
-	}
+	above := s.nearly(lo)
 	for i := 0; i < len(p.silent) && missing > 0 && most > 0; {
 		if p.silence(i) > above || s.best.of(p.silent[i].id) >= lo-lateTimer {
 			i++

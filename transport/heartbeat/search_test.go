@@ -28,7 +28,7 @@ func TestProvenSoon(t *testing.T) {
 		to80, to95 float64 // in limits
 		dials      int
 	}{
-		{Fast, 2.4, 2.55, 40}, // 2.4 of all but one in 290; build/benchheartbeat has the goal and the real link
+		{Fast, 2.4, 2.4, 40},
 		{Thrifty, 5.3, 8.5, 16},
 	} {
 		for _, limit := range limits(1.0131) {
