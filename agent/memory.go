@@ -36,6 +36,7 @@ type memory struct {
 	root  *os.Root // nil: nothing survives
 	log   zerolog.Logger
 	now   func() time.Time
+	unset func() bool   // the clock cannot be believed
 	dirty chan struct{} // capacity 1
 
 	mu    sync.Mutex
@@ -56,8 +57,9 @@ type memoryDocument struct {
 }
 
 type memoryBudget struct {
-	Left int64 `json:"left"`
-	At   int64 `json:"at"`
+	Left     int64 `json:"left"`
+	At       int64 `json:"at"`
+	Unsynced bool  `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
 type memoryPath struct {
@@ -65,11 +67,12 @@ type memoryPath struct {
 	FailingS float64 `json:"failing_s,omitempty"`
 	Kind     string  `json:"kind"`
 	At       int64   `json:"at"`
+	Unsynced bool    `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
 // openMemory reads the file. One that cannot be understood is set aside and said; learning begins anew then.
-func openMemory(root *os.Root, log zerolog.Logger, now func() time.Time) *memory {
-	m := &memory{root: root, log: log, now: now, dirty: make(chan struct{}, 1), doc: memoryDocument{Layout: memoryLayout}}
+func openMemory(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *memory {
+	m := &memory{root: root, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1), doc: memoryDocument{Layout: memoryLayout}}
 	if root != nil {
 		if err := m.read(); err != nil {
 			m.asideUntil = now().Add(memorySay)
@@ -110,13 +113,16 @@ func (m *memory) read() error {
 	return nil
 }
 
-// tidy drops what is too old or too much. A stored time in the future counts as now: the clock was wrong then, or is now.
+// tidy drops what is too old or too much. A stored time in the future is not old: the clock was wrong then, or is now. What was
+// stored by a clock that was not set begins to age when it is; a clock that is not set ages nothing.
 func (m *memory) tidy() {
-	now := m.now().UnixMilli()
+	now, unset := m.now().UnixMilli(), m.unset()
 	for name, p := range m.doc.Paths {
-		p.At = min(p.At, now)
-		m.doc.Paths[name] = p
-		if p.At < now-memoryAge.Milliseconds() || !sane(p) {
+		if p.Unsynced && !unset {
+			p.At, p.Unsynced = now, false
+			m.doc.Paths[name] = p
+		}
+		if !unset && p.At < now-memoryAge.Milliseconds() || !sane(p) {
 			delete(m.doc.Paths, name)
 		}
 	}
@@ -149,7 +155,7 @@ func (m *memory) Recall(path string) (heartbeat.Knowledge, bool) {
 	if !ok {
 		return heartbeat.Knowledge{}, false
 	}
-	k := heartbeat.Knowledge{Proven: fromSeconds(p.ProvenS), Failing: fromSeconds(p.FailingS), At: time.UnixMilli(p.At)}
+	k := heartbeat.Knowledge{Proven: fromSeconds(p.ProvenS), Failing: fromSeconds(p.FailingS), At: time.UnixMilli(min(p.At, m.now().UnixMilli()))}
 	for _, kind := range []heartbeat.Kind{heartbeat.Strict, heartbeat.Loose} {
 		if p.Kind == kind.String() {
 			k.Kind = kind
@@ -164,7 +170,7 @@ func (m *memory) Remember(path string, k heartbeat.Knowledge) {
 		return
 	}
 	m.mu.Lock()
-	m.doc.Paths[path] = memoryPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli()}
+	m.doc.Paths[path] = memoryPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli(), Unsynced: m.unset()}
 	m.tidy()
 	m.mu.Unlock()
 	m.touched()
@@ -177,13 +183,17 @@ func (m *memory) Budget() heartbeat.BudgetState {
 	if m.doc.Budget.At == 0 {
 		return heartbeat.BudgetState{}
 	}
-	return heartbeat.BudgetState{Left: m.doc.Budget.Left, At: time.UnixMilli(min(m.doc.Budget.At, m.now().UnixMilli()))}
+	b, now := m.doc.Budget, m.now()
+	if b.Unsynced || m.unset() { // nobody knows how long it was off: that earns nothing
+		return heartbeat.BudgetState{Left: b.Left, At: now}
+	}
+	return heartbeat.BudgetState{Left: b.Left, At: time.UnixMilli(min(b.At, now.UnixMilli()))}
 }
 
 // SaveBudget implements transport.Memory.
 func (m *memory) SaveBudget(b heartbeat.BudgetState) {
 	m.mu.Lock()
-	m.doc.Budget = memoryBudget{Left: b.Left, At: b.At.UnixMilli()}
+	m.doc.Budget = memoryBudget{Left: b.Left, At: b.At.UnixMilli(), Unsynced: m.unset()}
 	m.mu.Unlock()
 	m.touched()
 }

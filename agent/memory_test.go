@@ -24,7 +24,7 @@ func openedMemory(t *testing.T, dir string) *memory {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = root.Close() })
-	return openMemory(root, zerolog.Nop(), func() time.Time { return memoryNow })
+	return openMemory(root, zerolog.Nop(), func() time.Time { return memoryNow }, clockIsSet)
 }
 
 func TestMemorySurvivesARestart(t *testing.T) {
@@ -43,6 +43,52 @@ func TestMemorySurvivesARestart(t *testing.T) {
 	}
 	if _, ok := again.Recall("wwan0"); ok || again.why() != "" {
 		t.Errorf("why %q", again.why())
+	}
+}
+
+func clockIsSet() bool { return false }
+
+// A gateway without a battery for its clock begins in 1970, and learns the time from the network.
+func TestMemoryOfAClockThatIsNotSet(t *testing.T) {
+	dir := t.TempDir()
+	m := openedMemory(t, dir)
+	k := heartbeat.Knowledge{Proven: time.Minute, At: memoryNow}
+	m.Remember("before", k)
+	m.SaveBudget(heartbeat.BudgetState{Left: 5, At: memoryNow})
+	m.write()
+
+	now, unset := time.Unix(60, 0), true
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	boot := func() *memory {
+		return openMemory(root, zerolog.Nop(), func() time.Time { return now }, func() bool { return unset })
+	}
+	m = boot()
+	if b := m.Budget(); b.Left != 5 || !b.At.Equal(now) {
+		t.Errorf("budget %+v", b)
+	}
+	m.Remember("meanwhile", k)
+	m.SaveBudget(heartbeat.BudgetState{Left: 3, At: now})
+	m.write()
+	for _, path := range []string{"before", "meanwhile"} {
+		if _, ok := m.Recall(path); !ok {
+			t.Errorf("%s: forgotten while the clock was not set", path)
+		}
+	}
+	now, unset = memoryNow.Add(time.Hour), false
+	for range 2 {
+		for _, path := range []string{"before", "meanwhile"} {
+			if _, ok := m.Recall(path); !ok {
+				t.Errorf("%s: forgotten after the clock was set", path)
+			}
+		}
+		m = boot()
+		if b := m.Budget(); b.Left != 3 || !b.At.Equal(now) {
+			t.Errorf("budget %+v", b)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func (s *site) openSpools(d *config.Document) error {
 
 // equip makes what works on the spools.
 func (s *site) equip(b config.Booted) {
-	s.memory = openMemory(s.places.state.root, s.log, time.Now)
+	s.memory = openMemory(s.places.state.root, s.log, time.Now, s.clock.unset)
 	s.losses = newLosses(s.log, s.data, s.replies)
 	s.devices = newDevices(s.data, s.clock, s.log, s.pulses, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)

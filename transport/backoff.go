@@ -18,10 +18,11 @@ const (
 
 // verdict is an outcome with what it took.
 type verdict struct {
-	kind   outcome
-	up     bool          // a session was up
-	idle   bool          // and idle: what stayed unanswered was a beat, no data
-	lasted time.Duration // how long it was up
+	kind      outcome
+	up        bool          // a session was up
+	idle      bool          // and idle: what stayed unanswered was a beat, no data
+	forgotten bool          // the path was fine before and after that beat: it forgot us in the silence before
+	lasted    time.Duration // how long it was up
 }
 
 const (

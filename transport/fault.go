@@ -47,7 +47,10 @@ func (f *fault) Error() string {
 
 func (f *fault) Unwrap() error { return f.err }
 
-const codeIdentifier = 2 // identifier rejected
+const (
+	codeIdentifier  = 2 // identifier rejected
+	codeUnavailable = 3
+)
 
 // connackReasons are the return codes of CONNACK, table 3.1 of MQTT 3.1.1.
 var connackReasons = map[byte]struct {

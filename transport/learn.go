@@ -47,23 +47,30 @@ type learner struct {
 	sentinel    *probe              // a canary that rests between two tests; nil: none
 	shortCanary bool                // the server does not take canaryKeepalive
 	denied      map[*endpoint]time.Time
-	first       time.Time // first probe publish of this session; zero: none yet
+	hungUp      map[*endpoint]int // how often the main link was closed right after its first nonce
+	asking      time.Time         // last probe publish of this session; zero: none yet
 
 	kind        heartbeat.Kind
 	quiet       int // flow of a quiet test, or quietNext; 0: none
 	asked       bool
 	watched     time.Time // last canary
-	paused      time.Time // no new session before
-	failures    int
-	resting     bool
-	price       int64 // of a session, as far as measured
+	paused      time.Time // no new session before: the last one could not be opened
+	failures    int       // in a row
+	unlucky     string    // the last of them
+	resting     bool      // until rested: only canaries, as there is no budget for more
+	rested      time.Time
+	doubtful    int           // canaries in a row that may have been silent for too long
+	forgot      time.Duration // the silence after which the main link was forgotten; 0: it was not
+	price       int64         // of a session, as far as measured
 	interval    time.Duration
 	reason      string
 	redialAfter time.Time     // no planned re-dial before
 	why         string        // probes are not possible
-	weakLost    time.Duration // the weak beat at which the link was lost; 0: none
+	weakLost    time.Duration // the weak beat at which the link was lost on weakPath; 0: none
+	weakPath    string
 
-	pair pairing
+	pair      pairing
+	pairAlone bool // the second session was silent for too long, so it keeps its own mapping
 
 	status learnStatus
 }
@@ -76,11 +83,11 @@ func newLearner(l *Link) *learner {
 		kept = o.Memory.Budget()
 	}
 	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
-		probes: map[int]*probe{}, carried: map[*endpoint]bool{}, denied: map[*endpoint]time.Time{},
+		probes: map[int]*probe{}, carried: map[*endpoint]bool{}, denied: map[*endpoint]time.Time{}, hungUp: map[*endpoint]int{},
 		interval: l.o.Interval, reason: "fixed by heartbeat.interval"}
 	if le.on() {
 		le.interval, le.reason = o.Min, "nothing is proven yet"
-		le.search = heartbeat.NewSearch(le.searchOptions())
+		le.search = heartbeat.NewSearch(le.searchOptions(nil))
 	}
 	le.publish(now)
 	return le
@@ -88,11 +95,18 @@ func newLearner(l *Link) *learner {
 
 func (le *learner) on() bool { return le.o.Mode != heartbeat.Off }
 
-func (le *learner) searchOptions() heartbeat.SearchOptions {
+// searchOptions are for the path to e; nil: any.
+func (le *learner) searchOptions(e *endpoint) heartbeat.SearchOptions {
 	top := min(le.o.Max, le.l.o.Keepalive)
+	if e != nil {
+		top = min(top, e.allowed(le.l.o.Keepalive))
+	}
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
 	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
+	}
+	if le.search != nil {
+		o.After = le.search.Last()
 	}
 	return o
 }
@@ -122,7 +136,7 @@ func (le *learner) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			le.remember(time.Now())
+			le.close(time.Now())
 			return
 		case f := <-le.events:
 			f()
@@ -141,10 +155,22 @@ func (le *learner) run(ctx context.Context) {
 	}
 }
 
+// close keeps what was learnt, and what is open has cost.
+func (le *learner) close(now time.Time) {
+	le.remember(now)
+	for _, p := range le.probes {
+		if p.conn != nil {
+			le.bookOne(p, p.conn.s.raw.cost()+endSegments*headers4, now)
+		}
+	}
+	le.saveBudget()
+}
+
 // step does what is due.
 func (le *learner) step(now time.Time) {
 	if le.main != nil {
-		le.resting = le.resting && now.Before(le.paused)
+		le.resting = le.resting && now.Before(le.rested)
+		le.search.Rest(le.resting)
 		le.book(now)
 		if le.weak == nil && !now.Before(le.paused) {
 			le.watch(now)
@@ -170,7 +196,11 @@ func (le *learner) wake(now time.Time) time.Time {
 		return le.paused
 	}
 	at := le.search.Wake(now)
-	for _, next := range []time.Time{le.canaryAt(), le.pairAt()} {
+	rested := time.Time{}
+	if le.resting {
+		rested = le.rested
+	}
+	for _, next := range []time.Time{le.canaryAt(), le.pairAt(), rested} {
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
@@ -204,11 +234,14 @@ func (le *learner) test(p *probe, now time.Time) {
 		}
 		return
 	}
-	if le.first.IsZero() {
-		le.first = now
-	}
+	le.asking = now
 	le.status.tested(p.canary)
-	le.budget.Spend(nonceCost(p.o.topic, p.o.e.secure), now)
+	if cost := nonceCost(p.o.topic, p.o.e.secure); p.flow != le.quiet {
+		le.status.spent(cost)
+		if !p.canary {
+			le.budget.Spend(cost, now)
+		}
+	}
 	p.trials <- trial{main: le.main, quiet: p.flow == le.quiet}
 }
 
@@ -232,7 +265,7 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	ctx, cancel := context.WithCancel(le.ctx)
 	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
 		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
-			keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}}
+			keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}}
 	if canary && !le.shortCanary {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}
@@ -247,72 +280,6 @@ func (le *learner) freeSlot() int {
 			return n
 		}
 	}
-}
-
-// up is called with each session that is up. A planned one goes on where the last one was.
-func (le *learner) up(s *session, now time.Time) {
-	le.main, le.first = s, time.Time{}
-	if s.planned && le.search != nil && le.path != "" {
-		s.setInterval(le.interval)
-		return
-	}
-	le.epoch(s, now, heartbeat.Knowledge{}, "a new connection: nothing is proven on it yet")
-}
-
-// epoch begins anew: nothing is proven. What is remembered, or was known of another server, is a hint.
-func (le *learner) epoch(s *session, now time.Time, k heartbeat.Knowledge, why string) {
-	le.remember(now)
-	le.drop()
-	hint := le.known
-	if le.search != nil && le.search.Knowledge().Known() {
-		hint = le.search.Knowledge()
-	}
-	le.path = le.l.pathOf(s.e, s.stream)
-	le.known, le.kind = heartbeat.Knowledge{}, heartbeat.Unknown
-	remembered := false
-	if le.o.Memory != nil {
-		le.known, remembered = le.o.Memory.Recall(le.path)
-	}
-	if remembered {
-		hint, le.kind = le.known, le.known.Kind
-	}
-	if k.Known() {
-		hint = k
-	}
-	le.search = heartbeat.NewSearch(le.searchOptions())
-	le.search.PathChanged(now.Add(le.after(remembered)), hint)
-	le.watched, le.paused, le.failures, le.resting, le.quiet, le.asked = now, time.Time{}, 0, false, 0, false
-	le.weak = nil
-	if until := le.denied[s.e]; now.Before(until) {
-		le.weaken(until, now)
-	}
-	le.set(le.o.Min, why, now)
-}
-
-// after is probe_after: a fleet that was thrown off together must not probe together.
-func (le *learner) after(known bool) time.Duration {
-	switch {
-	case le.o.After >= 0:
-		return le.o.After
-	case known:
-		return knownWait + time.Duration(le.l.o.Rand()*float64(knownSpread))
-	}
-	return time.Duration(le.l.o.Rand() * float64(unknownSpread))
-}
-
-// down is called after a session was lost, not after a planned re-dial.
-func (le *learner) down(s *session, v verdict, now time.Time) {
-	if le.main != s {
-		return
-	}
-	if v.kind == outcomeClosed && !le.first.IsZero() && now.Sub(le.first) < deniedWithin && !le.carried[s.e] {
-		le.denied[s.e], le.why = now.Add(deniedFor), "the server hung up when the main link published to a probe topic; allow it in the access rules"
-	}
-	if le.weak != nil && v.idle {
-		le.weakLost = le.interval
-	}
-	le.main = nil
-	le.drop()
 }
 
 // drop ends all probes: their path is no longer that of the main link.
@@ -340,8 +307,11 @@ func (le *learner) judge(now time.Time) {
 	if want > top-lateTimers { // the margin is far larger, and a cap is a round number
 		want = top
 	}
-	if want != le.interval {
+	switch {
+	case want > le.interval:
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
+	case want < le.interval:
+		le.set(want, fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond)), now)
 	}
 	le.classify()
 	le.adapt(now)

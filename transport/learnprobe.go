@@ -19,6 +19,8 @@ const (
 	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
 	restSessions = 4       // that a rest saves for
 	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
+	sayFailures  = 3       // sessions in a row that could not be opened are worth a word
+	shutOut      = 8       // and so many, all closed by a server that keeps the main link, are a denial
 	endSegments  = 3       // FIN, FIN, ACK: after the last look at a socket
 )
 
@@ -40,7 +42,7 @@ func (le *learner) opened(*probe) { le.status.opened() }
 
 func (le *learner) armed(p *probe, at time.Time) {
 	le.status.setEchoed(p.o.e)
-	le.failures = 0
+	le.failures, le.unlucky = 0, ""
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -52,17 +54,27 @@ func (le *learner) delivered(p *probe, gap time.Duration, at time.Time) {
 	if le.probes[p.flow] != p {
 		return
 	}
-	le.carried[p.o.e] = true
+	le.carried[p.o.e], le.hungUp[p.o.e] = true, 0
+	if p.canary {
+		le.doubtful = 0
+	}
 	le.search.Delivered(p.flow, gap, at)
 }
 
-// lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link.
-func (le *learner) lost(p *probe, gap time.Duration, main *session) {
+// lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link: after gap of
+// silence, and up to took more, as nobody knows when in the time until the acknowledgement the server sent it.
+func (le *learner) lost(p *probe, gap, took time.Duration, main *session) {
 	if le.probes[p.flow] != p {
 		return
 	}
 	proven := le.search.Safe()
-	le.search.Lost(p.flow, gap, heartbeat.Evidence{MainAlive: true, SamePath: le.main == main})
+	if p.canary && le.main == main && gap < proven && gap+took >= proven && le.doubtful == 0 {
+		le.doubtful++ // it may have been silent for longer than is proven: at the next beat again
+		le.watched = time.Time{}
+		le.search.Gone(p.flow)
+		return
+	}
+	le.search.Lost(p.flow, gap, heartbeat.Evidence{MainAlive: true, SamePath: le.main == main, Took: took})
 	if p.canary && gap < proven && le.main == main {
 		le.shrink(proven, gap, time.Now())
 	}
@@ -77,17 +89,21 @@ func (le *learner) shrink(proven, failing time.Duration, now time.Time) {
 
 // cut is called when a silent session was ended by the other side. A server that ends all its sessions, or one that heard
 // nothing for 1.5 times the keepalive, says nothing about the path.
-func (le *learner) cut(p *probe, silence time.Duration, err error) {
+func (le *learner) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if le.probes[p.flow] != p {
 		return
 	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
 	kind := asFault(err, time.Now()).kind
-	if main := le.main; main != nil && kind == outcomeClosed && silence < keepalive*5/4 {
+	if main, search := le.main, le.search; main != nil && kind == outcomeClosed && !slept && silence < keepalive*5/4 {
 		le.search.Hold(p.flow)
+		p.held = true
 		main.conn.ping()
 		time.AfterFunc(lateNonce, func() {
 			le.do(func() {
+				if le.search != search {
+					return // another epoch
+				}
 				le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: le.main == main && main.heardSince(time.Now().Add(-lateNonce)), SamePath: le.main == main, Closed: true})
 			})
 		})
@@ -114,8 +130,14 @@ func (le *learner) refused(p *probe, err error) {
 		return
 	}
 	le.search.Gone(p.flow)
-	le.paused = now.Add(min(retryMin<<min(le.failures, 8), retryMax))
-	le.failures++
+	if !le.paused.After(now) { // of those that were opened together, one counts
+		le.paused = now.Add(min(retryMin<<min(le.failures, 8), retryMax))
+		le.failures++
+	}
+	if le.unlucky = err.Error(); le.failures >= shutOut && asFault(err, now).kind == outcomeClosed {
+		le.failures, le.denied[p.o.e], le.why = 0, now.Add(deniedFor), "the server closes every probe session: "+err.Error()
+		le.weaken(now.Add(deniedFor), now)
+	}
 }
 
 // ended is called last, once for each probe.
@@ -123,10 +145,14 @@ func (le *learner) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
 		le.bookOne(p, p.conn.s.raw.cost()+endSegments*headers4, time.Now())
+	} else {
+		le.bookOne(p, p.failed, time.Now())
 	}
 	if le.probes[p.flow] == p {
 		delete(le.probes, p.flow)
-		le.search.Gone(p.flow)
+		if !p.held {
+			le.search.Gone(p.flow)
+		}
 	}
 	if le.sentinel == p {
 		le.sentinel = nil
@@ -137,10 +163,13 @@ func (le *learner) ended(p *probe) {
 	le.saveBudget()
 }
 
-// kindSeen is called with the answer to a ping after a silence that was too long. A probe that was stopped meanwhile saw nothing.
-func (le *learner) kindSeen(err error, quiet bool) {
+// kindSeen is called with the answer to a ping, sent at asked, after a silence that was too long. A probe that was stopped meanwhile
+// saw nothing, and one beside a main link that heard nothing either saw an outage.
+func (le *learner) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):
+	case err != nil && asFault(err, asked).kind == outcomeSilence && (le.main == nil || !le.main.heardSince(asked)):
+		le.asked = le.asked && !quiet // once more
 	case err == nil:
 		le.kind = heartbeat.Loose
 	case quiet, !isReset(err) && asFault(err, time.Now()).kind != outcomeClosed:
@@ -171,7 +200,7 @@ func (le *learner) watch(now time.Time) {
 func (le *learner) canaryAt() time.Time {
 	every := le.o.Canary.Every
 	switch {
-	case le.o.Canary.Off, le.o.Canary.Pair, le.weak != nil, le.search.Safe() == 0, !le.search.Settled():
+	case le.o.Canary.Off, le.o.Canary.Pair, le.weak != nil, le.search.Safe() == 0, le.interval <= le.o.Min:
 		return time.Time{}
 	case every == 0 && le.kind == heartbeat.Strict:
 		return time.Time{}
@@ -212,6 +241,7 @@ func (le *learner) revive(flow int) bool {
 
 // book enters what the open sessions have cost since the last look.
 func (le *learner) book(now time.Time) {
+	le.bookPair()
 	for _, p := range le.probes {
 		if p.conn != nil {
 			le.bookOne(p, p.conn.s.raw.cost(), now)
@@ -242,9 +272,15 @@ func (le *learner) estimate() int64 {
 	return plainSession
 }
 
-// affordable is when one more session may be opened, so that all that are open can still be used; zero: never.
+// affordable is when one more session may be opened, so that all that are open, or about to be, can still be used; zero: never.
 func (le *learner) affordable(now time.Time) time.Time {
-	return le.budget.Affords(le.estimate()+int64(len(le.probes))*oneTest, now)
+	need := le.estimate()
+	for _, p := range le.probes {
+		if !p.canary {
+			need += oneTest + max(0, le.estimate()-oneTest-p.spent)
+		}
+	}
+	return le.budget.Affords(need, now)
 }
 
 // rest waits until there is money for more than one session: a search that must stop again at once would only waste it.
@@ -254,7 +290,8 @@ func (le *learner) rest(now time.Time) {
 	if until.IsZero() {
 		until = now.Add(deniedFor)
 	}
-	le.resting, le.paused = true, until
+	le.resting, le.rested = true, until
+	le.search.Rest(true)
 }
 
 func (le *learner) saveBudget() {

@@ -22,13 +22,18 @@ func (le *learner) publish(now time.Time) {
 	s.Phase, s.Evidence, s.Open = le.phase(now), le.evidence(), len(le.probes)
 	s.Budget = le.budget.Left(now)
 	s.Proven, s.Failing, s.Remembered = 0, 0, le.known.Proven
-	if le.search != nil {
+	if le.main == nil && le.on() {
+		s.Interval = le.o.Min // where the next session begins
+	} else if le.search != nil {
 		s.Proven = le.search.Safe()
 		s.Failing, _ = le.search.Failing()
 	}
 	le.status.why = ""
-	if le.weak != nil && le.why != "" {
+	switch {
+	case le.weak != nil && le.why != "":
 		le.status.why = "heartbeat: learning is not possible: " + le.why
+	case le.failures >= sayFailures && le.main != nil:
+		le.status.why = "heartbeat: no probe session can be opened: " + le.unlucky
 	}
 }
 
@@ -64,6 +69,12 @@ func (st *learnStatus) hasEchoed(e *endpoint) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.echoed[e]
+}
+
+func (st *learnStatus) forgetEcho(e *endpoint) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	delete(st.echoed, e)
 }
 
 func (st *learnStatus) setEchoed(e *endpoint) {

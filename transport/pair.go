@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 // Canary "pair": at the end of each interval a second session publishes to the main link's own probe topic. What arrives proves
@@ -25,9 +27,12 @@ type pairing struct {
 	cancel  context.CancelFunc
 	opening bool
 	nonce   []byte
-	sent    time.Time // zero: nothing is on its way
-	spoke   time.Time // last packet of the second session
-	proven  time.Time // last time that the main link heard it
+	sent    time.Time     // zero: nothing is on its way
+	spoke   time.Time     // last packet of the second session
+	proven  time.Time     // last time that the main link heard it; zero: it never did
+	missed  time.Time     // what was sent did not come, and the main link was pinged; zero: nothing is missing
+	spent   int64         // what was booked of its cost
+	silence time.Duration // of the second session before it sent
 	retry   time.Time
 }
 
@@ -42,14 +47,16 @@ func (o Options) pairTopic() string {
 // pairAt is when pairStep must be called; zero: not at all.
 func (le *learner) pairAt() time.Time {
 	switch {
-	case !le.o.Canary.Pair, le.main == nil, le.weak != nil, le.search.Safe() == 0, !le.search.Settled():
+	case !le.o.Canary.Pair, le.main == nil, le.weak != nil, le.search.Safe() == 0, le.interval <= le.o.Min:
 		return time.Time{}
+	case !le.pair.missed.IsZero():
+		return le.pair.missed.Add(lateNonce)
 	case !le.pair.sent.IsZero():
 		return le.pair.sent.Add(lateNonce)
 	case le.pair.conn == nil:
 		return later(le.pair.retry, le.main.silentSince().Add(le.interval/2))
 	}
-	if own := le.pair.spoke.Add(le.interval - pairLead); le.shortCanary && own.Before(le.pairDue()) {
+	if own := le.pair.spoke.Add(le.interval - pairLead); (le.shortCanary || le.pairAlone || le.kind == heartbeat.Strict) && own.Before(le.pairDue()) {
 		return own
 	}
 	return le.pairDue()
@@ -77,10 +84,11 @@ func (le *learner) pairStep(now time.Time) {
 	switch {
 	case !p.sent.IsZero() && le.main.silentSince().After(p.sent): // what we sent may have revived the path: void
 		p.sent = time.Time{}
+	case !p.missed.IsZero():
+		le.judgePair(now)
 	case !p.sent.IsZero():
-		p.sent = time.Time{}
-		le.main.conn.ping()
-		le.shrink(le.search.Safe(), le.interval, now)
+		p.sent, p.missed = time.Time{}, now
+		le.main.conn.ping() // an answer says that there is no outage, and revives a loose path
 	case p.conn == nil:
 		le.openPair(now)
 	case now.Before(le.pairDue()): // the main link has spoken, but the second session has a keepalive of its own
@@ -88,10 +96,28 @@ func (le *learner) pairStep(now time.Time) {
 		conn := p.conn
 		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), lastWords) })
 	default:
-		p.nonce, p.sent, p.spoke = newNonce(), now, now
+		p.nonce, p.sent, p.silence, p.spoke = newNonce(), now, now.Sub(p.spoke), now
 		le.status.tested(true)
 		conn, nonce, topic := p.conn, p.nonce, le.l.o.pairTopic()
 		le.l.group.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+	}
+}
+
+// judgePair is called a moment after what the pair had sent did not arrive.
+func (le *learner) judgePair(now time.Time) {
+	p := &le.pair
+	alive, before := le.main.heardSince(p.missed), !p.proven.IsZero()
+	p.missed = time.Time{}
+	switch {
+	case !alive: // an outage
+	case before && le.kind != heartbeat.Loose && p.silence > le.search.Safe(): // its own mapping may be gone: from now on it pings
+		le.unpair()
+		le.pairAlone = true
+	case before:
+		le.shrink(le.search.Safe(), le.interval, now)
+	default: // the server may not carry it at all
+		le.unpair()
+		le.pair.retry = now.Add(retryMax)
 	}
 }
 
@@ -107,20 +133,25 @@ func (le *learner) openPair(now time.Time) {
 	slot := le.freeSlot()
 	le.pair.slot = slot
 	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
-		keepalive: s.conn.keepalive, patience: le.l.o.handshakeTime()}
+		keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}
 	if !le.shortCanary {
 		o.keepalive = canaryKeepalive
 	}
 	le.l.group.Go(func() {
-		c, err := le.l.dialProbe(ctx, o)
+		var cost int64
+		c, err := le.l.dialProbe(ctx, o, &cost)
+		if err == nil {
+			le.l.group.Go(func() { le.attend(ctx, c) })
+		}
 		le.do(func() {
+			le.status.spent(cost)
+			if ctx.Err() != nil {
+				return // another pairing may have begun
+			}
 			le.pair.opening = false
 			switch {
-			case ctx.Err() != nil && err == nil:
-				c.close()
 			case err == nil:
 				le.pair.conn, le.pair.spoke = c, time.Now()
-				le.l.group.Go(func() { le.attend(ctx, c) })
 			case errors.Is(err, errDenied) && o.keepalive == canaryKeepalive:
 				le.shortCanary, le.pair.retry = true, time.Now()
 			default:
@@ -150,8 +181,18 @@ func (le *learner) attend(ctx context.Context, c *probeConn) {
 	}
 }
 
+// bookPair enters what the second session has cost since the last look. Like canaries it is no part of the budget.
+func (le *learner) bookPair() {
+	if c := le.pair.conn; c != nil {
+		cost := c.s.raw.cost()
+		le.status.spent(max(0, cost-le.pair.spent))
+		le.pair.spent = cost
+	}
+}
+
 // unpair ends the second session.
 func (le *learner) unpair() {
+	le.bookPair()
 	if le.pair.cancel != nil {
 		le.pair.cancel()
 	}

@@ -34,6 +34,8 @@ type probe struct {
 	cancel context.CancelFunc
 	conn   *probeConn // of run
 	spent  int64      // of the learner: what was booked of its cost
+	failed int64      // of run: what it cost to fail to open it
+	held   bool       // of the learner: its end is judged later
 }
 
 // trial asks whether a silence did harm: the main link publishes, or, quiet, the probe itself pings.
@@ -45,7 +47,7 @@ type trial struct {
 // run opens the session, arms it, and waits for trials until the session or ctx ends.
 func (p *probe) run(ctx context.Context) {
 	defer p.le.do(func() { p.le.ended(p) })
-	c, err := p.le.l.dialProbe(ctx, p.o)
+	c, err := p.le.l.dialProbe(ctx, p.o, &p.failed)
 	if err == nil {
 		defer c.close()
 		p.le.do(func() { p.conn = c; p.le.opened(p) })
@@ -107,13 +109,13 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 	select {
 	case t := <-p.trials:
 		if t.quiet {
-			p.ask(ctx, c)
+			p.ask(ctx, c, t.main)
 			return false
 		}
 		return p.try(ctx, c, t, since, boot)
 	case _, ok := <-c.packets:
 		if !ok {
-			p.le.do(func() { p.le.cut(p, time.Since(since), c.err) })
+			p.le.do(func() { p.le.cut(p, time.Since(since), sleptSince(boot, since), c.err) })
 		}
 		return ok // our acknowledgement of it broke the silence: arm again
 	case <-ctx.Done():
@@ -137,7 +139,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 		case m, ok := <-c.packets:
 			switch now := time.Now(); {
 			case !ok:
-				p.le.do(func() { p.le.cut(p, gap, c.err) })
+				p.le.do(func() { p.le.cut(p, gap, sleptSince(boot, since), c.err) })
 				return false
 			case m.kind == typePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
 				p.le.do(func() { p.le.delivered(p, gap, now) })
@@ -153,7 +155,8 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 			if took > slowMain || sleptSince(boot, since) {
 				return false // void
 			}
-			p.le.do(func() { p.le.lost(p, gap+took, t.main) }) // so long was the silence at most
+			p.le.do(func() { p.le.lost(p, gap, took, t.main) })
+			t.main.conn.ping()
 			p.tell(ctx, c)
 			abort(c.s.raw.Conn)
 			return false
@@ -168,14 +171,17 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 // tell asks, after a loss, whether pings could have seen it: an answer says that they could not. A reset may come from a NAT, or
 // from a server that the NAT told to forget us.
 func (p *probe) tell(ctx context.Context, c *probeConn) {
+	asked := time.Now()
 	err := c.ping(ctx, afterLoss)
-	p.le.do(func() { p.le.kindSeen(err, false) })
+	p.le.do(func() { p.le.kindSeen(err, asked, false) })
 }
 
 // ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
-func (p *probe) ask(ctx context.Context, c *probeConn) {
+func (p *probe) ask(ctx context.Context, c *probeConn, t *session) {
+	asked := time.Now()
+	t.conn.ping() // which shows whether there is an outage
 	err := c.ping(ctx, afterLoss)
-	p.le.do(func() { p.le.kindSeen(err, true) })
+	p.le.do(func() { p.le.kindSeen(err, asked, true) })
 }
 
 func newNonce() []byte {

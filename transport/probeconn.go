@@ -33,6 +33,7 @@ const (
 	probePacketMax = 16 << 10 // bytes; anything larger is nothing of ours
 	probeBacklog   = 8
 	probeQoS       = 0
+	failedDial     = 4 * headers4 // bytes: SYN and what may have come back
 )
 
 // probeOptions say which connection a probe shares its path with.
@@ -46,19 +47,22 @@ type probeOptions struct {
 	patience  time.Duration // for each answer
 }
 
-// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe.
-func (l *Link) dialProbe(ctx context.Context, o probeOptions) (*probeConn, error) {
+// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
+// the wire is added to cost.
+func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
 	password, err := o.e.password()
 	if err != nil {
 		return nil, err
 	}
 	s, err := l.openTo(ctx, o.e, CauseProbe, o.remote, o.local)
 	if err != nil {
+		*cost += failedDial
 		return nil, err
 	}
 	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
 	l.group.Go(c.read)
 	if err := c.enter(ctx, l.probeConnect(o, password), o.patience); err != nil {
+		*cost += s.raw.cost() + endSegments*headers4
 		c.close()
 		return nil, err
 	}
@@ -79,6 +83,9 @@ func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, p
 	p, err := c.await(ctx, typeConnack, patience)
 	if err != nil {
 		return err
+	}
+	if p.code == codeUnavailable {
+		return refusedBy(p.code, connect.ClientIdentifier)
 	}
 	if p.code != 0 {
 		return fmt.Errorf("%w: %w", errDenied, refusedBy(p.code, connect.ClientIdentifier))
@@ -111,6 +118,9 @@ func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Durati
 			return nil
 		case err == nil:
 		case asFault(err, time.Now()).kind == outcomeSilence:
+			if err := c.ping(ctx, patience); err != nil {
+				return err // an outage looks the same
+			}
 			return fmt.Errorf("%w: what is published to %s does not come back", errDenied, c.topic)
 		default:
 			return err

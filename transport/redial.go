@@ -78,6 +78,7 @@ func (e *endpoint) lower(refused time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if refused <= leastKeepalive {
+		e.maxKeep = 0 // that was not it
 		return false
 	}
 	e.maxKeep = max(leastKeepalive, (refused / 2).Truncate(time.Second))

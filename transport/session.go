@@ -22,7 +22,8 @@ const (
 	maxSubscribe  = 8                       // filters in one SUBSCRIBE: the limit of AWS IoT
 	stateQoS      = 1
 	subscribeQoS  = 1
-	watchdogSpare = 2 // the read watchdog leaves the beat this many times detect_within
+	forgotWithin  = 5 * time.Second // of a beat, a fresh connection was answered: there was no outage
+	watchdogSpare = 2               // the read watchdog leaves the beat this many times detect_within
 )
 
 // session is one connection, from CONNECT to its end: one client of the library, one conn, one flight. Its run is called
@@ -260,6 +261,7 @@ func (s *session) ended(now time.Time) (verdict, error) {
 	if f.kind == outcomeClosed && s.isUp && s.askedBy && isReset(s.cause) {
 		v.kind, v.idle = outcomeSilence, true
 	}
+	v.forgotten = v.idle && s.isUp && (f.kind == outcomeLost && s.answered.Sub(s.asked) < forgotWithin || isReset(s.cause) && now.Sub(s.asked) < forgotWithin)
 	if v.kind == outcomeClosed && s.isUp {
 		f = &fault{kind: f.kind, err: f.err, msg: fmt.Sprintf("%s after %v", f.msg, v.lasted.Round(time.Millisecond))}
 	}

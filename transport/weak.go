@@ -25,18 +25,21 @@ type weakBeat struct {
 func (le *learner) weaken(until, now time.Time) {
 	le.drop()
 	w := &weakBeat{ends: until, limit: max(le.l.o.Interval, le.o.Weak)}
-	if lost := le.weakLost; lost > 0 {
+	if lost := le.weakLost; lost > 0 && le.weakPath == le.path {
 		w.limit = min(w.limit, share(lost, 1/weakStep))
 	}
 	w.limit = max(le.o.Min, min(w.limit, le.o.Max, le.l.o.Keepalive))
 	le.weak = w
+	if le.interval > w.limit {
+		le.set(w.limit, "probes are not possible any more: "+le.why, now)
+	}
 	w.until = now.Add(weakBeats * le.interval)
 }
 
 // judge raises the beat step by step.
 func (w *weakBeat) judge(le *learner, now time.Time) {
 	if !now.Before(w.ends) {
-		le.weak, le.paused = nil, now.Add(leastSleep)
+		le.weak, le.paused, le.weakLost = nil, now.Add(leastSleep), 0
 		le.search.PathChanged(now, le.known)
 		return
 	}

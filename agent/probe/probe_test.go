@@ -46,7 +46,7 @@ func TestMeasuresTheLimit(t *testing.T) {
 		if r.Err() != nil || r.PathKind != kind || r.Evidence != "inbound" || r.Drops > 0 || r.Tests == 0 || r.CostBytes == 0 {
 			t.Errorf("%+v", r)
 		}
-		if r.ProvenS > limit.Seconds() || r.ProvenS < 0.95*limit.Seconds() || r.FailingS < limit.Seconds() || r.IntervalS >= r.ProvenS {
+		if r.ProvenS > limit.Seconds() || r.ProvenS < 0.95*limit.Seconds() || r.FailingS < limit.Seconds()-0.5 || r.IntervalS >= r.ProvenS {
 			t.Errorf("limit %v: proven %v, failing %v, interval %v", limit, r.ProvenS, r.FailingS, r.IntervalS)
 		}
 		if !strings.Contains(progress, "learning, proven 3m") || !strings.Contains(progress, "settled") {

@@ -13,7 +13,7 @@ func (r Result) Render(out io.Writer) error {
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("server", "%s", r.Server)
 	row("proven", "%s", orText(seconds(r.ProvenS), "nothing"))
-	row("failing", "%s", orText(seconds(r.FailingS), "nothing up to the longest beat of interest, "+seconds(r.MaxS)))
+	row("failing", "%s", orText(seconds(r.FailingS), r.noneFailed()))
 	row("path", "%s", kindText(r.PathKind))
 	row("evidence", "%s", r.Evidence)
 	switch {
@@ -31,6 +31,17 @@ func (r Result) Render(out io.Writer) error {
 		seconds(r.ElapsedS), r.Drops)
 	row("cost", "%s on the wire for the probes; all sockets carried %s of MQTT and TLS", size(r.CostBytes), size(r.AllBytes))
 	return w.Flush()
+}
+
+// noneFailed says what it means that no silence was seen to fail.
+func (r Result) noneFailed() string {
+	switch {
+	case r.Settled:
+		return "nothing up to the longest beat of interest, " + seconds(r.MaxS)
+	case r.ProvenS > 0:
+		return "not known: nothing up to " + seconds(r.ProvenS)
+	}
+	return "not known"
 }
 
 func kindText(kind string) string {

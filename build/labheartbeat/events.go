@@ -60,6 +60,13 @@ func (v Event) run(e *kit.Env, id string, t *kit.Table) error {
 	if err != nil {
 		return nil
 	}
+	err = e.Until(v.name()+": the planned re-dial", time.Minute, func() bool { // or the event meets a connection that is left anyway
+		st, err := s.agent.Status()
+		return err == nil && st.Uplink.Redials > 0 && st.Uplink.State == "up"
+	})
+	if err != nil {
+		return err
+	}
 	if err := v.Happens(s); err != nil {
 		return err
 	}

@@ -5,6 +5,9 @@ import "time"
 // month is the 30 days over which a budget of a month fills.
 const month = 30 * 24 * time.Hour
 
+// longestOff is the longest time off that earns budget: a year.
+const longestOff = 365 * 24 * time.Hour
+
 // BudgetOptions bound what learning may cost.
 type BudgetOptions struct {
 	Month int64 // bytes a month; zero or less: none at all
@@ -24,7 +27,8 @@ type Budget struct {
 	state BudgetState
 }
 
-// NewBudget returns a full bucket, or what is left of kept. A kept time that lies in the future counts as now.
+// NewBudget returns a full bucket, or what is left of kept. A kept time that lies in the future counts as now, and one that lies so
+// far back that no gateway was off for so long brings nothing: one of the two clocks was wrong.
 func NewBudget(o BudgetOptions, kept BudgetState, now time.Time) *Budget {
 	if o.Burst <= 0 || o.Burst > o.Month {
 		o.Burst = max(o.Month, 0)
@@ -34,7 +38,11 @@ func NewBudget(o BudgetOptions, kept BudgetState, now time.Time) *Budget {
 		b.state = BudgetState{Left: o.Burst, At: now}
 	}
 	b.state.Left = min(b.state.Left, o.Burst)
+	if now.Sub(b.state.At) > longestOff {
+		b.state.At = now
+	}
 	b.fill(now)
+	b.state.At = now // with a monotonic part: setting the clock earns nothing
 	return b
 }
 

@@ -65,6 +65,9 @@ type plan struct {
 
 func (s *Search) plan(now time.Time) *plan {
 	p := s.sorted(now)
+	if s.rest {
+		return p
+	}
 	if !s.Settled() {
 		s.growAt = time.Time{}
 	}
@@ -135,16 +138,16 @@ func (s *Search) fit(p *plan, now time.Time) []Order {
 			orders = append(orders, Order{Verb: Close, Flow: f.id})
 		}
 	}
-	open := func(pin time.Duration) {
+	open := func(w want) {
 		s.last++
-		s.flows = append(s.flows, &flow{id: s.last, pin: pin})
-		orders = append(orders, Order{Verb: Open, Flow: s.last, Canary: pin > 0})
+		s.flows = append(s.flows, &flow{id: s.last, pin: w.gap})
+		orders = append(orders, Order{Verb: Open, Flow: s.last, Canary: w.canary})
 	}
 	for range p.more {
-		open(0)
+		open(want{})
 	}
-	for _, gap := range s.wants {
-		open(gap)
+	for _, w := range s.wants {
+		open(w)
 	}
 	s.wants = nil
 	return orders
@@ -369,5 +372,5 @@ func (s *Search) grow(now time.Time) {
 	}
 	s.growth++
 	s.growAt = now.Add(day << min(s.growth, ageing))
-	s.Canary(min(share(s.hi, growStep), s.o.Cap))
+	s.want(want{gap: min(share(s.hi, growStep), s.o.Cap)})
 }

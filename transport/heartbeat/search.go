@@ -35,11 +35,19 @@ type Order struct {
 	Canary bool // of Open: it watches, and does not learn
 }
 
+// want is one flow that was asked for.
+type want struct {
+	gap    time.Duration
+	canary bool // else it learns whether the limit has grown
+}
+
 // Evidence is what was seen around a loss.
 type Evidence struct {
 	MainAlive bool // the main link's publish was acknowledged meanwhile
 	SamePath  bool // address and path are those that the flow was opened on
 	Closed    bool // the flow ended with a FIN, long before the keepalive: a proxy or broker has a limit, not a NAT
+
+	Took time.Duration // the main link's acknowledgement: the silence may have been longer by as much as this
 }
 
 // SearchOptions of NewSearch.
@@ -48,6 +56,7 @@ type SearchOptions struct {
 	Floor time.Duration // gaps up to this are of no use; if zero or less, 1 s
 	Cap   time.Duration // longest gap worth proving; if zero or less, 10 m
 	Flows int           // probe sessions at once; if zero or less, 12 (Fast) or 1 (Thrifty)
+	After int           // flows are numbered from here on: an answer to a flow of an earlier Search must not meet one of this
 }
 
 // Search finds out how long a path may stay silent: which gaps to test on which flows, and what the answers prove. It is owned
@@ -63,9 +72,11 @@ type Search struct {
 	hint   time.Duration // the whole of what was remembered, until that is answered
 	flows  []*flow       // by number
 	last   int           // number of the newest flow, over all epochs
-	wants  []time.Duration
+	wants  []want
+	rest   bool
 	best   proofList     // of each flow, dead ones too
 	hi     time.Duration // steers: shortest gap that was lost; 0: none
+	hiMost time.Duration // the silence may have been as long as this
 	counts int           // losses near hi that count
 	unsure int           // losses near hi that wait for a fresh connection
 	closed bool          // hi is a FIN's
@@ -96,17 +107,17 @@ func NewSearch(o SearchOptions) *Search {
 	if o.Flows <= 0 {
 		o.Flows = max(1, map[Mode]int{Fast: fastMost}[o.Mode])
 	}
-	return &Search{o: o}
+	return &Search{o: o, last: o.After}
 }
 
 // PathChanged begins a new epoch: nothing is proven, every flow is forgotten (the owner closes them), and k is a hint for what
 // to test first. A k that fails at or below what it had proven says that the limit shrank: the search begins below. No order
 // before start.
 func (s *Search) PathChanged(start time.Time, k Knowledge) {
-	*s = Search{o: s.o, last: s.last, start: start, rungs: ladder(s.o.Mode, s.o.Floor, s.o.Cap)}
+	*s = Search{o: s.o, last: s.last, rest: s.rest, start: start, rungs: ladder(s.o.Mode, s.o.Floor, s.o.Cap)}
 	switch {
 	case k.Failing > 0 && k.Failing <= k.Proven:
-		s.hi, s.counts = k.Failing, 1
+		s.hi, s.hiMost, s.counts = k.Failing, k.Failing, 1
 	case k.Known():
 		s.rungs = hinted(s.rungs, k, s.o.Floor, s.o.Cap)
 		s.hint = min(share(k.Proven, hintPart), s.o.Cap)
@@ -147,8 +158,12 @@ func (s *Search) Delivered(id int, gap time.Duration, now time.Time) {
 	}
 	s.at = now
 	s.best.add(id, gap)
-	if s.hi > 0 && gap >= s.hi { // it was no limit, or it is none any more
-		s.hi, s.counts, s.unsure, s.closed = 0, 0, 0, false
+	switch {
+	case s.hi == 0 || gap < s.hi:
+	case gap < s.hiMost: // what was lost there was silent for longer than it seemed
+		s.hi = s.hiMost
+	default: // it was no limit, or it is none any more
+		s.hi, s.hiMost, s.counts, s.unsure, s.closed = 0, 0, 0, 0, false
 	}
 }
 
@@ -158,12 +173,13 @@ func (s *Search) Lost(id int, gap time.Duration, e Evidence) {
 	if !e.MainAlive || !e.SamePath {
 		return
 	}
-	s.best.below(gap)
+	most := gap + e.Took
+	s.best.below(most)
 	if s.hi > 0 && share(gap, fine) >= s.hi {
-		s.hi, s.unsure = min(s.hi, gap), s.unsure+1
+		s.hi, s.hiMost, s.unsure = min(s.hi, gap), min(s.hiMost, max(most, s.hi)), s.unsure+1
 		return
 	}
-	s.hi, s.counts, s.unsure, s.closed = gap, 0, 1, e.Closed
+	s.hi, s.hiMost, s.counts, s.unsure, s.closed = gap, most, 0, 1, e.Closed
 }
 
 // Safe is the silence that may serve the main link: three flows survived it in this epoch, and none failed at it since.
@@ -191,11 +207,19 @@ func (s *Search) Knowledge() Knowledge {
 }
 
 // Canary asks for one fresh flow that is tested after exactly gap. While one is wanted already, it does nothing.
-func (s *Search) Canary(gap time.Duration) {
-	if len(s.wants) == 0 && gap > 0 {
-		s.wants = append(s.wants, gap)
+func (s *Search) Canary(gap time.Duration) { s.want(want{gap, true}) }
+
+func (s *Search) want(w want) {
+	if len(s.wants) == 0 && w.gap > 0 {
+		s.wants = append(s.wants, w)
 	}
 }
+
+// Rest is called when nothing more may be learnt for now, and when it may be again. Canaries go on meanwhile.
+func (s *Search) Rest(rest bool) { s.rest = rest }
+
+// Last is the number of the newest flow.
+func (s *Search) Last() int { return s.last }
 
 // Open is how many flows there are now.
 func (s *Search) Open() int { return len(s.flows) }

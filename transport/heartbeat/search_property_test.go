@@ -54,7 +54,7 @@ func TestSafeIsProven(t *testing.T) {
 				}
 			case 4:
 				if since := open[id]; ok && !since.IsZero() {
-					s.Lost(id, now.Sub(since), Evidence{MainAlive: rapid.Bool().Draw(t, "alive"), SamePath: rapid.Bool().Draw(t, "same")})
+					s.Lost(id, now.Sub(since), Evidence{Took: time.Duration(rapid.IntRange(0, 3000).Draw(t, "took")) * time.Millisecond, MainAlive: rapid.Bool().Draw(t, "alive"), SamePath: rapid.Bool().Draw(t, "same")})
 					delete(open, id)
 				}
 			case 5:
