@@ -32,9 +32,10 @@ func topicsOf(d *config.Document, id string) wire.Topics {
 func serversOf(u *config.Uplink) []transport.Server {
 	var servers []transport.Server
 	for _, s := range u.Servers {
-		servers = append(servers, transport.Server{URL: s.URL, Username: u.Username, Password: u.ReadPassword,
-			TLS: transport.TLSOptions{CAFile: u.TLS.CAFile, CertFile: u.TLS.CertFile, KeyFile: u.TLS.KeyFile,
-				ServerName: u.TLS.ServerName, ALPN: u.TLS.ALPN}})
+		s = u.With(s)
+		servers = append(servers, transport.Server{URL: s.URL, Rank: s.Rank, Username: s.Username, Password: s.ReadPassword,
+			TLS: transport.TLSOptions{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile,
+				ServerName: s.TLS.ServerName, ALPN: s.TLS.ALPN}})
 	}
 	return servers
 }

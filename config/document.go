@@ -23,7 +23,7 @@ type Document struct {
 type Device struct {
 	ID     string          `yaml:"id"` // may hold {hostname} and {mac6}; see [Document.ResolveID]
 	Groups []string        `yaml:"groups,flow"`
-	Facts  map[string]Fact `yaml:"facts" step:"3"`
+	Facts  map[string]Fact `yaml:"facts"` // run commands: only this machine's own file may name them, never a document of the fleet
 }
 
 // Fact is a command whose output describes the gateway.
@@ -59,7 +59,7 @@ type Heartbeat struct {
 	ProbeClientID string       `yaml:"probe_client_id"`
 	Canary        Canary       `yaml:"canary"`
 	WeakMax       Duration     `yaml:"weak_max" max:"65535s"`
-	Report        int          `yaml:"report" min:"0" max:"100000" step:"3"`
+	Report        int          `yaml:"report" min:"0" max:"100000"` // every nth beat is a stats publish instead of a ping; 0: none
 }
 
 // ProbeBudget bounds what learning may cost, in bytes on the wire.
@@ -104,8 +104,9 @@ type HTTP struct {
 	Listen string `yaml:"listen"` // host:port; "": none
 }
 
-// Hooks are commands to run on a change of the link.
+// Hooks are commands to run on a change of the link, each as program and arguments; no shell sees them. Only this machine's own
+// file may name them.
 type Hooks struct {
-	Up   Raw `yaml:"up" step:"3"`
-	Down Raw `yaml:"down" step:"3"`
+	Up   []string `yaml:"up,flow"`
+	Down []string `yaml:"down,flow"`
 }

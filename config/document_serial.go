@@ -11,7 +11,7 @@ type SerialDevice struct {
 	Batch    Batch  `yaml:"batch,flow"`
 	Compress string `yaml:"compress" oneof:"none gzip"`
 	Commands bool   `yaml:"commands"`
-	Priority string `yaml:"priority" oneof:"normal high" step:"3"`
+	Priority string `yaml:"priority" oneof:"normal high"` // high: its own spool, drained first, and sent when the budget is used up
 
 	USB      USB    `yaml:"usb,flow,omitempty" step:"4"`
 	Path     string `yaml:"path,omitempty" step:"4"`

@@ -50,7 +50,6 @@ func TestBadOverrides(t *testing.T) {
 		{"LINKBEAT_UPLINK_USERNAM=gw", "warning: LINKBEAT_UPLINK_USERNAM: names no key, so it has no effect; did you mean LINKBEAT_UPLINK_USERNAME?\n"},
 		{"LINKBEAT_UPLINK_TLS=x", "warning: LINKBEAT_UPLINK_TLS: names no key, so it has no effect\n"},
 		{"LINKBEAT_SERIAL_PUMP_BAUD=9600", "warning: LINKBEAT_SERIAL_PUMP_BAUD: names no key, so it has no effect\n"},
-		{"LINKBEAT_HOOKS_UP=x", "warning: LINKBEAT_HOOKS_UP: names no key, so it has no effect\n"},
 		{"LINKBEAT_UPLINK_USERNAME=a\xff", "fault: LINKBEAT_UPLINK_USERNAME: uplink.username: must be UTF-8 text without NUL\n"},
 		{"LINKBEAT_CONFIG=/etc/x", ""},
 		{"LINKBEATCTL_SERVER=x", ""},

@@ -59,26 +59,40 @@ func (b ProbeBudget) AtOnce() Size {
 	return b.Burst
 }
 
+// With is s with what the uplink says for all its servers, where s says nothing itself. A server with a login of its own shares
+// no part of the uplink's, and so with tls.
+func (u *Uplink) With(s Server) Server {
+	if s.Username == "" && s.Password.IsZero() && s.PasswordFile == "" {
+		s.Username, s.Password, s.PasswordFile = u.Username, u.Password, u.PasswordFile
+	} else if s.Username == "" {
+		s.Username = u.Username
+	}
+	if s.TLS.IsZero() {
+		s.TLS = u.TLS
+	}
+	return s
+}
+
 // maxPassword bounds a password file, in bytes; MQTT allows 65535.
 const maxPassword = 65535
 
 // ReadPassword is the password, or the first line of password_file; "" when there is neither. It reads the file each time,
 // so that a changed password needs no restart.
-func (u *Uplink) ReadPassword() (string, error) {
-	if u.PasswordFile == "" {
-		return u.Password.Reveal(), nil
+func (s Server) ReadPassword() (string, error) {
+	if s.PasswordFile == "" {
+		return s.Password.Reveal(), nil
 	}
-	p, err := os.ReadFile(u.PasswordFile)
+	p, err := os.ReadFile(s.PasswordFile)
 	if err != nil {
-		return "", fmt.Errorf("uplink.password_file: %w", err)
+		return "", fmt.Errorf("password_file: %w", err)
 	}
 	line, _, _ := bytes.Cut(p, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	switch {
 	case len(line) == 0:
-		return "", fmt.Errorf("uplink.password_file: the first line of %s is empty", u.PasswordFile)
+		return "", fmt.Errorf("password_file: the first line of %s is empty", s.PasswordFile)
 	case len(line) > maxPassword:
-		return "", fmt.Errorf("uplink.password_file: the first line of %s has %d bytes, at most %d", u.PasswordFile, len(line), maxPassword)
+		return "", fmt.Errorf("password_file: the first line of %s has %d bytes, at most %d", s.PasswordFile, len(line), maxPassword)
 	}
 	return string(line), nil
 }

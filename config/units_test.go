@@ -149,7 +149,7 @@ func TestResolvedValues(t *testing.T) {
 
 func TestReadPassword(t *testing.T) {
 	dir := t.TempDir()
-	u := &Uplink{Password: NewSecret("inline")}
+	u := Server{Password: NewSecret("inline")}
 	if got, err := u.ReadPassword(); got != "inline" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -160,7 +160,7 @@ func TestReadPassword(t *testing.T) {
 		{"secret", "secret", true}, {"secret\n", "secret", true}, {"two words \r\nsecond line\n", "two words ", true},
 		{"", "", false}, {"\nsecret\n", "", false}, {string(make([]byte, maxPassword+1)), "", false},
 	} {
-		u = &Uplink{PasswordFile: write(t, dir, tt.text)}
+		u = Server{PasswordFile: write(t, dir, tt.text)}
 		if got, err := u.ReadPassword(); got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("%.20q: %q, %v", tt.text, got, err)
 		}
@@ -168,6 +168,19 @@ func TestReadPassword(t *testing.T) {
 	u.PasswordFile = dir + "/none"
 	if _, err := u.ReadPassword(); err == nil {
 		t.Error("read from nowhere")
+	}
+}
+
+func TestServerLogin(t *testing.T) {
+	u := &Uplink{Username: "gw", PasswordFile: "/all", TLS: TLS{CAFile: "/ca"}}
+	for _, tt := range []struct{ own, want Server }{
+		{Server{}, Server{Username: "gw", PasswordFile: "/all", TLS: TLS{CAFile: "/ca"}}},
+		{Server{PasswordFile: "/own"}, Server{Username: "gw", PasswordFile: "/own", TLS: TLS{CAFile: "/ca"}}},
+		{Server{Username: "x", TLS: TLS{ServerName: "y"}}, Server{Username: "x", TLS: TLS{ServerName: "y"}}},
+	} {
+		if got := u.With(tt.own); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%+v: %+v, want %+v", tt.own, got, tt.want)
+		}
 	}
 }
 

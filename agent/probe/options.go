@@ -56,27 +56,29 @@ func (o Options) With(d *config.Document, id string) (Options, error) {
 	if o.Server == "" {
 		o.Server = u.Servers[0].URL // a document without servers is none
 	}
-	if !slices.ContainsFunc(u.Servers, func(s config.Server) bool { return s.URL == o.Server }) {
+	at := slices.IndexFunc(u.Servers, func(s config.Server) bool { return s.URL == o.Server })
+	if at < 0 {
 		return o, errors.New("this server is not one of uplink.servers, and their login is for them only: leave out -c")
 	}
+	login := u.With(u.Servers[at])
 	o.ClientID = id + "-probe"
 	o.ProbeID = wire.Expand(h.ProbeClientID, "id", o.ClientID)
 	if o.Topic == "" {
 		o.Topic = wire.Expand(wire.Expand(d.Topics.Probe, "id", id), "n", "probe-"+randomHex(2)+"-{n}")
 	}
 	if o.Username == "" {
-		o.Username = u.Username
+		o.Username = login.Username
 	}
 	if o.Password == nil {
-		o.Password = u.ReadPassword
+		o.Password = login.ReadPassword
 	}
 	if o.TLS.CAFile == "" {
-		o.TLS.CAFile = u.TLS.CAFile
+		o.TLS.CAFile = login.TLS.CAFile
 	}
 	if o.TLS.CertFile == "" {
-		o.TLS.CertFile, o.TLS.KeyFile = u.TLS.CertFile, u.TLS.KeyFile
+		o.TLS.CertFile, o.TLS.KeyFile = login.TLS.CertFile, login.TLS.KeyFile
 	}
-	o.TLS.ServerName, o.TLS.ALPN = u.TLS.ServerName, u.TLS.ALPN
+	o.TLS.ServerName, o.TLS.ALPN = login.TLS.ServerName, login.TLS.ALPN
 	o.Min, o.Max = h.Min.Std(), h.Max.Std()
 	return o, nil
 }
