@@ -19,6 +19,7 @@ const (
 // verdict is an outcome with what it took.
 type verdict struct {
 	kind      outcome
+	loss      Loss          // how it was noticed
 	up        bool          // a session was up
 	idle      bool          // and idle: what stayed unanswered was a beat, no data
 	forgotten bool          // the path was fine before and after that beat: it forgot us in the silence before
@@ -43,10 +44,14 @@ const (
 //	stable session closed     every attempt of the first minute uniform in 0 to 20 s
 //	refused                   the time of the options, exactly
 //	mapping lost              the same server at once, as it just answered; jitter when that happens again too soon
+//
+// A server that failed also rests, for longer each time: while another one can be had, it is not dialled, and not returned to.
 type backoff struct {
 	limits Backoff
 	rand   func() float64
 	hosts  []host
+	ranks  []int         // of hosts, never falling
+	rest   time.Duration // the first one
 }
 
 // host is what is held against one server.
@@ -57,10 +62,20 @@ type host struct {
 	lost      bool      // its mapping was lost, and no stable session since
 	restart   time.Time // until then it is thought to restart
 	silent    bool      // notBefore is due to silence: a changed route may end it
+	rests     int       // since the last stable session
+	rested    time.Time // until then it rests
 }
 
-func newBackoff(limits Backoff, servers int, rand func() float64) *backoff {
-	return &backoff{limits: limits, rand: rand, hosts: make([]host, servers)}
+const (
+	restFactor = 2
+	restMax    = 10 * time.Minute
+	restLeast  = 10 * time.Second
+	holdDown   = 2 // detect_within: how long a session lasts before a better server is looked for
+)
+
+// newBackoff is for servers in order of preference; ranks says which of them are equal.
+func newBackoff(limits Backoff, ranks []int, detectWithin time.Duration, rand func() float64) *backoff {
+	return &backoff{limits: limits, rand: rand, hosts: make([]host, len(ranks)), ranks: ranks, rest: max(detectWithin/2, restLeast)}
 }
 
 // failed is called after server i ended with v; it returns which server to dial next, and when.
@@ -80,8 +95,35 @@ func (b *backoff) failed(now time.Time, i int, v verdict) (next int, at time.Tim
 		}
 	}
 	h.notBefore, h.silent = now.Add(wait), v.kind == outcomeSilence
+	if v.kind != outcomeLost && v.kind != outcomeStopped {
+		b.laid(now, h)
+	}
 	return b.next(now, i)
 }
+
+// laid lets a server rest.
+func (b *backoff) laid(now time.Time, h *host) {
+	d := b.rest
+	for n := 0; n < h.rests && d < restMax; n++ {
+		d *= restFactor
+	}
+	h.rests++
+	h.rested = now.Add(min(d, restMax))
+}
+
+// better is the server that would be preferred to i, and from when on it may be asked whether it is back; false: there is none.
+func (b *backoff) better(i int) (j int, at time.Time, ok bool) {
+	for k := range i {
+		h := &b.hosts[k]
+		if due := later(h.rested, h.notBefore); b.ranks[k] < b.ranks[i] && (!ok || due.Before(at)) {
+			j, at, ok = k, due, true
+		}
+	}
+	return j, at, ok
+}
+
+// unfit is called after a better server turned out not to be back.
+func (b *backoff) unfit(now time.Time, j int) { b.laid(now, &b.hosts[j]) }
 
 // stable is how long a session must last until the past is forgotten: longer the more often it was kicked, since the other
 // side of a takeover backs off as well and lets us live longer each time.
@@ -134,10 +176,15 @@ func (b *backoff) uniform(low, high time.Duration) time.Duration {
 	return low + time.Duration(b.rand()*float64(high-low))
 }
 
-// next picks a server that may be dialled now, in order of preference but the last one only if there is no other; or else
-// the one that may be dialled first.
+// next picks a server that may be dialled now, in order of preference but the last one only if there is no other, and one that
+// rests only if all do; or else the one that may be dialled first.
 func (b *backoff) next(now time.Time, last int) (int, time.Time) {
 	best := 0
+	for i := range b.hosts {
+		if h := &b.hosts[i]; i != last && !h.notBefore.After(now) && !h.rested.After(now) {
+			return i, now
+		}
+	}
 	for i := range b.hosts {
 		if i != last && !b.hosts[i].notBefore.After(now) {
 			return i, now
@@ -166,7 +213,7 @@ func (b *backoff) routed(now time.Time, last int) (int, time.Time) {
 // What was held against them counts again if it goes on.
 func (b *backoff) forgiven(now time.Time) (int, time.Time) {
 	for i := range b.hosts {
-		b.hosts[i].notBefore = now
+		b.hosts[i].notBefore, b.hosts[i].rested = now, now
 	}
 	return 0, now
 }

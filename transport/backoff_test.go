@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,15 @@ var (
 
 // lasted is the verdict on a session that was up so long.
 func lasted(kind outcome, d time.Duration) verdict { return verdict{kind: kind, up: true, lasted: d} }
+
+// inOrder are the ranks of so many servers, each preferred to the next.
+func inOrder(servers int) []int {
+	var ranks []int
+	for i := range servers {
+		ranks = append(ranks, i+1)
+	}
+	return ranks
+}
 
 func TestBackoff(t *testing.T) {
 	dial := func(kind outcome) verdict { return verdict{kind: kind} }
@@ -56,7 +66,7 @@ func TestBackoff(t *testing.T) {
 			"0+0s 0+3s 0+9s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBackoff(testLimits, tt.servers, func() float64 { return tt.rand })
+			b := newBackoff(testLimits, inOrder(tt.servers), time.Minute, func() float64 { return tt.rand })
 			now, i := backoffDay, 0
 			var got []string
 			for _, v := range tt.play {
@@ -72,13 +82,62 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+func TestRestGrows(t *testing.T) {
+	b := newBackoff(testLimits, inOrder(3), time.Minute, func() float64 { return 1 })
+	idle := verdict{kind: outcomeSilence, up: true, idle: true, lasted: time.Hour}
+	now := backoffDay
+	step := func(i int, v verdict, want int) {
+		t.Helper()
+		if next, at := b.failed(now, i, v); next != want || at != now {
+			t.Fatalf("after %d: %d in %v, want %d at once", i, next, at.Sub(now), want)
+		}
+	}
+	step(0, idle, 1)
+	step(1, idle, 2) // though 0 could be dialled: it rests
+	if j, at, ok := b.better(2); !ok || j != 0 || at.Sub(now) != 30*time.Second {
+		t.Errorf("better than 2 is %d in %v, %v", j, at.Sub(now), ok)
+	}
+	now = now.Add(30 * time.Second)
+	b.unfit(now, 0)
+	if j, at, _ := b.better(2); j != 1 || at.After(now) {
+		t.Errorf("better than 2 is %d in %v", j, at.Sub(now))
+	}
+	if _, at, _ := b.better(1); at.Sub(now) != time.Minute {
+		t.Errorf("better than 1 in %v", at.Sub(now))
+	}
+	for range 9 {
+		b.unfit(now, 0)
+	}
+	if _, at, _ := b.better(1); at.Sub(now) != restMax {
+		t.Errorf("better than 1 in %v", at.Sub(now))
+	}
+	if _, _, ok := b.better(0); ok {
+		t.Error("there is nothing better than the first")
+	}
+}
+
+func TestRanks(t *testing.T) {
+	servers := []Server{{URL: "mqtt://a", Rank: 2}, {URL: "mqtt://b", Rank: 1}, {URL: "mqtt://c", Rank: 1}, {URL: "mqtt://d"}}
+	first := map[string]int{}
+	for i := range 1000 {
+		o := Options{ClientID: fmt.Sprint("gw-", i), Servers: slices.Clone(servers)}
+		if ranks := o.rank(); !slices.Equal(ranks, []int{1, 1, 2, 4}) || o.Servers[2].URL != "mqtt://a" || o.Servers[3].URL != "mqtt://d" {
+			t.Fatalf("%v, %v", ranks, o.Servers)
+		}
+		first[o.Servers[0].URL]++
+	}
+	if b := first["mqtt://b"]; b < 400 || b > 600 {
+		t.Errorf("equal servers share the gateways %v", first)
+	}
+}
+
 func TestChangedRoutesEndSilenceOnly(t *testing.T) {
 	for kind, want := range map[outcome]time.Duration{
 		outcomeSilence:  0,
 		outcomeRefused:  15 * time.Minute,
 		outcomeNonsense: 750 * time.Millisecond,
 	} {
-		b := newBackoff(testLimits, 1, func() float64 { return 0.5 })
+		b := newBackoff(testLimits, inOrder(1), time.Minute, func() float64 { return 0.5 })
 		b.failed(backoffDay, 0, verdict{kind: kind})
 		if _, at := b.routed(backoffDay, 0); at.Sub(backoffDay) != want {
 			t.Errorf("outcome %d: waits %v", kind, at.Sub(backoffDay))
@@ -91,7 +150,7 @@ func TestFleetIsSpread(t *testing.T) {
 	perSecond := map[int]int{}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
-		b := newBackoff(testLimits, 1, r.Float64)
+		b := newBackoff(testLimits, inOrder(1), time.Minute, r.Float64)
 		v, silence := lasted(outcomeClosed, time.Hour), verdict{}
 		for now := backoffDay; now.Sub(backoffDay) < time.Minute; v = silence {
 			_, now = b.failed(now, 0, v)

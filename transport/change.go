@@ -68,6 +68,7 @@ func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
 	if v.up {
 		kind = EventDown
 		l.status.Drops++
+		l.losses[v.loss]++
 		l.takeover.ended(v.kind == outcomeClosed && !wasLate)
 	}
 	if v.kind == outcomeRefused {

@@ -3,7 +3,9 @@ package transport
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +119,9 @@ func (c *conn) ping() {
 // failWrite is fail for an error of writing. One that says reset is only half the story: what the server said before it hung
 // up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
 func (c *conn) failWrite(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &fault{kind: outcomeSilence, loss: LossWrite, msg: fmt.Sprintf("a write was stuck for %v", c.patience), err: err}
+	}
 	if isReset(err) {
 		select {
 		case <-c.closed:

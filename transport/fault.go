@@ -31,11 +31,47 @@ var (
 	ErrStopped = errors.New("link is stopped")
 )
 
+// Loss is how the loss of a session was noticed; Status counts them by it.
+type Loss string
+
+// The ways to lose a session.
+const (
+	LossSilence  Loss = "silence"  // nothing came in within DetectWithin, and TCP got nothing across either
+	LossService  Loss = "service"  // the same, while the server's TCP acknowledged what we sent: its kernel lives, its service does not
+	LossAck      Loss = "ack"      // a QoS 1 publish was not acknowledged within DetectWithin, whatever else was answered
+	LossWrite    Loss = "write"    // a write was stuck for DetectWithin
+	LossTCP      Loss = "tcp"      // the kernel gave up what stayed unacknowledged (TCP_USER_TIMEOUT), or was told that there is no way
+	LossMapping  Loss = "mapping"  // a fresh connection was answered while the old one stayed silent
+	LossAddress  Loss = "address"  // the address that the connection is from is gone
+	LossClosed   Loss = "closed"   // FIN: by the server, or a proxy on the way
+	LossReset    Loss = "reset"    // RST: by the server, or something on the way
+	LossProtocol Loss = "protocol" // the server speaks no MQTT that we understand
+	LossRefused  Loss = "refused"
+)
+
 // fault is the end of an attempt or a session: what it means for the next one, and why, for people.
 type fault struct {
 	kind outcome
+	loss Loss // empty: what kind says; see noticed
 	msg  string
 	err  error // may be nil
+}
+
+// noticed is the loss that the fault is counted as.
+func (f *fault) noticed() Loss {
+	switch {
+	case f.loss != "":
+		return f.loss
+	case f.kind == outcomeClosed:
+		return LossClosed
+	case f.kind == outcomeLost:
+		return LossMapping
+	case f.kind == outcomeRefused:
+		return LossRefused
+	case f.kind == outcomeNonsense:
+		return LossProtocol
+	}
+	return LossSilence
 }
 
 func (f *fault) Error() string {
@@ -90,19 +126,21 @@ func asFault(err error, now time.Time) *fault {
 		return &fault{kind: outcomeRefused, msg: "server refused our certificate", err: op.Err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &closed):
 		return &fault{kind: outcomeClosed, msg: "closed by the server"}
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return &fault{kind: outcomeClosed, msg: "reset by the server or something on the way"}
+	case isReset(err):
+		return &fault{kind: outcomeClosed, loss: LossReset, msg: "reset by the server or something on the way"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &fault{kind: outcomeSilence, msg: "connection refused: nothing listens there"}
 	case errors.As(err, &name) && name.IsNotFound:
 		return &fault{kind: outcomeSilence, msg: fmt.Sprintf("the name %s is not known", name.Name)}
 	case errors.As(err, &name):
 		return &fault{kind: outcomeSilence, msg: fmt.Sprintf("no name server tells the address of %s", name.Name)}
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, syscall.ETIMEDOUT):
+		return &fault{kind: outcomeSilence, loss: LossTCP, msg: "no answer in time"}
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return &fault{kind: outcomeSilence, msg: "no answer in time"}
 	}
 	if op != nil { // its own text has a port that is another one each time
-		return &fault{kind: outcomeSilence, msg: op.Op, err: op.Err}
+		return &fault{kind: outcomeSilence, loss: LossTCP, msg: op.Op, err: op.Err}
 	}
 	return &fault{kind: outcomeSilence, msg: err.Error()}
 }

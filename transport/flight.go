@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -57,6 +58,7 @@ type flight struct {
 	subs    map[uint16]int   // filters of an unanswered SUBSCRIBE
 	in      map[uint16]Cause // of messages that came in and that the library has not acknowledged
 	handing *Ack             // now with the library
+	waiting time.Time        // since when nothing of what is owed was acknowledged; zero: nothing is owed
 	err     error
 }
 
@@ -147,7 +149,7 @@ func (f *flight) hand(a *Ack) bool {
 
 // writing is called before a packet of the library goes out. It returns what the packet is booked under, and what is owed by
 // the server then.
-func (f *flight) writing(o outbound) (Cause, int) {
+func (f *flight) writing(o outbound, now time.Time) (Cause, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	cause := causeHandshake
@@ -166,7 +168,27 @@ func (f *flight) writing(o outbound) (Cause, int) {
 			a.written, cause = true, a.m.Cause
 		}
 	}
-	return cause, f.owed()
+	owed := f.owed()
+	if owed > 0 && f.waiting.IsZero() {
+		f.waiting = now
+	}
+	return cause, owed
+}
+
+// unanswered returns since when nothing of what the server owes was acknowledged; zero: it owes nothing.
+func (f *flight) unanswered() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waiting
+}
+
+// progress restarts the wait for what is still owed, or ends it. mu is held.
+func (f *flight) progress(now time.Time) (owed int) {
+	f.waiting = time.Time{}
+	if owed = f.owed(); owed > 0 {
+		f.waiting = now
+	}
+	return owed
 }
 
 // firstUnwritten is the publish that the library writes now: it keeps their order.
@@ -205,7 +227,7 @@ func (f *flight) owed() int {
 
 // answer is called for each PUBACK and SUBACK before the library sees it. known is false for one that answers nothing of
 // ours, which the library must not see: it would take it for another. cause is for the ledger, owed what is still owed.
-func (f *flight) answer(h header, body []byte) (cause Cause, owed int, known bool, err error) {
+func (f *flight) answer(h header, body []byte, now time.Time) (cause Cause, owed int, known bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := packetID(body)
@@ -215,7 +237,7 @@ func (f *flight) answer(h header, body []byte) (cause Cause, owed int, known boo
 			return causeHandshake, 0, true, nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
 		}
 		delete(f.subs, id)
-		return causeHandshake, f.owed(), ok, nil
+		return causeHandshake, f.progress(now), ok, nil
 	}
 	a := f.byID[id]
 	if a == nil || !a.written || a.acked {
@@ -224,7 +246,7 @@ func (f *flight) answer(h header, body []byte) (cause Cause, owed int, known boo
 	delete(f.byID, id)
 	a.acked, a.m.Payload = true, nil
 	f.complete()
-	return a.m.Cause, f.owed(), true, nil
+	return a.m.Cause, f.progress(now), true, nil
 }
 
 // came is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.

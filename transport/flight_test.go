@@ -21,14 +21,14 @@ func flown(t *testing.T, n int) (*flight, []*Ack) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", id), packets.NewControlPacket(packets.Publish))
-		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(id)})
+		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(id)}, backoffDay)
 		acks = append(acks, a)
 	}
 	return f, acks
 }
 
 func puback(f *flight, id byte) bool {
-	_, _, known, _ := f.answer(header{kind: typePuback}, []byte{0, id})
+	_, _, known, _ := f.answer(header{kind: typePuback}, []byte{0, id}, backoffDay)
 	return known
 }
 
@@ -80,13 +80,13 @@ func TestAcksCompleteInOrder(t *testing.T) {
 
 func TestWhatIsOwed(t *testing.T) {
 	f, _ := flown(t, 2)
-	if _, owed := f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}); owed != 3 {
+	if _, owed := f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, backoffDay); owed != 3 {
 		t.Errorf("owed %d", owed)
 	}
-	if _, owed, known, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 1}); owed != 2 || !known || err != nil {
+	if _, owed, known, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 1}, backoffDay); owed != 2 || !known || err != nil {
 		t.Errorf("owed %d, known %v, %v", owed, known, err)
 	}
-	if _, _, known, _ := f.answer(header{kind: typeSuback}, []byte{0, 1, 0}); known {
+	if _, _, known, _ := f.answer(header{kind: typeSuback}, []byte{0, 1, 0}, backoffDay); known {
 		t.Error("a SUBACK was taken for a publish's")
 	}
 	if !puback(f, 1) || puback(f, 1) {
@@ -99,8 +99,8 @@ func TestWhatIsOwed(t *testing.T) {
 
 func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
 	f := newFlight(1)
-	f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2})
-	_, _, _, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 0, 0})
+	f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, backoffDay)
+	_, _, _, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 0, 0}, backoffDay)
 	if e := asFault(err, backoffDay); e.kind != outcomeNonsense {
 		t.Errorf("got %v", err)
 	}

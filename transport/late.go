@@ -81,6 +81,42 @@ func (s *session) condemn(now time.Time) {
 	_ = s.conn.fail(&fault{kind: outcomeLost, msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
 }
 
+// silent says what it means that nobody answered for DetectWithin. A server whose kernel acknowledged all that we sent is
+// reachable: its service is dead, or so busy that it is as good as dead.
+func (s *session) silent() *fault {
+	f := &fault{kind: outcomeSilence, loss: LossSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)}
+	if acknowledged(s.stream.raw.Conn) {
+		f.loss, f.msg = LossService, f.msg+", though its TCP acknowledges: the service does not run, or is overloaded"
+	}
+	return f
+}
+
+// unacknowledged ends a session whose server answers pings and acknowledges no publish, unless our bytes are still on their way.
+func (s *session) unacknowledged(now time.Time) {
+	at := s.ackAt()
+	if at.IsZero() || now.Before(at) {
+		return
+	}
+	if draining(s.stream.raw.Conn, s.l.o.DetectWithin/2) {
+		s.slow = now
+		return
+	}
+	_ = s.conn.fail(&fault{kind: outcomeSilence, loss: LossAck,
+		msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", now.Sub(s.flight.unanswered()).Round(time.Millisecond))})
+}
+
+// ackAt is when the oldest publish will have waited for too long; zero: none waits.
+func (s *session) ackAt() time.Time {
+	since := s.flight.unanswered()
+	if since.IsZero() {
+		return since
+	}
+	if s.slow.After(since) {
+		since = s.slow
+	}
+	return since.Add(s.l.o.DetectWithin)
+}
+
 // checkServer is nil when the server answers CONNECT on a fresh connection, with whatever code.
 func (l *Link) checkServer(ctx context.Context, e *endpoint) error {
 	password, err := e.password()

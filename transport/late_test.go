@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,33 @@ func TestPathDiesWithNowhereToGo(t *testing.T) {
 			r.why("mqtt://a", "no answer")
 			r.sleep(time.Hour)
 			r.up(3 * time.Minute)
+		})
+	})
+}
+
+// A broker that answers pings and acknowledges nothing is no broker.
+func TestPublishThatIsNotAcknowledged(t *testing.T) {
+	each(t, func(t *testing.T, d time.Duration) {
+		mute := func(id string, m transporttest.Message) transporttest.Answer {
+			if strings.HasPrefix(m.Topic, "lb/gw-1/up/data") {
+				return transporttest.Mute
+			}
+			return transporttest.Take
+		}
+		o := rigOptions{a: transporttest.Hooks{OnPublish: mute}, both: true, tweak: func(o *Options) { o.DetectWithin, o.Interval = d, d/3 }}
+		inBubble(t, o, func(r *rig) {
+			r.up(time.Minute)
+			if _, err := r.link.Send(r.Context(), data(1)); err != nil {
+				r.Fatal(err)
+			}
+			if took := r.down(2 * d); took > d+100*time.Millisecond {
+				r.Errorf("noticed after %v", took)
+			}
+			r.up(time.Second)
+			st := r.link.Status()
+			if st.Server != "mqtt://b" || st.Losses[LossAck] != 1 {
+				r.Errorf("status: %+v", st)
+			}
 		})
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,15 +39,17 @@ type Link struct {
 	takeover *takeover
 	next     time.Time      // of the next attempt, while down
 	failures map[int]string // the last failure of each server
+	losses   map[Loss]int64
 }
 
 // New returns a Link that Run will connect. It opens nothing.
 func New(o Options) (*Link, error) {
 	o = o.withDefaults()
 	errs := []error{o.validate()}
+	ranks := o.rank()
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
-		takeover: newTakeover(), failures: map[int]string{}, backoff: newBackoff(o.Backoff, len(o.Servers), o.Rand),
+		takeover: newTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: newBackoff(o.Backoff, ranks, o.DetectWithin, o.Rand),
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
 	}
 	for _, s := range o.Servers {
@@ -206,6 +209,7 @@ func (l *Link) Ready() <-chan struct{} {
 func (l *Link) Status() Status {
 	l.mu.Lock()
 	st, s, trouble, next := l.status, l.session, l.trouble, l.next
+	st.Losses = maps.Clone(l.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
 	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()

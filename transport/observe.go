@@ -15,8 +15,8 @@ var _ observer = (*session)(nil)
 // writing tells the beat before the packet goes out: an answer may be here before Write returns, and a write that is stuck
 // counts as unanswered from its beginning.
 func (s *session) writing(o outbound) Cause {
-	cause, owed := s.flight.writing(o)
 	now := time.Now()
+	cause, owed := s.flight.writing(o, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.accepted && o.kind != typePuback { // which nothing answers: asking after it would cost a ping for each command
@@ -56,7 +56,7 @@ func (s *session) arrived(h header, body []byte, buffered int) (known bool, err 
 			s.flight.came(packetID(rest), cause)
 		}
 	case typePuback, typeSuback:
-		if cause, owed, known, err = s.flight.answer(h, body); !known {
+		if cause, owed, known, err = s.flight.answer(h, body, time.Now()); !known {
 			s.l.ignored.Add(1)
 		}
 	}

@@ -58,6 +58,7 @@ type session struct {
 	setupBy        time.Time
 	checking       bool
 	checkAfter     time.Time // no check before
+	slow           time.Time // when an overdue acknowledgement was found to be on a path that still moves
 	answered       time.Time // when a fresh connection answered in this lateness
 	announceAt     time.Time
 	announceGap    time.Duration
@@ -148,6 +149,7 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 func (s *session) step(now time.Time) {
 	s.beatStep(now)
 	s.lateness(now)
+	s.unacknowledged(now)
 	if !s.isUp && !now.Before(s.setupBy) {
 		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
 	}
@@ -171,6 +173,7 @@ func (s *session) wake() time.Time {
 		}
 	}
 	consider(s.announceAt)
+	consider(s.ackAt())
 	if !s.isUp {
 		consider(s.setupBy)
 	} else if !s.isStable {
@@ -212,7 +215,7 @@ func (s *session) beatStep(now time.Time) {
 		s.l.pings.Add(1)
 		s.conn.ping()
 	case heartbeat.GiveUp:
-		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)})
+		_ = s.conn.fail(s.silent())
 	}
 }
 
@@ -247,7 +250,7 @@ func (s *session) ended(now time.Time) (verdict, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := asFault(s.cause, now)
-	v := verdict{kind: f.kind, up: s.isUp}
+	v := verdict{kind: f.kind, loss: f.noticed(), up: s.isUp}
 	if s.isUp {
 		v.lasted = now.Sub(s.upSince)
 	}
@@ -259,7 +262,7 @@ func (s *session) ended(now time.Time) (verdict, error) {
 	}
 	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
 	if f.kind == outcomeClosed && s.isUp && s.askedBy && isReset(s.cause) {
-		v.kind, v.idle = outcomeSilence, true
+		v.kind, v.loss, v.idle = outcomeSilence, LossMapping, true
 	}
 	v.forgotten = v.idle && s.isUp && (f.kind == outcomeLost && s.answered.Sub(s.asked) < forgotWithin || isReset(s.cause) && now.Sub(s.asked) < forgotWithin)
 	if v.kind == outcomeClosed && s.isUp {

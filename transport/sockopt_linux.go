@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	tcpRTOMaxMS = 44                // TCP_RTO_MAX_MS, Linux 6.15; not in x/sys yet
-	rtoMaxHigh  = 120 * time.Second // the most that the kernel takes
+	tcpRTOMaxMS    = 44                // TCP_RTO_MAX_MS, Linux 6.15; not in x/sys yet
+	tcpEstablished = 1                 // TCP_ESTABLISHED, include/net/tcp_states.h
+	rtoMaxHigh     = 120 * time.Second // the most that the kernel takes
 )
 
 // rtoMaxFor is the longest pause between two retransmissions: short against detect_within, so that the same connection goes
@@ -58,6 +59,12 @@ func draining(c net.Conn, d time.Duration) bool {
 		return false
 	}
 	return info.Unacked+info.Notsent_bytes > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond < d
+}
+
+// acknowledged reports whether the other side's TCP has acknowledged all that was written to c, a TCP socket of ours.
+func acknowledged(c net.Conn) bool {
+	info, ok := tcpInfo(c)
+	return ok && info.Unacked+info.Notsent_bytes == 0 && info.State == tcpEstablished
 }
 
 // ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.

@@ -18,6 +18,8 @@ func socketOptions(time.Duration, *atomic.Bool) func(network, address string, c 
 
 func draining(net.Conn, time.Duration) bool { return false }
 
+func acknowledged(net.Conn) bool { return false }
+
 func ackNow(net.Conn) bool { return false }
 
 func abort(net.Conn) {}

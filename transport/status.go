@@ -46,9 +46,10 @@ type Status struct {
 	Server string    // URL without user info: of the session, the attempt or the next attempt
 	Since  time.Time // when State became what it is
 
-	Sessions    int64 // that were up, since New
-	Drops       int64 // of those, lost without our doing
-	Redials     int64 // planned re-dials; none of these is a drop
+	Sessions    int64          // that were up, since New
+	Drops       int64          // of those, lost without our doing
+	Losses      map[Loss]int64 // the drops by how they were noticed
+	Redials     int64          // planned re-dials; none of these is a drop
 	Pings       int64
 	Interval    time.Duration // of the beat
 	WorstDetect time.Duration // longest time from the first unanswered byte until a session was given up
