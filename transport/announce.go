@@ -9,6 +9,9 @@ import (
 // our birth overwrote it, until our birth is seen again: the late will of an older session of ours, or another client with our
 // id.
 func (s *session) stateSeen(st seenState, now time.Time) {
+	if s.preparing || s.next != nil { // it may be the next one's
+		return
+	}
 	if bytes.Equal(st.payload, s.birth) {
 		s.announceAt = time.Time{}
 		return

@@ -12,7 +12,7 @@ import (
 // up is called with each session that is up. A planned one goes on where the last one was.
 func (le *learner) up(s *session, now time.Time) {
 	le.main, le.asking = s, time.Time{}
-	if s.planned && le.search != nil && le.path != "" {
+	if s.planned && le.search != nil && le.path == le.l.pathOf(s.e, s.stream) {
 		s.setInterval(le.interval)
 		return
 	}

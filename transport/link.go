@@ -23,7 +23,7 @@ type Link struct {
 	group     sync.WaitGroup // every goroutine that we started
 
 	learner *learner
-	spare   *stream // of Run: what a planned re-dial goes on with
+	spare   *spare // of Run: what a planned re-dial goes on with
 
 	ledger  ledger
 	pings   atomic.Int64
@@ -78,13 +78,15 @@ func (l *Link) Run(ctx context.Context) error {
 		if v.up { // what was asked for before it is done
 			drained(l.retry)
 		}
-		if !over(ctx) && v.kind != outcomePlanned && v.kind != outcomeLower {
+		if l.spare != nil {
+			i = l.spare.to
+		} else if !over(ctx) && v.kind != outcomeLower {
 			next, at := l.backoff.failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
 	}
 	if l.spare != nil { // stopped in the middle of a planned re-dial
-		_ = l.spare.raw.Close()
+		l.spare.close()
 	}
 	l.mu.Lock()
 	l.setState(StateDown, l.status.Server)
@@ -149,7 +151,9 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 func (l *Link) attempt(ctx context.Context, i int) verdict {
 	e := l.endpoints[i]
 	l.mu.Lock()
-	l.setState(StateDialing, e.name)
+	if l.spare == nil || l.spare.session == nil {
+		l.setState(StateDialing, e.name)
+	}
 	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
 	l.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
@@ -172,15 +176,22 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	if err != nil {
 		return failed(err)
 	}
-	stream, planned := l.spare, l.spare != nil
-	if l.spare = nil; !planned {
-		if stream, err = l.open(ctx, e, causeHandshake); err != nil {
+	planned := false
+	sp := l.spare
+	if l.spare = nil; sp == nil {
+		sp = &spare{}
+		if sp.stream, err = l.open(ctx, e, causeHandshake); err != nil {
 			return failed(err)
 		}
+	} else {
+		planned = true
 	}
-	s := l.newSession(stream, e, info, l.backoff.hosts[i].stable(), password, planned)
+	s := sp.session
+	if s == nil {
+		s = l.newSession(sp.stream, i, info, l.backoff.hosts[i].stable(), password, planned)
+	}
 	v, err := s.run(ctx)
-	l.spare = s.takeSpare(v)
+	l.spare, v = s.takeSpare(v)
 	l.detach(s)
 	if err != nil {
 		s.flight.fail(blame(v, err))

@@ -82,6 +82,7 @@ type Options struct {
 	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
 	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (redial.go)
+	MaxSession   time.Duration // a session is replaced by another one to the same server after this long, ± 10 %; if zero, never
 	Backoff      Backoff
 	Learning     Learning
 

@@ -2,40 +2,59 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// What CONNECT says, and the planned re-dial that changes it: a new connection up to TLS, DISCONNECT on the old one, which
-// suppresses its will, CONNECT on the new one. Nothing is lost: it waits for a moment with nothing in flight.
+// What CONNECT says, and the planned re-dial, which changes it, or the node of a cluster, or the server. To the same server: a new
+// connection up to TLS, DISCONNECT on the old one, which suppresses its will, CONNECT on the new one. To another server: a whole
+// session there, before this one ends. Nothing is lost: it waits for a moment with nothing in flight.
 
 const (
 	leastKeepalive = 60 * time.Second
 	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
 	keepFactorPair = 4 // where the beat is kept by a second session, and pings are rare
 	redialRetry    = time.Hour
+	moveWithin     = 5 * time.Second // that what was prepared waits for a quiet moment
 )
 
-// spareStream is the result of prepare.
-type spareStream struct {
-	s   *stream
-	err error
+// move is a wanted re-dial.
+type move struct {
+	to  int  // server
+	pin bool // to the same address, on the same way out
+}
+
+// spare is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that is
+// up already.
+type spare struct {
+	to      int
+	stream  *stream
+	session *session
+	err     error
+}
+
+func (sp *spare) close() {
+	if sp.session != nil {
+		sp.session.abandon()
+	} else if sp.stream != nil {
+		_ = sp.stream.raw.Close()
+	}
 }
 
 // begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
-// may grow without a re-dial.
+// may grow without a re-dial. A planned one on the same path goes on where the last one was.
 func (le *learner) begin(e *endpoint, s *stream, planned bool) (interval, keepalive time.Duration) {
 	interval, keepalive = le.l.o.Interval, le.l.o.Keepalive
 	st, _ := le.status.get()
+	same := planned && st.Path == le.l.pathOf(e, s)
 	if le.on() {
-		if interval = le.o.Min; planned {
+		if interval = le.o.Min; same {
 			interval = st.Interval
 		}
 	}
 	if le.l.o.AdaptKeep {
 		switch remembered := le.recalled(e, s); {
-		case planned:
-			keepalive = le.keepaliveFor(interval)
-		case !le.on():
+		case same, !le.on():
 			keepalive = le.keepaliveFor(interval)
 		case remembered > 0:
 			keepalive = le.keepaliveFor(remembered)
@@ -104,7 +123,7 @@ func (le *learner) adapt(now time.Time) {
 	want := s.e.allowed(le.keepaliveFor(le.interval))
 	if fits := s.keepalive <= want+want/4 && s.keepalive >= want-want/4; !fits {
 		le.redialAfter = now.Add(redialRetry)
-		s.wantRedial()
+		s.want(move{to: s.i, pin: true})
 	}
 }
 
@@ -123,55 +142,172 @@ func (s *session) heardSince(t time.Time) bool {
 	return s.heard.After(t)
 }
 
-func (s *session) wantRedial() {
+// want asks for a re-dial; one that is wanted already goes first.
+func (s *session) want(m move) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.redial = true
+	if s.wanted == nil {
+		s.wanted = &m
+	}
 	s.poke()
 }
 
-// quietNow reports whether a re-dial is wanted, and would disturb nothing.
-func (s *session) quietNow() bool {
+// mayMove prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
+func (s *session) mayMove(now time.Time) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.redial && s.isUp && !s.isLate && s.asked.IsZero() && s.flight.inFlight() == 0
-}
-
-// mayMove prepares a wanted re-dial, and reports that all is ready for it.
-func (s *session) mayMove() bool {
-	if !s.quietNow() {
+	wanted, calm := s.wanted, s.isUp && !s.isLate && s.asked.IsZero()
+	s.mu.Unlock()
+	if wanted == nil || !s.isUp {
 		return false
 	}
-	if s.next == nil && !s.preparing {
-		s.preparing = true
-		s.l.group.Go(func() {
-			next, err := s.l.openTo(s.ctx, s.e, causeHandshake, s.conn.RemoteAddr(), s.conn.LocalAddr())
-			s.spare <- spareStream{next, err}
-		})
+	if s.next != nil {
+		return calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
 	}
-	return s.next != nil
+	if calm && !s.preparing {
+		s.preparing = true
+		stableFor := s.l.backoff.hosts[wanted.to].stable()
+		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
+	}
+	return false
 }
 
-// prepared is called with the new connection.
-func (s *session) prepared(spare spareStream) {
+// prepare opens what a re-dial goes on with.
+func (s *session) prepare(m move, stableFor time.Duration) spare {
+	sp := spare{to: m.to}
+	switch {
+	case m.to != s.i:
+		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
+	case m.pin:
+		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, s.conn.RemoteAddr(), s.conn.LocalAddr())
+	default:
+		sp.stream, sp.err = s.l.open(s.ctx, s.e, causeHandshake)
+	}
+	return sp
+}
+
+// prepared is called with the result of prepare.
+func (s *session) prepared(sp spare, now time.Time) {
 	s.preparing = false
-	if spare.err != nil { // the learner asks again later
-		s.mu.Lock()
-		s.redial = false
-		s.mu.Unlock()
+	if sp.err == nil {
+		s.next, s.nextBy = &sp, now.Add(moveWithin)
 		return
 	}
-	s.next = spare.s
+	s.mu.Lock()
+	failed := *s.wanted
+	s.wanted = nil
+	s.mu.Unlock()
+	switch {
+	case failed.to != s.i:
+		s.l.backoff.unfit(now, failed.to)
+	case !failed.pin:
+		s.renewAt = now.Add(redialRetry)
+	} // else the learner asks again
 }
 
-// move ends this session in favour of the next.
+// consider looks for a reason to re-dial: a better server that may be back, or a session that has lasted for its time.
+func (s *session) consider(now time.Time) {
+	if !s.isUp || s.preparing || s.next != nil {
+		return
+	}
+	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
+		to, _, _ := s.l.backoff.better(s.i)
+		s.want(move{to: to})
+	} else if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
+		s.renewAt = time.Time{}
+		s.want(move{to: s.i})
+	}
+}
+
+// returnAt is when a better server is asked whether it is back; zero: there is none. A fleet that was thrown off together does not
+// return together.
+func (s *session) returnAt() time.Time {
+	_, at, ok := s.l.backoff.better(s.i)
+	if !ok || !s.isUp {
+		return time.Time{}
+	}
+	return later(at, s.upSince.Add(holdDown*s.l.o.DetectWithin)).Add(s.spread)
+}
+
+// considerAt is when consider must be called next; zero: nothing is to come.
+func (s *session) considerAt() time.Time {
+	if !s.isUp || s.preparing || s.next != nil {
+		return s.nextBy
+	}
+	at := s.returnAt()
+	if !s.renewAt.IsZero() && (at.IsZero() || s.renewAt.Before(at)) {
+		return s.renewAt
+	}
+	return at
+}
+
+// candidate opens a session at server i while another one goes on. It is up but for its birth, which is published when it takes
+// over; stableFor is how long it must last then.
+func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*session, error) {
+	e := l.endpoints[i]
+	password, err := e.password()
+	if err != nil {
+		return nil, err
+	}
+	stream, err := l.open(ctx, e, causeHandshake)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
+	l.mu.Unlock()
+	s := l.newSession(stream, i, info, stableFor, password, true)
+	s.candidate = true
+	s.begin()
+	timer := time.NewTimer(l.o.handshakeTime())
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return s, nil
+	case <-s.lost:
+		err = s.cause
+	case <-timer.C:
+		err = errors.New(s.setupSilence())
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.abandon()
+	return nil, err
+}
+
+// abandon ends a session that nobody took over.
+func (s *session) abandon() {
+	s.cancel()
+	if s.isAccepted() {
+		s.l.group.Go(s.conn.goodbye)
+		select {
+		case <-s.lost:
+		case <-time.After(goodbyeTime):
+		}
+	}
+	_ = s.conn.Close()
+	s.flight.fail(ErrStopped)
+}
+
+// move ends this session in favour of the next. To another server that one is up already, so this one says goodbye in the
+// background, and that it is offline, as nobody there may hear of the next.
 func (s *session) move() {
 	s.flight.moved.Store(true)
 	s.flight.stop()
 	s.l.detach(s)
+	if next := s.next.session; next != nil {
+		gone := make(chan struct{})
+		next.before = gone
+		s.l.group.Go(func() { defer close(gone); s.sayOffline(); s.leave() })
+		return
+	}
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	s.flight.drained(drain)
 	cancel()
+	s.leave()
+}
+
+// leave says DISCONNECT and ends the session.
+func (s *session) leave() {
 	s.l.group.Go(s.conn.goodbye)
 	select {
 	case <-s.lost:
@@ -181,17 +317,26 @@ func (s *session) move() {
 	s.flight.fail(ErrLost)
 }
 
-// takeSpare hands the prepared connection on, or closes it when the session ended otherwise.
-func (s *session) takeSpare(v verdict) *stream {
-	s.cancel()
+// takeSpare hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
+// be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
+func (s *session) takeSpare(v verdict) (*spare, verdict) {
+	other := s.wanted != nil && s.wanted.to != s.i
 	if s.preparing {
-		if spare := <-s.spare; spare.err == nil {
-			s.next = spare.s
+		if !other || v.kind != outcomeClosed {
+			s.cancel()
+		}
+		if sp := <-s.spare; sp.err == nil {
+			s.next = &sp
 		}
 	}
-	if v.kind == outcomePlanned || s.next == nil {
-		return s.next
+	s.cancel()
+	switch {
+	case s.next == nil, v.kind == outcomePlanned:
+	case s.next.session != nil && v.kind != outcomeStopped:
+		v = verdict{kind: outcomePlanned, up: true}
+	default:
+		s.next.close()
+		return nil, v
 	}
-	_ = s.next.raw.Close()
-	return nil
+	return s.next, v
 }

@@ -24,17 +24,23 @@ const (
 	subscribeQoS  = 1
 	forgotWithin  = 5 * time.Second // of a beat, a fresh connection was answered: there was no outage
 	watchdogSpare = 2               // the read watchdog leaves the beat this many times detect_within
+	returnSpread  = 0.5             // of detect_within
+	renewJitter   = 0.1             // of max_session
 )
 
 // session is one connection, from CONNECT to its end: one client of the library, one conn, one flight. Its run is called
 // once by the link's loop, and everything that may block is on other goroutines.
 type session struct {
 	l         *Link
+	i         int // of e, among the link's
 	e         *endpoint
 	info      Session
 	birth     []byte
 	stableFor time.Duration
-	planned   bool          // it replaced another one on purpose, on the same path
+	planned   bool          // it replaced another one on purpose
+	candidate bool          // set up while another session goes on: its birth is published when it takes over
+	before    chan struct{} // of a candidate: closed when the one before has said that it is offline
+	spread    time.Duration // that it looks later than others for a better server
 	keepalive time.Duration // of its CONNECT
 
 	stream *stream
@@ -47,7 +53,7 @@ type session struct {
 	done   chan struct{}      // closed after subscriptions were answered and the birth queued
 	states chan seenState     // what others said on the state topic
 	checks chan error         // results of check
-	spare  chan spareStream   // result of prepare
+	spare  chan spare         // result of prepare
 	cancel context.CancelFunc // of checks and setup
 	ctx    context.Context
 
@@ -62,8 +68,11 @@ type session struct {
 	answered       time.Time // when a fresh connection answered in this lateness
 	announceAt     time.Time
 	announceGap    time.Duration
-	next           *stream // that a planned re-dial will go on with
+	next           *spare    // that a planned re-dial will go on with
+	nextBy         time.Time // at the latest, however busy the session is
 	preparing      bool
+	renewAt        time.Time // max_session; zero: never
+	begun          bool
 
 	mu       sync.Mutex
 	beat     *heartbeat.Beat
@@ -74,7 +83,7 @@ type session struct {
 	asked    time.Time // first unanswered packet; zero: none
 	askedBy  bool      // and it was a beat
 	cause    error
-	redial   bool // wanted
+	wanted   *move // nil: no re-dial
 }
 
 type seenState struct {
@@ -82,12 +91,13 @@ type seenState struct {
 	retained bool
 }
 
-func (l *Link) newSession(s *stream, e *endpoint, info Session, stableFor time.Duration, password string, planned bool) *session {
+func (l *Link) newSession(s *stream, i int, info Session, stableFor time.Duration, password string, planned bool) *session {
+	e := l.endpoints[i]
 	ctx, cancel := context.WithCancel(context.Background())
 	interval, keepalive := l.learner.begin(e, s, planned)
 	se := &session{
-		planned: planned, keepalive: keepalive, spare: make(chan spareStream, 1),
-		l: l, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
+		planned: planned, keepalive: keepalive, spare: make(chan spare, 1), spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin)),
+		l: l, i: i, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
 		lost: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
 		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
 		setupBy:     time.Now().Add(l.o.handshakeTime()),
@@ -108,12 +118,19 @@ func (s *session) silence() time.Duration {
 	return s.l.o.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
 }
 
-// run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
-func (s *session) run(ctx context.Context) (verdict, error) {
-	defer s.cancel()
+// begin connects and subscribes, in the background.
+func (s *session) begin() {
+	s.begun = true
 	s.l.group.Go(s.conn.writer)
 	s.l.group.Go(s.publisher)
 	s.l.group.Go(s.setup)
+}
+
+// run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
+func (s *session) run(ctx context.Context) (verdict, error) {
+	if !s.begun {
+		s.begin()
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	done := s.done
@@ -133,11 +150,11 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 			s.stateSeen(st, time.Now())
 		case err := <-s.checks:
 			s.checked(err, time.Now())
-		case spare := <-s.spare:
-			s.prepared(spare)
+		case sp := <-s.spare:
+			s.prepared(sp, time.Now())
 		}
 		now := time.Now()
-		if s.step(now); s.mayMove() {
+		if s.step(now); s.mayMove(now) {
 			s.move()
 			return verdict{kind: outcomePlanned, up: true}, nil
 		}
@@ -150,6 +167,7 @@ func (s *session) step(now time.Time) {
 	s.beatStep(now)
 	s.lateness(now)
 	s.unacknowledged(now)
+	s.consider(now)
 	if !s.isUp && !now.Before(s.setupBy) {
 		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
 	}
@@ -174,6 +192,7 @@ func (s *session) wake() time.Time {
 	}
 	consider(s.announceAt)
 	consider(s.ackAt())
+	consider(s.considerAt())
 	if !s.isUp {
 		consider(s.setupBy)
 	} else if !s.isStable {
@@ -242,7 +261,24 @@ func (s *session) setupSilence() string {
 // up is called once, when subscriptions are answered and the birth is queued.
 func (s *session) up(now time.Time) {
 	s.isUp, s.upSince, s.calmSince = true, now, now
+	if d := s.l.o.MaxSession; d > 0 {
+		s.renewAt = now.Add(time.Duration(float64(d) * (1 - renewJitter + 2*renewJitter*s.l.o.Rand())))
+	}
+	if s.candidate && s.l.o.StateTopic != "" {
+		s.l.group.Go(s.lateBirth)
+	}
 	s.l.attach(s, now)
+}
+
+// lateBirth announces a candidate after the one before it said that it is offline: they may share the topic.
+func (s *session) lateBirth() {
+	select {
+	case <-s.before:
+	case <-s.lost:
+		return
+	case <-time.After(drainTime + offlineTime + goodbyeTime):
+	}
+	_, _ = s.flight.send(s.ctx, s.stateMessage(s.birth))
 }
 
 // ended says how a lost session ended.

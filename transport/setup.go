@@ -60,6 +60,10 @@ func (s *session) setup() {
 			_ = s.conn.fail(&fault{kind: outcomeRefused, msg: "own state", err: err})
 			return
 		}
+		if s.candidate {
+			close(s.done)
+			return
+		}
 		if _, err := s.flight.send(s.ctx, m); err != nil {
 			return
 		}
