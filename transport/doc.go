@@ -44,6 +44,8 @@
 //	probe.go probeconn.go    a probe session: its silence, its trial, its few packets
 //	pair.go weak.go          a second session as a canary; what is left where probes are denied
 //	redial.go                what CONNECT says, and the planned re-dial that changes it
+//	trial.go trialreach.go trialfault.go via.go   Trial: one server, once, step by step, for a person; through a proxy
+//	talk.go echo.go echo5.go  a short session that asks; Link.Echo: which topics are delivered (a PUBACK does not tell)
 //	backoff.go takeover.go   pure: time or payloads in, decisions out
 //	fault.go             what an error means, in words
 //

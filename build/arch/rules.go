@@ -20,6 +20,7 @@ const (
 	yaml      = "go.yaml.in/yaml/v3"
 	cobra     = "github.com/spf13/cobra"
 	unix      = "golang.org/x/sys/unix"
+	xproxy    = "golang.org/x/net/proxy"
 	mochi     = "github.com/mochi-mqtt/server/v2"
 )
 
@@ -42,7 +43,7 @@ func Rules() []Rule {
 		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
 			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
 		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},
-		{Package: "transport", Own: []string{"transport/heartbeat"}, Others: []string{paho, websocket, unix},
+		{Package: "transport", Own: []string{"transport/heartbeat"}, Others: []string{paho, websocket, unix, xproxy},
 			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
 		{Package: "transport/transporttest", Own: []string{"transport", "transport/heartbeat"}, Others: []string{paho, mochi},
 			Why: "fake NAT and broker for tests and the demo"},

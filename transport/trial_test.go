@@ -1,0 +1,228 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/transporttest"
+)
+
+// tried runs t and returns its steps by name ("echo data" for those of classes), and their names in order.
+func tried(t *testing.T, trial Trial) (map[string]TrialStep, string) {
+	t.Helper()
+	steps, names := map[string]TrialStep{}, []string{}
+	trial.Report = func(s TrialStep) {
+		name := strings.TrimSpace(s.Name + " " + s.Class)
+		steps[name], names = s, append(names, name)
+		t.Logf("%-10s %8v %-12s %s %v", name, s.Took.Round(time.Microsecond), s.Fault, s.Text, s.Certs)
+	}
+	fine, err := trial.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := slices.ContainsFunc(names, func(n string) bool { return steps[n].Fault != "" })
+	if fine == bad {
+		t.Errorf("fine is %v", fine)
+	}
+	return steps, strings.Join(names, ", ")
+}
+
+func echoTopics(classes ...string) (all []EchoTopic) {
+	for _, c := range classes {
+		all = append(all, EchoTopic{Class: c, Topic: "lb/gw-1/up/" + c})
+	}
+	return all
+}
+
+func TestTrialOverAFakeBroker(t *testing.T) {
+	onPublish := func(a transporttest.Answer) transporttest.Hooks {
+		return transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+			if strings.HasSuffix(m.Topic, "/log") {
+				return a
+			}
+			return transporttest.Take
+		}}
+	}
+	all := "dns, tcp, connect, subscribe, echo data, echo log, echo stats"
+	for name, c := range map[string]struct {
+		hooks   transporttest.Hooks
+		resolve error
+		addr    string
+		names   string
+		fault   map[string]TrialFault
+		log     string // verdict
+	}{
+		"all is well":    {names: all, log: EchoOK},
+		"swallowed":      {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, echo stats, echo log", fault: map[string]TrialFault{"echo log": FaultDenied}, log: EchoDenied},
+		"hung up":        {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]TrialFault{"echo log": FaultDenied}, log: EchoDenied},
+		"never acked":    {hooks: onPublish(transporttest.Mute), names: all, log: EchoOK},
+		"wrong password": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, names: "dns, tcp, connect", fault: map[string]TrialFault{"connect": FaultLogin}},
+		"not ours":       {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 2 }}, names: "dns, tcp, connect", fault: map[string]TrialFault{"connect": FaultClientID}},
+		"no such name":   {resolve: &net.DNSError{Name: "broker", IsNotFound: true}, names: "dns", fault: map[string]TrialFault{"dns": FaultNoName}},
+		"no DNS":         {resolve: &net.DNSError{Name: "broker", IsTimeout: true}, names: "dns", fault: map[string]TrialFault{"dns": FaultNoDNS}},
+		"nothing there":  {addr: "192.0.2.9:1", names: "dns, tcp", fault: map[string]TrialFault{"tcp": FaultRefused}},
+		"denied to hear": {hooks: transporttest.Hooks{OnSubscribe: func(_, f string) byte {
+			if strings.HasSuffix(f, "/log") || strings.HasSuffix(f, "/dn/x") {
+				return transporttest.SubscriptionFailed
+			}
+			return 1
+		}}, names: all, fault: map[string]TrialFault{"subscribe": FaultDenied}, log: EchoUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n, broker := transporttest.NewNetwork(), transporttest.NewBroker(c.hooks)
+				addr := c.addr
+				if addr == "" {
+					addr = "192.0.2.2:1883"
+				}
+				l, err := n.Listen(addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				broker.Serve(l)
+				defer n.Close()
+				defer broker.Close()
+				steps, names := tried(t, Trial{
+					Server: Server{URL: "mqtt://broker"}, ClientID: "gw-1", Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"},
+					Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
+					Resolve: func(context.Context, string) ([]netip.Addr, error) {
+						return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, c.resolve
+					},
+				})
+				if names != c.names {
+					t.Errorf("steps: %s\nwant: %s", names, c.names)
+				}
+				for name, s := range steps {
+					if s.Fault != c.fault[name] {
+						t.Errorf("%s: fault %q, want %q", name, s.Fault, c.fault[name])
+					}
+				}
+				if steps["echo log"].Verdict != c.log {
+					t.Errorf("log is %q, want %q", steps["echo log"].Verdict, c.log)
+				}
+				for _, hello := range broker.Connects() {
+					if hello.ClientID != "gw-1-p0" || !hello.Clean {
+						t.Errorf("connected as %+v", hello)
+					}
+				}
+			})
+		})
+	}
+}
+
+// withACL is mosquitto with an acl_file: it grants every subscription, and acknowledges what it denies.
+func withACL(rules string) func(int, string) string {
+	return func(port int, dir string) string {
+		file := filepath.Join(dir, "acl")
+		if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
+			panic(err)
+		}
+		return fmt.Sprintf("%sacl_file %s\nuser root\n", plainConfig(port, dir), file)
+	}
+}
+
+func TestTrialOfMosquittoWithAnACL(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules string
+		want  map[string]string
+	}{
+		"all":         {"topic readwrite lb/gw-1/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
+		"log denied":  {"topic readwrite lb/gw-1/up/data\ntopic read lb/gw-1/up/log\n", map[string]string{"data": EchoOK, "log": EchoDenied}},
+		"as README":   {"topic write lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
+		"write a few": {"topic write lb/gw-1/up/data\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoDenied}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := startMosquitto(t, withACL(c.rules))
+			steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://" + m.addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
+			for class, want := range c.want {
+				if got := steps["echo "+class].Verdict; got != want {
+					t.Errorf("%s is %q, want %q", class, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLinkEchoes wants the link of the same gateway undisturbed.
+func TestLinkEchoes(t *testing.T) {
+	m := startMosquitto(t, withACL("topic readwrite lb/gw-1/up/data\ntopic readwrite lb/gw-1/up/state\ntopic read lb/gw-1/up/log\n"))
+	l := linkTo(t, Server{URL: "mqtt://" + m.addr()})
+	if v, err := l.Echo(t.Context(), echoTopics("data")); err == nil || v["data"] != EchoUnknown {
+		t.Errorf("before it is up: %v, %v", v, err)
+	}
+	runLink(t, l)
+	awaitUp(t, l)
+	v, err := l.Echo(t.Context(), echoTopics("data", "log"))
+	if err != nil || v["data"] != EchoOK || v["log"] != EchoDenied {
+		t.Errorf("%v, %v", v, err)
+	}
+	if st := l.Status(); st.Drops != 0 || st.State != StateUp || st.Bytes.Probe == 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestTrialSeesCertificates(t *testing.T) {
+	a, b := newAuthority(t, "ca"), newAuthority(t, "ca")
+	a.issue("server", onLoopback)
+	a.issue("other", named("other.example"))
+	a.issue("gw-1", named("gw-1"))
+	b.issue("gw-1", named("gw-1"))
+	later := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
+	good, other := startMosquitto(t, tlsListener(a, "server", "mqtt")), startMosquitto(t, tlsListener(a, "other", "mqtt"))
+	ws, plain := startMosquitto(t, tlsListener(a, "server", "websockets")), startMosquitto(t, plainConfig)
+	for name, c := range map[string]struct {
+		url   string
+		o     TLSOptions
+		now   func() time.Time
+		step  string
+		fault TrialFault
+	}{
+		"good":              {"mqtts://" + good.addr(), a.options("gw-1"), nil, "connect", ""},
+		"over WebSocket":    {"wss://" + ws.addr(), a.options("gw-1"), nil, "connect", ""},
+		"other authority":   {"mqtts://" + good.addr(), b.options("gw-1"), nil, "tls", FaultAuthority},
+		"other name":        {"mqtts://" + other.addr(), a.options("gw-1"), nil, "tls", FaultName},
+		"expired":           {"mqtts://" + good.addr(), a.options("gw-1"), later(2 * time.Hour), "tls", FaultExpired},
+		"clock":             {"mqtts://" + good.addr(), a.options("gw-1"), later(-2 * time.Hour), "tls", FaultClock},
+		"ours is missing":   {"mqtts://" + good.addr(), TLSOptions{CAFile: a.file("ca.crt")}, nil, "connect", FaultOurs},
+		"no such file":      {"mqtts://" + good.addr(), TLSOptions{CAFile: "/no/such/file"}, nil, "tls", FaultFiles},
+		"no TLS there":      {"mqtts://" + plain.addr(), a.options("gw-1"), nil, "tls", FaultClosed},
+		"no WebSocket":      {"ws://" + plain.addr(), TLSOptions{}, nil, "websocket", FaultClosed},
+		"TLS, and we plain": {"mqtt://" + good.addr(), TLSOptions{}, nil, "connect", FaultClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps, _ := tried(t, Trial{Server: Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
+			if got, ok := steps[c.step]; !ok || got.Fault != c.fault {
+				t.Errorf("%s: %+v, want %q", c.step, got, c.fault)
+			}
+			if certs := steps["tls"].Certs; c.step == "tls" && c.fault != FaultFiles && c.fault != FaultClosed && (len(certs) != 2 || certs[0].Ours || !certs[1].Ours) {
+				t.Errorf("certificates: %+v", certs)
+			}
+		})
+	}
+}
+
+func TestTrialHasErrorsOnlyForItsServer(t *testing.T) {
+	if _, err := (Trial{Server: Server{URL: "gopher://broker"}}).Run(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://127.0.0.1:1"}})
+	if steps["tcp"].Fault != FaultRefused {
+		t.Errorf("%+v", steps)
+	}
+	m := startMosquitto(t, plainConfig)
+	steps, _ = tried(t, Trial{Server: Server{URL: "mqtt://" + m.addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
+	if steps["connect"].Fault != FaultFiles {
+		t.Errorf("%+v", steps)
+	}
+}
