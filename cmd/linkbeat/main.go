@@ -72,13 +72,14 @@ devices over it: every frame is stored until the broker has acknowledged it.
   linkbeat check -c linkbeat.yaml      every fault of it at once
   linkbeat run -c linkbeat.yaml        run the agent
   linkbeat status -c linkbeat.yaml     how the running agent is
+  linkbeat diag -c linkbeat.yaml       why is it offline? step by step
   linkbeat probe -c linkbeat.yaml      how long the path to the server may stay silent`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newStatus(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newVersion())
 	return root
 }
 

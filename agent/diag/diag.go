@@ -1,0 +1,209 @@
+// Package diag answers "why am I offline?" for a person at a gateway: it goes the way of the uplink step by step, from the
+// interfaces to a message that comes back, says what each step found and how long it took, and at the first that fails what to do
+// next. It needs no running agent and does not disturb one.
+//
+// The core is pure: steps.go has the shapes, judge.go and hints.go say what a finding means, render.go how it reads. The rest is
+// thin: local.go looks at this machine, [transport.Trial] at the server, bundle.go packs what a helper far away will ask for.
+package diag
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// Options say what is diagnosed. Document and ID are required.
+type Options struct {
+	Document    *config.Document
+	ID          string // of the gateway
+	ConfigError string // what is wrong with its file, although Document runs; empty: nothing
+	Server      string // URL of one of uplink.servers; empty: all
+	Version     string
+	Built       time.Time // of this binary; zero: not known
+	Online      bool      // only the servers, not this machine
+
+	Watch   Watcher                                                           // may be nil
+	Now     func() time.Time                                                  // nil: time.Now
+	Machine Machine                                                           // its nil funcs: this machine
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
+}
+
+// Watcher is told how it goes.
+type Watcher interface {
+	Server(url string) // the steps that follow are its own
+	Step(Step)
+}
+
+// ErrNoServer is returned for a server that the document does not name: the login is for those only.
+var ErrNoServer = errors.New("not one of uplink.servers")
+
+// aclName stands for a device in the topics that are tried.
+const aclName = "acl-test"
+
+// Run diagnoses the machine, and every server unless one is named. Each ends at its own first failure. An error is one of the
+// options, or that of ctx with what was found so far.
+func Run(ctx context.Context, o Options) (Report, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Machine = o.Machine.orThis()
+	servers := slices.Clone(o.Document.Uplink.Servers)
+	if o.Server != "" {
+		servers = slices.DeleteFunc(servers, func(s config.Server) bool { return s.URL != o.Server })
+		if len(servers) == 0 {
+			return Report{}, ErrNoServer
+		}
+	}
+	r := Report{ID: o.ID, Version: o.Version, At: o.Now().UnixMilli(), Servers: []Server{}}
+	if !o.Online {
+		r.Machine = o.machine(servers)
+	}
+	if !fine(r.Machine) {
+		return r, nil
+	}
+	for _, s := range servers {
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		r.Servers = append(r.Servers, o.server(ctx, s))
+	}
+	return r, nil
+}
+
+func (o Options) tell(s Step) Step {
+	if o.Watch != nil {
+		o.Watch.Step(s)
+	}
+	return s
+}
+
+// machine is what holds for every server.
+func (o Options) machine(servers []config.Server) (steps []Step) {
+	if o.ConfigError != "" {
+		steps = append(steps, o.tell(configStep(o.ConfigError)))
+	}
+	if now := o.Now(); now.Before(o.Built) {
+		steps = append(steps, o.tell(clockStep(now, o.Built)))
+	}
+	all, err := o.Machine.Interfaces()
+	local := slices.ContainsFunc(servers, func(s config.Server) bool { return isLocal(s.Host()) })
+	return append(steps, o.tell(interfaceStep(all, err, o.Document.Uplink.Interfaces, local)))
+}
+
+func isLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// server goes the way to one server.
+func (o Options) server(ctx context.Context, s config.Server) Server {
+	if o.Watch != nil {
+		o.Watch.Server(shownURL(s.URL))
+	}
+	result := Server{URL: shownURL(s.URL)}
+	add := func(step Step) { result.Steps = append(result.Steps, o.tell(step)) }
+	via, err := o.via(s)
+	if err != nil {
+		add(Step{Name: transport.StepProxy, Status: Fail, Fault: string(transport.FaultProxy), Text: err.Error(), Hint: hintBadProxy})
+		return result
+	}
+	if !o.Online {
+		step := o.route(s, via)
+		if add(step); step.Status == Fail {
+			return result
+		}
+	}
+	facts := factsOf(s, o.ID, o.Document.Uplink.With(s))
+	trial := o.trial(s, via)
+	trial.Report = func(t transport.TrialStep) { add(judge(t, facts, o.Now())) }
+	if _, err := trial.Run(ctx); err != nil { // config has checked the URL
+		add(Step{Name: transport.StepDNS, Status: Fail, Text: err.Error()})
+	}
+	return result
+}
+
+// via is the proxy of the document, or of the environment; nil: none.
+func (o Options) via(s config.Server) (*transport.Via, error) {
+	if o.Document.Uplink.Proxy != "" {
+		return transport.NewVia(o.Document.Uplink.Proxy)
+	}
+	return transport.ViaEnvironment(s.URL)
+}
+
+func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {
+	d := o.Document
+	login := d.Uplink.With(s)
+	t := transport.Trial{
+		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
+			TLS: transport.TLSOptions{CAFile: login.TLS.CAFile, CertFile: login.TLS.CertFile, KeyFile: login.TLS.KeyFile,
+				ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
+		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Via: via, Dial: o.Dial, Resolve: o.Resolve, Now: o.Now,
+	}
+	if d.Uplink.TimeFloor == "build" {
+		t.Now = func() time.Time {
+			if now := o.Now(); !now.Before(o.Built) {
+				return now
+			}
+			return o.Built
+		}
+	}
+	return t
+}
+
+func topicsOf(d *config.Document, id string) wire.Topics {
+	t := d.Topics
+	return wire.Topics{State: t.State, Info: t.Info, Data: t.Data, Reply: t.Reply, Log: t.Log, Stats: t.Stats,
+		Reported: t.Reported, Cmd: t.Cmd, Config: t.Config, Group: t.Group, Probe: t.Probe}.For(id)
+}
+
+// Filters are what a gateway subscribes to: commands, configuration, and its own state.
+func Filters(d *config.Document, id string) []string {
+	t := topicsOf(d, id)
+	all := []string{t.State, wire.Filter(t.Cmd) + wire.WriteSuffix, wire.Filter(t.Cmd) + wire.RequestSuffix, t.Config}
+	for _, g := range d.Device.Groups {
+		all = append(all, wire.Expand(t.Group, "group", g))
+	}
+	return all
+}
+
+// Topics are a concrete topic for each class of what a gateway publishes: data, reply, log, stats, reported.
+func Topics(d *config.Document, id string) []transport.EchoTopic {
+	t := topicsOf(d, id)
+	return []transport.EchoTopic{
+		{Class: "data", Topic: wire.Expand(t.Data, "name", aclName)}, {Class: "reply", Topic: wire.Expand(t.Reply, "name", aclName)},
+		{Class: "log", Topic: t.Log}, {Class: "stats", Topic: t.Stats}, {Class: "reported", Topic: t.Reported},
+	}
+}
+
+// shownURL is a URL without what may be secret in it: a login, which config refuses, and a query, which may be a token.
+func shownURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "a URL that cannot be read"
+	}
+	if u.User = nil; u.RawQuery != "" {
+		u.RawQuery = hidden
+		return strings.Replace(u.String(), url.QueryEscape(hidden), hidden, 1)
+	}
+	return u.String()
+}
+
+// hostName is this machine's, for the bundle.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "?"
+	}
+	return name
+}

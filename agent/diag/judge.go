@@ -1,0 +1,106 @@
+package diag
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// expirySoon is when a certificate that still holds is worth a word.
+const expirySoon = 14 * 24 * time.Hour
+
+// facts are what hints talk about.
+type facts struct {
+	host, id, user string
+	tls            config.TLS
+}
+
+func factsOf(s config.Server, id string, login config.Server) facts {
+	return facts{host: s.Host(), id: id, user: login.Username, tls: login.TLS}
+}
+
+// judge says what a step of a trial means.
+func judge(t transport.TrialStep, f facts, now time.Time) Step {
+	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault), Verdict: t.Verdict}
+	for _, c := range t.Certs {
+		s.Certs = append(s.Certs, certificate(c, now))
+		s.Text += "; " + certText(c, now)
+	}
+	switch {
+	case t.Fault != "":
+		s.Status, s.Hint = Fail, hint(t, f)
+	case t.Verdict == transport.EchoUnknown:
+		s.Status, s.Hint = Warn, f.fill(hintUnheard)
+	default:
+		s.soon(t.Certs, f, now)
+	}
+	return s
+}
+
+// soon warns of a certificate that expires. Ours comes last, and an expired one of the server is a failure before this.
+func (s *Step) soon(certs []transport.TrialCert, f facts, now time.Time) {
+	for _, c := range certs {
+		if c.NotAfter.Sub(now) > expirySoon {
+			continue
+		}
+		s.Status, s.Hint = Warn, f.fill(hintServerSoon)
+		if c.Ours {
+			s.Hint = f.fill(hintOursSoon)
+		}
+	}
+}
+
+func certificate(c transport.TrialCert, now time.Time) Certificate {
+	days := math.Round(c.NotAfter.Sub(now).Hours()/24*10) / 10
+	return Certificate{Ours: c.Ours, Subject: c.Subject, Issuer: c.Issuer, NotAfter: c.NotAfter.UnixMilli(), DaysLeft: days}
+}
+
+func certText(c transport.TrialCert, now time.Time) string {
+	whose := "server's"
+	if c.Ours {
+		whose = "ours"
+	}
+	text := fmt.Sprintf("%s %q by %q", whose, c.Subject, c.Issuer)
+	switch left := c.NotAfter.Sub(now); {
+	case left < 0:
+		return fmt.Sprintf("%s expired %s ago", text, days(-left))
+	case now.Before(c.NotBefore):
+		return fmt.Sprintf("%s is valid from %s", text, c.NotBefore.UTC().Format(time.DateTime))
+	default:
+		return fmt.Sprintf("%s has %s left", text, days(left))
+	}
+}
+
+func days(d time.Duration) string {
+	if d < 48*time.Hour {
+		return d.Round(time.Minute).String()
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
+}
+
+// hint is what to do about a failure: that of the step and fault, else that of the fault.
+func hint(t transport.TrialStep, f facts) string {
+	table := hints()
+	for _, key := range []string{t.Name + " " + string(t.Fault), string(t.Fault), t.Name} {
+		if text, ok := table[key]; ok {
+			return f.fill(text)
+		}
+	}
+	return f.fill(table[""])
+}
+
+// fill puts the facts into a hint.
+func (f facts) fill(text string) string {
+	or := func(s, other string) string {
+		if s == "" {
+			return other
+		}
+		return s
+	}
+	return strings.NewReplacer("{host}", f.host, "{id}", f.id, "{trial}", f.id+"-p0", "{user}", or(f.user, "(none)"),
+		"{ca}", or(f.tls.CAFile, "the system's authorities"), "{cert}", or(f.tls.CertFile, "(none)")).Replace(text)
+}

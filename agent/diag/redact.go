@@ -1,0 +1,129 @@
+package diag
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/linkbeat/linkbeat/config"
+)
+
+const (
+	hidden    = "<secret>"
+	minSecret = 4 // bytes: a shorter one is hidden where it stands in the configuration, and would garble all the rest
+)
+
+// redacted is the effective document without secrets: config hides passwords, and here go a proxy's login and a URL's query.
+func redacted(d *config.Document) []byte {
+	c := *d
+	c.Uplink.Proxy = hideLogin(d.Uplink.Proxy)
+	c.Uplink.Servers = slices.Clone(d.Uplink.Servers)
+	for i, s := range c.Uplink.Servers {
+		c.Uplink.Servers[i].URL = shownURL(s.URL)
+	}
+	return c.Effective()
+}
+
+// hideLogin works on what is no URL, too.
+func hideLogin(text string) string {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		return scheme + "://" + hidden + rest[at:]
+	}
+	return text
+}
+
+// scrubber takes secrets out of whatever goes into a bundle: the net below the redaction of each file, as a log may hold anything.
+type scrubber struct{ secrets [][]byte } // the longest first
+
+// newScrubber knows the secrets of the document, of its password files, and of the environment (NAME=value).
+func newScrubber(d *config.Document, environ []string) scrubber {
+	var s scrubber
+	for _, server := range append(slices.Clone(d.Uplink.Servers), config.Server{}) {
+		login := d.Uplink.With(server)
+		if p, err := login.ReadPassword(); err == nil {
+			s.add(p)
+			s.addLogin(login.Username, p)
+		}
+		s.add(server.Password.Reveal())
+		s.addQuery(server.URL)
+	}
+	s.add(d.Uplink.Password.Reveal())
+	s.addURL(d.Uplink.Proxy)
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		switch name = strings.ToUpper(name); {
+		case strings.HasSuffix(name, "_PROXY"):
+			s.addURL(value)
+		case strings.Contains(name, "PASSWORD"), strings.Contains(name, "SECRET"), strings.Contains(name, "TOKEN"):
+			if !strings.HasSuffix(name, "_FILE") {
+				s.add(value)
+			}
+		}
+	}
+	slices.SortFunc(s.secrets, func(a, b []byte) int { return cmp.Compare(len(b), len(a)) })
+	return s
+}
+
+// add takes a secret in every form that it may be written in.
+func (s *scrubber) add(secret string) {
+	if len(secret) < minSecret || secret == hidden {
+		return
+	}
+	inJSON, _ := json.Marshal(secret) // a string always can
+	for _, form := range []string{secret, strings.Trim(string(inJSON), `"`), url.QueryEscape(secret), url.PathEscape(secret),
+		strings.ReplaceAll(secret, "'", "''"), strings.TrimPrefix(url.UserPassword("", secret).String(), ":"),
+		base64.StdEncoding.EncodeToString([]byte(secret))} {
+		s.secrets = append(s.secrets, []byte(form))
+	}
+}
+
+// addLogin takes what HTTP makes of a login.
+func (s *scrubber) addLogin(user, password string) {
+	if password != "" {
+		s.add(base64.StdEncoding.EncodeToString([]byte(user + ":" + password)))
+	}
+}
+
+// addURL takes the login of a URL, and of what is nearly one.
+func (s *scrubber) addURL(text string) {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		s.add(password)
+		s.addLogin(u.User.Username(), password)
+	}
+	_, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		rest = text
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		s.add(rest[:at])
+		_, password, _ := strings.Cut(rest[:at], ":")
+		s.add(password)
+	}
+}
+
+// addQuery takes the query of a URL, which may be a token.
+func (s *scrubber) addQuery(text string) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	s.add(u.RawQuery)
+	for _, values := range u.Query() {
+		for _, v := range values {
+			s.add(v)
+		}
+	}
+}
+
+func (s scrubber) scrub(p []byte) []byte {
+	for _, secret := range s.secrets {
+		p = bytes.ReplaceAll(p, secret, []byte(hidden))
+	}
+	return p
+}

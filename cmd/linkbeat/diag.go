@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/diag"
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// exitUsage is EX_USAGE of sysexits.h.
+const exitUsage = 64
+
+// diagFlags are what the command line says.
+type diagFlags struct {
+	server string
+	bundle string
+	asJSON bool
+}
+
+func newDiag() *cobra.Command {
+	var f diagFlags
+	cmd := &cobra.Command{
+		Use: "diag", Short: "why am I offline? step by step, with what to do next",
+		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) },
+		Long: `Go the way of the uplink step by step, with the time that each step takes: interface, route, DNS,
+TCP, proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats,
+reported) a message that must come back. It stops at the first that fails, and says what to do.
+Every server of the configuration has its turn.
+
+The agent need not run, and is not disturbed when it does: the session has the client id
+"<id>-p0". The messages are {"echo":"…"}, not retained; those of data and reply go to the
+name acl-test.
+
+--bundle packs the result with the agent's status, the configuration, what it has learnt and
+its last log lines, for somebody who can help. Passwords are not in it.
+
+Exit status: 0 all is fine, 1 something failed, 64 wrong usage.`,
+		Example: "  linkbeat diag\n  linkbeat diag -c ./linkbeat.yaml --server mqtts://broker.example.net:8883\n  linkbeat diag --bundle /tmp/gw-7.tar.gz",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	flags := cmd.Flags()
+	flags.StringVar(&f.server, "server", "", "`URL` of the one server of uplink.servers to try (default: all)")
+	flags.BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
+	flags.StringVar(&f.bundle, "bundle", "", "write a tarball for a helper into `file`.tar.gz")
+	return cmd
+}
+
+// usage makes err one of the command line.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitError{exitUsage, err}
+}
+
+func (f *diagFlags) run(cmd *cobra.Command) error {
+	o, err := diagOptions(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if o.Server = f.server; !f.asJSON {
+		o.Watch = &diag.Printer{Out: cmd.OutOrStdout()}
+	}
+	report, err := diag.Run(ctx, o)
+	if errors.Is(err, diag.ErrNoServer) {
+		return usage(fmt.Errorf("--server %s: %w, and their login is for them only", f.server, err))
+	} else if err != nil {
+		return err
+	}
+	if f.asJSON {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		err = enc.Encode(report)
+	}
+	if f.bundle != "" {
+		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ()})
+		if failed == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; look into it before you send it on\n", f.bundle)
+		}
+		err = errors.Join(err, failed)
+	}
+	if err == nil && !report.Fine() {
+		return exitError{code: 1}
+	}
+	return err
+}
+
+// writeBundle leaves no half of one behind.
+func writeBundle(ctx context.Context, name string, b diag.Bundle) error {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(b.Write(ctx, file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
+}
+
+// diagOptions are those of the document that run would take.
+func diagOptions(cmd *cobra.Command) (diag.Options, error) {
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return diag.Options{}, err
+	}
+	booted, err := config.Boot(bootOptions(file))
+	if err != nil {
+		return diag.Options{}, err
+	}
+	id, err := booted.Document.ResolveID(config.Host{}, booted.Store)
+	if err != nil && !errors.Is(err, config.ErrNotKept) {
+		return diag.Options{}, err
+	}
+	return diag.Options{Document: booted.Document, ID: id, ConfigError: booted.ConfigError, Version: version, Built: built()}, nil
+}
