@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/linkbeat/linkbeat/config"
@@ -75,7 +76,8 @@ func (s *scrubber) add(secret string) {
 		return
 	}
 	inJSON, _ := json.Marshal(secret) // a string always can
-	for _, form := range []string{secret, strings.Trim(string(inJSON), `"`), url.QueryEscape(secret), url.PathEscape(secret),
+	unquoted := func(s string) string { return s[1 : len(s)-1] }
+	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)), url.QueryEscape(secret), url.PathEscape(secret),
 		strings.ReplaceAll(secret, "'", "''"), strings.TrimPrefix(url.UserPassword("", secret).String(), ":"),
 		base64.StdEncoding.EncodeToString([]byte(secret))} {
 		s.secrets = append(s.secrets, []byte(form))

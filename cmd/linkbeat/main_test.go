@@ -29,6 +29,8 @@ func TestExitCodes(t *testing.T) {
 		"no such command":   {[]string{"stauts"}, 1},
 		"bad configuration": {[]string{"check", "-c", "/dev/null"}, 1},
 		"no agent":          {[]string{"status", "--listen", "127.0.0.1:1"}, exitNoAgent},
+		"no such flag":      {[]string{"diag", "--nope"}, exitUsage},
+		"too much":          {[]string{"diag", "mqtt://broker"}, exitUsage},
 		"no usable uplink":  {[]string{"run", "-c", "/dev/null"}, exitConfig},
 	} {
 		t.Run(name, func(t *testing.T) {
