@@ -29,6 +29,7 @@ func Steps() []Step {
 		{"full spool", []string{"mosquitto"}, FullSpool},
 		{"heartbeat that learns", []string{"mosquitto"}, Learning},
 		{"probe from the shell", []string{"mosquitto"}, Probe},
+		{"why it is offline", []string{"mosquitto"}, Diag},
 	}
 }
 

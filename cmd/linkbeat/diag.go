@@ -32,8 +32,8 @@ func newDiag() *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) },
 		Long: `Go the way of the uplink step by step, with the time that each step takes: interface, route, DNS,
 TCP, proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats,
-reported) a message that must come back. It stops at the first that fails, and says what to do.
-Every server of the configuration has its turn.
+reported) a message that must come back. It stops at the first that fails, and says what to do;
+only topics are all tried. Every server of the configuration has its turn.
 
 The agent need not run, and is not disturbed when it does: the session has the client id
 "<id>-p0". The messages are {"echo":"…"}, not retained; those of data and reply go to the
