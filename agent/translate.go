@@ -61,8 +61,14 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
+		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(u.Proxy),
 		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
+}
+
+// proxyOf is the way to each server: as the environment says where the document says nothing.
+func proxyOf(proxy string) func(server string) (*transport.Via, error) {
+	return func(server string) (*transport.Via, error) { return transport.ViaFor(proxy, server) }
 }
 
 func devicesOf(d *config.Document) map[string]deviceOptions {

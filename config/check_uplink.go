@@ -29,7 +29,7 @@ func (c *checker) checkUplink() {
 		c.odd("uplink.tls", "has no effect: no server has mqtts:// or wss://")
 	}
 	c.checkTimes(u)
-	if u.Proxy != "" {
+	if u.Proxy != "" && u.Proxy != NoProxy {
 		c.checkProxy(u.Proxy)
 	}
 	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
@@ -161,7 +161,7 @@ func (c *checker) checkTimes(u *Uplink) {
 func (c *checker) checkProxy(text string) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	if scheme != "http" && scheme != "socks5" || rest == "" {
-		c.bad("uplink.proxy", "must start with http:// or socks5://")
+		c.bad("uplink.proxy", "must start with http:// or socks5://, or be none")
 	}
 }
 

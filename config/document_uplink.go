@@ -23,6 +23,9 @@ type Uplink struct {
 	PathHint         Fact      `yaml:"path_hint,flow"`        // runs a command: only this machine's own file may name it, never a document of the fleet
 }
 
+// NoProxy as uplink.proxy: no proxy, whatever the environment says.
+const NoProxy = "none"
+
 // Server is one broker.
 type Server struct {
 	URL          string `yaml:"url"`                               // mqtt, mqtts, ws or wss; without user info

@@ -81,6 +81,9 @@ func newBackoff(limits Backoff, ranks []int, detectWithin time.Duration, rand fu
 // failed is called after server i ended with v; it returns which server to dial next, and when.
 func (b *backoff) failed(now time.Time, i int, v verdict) (next int, at time.Time) {
 	h := &b.hosts[i]
+	if v.loss == LossAddress { // which is not the server's fault
+		return i, now
+	}
 	stable := v.up && v.lasted >= h.stable()
 	if stable {
 		*h = host{}

@@ -3,9 +3,12 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +34,8 @@ type endpoint struct {
 	mu    sync.Mutex
 	cache tls.ClientSessionCache // saves a full handshake at each reconnect
 	files [32]byte               // hash of the certificate files that the cache belongs to
+	known []netip.Addr           // what the name stood for last
+	rests rests[netip.Addr]      // addresses that failed lately
 
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }
@@ -88,7 +93,18 @@ type stream struct {
 	net.Conn        // TCP, or TLS or WebSocket above it
 	raw      *meter // the socket
 	rtoMax   bool   // the kernel bounds the retransmission timer for us
+	iface    string // that it is bound to; "": the kernel's choice
+	way      string // the interface that it leaves by; "": not known
 }
+
+// pin is the path of another connection; the zero value is any.
+type pin struct {
+	remote, local net.Addr
+	iface         string
+}
+
+// pinned is the path of s.
+func (s *stream) pinned() pin { return pin{s.raw.RemoteAddr(), s.raw.LocalAddr(), s.iface} }
 
 // meter counts the bytes of a socket. Until up they are booked under cause, then under wire.
 type meter struct {
@@ -145,25 +161,28 @@ func (o Options) handshakeTime() time.Duration {
 
 // open connects to e, up to where MQTT begins. The bytes are booked under cause.
 func (l *Link) open(ctx context.Context, e *endpoint, cause Cause) (*stream, error) {
-	return l.openTo(ctx, e, cause, nil, nil)
+	return l.openTo(ctx, e, cause, pin{})
 }
 
-// openTo is open on the path of another connection: to the same address of a name, from the same one of ours. Both may be nil.
-func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, remote, local net.Addr) (_ *stream, err error) {
+// openTo is open on the path of another connection.
+func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, p pin) (_ *stream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.handshakeTime())
 	defer cancel()
-	var rtoMax atomic.Bool
-	raw, err := l.dial(ctx, e.addr, remote, local, &rtoMax)
+	s, err := l.dial(ctx, e, p)
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{raw: &meter{Conn: raw, ledger: &l.ledger, cause: cause}, rtoMax: rtoMax.Load()}
+	raw := s.Conn
+	s.raw = &meter{Conn: raw, ledger: &l.ledger, cause: cause}
 	defer func() {
 		if err != nil {
 			_ = raw.Close()
 		}
 	}()
 	s.Conn = s.raw
+	if err = l.tunnel(ctx, e, s); err != nil {
+		return nil, err
+	}
 	if e.secure {
 		if s.Conn, err = e.handshake(ctx, s.Conn); err != nil {
 			return nil, err
@@ -177,22 +196,153 @@ func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, remote, loc
 	return s, nil
 }
 
-// dial opens the socket. The standard dialer tries all addresses of a name, and divides the time among them.
-func (l *Link) dial(ctx context.Context, addr string, remote, local net.Addr, rtoMax *atomic.Bool) (net.Conn, error) {
+// proxyTime bounds what a proxy may take once it is connected to.
+const proxyTime = 10 * time.Second
+
+// tunnel goes through the proxy, where there is one.
+func (l *Link) tunnel(ctx context.Context, e *endpoint, s *stream) error {
+	via, err := l.o.via(e)
+	if via == nil || err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, proxyTime)
+	defer cancel()
+	if _, err := via.Tunnel(ctx, s.Conn, e.addr); err != nil {
+		return fmt.Errorf("proxy %s: %w", via.Name, err)
+	}
+	return nil
+}
+
+func (o Options) via(e *endpoint) (*Via, error) {
+	if o.Proxy == nil || o.Dial != nil {
+		return nil, nil
+	}
+	return o.Proxy(e.URL)
+}
+
+// dial opens the socket, to the server or its proxy, by the best way out that works.
+func (l *Link) dial(ctx context.Context, e *endpoint, p pin) (*stream, error) {
 	if l.o.Dial != nil {
-		rtoMax.Store(true)
-		return l.o.Dial(ctx, "tcp", addr)
+		c, err := l.o.Dial(ctx, "tcp", e.addr)
+		return &stream{Conn: c, rtoMax: true}, err
 	}
-	d := net.Dialer{
-		KeepAlive:       -1, // its 15 s would cost 0.6 MB a day
-		KeepAliveConfig: net.KeepAliveConfig{Enable: false},
-		Control:         socketOptions(l.o.DetectWithin, rtoMax),
+	target := e.addr
+	switch via, err := l.o.via(e); {
+	case err != nil:
+		return nil, err
+	case via != nil:
+		target = via.Addr
 	}
-	if remote != nil {
-		addr = remote.String()
+	if p.iface != "" {
+		return l.dialBy(ctx, p.iface, e, target, p)
 	}
-	if tcp, ok := local.(*net.TCPAddr); ok {
-		d.LocalAddr = &net.TCPAddr{IP: tcp.IP, Zone: tcp.Zone}
+	order, err := l.ways.order(time.Now())
+	if err != nil {
+		return nil, err
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	for i, name := range order {
+		var s *stream
+		if s, err = l.dialWithin(ctx, len(order)-i, name, e, target, p); err == nil {
+			return s, nil
+		}
+		if len(order) > 1 {
+			l.ways.rests.failed(name, time.Now())
+		}
+	}
+	return nil, err
+}
+
+// dialWithin is dialBy within a share of the time.
+func (l *Link) dialWithin(ctx context.Context, left int, iface string, e *endpoint, target string, p pin) (*stream, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	return l.dialBy(ctx, iface, e, target, p)
+}
+
+// dialBy dials the addresses of target by an interface; "" is the kernel's choice.
+func (l *Link) dialBy(ctx context.Context, iface string, e *endpoint, target string, p pin) (*stream, error) {
+	addresses, err := e.addresses(ctx, target, p)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{iface: iface}
+	var rtoMax atomic.Bool
+	dial := func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
+		d := net.Dialer{
+			KeepAlive:       -1, // its 15 s would cost 0.6 MB a day
+			KeepAliveConfig: net.KeepAliveConfig{Enable: false},
+			Control:         socketOptions(l.o.DetectWithin, &rtoMax, iface),
+		}
+		if tcp, ok := p.local.(*net.TCPAddr); ok {
+			d.LocalAddr = &net.TCPAddr{IP: tcp.IP, Zone: tcp.Zone}
+		}
+		c, err := d.DialContext(ctx, "tcp", a.String())
+		if err != nil {
+			e.rests.failed(a.Addr(), time.Now())
+		}
+		return c, err
+	}
+	s.Conn, err = dialAny(ctx, addresses, dial)
+	s.rtoMax = rtoMax.Load()
+	if err != nil && iface != "" && errors.Is(err, os.ErrPermission) {
+		l.ways.forbidden(iface, os.ErrPermission)
+		return l.dialBy(ctx, "", e, target, p)
+	}
+	if s.way = iface; err == nil && iface == "" {
+		s.way = InterfaceOf(net.IP(addressOf(s.LocalAddr()).AsSlice()))
+	}
+	return s, err
+}
+
+// addresses are those of target, or the pinned one.
+func (e *endpoint) addresses(ctx context.Context, target string, p pin) ([]netip.AddrPort, error) {
+	if tcp, ok := p.remote.(*net.TCPAddr); ok {
+		return []netip.AddrPort{tcp.AddrPort()}, nil
+	}
+	host, service, err := net.SplitHostPort(target)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.AddrPort
+	for _, a := range e.rests.sorted(found, time.Now()) {
+		all = append(all, netip.AddrPortFrom(a, uint16(port)))
+	}
+	if len(all) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
+	}
+	return all, nil
+}
+
+// judged lets the address and the interface of a session rest that ended as v, or forgives them.
+func (l *Link) judged(s *session, v verdict) {
+	a := addressOf(s.conn.RemoteAddr())
+	if !a.IsValid() {
+		return
+	}
+	now := time.Now()
+	switch {
+	case v.loss == LossAddress || v.kind == outcomeStopped || v.kind == outcomePlanned || v.kind == outcomeRefused:
+	case v.up && v.lasted >= stableAfter:
+		s.e.rests.fine(a)
+		if s.stream.iface != "" {
+			l.ways.rests.fine(s.stream.iface)
+		}
+		fallthrough
+	default:
+		s.e.rests.failed(a, now)
+		if s.stream.iface != "" && v.kind == outcomeSilence {
+			l.ways.rests.failed(s.stream.iface, now)
+		}
+	}
 }

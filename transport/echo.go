@@ -47,7 +47,7 @@ func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string,
 	hello := cleanConnect(s.e, l.o.ClientID+checkSuffix, password)
 	hello.Keepalive = checkKeepalive
 	e := &echoer{hello: hello, dial: func(ctx context.Context) (net.Conn, error) {
-		return l.openTo(ctx, s.e, CauseProbe, s.conn.RemoteAddr(), s.conn.LocalAddr())
+		return l.openTo(ctx, s.e, CauseProbe, s.stream.pinned())
 	}}
 	defer e.close()
 	if err := e.connected(ctx); err != nil {

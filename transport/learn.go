@@ -264,7 +264,7 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	slot := le.freeSlot()
 	ctx, cancel := context.WithCancel(le.ctx)
 	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
-		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
+		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
 			keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}}
 	if canary && !le.shortCanary {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)

@@ -23,6 +23,7 @@ type Link struct {
 	group     sync.WaitGroup // every goroutine that we started
 
 	learner *learner
+	ways    ways
 	spare   *spare // of Run: what a planned re-dial goes on with
 
 	ledger  ledger
@@ -60,6 +61,7 @@ func New(o Options) (*Link, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	l.ways.names = o.Interfaces
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].name
 	l.learner = newLearner(l)
@@ -73,6 +75,9 @@ func New(o Options) (*Link, error) {
 // and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
 	l.group.Go(func() { l.learner.run(ctx) })
+	if l.o.Dial == nil {
+		l.group.Go(func() { l.watch(ctx) })
+	}
 	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
 		if v.up { // what was asked for before it is done
@@ -105,6 +110,22 @@ func (l *Link) Routed() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+}
+
+// watch acts on changes of the network at once: they are checked, not waited for.
+func (l *Link) watch(ctx context.Context) {
+	err := watchNetwork(ctx, func() {
+		l.Routed()
+		if s, _ := l.current(); s != nil {
+			s.mu.Lock()
+			s.changed = true
+			s.mu.Unlock()
+			s.poke()
+		}
+	})
+	if err != nil {
+		l.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
 	}
 }
 
@@ -192,6 +213,7 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	}
 	v, err := s.run(ctx)
 	l.spare, v = s.takeSpare(v)
+	l.judged(s, v)
 	l.detach(s)
 	if err != nil {
 		s.flight.fail(blame(v, err))
@@ -222,12 +244,14 @@ func (l *Link) Status() Status {
 	st, s, trouble, next := l.status, l.session, l.trouble, l.next
 	st.Losses = maps.Clone(l.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
+	trouble.way = l.ways.why()
 	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()
 	st.Oversized = l.oversized.Load()
 	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
+		st.Interface = s.stream.way
 	}
 	st.Heartbeat, trouble.learning = l.learner.status.get()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {

@@ -89,6 +89,9 @@ type Options struct {
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
+	Interfaces []string                       // that connections may leave by, in order of preference; empty: the kernel's choice
+	Proxy      func(url string) (*Via, error) // the way to a server; nil, or a nil Via: straight
+
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil
 	Rand   func() float64                                                    // [0, 1); nil: math/rand

@@ -132,7 +132,7 @@ func (le *learner) openPair(now time.Time) {
 	le.pair.slot = 0
 	slot := le.freeSlot()
 	le.pair.slot = slot
-	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), remote: s.conn.RemoteAddr(), local: s.conn.LocalAddr(),
+	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
 		keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}
 	if !le.shortCanary {
 		o.keepalive = canaryKeepalive

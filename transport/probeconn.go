@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -41,8 +40,7 @@ type probeOptions struct {
 	e         *endpoint
 	clientID  string
 	topic     string
-	remote    net.Addr // of the main link; nil: by name
-	local     net.Addr
+	path      pin // of the main link
 	keepalive uint16
 	patience  time.Duration // for each answer
 }
@@ -54,7 +52,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.openTo(ctx, o.e, CauseProbe, o.remote, o.local)
+	s, err := l.openTo(ctx, o.e, CauseProbe, o.path)
 	if err != nil {
 		*cost += failedDial
 		return nil, err

@@ -15,13 +15,16 @@ const (
 	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
 	keepFactorPair = 4 // where the beat is kept by a second session, and pings are rare
 	redialRetry    = time.Hour
+	hurry          = 4               // times faster, where the path is gone
 	moveWithin     = 5 * time.Second // that what was prepared waits for a quiet moment
 )
 
 // move is a wanted re-dial.
 type move struct {
-	to  int  // server
-	pin bool // to the same address, on the same way out
+	to  int    // server
+	pin bool   // to the same address, on the same way out
+	way string // by this interface; "": any
+	now bool   // the path is about to go, or has: no quiet moment is waited for
 }
 
 // spare is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that is
@@ -161,9 +164,9 @@ func (s *session) mayMove(now time.Time) bool {
 		return false
 	}
 	if s.next != nil {
-		return calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
+		return wanted.now || calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
 	}
-	if calm && !s.preparing {
+	if (calm || wanted.now) && !s.preparing {
 		s.preparing = true
 		stableFor := s.l.backoff.hosts[wanted.to].stable()
 		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
@@ -178,9 +181,9 @@ func (s *session) prepare(m move, stableFor time.Duration) spare {
 	case m.to != s.i:
 		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
 	case m.pin:
-		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, s.conn.RemoteAddr(), s.conn.LocalAddr())
+		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, s.stream.pinned())
 	default:
-		sp.stream, sp.err = s.l.open(s.ctx, s.e, causeHandshake)
+		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, pin{iface: m.way})
 	}
 	return sp
 }
@@ -199,6 +202,10 @@ func (s *session) prepared(sp spare, now time.Time) {
 	switch {
 	case failed.to != s.i:
 		s.l.backoff.unfit(now, failed.to)
+	case failed.way != "":
+		s.l.ways.rests.failed(failed.way, now)
+		s.lookAtWays(now)
+	case failed.now: // the next change of the network, or the beat, will tell
 	case !failed.pin:
 		s.renewAt = now.Add(redialRetry)
 	} // else the learner asks again
@@ -212,6 +219,11 @@ func (s *session) consider(now time.Time) {
 	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
 		to, _, _ := s.l.backoff.better(s.i)
 		s.want(move{to: to})
+	} else if !s.wayAt.IsZero() && !now.Before(s.wayAt) {
+		s.wayAt = time.Time{}
+		if name, _ := s.l.ways.better(s.stream.iface); name != "" {
+			s.want(move{to: s.i, way: name})
+		}
 	} else if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
 		s.renewAt = time.Time{}
 		s.want(move{to: s.i})
@@ -234,8 +246,10 @@ func (s *session) considerAt() time.Time {
 		return s.nextBy
 	}
 	at := s.returnAt()
-	if !s.renewAt.IsZero() && (at.IsZero() || s.renewAt.Before(at)) {
-		return s.renewAt
+	for _, other := range []time.Time{s.renewAt, s.wayAt} {
+		if !other.IsZero() && (at.IsZero() || other.Before(at)) {
+			at = other
+		}
 	}
 	return at
 }
@@ -300,18 +314,24 @@ func (s *session) move() {
 		s.l.group.Go(func() { defer close(gone); s.sayOffline(); s.leave() })
 		return
 	}
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	patience := time.Duration(1)
+	if s.wanted.now { // hardly anything gets through
+		patience = hurry
+	}
+	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
 	s.flight.drained(drain)
 	cancel()
-	s.leave()
+	s.leaveWithin(goodbyeTime / patience)
 }
 
 // leave says DISCONNECT and ends the session.
-func (s *session) leave() {
+func (s *session) leave() { s.leaveWithin(goodbyeTime) }
+
+func (s *session) leaveWithin(patience time.Duration) {
 	s.l.group.Go(s.conn.goodbye)
 	select {
 	case <-s.lost:
-	case <-time.After(goodbyeTime):
+	case <-time.After(patience):
 	}
 	_ = s.conn.Close()
 	s.flight.fail(ErrLost)

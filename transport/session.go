@@ -72,6 +72,7 @@ type session struct {
 	nextBy         time.Time // at the latest, however busy the session is
 	preparing      bool
 	renewAt        time.Time // max_session; zero: never
+	wayAt          time.Time // when a better interface is tried; zero: there is none
 	begun          bool
 
 	mu       sync.Mutex
@@ -84,6 +85,7 @@ type session struct {
 	askedBy  bool      // and it was a beat
 	cause    error
 	wanted   *move // nil: no re-dial
+	changed  bool  // the network did
 }
 
 type seenState struct {
@@ -164,6 +166,13 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 
 // step does what is due.
 func (s *session) step(now time.Time) {
+	s.mu.Lock()
+	changed := s.changed
+	s.changed = false
+	s.mu.Unlock()
+	if changed {
+		s.lookAtWays(now)
+	}
 	s.beatStep(now)
 	s.lateness(now)
 	s.unacknowledged(now)
@@ -268,6 +277,7 @@ func (s *session) up(now time.Time) {
 		s.l.group.Go(s.lateBirth)
 	}
 	s.l.attach(s, now)
+	s.lookAtWays(now)
 }
 
 // lateBirth announces a candidate after the one before it said that it is offline: they may share the topic.

@@ -12,7 +12,7 @@ import (
 func rtoMaxFor(detectWithin time.Duration) time.Duration { return max(time.Second, detectWithin/6) }
 
 // socketOptions sets nothing: only Linux has what we need.
-func socketOptions(time.Duration, *atomic.Bool) func(network, address string, c syscall.RawConn) error {
+func socketOptions(time.Duration, *atomic.Bool, string) func(network, address string, c syscall.RawConn) error {
 	return nil
 }
 

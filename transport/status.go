@@ -28,6 +28,7 @@ const (
 	EventTakeover         EventKind = "takeover"          // another client uses our id
 	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
+	EventBlind            EventKind = "blind"             // changes of the network are not heard of
 	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
 )
 
@@ -45,6 +46,8 @@ type Status struct {
 	State  string    // StateDown, StateDialing, StateUp
 	Server string    // URL without user info: of the session, the attempt or the next attempt
 	Since  time.Time // when State became what it is
+
+	Interface string // that the session leaves by; "": down, or not known
 
 	Sessions    int64          // that were up, since New
 	Drops       int64          // of those, lost without our doing
@@ -117,6 +120,7 @@ type troubles struct {
 	down     string
 	late     string
 	denied   []string
+	way      string
 	learning string
 	server   string    // that accepted us last
 	refused  []refusal // by server, until it accepts us; replaced, never changed, as Status copies it
@@ -163,8 +167,10 @@ func (t troubles) sentence() string {
 	if len(t.denied) > 0 {
 		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))
 	}
-	if t.learning != "" {
-		all = append(all, t.learning)
+	for _, s := range []string{t.way, t.learning} {
+		if s != "" {
+			all = append(all, s)
+		}
 	}
 	return strings.Join(all, "; ")
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -47,8 +48,22 @@ func NewVia(text string) (*Via, error) {
 	return v, nil
 }
 
-// ViaEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server's URL (the first for mqtts and wss);
-// nil: none.
+// NoVia as a setting: no proxy, whatever the environment says.
+const NoVia = "none"
+
+// ViaFor is the proxy for a server's URL under a setting: its own URL, NoVia, or "" for what the environment says. nil: none.
+func ViaFor(setting, server string) (*Via, error) {
+	switch setting {
+	case "":
+		return ViaEnvironment(server)
+	case NoVia:
+		return nil, nil
+	}
+	return NewVia(setting)
+}
+
+// ViaEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for mqtts and
+// wss); nil: none.
 func ViaEnvironment(server string) (*Via, error) {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -63,9 +78,45 @@ func ViaEnvironment(server string) (*Via, error) {
 		return nil, errors.New("the proxy that the environment names is no URL")
 	}
 	if through == nil {
-		return nil, nil
+		return viaAll(u.Host)
 	}
 	return NewVia(through.String())
+}
+
+// viaAll is the proxy that ALL_PROXY names, unless NO_PROXY names the host.
+func viaAll(host string) (*Via, error) {
+	all := firstEnv("ALL_PROXY", "all_proxy")
+	if all == "" || firstEnv("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy") != "" {
+		return nil, nil
+	}
+	through, not := true, firstEnv("NO_PROXY", "no_proxy")
+	choice := proxy.NewPerHost(noted(func() { through = true }), noted(func() { through = false }))
+	choice.AddFromString(not) // addresses, networks
+	for name := range strings.SplitSeq(not, ",") {
+		choice.AddZone(strings.TrimPrefix(strings.TrimSpace(name), ".")) // and names below it, as everybody else reads it
+	}
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(host, "0") // the choice is by host alone
+	}
+	_, _ = choice.Dial("tcp", host)
+	if !through {
+		return nil, nil
+	}
+	return NewVia(all)
+}
+
+// noted is a dialer that only says that it was chosen.
+type noted func()
+
+func (n noted) Dial(string, string) (net.Conn, error) { n(); return nil, nil }
+
+func firstEnv(names ...string) string {
+	for _, n := range names {
+		if v := os.Getenv(n); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // connectThrough asks an HTTP proxy.

@@ -135,10 +135,7 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 
 // via is the proxy of the document, or of the environment; nil: none.
 func (o Options) via(s config.Server) (*transport.Via, error) {
-	if o.Document.Uplink.Proxy != "" {
-		return transport.NewVia(o.Document.Uplink.Proxy)
-	}
-	return transport.ViaEnvironment(s.URL)
+	return transport.ViaFor(o.Document.Uplink.Proxy, s.URL)
 }
 
 func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {

@@ -83,6 +83,9 @@ func git(root string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// tags leave out of the standard library what no gateway needs: HTTP/2 is 256 KiB.
+const tags = "nethttpomithttp2"
+
 // Build compiles one program (its folder from the root, as cmd/linkbeat) statically to the file out; env chooses the
 // platform.
 func Build(ctx context.Context, folder, out string, env ...string) error {
@@ -90,7 +93,7 @@ func Build(ctx context.Context, folder, out string, env ...string) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-ldflags", LDFlags(root), "-o", out}
+	args := []string{"build", "-trimpath", "-tags", tags, "-ldflags", LDFlags(root), "-o", out}
 	cgo := "CGO_ENABLED=0"
 	if os.Getenv("LINKBEAT_RACE") != "" && len(env) == 0 { // `make race`: the agent itself under the race detector
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"

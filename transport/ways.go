@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// ways are the interfaces that connections may leave by, in order of preference; none: the kernel chooses. Safe for concurrent use.
+type ways struct {
+	names   []string // immutable
+	rests   rests[string]
+	unbound atomic.Pointer[string] // why we may not bind; nil: we may, as far as is known
+}
+
+// bound reports whether connections are bound to interfaces.
+func (w *ways) bound() bool { return len(w.names) > 0 && w.unbound.Load() == nil }
+
+// order is the interfaces to try now, the best first; "" is the kernel's choice. An error when there is none.
+func (w *ways) order(now time.Time) ([]string, error) {
+	if !w.bound() {
+		return []string{""}, nil
+	}
+	var fit, unfit []string
+	for _, name := range w.names {
+		if err := usable(name); err != nil {
+			unfit = append(unfit, err.Error())
+		} else {
+			fit = append(fit, name)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, &fault{kind: outcomeSilence, msg: "no way out: " + strings.Join(unfit, ", ")}
+	}
+	return w.rests.sorted(fit, now), nil
+}
+
+// better is the best interface that is preferred to name and could be used, and since when it has rested; "": there is none.
+func (w *ways) better(name string) (string, time.Time) {
+	for _, n := range w.names {
+		if n == name || !w.bound() {
+			break
+		}
+		if usable(n) == nil {
+			return n, w.rests.until(n)
+		}
+	}
+	return "", time.Time{}
+}
+
+// forbidden is called when the kernel did not let us bind.
+func (w *ways) forbidden(name string, err error) {
+	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the way out: give the service CAP_NET_RAW", name, err)
+	w.unbound.CompareAndSwap(nil, &why)
+}
+
+// why is what is wrong with the ways; empty: nothing.
+func (w *ways) why() string {
+	if why := w.unbound.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
+
+// usable says why an interface cannot be used now; nil: it can, as far as this machine knows.
+func usable(name string) error {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return fmt.Errorf("%s is not there", name)
+	}
+	if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 {
+		return fmt.Errorf("%s is down", name)
+	}
+	all, err := i.Addrs()
+	if err == nil && slices.ContainsFunc(all, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.IsGlobalUnicast() }) {
+		return nil
+	}
+	return fmt.Errorf("%s has no address", name)
+}
+
+// InterfaceOf is the interface of this machine that has ip; "": none has.
+func InterfaceOf(ip net.IP) string {
+	all, err := net.Interfaces()
+	if err != nil {
+		return ""
+	}
+	for _, i := range all {
+		addrs, err := i.Addrs()
+		if err != nil {
+			continue
+		}
+		if slices.ContainsFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.Equal(ip) }) {
+			return i.Name
+		}
+	}
+	return ""
+}
+
+// sourceFor is the address that the kernel would connect to remote from. Connecting a UDP socket asks its routes and sends nothing.
+func sourceFor(remote net.Addr) (netip.Addr, bool) {
+	c, err := net.Dial("udp", remote.String())
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	defer c.Close()
+	return addressOf(c.LocalAddr()), true
+}
+
+// addressOf is the IP address of a; invalid for what has none.
+func addressOf(a net.Addr) netip.Addr {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	case *net.UDPAddr:
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// lookAtWays is called after something about interfaces, addresses or routes has changed, and once when the session is up.
+func (s *session) lookAtWays(now time.Time) {
+	local, ok := s.conn.LocalAddr().(*net.TCPAddr)
+	if !ok || !s.isUp || s.l.o.Dial != nil || local.IP.IsLoopback() {
+		return
+	}
+	if InterfaceOf(local.IP) == "" {
+		_ = s.conn.fail(&fault{kind: outcomeSilence, loss: LossAddress, msg: fmt.Sprintf("our address %s is gone", local.IP)})
+		return
+	}
+	if w := &s.l.ways; w.bound() {
+		s.wayAt = time.Time{}
+		if name, rested := w.better(s.stream.iface); name != "" {
+			s.wayAt = later(rested, now.Add(holdDown*s.l.o.DetectWithin))
+		}
+		return
+	}
+	if source, ok := sourceFor(s.conn.RemoteAddr()); ok && source != addressOf(local) {
+		s.want(move{to: s.i, now: true})
+	}
+}
