@@ -71,6 +71,7 @@ func addBytes(to *statuspage.Bytes, b statuspage.Bytes) {
 	to.Config += b.Config
 	to.Probe += b.Probe
 	to.Overhead += b.Overhead
+	to.Headers += b.Headers
 }
 
 func addSpool(to *statuspage.Spool, s statuspage.Spool) {

@@ -37,6 +37,8 @@ type endpoint struct {
 	known []netip.Addr           // what the name stood for last
 	rests rests[netip.Addr]      // addresses that failed lately
 
+	expiry Expiry
+
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }
 
@@ -147,6 +149,15 @@ func (m *meter) cost() int64 {
 	return m.bytes.Load() + headers4*(2*m.calls.Load()+6)
 }
 
+// headers is what the socket has cost beyond what it carried.
+func (m *meter) headers() int64 { return max(0, m.cost()-m.bytes.Load()) }
+
+// Close books what the socket has cost in the end.
+func (m *meter) Close() error {
+	m.ledger.closed(m)
+	return m.Conn.Close()
+}
+
 // accepted ends the handshake. The buffered bytes were counted as part of it and are not.
 func (m *meter) accepted(buffered int) {
 	m.up.Store(true)
@@ -174,9 +185,10 @@ func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, p pin) (_ *
 	}
 	raw := s.Conn
 	s.raw = &meter{Conn: raw, ledger: &l.ledger, cause: cause}
+	l.ledger.opened(s.raw)
 	defer func() {
 		if err != nil {
-			_ = raw.Close()
+			_ = s.raw.Close()
 		}
 	}()
 	s.Conn = s.raw
@@ -184,7 +196,7 @@ func (l *Link) openTo(ctx context.Context, e *endpoint, cause Cause, p pin) (_ *
 		return nil, err
 	}
 	if e.secure {
-		if s.Conn, err = e.handshake(ctx, s.Conn); err != nil {
+		if s.Conn, err = e.handshake(ctx, s.Conn, l.o.Floor); err != nil {
 			return nil, err
 		}
 	}

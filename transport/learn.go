@@ -170,11 +170,14 @@ func (le *learner) close(now time.Time) {
 func (le *learner) step(now time.Time) {
 	if le.main != nil {
 		le.resting = le.resting && now.Before(le.rested)
-		le.search.Rest(le.resting)
+		frugal := le.l.frugality()
+		le.search.Rest(le.resting || frugal > Spend)
 		le.book(now)
 		if le.weak == nil && !now.Before(le.paused) {
-			le.watch(now)
-			le.pairStep(now)
+			if frugal < Starved {
+				le.watch(now)
+				le.pairStep(now)
+			}
 			for _, order := range le.search.Next(now) {
 				le.carryOut(order, now)
 			}
@@ -308,6 +311,10 @@ func (le *learner) judge(now time.Time) {
 		want = top
 	}
 	switch {
+	case le.l.frugality() == Starved:
+		if le.interval != top {
+			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
+		}
 	case want > le.interval:
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
 	case want < le.interval:

@@ -31,6 +31,7 @@ type Link struct {
 	ignored atomic.Int64
 
 	oversized atomic.Int64
+	frugal    atomic.Int32
 
 	mu       sync.Mutex
 	session  *session      // while up
@@ -145,21 +146,28 @@ func drained(c <-chan struct{}) {
 	}
 }
 
+// filesEvery is how often files are looked at that may end the waiting.
+const filesEvery = 5 * time.Second
+
 // pause waits until server next may be dialled, and returns which one is.
 func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	before := l.endpoints[last].fingerprint()
 	for {
 		now := time.Now()
 		if !at.After(now) {
 			return next
 		}
 		l.waiting(next, at)
-		timer.Reset(at.Sub(now))
+		timer.Reset(min(at.Sub(now), filesEvery))
 		select {
 		case <-ctx.Done():
 			return next
 		case <-timer.C:
+			if l.endpoints[last].fingerprint() != before { // somebody mended something
+				next, at = l.backoff.forgiven(time.Now())
+			}
 		case <-l.wake:
 			next, at = l.backoff.routed(time.Now(), last)
 		case <-l.retry:
@@ -251,7 +259,8 @@ func (l *Link) Status() Status {
 	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
-		st.Interface = s.stream.way
+		st.Throughput = throughput(s.stream.raw.Conn)
+		st.Interface, st.Expiry = s.stream.way, s.e.expires()
 	}
 	st.Heartbeat, trouble.learning = l.learner.status.get()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {

@@ -86,9 +86,13 @@ type Options struct {
 	Backoff      Backoff
 	Learning     Learning
 
+	ReportEvery int                    // each so many beats Report is published instead of a ping; if zero, never
+	Report      func() (Message, bool) // false: nothing to say, a ping will do; it must not block
+
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
+	Floor      time.Time                      // a clock before it is taken for it when certificates are checked; zero: never
 	Interfaces []string                       // that connections may leave by, in order of preference; empty: the kernel's choice
 	Proxy      func(url string) (*Via, error) // the way to a server; nil, or a nil Via: straight
 

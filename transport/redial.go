@@ -47,7 +47,7 @@ func (sp *spare) close() {
 // begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
 // may grow without a re-dial. A planned one on the same path goes on where the last one was.
 func (le *learner) begin(e *endpoint, s *stream, planned bool) (interval, keepalive time.Duration) {
-	interval, keepalive = le.l.o.Interval, le.l.o.Keepalive
+	interval, keepalive = le.l.idle(), le.l.o.Keepalive
 	st, _ := le.status.get()
 	same := planned && st.Path == le.l.pathOf(e, s)
 	if le.on() {

@@ -23,9 +23,10 @@ const (
 	stateQoS      = 1
 	subscribeQoS  = 1
 	forgotWithin  = 5 * time.Second // of a beat, a fresh connection was answered: there was no outage
-	watchdogSpare = 2               // the read watchdog leaves the beat this many times detect_within
-	returnSpread  = 0.5             // of detect_within
-	renewJitter   = 0.1             // of max_session
+	reportTime    = time.Second
+	watchdogSpare = 2   // the read watchdog leaves the beat this many times detect_within
+	returnSpread  = 0.5 // of detect_within
+	renewJitter   = 0.1 // of max_session
 )
 
 // session is one connection, from CONNECT to its end: one client of the library, one conn, one flight. Its run is called
@@ -75,17 +76,19 @@ type session struct {
 	wayAt          time.Time // when a better interface is tried; zero: there is none
 	begun          bool
 
-	mu       sync.Mutex
-	beat     *heartbeat.Beat
-	armed    time.Time // when the loop wakes
-	accepted bool      // CONNACK came
-	isLate   bool      // written by the loop only
-	heard    time.Time // last packet
-	asked    time.Time // first unanswered packet; zero: none
-	askedBy  bool      // and it was a beat
-	cause    error
-	wanted   *move // nil: no re-dial
-	changed  bool  // the network did
+	mu        sync.Mutex
+	beat      *heartbeat.Beat
+	armed     time.Time // when the loop wakes
+	accepted  bool      // CONNACK came
+	beats     int       // that were due
+	reporting time.Time // until then the report may take to be written, and a ping is not missed
+	isLate    bool      // written by the loop only
+	heard     time.Time // last packet
+	asked     time.Time // first unanswered packet; zero: none
+	askedBy   bool      // and it was a beat
+	cause     error
+	wanted    *move // nil: no re-dial
+	changed   bool  // the network did
 }
 
 type seenState struct {
@@ -194,6 +197,9 @@ func (s *session) wake() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.beat.Wake()
+	if !at.IsZero() {
+		at = later(at, s.reporting)
+	}
 	consider := func(t time.Time) {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
 			at = t
@@ -232,6 +238,10 @@ func (s *session) poke() {
 
 func (s *session) beatStep(now time.Time) {
 	s.mu.Lock()
+	if s.beat.Due(now) && s.reports(now) {
+		s.mu.Unlock()
+		return
+	}
 	action := s.beat.Step(now)
 	if action == heartbeat.Ping {
 		s.ask(now, true)
@@ -245,6 +255,28 @@ func (s *session) beatStep(now time.Time) {
 	case heartbeat.GiveUp:
 		_ = s.conn.fail(s.silent())
 	}
+}
+
+// reports publishes a report instead of the ping that is due, when it is its turn: acknowledged, it proves as much. mu is held.
+func (s *session) reports(now time.Time) bool {
+	if s.l.o.ReportEvery <= 0 || s.l.o.Report == nil || !s.isUp {
+		return false
+	}
+	if now.Before(s.reporting) {
+		return true // it is on its way
+	}
+	if s.beats++; s.beats%s.l.o.ReportEvery != 0 {
+		return false
+	}
+	s.reporting = now.Add(reportTime)
+	s.l.group.Go(func() {
+		if m, ok := s.l.o.Report(); ok {
+			ctx, cancel := context.WithTimeout(s.ctx, reportTime)
+			defer cancel()
+			_, _ = s.flight.send(ctx, m)
+		}
+	})
+	return true
 }
 
 // ask notes the first packet that is not answered. mu is held.

@@ -72,6 +72,15 @@ func acknowledged(c net.Conn) bool {
 	return ok && info.Unacked+info.Notsent_bytes == 0 && info.State == tcpEstablished
 }
 
+// throughput is what the kernel saw c carry, in bytes a second; 0: it does not know.
+func throughput(c net.Conn) int64 {
+	info, ok := tcpInfo(c)
+	if !ok {
+		return 0
+	}
+	return int64(info.Delivery_rate)
+}
+
 // ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
 func ackNow(c net.Conn) bool {
 	return onSocket(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })

@@ -20,6 +20,8 @@ func draining(net.Conn, time.Duration) bool { return false }
 
 func acknowledged(net.Conn) bool { return false }
 
+func throughput(net.Conn) int64 { return 0 }
+
 func ackNow(net.Conn) bool { return false }
 
 func abort(net.Conn) {}

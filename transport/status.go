@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -47,6 +48,7 @@ type Status struct {
 	Server string    // URL without user info: of the session, the attempt or the next attempt
 	Since  time.Time // when State became what it is
 
+	Expiry    Expiry // of certificates of this session
 	Interface string // that the session leaves by; "": down, or not known
 
 	Sessions    int64          // that were up, since New
@@ -57,6 +59,7 @@ type Status struct {
 	Interval    time.Duration // of the beat
 	WorstDetect time.Duration // longest time from the first unanswered byte until a session was given up
 	Keepalive   time.Duration // the CONNECT value of this session: a dead gateway is noticed by the server within 1.5 times this
+	Throughput  int64         // bytes a second that the path was seen to carry, as the kernel estimates it; 0: not known
 	RTT         time.Duration // smoothed; 0 until a ping of this session was answered
 	Window      int
 	InFlight    int // publishes sent and not acknowledged
@@ -69,8 +72,8 @@ type Status struct {
 	Why         string   // one sentence when anything is not as it should be, else empty
 }
 
-// Ledger counts the bytes of our sockets, both directions, by cause, since New. Their sum is exactly what was read and
-// written; headers of TCP and IP are not in it.
+// Ledger counts the bytes of our sockets, both directions, by cause, since New. All but Headers is what was read and written; with
+// Headers their sum is what went over the wire.
 type Ledger struct {
 	Handshake int64 // TLS, WebSocket, CONNECT, SUBSCRIBE, birth and will
 	Ping      int64 // PINGREQ and PINGRESP
@@ -81,12 +84,16 @@ type Ledger struct {
 	Config    int64
 	Probe     int64 // probe sessions, and fresh connections that check a late one
 	Overhead  int64 // what TLS and WebSocket add to all these once a session is up
+	Headers   int64 // of IP and TCP, with acknowledgements and what was sent again, as the kernel counts them (TCP_INFO)
 }
 
-// Sum is the bytes read and written.
+// Sum is the bytes read and written, without headers.
 func (l Ledger) Sum() int64 {
 	return l.Handshake + l.Ping + l.Keepalive + l.Data + l.Cmd + l.Log + l.Config + l.Probe + l.Overhead
 }
+
+// Wire is the bytes on the wire: what a data plan counts.
+func (l Ledger) Wire() int64 { return l.Sum() + l.Headers }
 
 // ledger is safe for concurrent use. Bytes of MQTT are booked by cause once a session is accepted, and everything that its
 // socket carried meanwhile in wire; the difference is overhead.
@@ -94,6 +101,40 @@ type ledger struct {
 	by   [causeCount]atomic.Int64 // all but handshake and probe connections are part of wire
 	wire atomic.Int64
 	mqtt atomic.Int64 // sum of what was booked by book
+
+	mu      sync.Mutex
+	open    map[*meter]struct{}
+	headers int64 // of sockets that are closed
+}
+
+// opened and closed are called with each socket.
+func (l *ledger) opened(m *meter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		l.open = map[*meter]struct{}{}
+	}
+	l.open[m] = struct{}{}
+}
+
+func (l *ledger) closed(m *meter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.open[m]; ok {
+		delete(l.open, m)
+		l.headers += m.headers() + endSegments*headers4
+	}
+}
+
+// allHeaders are those of all sockets so far.
+func (l *ledger) allHeaders() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.headers
+	for m := range l.open {
+		n += m.headers()
+	}
+	return n
 }
 
 // book enters n bytes of one MQTT packet of an accepted session.
@@ -111,6 +152,7 @@ func (l *ledger) read() Ledger {
 	return Ledger{
 		Handshake: get(causeHandshake), Ping: get(causePing), Data: get(CauseData), Cmd: get(CauseCmd), Log: get(CauseLog),
 		Config: get(CauseConfig), Probe: get(CauseProbe), Overhead: max(0, l.wire.Load()-mqtt),
+		Headers: l.allHeaders(),
 	}
 }
 

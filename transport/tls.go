@@ -9,21 +9,63 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 )
 
 const sessionTickets = 4 // per server: the main link and a probe each use up one
 
 // handshake speaks TLS over c.
-func (e *endpoint) handshake(ctx context.Context, c net.Conn) (net.Conn, error) {
+func (e *endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (net.Conn, error) {
 	config, err := e.tlsConfig()
 	if err != nil {
 		return nil, err
 	}
+	config.Time = func() time.Time { return later(time.Now(), floor) }
 	t := tls.Client(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
+	e.sawCertificates(t.ConnectionState(), config.Certificates)
 	return t, nil
+}
+
+// Expiry is when certificates end; zero: there is none, or it was not seen yet.
+type Expiry struct {
+	Server, Own time.Time
+}
+
+// sawCertificates notes when they end.
+func (e *endpoint) sawCertificates(state tls.ConnectionState, own []tls.Certificate) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(state.PeerCertificates) > 0 {
+		e.expiry.Server = state.PeerCertificates[0].NotAfter
+	}
+	for _, c := range own {
+		if c.Leaf != nil {
+			e.expiry.Own = c.Leaf.NotAfter
+		}
+	}
+}
+
+func (e *endpoint) expires() Expiry {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.expiry
+}
+
+// fingerprint changes when a file or the password of the endpoint does.
+func (e *endpoint) fingerprint() [sha256.Size]byte {
+	sum := sha256.New()
+	for _, name := range []string{e.TLS.CAFile, e.TLS.CertFile, e.TLS.KeyFile} {
+		if name != "" {
+			p, _ := os.ReadFile(name) // one that cannot be read is another one too
+			fmt.Fprintf(sum, "%d\n%s", len(p), p)
+		}
+	}
+	password, _ := e.password()
+	_, _ = sum.Write([]byte(password))
+	return [sha256.Size]byte(sum.Sum(nil))
 }
 
 // tlsConfig reads the files again. Tickets of a session that was verified against other files are forgotten.

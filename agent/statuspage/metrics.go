@@ -61,7 +61,7 @@ func uplinkMetrics(s Status) []metric {
 			{labels("cause", "keepalive"), float64(b.Keepalive)}, {labels("cause", "data"), float64(b.Data)},
 			{labels("cause", "cmd"), float64(b.Cmd)}, {labels("cause", "log"), float64(b.Log)},
 			{labels("cause", "config"), float64(b.Config)}, {labels("cause", "probe"), float64(b.Probe)},
-			{labels("cause", "overhead"), float64(b.Overhead)}}},
+			{labels("cause", "overhead"), float64(b.Overhead)}, {labels("cause", "headers"), float64(b.Headers)}}},
 	}
 }
 

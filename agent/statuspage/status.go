@@ -60,7 +60,7 @@ type Heartbeat struct {
 	BudgetBytes int64   `json:"budget_bytes"` // that they may still cost now
 }
 
-// Bytes is the ledger: bytes of the MQTT stream, both ways, by cause.
+// Bytes is the ledger: bytes on the wire, both ways, by cause.
 type Bytes struct {
 	Handshake int64 `json:"handshake"`
 	Ping      int64 `json:"ping"`
@@ -71,6 +71,12 @@ type Bytes struct {
 	Config    int64 `json:"config"`
 	Probe     int64 `json:"probe"`
 	Overhead  int64 `json:"overhead"`
+	Headers   int64 `json:"headers"` // of IP and TCP, with acknowledgements and what was sent again
+}
+
+// Sum is the bytes on the wire: what a data plan counts.
+func (b Bytes) Sum() int64 {
+	return b.Handshake + b.Ping + b.Keepalive + b.Data + b.Cmd + b.Log + b.Config + b.Probe + b.Overhead + b.Headers
 }
 
 // Spool counts records. Accepted + Recovered = Acked + Waiting + Evicted + Poison, always.

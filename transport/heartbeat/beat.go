@@ -155,6 +155,11 @@ func (b *Beat) pingAt() time.Time {
 	return earlier(beat, b.since.Add(b.rtt.timeout))
 }
 
+// Due reports that a plain beat is due, on a link that is idle: nothing is unanswered.
+func (b *Beat) Due(now time.Time) bool {
+	return b.connected && b.since.IsZero() && b.out == 0 && !now.Before(b.pingAt())
+}
+
 // Step returns what is due. The owner carries it out at once; a Ping counts as sent by this call, also while the write of
 // it is stuck. After GiveUp the Beat rests until Connected.
 func (b *Beat) Step(now time.Time) Action {
