@@ -8,22 +8,17 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 )
 
 const (
-	hintTimeout = 10 * time.Second
-	hintMax     = 256 // bytes of the output that become part of a path's name
-	hintEvery   = 5 * time.Minute
-	hintRetry   = 15 * time.Second // until there is a first answer: a modem takes its time after power-on
-	hintFirst   = 2 * time.Second  // how long the first connection waits for the first answer
-	routesMax   = 1 << 20          // bytes of a route table that are looked at
+	hintMax   = 256             // bytes of the output that become part of a path's name
+	hintFirst = 2 * time.Second // how long the first connection waits for the first answer
+	routesMax = 1 << 20         // bytes of a route table that are looked at
 )
 
 // paths names the path of a connection: what is learnt on one says little about another. "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
@@ -122,25 +117,17 @@ func gateway6(table []byte, iface string) string {
 	return ""
 }
 
-// pathHint runs a command of the local configuration now and then; what it prints (which SIM) becomes part of the path's name.
+// pathHint is a question whose answer (which SIM) becomes part of the path's name.
 type pathHint struct {
-	command []string
-	every   time.Duration
-	log     zerolog.Logger
-	first   chan struct{} // closed after the first attempt
-
-	mu   sync.Mutex
-	last string
+	*question
+	first chan struct{} // closed after the first attempt
 }
 
-func newPathHint(command []string, every time.Duration, log zerolog.Logger) *pathHint {
-	if len(command) == 0 {
+func newPathHint(argv []string, every time.Duration, log zerolog.Logger) *pathHint {
+	if len(argv) == 0 {
 		return nil
 	}
-	if every <= 0 {
-		every = hintEvery
-	}
-	return &pathHint{command: command, every: every, log: log, first: make(chan struct{})}
+	return &pathHint{question: newQuestion("path_hint", program{argv: argv, most: hintMax}, every, log), first: make(chan struct{})}
 }
 
 // await gives the first answer a moment, so that the first connection has its name already.
@@ -157,14 +144,7 @@ func (h *pathHint) await(ctx context.Context) {
 	}
 }
 
-func (h *pathHint) get() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.last
-}
-
-// run asks at once and then now and then; a failure is said when it begins, and the last answer stays. An answer counts from the
-// next connection on.
+// run asks at once and then now and then. After a failure the last answer stays, and an answer counts from the next connection on.
 func (h *pathHint) run(ctx context.Context) error {
 	if h == nil {
 		<-ctx.Done()
@@ -172,61 +152,17 @@ func (h *pathHint) run(ctx context.Context) error {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	failing, asked := false, false
-	for {
+	for asked := false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
 		}
-		out, err := h.ask(ctx)
-		if err == nil {
-			h.mu.Lock()
-			h.last = out
-			h.mu.Unlock()
-		} else if !failing && ctx.Err() == nil {
-			h.log.Warn().Err(err).Strs("command", h.command).Msg("path_hint failed, the path keeps the name that it has")
-		}
-		if failing = err != nil; !asked {
+		h.ask(ctx, true)
+		if !asked {
 			asked = true
 			close(h.first)
 		}
-		timer.Reset(h.pause())
+		timer.Reset(time.Until(h.due))
 	}
-}
-
-// pause is how long to wait with the next question.
-func (h *pathHint) pause() time.Duration {
-	if h.get() == "" {
-		return min(hintRetry, h.every)
-	}
-	return h.every
-}
-
-// ask runs the command without a shell, without our environment, and for a bounded time.
-func (h *pathHint) ask(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, hintTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, h.command[0], h.command[1:]...)
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	cmd.WaitDelay = time.Second
-	out := &bounded{}
-	cmd.Stdout = out
-	if err := cmd.Run(); err != nil {
-		return "", err
-	}
-	return printable(out.b), nil
-}
-
-// bounded keeps the beginning of what is written.
-type bounded struct{ b []byte }
-
-func (w *bounded) Write(p []byte) (int, error) {
-	w.b = append(w.b, p[:min(len(p), hintMax-len(w.b))]...)
-	return len(p), nil
-}
-
-// printable is one line of printable ASCII.
-func printable(p []byte) string {
-	return strings.Join(strings.FieldsFunc(string(p), func(r rune) bool { return r <= ' ' || r > '~' }), " ")
 }

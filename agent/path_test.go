@@ -57,31 +57,6 @@ func TestPathOfLoopback(t *testing.T) {
 	}
 }
 
-func TestPathHint(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		command []string
-		want    string
-	}{
-		{"plain", []string{"echo", "8944 500"}, "8944 500"},
-		{"no shell", []string{"echo", "$HOME; id"}, "$HOME; id"},
-		{"control bytes", []string{"printf", `a\033[31mb\n\tc`}, "a [31mb c"},
-		{"endless", []string{"head", "-c", "100000", "/dev/zero"}, ""},
-		{"long", []string{"printf", "%0999d", "0"}, strings.Repeat("0", hintMax)},
-		{"failing", []string{"false"}, ""},
-		{"missing", []string{"no-such-command-here"}, ""},
-		{"our environment", []string{"printenv", "HOME"}, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			h := newPathHint(c.command, 0, zerolog.Nop())
-			got, err := h.ask(t.Context())
-			if got != c.want {
-				t.Errorf("%q, %v; want %q", got, err, c.want)
-			}
-		})
-	}
-}
-
 func TestAFailingHintIsSaidOnce(t *testing.T) {
 	var log bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +85,7 @@ func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 		if err := os.WriteFile(file, []byte("8944\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * hintRetry)
+		time.Sleep(2 * questionRetry)
 		if got := h.get(); got != "8944" {
 			t.Errorf("%q", got)
 		}
