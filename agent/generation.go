@@ -14,7 +14,7 @@ import (
 )
 
 // generation is what is on the way to the server under one configuration: the link, what it carries, and the page that tells of
-// it. Routes and the log level change within a generation; anything else ends it and begins the next one, on the same site.
+// it. Routes, facts, hooks and the log level change within a generation; anything else ends it and begins the next one, on the same site.
 type generation struct {
 	*site
 	id     string
@@ -99,7 +99,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{name: "page", run: g.runPage},
 		{name: "path hint", run: g.hint.run},
 		{name: "link", run: g.runLink, stop: 10 * time.Second},
-		{name: "report", run: g.report.run},
+		{name: "report", run: g.runReport},
 		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},
 		{name: "succession", run: succeeded},
 	}.run(ctx)
@@ -108,7 +108,13 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 
 func (g *generation) runLink(ctx context.Context) error {
 	g.hint.await(ctx)
+	defer g.hooks.ended("stopped")
 	return g.link.Run(ctx)
+}
+
+func (g *generation) runReport(ctx context.Context) error {
+	g.facts.await(ctx)
+	return g.report.run(ctx)
 }
 
 func (g *generation) runPage(ctx context.Context) error {
@@ -137,10 +143,14 @@ func (g *generation) linkEvent(e transport.Event, connected chan<- struct{}) {
 	line := g.log.Warn()
 	if e.Kind == transport.EventUp {
 		line = g.log.Info()
+		g.hooks.up(e.Server)
 		select {
 		case connected <- struct{}{}:
 		default: // the reporter has not seen the last one yet
 		}
+	}
+	if e.Kind == transport.EventDown {
+		g.hooks.down(e.Server, e.Why)
 	}
 	line = line.Str("server", e.Server).Int64("session", g.sessionsBefore()+e.Session)
 	said(line, "why", e.Why).Msg("uplink " + string(e.Kind))

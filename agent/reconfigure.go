@@ -133,6 +133,8 @@ func (s *site) apply(next config.Booted) {
 	s.use(next)
 	s.generation().route(next.Document)
 	s.devices.want(devicesOf(next.Document), next.Disabled)
+	s.facts.want(next.Document.Device.Facts)
+	s.hooks.want(next.Document.Hooks)
 	s.putToUse()
 }
 
@@ -157,6 +159,8 @@ func sameButSerial(a, b *config.Document) bool {
 	x, y := *a, *b
 	x.Serial, y.Serial = nil, nil
 	x.Log.Level, y.Log.Level = "", ""
+	x.Device.Facts, y.Device.Facts = nil, nil
+	x.Hooks, y.Hooks = config.Hooks{}, config.Hooks{}
 	return reflect.DeepEqual(x, y)
 }
 

@@ -101,7 +101,7 @@ func (r *reporter) pause(ctx context.Context) {
 
 func infoOf(s statuspage.Status) wire.Info {
 	info := wire.Info{IntervalS: s.Heartbeat.IntervalS, ProvenS: s.Heartbeat.ProvenS, Path: s.Heartbeat.Path,
-		Ports: map[string]wire.Port{}}
+		Ports: map[string]wire.Port{}, Facts: s.Facts}
 	for name, d := range s.Serial {
 		info.Ports[name] = wire.Port{Port: d.Port, State: d.State, Why: d.Why}
 	}

@@ -22,6 +22,8 @@ type site struct {
 	losses  *losses
 	devices *devices
 	down    *downlink
+	facts   *facts
+	hooks   *hooks
 	told    *told
 	next    chan *generation // from supervision to the uplink
 }
@@ -105,6 +107,9 @@ func (s *site) equip(b config.Booted) {
 	s.losses = newLosses(s.log, s.data, s.replies)
 	s.devices = newDevices(s.data, s.clock, s.log, s.pulses, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
+	s.facts, s.hooks = newFacts(s.log), newHooks(s.log)
+	s.facts.want(b.Document.Device.Facts)
+	s.hooks.want(b.Document.Hooks)
 	journal, err := openJournal(s.places.state.root)
 	if err != nil {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
@@ -131,6 +136,8 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{name: "losses", run: s.losses.run},
 		{name: "path memory", run: s.memory.run},
 		{name: "commands", run: s.down.run},
+		{name: "facts", run: s.facts.run},
+		{name: "hooks", run: s.hooks.run, stop: 2 * hookStop}, // one that runs, and the last one
 		{name: "uplink", run: s.runUplink, stop: uplinkStop},
 		{name: "serial devices", run: s.devices.run, stop: deviceStop + time.Second},
 		{name: "supervision", run: watch, stop: uplinkStop},

@@ -103,6 +103,9 @@ func (c *checker) checkCommand(path string, f Fact) {
 	if len(f.Command) == 0 {
 		c.bad(path+".command", "is missing: name the program and its arguments, such as [mmcli, -m, any]")
 	}
+	if f.Every != 0 && f.Every < 10*second {
+		c.bad(path+".every", "must be at least 10s: a command may take that long")
+	}
 }
 
 // absolute wants a clean absolute path.

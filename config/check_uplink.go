@@ -34,9 +34,6 @@ func (c *checker) checkUplink() {
 	}
 	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
 		c.checkCommand("uplink.path_hint", u.PathHint)
-		if e := u.PathHint.Every; e != 0 && e < 10*second {
-			c.bad("uplink.path_hint.every", "must be at least 10s: a command may take that long")
-		}
 	}
 	for i, name := range u.Interfaces {
 		if name == "" || len(name) > 15 || strings.ContainsAny(name, "/ ") { // IFNAMSIZ - 1

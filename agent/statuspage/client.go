@@ -90,6 +90,9 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	if c := s.Commands; c.Received > 0 {
 		row("commands", "%d received, %d done, %d failed, %d refused", c.Received, c.Done, c.Failed, c.Refused)
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.Facts)) {
+		row("fact "+name, "%s", s.Facts[name])
+	}
 	row("traffic", "%s data, %s commands, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd), size(s.Bytes.Ping),
 		size(s.Bytes.Handshake))
 	row("why", "%s", orText(s.Why, "all is well"))

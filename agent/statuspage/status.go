@@ -19,6 +19,8 @@ type Status struct {
 	Serial    map[string]Serial `json:"serial"`
 	Commands  Commands          `json:"commands"`
 
+	Facts map[string]string `json:"facts,omitempty"` // by name: what the commands of device.facts printed
+
 	// Why is one sentence when anything is not as it should be, and empty otherwise.
 	Why string `json:"why"`
 }

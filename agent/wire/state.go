@@ -40,6 +40,8 @@ type Info struct {
 	ProvenS   float64         `json:"proven_s"`   // the silence that the path is known to survive; 0: not known
 	Path      string          `json:"path,omitempty"`
 	Ports     map[string]Port `json:"ports"`
+
+	Facts map[string]string `json:"facts,omitempty"` // by name: what the commands of device.facts printed
 }
 
 // Append adds the info's JSON to dst.

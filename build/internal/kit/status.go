@@ -37,6 +37,7 @@ type Status struct {
 	Bytes  map[string]int64        `json:"bytes"`
 	Spool  SpoolStatus             `json:"spool"`
 	Serial map[string]DeviceStatus `json:"serial"`
+	Facts  map[string]string       `json:"facts"`
 	Why    string                  `json:"why"`
 }
 
