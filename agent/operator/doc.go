@@ -3,7 +3,8 @@
 //	Devices   who is online, from the retained birth and last will of each gateway
 //	Tail      live data, duplicates dropped, gaps told
 //	Send      a write, and the reply to it
+//	ACL       the access rules that a broker needs for gateways; it speaks to nobody
 //
-// Each call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it needs.
+// Each other call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it needs.
 // Nothing here needs rights that a gateway's own topics do not name. The program around it is flags and exit codes.
 package operator

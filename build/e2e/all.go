@@ -24,6 +24,7 @@ func Steps() []Step {
 		{"commands", []string{"mosquitto"}, Commands},
 		{"oversized packets", []string{"mosquitto"}, Oversized},
 		{"configuration", []string{"mosquitto"}, Reload},
+		{"access rules", []string{"mosquitto"}, ACL},
 		{"facts and hooks", []string{"mosquitto"}, Facts},
 		{"field", []string{"mosquitto"}, Field},
 		{"takeover", []string{"mosquitto"}, Takeover},

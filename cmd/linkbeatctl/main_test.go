@@ -92,6 +92,11 @@ func TestRun(t *testing.T) {
 		{"send what is not hex", "send gw meter --hex 0g", "", nil, 64, "", "payload is not hex"},
 		{"send, refused", "send gw gps x", "", nil, 1, "", "denied; set commands: true"},
 		{"send, no reply", "send other meter x --timeout 200ms", "", nil, 2, "", "no reply from other/meter within 200ms"},
+		{"acl", "acl --for mosquitto", "", nil, 0, "pattern write lb/%u/up/#\n", ""},
+		{"acl of a fleet in the environment", "acl --for emqx --id gw", "", map[string]string{"LINKBEATCTL_PREFIX": "acme"}, 0, `"acme/gw/up/#"`, ""},
+		{"acl that is JSON alone", "acl --for aws", "", nil, 0, `"Version": "2012-10-17"`, "iot:Connect on client/linkbeatctl-*"},
+		{"acl of no broker", "acl", "", nil, 64, "", `required flag(s) "for"`},
+		{"acl of another broker", "acl --for rabbitmq", "", nil, 64, "", "mosquitto, emqx, aws are"},
 		{"demo without an agent", "demo --agent no/such/program", "", nil, 1, "", "build it (make build)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,6 +19,7 @@ type BrokerOptions struct {
 	Addr  string // IP to listen on; if empty, 127.0.0.1
 	Certs *Certs // with a TLS listener that wants a client certificate
 	WS    bool   // with a WebSocket listener
+	ACL   string // content of an acl_file; if empty, everybody may do everything. User names are believed
 }
 
 // Broker is a real mosquitto that can be stopped, started, frozen and thawed. Its ports stay the same over restarts.
@@ -57,8 +58,15 @@ func (e *Env) Broker(o BrokerOptions) (*Broker, error) {
 	if err := os.WriteFile(filepath.Join(dir, "mosquitto.conf"), []byte(b.conf()), 0o600); err != nil {
 		return nil, fmt.Errorf("mosquitto.conf: %w", err)
 	}
+	if o.ACL != "" {
+		if err := os.WriteFile(b.aclFile(), []byte(o.ACL), 0o600); err != nil {
+			return nil, fmt.Errorf("acl_file: %w", err)
+		}
+	}
 	return b, b.Start()
 }
+
+func (b *Broker) aclFile() string { return filepath.Join(b.dir, "acl") }
 
 func (b *Broker) conf() string {
 	s := "allow_anonymous true\npersistence true\nautosave_interval 0\nmax_queued_messages 0\nmax_queued_bytes 0\n" +
@@ -67,6 +75,10 @@ func (b *Broker) conf() string {
 	s += "persistence_location " + b.dir + "/\n"
 	if os.Geteuid() == 0 {
 		s += "user root\n" // else mosquitto gives up root and cannot write its store
+	}
+	if b.o.ACL != "" {
+		// With 0, no limit, mosquitto 2.0.11 closes the connection after each publish that it denies.
+		s = strings.Replace(s, "max_queued_messages 0", "max_queued_messages 1000000", 1) + "acl_file " + b.aclFile() + "\n"
 	}
 	s += fmt.Sprintf("listener %d %s\n", b.Plain, b.o.Addr)
 	if b.TLS != 0 {

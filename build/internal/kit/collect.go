@@ -27,6 +27,7 @@ type Arrival struct {
 type CollectOptions struct {
 	URL     string
 	ID      string
+	User    string // if empty, none
 	Filters []string
 	Dial    DialFunc // if nil, from our own namespace
 	Certs   *Certs   // for mqtts
@@ -45,7 +46,7 @@ type Collector struct {
 // Collect connects a collector and returns when it is subscribed.
 func (e *Env) Collect(o CollectOptions) (*Collector, error) {
 	c := &Collector{}
-	opts := mqtt.NewClientOptions().AddBroker(o.URL).SetClientID(o.ID).SetProtocolVersion(4).
+	opts := mqtt.NewClientOptions().AddBroker(o.URL).SetClientID(o.ID).SetUsername(o.User).SetProtocolVersion(4).
 		SetCleanSession(false).SetResumeSubs(true).SetOrderMatters(true).SetKeepAlive(30 * time.Second).
 		SetAutoReconnect(true).SetConnectRetry(true).SetConnectRetryInterval(100 * time.Millisecond).
 		SetMaxReconnectInterval(200 * time.Millisecond).SetConnectTimeout(5 * time.Second)
@@ -66,7 +67,7 @@ func (e *Env) Collect(o CollectOptions) (*Collector, error) {
 	if err := wait(e.Ctx, c.client.Connect(), "connect"); err != nil {
 		return nil, err
 	}
-	e.Defer(func() { c.client.Disconnect(50) })
+	e.Defer(c.Close)
 	for _, f := range o.Filters {
 		if err := wait(e.Ctx, c.client.Subscribe(f, 1, c.handle), "subscribe to "+f); err != nil {
 			return nil, err
@@ -128,11 +129,26 @@ func (c *Collector) Arrivals(topics ...string) []Arrival {
 	return some
 }
 
+// Close disconnects; its session stays at the broker.
+func (c *Collector) Close() { c.client.Disconnect(50) }
+
+// Forget what came so far.
+func (c *Collector) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got, c.size = nil, 0
+}
+
 // Count of arrivals so far.
 func (c *Collector) Count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.got)
+}
+
+// Subscribe adds a filter and waits for the SUBACK; a refusal is an error.
+func (c *Collector) Subscribe(ctx context.Context, filter string) error {
+	return wait(ctx, c.client.Subscribe(filter, 1, c.handle), "subscribe to "+filter)
 }
 
 // Publish sends with QoS 1 and waits for the PUBACK.
