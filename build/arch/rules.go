@@ -27,7 +27,7 @@ const (
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
 	return []Rule{
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/probe", "config", "firmware-bridge", "agent/statuspage"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "config", "firmware-bridge", "agent/statuspage"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/operator", "build/demo"}, Others: []string{cobra},
@@ -42,6 +42,8 @@ func Rules() []Rule {
 			Why: "linkbeat probe: a link of its own, for a person at a shell; like agent it translates config into transport's Options"},
 		{Package: "agent/diag", Own: []string{"transport", "agent/wire", "agent/statuspage", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a transport.Trial; it works where no agent does"},
+		{Package: "agent/estimate", Own: []string{"agent/wire", "config"}, NotStd: []string{"net", "os", "sync", "syscall", "context"},
+			Why: "linkbeat check --estimate: pure, a document comes in and a table goes out"},
 		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
 			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
 		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},

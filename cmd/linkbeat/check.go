@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,11 +11,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/diag"
+	"github.com/linkbeat/linkbeat/agent/estimate"
 	"github.com/linkbeat/linkbeat/config"
 )
 
+// checkFlags are what the command line says.
+type checkFlags struct {
+	verbose  bool
+	online   bool
+	estimate bool
+	asJSON   bool
+	assume   estimate.Assumptions
+}
+
 func newCheck() *cobra.Command {
-	var verbose, online bool
+	var f checkFlags
 	cmd := &cobra.Command{
 		Use: "check", Short: "check a configuration: every fault at once", Args: cobra.NoArgs,
 		Long: `Check a configuration strictly. Every fault is printed, with its path and line; warnings too.
@@ -22,40 +33,77 @@ func newCheck() *cobra.Command {
 --online goes on to the servers: it connects to each as diag does, and prints what is wrong
 there, above all topics that an access list denies, which no broker says by itself.
 
+With --estimate a good one is followed by what it will cost: bytes a month on the wire, by cause,
+on a good path (low), as is to be expected, and at worst (high). What the table assumes is below it.
+
 Exit status: 0 good (warnings or not), 1 faults, or with --online a server that fails or denies.`,
-		Example: "  linkbeat check -c ./linkbeat.yaml\n  LINKBEAT_UPLINK_USERNAME=gw-7 linkbeat check -v -c ./linkbeat.yaml\n  linkbeat check --online -c ./linkbeat.yaml",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := cmd.Flags().GetString("config")
-			if err != nil {
-				return err
-			}
-			src, err := os.ReadFile(file)
-			if err != nil {
-				return fmt.Errorf("%w; name a file with -c, or make one: linkbeat template > linkbeat.yaml", err)
-			}
-			options := parseOptions()
-			options.CheckFile = config.CheckReadable
-			doc, warnings, err := config.Parse(src, options)
-			for _, w := range warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", file, w)
-			}
-			if err != nil {
-				return fmt.Errorf("%s is not good:\n%w", file, err)
-			}
-			if verbose {
-				_, err = cmd.OutOrStdout().Write(doc.Effective())
-			} else {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
-			}
-			if err == nil && online {
-				err = checkOnline(cmd, doc)
-			}
-			return err
-		},
+		Example: `  linkbeat check -c ./linkbeat.yaml
+  LINKBEAT_UPLINK_USERNAME=gw-7 linkbeat check -v -c ./linkbeat.yaml
+  linkbeat check --online -c ./linkbeat.yaml
+  linkbeat check --estimate --frames-per-day 86400 --frame-bytes 72`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
-	cmd.Flags().BoolVar(&online, "online", false, "try every server too, up to a message of each class of topic that comes back")
+	flags := cmd.Flags()
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
+	flags.BoolVar(&f.online, "online", false, "try every server too, up to a message of each class of topic that comes back")
+	flags.BoolVar(&f.estimate, "estimate", false, "print what it will cost, in bytes a month")
+	flags.Float64Var(&f.assume.FramesPerDay, "frames-per-day", 1440, "estimate: `frames` of each serial device")
+	flags.IntVar(&f.assume.FrameBytes, "frame-bytes", 60, "estimate: `bytes` of a frame")
+	flags.DurationVar(&f.assume.Interval, "interval", 0, "estimate: the beat that will be learnt, if it is known: see linkbeat probe")
+	flags.BoolVar(&f.asJSON, "json", false, "print the estimate as JSON")
+	cmd.MarkFlagsMutuallyExclusive("verbose", "estimate", "online")
 	return cmd
+}
+
+func (f *checkFlags) run(cmd *cobra.Command) error {
+	if f.asJSON && !f.estimate {
+		return errors.New("--json is for --estimate")
+	}
+	if f.assume.FramesPerDay <= 0 || f.assume.FrameBytes <= 0 || f.assume.FrameBytes > 1<<24 || f.assume.Interval < 0 {
+		return errors.New("--frames-per-day, --frame-bytes and --interval must be above 0, and a frame has at most 16777216 bytes")
+	}
+	file, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return err
+	}
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("%w; name a file with -c, or make one: linkbeat template > linkbeat.yaml", err)
+	}
+	options := parseOptions()
+	options.CheckFile = config.CheckReadable
+	doc, warnings, err := config.Parse(src, options)
+	for _, w := range warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", file, w)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is not good:\n%w", file, err)
+	}
+	switch {
+	case f.verbose:
+		_, err = cmd.OutOrStdout().Write(doc.Effective())
+		return err
+	case f.estimate:
+		return f.printEstimate(cmd, file, estimate.Of(doc, f.assume))
+	case f.online:
+		return checkOnline(cmd, doc)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
+	return nil
+}
+
+func (f *checkFlags) printEstimate(cmd *cobra.Command, file string, e estimate.Estimate) error {
+	if e.Over() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: uplink.budget.month: %.0f %% of it is to be expected; at 100 %% only devices of priority: high, state and commands still flow\n",
+			file, 100*e.Share(e.Total.Expected))
+	}
+	if f.asJSON {
+		enc := json.NewEncoder(cmd.OutOrStdout())
+		enc.SetIndent("", "  ")
+		return enc.Encode(e)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n\n", file)
+	return e.Render(cmd.OutOrStdout())
 }
 
 // checkOnline prints what is wrong with the servers of doc.
