@@ -167,27 +167,34 @@ func TestOnlyTheLatestStateCountsWhileAHookRuns(t *testing.T) {
 }
 
 func TestAFailingHookIsSaidOnce(t *testing.T) {
-	r := newHookRig(t, 200*time.Millisecond)
-	pid := filepath.Join(t.TempDir(), "pid")
-	hangs := sh("sleep 3600 & echo $! >" + pid + "; echo hangs >" + r.pipe + "; wait")
-	r.want(config.Hooks{Up: hangs, Down: r.says("down")})
+	r := newHookRig(t, 0)
+	r.want(config.Hooks{Up: sh("echo up >" + r.pipe + "; echo no LED >&2; exit 1"), Down: r.says("down")})
 	for range 3 {
 		r.up("a")
-		r.expect("hangs")
+		r.expect("up")
 		r.down("a", "lost")
 		r.expect("down")
 	}
-	awaitGone(t, pid)
 	r.want(config.Hooks{Up: sh("echo shines; echo brightly >&2; echo up >" + r.pipe)})
 	r.up("a")
 	r.expect("up")
 	r.stop()
 	log := r.log.String()
-	for text, want := range map[string]int{"hook up failed": 1, "took too long and was killed after 200ms": 1, "hook up works again": 1, "hook down": 0,
+	for text, want := range map[string]int{"hook up failed": 1, "hook up works again": 1, "hook down": 0, `"output":"no LED"`: 3,
 		`"level":"debug","output":"shines\nbrightly","message":"hook up says"`: 1} {
 		if n := strings.Count(log, text); n != want {
 			t.Errorf("%q is said %d times, want %d: %s", text, n, want, log)
 		}
+	}
+}
+
+func TestAHookThatHangsIsKilled(t *testing.T) {
+	r := newHookRig(t, 50*time.Millisecond)
+	r.want(config.Hooks{Up: []string{"sleep", "3600"}})
+	r.up("a")
+	r.stop() // which waits for the hook
+	if log := r.log.String(); strings.Count(log, "took too long and was killed after 50ms") != 1 {
+		t.Error(log)
 	}
 }
 
