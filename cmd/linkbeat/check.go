@@ -85,10 +85,11 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		return err
 	case f.estimate:
 		return f.printEstimate(cmd, file, estimate.Of(doc, f.assume))
-	case f.online:
-		return checkOnline(cmd, doc)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
+	if f.online {
+		return checkOnline(cmd, doc)
+	}
 	return nil
 }
 
