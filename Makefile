@@ -39,7 +39,7 @@ golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is 
 check: lint golangci race fuzz cross size ## lint, race, fuzz for a short while, cross builds, budgets
 
 race: setup ## every test under the race detector, the agent of the end-to-end tests too
-	@LINKBEAT_RACE=1 $(GOTEST) -race -count=1 -timeout 15m $(PACKAGES) -- -p 1 -race -count=1 -timeout 15m ./build/...
+	@RACE_LINKBEAT=1 $(GOTEST) -race -count=1 -timeout 15m $(PACKAGES) -- -p 1 -race -count=1 -timeout 15m ./build/...
 
 fuzz: ## every fuzz target for FUZZ_SECONDS each
 	@build/fuzz.sh $(FUZZ_SECONDS)
