@@ -25,11 +25,13 @@ type deviceOptions struct {
 	encoding wire.Encoding
 	raw      bool
 	commands bool
+	high     bool // priority
 }
 
 // devices runs the serial devices and feeds their frames to the spool. Safe for concurrent use.
 type devices struct {
 	spool  *spool.Spool
+	high   *spool.Spool
 	clock  clock
 	log    zerolog.Logger
 	pulses *pulses
@@ -47,11 +49,11 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s *spool.Spool, c clock, log zerolog.Logger, p *pulses, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, clock: c, log: log, pulses: p, running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -123,6 +125,10 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	b := o.bridge
 	pulse := d.pulses.of("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
+	sp := d.spool
+	if o.high {
+		sp = d.high
+	}
 	b.OnFrame = func(f bridge.Frame) error {
 		pulse.begin()
 		defer pulse.end()
@@ -130,7 +136,7 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 			r.notUTF8.Add(1)
 		}
 		buf = stored{d.clock.stampAt(f.Time), o.raw, o.encoding, f.Data}.appendTo(buf[:0])
-		_, err := d.spool.Append(f.Device, buf)
+		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.Notify = func(e bridge.Event) {

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,6 +43,10 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	connected := make(chan struct{}, 1)
 	o := linkOptions(d, g.id, g.topics)
 	o.State = g.announce
+	o.ReportEvery, o.Report = d.Heartbeat.Report, g.statsMessage
+	if d.Uplink.TimeFloor != "off" {
+		o.Floor = g.o.Built
+	}
 	o.Notify = func(e transport.Event) { g.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
 	g.hint = newPathHint(hint.Command, hint.Every.Std(), g.log)
@@ -56,8 +62,14 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	}
 	g.up = &pump{link: g.link, log: g.log, lanes: []*lane{
 		newLane(s.replies, replies{g.topics.Reply}),
+		newLane(s.high, frames{clock: g.clock, routes: g.routes}),
 		newLane(s.data, frames{clock: g.clock, routes: g.routes}),
-	}}
+	}, starved: s.book.starved,
+		keep: func(bad *parcel, why error) error { return s.quarantine.keep(bad, why, time.Now()) },
+		pace: &pacer{fixed: d.Uplink.ReplayRate.Bytes.Int64(), spread: rand.Float64, rate: func() int64 { return g.link.Status().Throughput }}}
+	g.up.lanes[0].vital, g.up.lanes[1].vital = true, true
+	g.up.lanes[1].paced, g.up.lanes[2].paced = true, true
+	s.book.want(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, connected: connected, told: s.told, log: g.log}
 	if d.HTTP.Listen != "" {
@@ -100,6 +112,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{name: "path hint", run: g.hint.run},
 		{name: "link", run: g.runLink, stop: 10 * time.Second},
 		{name: "report", run: g.runReport},
+		{name: "access", run: g.tryAccess},
 		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},
 		{name: "succession", run: succeeded},
 	}.run(ctx)
@@ -123,6 +136,12 @@ func (g *generation) runPage(ctx context.Context) error {
 		return nil
 	}
 	return g.page.Run(ctx)
+}
+
+// statsMessage is up/stats as a beat; false while the link has no time for it.
+func (g *generation) statsMessage() (transport.Message, bool) {
+	payload, err := json.Marshal(g.status())
+	return transport.Message{Topic: g.topics.Stats, Payload: payload, QoS: 1, Cause: transport.CauseData}, err == nil
 }
 
 // announce is the birth (online) and the will of a session.

@@ -44,6 +44,10 @@ type lane struct {
 	most    map[string]int    // by stream: bytes of a batch, where the server did not take larger ones
 	longest time.Duration     // that a batch gathers, whatever its delay; 0: no limit
 
+	vital  bool      // sent even when the budget is used up
+	paced  bool      // its old records are sent no faster than the pacer says
+	slowed time.Time // until then the next record is held up by it; zero: it is not
+
 	fault   string    // of the last try to read the spool; empty: it can be read
 	retryAt time.Time // with fault: when it is read again
 }
@@ -69,6 +73,7 @@ type how struct {
 	flush  bool                     // batches that are not full are sent too
 	single bool                     // each record alone
 	skip   func(stream string) bool // what is held back; nil: nothing
+	pace   *pacer                   // of what waited through an outage; nil: it goes at once
 }
 
 // take returns the next parcel, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
@@ -83,6 +88,11 @@ func (l *lane) take(now time.Time, h how) (*parcel, *spool.Record, error) {
 			}
 		}
 		r := l.ahead[l.next]
+		if ok, at := h.pace.may(r.Time, len(r.Data), now); !ok {
+			l.slowed = at
+			return l.dueBatch(now, true, h.flush), nil, nil
+		}
+		l.slowed = time.Time{}
 		l.next++
 		if h.skip != nil && h.skip(r.Stream) {
 			continue
@@ -183,6 +193,9 @@ func (l *lane) ship(stream string) *parcel {
 // wake is when a batch is due, or the spool is asked again; zero: neither.
 func (l *lane) wake() time.Time {
 	first := l.retryAt
+	if !l.slowed.IsZero() && (first.IsZero() || l.slowed.Before(first)) {
+		first = l.slowed
+	}
 	for _, b := range l.batches {
 		if due := l.due(b, true); first.IsZero() || due.Before(first) {
 			first = due

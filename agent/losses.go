@@ -35,8 +35,8 @@ type lossy struct {
 	count int64      // lost in it
 }
 
-func newLosses(log zerolog.Logger, data, replies *spool.Spool) *losses {
-	return &losses{log: log, spools: []*lossy{{name: "spool", spool: data}, {name: "reply spool", spool: replies}}}
+func newLosses(log zerolog.Logger, data, high, replies *spool.Spool) *losses {
+	return &losses{log: log, spools: []*lossy{{name: "spool", spool: data}, {name: "spool of priority high", spool: high}, {name: "reply spool", spool: replies}}}
 }
 
 // run looks until ctx is done.

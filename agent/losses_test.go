@@ -32,7 +32,7 @@ func TestLossesAreSaidOnceAndWhileTheyLast(t *testing.T) {
 				}
 				defer data.Close()
 				var out bytes.Buffer
-				l := newLosses(zerolog.New(&out), data, openTestSpool(t))
+				l := newLosses(zerolog.New(&out), data, openTestSpool(t), openTestSpool(t))
 				pass := func(n int) {
 					for range n {
 						time.Sleep(lossLook)

@@ -47,14 +47,14 @@ func (r *refusals) why(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.held) > 0 {
-		return fmt.Sprintf("the server closes the connection at each record of %s: held back until %s; allow the topic in the access rules; %d records were dropped",
+		return fmt.Sprintf("the server closes the connection at each record of %s: held back until %s; allow the topic in the access rules; %d records are in quarantine",
 			strings.Join(r.held, ", "), r.until.UTC().Format(time.TimeOnly), r.count)
 	}
 	switch {
 	case r.last.IsZero() || now.Sub(r.last) >= refusalShown:
 		return ""
 	case r.count == 1:
-		return "1 record could not be published and was dropped: " + r.what
+		return "1 record could not be published and is in quarantine: " + r.what
 	}
-	return fmt.Sprintf("%d records could not be published and were dropped, the last one %s", r.count, r.what)
+	return fmt.Sprintf("%d records could not be published and are in quarantine, the last one %s", r.count, r.what)
 }

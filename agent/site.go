@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -17,15 +18,20 @@ type site struct {
 	*Agent
 	places  places
 	data    *spool.Spool
+	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
 	memory  *memory
-	losses  *losses
-	devices *devices
-	down    *downlink
-	facts   *facts
-	hooks   *hooks
-	told    *told
-	next    chan *generation // from supervision to the uplink
+	book    *book
+	access  *access
+
+	quarantine *quarantine
+	losses     *losses
+	devices    *devices
+	down       *downlink
+	facts      *facts
+	hooks      *hooks
+	told       *told
+	next       chan *generation // from supervision to the uplink
 }
 
 // succession is what follows a site.
@@ -91,21 +97,30 @@ func (s *site) openSpools(d *config.Document) error {
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
+	high, err := spool.Open(spool.Dir(filepath.Join(dir, "high")), spoolOptions(d.Spool))
+	if err != nil {
+		return errors.Join(fmt.Errorf("spool of priority high: %w", err), data.Close())
+	}
 	o := spoolOptions(d.Spool)
 	o.MaxBytes, o.MemoryBytes = repliesBytes, repliesBytes
 	answers, err := spool.Open(spool.Dir(filepath.Join(dir, "replies")), o)
 	if err != nil {
-		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close())
+		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close(), high.Close())
 	}
-	s.data, s.replies = data, answers
+	s.data, s.high, s.replies = data, high, answers
 	return nil
 }
 
 // equip makes what works on the spools.
 func (s *site) equip(b config.Booted) {
 	s.memory = openMemory(s.places.state.root, s.log, time.Now, s.clock.unset)
-	s.losses = newLosses(s.log, s.data, s.replies)
-	s.devices = newDevices(s.data, s.clock, s.log, s.pulses, s.before.serial)
+	s.mu.Lock()
+	counted := s.before.bytes
+	s.mu.Unlock()
+	s.book = openBook(s.places.state.root, s.log, time.Now, s.clock.unset, counted)
+	s.quarantine, s.access = openQuarantine(s.places.state.root), &access{}
+	s.losses = newLosses(s.log, s.data, s.high, s.replies)
+	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.pulses, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
 	s.facts, s.hooks = newFacts(s.log), newHooks(s.log)
 	s.facts.want(b.Document.Device.Facts)
@@ -115,6 +130,20 @@ func (s *site) equip(b config.Booted) {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
 	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.pulses.of("commands"))
+}
+
+// account enters into the ledger what was counted, and lets the link be as frugal as the budget wants it.
+func (s *site) account() {
+	g := s.generation()
+	if g == nil || g.site != s {
+		return
+	}
+	s.mu.Lock() // before the link is asked: what an earlier one counted is added once
+	before := s.before.bytes
+	s.mu.Unlock()
+	link := g.link.Status()
+	s.book.enter(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
+	g.link.Frugal(s.book.judge())
 }
 
 // run runs the site until ctx is done (next is nil) or a reload needs another one.
@@ -132,9 +161,11 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	// Started in this order, stopped in the reverse one: see the package documentation.
 	err = group{
 		{name: "spool", run: s.data.Run},
+		{name: "spool of priority high", run: s.high.Run},
 		{name: "reply spool", run: s.replies.Run},
 		{name: "losses", run: s.losses.run},
 		{name: "path memory", run: s.memory.run},
+		{name: "ledger", run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
 		{name: "commands", run: s.down.run},
 		{name: "facts", run: s.facts.run},
 		{name: "hooks", run: s.hooks.run, stop: 2 * hookStop}, // one that runs, and the last one
@@ -171,7 +202,9 @@ func (s *site) close(next *succession) {
 	if next != nil {
 		keep = next.places
 	}
-	err := errors.Join(s.data.Close(), s.replies.Close(), s.places.close(keep))
+	s.account()
+	s.book.write()
+	err := errors.Join(s.data.Close(), s.high.Close(), s.replies.Close(), s.places.close(keep))
 	if err != nil {
 		s.log.Error().Err(err).Msg("not everything could be written at the end")
 	}

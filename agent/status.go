@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ func (g *generation) status() statuspage.Status {
 	}
 	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := g.data.Status(), g.replies.Status()
-	s.Spool, s.Replies = spoolStatus(data, now), spoolStatus(replies, now)
+	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(g.high.Status(), now), spoolStatus(replies, now)
+	s.Month, s.Quarantine, s.ACL = g.book.month(), g.quarantine.get(), g.access.get()
 	before.onto(&s)
 	s.Why = g.why(s, booted.ConfigError, reloadNo, link.Why)
 	return s
@@ -35,7 +37,31 @@ func (g *generation) status() statuspage.Status {
 func uplinkStatus(link transport.Status) statuspage.Uplink {
 	return statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
 		Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
-		KeepaliveS: link.Keepalive.Seconds()}
+		KeepaliveS: link.Keepalive.Seconds(), Interface: link.Interface, Losses: lossesOf(link), CertExpires: unixMilli(link.Expiry.Server),
+		OwnCertEnds: unixMilli(link.Expiry.Own), ThroughputBps: link.Throughput}
+}
+
+func lossesOf(link transport.Status) map[string]int64 {
+	all := map[string]int64{}
+	for how, n := range link.Losses {
+		all[string(how)] = n
+	}
+	return all
+}
+
+// expiryWarning is how long before its end a certificate is worth a word.
+const expiryWarning = 14 * 24 * time.Hour
+
+// expires says that a certificate ends soon; empty: it does not.
+func expires(whose string, ms int64, now time.Time) string {
+	end := time.UnixMilli(ms)
+	switch {
+	case ms == 0 || end.Sub(now) > expiryWarning:
+		return ""
+	case end.Before(now):
+		return fmt.Sprintf("the certificate of %s has expired on %s", whose, end.UTC().Format(time.DateOnly))
+	}
+	return fmt.Sprintf("the certificate of %s expires on %s, in %d days: renew it", whose, end.UTC().Format(time.DateOnly), int(end.Sub(now).Hours()/24))
 }
 
 // why is one sentence of what is not as it should be, the gravest first.
@@ -51,7 +77,14 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	add("", link)
 	add("", g.memory.why())
 	add("spool: ", s.Spool.Why)
+	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)
+	add("", g.book.why())
+	add("", g.access.why())
+	if !g.clock.unset() {
+		add("", expires("the server", s.Uplink.CertExpires, time.Now()))
+		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
+	}
 	add("", g.losses.why())
 	add("", g.up.why())
 	for _, p := range g.places.all() {

@@ -13,6 +13,7 @@ type totals struct {
 	beat     statuspage.Heartbeat
 	bytes    statuspage.Bytes
 	spool    statuspage.Spool
+	high     statuspage.Spool
 	replies  statuspage.Spool
 	commands statuspage.Commands
 	serial   map[string]statuspage.Serial
@@ -22,12 +23,13 @@ type totals struct {
 func (t *totals) addUplink(link transport.Status) {
 	addUplink(&t.uplink, uplinkStatus(link))
 	addBeat(&t.beat, heartbeatStatus(link))
-	addBytes(&t.bytes, statuspage.Bytes(link.Bytes))
+	t.bytes = t.bytes.Plus(statuspage.Bytes(link.Bytes))
 }
 
 // addSite is called with a site that has been closed.
 func (t *totals) addSite(s *site) {
 	addSpool(&t.spool, left(s.data.Status()))
+	addSpool(&t.high, left(s.high.Status()))
 	addSpool(&t.replies, left(s.replies.Status()))
 	c := s.down.status()
 	c.Failed += c.Running // nobody knows how they ended
@@ -39,8 +41,9 @@ func (t *totals) addSite(s *site) {
 func (t totals) onto(s *statuspage.Status) {
 	addUplink(&s.Uplink, t.uplink)
 	addBeat(&s.Heartbeat, t.beat)
-	addBytes(&s.Bytes, t.bytes)
+	s.Bytes = s.Bytes.Plus(t.bytes)
 	addSpool(&s.Spool, t.spool)
+	addSpool(&s.High, t.high)
 	addSpool(&s.Replies, t.replies)
 	addCommands(&s.Commands, t.commands)
 }
@@ -50,6 +53,12 @@ func addUplink(to *statuspage.Uplink, u statuspage.Uplink) {
 	to.Drops += u.Drops
 	to.Redials += u.Redials
 	to.Oversized += u.Oversized
+	for how, n := range u.Losses {
+		if to.Losses == nil {
+			to.Losses = map[string]int64{}
+		}
+		to.Losses[how] += n
+	}
 }
 
 func addBeat(to *statuspage.Heartbeat, h statuspage.Heartbeat) {
@@ -59,19 +68,6 @@ func addBeat(to *statuspage.Heartbeat, h statuspage.Heartbeat) {
 	to.Canaries += h.Canaries
 	to.Shrinks += h.Shrinks
 	to.CostBytes += h.CostBytes
-}
-
-func addBytes(to *statuspage.Bytes, b statuspage.Bytes) {
-	to.Handshake += b.Handshake
-	to.Ping += b.Ping
-	to.Keepalive += b.Keepalive
-	to.Data += b.Data
-	to.Cmd += b.Cmd
-	to.Log += b.Log
-	to.Config += b.Config
-	to.Probe += b.Probe
-	to.Overhead += b.Overhead
-	to.Headers += b.Headers
 }
 
 func addSpool(to *statuspage.Spool, s statuspage.Spool) {

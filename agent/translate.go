@@ -77,7 +77,7 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 		all[name] = deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Baud: s.Baud, Mode: modeOf(s.Mode), Queue: writeQueue,
 				Framing: framingOf(s)},
-			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", commands: s.Commands,
+			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", commands: s.Commands, high: s.Priority == "high",
 		}
 	}
 	return all

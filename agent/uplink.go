@@ -27,6 +27,11 @@ type pump struct {
 	lanes []*lane
 	log   zerolog.Logger
 
+	pace    *pacer                             // of the lanes with devices' records; nil: none
+	starved func() bool                        // only what matters most may be sent; nil: never
+	keep    func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
+	lostAt  time.Time                          // the end of the last session; zero: there was none
+
 	pulse   *pulse
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
@@ -67,6 +72,9 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 			<-ctx.Done()
 		}
 		p.doubt.connected(time.Now())
+		if p.pace != nil {
+			p.pace.connected(p.lostAt, time.Now())
+		}
 		return true
 	}
 	p.pulse.begin()
@@ -112,6 +120,13 @@ func (p *pump) oldest() <-chan struct{} {
 func (p *pump) next(flush bool) *parcel {
 	h := how{flush: flush, single: p.doubt.careful > 0, skip: p.doubt.holds}
 	for _, l := range p.lanes {
+		if !l.vital && p.starved != nil && p.starved() {
+			continue
+		}
+		h.pace = nil
+		if l.paced {
+			h.pace = p.pace
+		}
 		for now := time.Now(); !now.Before(l.retryAt); {
 			next, bad, err := l.take(now, h)
 			if bad != nil {
@@ -162,8 +177,13 @@ func (p *pump) send(ctx context.Context, next *parcel) {
 // poison gives up on what can never be published.
 func (p *pump) poison(bad *parcel, why error) {
 	p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
-		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, dropped")
+		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, put into quarantine")
 	p.refused.note(bad, why, time.Now())
+	if p.keep != nil {
+		if err := p.keep(bad, why); err != nil {
+			p.log.Error().Err(err).Msg("and it could not be put into quarantine")
+		}
+	}
 	for _, pos := range bad.positions {
 		if err := bad.lane.spool.Poison(pos); err != nil {
 			p.log.Error().Err(err).Msg("cannot drop a record from the spool")
@@ -232,7 +252,7 @@ func (p *pump) lost() {
 			p.tellHeld()
 		}
 	}
-	p.out, p.session, p.held = nil, nil, nil
+	p.out, p.session, p.held, p.lostAt = nil, nil, nil, time.Now()
 	for _, l := range p.lanes {
 		l.rewind()
 	}
@@ -281,7 +301,16 @@ func (p *pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
 	case <-ctx.Done():
 	case <-ack:
 	case <-timer:
-	case <-p.lanes[0].spool.Ready():
-	case <-p.lanes[1].spool.Ready():
+	case <-p.ready(0):
+	case <-p.ready(1):
+	case <-p.ready(2):
 	}
+}
+
+// ready is closed when the i-th lane has more; nil: there is no such lane.
+func (p *pump) ready(i int) <-chan struct{} {
+	if i >= len(p.lanes) {
+		return nil
+	}
+	return p.lanes[i].spool.Ready()
 }

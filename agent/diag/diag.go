@@ -48,9 +48,6 @@ type Watcher interface {
 // ErrNoServer is returned for a server that the document does not name: the login is for those only.
 var ErrNoServer = errors.New("not one of uplink.servers")
 
-// aclName stands for a device in the topics that are tried.
-const aclName = "acl-test"
-
 // Run diagnoses the machine, and every server unless one is named. Each ends at its own first failure. An error is one of the
 // options, or that of ctx with what was found so far.
 func Run(ctx context.Context, o Options) (Report, error) {
@@ -176,11 +173,11 @@ func Filters(d *config.Document, id string) []string {
 
 // Topics are a concrete topic for each class of what a gateway publishes: data, reply, log, stats, reported.
 func Topics(d *config.Document, id string) []transport.EchoTopic {
-	t := topicsOf(d, id)
-	return []transport.EchoTopic{
-		{Class: "data", Topic: wire.Expand(t.Data, "name", aclName)}, {Class: "reply", Topic: wire.Expand(t.Reply, "name", aclName)},
-		{Class: "log", Topic: t.Log}, {Class: "stats", Topic: t.Stats}, {Class: "reported", Topic: t.Reported},
+	var all []transport.EchoTopic
+	for _, c := range topicsOf(d, id).Classes() {
+		all = append(all, transport.EchoTopic(c))
 	}
+	return all
 }
 
 // shownURL is a URL without what may be secret in it: a login, which config refuses, and a query, which may be a token.

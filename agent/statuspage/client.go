@@ -93,10 +93,27 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Facts)) {
 		row("fact "+name, "%s", s.Facts[name])
 	}
+	if m := s.Month; m.Since != "" {
+		row("month", "%s on the wire since %s%s", size(m.Bytes), m.Since, ofBudget(m))
+		for _, name := range slices.Sorted(maps.Keys(m.Interfaces)) {
+			row("", "%s by %s", size(m.Interfaces[name].Sum()), name)
+		}
+	}
+	if q := s.Quarantine; q.Records > 0 {
+		row("quarantine", "%d records could not be published: quarantine.ndjson in the state directory", q.Records)
+	}
 	row("traffic", "%s data, %s commands, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd), size(s.Bytes.Ping),
 		size(s.Bytes.Handshake))
+	row("", "%s probes, %s TLS and WebSocket, %s headers and what was sent again", size(s.Bytes.Probe), size(s.Bytes.Overhead), size(s.Bytes.Headers))
 	row("why", "%s", orText(s.Why, "all is well"))
 	return w.Flush()
+}
+
+func ofBudget(m Month) string {
+	if m.Budget <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.0f %% of the budget of %s", 100*float64(m.Bytes)/float64(m.Budget), size(m.Budget))
 }
 
 func ago(ms int64, now time.Time) string {

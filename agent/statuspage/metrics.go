@@ -65,11 +65,11 @@ func uplinkMetrics(s Status) []metric {
 	}
 }
 
-// spoolMetrics has both spools in each family, told apart by a label.
+// spoolMetrics has all spools in each family, told apart by a label.
 func spoolMetrics(s Status) []metric {
 	family := func(name, kind, help string, value func(Spool) float64) metric {
 		return metric{"spool_" + name, kind, help, []sample{
-			{labels("spool", "data"), value(s.Spool)}, {labels("spool", "replies"), value(s.Replies)}}}
+			{labels("spool", "data"), value(s.Spool)}, {labels("spool", "high"), value(s.High)}, {labels("spool", "replies"), value(s.Replies)}}}
 	}
 	return []metric{
 		family("accepted_total", "counter", "Records taken.", func(s Spool) float64 { return float64(s.Accepted) }),

@@ -14,10 +14,17 @@ type Status struct {
 	Uplink    Uplink            `json:"uplink"`
 	Heartbeat Heartbeat         `json:"heartbeat"`
 	Bytes     Bytes             `json:"bytes"`
+	Month     Month             `json:"month"`
 	Spool     Spool             `json:"spool"`   // of the devices' frames
+	High      Spool             `json:"high"`    // the spool of devices with priority high
 	Replies   Spool             `json:"replies"` // the spool of answers to commands
 	Serial    map[string]Serial `json:"serial"`
 	Commands  Commands          `json:"commands"`
+
+	Quarantine Quarantine `json:"quarantine"`
+	// ACL says for each class of topics that the gateway publishes to whether the server delivers them: ok, denied or unknown. Absent
+	// until it was tried.
+	ACL map[string]string `json:"acl,omitempty"`
 
 	Facts map[string]string `json:"facts,omitempty"` // by name: what the commands of device.facts printed
 
@@ -38,6 +45,12 @@ type Uplink struct {
 	WorstDetectS float64 `json:"worst_detect_s"`
 	InFlight     int     `json:"in_flight"`
 	Oversized    int64   `json:"oversized"` // messages larger than max_payload allows that came and were dropped
+
+	Interface     string           `json:"interface"`        // that the session leaves by
+	Losses        map[string]int64 `json:"losses,omitempty"` // the drops by how they were noticed
+	CertExpires   int64            `json:"cert_expires"`     // of the server; 0: none, or not seen yet
+	OwnCertEnds   int64            `json:"own_cert_expires"`
+	ThroughputBps int64            `json:"throughput_bytes_s"` // that the path was seen to carry; 0: not known
 }
 
 // Heartbeat is the state of the beat and of what it has learnt.
@@ -79,6 +92,36 @@ type Bytes struct {
 // Sum is the bytes on the wire: what a data plan counts.
 func (b Bytes) Sum() int64 {
 	return b.Handshake + b.Ping + b.Keepalive + b.Data + b.Cmd + b.Log + b.Config + b.Probe + b.Overhead + b.Headers
+}
+
+// Plus is b and more.
+func (b Bytes) Plus(more Bytes) Bytes { return b.with(more, 1) }
+
+// Minus is b without less.
+func (b Bytes) Minus(less Bytes) Bytes { return b.with(less, -1) }
+
+func (b Bytes) with(o Bytes, sign int64) Bytes {
+	return Bytes{
+		Handshake: b.Handshake + sign*o.Handshake, Ping: b.Ping + sign*o.Ping, Keepalive: b.Keepalive + sign*o.Keepalive,
+		Data: b.Data + sign*o.Data, Cmd: b.Cmd + sign*o.Cmd, Log: b.Log + sign*o.Log, Config: b.Config + sign*o.Config,
+		Probe: b.Probe + sign*o.Probe, Overhead: b.Overhead + sign*o.Overhead, Headers: b.Headers + sign*o.Headers,
+	}
+}
+
+// Month is what the data plan has paid for since the day on which the budget begins anew, over restarts; days are those of UTC.
+type Month struct {
+	Since      string           `json:"since"` // 2026-11-01
+	Bytes      int64            `json:"bytes"`
+	Budget     int64            `json:"budget"` // 0: none
+	Interfaces map[string]Bytes `json:"interfaces,omitempty"`
+	Today      map[string]Bytes `json:"today,omitempty"` // by interface
+}
+
+// Quarantine counts what could not be published and was set aside in the state directory.
+type Quarantine struct {
+	Records int64 `json:"records"` // since the start
+	Bytes   int64 `json:"bytes"`   // in the files now
+	Lost    int64 `json:"lost"`    // of Records, what could not be kept there either
 }
 
 // Spool counts records. Accepted + Recovered = Acked + Waiting + Evicted + Poison, always.

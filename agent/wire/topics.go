@@ -99,3 +99,15 @@ func CheckLevel(s string) error {
 	}
 	return nil
 }
+
+// ClassTopic is a concrete topic that stands for a class of what a gateway publishes.
+type ClassTopic struct{ Class, Topic string }
+
+// TrialName stands for a device in the topics of [Topics.Classes].
+const TrialName = "acl-test"
+
+// Classes are a topic of each class that access rules tell apart: data, reply, log, stats, reported. t is that of one gateway.
+func (t Topics) Classes() []ClassTopic {
+	return []ClassTopic{{"data", Expand(t.Data, "name", TrialName)}, {"reply", Expand(t.Reply, "name", TrialName)},
+		{"log", t.Log}, {"stats", t.Stats}, {"reported", t.Reported}}
+}

@@ -1,0 +1,108 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+const (
+	accessAfter  = time.Minute // after the first session with a server, and random 0 to accessSpread
+	accessSpread = 2 * time.Minute
+	accessTime   = time.Minute
+	accessRetry  = time.Hour
+)
+
+// access is what the server's access rules do with what we publish: brokers acknowledge what they deny and deliver to nobody
+// (mosquitto#547, emqx#368), so each class of topics is tried once with each server. Safe for concurrent use.
+type access struct {
+	mu      sync.Mutex
+	tried   map[string]bool // by server
+	verdict map[string]string
+}
+
+func (a *access) get() map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.verdict)
+}
+
+// why names what is denied; empty: nothing is, as far as is known.
+func (a *access) why() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var denied []string
+	for _, class := range slices.Sorted(maps.Keys(a.verdict)) {
+		if a.verdict[class] == transport.EchoDenied {
+			denied = append(denied, class)
+		}
+	}
+	if len(denied) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
+}
+
+// next reports whether a server is still to be tried.
+func (a *access) next(server string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.tried[server]
+}
+
+func (a *access) told(server string, verdict map[string]string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tried == nil {
+		a.tried = map[string]bool{}
+	}
+	a.tried[server], a.verdict = true, verdict
+}
+
+func echoTopics(t wire.Topics) (all []transport.EchoTopic) {
+	for _, c := range t.Classes() {
+		all = append(all, transport.EchoTopic(c))
+	}
+	return all
+}
+
+// tryAccess tries each server once, some time after it took us, until ctx is done.
+func (g *generation) tryAccess(ctx context.Context) error {
+	wait := accessAfter + time.Duration(rand.Float64()*float64(accessSpread))
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.link.Ready():
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		wait = accessRetry
+		st := g.link.Status()
+		if st.State != transport.StateUp || !g.access.next(st.Server) || g.book.starved() {
+			continue
+		}
+		try, cancel := context.WithTimeout(ctx, accessTime)
+		verdict, err := g.link.Echo(try, echoTopics(g.topics))
+		cancel()
+		if err != nil {
+			g.log.Debug().Err(err).Msg("access rules could not be tried")
+			continue
+		}
+		g.access.told(st.Server, verdict)
+		said(g.log.Info(), "why", g.access.why()).Interface("verdict", verdict).Msg("access rules tried")
+	}
+}

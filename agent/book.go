@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+const (
+	bookFile   = "ledger.json"
+	bookAside  = "ledger.json.corrupt"
+	bookLayout = 1
+	bookDays   = 62               // two months
+	bookLook   = 10 * time.Second // how often the link is asked
+	bookWrite  = 5 * time.Minute  // writes are never closer together, but at the end
+	bookMax    = 1 << 20          // bytes of a file that is ours
+	unknownWay = "unknown"        // for what went by an interface that nobody knows
+	dayLayout  = time.DateOnly
+	sparePart  = 0.8 // of the budget, from which on logs and probes rest
+)
+
+// book is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the budget. Days
+// are those of UTC. Safe for concurrent use; nothing but run and close touches the disk.
+type book struct {
+	root  *os.Root // nil: nothing survives
+	log   zerolog.Logger
+	now   func() time.Time
+	unset func() bool // the clock cannot be believed
+
+	mu     sync.Mutex
+	doc    bookDocument
+	last   statuspage.Bytes            // counted since the start of the process, at the last entry
+	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
+	budget config.Budget
+	level  transport.Frugality
+	fault  string
+	dirty  bool
+	wrote  time.Time
+}
+
+// bookDocument is the file.
+type bookDocument struct {
+	Layout int                                    `json:"layout"`
+	Days   map[string]map[string]statuspage.Bytes `json:"days"` // day, interface
+}
+
+// openBook reads the file; one that cannot be understood is set aside. Counted is what the process has counted so far.
+func openBook(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *book {
+	b := &book{root: root, log: log, now: now, unset: unset, last: counted, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	b.doc = bookDocument{Layout: bookLayout}
+	if root != nil {
+		if err := b.read(); err != nil {
+			log.Warn().Err(err).Str("kept", bookAside).Msg("the ledger could not be read, it begins anew")
+		}
+	}
+	if b.doc.Days == nil {
+		b.doc.Days = map[string]map[string]statuspage.Bytes{}
+	}
+	return b
+}
+
+func (b *book) read() error {
+	p, err := b.root.ReadFile(bookFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var doc bookDocument
+	if err == nil && len(p) > bookMax {
+		err = fmt.Errorf("%d bytes, at most %d", len(p), bookMax)
+	}
+	if err == nil {
+		err = json.Unmarshal(p, &doc)
+	}
+	if err == nil && doc.Layout != bookLayout {
+		err = fmt.Errorf("layout %d, not %d", doc.Layout, bookLayout)
+	}
+	if err != nil {
+		return errors.Join(err, b.root.Rename(bookFile, bookAside))
+	}
+	b.doc = doc
+	return nil
+}
+
+// enter books what was counted since the last entry under today and an interface.
+func (b *book) enter(counted statuspage.Bytes, iface string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	more := counted.Minus(b.last)
+	b.last = counted
+	if iface == "" {
+		iface = unknownWay
+	}
+	if more != (statuspage.Bytes{}) {
+		b.owed[iface] = b.owed[iface].Plus(more)
+	}
+	if b.unset() {
+		return
+	}
+	day := b.now().UTC().Format(dayLayout)
+	for name, n := range b.owed {
+		if b.doc.Days[day] == nil {
+			b.doc.Days[day] = map[string]statuspage.Bytes{}
+		}
+		b.doc.Days[day][name] = b.doc.Days[day][name].Plus(n)
+		b.dirty = true
+	}
+	clear(b.owed)
+	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > bookDays; days = days[1:] {
+		delete(b.doc.Days, days[0])
+	}
+}
+
+// want changes the budget.
+func (b *book) want(budget config.Budget) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.budget = budget
+}
+
+// month is what was used since the day on which the budget begins anew.
+func (b *book) month() statuspage.Month {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	since := periodStart(b.now().UTC(), b.budget.ResetsOn).Format(dayLayout)
+	m := statuspage.Month{Since: since, Budget: b.budget.Month.Int64(), Interfaces: map[string]statuspage.Bytes{}}
+	add := func(of map[string]statuspage.Bytes) {
+		for iface, n := range of {
+			m.Interfaces[iface] = m.Interfaces[iface].Plus(n)
+			m.Bytes += n.Sum()
+		}
+	}
+	for day, of := range b.doc.Days {
+		if day >= since {
+			add(of)
+		}
+	}
+	add(b.owed)
+	m.Today = map[string]statuspage.Bytes{}
+	maps.Copy(m.Today, b.doc.Days[b.now().UTC().Format(dayLayout)])
+	return m
+}
+
+// periodStart is the last day of a month's that was now or before.
+func periodStart(now time.Time, day int) time.Time {
+	start := time.Date(now.Year(), now.Month(), max(day, 1), 0, 0, 0, 0, time.UTC)
+	if start.After(now) {
+		start = time.Date(now.Year(), now.Month()-1, max(day, 1), 0, 0, 0, 0, time.UTC)
+	}
+	return start
+}
+
+// judge says what the budget still allows, and logs a change.
+func (b *book) judge() transport.Frugality {
+	m := b.month()
+	level := transport.Spend
+	switch part := float64(m.Bytes) / float64(max(m.Budget, 1)); {
+	case m.Budget <= 0:
+	case part >= 1:
+		level = transport.Starved
+	case part >= sparePart:
+		level = transport.Spare
+	}
+	b.mu.Lock()
+	changed := b.level != level
+	b.level = level
+	b.mu.Unlock()
+	if changed {
+		said(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+	}
+	return level
+}
+
+// starved reports that only what matters most may still be sent.
+func (b *book) starved() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.level == transport.Starved
+}
+
+// why is what the budget holds back, or what is wrong with the file; empty: nothing.
+func (b *book) why() string {
+	m := b.month()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
+	switch b.level {
+	case transport.Starved:
+		return used + ": only devices of priority high, state and commands still flow, and the beat is at its longest"
+	case transport.Spare:
+		return used + ": logs and probes rest"
+	}
+	return b.fault
+}
+
+// run enters what the link counts until ctx is done.
+func (b *book) run(ctx context.Context, look func()) error {
+	tick := time.NewTicker(bookLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		look()
+		if b.now().Sub(b.wrote) >= bookWrite {
+			b.write()
+		}
+	}
+}
+
+// write keeps the file, when something has changed.
+func (b *book) write() {
+	b.mu.Lock()
+	p, err := json.MarshalIndent(b.doc, "", " ")
+	dirty, said := b.dirty, b.fault
+	b.dirty, b.wrote = false, b.now()
+	b.mu.Unlock()
+	if !dirty || b.root == nil {
+		return
+	}
+	if err == nil {
+		err = config.Replace(b.root, bookFile, append(p, '\n'))
+	}
+	fault := ""
+	if err != nil {
+		fault = fmt.Sprintf("the ledger could not be kept: %v", err)
+	}
+	b.mu.Lock()
+	b.fault, b.dirty = fault, b.dirty || err != nil
+	b.mu.Unlock()
+	if err != nil && said != fault {
+		b.log.Warn().Err(err).Msg("the ledger could not be kept")
+	}
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+)
+
+// Files of the quarantine in the state directory; the older one makes room when the newer one is full. They are lines of JSON.
+const (
+	quarantineFile = "quarantine.ndjson"
+	quarantineOld  = "quarantine.old.ndjson"
+	quarantineMax  = 1 << 20 // bytes of both together
+)
+
+// quarantine keeps what could not be published, for a person: the server hangs up at it, or it is no valid publish. Sent again and
+// again it would stop the uplink, and it is not ours to throw away. Safe for concurrent use.
+type quarantine struct {
+	root *os.Root // nil: nothing can be kept
+
+	mu     sync.Mutex
+	status statuspage.Quarantine
+	size   int64 // of quarantineFile
+}
+
+// quarantined is one line.
+type quarantined struct {
+	At      int64  `json:"at"`      // Unix ms
+	Device  string `json:"device"`  // or stream
+	Seq     uint64 `json:"seq"`     // of its first record
+	Records int    `json:"records"` // in this publish
+	Topic   string `json:"topic"`
+	Why     string `json:"why"`
+	Payload []byte `json:"payload"` // base64
+}
+
+func openQuarantine(root *os.Root) *quarantine {
+	q := &quarantine{root: root}
+	if root == nil {
+		return q
+	}
+	for _, name := range []string{quarantineOld, quarantineFile} {
+		if info, err := root.Stat(name); err == nil {
+			q.status.Bytes, q.size = q.status.Bytes+info.Size(), info.Size()
+		} else {
+			q.size = 0
+		}
+	}
+	return q
+}
+
+// keep writes a publish down. An error says that it could not: it is lost then, and counted.
+func (q *quarantine) keep(bad *parcel, why error, now time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := int64(len(bad.positions))
+	q.status.Records += n
+	err := q.write(bad, why, now)
+	if err != nil {
+		q.status.Lost += n
+	}
+	return err
+}
+
+func (q *quarantine) write(bad *parcel, why error, now time.Time) error {
+	if q.root == nil {
+		return errors.New("no state directory")
+	}
+	line, err := json.Marshal(quarantined{At: now.UnixMilli(), Device: bad.stream, Seq: uint64(bad.seq), Records: len(bad.positions),
+		Topic: bad.message.Topic, Why: why.Error(), Payload: bad.message.Payload})
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if len(line) > quarantineMax/2 {
+		return fmt.Errorf("%d bytes do not fit into the quarantine", len(line))
+	}
+	if q.size+int64(len(line)) > quarantineMax/2 {
+		if err := q.root.Rename(quarantineFile, quarantineOld); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		q.status.Bytes, q.size = q.size, 0
+	}
+	f, err := q.root.OpenFile(quarantineFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	written, err := f.Write(line)
+	err = errors.Join(err, f.Sync(), f.Close())
+	q.size, q.status.Bytes = q.size+int64(written), q.status.Bytes+int64(written)
+	return err
+}
+
+// get is what is in it.
+func (q *quarantine) get() statuspage.Quarantine {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.status
+}
