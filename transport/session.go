@@ -76,19 +76,20 @@ type session struct {
 	wayAt          time.Time // when a better interface is tried; zero: there is none
 	begun          bool
 
-	mu        sync.Mutex
-	beat      *heartbeat.Beat
-	armed     time.Time // when the loop wakes
-	accepted  bool      // CONNACK came
-	beats     int       // that were due
-	reporting time.Time // until then the report may take to be written, and a ping is not missed
-	isLate    bool      // written by the loop only
-	heard     time.Time // last packet
-	asked     time.Time // first unanswered packet; zero: none
-	askedBy   bool      // and it was a beat
-	cause     error
-	wanted    *move // nil: no re-dial
-	changed   bool  // the network did
+	mu         sync.Mutex
+	beat       *heartbeat.Beat
+	armed      time.Time // when the loop wakes
+	accepted   bool      // CONNACK came
+	beats      int       // that were due
+	speechless bool      // there was nothing to report
+	reporting  time.Time // until then the report may take to be written, and a ping is not missed
+	isLate     bool      // written by the loop only
+	heard      time.Time // last packet
+	asked      time.Time // first unanswered packet; zero: none
+	askedBy    bool      // and it was a beat
+	cause      error
+	wanted     *move // nil: no re-dial
+	changed    bool  // the network did
 }
 
 type seenState struct {
