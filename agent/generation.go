@@ -71,7 +71,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	g.up.lanes[1].paced, g.up.lanes[2].paced = true, true
 	s.book.want(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: g.status, connected: connected, told: s.told, log: g.log}
+		status: g.status, starved: s.book.starved, connected: connected, told: s.told, log: g.log}
 	if d.HTTP.Listen != "" {
 		g.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: g.status, Healthy: g.healthy, Fault: g.pageFault})
 	}
@@ -140,6 +140,9 @@ func (g *generation) runPage(ctx context.Context) error {
 
 // statsMessage is up/stats as a beat; false while the link has no time for it.
 func (g *generation) statsMessage() (transport.Message, bool) {
+	if g.book.starved() {
+		return transport.Message{}, false
+	}
 	payload, err := json.Marshal(g.status())
 	return transport.Message{Topic: g.topics.Stats, Payload: payload, QoS: 1, Cause: transport.CauseData}, err == nil
 }

@@ -23,6 +23,7 @@ type reporter struct {
 	stats      string        // topic
 	statsEvery time.Duration // 0: never
 	status     func() statuspage.Status
+	starved    func() bool     // nothing but what matters most may be sent
 	connected  <-chan struct{} // signalled for each new session
 	told       *told
 	log        zerolog.Logger
@@ -44,6 +45,10 @@ func (r *reporter) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.link.Ready():
+		}
+		if r.starved() {
+			r.pause(ctx)
+			continue
 		}
 		r.pulse.begin()
 		s := r.status()
