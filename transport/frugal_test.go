@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestNoReport(t *testing.T) {
 
 // A password that was wrong is tried again as soon as it is another one, not after a quarter of an hour.
 func TestMendedPasswordEndsTheWaiting(t *testing.T) {
-	password := "wrong"
+	var mended atomic.Bool
 	hooks := transporttest.Hooks{OnConnect: func(c transporttest.Connect) byte {
 		if string(c.Password) != "right" {
 			return transporttest.BadCredentials
@@ -83,14 +84,19 @@ func TestMendedPasswordEndsTheWaiting(t *testing.T) {
 		return transporttest.Accepted
 	}}
 	o := func(o *Options) {
-		o.Servers[0].Username, o.Servers[0].Password = "gw", func() (string, error) { return password, nil }
+		o.Servers[0].Username, o.Servers[0].Password = "gw", func() (string, error) {
+			if mended.Load() {
+				return "right", nil
+			}
+			return "wrong", nil
+		}
 	}
 	inBubble(t, rigOptions{a: hooks, tweak: o}, func(r *rig) {
 		r.sleep(time.Minute)
 		if st := r.link.Status(); st.State == StateUp || len(r.a.Connects()) != 1 {
 			r.Errorf("%+v", st)
 		}
-		password = "right"
+		mended.Store(true)
 		r.up(2 * filesEvery)
 	})
 }

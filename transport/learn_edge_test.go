@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,9 +89,9 @@ func TestBudgetIsKeptAtTheEnd(t *testing.T) {
 
 // Rules that begin to forbid probes after they were carried cost two sessions at most.
 func TestProbesAreForbiddenLater(t *testing.T) {
-	forbidden := false
+	var forbidden atomic.Bool
 	hooks := transporttest.Hooks{OnPublish: func(id string, m transporttest.Message) transporttest.Answer {
-		if forbidden && id == rigID && m.Topic != rigState {
+		if forbidden.Load() && id == rigID && m.Topic != rigState {
 			return transporttest.HangUp
 		}
 		return transporttest.Take
@@ -98,7 +99,7 @@ func TestProbesAreForbiddenLater(t *testing.T) {
 	inBubble(t, rigOptions{a: hooks, nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict}, tweak: learning(heartbeat.Fast)}, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(2 * time.Minute)
-		forbidden = true
+		forbidden.Store(true)
 		r.sleep(6 * time.Hour)
 		if st := r.link.Status(); st.Drops > 2 || st.State != StateUp || st.Heartbeat.Evidence == "inbound" {
 			r.Errorf("%+v", st)

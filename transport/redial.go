@@ -155,6 +155,16 @@ func (s *session) want(m move) {
 	s.poke()
 }
 
+// moving is the re-dial that is wanted; false: none is.
+func (s *session) moving() (move, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wanted == nil {
+		return move{}, false
+	}
+	return *s.wanted, true
+}
+
 // mayMove prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
 func (s *session) mayMove(now time.Time) bool {
 	s.mu.Lock()
@@ -315,7 +325,7 @@ func (s *session) move() {
 		return
 	}
 	patience := time.Duration(1)
-	if s.wanted.now { // hardly anything gets through
+	if m, _ := s.moving(); m.now { // hardly anything gets through
 		patience = hurry
 	}
 	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
@@ -340,7 +350,8 @@ func (s *session) leaveWithin(patience time.Duration) {
 // takeSpare hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
 // be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
 func (s *session) takeSpare(v verdict) (*spare, verdict) {
-	other := s.wanted != nil && s.wanted.to != s.i
+	m, wanted := s.moving()
+	other := wanted && m.to != s.i
 	if s.preparing {
 		if !other || v.kind != outcomeClosed {
 			s.cancel()

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,9 +13,9 @@ import (
 // The first server dies, and is returned to once it has answered a whole CONNECT, after hold-down; nothing is lost on the way and
 // at no moment is the link without a session.
 func TestReturnsToTheBetterServer(t *testing.T) {
-	dead := false
+	var dead atomic.Bool
 	o := rigOptions{both: true, a: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte {
-		if dead {
+		if dead.Load() {
 			return transporttest.ServerUnavailable
 		}
 		return transporttest.Accepted
@@ -22,7 +23,7 @@ func TestReturnsToTheBetterServer(t *testing.T) {
 	inBubble(t, o, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(10 * time.Minute)
-		dead = true
+		dead.Store(true)
 		r.a.Close()
 		r.serve(r.a, "a:1883")
 		r.up(30 * time.Second)
@@ -37,7 +38,7 @@ func TestReturnsToTheBetterServer(t *testing.T) {
 		if st.Server != "mqtt://b" || st.Sessions != 2 || st.Redials != 0 {
 			r.Fatalf("status: %+v", st)
 		}
-		dead = false
+		dead.Store(false)
 		for i, start := 0, time.Now(); r.link.Status().Server != "mqtt://a"; i++ {
 			if _, err := r.link.Publish(r.Context(), data(i)); err != nil {
 				r.Fatal(err)
@@ -61,26 +62,27 @@ func TestReturnsToTheBetterServer(t *testing.T) {
 
 // Both servers are nodes of one cluster: the new session closes the old one before it is taken over.
 func TestReturnsWithinACluster(t *testing.T) {
-	var r2 *rig
-	dead := false
+	var cluster atomic.Pointer[rig]
+	var dead atomic.Bool
 	o := rigOptions{both: true, a: transporttest.Hooks{OnConnect: func(c transporttest.Connect) byte {
-		if dead {
+		if dead.Load() {
 			return transporttest.ServerUnavailable
 		}
-		if r2 != nil && c.ClientID == rigID {
-			r2.b.Kick(rigID)
+		if r := cluster.Load(); r != nil && c.ClientID == rigID {
+			r.b.Kick(rigID)
 		}
 		return transporttest.Accepted
 	}}}
 	inBubble(t, o, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(10 * time.Minute)
-		dead = true
+		dead.Store(true)
 		r.a.Close()
 		r.serve(r.a, "a:1883")
 		r.up(30 * time.Second)
 		r.sleep(time.Minute)
-		dead, r2 = false, r
+		dead.Store(false)
+		cluster.Store(r)
 		for start := time.Now(); r.link.Status().Server != "mqtt://a"; r.sleep(time.Second) {
 			if time.Since(start) > 2*restMax {
 				r.Fatalf("not back: %+v", r.link.Status())
