@@ -45,7 +45,7 @@ func (s *session) check(now time.Time) {
 		return
 	}
 	s.checking, s.checkAfter = true, now.Add(rtoMaxFor(s.l.o.DetectWithin))
-	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e) })
+	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e, s.stream.pinned()) })
 }
 
 // checked is called with the result of check.
@@ -117,13 +117,14 @@ func (s *session) ackAt() time.Time {
 	return since.Add(s.l.o.DetectWithin)
 }
 
-// checkServer is nil when the server answers CONNECT on a fresh connection, with whatever code.
-func (l *Link) checkServer(ctx context.Context, e *endpoint) error {
+// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way out
+// can do says nothing about this one.
+func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
 	password, err := e.password()
 	if err != nil {
 		return err
 	}
-	s, err := l.open(ctx, e, CauseProbe)
+	s, err := l.openTo(ctx, e, CauseProbe, p)
 	if err != nil {
 		return err
 	}
