@@ -2,10 +2,12 @@
 # Installs what `make test` needs beyond Go: by apt-get as root on Debian or Ubuntu; else says what to install.
 set -euo pipefail
 
-declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack)
+declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
+	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
+	[tcpdump]=tcpdump)
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for tool in mosquitto qemu-arm-static ip nft conntrack; do
+for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump; do
 	command -v "$tool" >/dev/null || missing+=("${package[$tool]}")
 done
 
@@ -16,11 +18,29 @@ fi
 if ((${#missing[@]} == 0)); then
 	exit 0
 fi
+
+# The tests run servers of their own: what a package brings as a service is neither started by the installation (policy-rc.d
+# answers 101, "not allowed", to every start) nor at the next boot.
+install() {
+	local policy=/usr/sbin/policy-rc.d unit
+	if [[ ! -e $policy ]]; then
+		trap 'rm -f '"$policy" EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+	if [[ -d /run/systemd/system ]]; then
+		for unit in "$@"; do
+			systemctl disable --now "$unit.service" >/dev/null 2>&1 || true # most have none
+		done
+	fi
+}
+
 if ((EUID == 0)) && command -v apt-get >/dev/null; then
 	echo "setup: installing ${missing[*]}"
-	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # runlevel 1: no service is started; the tests run their own mosquitto
-	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+	install "${missing[@]}"
 	exit 0
 fi
 echo "setup: missing: ${missing[*]}" >&2

@@ -9,7 +9,9 @@ import (
 
 // debian names the Debian package that brings a tool.
 var debian = map[string]string{
-	"mosquitto": "mosquitto", "qemu-arm-static": "qemu-user-static", "ip": "iproute2", "nft": "nftables",
+	"mosquitto": "mosquitto", "qemu-arm-static": "qemu-user-static", "ip": "iproute2", "nft": "nftables", "conntrack": "conntrack",
+	"haproxy": "haproxy", "tinyproxy": "tinyproxy", "microsocks": "microsocks", "nats-server": "nats-server",
+	"rabbitmq-server": "rabbitmq-server", "tcpdump": "tcpdump",
 }
 
 // Missing says which of the tools (or "root") is not there, and what to do about it; nil when all are.
