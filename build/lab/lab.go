@@ -39,11 +39,8 @@ func New(e *kit.Env, servers int) (*Lab, error) {
 	sweep()
 	base := fmt.Sprintf("lb%d-%d", os.Getpid(), counter.Add(1))
 	l := &Lab{Device: base + "d", Server: base + "s"}
-	for _, ns := range []string{l.Device, l.Server} {
-		if err := run("ip", "netns", "add", ns); err != nil {
-			return nil, err
-		}
-		e.Defer(func() { _ = run("ip", "netns", "del", ns) }) // takes the veth pair with it
+	if err := namespaces(e, l.Device, l.Server); err != nil {
+		return nil, err
 	}
 	if err := l.wire(servers); err != nil {
 		return nil, err
@@ -54,6 +51,17 @@ func New(e *kit.Env, servers int) (*Lab, error) {
 		}
 	}
 	return l, nil
+}
+
+// namespaces makes them; the Env removes them, and with them their ends of the veth pairs.
+func namespaces(e *kit.Env, names ...string) error {
+	for _, ns := range names {
+		if err := run("ip", "netns", "add", ns); err != nil {
+			return err
+		}
+		e.Defer(func() { _ = run("ip", "netns", "del", ns) })
+	}
+	return nil
 }
 
 func (l *Lab) wire(servers int) error {
@@ -100,11 +108,8 @@ func (l *Lab) Heal(ip string) error {
 func (l *Lab) SmallBuffers() error {
 	for _, ns := range []string{l.Device, l.Server} {
 		for _, key := range []string{"tcp_wmem", "tcp_rmem"} {
-			err := kit.InNetns(ns, func() error { // /proc/sys/net is that of whoever opens it
-				return os.WriteFile("/proc/sys/net/ipv4/"+key, []byte("4096 16384 32768"), 0)
-			})
-			if err != nil {
-				return fmt.Errorf("small buffers: %w", err)
+			if err := sysctl(ns, "net/ipv4/"+key, "4096 16384 32768"); err != nil {
+				return err
 			}
 		}
 	}
@@ -119,6 +124,15 @@ func (l *Lab) both(rule string) error {
 }
 
 func (l *Lab) nft(ns, script string) error { return run("ip", "netns", "exec", ns, "nft", script) }
+
+// sysctl sets a value of a namespace: /proc/sys/net is that of whoever opens it.
+func sysctl(ns, key, value string) error {
+	err := kit.InNetns(ns, func() error { return os.WriteFile("/proc/sys/"+key, []byte(value), 0) })
+	if err != nil {
+		return fmt.Errorf("set %s in %s: %w", key, ns, err)
+	}
+	return nil
+}
 
 func run(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()

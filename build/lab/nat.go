@@ -66,11 +66,8 @@ func NewNAT(e *kit.Env, b Behaviour, limit time.Duration) (*NATLab, error) {
 	sweep()
 	base := fmt.Sprintf("lb%d-%d", os.Getpid(), counter.Add(1))
 	l := &NATLab{Device: base + "d", NAT: base + "n", Server: base + "s"}
-	for _, ns := range []string{l.Device, l.NAT, l.Server} {
-		if err := run("ip", "netns", "add", ns); err != nil {
-			return nil, err
-		}
-		e.Defer(func() { _ = run("ip", "netns", "del", ns) }) // takes its ends of the veth pairs with it
+	if err := namespaces(e, l.Device, l.NAT, l.Server); err != nil {
+		return nil, err
 	}
 	if err := l.wire(); err != nil {
 		return nil, err
@@ -161,11 +158,4 @@ func (l *NATLab) Heal() error { return l.nft(l.NAT, "flush chain ip "+natCutTabl
 
 func (l *NATLab) nft(ns, script string) error { return run("ip", "netns", "exec", ns, "nft", script) }
 
-// sysctl sets a value of the NAT's namespace: /proc/sys/net is that of whoever opens it.
-func (l *NATLab) sysctl(key, value string) error {
-	err := kit.InNetns(l.NAT, func() error { return os.WriteFile("/proc/sys/"+key, []byte(value), 0) })
-	if err != nil {
-		return fmt.Errorf("set %s in the NAT: %w", key, err)
-	}
-	return nil
-}
+func (l *NATLab) sysctl(key, value string) error { return sysctl(l.NAT, key, value) }
