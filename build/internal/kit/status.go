@@ -16,6 +16,7 @@ type Status struct {
 		Drops        int64   `json:"drops"`
 		WorstDetectS float64 `json:"worst_detect_s"`
 		Redials      int64   `json:"redials"`
+		Interface    string  `json:"interface"`
 	} `json:"uplink"`
 	Heartbeat struct {
 		IntervalS float64 `json:"interval_s"`

@@ -1,7 +1,9 @@
 package servers
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -13,10 +15,17 @@ import (
 // natsWait is how long a cluster may take to elect its leaders: NATS waits 4 to 9 s before each election.
 const natsWait = 60 * time.Second
 
-// NATS runs a cluster of nats-server with JetStream and MQTT, one node at each place; what MQTT clients leave there is kept by
-// as many nodes as there are, up to three. It returns when every node says that it is healthy.
-func NATS(e *kit.Env, at ...Place) ([]*Server, error) {
-	var nodes []*Server
+// Cluster is NATS with JetStream and MQTT: what MQTT clients leave there is kept by as many nodes as there are, up to three.
+type Cluster struct {
+	Nodes []*Server
+
+	e       *kit.Env
+	monitor []string // of each node, host:port
+}
+
+// NATS runs a cluster, one node at each place, and returns when a client may connect to any of them.
+func NATS(e *kit.Env, at ...Place) (*Cluster, error) {
+	c := &Cluster{e: e}
 	var routes []string
 	var ports [][3]int // cluster, client, monitor
 	for _, p := range at {
@@ -30,25 +39,26 @@ func NATS(e *kit.Env, at ...Place) ([]*Server, error) {
 				return nil, err
 			}
 		}
-		nodes, ports, routes = append(nodes, s), append(ports, more), append(routes, "nats://"+p.host(more[0]))
+		c.Nodes, ports, routes = append(c.Nodes, s), append(ports, more), append(routes, "nats://"+p.host(more[0]))
+		c.monitor = append(c.monitor, p.host(more[2]))
 	}
-	for i, s := range nodes {
+	for i, s := range c.Nodes {
 		path, err := s.file("nats.conf", natsConf(s, i, ports[i], routes))
 		if err != nil {
 			return nil, err
 		}
 		s.argv, s.wait = []string{"nats-server", "-c", path}, natsWait
-		s.ready = s.healthy(s.at.host(ports[i][2]))
+		s.ready = func() bool { return c.ask(i, "/healthz?js-server-only=true", nil) }
 		if err := s.Start(); err != nil {
 			return nil, err
 		}
 	}
-	for _, s := range nodes {
+	for _, s := range c.Nodes {
 		if err := s.WaitReady(); err != nil {
 			return nil, err
 		}
 	}
-	return nodes, nil
+	return c, nil
 }
 
 func natsConf(s *Server, i int, ports [3]int, routes []string) string {
@@ -62,15 +72,77 @@ cluster { name: lab, listen: %q, routes: [%s] }
 		strings.Join(routes, ", "))
 }
 
-// healthy asks the node's monitor whether JetStream is there and every stream up to date.
-func (s *Server) healthy(monitor string) func() bool {
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: kit.Dialer(s.at.Netns), DisableKeepAlives: true}}
-	return func() bool {
-		resp, err := client.Get("http://" + monitor + "/healthz")
-		if err != nil {
-			return false
+// streams is what /jsz?streams=true says, as far as we look. Only the leader of a stream lists its replicas.
+type streams struct {
+	Accounts []struct {
+		Streams []struct {
+			Name    string
+			Cluster struct {
+				Leader   string
+				Replicas []struct{ Current, Offline bool }
+			}
+		} `json:"stream_detail"`
+	} `json:"account_details"`
+}
+
+// Whole waits until every stream that MQTT lives on has a leader and all its copies up to date: from then on any node may be
+// lost. (What /healthz says of consumers is not asked: in 2.9 the private ones of a killed node stay behind for ever.)
+func (c *Cluster) Whole() error {
+	need := len(c.Nodes) - 1
+	return c.e.Until("every stream of NATS to be kept by all nodes", natsWait, func() bool {
+		good := map[string]bool{}
+		for i := range c.Nodes {
+			var s streams
+			if !c.ask(i, "/jsz?accounts=true&streams=true", &s) {
+				return false
+			}
+			for _, a := range s.Accounts {
+				for _, st := range a.Streams {
+					copies := 0
+					for _, r := range st.Cluster.Replicas {
+						if r.Current && !r.Offline {
+							copies++
+						}
+					}
+					good[st.Name] = good[st.Name] || copies >= need && st.Cluster.Leader == fmt.Sprintf("n%d", i)
+				}
+			}
 		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		return good["$MQTT_msgs"] && good["$MQTT_rmsgs"] && good["$MQTT_sess"]
+	})
+}
+
+// Leads lists the streams that a node leads.
+func (c *Cluster) Leads(i int) []string {
+	var s streams
+	var names []string
+	if !c.ask(i, "/jsz?accounts=true&streams=true", &s) {
+		return nil
 	}
+	for _, a := range s.Accounts {
+		for _, st := range a.Streams {
+			if st.Cluster.Leader == fmt.Sprintf("n%d", i) {
+				names = append(names, st.Name)
+			}
+		}
+	}
+	return names
+}
+
+// ask wants 200 from a node's monitor, and reads the answer into v when that is not nil.
+func (c *Cluster) ask(i int, path string, v any) bool {
+	s := c.Nodes[i]
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: kit.Dialer(s.at.Netns), DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + c.monitor[i] + path)
+	if err != nil {
+		s.said = err.Error()
+		return false
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.said = fmt.Sprintf("%v %.500s", err, b)
+		return false
+	}
+	return v == nil || json.Unmarshal(b, v) == nil
 }

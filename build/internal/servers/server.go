@@ -40,6 +40,7 @@ type Server struct {
 	env   []string
 	wait  time.Duration // until it must answer
 	ready func() bool   // more than that Host accepts; may be nil
+	said  string        // its last excuse for not being ready
 	proc  *kit.Proc
 }
 
@@ -86,7 +87,7 @@ func (s *Server) WaitReady() error {
 		err = fmt.Errorf("%s ended", s.name)
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, s.proc.Tail(20))
+		return fmt.Errorf("%w %s\n%s", err, s.said, s.proc.Tail(20))
 	}
 	return nil
 }

@@ -26,19 +26,25 @@ func relays(t *testing.T, e *kit.Env, from, to string) {
 	}
 }
 
-func TestNATSKeepsWhatWasAcceptedWhenANodeIsKilled(t *testing.T) {
+func TestNATSIsWholeAgainAfterANodeWasKilled(t *testing.T) {
 	kit.Need(t, "nats-server")
 	e := kit.Test(t, 3*time.Minute)
-	nodes, err := NATS(e, Place{}, Place{}, Place{})
+	c, err := NATS(e, Place{}, Place{}, Place{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	relays(t, e, nodes[0].URL(), nodes[1].URL())
-	nodes[0].Kill()
-	if nodes[0].Proc().Running() {
+	relays(t, e, c.Nodes[0].URL(), c.Nodes[1].URL())
+	if err := c.Whole(); err != nil {
+		t.Fatal(err)
+	}
+	c.Nodes[0].Kill()
+	if c.Nodes[0].Proc().Running() {
 		t.Error("still running after a kill")
 	}
-	if err := nodes[0].startUp(); err != nil {
+	if err := c.Nodes[0].startUp(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Whole(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,33 @@
+package labuplink
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+func TestUplink(t *testing.T) {
+	kit.Need(t, Tools()...)
+	o := Short()
+	if only := os.Getenv("LAB_UPLINK_ONLY"); only != "" { // for a person at work on one cell
+		o.cells = nil
+		for _, c := range Full().cells {
+			if strings.Contains(c.name, only) {
+				o.cells = append(o.cells, c)
+			}
+		}
+	}
+	table := kit.NewTable("lab-uplink")
+	if err := Run(kit.Test(t, 20*time.Minute), o, table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		t.Logf("%s: %.3f %s %s", row.Name, row.Value, row.Unit, row.Note)
+	}
+	for _, row := range table.Missed() {
+		t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
+	}
+}
