@@ -2,6 +2,7 @@ package labuplink
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -12,84 +13,138 @@ import (
 
 const clusterNodes = 3
 
+// dark is how long one kill may keep the gateway from sending, at the median.
+const dark = 3.0
+
 // cluster kills the node that holds our session, again and again. Two subscribers with sessions that last read all frames back, each
 // on a node of its own: NATS keeps what it accepted for them while their node is away.
+//
+// NATS elects the next leader of a stream only 4 to 9 s after it lost the last (raft.go: minElectionTimeout, in every version up
+// to 2.15), and until then nobody can connect or publish anywhere. So that this weighs as in a cluster where leaders are where they
+// happen to be, all streams are led by one node drawn for each kill, and the session is at another draw: one kill in three
+// needs an election. The agent starts anew each time: what it learnt from twenty kills in a row says nothing of one.
 func cluster(kills int) cell {
 	name := fmt.Sprintf("NATS node with our session killed, %d times", kills)
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
-		s, err := newSite(e, id, lab.WaysOptions{Servers: clusterNodes})
+		s, c, err := natsSite(e, id)
 		if err != nil {
 			return err
 		}
 		defer s.close()
-		c, err := servers.NATS(e, s.place(0), s.place(1), s.place(2))
-		if err != nil {
-			return err
-		}
-		var urls []string
-		for _, n := range c.Nodes {
-			s.ends = append(s.ends, n.Kill)
-			urls = append(urls, n.URL())
-		}
-		for _, url := range urls[:2] {
-			if err := s.read(url); err != nil {
-				return err
-			}
-		}
-		if err := s.start(nil, urls...); err != nil {
-			return err
-		}
-		s.load(flowing)
-		var up, acked []float64
-		for range kills {
-			u, a, err := s.killHolder(c)
+		var up, acked, free []float64
+		for i := range kills {
+			k, err := s.killHolder(c, i%clusterNodes)
 			if err != nil {
 				return err
 			}
-			up, acked = append(up, u.Seconds()), append(acked, a.Seconds())
+			up, acked = append(up, k.up.Seconds()), append(acked, k.acked.Seconds())
+			if !k.led {
+				free = append(free, k.acked.Seconds())
+			}
 		}
-		slices.Sort(up)
-		slices.Sort(acked)
-		t.AtMost(name+": dark until up at another node, median", up[len(up)/2], 3, "s")
-		t.Info(name+": dark until up at another node, longest", up[len(up)-1], "s")
-		t.Info(name+": until the next frame is acknowledged, median", acked[len(acked)/2], "s")
-		t.Info(name+": until the next frame is acknowledged, longest", acked[len(acked)-1], "s")
+		t.AtMost(name+": dark until the next frame is acknowledged, median", median(acked), dark, "s")
+		t.Info(name+": longest", slices.Max(acked), "s")
+		t.Info(name+": until up at another node, median", median(up), "s")
+		t.Info(name+": kills that needed an election of NATS", float64(kills-len(free)), "")
+		if len(free) > 0 {
+			t.AtMost(name+": dark where none was needed, longest", slices.Max(free), dark, "s")
+		}
 		s.noneLost(t, name)
 		return nil
 	}}
 }
 
-// killHolder kills the node that the agent is connected to and starts it again; the times are from the kill.
-func (s *site) killHolder(c *servers.Cluster) (up, acked time.Duration, err error) {
+func median(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }
+
+// natsSite is a site with a cluster, frames flowing.
+func natsSite(e *kit.Env, id string) (*site, *servers.Cluster, error) {
+	s, err := newSite(e, id, lab.WaysOptions{Servers: clusterNodes})
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := servers.NATS(e, s.place(0), s.place(1), s.place(2))
+	if err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	var urls []string
+	for _, n := range c.Nodes {
+		s.ends = append(s.ends, n.Kill)
+		urls = append(urls, n.URL())
+	}
+	for _, url := range urls[:2] {
+		if err := s.read(url); err != nil {
+			s.close()
+			return nil, nil, err
+		}
+	}
+	if err := s.start(nil, urls...); err != nil {
+		s.close()
+		return nil, nil, err
+	}
+	s.load(flowing)
+	return s, c, nil
+}
+
+// kill is one of them; times are from the SIGKILL.
+type kill struct {
+	up, acked time.Duration
+	led       bool // the node led the streams
+}
+
+// killHolder makes the agent prefer a node, kills that node when the session is there, and starts it again.
+func (s *site) killHolder(c *servers.Cluster, node int) (k kill, err error) {
 	if err := c.Whole(); err != nil {
-		return 0, 0, err
+		return k, err
 	}
-	if err := s.flows(time.Minute); err != nil {
-		return 0, 0, err
+	leader := rand.IntN(clusterNodes)
+	k.led = leader == node
+	if err := c.Lead(leader); err != nil {
+		return k, err
 	}
-	at := s.status().Uplink.Server
-	i := slices.IndexFunc(c.Nodes, func(n *servers.Server) bool { return n.URL() == at })
-	if i < 0 {
-		return 0, 0, fmt.Errorf("the agent is at %q, which is no node", at)
+	at := c.Nodes[node].URL()
+	if err := s.restartAt(c, node); err != nil {
+		return k, err
 	}
-	led := c.Leads(i)
-	c.Nodes[i].Kill()
+	s.e.Sleep(settle)
+	c.Nodes[node].Kill()
 	killed := time.Now()
 	err = s.e.Until("up at another node", time.Minute, func() bool {
 		st := s.status().Uplink
 		return st.State == "up" && st.Server != at
 	})
 	if err != nil {
-		return 0, 0, err
+		return k, err
 	}
-	up = time.Since(killed)
+	k.up = time.Since(killed)
 	if err := s.flows(time.Minute); err != nil {
-		return 0, 0, err
+		return k, err
 	}
-	acked = time.Since(killed)
-	s.e.Logf("node %d killed: up after %.1f s, acknowledged after %.1f s; it led %v", i, up.Seconds(), acked.Seconds(), led)
-	if err := c.Nodes[i].Start(); err != nil {
-		return 0, 0, err
+	k.acked = time.Since(killed)
+	s.e.Logf("node %d killed, which led: %v; up after %.1f s, acknowledged after %.1f s", node, k.led, k.up.Seconds(), k.acked.Seconds())
+	if err := c.Nodes[node].Start(); err != nil {
+		return k, err
 	}
-	return up, acked, c.Nodes[i].WaitReady()
+	return k, c.Nodes[node].WaitReady()
+}
+
+// restartAt ends the agent in order and starts it with that node first, and waits until frames flow there.
+func (s *site) restartAt(c *servers.Cluster, node int) error {
+	if err := s.agent.Term(); err != nil {
+		return err
+	}
+	var list []any
+	for i := range c.Nodes {
+		list = append(list, map[string]any{"url": c.Nodes[(node+i)%len(c.Nodes)].URL()})
+	}
+	if err := s.agent.Configure(s.doc.Set("uplink.servers", list)); err != nil {
+		return err
+	}
+	if err := s.agent.StartUp(); err != nil {
+		return err
+	}
+	if err := s.upAt(c.Nodes[node].URL(), 20*time.Second); err != nil {
+		return err
+	}
+	return s.flows(20 * time.Second)
 }

@@ -37,6 +37,7 @@ type site struct {
 	e      *kit.Env
 	id     string
 	ways   *lab.Ways
+	doc    kit.Doc
 	agent  *kit.Agent
 	tty    *kit.Pty
 	books  []*kit.Collector // subscribers of everything that the gateway sends, with sessions that last
@@ -95,13 +96,13 @@ func (s *site) read(url string) error {
 
 // start runs the agent and waits until it is up. What waited through an outage goes out at once: pacing is shown elsewhere.
 func (s *site) start(tweak func(kit.Doc), urls ...string) (err error) {
-	doc := kit.NewDoc(s.id, urls...).Line("meter", s.tty.Port).Set("serial.meter.commands", true).
+	s.doc = kit.NewDoc(s.id, urls...).Line("meter", s.tty.Port).Set("serial.meter.commands", true).
 		Set("uplink.detect_within", detectWithin.String()).Set("heartbeat.interval", beat.String()).
 		Set("uplink.replay_rate", "64MiB/s")
 	if tweak != nil {
-		tweak(doc)
+		tweak(s.doc)
 	}
-	if s.agent, err = s.e.Agent(kit.AgentOptions{Doc: doc, Netns: s.ways.Device}); err != nil {
+	if s.agent, err = s.e.Agent(kit.AgentOptions{Doc: s.doc, Netns: s.ways.Device}); err != nil {
 		return err
 	}
 	s.ends = append(s.ends, func() { s.agent.Kill() })

@@ -20,6 +20,7 @@ type Cluster struct {
 	Nodes []*Server
 
 	e       *kit.Env
+	client  []string // of each node, host:port of NATS's own protocol
 	monitor []string // of each node, host:port
 }
 
@@ -40,7 +41,7 @@ func NATS(e *kit.Env, at ...Place) (*Cluster, error) {
 			}
 		}
 		c.Nodes, ports, routes = append(c.Nodes, s), append(ports, more), append(routes, "nats://"+p.host(more[0]))
-		c.monitor = append(c.monitor, p.host(more[2]))
+		c.client, c.monitor = append(c.client, p.host(more[1])), append(c.monitor, p.host(more[2]))
 	}
 	for i, s := range c.Nodes {
 		path, err := s.file("nats.conf", natsConf(s, i, ports[i], routes))
@@ -70,63 +71,6 @@ mqtt { listen: %q, stream_replicas: %d }
 cluster { name: lab, listen: %q, routes: [%s] }
 `, i, s.at.host(ports[1]), s.at.host(ports[2]), filepath.Join(s.dir, "js"), s.Host, min(3, len(routes)), s.at.host(ports[0]),
 		strings.Join(routes, ", "))
-}
-
-// streams is what /jsz?streams=true says, as far as we look. Only the leader of a stream lists its replicas.
-type streams struct {
-	Accounts []struct {
-		Streams []struct {
-			Name    string
-			Cluster struct {
-				Leader   string
-				Replicas []struct{ Current, Offline bool }
-			}
-		} `json:"stream_detail"`
-	} `json:"account_details"`
-}
-
-// Whole waits until every stream that MQTT lives on has a leader and all its copies up to date: from then on any node may be
-// lost. (What /healthz says of consumers is not asked: in 2.9 the private ones of a killed node stay behind for ever.)
-func (c *Cluster) Whole() error {
-	need := len(c.Nodes) - 1
-	return c.e.Until("every stream of NATS to be kept by all nodes", natsWait, func() bool {
-		good := map[string]bool{}
-		for i := range c.Nodes {
-			var s streams
-			if !c.ask(i, "/jsz?accounts=true&streams=true", &s) {
-				return false
-			}
-			for _, a := range s.Accounts {
-				for _, st := range a.Streams {
-					copies := 0
-					for _, r := range st.Cluster.Replicas {
-						if r.Current && !r.Offline {
-							copies++
-						}
-					}
-					good[st.Name] = good[st.Name] || copies >= need && st.Cluster.Leader == fmt.Sprintf("n%d", i)
-				}
-			}
-		}
-		return good["$MQTT_msgs"] && good["$MQTT_rmsgs"] && good["$MQTT_sess"]
-	})
-}
-
-// Leads lists the streams that a node leads.
-func (c *Cluster) Leads(i int) []string {
-	var s streams
-	var names []string
-	if !c.ask(i, "/jsz?accounts=true&streams=true", &s) {
-		return nil
-	}
-	for _, a := range s.Accounts {
-		for _, st := range a.Streams {
-			if st.Cluster.Leader == fmt.Sprintf("n%d", i) {
-				names = append(names, st.Name)
-			}
-		}
-	}
-	return names
 }
 
 // ask wants 200 from a node's monitor, and reads the answer into v when that is not nil.
