@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench-heartbeat: ## what the heartbeat learns, how soon and at what price, besid
 
 lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, three limits (root; 30 minutes)
 	@$(SHOW) lab-heartbeat
+
+lab-uplink: setup ## dead brokers, cables, routes, NATS cluster, proxies, 200 gateways, the ledger against tcpdump (root; 12 minutes)
+	@$(SHOW) lab-uplink
 
 size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
 	@$(SHOW) size

@@ -13,10 +13,11 @@ func TestUplink(t *testing.T) {
 	kit.Need(t, Tools()...)
 	o := Short()
 	if only := os.Getenv("LAB_UPLINK_ONLY"); only != "" { // for a person at work on one cell
+		all, seen := append(o.cells, Full().cells...), map[string]bool{}
 		o.cells = nil
-		for _, c := range Full().cells {
-			if strings.Contains(c.name, only) {
-				o.cells = append(o.cells, c)
+		for _, c := range all {
+			if strings.Contains(c.name, only) && !seen[c.name] {
+				o.cells, seen[c.name] = append(o.cells, c), true
 			}
 		}
 	}
