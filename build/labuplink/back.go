@@ -14,7 +14,7 @@ import (
 // frozenFor is how long a better server may accept TCP and answer nothing: nobody goes there.
 const frozenFor = 30 * time.Second
 
-// returns kills the better of two servers and starts it again, at the end of a path with that round trip. How long it was dark on
+// returns stops the better of two servers and starts it again, at the end of a path with that round trip. How long it was dark on
 // the way back is read from a capture: from our DISCONNECT until the new session's CONNACK.
 func returns(rtt time.Duration) cell {
 	name := fmt.Sprintf("primary returns, round trip %v", rtt)
@@ -30,7 +30,9 @@ func returns(rtt time.Duration) cell {
 		}
 		s.play(50, 60)
 		e.Sleep(settle)
-		brokers[0].Kill()
+		if err := brokers[0].Stop(); err != nil { // in order, so that it keeps its subscriber: our books
+			return err
+		}
 		if err := s.upAt(brokers[1].URL(), 20*time.Second); err != nil {
 			return err
 		}
@@ -132,7 +134,9 @@ func failsBack() cell {
 		}
 		defer s.close()
 		s.load(flowing)
-		brokers[0].Kill()
+		if err := brokers[0].Stop(); err != nil { // in order, so that it keeps its subscriber: our books
+			return err
+		}
 		if err := s.upAt(brokers[1].URL(), 20*time.Second); err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func behindHAProxy(e *kit.Env, id string, idle time.Duration, backends int, twea
 	return s, brokers, nil
 }
 
-// balanced kills the backend that holds our session; then, with max_session, the one that returns gets its share back.
+// balanced stops the backend that holds our session; then, with max_session, the one that returns gets its share back.
 func balanced() cell {
 	name := "behind haproxy"
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
@@ -56,12 +56,14 @@ func balanced() cell {
 		if brokers[1].Connects(id) > 0 {
 			i = 1
 		}
-		brokers[i].Kill()
+		if err := brokers[i].Stop(); err != nil { // in order: after a SIGKILL it would know nothing of its subscriber, our books
+			return err
+		}
 		killed := time.Now()
 		if err := brokers[1-i].WaitConnect(id, 1, 30*time.Second); err != nil {
 			return err
 		}
-		t.AtMost(name+", backend killed: at the other", time.Since(killed).Seconds(), detectWithin.Seconds(), "s")
+		t.AtMost(name+", backend stopped: at the other", time.Since(killed).Seconds(), detectWithin.Seconds(), "s")
 		if err := brokers[i].Start(); err != nil {
 			return err
 		}
