@@ -15,7 +15,7 @@ import (
 const frozenFor = 30 * time.Second
 
 // returns stops the better of two servers and starts it again, at the end of a path with that round trip. How long it was dark on
-// the way back is read from a capture: from our DISCONNECT until the new session's CONNACK.
+// the way back is read from a capture.
 func returns(rtt time.Duration) cell {
 	name := fmt.Sprintf("primary returns, round trip %v", rtt)
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
@@ -86,7 +86,8 @@ func ranked(e *kit.Env, id string, delay time.Duration) (*site, []*kit.Broker, e
 	return s, brokers, nil
 }
 
-// darkness finds the last change of session of a client id in a capture.
+// darkness finds the last change of session of a client id in a capture: from our DISCONNECT until the next frame goes out over a
+// session that the server has accepted.
 func darkness(file, id string) (dark, rtt time.Duration, err error) {
 	conns, err := readConns(file)
 	if err != nil {
@@ -101,13 +102,17 @@ func darkness(file, id string) (dark, rtt time.Duration, err error) {
 	if len(sessions) < 2 {
 		return 0, 0, fmt.Errorf("%d sessions in the capture, want two at least", len(sessions))
 	}
-	last := sessions[len(sessions)-1]
-	before := sessions[len(sessions)-2]
-	end := pcap.First(before.Up, pcap.Disconnect)
+	before, last := sessions[len(sessions)-2], sessions[len(sessions)-1]
+	end, accepted := pcap.First(before.Up, pcap.Disconnect), pcap.First(last.Down, pcap.Connack)
 	if end.IsZero() {
 		return 0, 0, errors.New("the session before the last ended without DISCONNECT")
 	}
-	return pcap.First(last.Down, pcap.Connack).Sub(end), last.RTT, nil
+	for _, p := range last.Up {
+		if p.Type == pcap.Publish && pcap.TopicCause(p.Topic) == "data" && p.At.After(accepted) && !p.At.Before(end) {
+			return p.At.Sub(end), last.RTT, nil
+		}
+	}
+	return 0, 0, errors.New("no frame in the last session")
 }
 
 func readConns(file string) ([]*pcap.Conn, error) {
