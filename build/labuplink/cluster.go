@@ -23,8 +23,8 @@ const (
 //
 // NATS elects the next leader of a stream only 4 to 9 s after it lost the last (raft.go: minElectionTimeout, in every version up
 // to 2.15), and until then nobody can connect or publish anywhere. So that this weighs as in a cluster where leaders are where they
-// happen to be, all streams are led by one node drawn for each kill, and the session is at another draw: one kill in three
-// needs an election, and now and then one of a consumer, whose leaders nobody moves. The agent starts anew each time: what it learnt from twenty kills in a row says nothing of one.
+// happen to be, one node is made to lead all streams before each kill: in one kill of three the one with our session, in an order
+// that is drawn. That one needs an election, and now and then one of a consumer, whose leaders nobody moves. The agent starts anew each time: what it learnt from twenty kills in a row says nothing of one.
 func cluster(kills int) cell {
 	name := fmt.Sprintf("NATS node with our session killed, %d times", kills)
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
@@ -34,8 +34,8 @@ func cluster(kills int) cell {
 		}
 		defer s.close()
 		var up, acked, free []float64
-		for i := range kills {
-			k, err := s.killHolder(c, i%clusterNodes)
+		for i, from := range leaders(kills) {
+			k, err := s.killHolder(c, i%clusterNodes, (i+from)%clusterNodes)
 			if err != nil {
 				return err
 			}
@@ -98,12 +98,21 @@ type kill struct {
 	led       bool // the node led the streams
 }
 
+// leaders says for each kill how far the leader is from the node that is killed: each distance as often as the others, in any order.
+func leaders(kills int) []int {
+	all := make([]int, kills)
+	for i := range all {
+		all[i] = (i + 1) % clusterNodes // so that one kill alone is not the leader's
+	}
+	rand.Shuffle(kills, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
+}
+
 // killHolder makes the agent prefer a node, kills that node when the session is there, and starts it again.
-func (s *site) killHolder(c *servers.Cluster, node int) (k kill, err error) {
+func (s *site) killHolder(c *servers.Cluster, node, leader int) (k kill, err error) {
 	if err := c.Whole(); err != nil {
 		return k, err
 	}
-	leader := rand.IntN(clusterNodes)
 	k.led = leader == node
 	if err := c.Lead(leader); err != nil {
 		return k, err
