@@ -34,6 +34,8 @@ func cluster(kills int) cell {
 			return err
 		}
 		defer s.close()
+		t.Say("NATS: before each kill one node is made to lead all streams, in one kill of three the one that is killed, and the agent begins")
+		t.Say("anew. Left alone, the leaders gather where our session is, and each kill waits for NATS's own elections, 4 to 9 s each.")
 		var up, acked, free []float64
 		for i, from := range leaders(kills) {
 			k, err := s.killHolder(c, i%clusterNodes, (i+from)%clusterNodes)
