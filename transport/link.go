@@ -114,10 +114,17 @@ func (l *Link) Routed() {
 	}
 }
 
+// routedLeast is between two attempts that changes of the network bring forward: some machines change it all the time.
+const routedLeast = 5 * time.Second
+
 // watch acts on changes of the network at once: they are checked, not waited for.
 func (l *Link) watch(ctx context.Context) {
+	var dialled time.Time // because of a change
 	err := watchNetwork(ctx, func() {
-		l.Routed()
+		if now := time.Now(); now.Sub(dialled) >= routedLeast {
+			dialled = now
+			l.Routed()
+		}
 		if s, _ := l.current(); s != nil {
 			s.mu.Lock()
 			s.changed = true

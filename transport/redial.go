@@ -168,7 +168,7 @@ func (s *session) moving() (move, bool) {
 // mayMove prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
 func (s *session) mayMove(now time.Time) bool {
 	s.mu.Lock()
-	wanted, calm := s.wanted, s.isUp && !s.isLate && s.asked.IsZero()
+	wanted, late, calm := s.wanted, s.isLate, !s.isLate && s.asked.IsZero()
 	s.mu.Unlock()
 	if wanted == nil || !s.isUp {
 		return false
@@ -176,7 +176,7 @@ func (s *session) mayMove(now time.Time) bool {
 	if s.next != nil {
 		return wanted.now || calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
 	}
-	if (calm || wanted.now) && !s.preparing {
+	if (!late || wanted.now) && !s.preparing {
 		s.preparing = true
 		stableFor := s.l.backoff.hosts[wanted.to].stable()
 		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
@@ -223,7 +223,7 @@ func (s *session) prepared(sp spare, now time.Time) {
 
 // consider looks for a reason to re-dial: a better server that may be back, or a session that has lasted for its time.
 func (s *session) consider(now time.Time) {
-	if !s.isUp || s.preparing || s.next != nil {
+	if _, wanted := s.moving(); !s.isUp || wanted {
 		return
 	}
 	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
@@ -250,9 +250,9 @@ func (s *session) returnAt() time.Time {
 	return later(at, s.upSince.Add(holdDown*s.l.o.DetectWithin)).Add(s.spread)
 }
 
-// considerAt is when consider must be called next; zero: nothing is to come.
+// considerAt is when consider must be called next, or what was prepared is gone on with; zero: nothing is to come. mu is held.
 func (s *session) considerAt() time.Time {
-	if !s.isUp || s.preparing || s.next != nil {
+	if !s.isUp || s.wanted != nil {
 		return s.nextBy
 	}
 	at := s.returnAt()

@@ -114,3 +114,41 @@ func TestMaxSession(t *testing.T) {
 		}
 	})
 }
+
+// A link that is never quiet returns all the same, and its loop does not spin meanwhile.
+func TestReturnsUnderLoad(t *testing.T) {
+	o := rigOptions{both: true, nat: transporttest.NATOptions{Latency: 100 * time.Millisecond}}
+	inBubble(t, o, func(r *rig) {
+		r.up(time.Minute)
+		r.a.Freeze()
+		r.down(3 * time.Minute)
+		r.up(time.Minute)
+		r.a.Thaw()
+		stop := make(chan struct{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(20 * time.Millisecond): // always some in flight
+				}
+				if _, err := r.link.Send(r.Context(), data(i)); err != nil {
+					r.Error(err)
+					return
+				}
+			}
+		}()
+		for start := time.Now(); r.link.Status().Server != "mqtt://a"; r.sleep(time.Second) {
+			if time.Since(start) > 20*time.Minute {
+				r.Fatalf("not back: %+v", r.link.Status())
+			}
+		}
+		close(stop)
+		<-done
+		if st := r.link.Status(); st.Redials != 1 || st.Drops != 1 {
+			r.Errorf("%+v", st)
+		}
+	})
+}
