@@ -119,10 +119,11 @@ const routedLeast = 5 * time.Second
 
 // watch acts on changes of the network at once: they are checked, not waited for.
 func (l *Link) watch(ctx context.Context) {
-	var dialled time.Time // because of a change
+	start := time.Now()
+	var routed atomic.Int64 // time since start of the last attempt that a change brought forward
 	err := watchNetwork(ctx, func() {
-		if now := time.Now(); now.Sub(dialled) >= routedLeast {
-			dialled = now
+		was, now := routed.Load(), int64(time.Since(start))
+		if (was == 0 || now-was >= int64(routedLeast)) && routed.CompareAndSwap(was, now) {
 			l.Routed()
 		}
 		if s, _ := l.current(); s != nil {
