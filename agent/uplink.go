@@ -16,6 +16,9 @@ import (
 // drainFor is how long a stop may go on publishing what the spools hold.
 const drainFor = 5 * time.Second
 
+// starvedLook is how often the pump looks whether there is a budget again.
+const starvedLook = 10 * time.Second
+
 // readRetry is how soon a spool that could not be read is asked again.
 const readRetry = time.Second
 
@@ -279,7 +282,11 @@ func (p *pump) tellHeld() {
 }
 
 func (p *pump) wake() (first time.Time) {
-	first = p.doubt.wake()
+	if first = p.doubt.wake(); p.starved != nil && p.starved() {
+		if again := time.Now().Add(starvedLook); first.IsZero() || again.Before(first) {
+			first = again // the budget may begin anew
+		}
+	}
 	for _, l := range p.lanes {
 		if w := l.wake(); !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type pumpRig struct {
 	data, replies *spool.Spool
 	pump          *pump
 	routes        map[string]route
+	starved       atomic.Bool
 	stop          func()
 }
 
@@ -51,8 +53,9 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulse: (&pulses{}).of("pump"),
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulse: (&pulses{}).of("pump"), starved: r.starved.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
+	r.pump.lanes[0].vital = true
 	g := group{{name: "spool", run: r.data.Run}, {name: "link", run: r.link.Run, stop: time.Minute},
 		{name: "pump", run: r.pump.run, stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -258,6 +261,28 @@ func TestRepliesGoFirst(t *testing.T) {
 			}
 		}
 		t.Fatal("no reply")
+	})
+}
+
+// When the budget is used up only vital lanes are drained; when it begins anew the others go on by themselves.
+func TestPumpWithoutABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		defer r.stop()
+		r.starved.Store(true)
+		r.feed(t, 1, "meter")
+		if _, err := r.replies.Append("", appendReply(nil, "meter", wire.Reply{ID: "x", OK: true})); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if frames, answers := len(r.broker.Published("up/#")), len(r.broker.Published("reply/#")); frames != 0 || answers != 1 {
+			t.Errorf("%d frames and %d replies without a budget", frames, answers)
+		}
+		r.starved.Store(false)
+		time.Sleep(2 * starvedLook)
+		if frames := len(r.broker.Published("up/#")); frames != 1 {
+			t.Errorf("%d frames after it began anew", frames)
+		}
 	})
 }
 
