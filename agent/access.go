@@ -19,29 +19,42 @@ const (
 	accessSpread = 2 * time.Minute
 	accessTime   = time.Minute
 	accessRetry  = time.Hour
+	accessAgain  = 24 * time.Hour
 )
 
 // access is what the server's access rules do with what we publish: brokers acknowledge what they deny and deliver to nobody
 // (mosquitto#547, emqx#368), so each class of topics is tried once with each server. Safe for concurrent use.
 type access struct {
-	mu      sync.Mutex
-	tried   map[string]bool // by server
-	verdict map[string]string
+	mu    sync.Mutex
+	tried map[string]judged // by server
 }
 
-func (a *access) get() map[string]string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return maps.Clone(a.verdict)
+// judged is what one server does.
+type judged struct {
+	verdict map[string]string // by class
+	at      time.Time
 }
 
-// why names what is denied; empty: nothing is, as far as is known.
-func (a *access) why() string {
+// get is what is known of a server; nil: nothing.
+func (a *access) get(server string) map[string]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return maps.Clone(a.tried[server].verdict)
+}
+
+// forget is called when a person may have mended something.
+func (a *access) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.tried)
+}
+
+// why names what a server denies; empty: nothing, as far as is known.
+func (a *access) why(server string) string {
+	verdict := a.get(server)
 	var denied []string
-	for _, class := range slices.Sorted(maps.Keys(a.verdict)) {
-		if a.verdict[class] == transport.EchoDenied {
+	for _, class := range slices.Sorted(maps.Keys(verdict)) {
+		if verdict[class] == transport.EchoDenied {
 			denied = append(denied, class)
 		}
 	}
@@ -51,20 +64,25 @@ func (a *access) why() string {
 	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
 }
 
-// next reports whether a server is still to be tried.
-func (a *access) next(server string) bool {
+// next reports whether a server is to be tried: what it does not deliver, or was not heard to, once a day.
+func (a *access) next(server string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !a.tried[server]
+	known, ok := a.tried[server]
+	fine := true
+	for _, v := range known.verdict {
+		fine = fine && v == transport.EchoOK
+	}
+	return !ok || !fine && now.Sub(known.at) >= accessAgain
 }
 
-func (a *access) told(server string, verdict map[string]string) {
+func (a *access) told(server string, verdict map[string]string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tried == nil {
-		a.tried = map[string]bool{}
+		a.tried = map[string]judged{}
 	}
-	a.tried[server], a.verdict = true, verdict
+	a.tried[server] = judged{verdict, now}
 }
 
 func echoTopics(t wire.Topics) (all []transport.EchoTopic) {
@@ -92,7 +110,7 @@ func (g *generation) tryAccess(ctx context.Context) error {
 		}
 		wait = accessRetry
 		st := g.link.Status()
-		if st.State != transport.StateUp || !g.access.next(st.Server) || g.book.starved() {
+		if st.State != transport.StateUp || !g.access.next(st.Server, time.Now()) || g.book.starved() {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, accessTime)
@@ -102,7 +120,7 @@ func (g *generation) tryAccess(ctx context.Context) error {
 			g.log.Debug().Err(err).Msg("access rules could not be tried")
 			continue
 		}
-		g.access.told(st.Server, verdict)
-		said(g.log.Info(), "why", g.access.why()).Interface("verdict", verdict).Msg("access rules tried")
+		g.access.told(st.Server, verdict, time.Now())
+		said(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
 	}
 }

@@ -43,6 +43,7 @@ type book struct {
 	mu     sync.Mutex
 	doc    bookDocument
 	last   statuspage.Bytes            // counted since the start of the process, at the last entry
+	iface  string                      // of the last entry
 	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
 	budget config.Budget
 	level  transport.Frugality
@@ -59,7 +60,7 @@ type bookDocument struct {
 
 // openBook reads the file; one that cannot be understood is set aside. Counted is what the process has counted so far.
 func openBook(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *book {
-	b := &book{root: root, log: log, now: now, unset: unset, last: counted, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	b := &book{root: root, log: log, now: now, unset: unset, last: counted, iface: unknownWay, owed: map[string]statuspage.Bytes{}, wrote: now()}
 	b.doc = bookDocument{Layout: bookLayout}
 	if root != nil {
 		if err := b.read(); err != nil {
@@ -101,8 +102,9 @@ func (b *book) enter(counted statuspage.Bytes, iface string) {
 	more := counted.Minus(b.last)
 	b.last = counted
 	if iface == "" {
-		iface = unknownWay
+		iface = b.iface // down: what failed since belongs to the way that was tried last, about
 	}
+	b.iface = iface
 	if more != (statuspage.Bytes{}) {
 		b.owed[iface] = b.owed[iface].Plus(more)
 	}
@@ -134,7 +136,8 @@ func (b *book) want(budget config.Budget) {
 func (b *book) month() statuspage.Month {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	since := periodStart(b.now().UTC(), b.budget.ResetsOn).Format(dayLayout)
+	today := b.today()
+	since := periodStart(today, b.budget.ResetsOn).Format(dayLayout)
 	m := statuspage.Month{Since: since, Budget: b.budget.Month.Int64(), Interfaces: map[string]statuspage.Bytes{}}
 	add := func(of map[string]statuspage.Bytes) {
 		for iface, n := range of {
@@ -149,8 +152,19 @@ func (b *book) month() statuspage.Month {
 	}
 	add(b.owed)
 	m.Today = map[string]statuspage.Bytes{}
-	maps.Copy(m.Today, b.doc.Days[b.now().UTC().Format(dayLayout)])
+	maps.Copy(m.Today, b.doc.Days[today.Format(dayLayout)])
 	return m
+}
+
+// today is the day, or while the clock is not set, the last one that is known of. mu is held.
+func (b *book) today() time.Time {
+	now := b.now().UTC()
+	if days := slices.Sorted(maps.Keys(b.doc.Days)); b.unset() && len(days) > 0 {
+		if last, err := time.Parse(dayLayout, days[len(days)-1]); err == nil {
+			return last
+		}
+	}
+	return now
 }
 
 // periodStart is the last day of a month's that was now or before.

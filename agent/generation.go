@@ -68,7 +68,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 		keep: func(bad *parcel, why error) error { return s.quarantine.keep(bad, why, time.Now()) },
 		pace: &pacer{fixed: d.Uplink.ReplayRate.Bytes.Int64(), spread: rand.Float64, rate: func() int64 { return g.link.Status().Throughput }}}
 	g.up.lanes[0].vital, g.up.lanes[1].vital = true, true
-	g.up.lanes[1].paced, g.up.lanes[2].paced = true, true
+	g.up.lanes[2].paced = true // what matters most waits for nobody
 	s.book.want(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, starved: s.book.starved, connected: connected, told: s.told, log: g.log}

@@ -79,6 +79,7 @@ type how struct {
 // take returns the next parcel, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
 // returned too, with why.
 func (l *lane) take(now time.Time, h how) (*parcel, *spool.Record, error) {
+	l.slowed = time.Time{}
 	for {
 		if l.next == len(l.ahead) {
 			if more, err := l.refill(); err != nil {
@@ -92,7 +93,6 @@ func (l *lane) take(now time.Time, h how) (*parcel, *spool.Record, error) {
 			l.slowed = at
 			return l.dueBatch(now, true, h.flush), nil, nil
 		}
-		l.slowed = time.Time{}
 		l.next++
 		if h.skip != nil && h.skip(r.Stream) {
 			continue
@@ -206,7 +206,7 @@ func (l *lane) wake() time.Time {
 
 // rewind starts over with what waits in the spool, called after the session was lost.
 func (l *lane) rewind() {
-	l.ahead, l.next, l.read = l.ahead[:0], 0, 0
+	l.ahead, l.next, l.read, l.slowed = l.ahead[:0], 0, 0, time.Time{}
 	clear(l.batches)
 	l.spool.Release()
 }

@@ -60,6 +60,7 @@ func (s *site) reload(ctx context.Context) *succession {
 	default:
 		s.succeed(ctx, now, next)
 	}
+	s.access.forget()
 	s.generation().link.Retry()
 	return nil
 }

@@ -61,7 +61,7 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
-		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(u.Proxy),
+		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(string(u.Proxy)),
 		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
 }

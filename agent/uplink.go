@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func (p *pump) oldest() <-chan struct{} {
 func (p *pump) next(flush bool) *parcel {
 	h := how{flush: flush, single: p.doubt.careful > 0, skip: p.doubt.holds}
 	for _, l := range p.lanes {
-		if !l.vital && p.starved != nil && p.starved() {
+		if p.rests(l) {
 			continue
 		}
 		h.pace = nil
@@ -133,7 +134,8 @@ func (p *pump) next(flush bool) *parcel {
 		for now := time.Now(); !now.Before(l.retryAt); {
 			next, bad, err := l.take(now, h)
 			if bad != nil {
-				p.poison(&parcel{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream}, err)
+				p.poison(&parcel{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream,
+					message: transport.Message{Payload: bytes.Clone(bad.Data)}}, err)
 				continue
 			}
 			p.reading(l, err)
@@ -281,14 +283,17 @@ func (p *pump) tellHeld() {
 	}
 }
 
+// rests tells whether there is no budget for a lane.
+func (p *pump) rests(l *lane) bool { return !l.vital && p.starved != nil && p.starved() }
+
 func (p *pump) wake() (first time.Time) {
-	if first = p.doubt.wake(); p.starved != nil && p.starved() {
-		if again := time.Now().Add(starvedLook); first.IsZero() || again.Before(first) {
-			first = again // the budget may begin anew
-		}
-	}
+	first = p.doubt.wake()
 	for _, l := range p.lanes {
-		if w := l.wake(); !w.IsZero() && (first.IsZero() || w.Before(first)) {
+		w := l.wake()
+		if p.rests(l) {
+			w = time.Now().Add(starvedLook) // the budget may begin anew
+		}
+		if !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w
 		}
 	}

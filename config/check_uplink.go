@@ -30,7 +30,7 @@ func (c *checker) checkUplink() {
 	}
 	c.checkTimes(u)
 	if u.Proxy != "" && u.Proxy != NoProxy {
-		c.checkProxy(u.Proxy)
+		c.checkProxy(string(u.Proxy))
 	}
 	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
 		c.checkCommand("uplink.path_hint", u.PathHint)

@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Uplink is the connection to the broker.
 type Uplink struct {
 	Servers          []Server  `yaml:"servers"` // in order of preference; the only key without a default
@@ -17,7 +19,7 @@ type Uplink struct {
 	Backoff          Backoff   `yaml:"backoff,flow"`
 	MaxSession       Duration  `yaml:"max_session" max:"90d"` // dial anew through the load balancer after this long, ± 10 %; 0: never
 	Interfaces       []string  `yaml:"interfaces,flow"`       // in order of preference; empty: the kernel's choice
-	Proxy            string    `yaml:"proxy"`                 // http:// (CONNECT) or socks5://; "": as the environment says; none
+	Proxy            ProxyURL  `yaml:"proxy"`                 // http:// (CONNECT) or socks5://; "": as the environment says; none
 	ReplayRate       AutoRate  `yaml:"replay_rate"`           // of what waited through an outage
 	Budget           Budget    `yaml:"budget,flow"`           // of all interfaces together
 	PathHint         Fact      `yaml:"path_hint,flow"`        // runs a command: only this machine's own file may name it, never a document of the fleet
@@ -25,6 +27,21 @@ type Uplink struct {
 
 // NoProxy as uplink.proxy: no proxy, whatever the environment says.
 const NoProxy = "none"
+
+// ProxyURL is a URL that may hold a login, which never shows. string(p) is the whole of it.
+type ProxyURL string
+
+// String hides the login.
+func (p ProxyURL) String() string {
+	scheme, rest, _ := strings.Cut(string(p), "://")
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		return scheme + "://" + hidden + rest[at:]
+	}
+	return string(p)
+}
+
+// MarshalText hides the login from JSON and YAML.
+func (p ProxyURL) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Server is one broker.
 type Server struct {

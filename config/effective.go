@@ -72,6 +72,9 @@ func flattenInto(leaves map[string]leaf, path string, v reflect.Value) {
 	case Secret:
 		leaves[path] = leaf{"secret " + x.Reveal(), x.String()}
 		return
+	case ProxyURL:
+		leaves[path] = leaf{"text " + string(x), fmt.Sprintf("%q", x.String())}
+		return
 	case Raw:
 		leaves[path] = leaf{"raw " + x.text(), strings.TrimSpace(x.text())}
 		return

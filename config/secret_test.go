@@ -93,3 +93,29 @@ func TestNoMessageTellsASecret(t *testing.T) {
 		}
 	}
 }
+
+func TestProxyLoginIsHidden(t *testing.T) {
+	d := Defaults()
+	d.Uplink.Proxy = "http://gw:hunter2@proxy.example.net:3128"
+	other := Defaults()
+	other.Uplink.Proxy = "http://gw:hunter3@proxy.example.net:3128"
+	text := string(d.Effective()) + fmt.Sprintf("%v %+v %s", d.Uplink.Proxy, d.Uplink, d.Uplink.Proxy)
+	for _, c := range Diff(d, other) {
+		text += c.String()
+	}
+	if strings.Contains(text, "hunter") || !strings.Contains(text, "http://<secret>@proxy.example.net:3128") {
+		t.Error(text)
+	}
+	if len(Diff(d, other)) != 1 {
+		t.Error("another login is no change")
+	}
+}
+
+func TestProxyURL(t *testing.T) {
+	for text, want := range map[ProxyURL]string{"": "", "http://proxy:1": "http://proxy:1", "http://a:b@c@proxy:1": "http://<secret>@proxy:1",
+		"socks5://x y@proxy": "socks5://<secret>@proxy", NoProxy: "none"} {
+		if got := text.String(); got != want {
+			t.Errorf("%q: %q", string(text), got)
+		}
+	}
+}

@@ -58,24 +58,20 @@ func dialAny(ctx context.Context, addresses []netip.AddrPort, dial func(context.
 		func(ctx context.Context) (net.Conn, error) { return dialInTurn(ctx, split[n:], dial) })
 }
 
-// race runs a, and b with it when a has failed or headStart is over.
+// dialled is the result of one side of a race.
+type dialled struct {
+	conn net.Conn
+	err  error
+}
+
+// race runs a, and b with it when a has failed or headStart is over. The loser's connection is closed.
 func race(ctx context.Context, a, b func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	results := make(chan result)
+	results := make(chan dialled, 2)
 	run := func(f func(context.Context) (net.Conn, error)) {
 		conn, err := f(ctx)
-		select {
-		case results <- result{conn, err}:
-		case <-ctx.Done():
-			if conn != nil {
-				_ = conn.Close()
-			}
-		}
+		results <- dialled{conn, err}
 	}
 	go run(a)
 	timer := time.NewTimer(headStart)
@@ -89,16 +85,26 @@ func race(ctx context.Context, a, b func(context.Context) (net.Conn, error)) (ne
 				go run(b)
 			}
 		case r := <-results:
-			if r.err == nil {
+			if running--; r.err == nil {
+				go discard(results, running)
 				return r.conn, nil
 			}
-			if running--; first == nil {
+			if first == nil {
 				first = r.err
 			}
 			timer.Reset(0)
 		}
 	}
 	return nil, first
+}
+
+// discard closes what n sides of a race still come up with.
+func discard(results <-chan dialled, n int) {
+	for range n {
+		if r := <-results; r.conn != nil {
+			_ = r.conn.Close()
+		}
+	}
 }
 
 // dialInTurn tries one address after the other; the error is the first one's.

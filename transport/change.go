@@ -88,6 +88,26 @@ func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
 	}
 }
 
+// unfit is called after a better server turned out not to be back. One that refuses us says so, and waits for a person.
+func (l *Link) unfit(to int, err error, session int64, now time.Time) {
+	f := asFault(err, now)
+	l.backoff.unfit(now, to)
+	if f.kind != outcomeRefused {
+		return
+	}
+	l.backoff.hosts[to].notBefore = now.Add(l.o.Backoff.Refused)
+	e := l.endpoints[to]
+	why := fmt.Sprintf("%s: %v", e.name, f)
+	l.mu.Lock()
+	known := l.failures[to] == why
+	l.failures[to] = why
+	l.trouble.refusedBy(e.name, why, now)
+	l.mu.Unlock()
+	if !known {
+		l.notify(EventRefused, e.name, why, session, now)
+	}
+}
+
 // judgeTakeover tells of a takeover when its sentence is a new one.
 func (l *Link) judgeTakeover(server string, session int64, now time.Time) {
 	l.mu.Lock()

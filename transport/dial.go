@@ -38,6 +38,7 @@ type endpoint struct {
 	rests rests[netip.Addr]      // addresses that failed lately
 
 	expiry Expiry
+	certAt time.Time // of our certificate's file, when expiry was read from it
 
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }

@@ -57,6 +57,7 @@ type learner struct {
 	paused      time.Time // no new session before: the last one could not be opened
 	failures    int       // in a row
 	unlucky     string    // the last of them
+	starved     bool      // the beat is at its longest, proven or not
 	resting     bool      // until rested: only canaries, as there is no budget for more
 	rested      time.Time
 	doubtful    int           // canaries in a row that may have been silent for too long
@@ -312,11 +313,14 @@ func (le *learner) judge(now time.Time) {
 	}
 	switch {
 	case le.l.frugality() == Starved:
-		if le.interval != top {
+		if le.starved = true; le.interval != top {
 			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
 		}
 	case want > le.interval:
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
+	case want < le.interval && le.starved:
+		le.starved = false
+		le.set(want, "there is a budget again", now)
 	case want < le.interval:
 		le.set(want, fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond)), now)
 	}

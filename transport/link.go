@@ -24,7 +24,10 @@ type Link struct {
 
 	learner *learner
 	ways    ways
-	spare   *spare // of Run: what a planned re-dial goes on with
+
+	reroute  rerouted // of Run: the last move to another way out
+	rerouted time.Time
+	spare    *spare // of Run: what a planned re-dial goes on with
 
 	ledger  ledger
 	pings   atomic.Int64
@@ -119,13 +122,20 @@ const routedLeast = 5 * time.Second
 
 // watch acts on changes of the network at once: they are checked, not waited for.
 func (l *Link) watch(ctx context.Context) {
-	start := time.Now()
-	var routed atomic.Int64 // time since start of the last attempt that a change brought forward
+	var mu sync.Mutex
+	var last time.Time // that a change brought an attempt forward
+	later := time.AfterFunc(time.Hour, l.Routed)
+	later.Stop()
+	defer later.Stop()
 	err := watchNetwork(ctx, func() {
-		was, now := routed.Load(), int64(time.Since(start))
-		if (was == 0 || now-was >= int64(routedLeast)) && routed.CompareAndSwap(was, now) {
-			l.Routed()
+		mu.Lock()
+		now := time.Now()
+		wait := max(0, routedLeast-now.Sub(last))
+		if wait == 0 {
+			last = now
 		}
+		later.Reset(wait) // which is the last change's, not the first one's
+		mu.Unlock()
 		if s, _ := l.current(); s != nil {
 			s.mu.Lock()
 			s.changed = true
@@ -209,22 +219,20 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 		f := asFault(err, time.Now())
 		return verdict{kind: f.kind}, f
 	}
-	password, err := e.password()
-	if err != nil {
-		return failed(err)
-	}
-	planned := false
-	sp := l.spare
-	if l.spare = nil; sp == nil {
+	sp, planned := l.spare, l.spare != nil
+	if l.spare = nil; !planned {
 		sp = &spare{}
-		if sp.stream, err = l.open(ctx, e, causeHandshake); err != nil {
-			return failed(err)
-		}
-	} else {
-		planned = true
 	}
 	s := sp.session
 	if s == nil {
+		password, err := e.password()
+		if err == nil && !planned {
+			sp.stream, err = l.open(ctx, e, causeHandshake)
+		}
+		if err != nil {
+			sp.close()
+			return failed(err)
+		}
 		s = l.newSession(sp.stream, i, info, l.backoff.hosts[i].stable(), password, planned)
 	}
 	v, err := s.run(ctx)

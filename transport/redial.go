@@ -15,6 +15,8 @@ const (
 	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
 	keepFactorPair = 4 // where the beat is kept by a second session, and pings are rare
 	redialRetry    = time.Hour
+	clusterTime    = 3 * time.Second // that a session which is about to be up at another node is waited for
+	lookAgain      = 2 * time.Second // after a re-dial that failed, at the ways out
 	hurry          = 4               // times faster, where the path is gone
 	moveWithin     = 5 * time.Second // that what was prepared waits for a quiet moment
 )
@@ -149,7 +151,7 @@ func (s *session) heardSince(t time.Time) bool {
 func (s *session) want(m move) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wanted == nil {
+	if s.wanted == nil || m.now && !s.wanted.now && !s.preparing && s.next == nil {
 		s.wanted = &m
 	}
 	s.poke()
@@ -173,6 +175,12 @@ func (s *session) mayMove(now time.Time) bool {
 	if wanted == nil || !s.isUp {
 		return false
 	}
+	if s.next != nil && s.next.over() {
+		s.next.close()
+		s.next = nil
+		s.prepared(spare{to: wanted.to, err: errOver}, now)
+		return false
+	}
 	if s.next != nil {
 		return wanted.now || calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
 	}
@@ -190,6 +198,7 @@ func (s *session) prepare(m move, stableFor time.Duration) spare {
 	switch {
 	case m.to != s.i:
 		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
+	case s.unreadable(&sp):
 	case m.pin:
 		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, s.stream.pinned())
 	default:
@@ -198,9 +207,15 @@ func (s *session) prepare(m move, stableFor time.Duration) spare {
 	return sp
 }
 
+// unreadable reports that the password cannot be read, so that the old session had better stay.
+func (s *session) unreadable(sp *spare) bool {
+	_, sp.err = s.e.password()
+	return sp.err != nil
+}
+
 // prepared is called with the result of prepare.
 func (s *session) prepared(sp spare, now time.Time) {
-	s.preparing = false
+	s.preparing, s.lookAt = false, now.Add(lookAgain) // what changed meanwhile was not acted on
 	if sp.err == nil {
 		s.next, s.nextBy = &sp, now.Add(moveWithin)
 		return
@@ -211,11 +226,11 @@ func (s *session) prepared(sp spare, now time.Time) {
 	s.mu.Unlock()
 	switch {
 	case failed.to != s.i:
-		s.l.backoff.unfit(now, failed.to)
+		s.l.unfit(failed.to, sp.err, s.info.Number, now)
 	case failed.way != "":
 		s.l.ways.rests.failed(failed.way, now)
 		s.lookAtWays(now)
-	case failed.now: // the next change of the network, or the beat, will tell
+	case failed.now: // the look decides
 	case !failed.pin:
 		s.renewAt = now.Add(redialRetry)
 	} // else the learner asks again
@@ -225,6 +240,10 @@ func (s *session) prepared(sp spare, now time.Time) {
 func (s *session) consider(now time.Time) {
 	if _, wanted := s.moving(); !s.isUp || wanted {
 		return
+	}
+	if !s.lookAt.IsZero() && !now.Before(s.lookAt) {
+		s.lookAt = time.Time{}
+		s.lookAtWays(now)
 	}
 	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
 		to, _, _ := s.l.backoff.better(s.i)
@@ -256,7 +275,7 @@ func (s *session) considerAt() time.Time {
 		return s.nextBy
 	}
 	at := s.returnAt()
-	for _, other := range []time.Time{s.renewAt, s.wayAt} {
+	for _, other := range []time.Time{s.renewAt, s.wayAt, s.lookAt} {
 		if !other.IsZero() && (at.IsZero() || other.Before(at)) {
 			at = other
 		}
@@ -351,23 +370,44 @@ func (s *session) leaveWithin(patience time.Duration) {
 // be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
 func (s *session) takeSpare(v verdict) (*spare, verdict) {
 	m, wanted := s.moving()
-	other := wanted && m.to != s.i
-	if s.preparing {
-		if !other || v.kind != outcomeClosed {
-			s.cancel()
-		}
-		if sp := <-s.spare; sp.err == nil {
-			s.next = &sp
+	if s.preparing && wanted && m.to != s.i && v.kind == outcomeClosed {
+		timer := time.NewTimer(clusterTime)
+		defer timer.Stop()
+		select {
+		case sp := <-s.spare:
+			s.preparing, s.next = false, &sp
+		case <-timer.C:
 		}
 	}
 	s.cancel()
+	if s.preparing {
+		sp := <-s.spare // soon: it was cancelled
+		s.next = &sp
+	}
 	switch {
-	case s.next == nil, v.kind == outcomePlanned:
-	case s.next.session != nil && v.kind != outcomeStopped:
+	case s.next == nil:
+		return nil, v
+	case s.next.err != nil:
+		return nil, v
+	case v.kind == outcomePlanned:
+	case s.next.session != nil && v.kind != outcomeStopped && !s.next.over():
 		v = verdict{kind: outcomePlanned, up: true}
 	default:
 		s.next.close()
 		return nil, v
 	}
 	return s.next, v
+}
+
+// over reports that the prepared session was lost before it was needed.
+func (sp *spare) over() bool {
+	if sp.session == nil {
+		return false
+	}
+	select {
+	case <-sp.session.lost:
+		return true
+	default:
+		return false
+	}
 }

@@ -73,6 +73,8 @@ type session struct {
 	nextBy         time.Time // at the latest, however busy the session is
 	preparing      bool
 	renewAt        time.Time // max_session; zero: never
+	lookAt         time.Time // when the ways out are looked at again; zero: after the next change
+	wayTo          string    // the better interface
 	wayAt          time.Time // when a better interface is tried; zero: there is none
 	begun          bool
 
@@ -117,9 +119,9 @@ func (l *Link) newSession(s *stream, i int, info Session, stableFor time.Duratio
 
 // silence is the read watchdog's patience.
 func (s *session) silence() time.Duration {
-	longest := s.l.o.Interval
-	if s.l.learner.on() {
-		longest = s.keepalive // the beat may grow while we wait
+	longest := s.keepalive // the beat may grow while we wait
+	if !s.l.learner.on() {
+		longest = min(longest, max(s.l.o.Interval, s.l.o.Learning.Max))
 	}
 	return s.l.o.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,11 +76,14 @@ func acknowledged(c net.Conn) bool {
 // throughput is what the kernel saw c carry, in bytes a second; 0: it does not know.
 func throughput(c net.Conn) int64 {
 	info, ok := tcpInfo(c)
-	if !ok {
+	if !ok || (*[8]byte)(unsafe.Pointer(info))[appLimitedByte]&1 != 0 {
 		return 0
 	}
 	return int64(info.Delivery_rate)
 }
+
+// appLimitedByte of struct tcp_info has, in its lowest bit, tcpi_delivery_rate_app_limited: the rate is that of who had little to send.
+const appLimitedByte = 7
 
 // ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
 func ackNow(c net.Conn) bool {

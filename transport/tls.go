@@ -48,9 +48,19 @@ func (e *endpoint) sawCertificates(state tls.ConnectionState, own []tls.Certific
 	}
 }
 
+// expires is when they end; our own as its file says now, as the next dial will use that.
 func (e *endpoint) expires() Expiry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.TLS.CertFile == "" {
+		return e.expiry
+	}
+	if info, err := os.Stat(e.TLS.CertFile); err == nil && !info.ModTime().Equal(e.certAt) {
+		e.certAt = info.ModTime()
+		if pair, err := tls.LoadX509KeyPair(e.TLS.CertFile, e.TLS.KeyFile); err == nil && pair.Leaf != nil {
+			e.expiry.Own = pair.Leaf.NotAfter
+		}
+	}
 	return e.expiry
 }
 

@@ -132,13 +132,30 @@ func (s *session) lookAtWays(now time.Time) {
 		return
 	}
 	if w := &s.l.ways; w.bound() {
-		s.wayAt = time.Time{}
-		if name, rested := w.better(s.stream.iface); name != "" {
-			s.wayAt = later(rested, now.Add(holdDown*s.l.o.DetectWithin))
+		switch name, rested := w.better(s.stream.iface); {
+		case name == "":
+			s.wayTo, s.wayAt = "", time.Time{}
+		case name != s.wayTo || s.wayAt.IsZero(): // else it goes on waiting, whatever changes elsewhere
+			s.wayTo, s.wayAt = name, later(rested, now.Add(holdDown*s.l.o.DetectWithin))
 		}
 		return
 	}
-	if source, ok := sourceFor(s.conn.RemoteAddr()); ok && source != addressOf(local) {
+	source, ok := sourceFor(s.conn.RemoteAddr())
+	if m := (rerouted{addressOf(local), source}); ok && m.to != m.from && s.l.mayReroute(m, now) {
 		s.want(move{to: s.i, now: true})
 	}
+}
+
+// rerouted is a change of the address that the kernel would connect from.
+type rerouted struct{ from, to netip.Addr }
+
+// mayReroute keeps a link from being dialled anew for ever where UDP, which is asked, takes another way than TCP.
+func (l *Link) mayReroute(m rerouted, now time.Time) bool {
+	if l.reroute == m && now.Sub(l.rerouted) < holdDown*l.o.DetectWithin && now.Sub(l.rerouted) > lookAgain {
+		return false
+	}
+	if l.reroute != m || now.Sub(l.rerouted) >= holdDown*l.o.DetectWithin {
+		l.reroute, l.rerouted = m, now
+	}
+	return true
 }

@@ -147,11 +147,3 @@ func TestTailKeepsWholeLines(t *testing.T) {
 		t.Errorf("%d bytes, %q…", len(got), got[:10])
 	}
 }
-
-func TestHideLogin(t *testing.T) {
-	for text, want := range map[string]string{"": "", "http://proxy:1": "http://proxy:1", "http://a:b@c@proxy:1": "http://<secret>@proxy:1", "socks5://x y@proxy": "socks5://<secret>@proxy"} {
-		if got := hideLogin(text); got != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}

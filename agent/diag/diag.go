@@ -132,7 +132,7 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 
 // via is the proxy of the document, or of the environment; nil: none.
 func (o Options) via(s config.Server) (*transport.Via, error) {
-	return transport.ViaFor(o.Document.Uplink.Proxy, s.URL)
+	return transport.ViaFor(string(o.Document.Uplink.Proxy), s.URL)
 }
 
 func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {

@@ -18,24 +18,14 @@ const (
 	minSecret = 4 // bytes: a shorter one is hidden where it stands in the configuration, and would garble all the rest
 )
 
-// redacted is the effective document without secrets: config hides passwords, and here go a proxy's login and a URL's query.
+// redacted is the effective document without secrets: config hides passwords, and a proxy's login; here goes a URL's query.
 func redacted(d *config.Document) []byte {
 	c := *d
-	c.Uplink.Proxy = hideLogin(d.Uplink.Proxy)
 	c.Uplink.Servers = slices.Clone(d.Uplink.Servers)
 	for i, s := range c.Uplink.Servers {
 		c.Uplink.Servers[i].URL = shownURL(s.URL)
 	}
 	return c.Effective()
-}
-
-// hideLogin works on what is no URL, too.
-func hideLogin(text string) string {
-	scheme, rest, _ := strings.Cut(text, "://")
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		return scheme + "://" + hidden + rest[at:]
-	}
-	return text
 }
 
 // scrubber takes secrets out of whatever goes into a bundle: the net below the redaction of each file, as a log may hold anything.
@@ -54,7 +44,7 @@ func newScrubber(d *config.Document, environ []string) scrubber {
 		s.addQuery(server.URL)
 	}
 	s.add(d.Uplink.Password.Reveal())
-	s.addURL(d.Uplink.Proxy)
+	s.addURL(string(d.Uplink.Proxy))
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		switch name = strings.ToUpper(name); {

@@ -56,7 +56,7 @@ func uplinkMetrics(s Status) []metric {
 		one("uplink_worst_detect_seconds", "gauge", "A dead idle link is noticed within this.", s.Uplink.WorstDetectS),
 		one("uplink_keepalive_seconds", "gauge", "What CONNECT said.", s.Uplink.KeepaliveS),
 		one("uplink_in_flight", "gauge", "Publishes not acknowledged yet.", float64(s.Uplink.InFlight)),
-		{"bytes_total", "counter", "Bytes of the MQTT stream, both ways, by cause.", []sample{
+		{"bytes_total", "counter", "Bytes on the wire, both ways, by cause.", []sample{
 			{labels("cause", "handshake"), float64(b.Handshake)}, {labels("cause", "ping"), float64(b.Ping)},
 			{labels("cause", "keepalive"), float64(b.Keepalive)}, {labels("cause", "data"), float64(b.Data)},
 			{labels("cause", "cmd"), float64(b.Cmd)}, {labels("cause", "log"), float64(b.Log)},
