@@ -59,7 +59,9 @@ type Trial struct {
 
 	Report  func(TrialStep)                                                   // called after each step
 	Now     func() time.Time                                                  // that certificates are judged by; nil: time.Now
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
+
+	Interfaces []string // in order of preference: the first that is up with an address is used, as a Link would; empty: the kernel's choice
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
 }
 
@@ -75,7 +77,7 @@ func (t Trial) Run(ctx context.Context) (bool, error) {
 		r.Now = time.Now
 	}
 	if r.Dial == nil {
-		r.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+		r.Dial = dialBy(&ways{names: t.Interfaces})
 	}
 	if r.Resolve == nil {
 		r.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {

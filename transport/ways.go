@@ -1,9 +1,12 @@
 package transport
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -80,6 +83,23 @@ func usable(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%s has no address", name)
+}
+
+// dialBy dials by the best of the interfaces that can be used now.
+func dialBy(w *ways) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		order, err := w.order(time.Now())
+		if err != nil {
+			return nil, err
+		}
+		var rtoMax atomic.Bool
+		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(defaultDetectWithin, &rtoMax, order[0])}
+		c, err := d.DialContext(ctx, network, addr)
+		if errors.Is(err, os.ErrPermission) && order[0] != "" {
+			return nil, &fault{kind: outcomeSilence, msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
+		}
+		return c, err
+	}
 }
 
 // InterfaceOf is the interface of this machine that has ip; "": none has.

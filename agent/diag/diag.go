@@ -142,7 +142,7 @@ func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {
 		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
 			TLS: transport.TLSOptions{CAFile: login.TLS.CAFile, CertFile: login.TLS.CertFile, KeyFile: login.TLS.KeyFile,
 				ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
-		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Via: via, Dial: o.Dial, Resolve: o.Resolve, Now: o.Now,
+		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Via: via, Dial: o.Dial, Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
 	}
 	if d.Uplink.TimeFloor == "build" {
 		t.Now = func() time.Time {
