@@ -57,12 +57,12 @@ type Trial struct {
 	Topics   []EchoTopic // to hear itself on
 	Via      *Via        // the proxy to go through; nil: none
 
-	Report  func(TrialStep)                                                   // called after each step
-	Now     func() time.Time                                                  // that certificates are judged by; nil: time.Now
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
+	Report func(TrialStep)                                                   // called after each step
+	Now    func() time.Time                                                  // that certificates are judged by; nil: time.Now
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
 
-	Interfaces []string // in order of preference: the first that is up with an address is used, as a Link would; empty: the kernel's choice
-	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
+	Interfaces []string                                                     // in order of preference: the first that is up with an address is used, as a Link would; empty: the kernel's choice
+	Resolve    func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 }
 
 // Run goes on up to the first step that fails; only a refused subscription does not end it, as what may be published is another

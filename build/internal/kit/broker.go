@@ -43,27 +43,44 @@ func (e *Env) Broker(o BrokerOptions) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{o: o, e: e, dir: dir, name: filepath.Base(dir)}
-	listeners := []*int{&b.Plain}
-	if o.Certs != nil {
-		listeners = append(listeners, &b.TLS)
-	}
-	if o.WS {
-		listeners = append(listeners, &b.WS)
-	}
-	for _, port := range listeners {
-		if *port, err = FreePort("127.0.0.1"); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "mosquitto.conf"), []byte(b.conf()), 0o600); err != nil {
-		return nil, fmt.Errorf("mosquitto.conf: %w", err)
-	}
 	if o.ACL != "" {
 		if err := os.WriteFile(b.aclFile(), []byte(o.ACL), 0o600); err != nil {
 			return nil, fmt.Errorf("acl_file: %w", err)
 		}
 	}
-	return b, b.Start()
+	for range portTries {
+		if err = b.choosePorts(); err != nil {
+			return nil, err
+		}
+		if err = b.Start(); err == nil || !strings.Contains(b.proc.Tail(20), "listener on port") && !strings.Contains(b.proc.Tail(20), "in use") {
+			break
+		}
+		b.Kill()
+	}
+	return b, err
+}
+
+// portTries: another process may take a port between our look and the broker's.
+const portTries = 3
+
+// choosePorts finds free ports and writes the configuration.
+func (b *Broker) choosePorts() (err error) {
+	listeners := []*int{&b.Plain}
+	if b.o.Certs != nil {
+		listeners = append(listeners, &b.TLS)
+	}
+	if b.o.WS {
+		listeners = append(listeners, &b.WS)
+	}
+	for _, port := range listeners {
+		if *port, err = FreePort("127.0.0.1"); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "mosquitto.conf"), []byte(b.conf()), 0o600); err != nil {
+		return fmt.Errorf("mosquitto.conf: %w", err)
+	}
+	return nil
 }
 
 func (b *Broker) aclFile() string { return filepath.Join(b.dir, "acl") }
@@ -100,7 +117,10 @@ func (b *Broker) Start() error {
 	}
 	b.proc = p
 	dial := Dialer(b.o.Netns)
-	return b.e.Until(b.name+" to accept", 10*time.Second, func() bool {
+	err = b.e.Until(b.name+" to accept", 10*time.Second, func() bool {
+		if !p.Running() {
+			return true
+		}
 		c, err := dial(b.e.Ctx, "tcp", b.Host())
 		if err != nil {
 			return false
@@ -108,6 +128,10 @@ func (b *Broker) Start() error {
 		_ = c.Close()
 		return true
 	})
+	if err == nil && !p.Running() {
+		err = fmt.Errorf("%s ended: %s", b.name, p.Tail(3))
+	}
+	return err
 }
 
 // Stop ends mosquitto in order: it writes its store.
