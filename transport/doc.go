@@ -39,14 +39,17 @@
 //	announce.go          birth, will, and who else writes on the state topic
 //	conn.go writer.go    the conn, and the only one who writes to it
 //	packet.go            the few packets that it must know (oversize.go: those that it will not keep)
-//	dial.go tls.go ws.go sockopt_linux.go
-//	learn.go learnprobe.go learnstatus.go   how long the path may stay silent: the learner's loop; learning.go has its options
+//	dial.go address.go ways.go   the way to a server: addresses and interfaces in turn; rests.go: what failed rests (via.go: proxies)
+//	netwatch_linux.go        changes of interfaces, addresses and routes
+//	tls.go ws.go sockopt_linux.go
+//	learn.go epoch.go learnprobe.go learnstatus.go   how long the path may stay silent: the learner's loop; learning.go has its options
 //	probe.go probeconn.go    a probe session: its silence, its trial, its few packets
 //	pair.go weak.go          a second session as a canary; what is left where probes are denied
-//	redial.go                what CONNECT says, and the planned re-dial that changes it
+//	redial.go move.go        what CONNECT says; the planned re-dial, also to a better server or interface
+//	report.go frugal.go      a report instead of a ping; a link without a budget
 //	trial.go trialreach.go trialfault.go via.go   Trial: one server, once, step by step, for a person; through a proxy
 //	talk.go echo.go echo5.go  a short session that asks; Link.Echo: which topics are delivered (a PUBACK does not tell)
-//	backoff.go takeover.go   pure: time or payloads in, decisions out
+//	backoff.go rank.go takeover.go   pure: time or payloads in, decisions out
 //	fault.go             what an error means, in words
 //
 // # Alive, late, dead
@@ -55,6 +58,8 @@
 // trip. Late costs nothing: Why says so, and a fresh connection (client id "<id>-p0") asks the same server. The session is dead
 //
 //   - DetectWithin after its first unanswered packet, stuck writes included: the next server is dialled at once;
+//   - DetectWithin after a publish without a PUBACK, whatever else is answered;
+//   - when the address that it is from is gone;
 //   - when the fresh connection was answered and this one, pinged again, stayed silent for a retransmission and a second more:
 //     its mapping was forgotten on the way. The same server is dialled at once. A TCP that still gets
 //     a queue of our bytes acknowledged is only slow, and is spared;
@@ -75,7 +80,7 @@
 //     not have it; sending again is the caller's decision, so nothing is ever sent twice behind its back.
 //   - A message beyond MaxPacket, or one that MQTT does not allow, is an error of Send at once; the link stays up.
 //   - Nothing is queued while the link is down: Send waits. What waits is the spool's business.
-//   - Status.Bytes is exact: its sum is what the sockets read and wrote.
+//   - Status.Bytes is exact: its sum is what the sockets read and wrote; its Headers are what the kernel counted beyond that.
 //   - Options.Notify and Handlers are called on the link's goroutines and must not block.
 //   - On ctx: what is in flight gets a while, then online:false (QoS 1, retained), DISCONNECT; 2 s in all.
 //
