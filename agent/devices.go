@@ -35,6 +35,7 @@ type devices struct {
 	clock  clock
 	log    zerolog.Logger
 	pulses *pulses
+	finder *bridge.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
@@ -53,7 +54,7 @@ func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, pa
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -68,6 +69,14 @@ type runningDevice struct {
 
 // run keeps the wanted devices running until ctx is done, and returns when the last of their frames is in the spool.
 func (d *devices) run(ctx context.Context) error {
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		if err := d.finder.Run(ctx); ctx.Err() == nil {
+			d.log.Info().Err(err).Msg("what is plugged in is looked at each second")
+		}
+	}()
+	defer func() { <-heard }()
 	d.changing.Lock()
 	d.mu.Lock()
 	d.ctx = ctx
@@ -123,6 +132,7 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
 	r := &runningDevice{options: o, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
+	b.Finder = d.finder
 	pulse := d.pulses.of("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
 	sp := d.spool
@@ -228,10 +238,17 @@ func (d *devices) ended() map[string]statuspage.Serial {
 
 func (r *runningDevice) status() statuspage.Serial {
 	if r.device == nil {
-		return statuspage.Serial{Port: r.options.bridge.Port, State: "error", Since: r.since.UnixMilli(), Why: r.fault}
+		return statuspage.Serial{Port: r.options.bridge.Wanted(), State: "error", Since: r.since.UnixMilli(), Why: r.fault}
 	}
 	s := r.device.Status()
-	return statuspage.Serial{Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens,
+	return statuspage.Serial{Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens, LineErrors: lineErrorsOf(s.Line),
 		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, Pending: s.Pending,
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
+}
+
+func lineErrorsOf(e *bridge.LineErrors) *statuspage.LineErrors {
+	if e == nil {
+		return nil
+	}
+	return &statuspage.LineErrors{Framing: e.Framing, Overrun: e.Overrun, Parity: e.Parity, Break: e.Break, Buffer: e.Buffer}
 }

@@ -98,6 +98,7 @@ func addSerial(to *statuspage.Serial, d statuspage.Serial) {
 	to.Written += d.Written
 	to.NotUTF8 += d.NotUTF8
 	to.Opens += d.Opens
+	to.LineErrors = to.LineErrors.Plus(d.LineErrors)
 }
 
 // left is a spool that was closed: what waited in it is taken back from what it had found, as the next spool finds it again.

@@ -75,12 +75,35 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	all := map[string]deviceOptions{}
 	for name, s := range d.Serial {
 		all[name] = deviceOptions{
-			bridge: bridge.Options{Name: name, Port: s.Port, Baud: s.Baud, Mode: modeOf(s.Mode), Queue: writeQueue,
-				Framing: framingOf(s)},
+			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
+				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: framingOf(s)},
 			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", commands: s.Commands, high: s.Priority == "high",
 		}
 	}
 	return all
+}
+
+func selectorOf(s *config.SerialDevice) bridge.Selector {
+	u := s.USB
+	selector := bridge.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
+	if u.Interface.Set {
+		selector.Interface = &u.Interface.N
+	}
+	return selector
+}
+
+func flowOf(flow string) bridge.Flow {
+	if flow == "none" {
+		return bridge.FlowNone
+	}
+	return bridge.Flow(flow) // the same words
+}
+
+func rs485Of(r config.RS485) bridge.RS485 {
+	if !r.On() {
+		return bridge.RS485{}
+	}
+	return bridge.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
 }
 
 func modeOf(m config.Mode) bridge.Mode {

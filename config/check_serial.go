@@ -3,9 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 )
 
 // checkSerial checks the devices in the order of the file, so that of two on one port the first keeps it.
@@ -34,14 +32,14 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	if err := checkLevel(name); err != nil {
 		c.bad(at, "the name of a device is a level of its topics: it %s", err)
 	}
-	if c.checkPort(at+".port", d.Port) {
-		port := path.Clean(d.Port)
+	if key, port, ok := c.checkWhere(at, d); ok {
 		if first, taken := owner[port]; taken {
-			c.bad(at+".port", "%s is the port of serial.%s already", port, first)
+			c.bad(key, "%s is the port of serial.%s already", port, first)
 		} else {
 			owner[port] = name
 		}
 	}
+	c.checkLine(at, d)
 	c.checkFrame(at+".frame", d.Frame)
 	if d.Format == "raw" && d.Encoding != auto {
 		c.odd(at+".encoding", "has no effect with format: raw")
@@ -67,30 +65,6 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	if d.Commands && len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
 		c.odd(at+".commands", "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://")
 	}
-}
-
-// checkPort is true for a port that can be compared with others.
-func (c *checker) checkPort(at, port string) bool {
-	switch {
-	case port == "" && (c.set(parent(at)+".usb") || c.set(parent(at)+".path")):
-		c.bad(at, "is missing: usb and path come with step 4; until then name the port, such as /dev/serial/by-id/…")
-	case port == "":
-		c.bad(at, "is missing: such as /dev/ttyUSB0; linkbeat ports lists them")
-	case strings.HasPrefix(port, "tcp://"):
-		c.bad(at, "tcp:// comes with step 4; until then a port of this machine, such as /dev/ttyUSB0")
-	case strings.ContainsRune(port, 0):
-		c.bad(at, "must not hold a NUL")
-	case !path.IsAbs(port) && strings.HasPrefix(port, "tty"):
-		c.bad(at, "must be a full path: did you mean /dev/%s?", port)
-	case !path.IsAbs(port):
-		c.bad(at, "must be a full path, such as /dev/ttyUSB0; linkbeat ports lists them")
-	default:
-		if !strings.HasPrefix(path.Clean(port), "/dev/") {
-			c.odd(at, "is not under /dev: linkbeat ports lists what is there")
-		}
-		return true
-	}
-	return false
 }
 
 // frameFields are the keys that each type of frame takes, besides type and max.

@@ -247,3 +247,30 @@ func orAuto(err error) error {
 	}
 	return nil
 }
+
+// USBInterface is the number of an interface of a USB device. The zero value is any.
+type USBInterface struct {
+	Set bool
+	N   int // 0 to 255
+}
+
+// MarshalText writes "any" or the number.
+func (i USBInterface) MarshalText() ([]byte, error) {
+	if !i.Set {
+		return []byte("any"), nil
+	}
+	return []byte(strconv.Itoa(i.N)), nil
+}
+
+// UnmarshalText reads "any" or a number.
+func (i *USBInterface) UnmarshalText(p []byte) error {
+	if *i = (USBInterface{}); string(p) == "any" {
+		return nil
+	}
+	n, err := strconv.ParseUint(string(p), 10, 8) // bInterfaceNumber is a byte
+	if err != nil {
+		return errors.New("must be any or 0 to 255")
+	}
+	*i = USBInterface{Set: true, N: int(n)}
+	return nil
+}

@@ -53,7 +53,7 @@ func Defaults() *Document {
 // DefaultSerial is a serial device that says only its port.
 func DefaultSerial() *SerialDevice {
 	return &SerialDevice{
-		Baud: 9600, Mode: Mode{DataBits: 8, Parity: 'N', StopBits: 1},
+		Baud: 9600, Mode: Mode{DataBits: 8, Parity: 'N', StopBits: 1}, Flow: "none",
 		Frame: Frame{Type: FrameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
 		Compress: "none", Priority: "normal",
 	}

@@ -1,10 +1,20 @@
 package config
 
-// SerialDevice is one device on a serial port. Start from [DefaultSerial].
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// SerialDevice is one device on a serial port. Start from [DefaultSerial]. Exactly one of Port, USB and Path says which port.
 type SerialDevice struct {
-	Port     string `yaml:"port"`
+	Port     string `yaml:"port,omitempty"` // a path, tcp://host:port or rfc2217://host:port
+	USB      USB    `yaml:"usb,flow,omitempty"`
+	Path     string `yaml:"path,omitempty"` // of /dev/serial/by-path
 	Baud     int    `yaml:"baud" min:"1" max:"4000000"`
 	Mode     Mode   `yaml:"mode"`
+	Flow     string `yaml:"flow" oneof:"none rts_cts xon_xoff"`
+	RS485    RS485  `yaml:"rs485,flow,omitempty"`
 	Frame    Frame  `yaml:"frame,flow"`
 	Format   string `yaml:"format" oneof:"json raw" later:"4:senml"`
 	Encoding string `yaml:"encoding" oneof:"auto text hex base64"` // see [SerialDevice.PayloadEncoding]
@@ -13,12 +23,9 @@ type SerialDevice struct {
 	Commands bool   `yaml:"commands"`
 	Priority string `yaml:"priority" oneof:"normal high"` // high: its own spool, drained first, and sent when the budget is used up
 
-	USB      USB    `yaml:"usb,flow,omitempty" step:"4"`
-	Path     string `yaml:"path,omitempty" step:"4"`
-	RS485    Raw    `yaml:"rs485,omitempty" step:"4"`
-	Units    Raw    `yaml:"units,omitempty" step:"4"`
-	Console  Raw    `yaml:"console,omitempty" step:"4"`
-	Requests Raw    `yaml:"requests,omitempty" step:"4"`
+	Units    Raw `yaml:"units,omitempty" step:"4"`
+	Console  Raw `yaml:"console,omitempty" step:"4"`
+	Requests Raw `yaml:"requests,omitempty" step:"4"`
 }
 
 // The frame types that are built.
@@ -48,16 +55,59 @@ type Batch struct {
 	Bytes  Size     `yaml:"bytes,omitempty" min:"64" max:"255MiB"`
 }
 
-// USB names a port by what is plugged in.
+// USB names a port by what is plugged in, whatever number it gets. Empty fields match anything.
 type USB struct {
-	Vendor    string `yaml:"vendor,omitempty"`
-	Product   string `yaml:"product,omitempty"`
-	Serial    string `yaml:"serial,omitempty"`
-	Interface int    `yaml:"interface,omitempty" min:"0" max:"255"`
+	Vendor    string       `yaml:"vendor,omitempty"`  // 4 hex digits
+	Product   string       `yaml:"product,omitempty"` // 4 hex digits
+	Serial    string       `yaml:"serial,omitempty"`
+	Interface USBInterface `yaml:"interface,omitempty"` // tells the ports of one device apart
 }
+
+// RS485 is how the driver of a line with two wires is switched.
+type RS485 struct {
+	Mode        string   `yaml:"mode,omitempty" oneof:"off kernel rts gpio"` // "": off
+	DelayBefore Duration `yaml:"delay_before,omitempty" max:"100ms"`
+	DelayAfter  Duration `yaml:"delay_after,omitempty" max:"100ms"`
+	InvertRTS   bool     `yaml:"invert_rts,omitempty"`
+	Chip        string   `yaml:"chip,omitempty"`                     // gpio: such as gpiochip0
+	Line        int      `yaml:"line,omitempty" min:"0" max:"65535"` // gpio
+}
+
+// On is true when a line is switched.
+func (r RS485) On() bool { return r.Mode != "" && r.Mode != rs485Off }
+
+const (
+	rs485Off    = "off"
+	rs485Kernel = "kernel"
+	rs485GPIO   = "gpio"
+)
 
 // IsZero is true when nothing is set.
 func (u USB) IsZero() bool { return u == USB{} }
+
+// Where is which port it is, as the configuration says.
+func (d *SerialDevice) Where() string {
+	switch {
+	case d.Port != "":
+		return d.Port
+	case d.Path != "":
+		return d.Path
+	}
+	return d.USB.String()
+}
+
+// String is what is plugged in, such as 0403:6001 A50285BI interface 0.
+func (u USB) String() string {
+	or := func(s string) string { return cmp.Or(s, "*") }
+	s := "usb " + strings.ToLower(or(u.Vendor)+":"+or(u.Product))
+	if u.Serial != "" {
+		s += " " + u.Serial
+	}
+	if u.Interface.Set {
+		s += fmt.Sprint(" interface ", u.Interface.N)
+	}
+	return s
+}
 
 // PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text for lines and hex for the rest;
 // it is fixed per device and never depends on the content.

@@ -12,7 +12,7 @@ func TestDiff(t *testing.T) {
 	before := mustParse(t, server+"serial: {meter: {port: /dev/ttyUSB0}, old: {port: /dev/ttyUSB9}}\n", ParseOptions{})
 	after := mustParse(t, `uplink: {servers: [{url: mqtts://b.example.net}], username: u, password: hunter2, detect_within: 6s}
 device: {groups: [north]}
-serial: {meter: {port: /dev/ttyUSB0, baud: 19200, rs485: {delay: 1ms}}}
+serial: {meter: {port: /dev/ttyUSB0, baud: 19200, rs485: {mode: rts, delay_after: 1ms}}}
 `, ParseOptions{})
 	var got []string
 	for _, c := range Diff(before, after) {
@@ -25,7 +25,8 @@ serial: {meter: {port: /dev/ttyUSB0, baud: 19200, rs485: {delay: 1ms}}}
 	want := []string{
 		`device.groups[0]: added "north"`,
 		`serial.meter.baud: 9600 → 19200`,
-		"serial.meter.rs485: added {delay: 1ms}",
+		`serial.meter.rs485.delay_after: 0s → 1ms`,
+		`serial.meter.rs485.mode: "" → "rts"`,
 		`uplink.detect_within: 1m → 6s`,
 		`uplink.password: added <secret>`,
 		`uplink.servers[0].url: "mqtts://a.example.net" → "mqtts://b.example.net"`,

@@ -38,6 +38,7 @@ type Device struct {
 
 	mu     sync.Mutex
 	status Status
+	lines  lineCount
 	told   bool          // an event was sent
 	past   framing.Stats // of the framers of earlier sessions, nothing pending
 }
@@ -51,8 +52,8 @@ type pending struct {
 
 // New checks the options; it opens nothing.
 func New(o Options) (*Device, error) {
-	if o.Name == "" || o.Port == "" {
-		return nil, errors.New("a device needs a name and a port")
+	if o.Name == "" || o.Port == "" == o.Select.IsZero() {
+		return nil, errors.New("a device needs a name, and either a port or what to select it by")
 	}
 	if o.OnFrame == nil {
 		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
@@ -65,6 +66,9 @@ func New(o Options) (*Device, error) {
 	if o.Baud < 0 || o.Queue < 0 || o.WriteTimeout < 0 {
 		return nil, fmt.Errorf("device %q: negative baud, queue or write timeout", o.Name)
 	}
+	if err := o.line().check(o.Port); err != nil {
+		return nil, fmt.Errorf("device %q: %w", o.Name, err)
+	}
 	codec, err := framing.New(o.Framing)
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
@@ -73,7 +77,7 @@ func New(o Options) (*Device, error) {
 	if isFake {
 		d.node = func(string) string { return "" }
 	}
-	d.status = Status{Port: o.Port, State: Absent, Since: time.Now(), Why: "not opened yet"}
+	d.status = Status{Port: o.Wanted(), State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
 }
 
@@ -87,13 +91,10 @@ func (d *Device) Run(ctx context.Context) error {
 	defer func() { d.leave(Absent, "stopped") }()
 	var again retry
 	for ctx.Err() == nil {
-		node := d.node(d.o.Port)
-		port, err := d.o.Open(d.o.Port, d.o.Baud, d.o.Mode)
-		if err == nil {
-			began := time.Now()
-			err = d.serve(ctx, port)
-			again.served(time.Since(began))
-		}
+		mark := d.mark()
+		news, _ := d.o.Finder.changes()
+		lived, err := d.session(ctx)
+		again.served(lived)
 		if ctx.Err() != nil {
 			break
 		}
@@ -102,7 +103,7 @@ func (d *Device) Run(ctx context.Context) error {
 			state = Absent
 		}
 		d.leave(state, err.Error())
-		if d.await(ctx, again.after(err), node) {
+		if d.await(ctx, again.after(err), mark, news) {
 			again.changed()
 		}
 	}
@@ -148,26 +149,20 @@ func (d *Device) leave(state, why string) {
 	}
 }
 
-// await waits, but no longer than until something else than before stands at the path: then it returns true.
-func (d *Device) await(ctx context.Context, wait time.Duration, before string) bool {
+// await waits, but no longer than until something else than before stands in the place of the port: then it returns true.
+func (d *Device) await(ctx context.Context, wait time.Duration, before string, news <-chan struct{}) bool {
 	for end := time.Now().Add(wait); ctx.Err() == nil; {
 		left := time.Until(end)
 		if left <= 0 {
 			return false
 		}
-		sleep(ctx, min(left, d.look))
-		if d.node(d.o.Port) != before {
+		rest(ctx, min(left, d.look), news)
+		news, _ = d.o.Finder.changes()
+		if d.mark() != before {
 			return true
 		}
 	}
 	return false
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
+func sleep(ctx context.Context, d time.Duration) { rest(ctx, d, nil) }

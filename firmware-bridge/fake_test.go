@@ -178,7 +178,7 @@ func (b *bench) stop() {
 	b.balance()
 }
 
-func (b *bench) open(string, int, Mode) (Port, error) {
+func (b *bench) open(context.Context, string, Line) (Port, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.opens = append(b.opens, time.Now())

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,18 +12,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a tty for nobody but us, raw, without flow control, at any baud rate that its driver takes.
-func Open(path string, baud int, mode Mode) (Port, error) {
+// Open opens a port for nobody but us: a tty, raw, at any baud rate that its driver takes, or one behind a serial server
+// (tcp://host:port, rfc2217://host:port).
+func Open(ctx context.Context, path string, line Line) (Port, error) {
+	if line.Baud == 0 {
+		line.Baud = defaultBaud
+	}
+	line.Mode = line.Mode.orDefault()
+	if err := line.check(path); err != nil {
+		return nil, err
+	}
+	if isNetwork(path) {
+		return dial(ctx, path, line)
+	}
+	return openLine(path, line, askKernel)
+}
+
+// openLine opens a tty.
+func openLine(path string, line Line, ask ioctl) (Port, error) {
 	fd, err := openTTY(path)
 	if err != nil {
 		return nil, err
 	}
-	p, err := setUp(fd, path, baud, mode)
+	p, err := setUp(fd, path, line, ask)
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}
-	return p, nil
+	p.lines.begin(p.ask)
+	if line.RS485.Mode != RS485RTS && line.RS485.Mode != RS485GPIO {
+		return p, nil
+	}
+	d, err := p.direct(line.RS485)
+	if err != nil {
+		_ = p.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+// direct puts our own switching of the line in front of the port.
+func (p *ttyPort) direct(r RS485) (Port, error) {
+	if r.Mode == RS485RTS {
+		return newDirected(p, rtsLine{p, r.Invert}, r)
+	}
+	gpio, err := openGPIO(p.ioctl, r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDirected(p, gpio, r)
+	if err != nil {
+		_ = gpio.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // openTTY takes the descriptor that all bytes will go through. Without O_NONBLOCK open would wait for a carrier.
@@ -57,7 +100,7 @@ func openFault(path string, err error) error {
 }
 
 // setUp claims the tty, sets the line and makes the port. The caller closes fd when it fails.
-func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
+func setUp(fd int, path string, line Line, ask ioctl) (*ttyPort, error) {
 	pseudo, err := isPseudo(fd)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -65,8 +108,16 @@ func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
 	if err := claim(fd, path, pseudo); err != nil {
 		return nil, err
 	}
-	if err := setLine(fd, path, baud, mode); err != nil {
+	if err := setLine(fd, path, line.Baud, line.Mode); err != nil {
 		return nil, err
+	}
+	if err := setFlow(fd, line.Flow); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if line.RS485.Mode == RS485Kernel {
+		if err := setRS485(ask, fd, line.RS485); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	// the library took the flag away when it closed its descriptor
 	if !pseudo {
@@ -83,7 +134,11 @@ func setUp(fd int, path string, baud int, mode Mode) (*ttyPort, error) {
 		_ = unix.Close(drainFD)
 		return nil, fmt.Errorf("%s: cannot be waited for with a deadline: %w", path, err)
 	}
-	return &ttyPort{path: path, f: f, drainer: newDrainer(drainFD, tcdrain)}, nil
+	drain := tcdrain
+	if line.RS485.Mode != RS485Off {
+		drain = drainToEmpty(ask, line.Mode.CharTime(line.Baud))
+	}
+	return &ttyPort{path: path, f: f, drainer: newDrainer(drainFD, drain), ioctl: ask}, nil
 }
 
 // claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
@@ -140,6 +195,34 @@ func setLine(fd int, path string, baud int, mode Mode) error {
 		return fmt.Errorf("%s: set to %d baud %s: %w", path, baud, mode, err)
 	}
 	return port.Close()
+}
+
+// setFlow adds flow control to the raw mode that the library has set. TCSETS keeps any baud rate.
+func setFlow(fd int, flow Flow) error {
+	if flow == FlowNone {
+		return nil
+	}
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("flow control: %w", err)
+	}
+	if flow == FlowRTSCTS {
+		t.Cflag |= unix.CRTSCTS
+	} else {
+		t.Iflag |= unix.IXON | unix.IXOFF
+		t.Cc[unix.VSTART], t.Cc[unix.VSTOP] = 0x11, 0x13 // XON and XOFF, DC1 and DC3 of ASCII
+	}
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, t); err != nil {
+		return fmt.Errorf("flow control: %w", err)
+	}
+	got, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("flow control: %w", err)
+	}
+	if flow == FlowRTSCTS && got.Cflag&unix.CRTSCTS == 0 {
+		return errors.New("the driver of this port has no flow control rts_cts")
+	}
+	return nil
 }
 
 func libraryMode(baud int, mode Mode) (*serial.Mode, error) {

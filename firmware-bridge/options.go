@@ -21,12 +21,16 @@ type Frame struct {
 	Data   []byte    // valid until the callback returns
 }
 
-// Options of a device. Name and Port are needed.
+// Options of a device. Name, and Port or Select, are needed.
 type Options struct {
 	Name         string
-	Port         string        // path of the tty; may be a symbolic link
+	Port         string        // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
+	Select       Selector      // if Port is empty: which port, whatever its path
+	Finder       *Finder       // the one that all devices share; if nil, then one of its own that looks each second
 	Baud         int           // if zero, then 9600
 	Mode         Mode          // if zero, then 8N1
+	Flow         Flow          // if empty, then none
+	RS485        RS485         // if zero, then a line of one's own in each direction
 	Framing      framing.Spec  // CharTime: if zero, then by Baud and Mode
 	Queue        int           // payloads that wait to be written; if zero, then 16
 	WriteTimeout time.Duration // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
@@ -56,7 +60,12 @@ func (o *Options) fill() {
 	if o.Open == nil {
 		o.Open = Open
 	}
+	if o.Finder == nil {
+		o.Finder = NewFinder(FinderOptions{})
+	}
 	if o.Notify == nil {
 		o.Notify = func(Event) {}
 	}
 }
+
+func (o *Options) line() Line { return Line{Baud: o.Baud, Mode: o.Mode, Flow: o.Flow, RS485: o.RS485} }

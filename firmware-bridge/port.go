@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -11,6 +12,8 @@ var (
 	ErrAbsent = errors.New("no such device")
 	// ErrInUse: another program holds the port.
 	ErrInUse = errors.New("in use by another program")
+	// ErrClaimed: another device of ours has the port.
+	ErrClaimed = errors.New("is the port of the device")
 	// ErrGone: the device hung up: unplugged, or the other end of a pseudo-terminal closed.
 	ErrGone = errors.New("the device is gone")
 )
@@ -30,5 +33,27 @@ type Port interface {
 	Close() error
 }
 
-// OpenFunc opens a port. Errors that Run tells apart: [ErrAbsent]; anything else is a fault that is tried again more slowly.
-type OpenFunc func(path string, baud int, mode Mode) (Port, error)
+// Line is how the bytes go over the wire. The zero value stands for 9600 baud, 8N1, no flow control, no RS-485.
+type Line struct {
+	Baud  int
+	Mode  Mode
+	Flow  Flow
+	RS485 RS485
+}
+
+// OpenFunc opens a port until ctx ends or it gives up. Errors that Run tells apart: [ErrAbsent]; anything else is a fault that
+// is tried again more slowly.
+type OpenFunc func(ctx context.Context, path string, line Line) (Port, error)
+
+// LineErrors are what the driver, or a serial server, counted on a line since it was opened.
+type LineErrors struct {
+	Framing, Overrun, Parity, Break, Buffer int64 // Buffer: overruns of the buffer of the kernel
+}
+
+// errorCounter is a [Port] that knows the errors of its line. Safe to call at any time; false when it does not know now.
+type errorCounter interface{ LineErrors() (LineErrors, bool) }
+
+// Add returns the sum.
+func (a LineErrors) Add(b LineErrors) LineErrors {
+	return LineErrors{a.Framing + b.Framing, a.Overrun + b.Overrun, a.Parity + b.Parity, a.Break + b.Break, a.Buffer + b.Buffer}
+}

@@ -16,37 +16,26 @@ type ttyPort struct {
 	path    string
 	f       *os.File
 	drainer *drainer
+	ioctl   ioctl
+	lines   lineWatch
 	closed  atomic.Bool
 }
 
-func (p *ttyPort) Read(b []byte, until time.Time) (int, error) {
-	if err := p.f.SetReadDeadline(until); err != nil {
-		return 0, p.fault(err)
+// LineErrors implements errorCounter.
+func (p *ttyPort) LineErrors() (LineErrors, bool) { return p.lines.look(p.ask) }
+
+// ask asks the driver, never after Close.
+func (p *ttyPort) ask(request uint, arg []byte) error {
+	var err error
+	if cerr := p.control(func(fd int) { err = p.ioctl(fd, request, arg) }); cerr != nil {
+		return cerr
 	}
-	n, err := p.f.Read(b)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// the poller looks at the deadline first: a caller who is late would take waiting bytes for a silence
-		n, err = p.readNow(b)
-	}
-	return n, p.fault(err)
+	return err
 }
 
-// readNow reads what is there.
-func (p *ttyPort) readNow(b []byte) (int, error) {
-	var n int
-	var err error
-	if cerr := p.control(func(fd int) { n, err = unix.Read(fd, b) }); cerr != nil {
-		return 0, cerr
-	}
-	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return 0, os.ErrDeadlineExceeded
-	case err != nil:
-		return 0, err
-	case n == 0:
-		return 0, io.EOF
-	}
-	return n, nil
+func (p *ttyPort) Read(b []byte, until time.Time) (int, error) {
+	n, err := readUntil(p.f, b, until)
+	return n, p.fault(err)
 }
 
 func (p *ttyPort) Write(b []byte, until time.Time) (int, error) {
@@ -79,13 +68,7 @@ func (p *ttyPort) Close() error {
 	return p.f.Close()
 }
 
-func (p *ttyPort) control(do func(fd int)) error {
-	raw, err := p.f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(fd uintptr) { do(int(fd)) })
-}
+func (p *ttyPort) control(do func(fd int)) error { return control(p.f, do) }
 
 // fault gives a hang-up one name: it is an end of file or EIO on read, EIO on write and ioctl.
 func (p *ttyPort) fault(err error) error {

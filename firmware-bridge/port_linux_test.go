@@ -17,7 +17,7 @@ import (
 func TestOpenSetsTheLine(t *testing.T) {
 	for _, baud := range []int{9600, 115200, 250000, 31250} {
 		c := newCable(t)
-		p, err := Open(c.path, baud, Mode{DataBits: 8, Parity: 'N', Stop: TwoStop})
+		p, err := Open(t.Context(), c.path, Line{Baud: baud, Mode: Mode{DataBits: 8, Parity: 'N', Stop: TwoStop}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,10 +47,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(filepath.Join(dir, "ttyUSB7"), 9600, Mode{}); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "ttyUSB7") {
+	if _, err := Open(t.Context(), filepath.Join(dir, "ttyUSB7"), Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "ttyUSB7") {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := Open(file, 9600, Mode{}); err == nil || !strings.Contains(err.Error(), "not a serial port") {
+	if _, err := Open(t.Context(), file, Line{Baud: 9600, Mode: Mode{}}); err == nil || !strings.Contains(err.Error(), "not a serial port") {
 		t.Errorf("a file: %v", err)
 	}
 	if err := openFault("/dev/ttyUSB0", unix.EACCES); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "dialout") {
@@ -67,7 +67,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 func TestASecondOpenerIsRefused(t *testing.T) {
 	c := newCable(t)
 	p := c.mustOpen(t)
-	if _, err := Open(c.path, 9600, Mode{}); !errors.Is(err, ErrInUse) {
+	if _, err := Open(t.Context(), c.path, Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrInUse) {
 		t.Errorf("second opener: %v", err)
 	}
 	// the first one is not disturbed: same baud rate, still exclusive, bytes flow
@@ -81,7 +81,7 @@ func TestASecondOpenerIsRefused(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(c.path, 9600, Mode{})
+	again, err := Open(t.Context(), c.path, Line{Baud: 9600, Mode: Mode{}})
 	if err != nil {
 		t.Fatalf("after Close: %v", err)
 	}
@@ -99,7 +99,7 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 		return claim(fd, path, false)
 	}
 	open := func(path string) error {
-		p, err := Open(path, 9600, Mode{})
+		p, err := Open(t.Context(), path, Line{Baud: 9600, Mode: Mode{}})
 		if err == nil {
 			err = p.Close()
 		}

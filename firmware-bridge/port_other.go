@@ -2,11 +2,17 @@
 
 package bridge
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // Open says that this system is not served: what [Port] promises is built on Linux calls.
-func Open(string, int, Mode) (Port, error) {
+func Open(context.Context, string, Line) (Port, error) {
 	return nil, errors.New("serial ports need Linux")
 }
+
+// Holders knows nobody here.
+func Holders([]PortInfo) {}
 
 func node(string) string { return "" }

@@ -40,7 +40,7 @@ func newCable(t *testing.T) *cable {
 // mustOpen opens the near end and closes it after the test.
 func (c *cable) mustOpen(t *testing.T) Port {
 	t.Helper()
-	p, err := Open(c.path, 115200, Mode{})
+	p, err := Open(t.Context(), c.path, Line{Baud: 115200, Mode: Mode{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type Event struct{ Device, State, Why string }
 // Status of a device at one moment. Counters since New; Read = InFrames + Delimiters + Bad + Pending and
 // Framed = Accepted + Refused, exactly.
 type Status struct {
-	Port  string
+	Port  string // where it was found; before that what was looked for
 	State string // [Opened], [Absent], [Failed]
 	Since time.Time
 	Why   string // why it is not open
@@ -29,13 +29,18 @@ type Status struct {
 	BadFrames                                int64 // stretches of bad bytes
 	Written                                  int64 // bytes that the driver took
 	Opens                                    int64
+
+	Line *LineErrors // nil: nobody counts them (many USB adapters, pseudo-terminals)
 }
 
 // Status returns the state and the counters.
 func (d *Device) Status() Status {
+	d.countLine()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.status
+	s := d.status
+	s.Line = d.lines.sum()
+	return s
 }
 
 // enter changes the state; only a change is told.

@@ -15,7 +15,12 @@ type PortInfo struct {
 	Driver string   `json:"driver,omitempty"`  // "ftdi_sio", "cdc_acm", "serial8250"
 	ByPath string   `json:"by_path,omitempty"` // "/dev/serial/by-path/…": names the socket that it is plugged into; USB only, made by udev
 	USB    *USBInfo `json:"usb,omitempty"`
+	InUse  string   `json:"in_use_by,omitempty"` // "gpsd, pid 812"; filled by [Holders], as far as /proc shows it to us
+	Config string   `json:"config"`              // the line of configuration that picks this port again
 }
+
+// node is the name below /dev.
+func (p PortInfo) node() string { return strings.ReplaceAll(p.Name, "!", "/") }
 
 // USBInfo is who a USB port says that it is.
 type USBInfo struct {
@@ -35,12 +40,13 @@ func Ports(sysfs fs.FS) ([]PortInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list serial ports: %w; is /sys mounted?", err)
 	}
-	var ports []PortInfo
+	ports := []PortInfo{}
 	for _, e := range entries {
 		if dir, ok := ttyDevice(sysfs, e.Name()); ok {
 			ports = append(ports, describe(sysfs, e.Name(), dir))
 		}
 	}
+	suggest(ports)
 	return ports, nil
 }
 
@@ -54,14 +60,15 @@ const portUnknown = "0"
 func ttyDevice(sysfs fs.FS, name string) (dir string, ok bool) {
 	class := path.Join("class/tty", name)
 	full, ok := link(sysfs, class)
-	if !ok || attr(sysfs, class, "type") == portUnknown {
+	if !ok || strings.HasPrefix(full, "devices/virtual/") || attr(sysfs, class, "type") == portUnknown {
 		return "", false
 	}
 	return link(sysfs, path.Join(full, "device"))
 }
 
 func describe(sysfs fs.FS, name, dir string) PortInfo {
-	p := PortInfo{Name: name, Path: "/dev/" + strings.ReplaceAll(name, "!", "/"), Driver: driver(sysfs, dir)}
+	p := PortInfo{Name: name, Driver: driver(sysfs, dir)}
+	p.Path = "/dev/" + p.node()
 	for up := dir; up != "devices" && up != "."; up = path.Dir(up) {
 		if n, err := strconv.ParseInt(attr(sysfs, up, "bInterfaceNumber"), 16, 32); err == nil && p.USB == nil {
 			p.USB = &USBInfo{Interface: int(n)}

@@ -86,11 +86,13 @@ func TestPortsTellsWhatIsPluggedInWhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []PortInfo{
-		{Name: "ttyACM0", Path: "/dev/ttyACM0", Driver: "cdc_acm",
+		{Name: "ttyACM0", Path: "/dev/ttyACM0", Driver: "cdc_acm", // no serial number: the socket is what is left
+			Config: "path: /dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1:1.2",
 			ByPath: "/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1:1.2",
 			USB:    &USBInfo{Vendor: "2c7c", Product: "0125", Interface: 10}},
-		{Name: "ttyAMA0", Path: "/dev/ttyAMA0", Driver: "uart-pl011"},
+		{Name: "ttyAMA0", Path: "/dev/ttyAMA0", Driver: "uart-pl011", Config: "port: /dev/ttyAMA0"},
 		{Name: "ttyUSB0", Path: "/dev/ttyUSB0", Driver: "ftdi_sio",
+			Config: `usb: {vendor: "0403", product: "6001", serial: "A50285BI", interface: 0}`,
 			ByPath: "/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.2:1.0-port0",
 			USB: &USBInfo{Vendor: "0403", Product: "6001", Serial: "A50285BI", Manufacturer: "FTDI",
 				Description: "FT232R USB UART"}},
@@ -138,7 +140,8 @@ func TestPortsSurvivesOddTrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []PortInfo{{Name: "cciss!c0", Path: "/dev/cciss/c0"}, {Name: "ttyUSB7", Path: "/dev/ttyUSB7"}}
+	want := []PortInfo{{Name: "cciss!c0", Path: "/dev/cciss/c0", Config: "port: /dev/cciss/c0"},
+		{Name: "ttyUSB7", Path: "/dev/ttyUSB7", Config: "port: /dev/ttyUSB7"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

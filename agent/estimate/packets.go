@@ -104,7 +104,7 @@ func (p packets) nonce() []int {
 func (p packets) info() int {
 	i := wire.Info{IntervalS: 120.5, ProvenS: 125.5, Path: "wwan0 via 10.64.64.64 " + p.d.Uplink.Servers[0].URL, Ports: map[string]wire.Port{}}
 	for name, s := range p.d.Serial {
-		i.Ports[name] = wire.Port{Port: s.Port, State: "open"}
+		i.Ports[name] = wire.Port{Port: s.Where(), State: "open"}
 	}
 	for name := range p.d.Device.Facts {
 		if i.Facts == nil {

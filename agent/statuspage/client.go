@@ -83,6 +83,9 @@ func Render(out io.Writer, s Status, now time.Time) error {
 		d := s.Serial[name]
 		row("serial "+name, "%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now),
 			d.Accepted, size(d.Read), d.Bad)
+		if e := d.LineErrors; e.Sum() > 0 {
+			row("", "errors on the line: %d framing, %d overrun, %d parity, %d break, %d buffer", e.Framing, e.Overrun, e.Parity, e.Break, e.Buffer)
+		}
 		if d.Why != "" {
 			row("", "%s", d.Why)
 		}

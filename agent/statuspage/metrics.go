@@ -109,6 +109,9 @@ func serialMetrics(s Status) []metric {
 		family("refused_total", "counter", "Frames refused by the spool.", func(d Serial) float64 { return float64(d.Refused) }),
 		family("written_bytes_total", "counter", "Bytes written by commands.", func(d Serial) float64 { return float64(d.Written) }),
 		family("opens_total", "counter", "Times the port was opened.", func(d Serial) float64 { return float64(d.Opens) }),
+		family("line_errors_total", "counter", "Errors of framing, parity, overruns and breaks that the driver counted.", func(d Serial) float64 {
+			return float64(d.LineErrors.Sum())
+		}),
 	}
 }
 

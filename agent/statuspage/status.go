@@ -2,6 +2,8 @@
 // checks, and a reader of it for people. It decides nothing; the agent hands it a func that says how things are.
 package statuspage
 
+import "cmp"
+
 // Status is the document under GET /status. Times are Unix milliseconds, *_s are seconds. Counters count from the start of
 // the process.
 type Status struct {
@@ -155,6 +157,33 @@ type Serial struct {
 	NotUTF8    int64  `json:"not_utf8"` // text frames that travelled as base64
 	Opens      int64  `json:"opens"`
 	Why        string `json:"why,omitempty"`
+
+	LineErrors *LineErrors `json:"line_errors,omitempty"` // nil: the driver counts none
+}
+
+// LineErrors are errors on the line of a serial device, as its driver or serial server counts them.
+type LineErrors struct {
+	Framing int64 `json:"framing"`
+	Overrun int64 `json:"overrun"`
+	Parity  int64 `json:"parity"`
+	Break   int64 `json:"break"`
+	Buffer  int64 `json:"buffer"` // overruns of the buffer of the kernel
+}
+
+// Sum is all of them.
+func (e *LineErrors) Sum() int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Framing + e.Overrun + e.Parity + e.Break + e.Buffer
+}
+
+// Plus adds what two have counted.
+func (e *LineErrors) Plus(more *LineErrors) *LineErrors {
+	if e == nil || more == nil {
+		return cmp.Or(e, more)
+	}
+	return &LineErrors{e.Framing + more.Framing, e.Overrun + more.Overrun, e.Parity + more.Parity, e.Break + more.Break, e.Buffer + more.Buffer}
 }
 
 // Commands counts what came down. Received = Done + Failed + Refused + Running + Overflowed.

@@ -17,12 +17,16 @@ func newPorts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ports", Short: "list serial ports, without opening one", Args: cobra.NoArgs,
 		Long: `List the serial ports of this machine, read from /sys. No port is opened: opening one resets a
-port that is in use.`,
+port that is in use. CONFIG is the line of configuration that picks this port again, whatever
+number it gets: a serial number goes with the device, a path stays with the socket. Who has a
+port open is shown as far as the user may see it; root sees all.`,
+		Example: "  linkbeat ports\n  linkbeat ports --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ports, err := bridge.Ports(os.DirFS("/sys"))
 			if err != nil {
 				return err
 			}
+			bridge.Holders(ports)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return json.NewEncoder(out).Encode(ports)
@@ -39,14 +43,14 @@ port that is in use.`,
 }
 
 func printPorts(w *tabwriter.Writer, ports []bridge.PortInfo) error {
-	fmt.Fprintln(w, "PORT\tDRIVER\tUSB\tSERIAL\tWHAT\tBY PATH")
+	fmt.Fprintln(w, "PORT\tDRIVER\tUSB\tSERIAL\tWHAT\tIN USE BY\tBY PATH\tCONFIG")
 	for _, p := range ports {
 		usb := bridge.USBInfo{Vendor: "-", Product: "-"}
 		if p.USB != nil {
 			usb = *p.USB
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor, usb.Product, orDash(usb.Serial),
-			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.ByPath))
+		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor, usb.Product, orDash(usb.Serial),
+			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse), orDash(strings.TrimPrefix(p.ByPath, "/dev/serial/by-path/")), p.Config)
 	}
 	return w.Flush()
 }

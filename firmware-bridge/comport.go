@@ -1,0 +1,117 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Commands of the option COM-PORT, RFC 2217, section 3, from the client; the server answers with the same and 100 more.
+const (
+	comBaud      = 1 // 4 bytes, the highest first
+	comDataSize  = 2
+	comParity    = 3
+	comStopSize  = 4
+	comControl   = 5
+	comLineState = 6  // from the server only, as 106
+	comLineMask  = 10 // which errors the server tells of
+	comPurge     = 12
+	comAnswer    = 100
+)
+
+// Values of them.
+const (
+	comStopOne         = 1
+	comStopTwo         = 2
+	comStopOneAndHalf  = 3
+	comFlowNone        = 1
+	comFlowXonXoff     = 2
+	comFlowRTSCTS      = 3
+	comDTROn           = 8
+	comRTSOn           = 11
+	comPurgeSent       = 2    // what the server has not sent to the line yet
+	comOverrun         = 0x02 // bits of the state of a line
+	comParityError     = 0x04
+	comFramingError    = 0x08
+	comBreak           = 0x10
+	comLineErrors      = comOverrun | comParityError | comFramingError | comBreak
+	comSettings        = 5 // commands that settings sends and that must be answered
+	comBaudBytes       = 4
+	comParityLetters   = "?NOEMS" // the index is the value
+	comSettingsLongest = 64
+)
+
+// comPort is the client's side of the option COM-PORT. Pure.
+type comPort struct {
+	want   map[byte]uint32 // by command
+	got    map[byte]uint32
+	errors LineErrors
+}
+
+// settings returns the subnegotiations that set the line.
+func (c *comPort) settings(l Line) []byte {
+	stop := map[StopBits]uint32{OneStop: comStopOne, OneAndHalfStop: comStopOneAndHalf, TwoStop: comStopTwo}[l.Mode.Stop]
+	flow := map[Flow]uint32{FlowNone: comFlowNone, FlowXonXoff: comFlowXonXoff, FlowRTSCTS: comFlowRTSCTS}[l.Flow]
+	parity := uint32(0)
+	for i := range comParityLetters {
+		if comParityLetters[i] == l.Mode.Parity {
+			parity = uint32(i)
+		}
+	}
+	c.want = map[byte]uint32{comBaud: uint32(l.Baud), comDataSize: uint32(l.Mode.DataBits), comParity: parity, comStopSize: stop, comControl: flow}
+	c.got = map[byte]uint32{}
+	out := make([]byte, 0, comSettingsLongest)
+	for command := byte(comBaud); command <= comSettings; command++ {
+		p := []byte{command, byte(c.want[command])}
+		if command == comBaud {
+			p = binary.BigEndian.AppendUint32(p[:1], c.want[comBaud])
+		}
+		out = appendSub(out, optionComPort, p...)
+	}
+	out = appendSub(out, optionComPort, comControl, comDTROn)
+	if l.Flow != FlowRTSCTS {
+		out = appendSub(out, optionComPort, comControl, comRTSOn)
+	}
+	return appendSub(out, optionComPort, comLineMask, comLineErrors)
+}
+
+// heard is called with each subnegotiation.
+func (c *comPort) heard(sub []byte) {
+	if len(sub) < 3 || sub[0] != optionComPort || sub[1] < comAnswer {
+		return
+	}
+	command, value := sub[1]-comAnswer, uint32(sub[2])
+	if command == comBaud {
+		if len(sub) < 2+comBaudBytes {
+			return
+		}
+		value = binary.BigEndian.Uint32(sub[2:])
+	}
+	switch {
+	case command == comLineState:
+		c.count(value)
+	case command == comControl && (value < comFlowNone || value > comFlowRTSCTS):
+		// DTR and RTS: a server may have none
+	case c.got != nil:
+		c.got[command] = value
+	}
+}
+
+func (c *comPort) count(state uint32) {
+	bit := func(mask uint32) int64 { return int64(state & mask / mask) }
+	c.errors = c.errors.Add(LineErrors{Overrun: bit(comOverrun), Parity: bit(comParityError), Framing: bit(comFramingError), Break: bit(comBreak)})
+}
+
+// settled is true when every setting was answered; the error says what the server made of one instead.
+func (c *comPort) settled() (bool, error) {
+	names := [...]string{comBaud: "baud rate", comDataSize: "data bits", comParity: "parity", comStopSize: "stop bits", comControl: "flow control"}
+	for command := byte(comBaud); command <= comSettings; command++ {
+		got, ok := c.got[command]
+		if !ok {
+			return false, nil
+		}
+		if got != c.want[command] {
+			return false, fmt.Errorf("the serial server does not take the %s: asked for %d, has %d (numbers of RFC 2217)", names[command], c.want[command], got)
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,74 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+)
+
+// director switches the driver of a half-duplex line.
+type director interface {
+	Send(on bool) error
+	Close() error
+}
+
+// directed is a [Port] on a half-duplex line: the driver is on from before the first byte until what was written has drained.
+type directed struct {
+	Port
+	dir           director
+	before, after time.Duration
+	sending       bool // belongs to the goroutine of Write
+}
+
+// newDirected listens from the start.
+func newDirected(p Port, dir director, r RS485) (*directed, error) {
+	if err := dir.Send(false); err != nil {
+		return nil, err
+	}
+	return &directed{Port: p, dir: dir, before: r.Before, after: r.After}, nil
+}
+
+// Write implements [Port].
+func (d *directed) Write(p []byte, until time.Time) (int, error) {
+	if !d.sending {
+		if err := d.dir.Send(true); err != nil {
+			return 0, err
+		}
+		d.sending = true
+		time.Sleep(d.before)
+	}
+	return d.Port.Write(p, until)
+}
+
+// Drain implements [Port]. After a deadline the driver stays on: bytes are still leaving, until [Port.Discard].
+func (d *directed) Drain(until time.Time) error {
+	if err := d.Port.Drain(until); err != nil {
+		return err
+	}
+	if !d.sending {
+		return nil
+	}
+	time.Sleep(d.after)
+	return d.listen()
+}
+
+// Discard implements [Port].
+func (d *directed) Discard() error { return errors.Join(d.Port.Discard(), d.listen()) }
+
+func (d *directed) listen() error {
+	d.sending = false
+	return d.dir.Send(false)
+}
+
+// Close implements [Port]: a line that nobody serves is left to the others.
+func (d *directed) Close() error {
+	_ = d.dir.Send(false)
+	return errors.Join(d.Port.Close(), d.dir.Close())
+}
+
+// LineErrors are those of the port behind it.
+func (d *directed) LineErrors() (LineErrors, bool) {
+	if c, ok := d.Port.(errorCounter); ok {
+		return c.LineErrors()
+	}
+	return LineErrors{}, false
+}

@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// noted is a director that writes down what happens, with the time since it was made.
+type noted struct {
+	began time.Time
+	log   []string
+}
+
+func (n *noted) note(what string) {
+	n.log = append(n.log, fmt.Sprint(time.Since(n.began).Milliseconds(), " ", what))
+}
+func (n *noted) Send(on bool) error {
+	n.note(map[bool]string{true: "send", false: "listen"}[on])
+	return nil
+}
+func (n *noted) Close() error { n.note("close"); return nil }
+
+func TestTheDriverOfALineIsOnFromBeforeTheFirstByteUntilTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &noted{began: time.Now()}
+		p := newFakePort()
+		p.write = func(b []byte, _ time.Time) (int, error) {
+			line.note("byte")
+			return min(1, len(b)), nil
+		}
+		p.drain = func(time.Time) error { time.Sleep(20 * time.Millisecond); line.note("drained"); return nil }
+		d, err := newDirected(p, line, RS485{Mode: RS485RTS, Before: 2 * time.Millisecond, After: 3 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until := time.Now().Add(time.Second)
+		for range 2 {
+			if _, err := d.Write([]byte("x"), until); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := d.Drain(until); err != nil {
+			t.Fatal(err)
+		}
+		// stuck: it stays on while bytes leave, and goes off with what is dropped
+		if _, err := d.Write([]byte("y"), until); err != nil {
+			t.Fatal(err)
+		}
+		p.drain = func(time.Time) error { return os.ErrDeadlineExceeded }
+		if err := d.Drain(until); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+		if err := errors.Join(d.Discard(), d.Close()); err != nil {
+			t.Error(err)
+		}
+		want := []string{"0 listen", "0 send", "2 byte", "2 byte", "22 drained", "25 listen", "25 send", "27 byte", "27 listen", "27 listen", "27 close"}
+		if !slices.Equal(line.log, want) {
+			t.Errorf("\n got %q\nwant %q", line.log, want)
+		}
+	})
+}
+
+func TestLineRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		line Line
+		port string
+	}{
+		"a flow of its own":      {Line{Flow: "dtr"}, "/dev/x"},
+		"an unknown mode":        {Line{RS485: RS485{Mode: "dtr"}}, "/dev/x"},
+		"RTS twice":              {Line{Flow: FlowRTSCTS, RS485: RS485{Mode: RS485Kernel}}, "/dev/x"},
+		"a delay of half a ms":   {Line{RS485: RS485{Mode: RS485Kernel, Before: time.Millisecond / 2}}, "/dev/x"},
+		"a long delay":           {Line{RS485: RS485{Mode: RS485RTS, After: time.Second}}, "/dev/x"},
+		"gpio without a chip":    {Line{RS485: RS485{Mode: RS485GPIO}}, "/dev/x"},
+		"rs485 over the network": {Line{RS485: RS485{Mode: RS485RTS}}, "tcp://a:1"},
+	} {
+		if err := c.line.check(c.port); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	for _, good := range []Line{{}, {Flow: FlowRTSCTS, RS485: RS485{Mode: RS485GPIO, Chip: "gpiochip0"}}} {
+		if err := good.check("/dev/x"); err != nil {
+			t.Error(err)
+		}
+	}
+}

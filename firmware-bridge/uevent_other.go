@@ -1,0 +1,7 @@
+//go:build !linux
+
+package bridge
+
+import "errors"
+
+func listenUevents() (uevents, error) { return nil, errors.New("need Linux") }
