@@ -58,6 +58,7 @@ type netPort struct {
 	path   string
 	conn   *net.TCPConn
 	closed atomic.Bool
+	broken atomic.Bool // by the other end; the send queue of such a socket stays as it was
 }
 
 // Read implements [Port].
@@ -82,6 +83,8 @@ func (p *netPort) Drain(until time.Time) error {
 		switch {
 		case err != nil:
 			return p.fault(err)
+		case p.broken.Load():
+			return p.fault(unix.ECONNRESET)
 		case n == 0:
 			return nil
 		case time.Until(until) <= 0:
@@ -136,14 +139,17 @@ func (p *netPort) fault(err error) error {
 		return nil
 	case p.closed.Load():
 		return os.ErrClosed
-	case errors.Is(err, unix.ETIMEDOUT): // before the deadline, which it would pass for
-		return fmt.Errorf("%s: %w: the serial server does not answer", p.path, ErrGone)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err
+	}
+	p.broken.Store(true)
+	switch {
+	case errors.Is(err, unix.ETIMEDOUT):
+		err = errors.New("the serial server does not answer")
 	case errors.Is(err, net.ErrClosed):
-		return fmt.Errorf("%s: %w: torn down, since it took no more bytes", p.path, ErrGone)
+		err = errors.New("torn down, since it took no more bytes")
 	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%s: %w: the serial server has closed the connection", p.path, ErrGone)
+		err = errors.New("the serial server has closed the connection")
 	}
 	return fmt.Errorf("%s: %w: %w", p.path, ErrGone, err)
 }

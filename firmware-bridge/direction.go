@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"errors"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +19,7 @@ type directed struct {
 	dir           director
 	before, after time.Duration
 	sending       bool // belongs to the goroutine of Write
+	closed        atomic.Bool
 }
 
 // newDirected listens from the start.
@@ -30,7 +33,7 @@ func newDirected(p Port, dir director, r RS485) (*directed, error) {
 // Write implements [Port].
 func (d *directed) Write(p []byte, until time.Time) (int, error) {
 	if !d.sending {
-		if err := d.dir.Send(true); err != nil {
+		if err := d.turn(true); err != nil {
 			return 0, err
 		}
 		d.sending = true
@@ -56,11 +59,20 @@ func (d *directed) Discard() error { return errors.Join(d.Port.Discard(), d.list
 
 func (d *directed) listen() error {
 	d.sending = false
-	return d.dir.Send(false)
+	return d.turn(false)
+}
+
+func (d *directed) turn(send bool) error {
+	err := d.dir.Send(send)
+	if err != nil && d.closed.Load() {
+		return os.ErrClosed
+	}
+	return err
 }
 
 // Close implements [Port]: a line that nobody serves is left to the others.
 func (d *directed) Close() error {
+	d.closed.Store(true)
 	_ = d.dir.Send(false)
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }

@@ -74,12 +74,16 @@ func newHotplug(t *testing.T, kernel bool) *hotplug {
 
 // show puts an adapter into the tree; the caller tells.
 func (h *hotplug) show(tty string) {
+	h.finder.mu.Lock() // under which it reads
+	defer h.finder.mu.Unlock()
 	for name, file := range tree(usbTree(tty, "A")) {
 		h.sysfs[name] = file
 	}
 }
 
 func (h *hotplug) hide(tty string) {
+	h.finder.mu.Lock()
+	defer h.finder.mu.Unlock()
 	for name := range usbTree(tty, "A") {
 		delete(h.sysfs, name)
 	}

@@ -72,7 +72,7 @@ func (l rtsLine) Send(on bool) error {
 		request = unix.TIOCMBIS
 	}
 	arg := binary.NativeEndian.AppendUint32(nil, unix.TIOCM_RTS) // an int
-	if err := l.port.ask(request, arg); err != nil {
+	if err := l.port.fault(l.port.ask(request, arg)); err != nil {
 		return fmt.Errorf("set RTS: %w", err)
 	}
 	return nil

@@ -1,0 +1,304 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// call is one recorded ioctl: the request, and what the kernel reads, in hex without the zeros at its end.
+type call struct {
+	request uint
+	arg     string
+}
+
+// recorder plays the driver of a port. What it does not know is ENOTTY, as for a pseudo-terminal.
+type recorder struct {
+	calls  []call
+	answer map[uint]func(arg []byte) error
+}
+
+func (d *recorder) ask(_ int, request uint, arg []byte) error {
+	d.calls = append(d.calls, call{request, strings.TrimRight(hex.EncodeToString(arg), "0")})
+	if do := d.answer[request]; do != nil {
+		return do(arg)
+	}
+	return unix.ENOTTY
+}
+
+func take([]byte) error { return nil }
+
+func little(t *testing.T) {
+	t.Helper()
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Skip("the recorded bytes are those of a little endian machine")
+	}
+}
+
+// Bytes as a C program that includes linux/serial.h and linux/gpio.h writes them, with -m64 and with -m32: see testdata/ioctl.c.
+func TestBytesOfTheKernelsStructs(t *testing.T) {
+	little(t)
+	for name, c := range map[string]struct {
+		got  []byte
+		size int
+		want string
+	}{
+		"rs485": {encodeRS485(RS485{Before: 1 * time.Millisecond, After: 20 * time.Millisecond}), 32,
+			"03000000" + "01000000" + "14000000"},
+		"rs485 inverted": {encodeRS485(RS485{Invert: true}), 32, "05000000"},
+		"gpio request": {encodeGPIORequest(17, false), 592,
+			"11000000" + strings.Repeat("00", 252) + hex.EncodeToString([]byte("linkbeat rs485")) + strings.Repeat("00", 18) +
+				"0800000000000000" + strings.Repeat("00", 264) + "01000000"},
+		"gpio request, active low": {encodeGPIORequest(0, true), 592,
+			strings.Repeat("00", 256) + hex.EncodeToString([]byte("linkbeat rs485")) + strings.Repeat("00", 18) +
+				"0a00000000000000" + strings.Repeat("00", 264) + "01000000"},
+		"gpio on":  {encodeGPIOValue(true), 16, "0100000000000000" + "01"},
+		"gpio off": {encodeGPIOValue(false), 16, "0000000000000000" + "01"},
+	} {
+		want := c.want + strings.Repeat("00", c.size-len(c.want)/2)
+		if got := hex.EncodeToString(c.got); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+	}
+	for name, request := range map[string][2]uint{
+		"GPIO_V2_GET_LINE_IOCTL":        {unix.GPIO_V2_GET_LINE_IOCTL, 0xc250b407},
+		"GPIO_V2_LINE_SET_VALUES_IOCTL": {unix.GPIO_V2_LINE_SET_VALUES_IOCTL, 0xc010b40f},
+	} {
+		if request[0] != request[1] {
+			t.Errorf("%s is %#x", name, request[0])
+		}
+	}
+}
+
+// The C compiler of this machine agrees, for 64 bits and, where it can, for 32.
+func TestTheCompilerHasTheSameLayout(t *testing.T) {
+	little(t)
+	cc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no gcc")
+	}
+	want := strings.Join([]string{
+		hex.EncodeToString(encodeRS485(RS485{Before: 1 * time.Millisecond, After: 20 * time.Millisecond})),
+		hex.EncodeToString(encodeGPIORequest(17, true)), hex.EncodeToString(encodeGPIOValue(true)), "80 24 28 32 36 40", "588", ""}, "\n")
+	for _, bits := range []string{"-m64", "-m32"} {
+		program := filepath.Join(t.TempDir(), "ioctl")
+		if out, err := exec.Command(cc, bits, "-o", program, "testdata/ioctl.c").CombinedOutput(); err != nil {
+			t.Logf("%s: %v: %.200s", bits, err, out)
+			continue
+		}
+		if got, err := exec.Command(program).Output(); err != nil || string(got) != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", bits, err, got, want)
+		}
+	}
+}
+
+func TestRS485OfTheKernel(t *testing.T) {
+	wish := RS485{Mode: RS485Kernel, After: 2 * time.Millisecond}
+	has := func(b []byte) func([]byte) error { return func(arg []byte) error { copy(arg, b); return nil } }
+	for name, c := range map[string]struct {
+		answer map[uint]func([]byte) error
+		says   string // "": it works
+	}{
+		"as wished":           {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(wish))}, ""},
+		"none":                {nil, "the driver of this port has none"},
+		"not switched on":     {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: take}, "does not switch it on"},
+		"the other polarity":  {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(RS485{Invert: true, After: wish.After}))}, "invert_rts"},
+		"delays of its own":   {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(RS485{}))}, "waits 0 ms before and 0 ms after"},
+		"not allowed":         {map[uint]func([]byte) error{unix.TIOCSRS485: func([]byte) error { return unix.EPERM }}, "not permitted"},
+		"gone while it asked": {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: func([]byte) error { return unix.EIO }}, "input/output"},
+	} {
+		d := &recorder{answer: c.answer}
+		cable := newCable(t)
+		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: wish}, d.ask)
+		switch {
+		case c.says == "" && err != nil, c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			_ = p.Close()
+		}
+		if len(d.calls) == 0 || d.calls[0].request != unix.TIOCSRS485 {
+			t.Errorf("%s: %x", name, d.calls)
+		}
+	}
+}
+
+func TestRS485ByRTS(t *testing.T) {
+	little(t)
+	for _, invert := range []bool{false, true} {
+		sent := 0
+		d := &recorder{}
+		d.answer = map[uint]func([]byte) error{unix.TIOCMBIS: take, unix.TIOCMBIC: take,
+			unix.TIOCSERGETLSR: func(arg []byte) error { // the shift register is empty at the third look
+				if sent++; sent == 3 {
+					binary.NativeEndian.PutUint32(arg, unix.TIOCSER_TEMT)
+				}
+				return nil
+			}}
+		cable := newCable(t)
+		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Write([]byte("x"), later()); err != nil {
+			t.Error(err)
+		}
+		if err := p.Drain(later()); err != nil {
+			t.Error(err)
+		}
+		_ = p.Close()
+		on, off := uint(unix.TIOCMBIS), uint(unix.TIOCMBIC)
+		if invert {
+			on, off = off, on
+		}
+		const rts = "04" // TIOCM_RTS is 4
+		want := []call{{unix.TIOCGICOUNT, ""}, {off, rts}, {on, rts}, {unix.TIOCSERGETLSR, ""}, {unix.TIOCSERGETLSR, ""}, {unix.TIOCSERGETLSR, ""}, {off, rts}, {off, rts}}
+		if !slices.Equal(d.calls, want) {
+			t.Errorf("invert %v:\n got %x\nwant %x", invert, d.calls, want)
+		}
+	}
+}
+
+func TestRS485ByGPIO(t *testing.T) {
+	little(t)
+	file := filepath.Join(t.TempDir(), "gpiochip0")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := &recorder{}
+	d.answer = map[uint]func([]byte) error{unix.GPIO_V2_LINE_SET_VALUES_IOCTL: take,
+		unix.GPIO_V2_GET_LINE_IOCTL: func(arg []byte) error {
+			line, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0) // stands for the descriptor of the line
+			binary.NativeEndian.PutUint32(arg[gpioFD:], uint32(line))
+			return err
+		}}
+	cable := newCable(t)
+	line := Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485GPIO, Chip: file, Line: 17}}
+	before := len(descriptors(t))
+	p, err := openLine(cable.path, line, d.ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Write([]byte("x"), later()); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(p.Drain(later()), p.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Write([]byte("x"), later()); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	const on, off = "0100000000000000" + "01", "0000000000000000" + "01"
+	set := uint(unix.GPIO_V2_LINE_SET_VALUES_IOCTL)
+	var got []call
+	for _, c := range d.calls {
+		if c.request == set {
+			got = append(got, c)
+		}
+	}
+	if want := []call{{set, off}, {set, on}, {set, off}, {set, off}}; !slices.Equal(got, want) {
+		t.Errorf("\n got %x\nwant %x", got, want)
+	}
+	if after := len(descriptors(t)); after != before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+	for errno, says := range map[unix.Errno]string{unix.EBUSY: "in use", unix.EINVAL: "has no line 17", unix.EPERM: "not permitted"} {
+		d.answer[unix.GPIO_V2_GET_LINE_IOCTL] = func([]byte) error { return errno }
+		if _, err := openLine(cable.path, line, d.ask); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+}
+
+func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
+	counters := map[int]uint32{24: 5, 28: 0xffffffff, 32: 7, 36: 0, 40: 1} // as some other program left them
+	d := &recorder{answer: map[uint]func([]byte) error{unix.TIOCGICOUNT: func(arg []byte) error {
+		if len(arg) != icountSize {
+			t.Errorf("%d bytes for the kernel to write 80 into", len(arg))
+		}
+		for at, n := range counters {
+			binary.NativeEndian.PutUint32(arg[at:], n)
+		}
+		return nil
+	}}}
+	cable := newCable(t)
+	open := func() Port {
+		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault()}, d.ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := open()
+	look := func() LineErrors { e, _ := p.(errorCounter).LineErrors(); return e }
+	if e := look(); e != (LineErrors{}) {
+		t.Errorf("%+v", e)
+	}
+	counters[24], counters[28], counters[36] = 6, 1, 4 // overrun wrapped around
+	if e := look(); e != (LineErrors{Framing: 1, Overrun: 2, Break: 4}) {
+		t.Errorf("%+v", e)
+	}
+	_ = p.Close()
+	if e := look(); e != (LineErrors{Framing: 1, Overrun: 2, Break: 4}) {
+		t.Errorf("after Close: %+v", e)
+	}
+	none := newCable(t).mustOpen(t)
+	if _, known := none.(errorCounter).LineErrors(); known {
+		t.Error("a pseudo-terminal counts nothing")
+	}
+}
+
+func TestFlowControl(t *testing.T) {
+	for flow, want := range map[Flow][2]uint32{FlowNone: {0, 0}, FlowRTSCTS: {unix.CRTSCTS, 0}, FlowXonXoff: {0, unix.IXON | unix.IXOFF}} {
+		c := newCable(t)
+		p, err := Open(t.Context(), c.path, Line{Baud: 250000, Flow: flow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var set *unix.Termios
+		if cerr := control(c.far, func(fd int) { set, err = unix.IoctlGetTermios(fd, unix.TCGETS2) }); cerr != nil || err != nil {
+			t.Fatal(cerr, err)
+		}
+		if set.Cflag&unix.CRTSCTS != want[0] || set.Iflag&(unix.IXON|unix.IXOFF) != want[1] || set.Ospeed != 250000 {
+			t.Errorf("%q: cflag %o, iflag %o, %d baud", flow, set.Cflag, set.Iflag, set.Ospeed)
+		}
+		_ = p.Close()
+	}
+}
+
+// The kernel's own uevents, of a tty that is there: root may ask for one.
+func TestUeventsOfTheKernel(t *testing.T) {
+	f := NewFinder(FinderOptions{})
+	events, err := f.listen()
+	if err != nil {
+		t.Skip("no uevents here: ", err)
+	}
+	defer events.Close()
+	if err := os.WriteFile("/sys/class/tty/tty/uevent", []byte("change"), 0); err != nil {
+		t.Skip("only root can make one: ", err)
+	}
+	heard := make(chan uevent, 16)
+	go func() {
+		for {
+			e, err := events.Next()
+			if err != nil {
+				return
+			}
+			heard <- e
+		}
+	}()
+	for {
+		if e := recv(t, heard, "a uevent"); e.subsystem == "tty" && e.action == "change" {
+			return
+		}
+	}
+}
