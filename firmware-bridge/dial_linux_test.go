@@ -137,12 +137,12 @@ func TestBytesThatGotStuckNeverArriveLater(t *testing.T) {
 	address, conns := serialServer(t)
 	s := newSite(t, func(o *Options) {
 		o.Port, o.WriteTimeout, o.Framing.Max, o.Baud = "tcp://"+address, 200*time.Millisecond, 64<<20, 4_000_000
+		o.Framing.CharTime = time.Nanosecond // or it would be given the minutes that it takes
 	})
 	s.wantState(Opened)
 	server := recv(t, conns, "the connection") // which reads nothing
 	big := bytes.Repeat([]byte("x"), 32<<20)
 	done := make(chan error, 1)
-	s.dev.o.Framing.CharTime = 0
 	if err := s.dev.Write(big, time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
@@ -192,6 +192,11 @@ func TestSer2net(t *testing.T) {
 	for _, c := range []struct{ scheme, accepter string }{{schemeTCP, "tcp"}, {schemeRFC2217, "telnet(rfc2217),tcp"}} {
 		t.Run(c.scheme, func(t *testing.T) {
 			cable := newCable(t)
+			near, err := os.OpenFile(cable.path, os.O_RDWR|unix.O_NOCTTY, 0) // or the far end reads EIO until ser2net opens it
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer near.Close()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
