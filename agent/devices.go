@@ -73,7 +73,7 @@ func (d *devices) run(ctx context.Context) error {
 	go func() {
 		defer close(heard)
 		if err := d.finder.Run(ctx); ctx.Err() == nil {
-			d.log.Info().Err(err).Msg("what is plugged in is looked at each second")
+			d.log.Info().Err(err).Msg("no uevents: what is plugged in is looked at twice a second")
 		}
 	}()
 	defer func() { <-heard }()

@@ -14,7 +14,7 @@ import (
 // Our own choices: how long a list of ports is good. With uevents it is read anew at each of them, so this is for a machine
 // (a container) whose kernel does not send them to us.
 const (
-	listPolled  = time.Second
+	listPolled  = 500 * time.Millisecond
 	listWatched = 5 * time.Second
 )
 
@@ -40,7 +40,7 @@ type FinderOptions struct {
 	Dev   string // if empty, then /dev; where device nodes are
 }
 
-// NewFinder returns a finder. Without [Finder.Run] it looks again each second.
+// NewFinder returns a finder. Without [Finder.Run] it looks again twice a second.
 func NewFinder(o FinderOptions) *Finder {
 	if o.Sysfs == nil {
 		o.Sysfs = os.DirFS("/sys")
@@ -57,7 +57,7 @@ type uevents interface {
 	Close() error
 }
 
-// Run hears uevents until ctx ends. Where the kernel has none for us it returns an error; the finder then looks each second.
+// Run hears uevents until ctx ends. Where the kernel has none for us it returns an error; the finder then looks twice a second.
 func (f *Finder) Run(ctx context.Context) error {
 	events, err := f.listen()
 	if err != nil {

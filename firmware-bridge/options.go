@@ -26,7 +26,7 @@ type Options struct {
 	Name         string
 	Port         string        // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
 	Select       Selector      // if Port is empty: which port, whatever its path
-	Finder       *Finder       // the one that all devices share; if nil, then one of its own that looks each second
+	Finder       *Finder       // the one that all devices share; if nil, then one of its own that looks twice a second
 	Baud         int           // if zero, then 9600
 	Mode         Mode          // if zero, then 8N1
 	Flow         Flow          // if empty, then none
