@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/config"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -69,6 +71,36 @@ func TestAFixedKeepaliveIsNotAdapted(t *testing.T) {
 	}
 	if o := linkOptions(doc, "gw-7", topicsOf(doc, "gw-7")); o.AdaptKeep || o.Keepalive != 5*time.Minute {
 		t.Errorf("adapt %v, keepalive %v", o.AdaptKeep, o.Keepalive)
+	}
+}
+
+func TestWhichPortAndWhatLine(t *testing.T) {
+	doc, _, err := config.Parse([]byte(`uplink: {servers: [{url: mqtts://a}]}
+serial:
+  a: {usb: {vendor: "0403", product: "6001", serial: A5, interface: 0}, flow: rts_cts}
+  b: {usb: {serial: B}, rs485: {mode: kernel, delay_before: 1ms, delay_after: 2ms, invert_rts: true}}
+  c: {path: pci-1, rs485: {mode: gpio, chip: gpiochip1, line: 17}}
+  d: {port: "rfc2217://10.0.0.5:4001", rs485: {mode: off, delay_after: 1ms}}
+`), config.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, zero := devicesOf(doc), 0
+	for name, want := range map[string]bridge.Options{
+		"a": {Select: bridge.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: bridge.FlowRTSCTS},
+		"b": {Select: bridge.Selector{Serial: "B"},
+			RS485: bridge.RS485{Mode: bridge.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond, Invert: true}},
+		"c": {Select: bridge.Selector{ByPath: "pci-1"}, RS485: bridge.RS485{Mode: bridge.RS485GPIO, Chip: "gpiochip1", Line: 17}},
+		"d": {Port: "rfc2217://10.0.0.5:4001"},
+	} {
+		got := all[name].bridge
+		if got.Port != want.Port || !reflect.DeepEqual(got.Select, want.Select) || got.Flow != want.Flow || got.RS485 != want.RS485 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		got.OnFrame = func(bridge.Frame) error { return nil }
+		if _, err := bridge.New(got); err != nil { // whatever check lets through
+			t.Error(err)
+		}
 	}
 }
 

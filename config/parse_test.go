@@ -114,7 +114,7 @@ func TestTemplateNamesEveryKey(t *testing.T) {
 		for _, key := range keysOf(typ) {
 			field, _ := fieldNamed(typ, key)
 			if path == "serial.meter" && reserved[key] {
-				continue // no defaults, and nothing to say about them yet
+				continue // no defaults: shown in comments, or nothing to say about them yet
 			}
 			p := join(path, key)
 			if d.places[p] == nil {

@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // Commands of the option COM-PORT, RFC 2217, section 3, from the client; the server answers with the same and 100 more.
@@ -42,23 +43,28 @@ const (
 
 // comPort is the client's side of the option COM-PORT. Pure.
 type comPort struct {
-	want   map[byte]uint32 // by command
-	got    map[byte]uint32
-	errors LineErrors
+	want, got [comSettings + 1]uint32 // by command
+	answered  [comSettings + 1]bool
+	errors    LineErrors
 }
 
 // settings returns the subnegotiations that set the line.
 func (c *comPort) settings(l Line) []byte {
-	stop := map[StopBits]uint32{OneStop: comStopOne, OneAndHalfStop: comStopOneAndHalf, TwoStop: comStopTwo}[l.Mode.Stop]
-	flow := map[Flow]uint32{FlowNone: comFlowNone, FlowXonXoff: comFlowXonXoff, FlowRTSCTS: comFlowRTSCTS}[l.Flow]
-	parity := uint32(0)
-	for i := range comParityLetters {
-		if comParityLetters[i] == l.Mode.Parity {
-			parity = uint32(i)
-		}
+	*c = comPort{errors: c.errors}
+	c.want = [...]uint32{comBaud: uint32(l.Baud), comDataSize: uint32(l.Mode.DataBits),
+		comParity: uint32(strings.IndexByte(comParityLetters, l.Mode.Parity)), comStopSize: comStopOne, comControl: comFlowNone}
+	switch l.Mode.Stop {
+	case TwoStop:
+		c.want[comStopSize] = comStopTwo
+	case OneAndHalfStop:
+		c.want[comStopSize] = comStopOneAndHalf
 	}
-	c.want = map[byte]uint32{comBaud: uint32(l.Baud), comDataSize: uint32(l.Mode.DataBits), comParity: parity, comStopSize: stop, comControl: flow}
-	c.got = map[byte]uint32{}
+	switch l.Flow {
+	case FlowXonXoff:
+		c.want[comControl] = comFlowXonXoff
+	case FlowRTSCTS:
+		c.want[comControl] = comFlowRTSCTS
+	}
 	out := make([]byte, 0, comSettingsLongest)
 	for command := byte(comBaud); command <= comSettings; command++ {
 		p := []byte{command, byte(c.want[command])}
@@ -91,8 +97,8 @@ func (c *comPort) heard(sub []byte) {
 		c.count(value)
 	case command == comControl && (value < comFlowNone || value > comFlowRTSCTS):
 		// DTR and RTS: a server may have none
-	case c.got != nil:
-		c.got[command] = value
+	case command <= comSettings:
+		c.got[command], c.answered[command] = value, true
 	}
 }
 
@@ -105,12 +111,12 @@ func (c *comPort) count(state uint32) {
 func (c *comPort) settled() (bool, error) {
 	names := [...]string{comBaud: "baud rate", comDataSize: "data bits", comParity: "parity", comStopSize: "stop bits", comControl: "flow control"}
 	for command := byte(comBaud); command <= comSettings; command++ {
-		got, ok := c.got[command]
-		if !ok {
+		if !c.answered[command] {
 			return false, nil
 		}
-		if got != c.want[command] {
-			return false, fmt.Errorf("the serial server does not take the %s: asked for %d, has %d (numbers of RFC 2217)", names[command], c.want[command], got)
+		if c.got[command] != c.want[command] {
+			return false, fmt.Errorf("the serial server does not take the %s: asked for %d, has %d (numbers of RFC 2217)",
+				names[command], c.want[command], c.got[command])
 		}
 	}
 	return true, nil

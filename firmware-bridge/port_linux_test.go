@@ -133,6 +133,11 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = f.Close()
+			ports := []PortInfo{{Path: "/dev/not-this-one"}, {Path: c.path}}
+			Holders(ports)
+			if ports[0].InUse != "" || ports[1].InUse != "cat, pid "+strconv.Itoa(cat.Process.Pid) {
+				t.Errorf("holders %+v", ports)
+			}
 			err = open(c.path)
 			if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "pid "+strconv.Itoa(cat.Process.Pid)) {
 				t.Errorf("error %v, want one that names pid %d", err, cat.Process.Pid)
