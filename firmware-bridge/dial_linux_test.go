@@ -187,7 +187,10 @@ func TestSer2net(t *testing.T) {
 		program = "/usr/sbin/ser2net"
 	}
 	if _, err := os.Stat(program); err != nil {
-		t.Skip("ser2net is not installed")
+		if os.Getenv("CI") != "" {
+			t.Fatal("ser2net is not installed: run build/setup.sh")
+		}
+		t.Skip("ser2net is not installed: run build/setup.sh")
 	}
 	for _, c := range []struct{ scheme, accepter string }{{schemeTCP, "tcp"}, {schemeRFC2217, "telnet(rfc2217),tcp"}} {
 		t.Run(c.scheme, func(t *testing.T) {
