@@ -221,7 +221,7 @@ func TestASelectorThatMeansTwoPortsIsAFault(t *testing.T) {
 }
 
 func TestParseUevent(t *testing.T) {
-	// as Linux 6.1 sends it for an FTDI adapter
+	// in the format of lib/kobject_uevent.c; a real one is heard in TestUeventsOfTheKernel
 	const message = "add@/devices/pci0000:00/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0\x00ACTION=add\x00" +
 		"DEVPATH=/devices/pci0000:00/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0\x00SUBSYSTEM=tty\x00MAJOR=188\x00MINOR=0\x00DEVNAME=ttyUSB0\x00SEQNUM=3121\x00"
 	if e := parseUevent([]byte(message)); e != (uevent{"add", "tty"}) || !e.aboutPorts() {

@@ -39,7 +39,7 @@ func TestTelnet(t *testing.T) {
 	}
 }
 
-// The examples are of RFC 2217, section 3, and of a session of ser2net 4.3 recorded with tcpdump.
+// Bytes by RFC 2217, section 3; that a real server takes them is shown by TestSer2net.
 func TestComPortSettings(t *testing.T) {
 	var c comPort
 	mode, err := ParseMode("7E2")
