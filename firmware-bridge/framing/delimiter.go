@@ -12,6 +12,7 @@ import (
 type delimiter struct {
 	tape
 	max      int
+	sum      *sum
 	end      []byte
 	keep     bool
 	seen     int  // no delimiter starts in rest()[:seen]
@@ -21,14 +22,14 @@ type delimiter struct {
 // maxDelimiter bounds what is held beyond the longest frame.
 const maxDelimiter = 16
 
-func newDelimiter(s Spec) (Framer, error) {
+func newDelimiter(s Spec, c *sum) (Framer, error) {
 	if len(s.Bytes) == 0 {
-		return nil, errors.New("frame type \"delimiter\": needs bytes, in hex, such as 0d0a")
+		return nil, errors.New("needs bytes, in hex, such as 0d0a")
 	}
 	if len(s.Bytes) > maxDelimiter {
-		return nil, fmt.Errorf("frame type \"delimiter\": %d bytes, at most %d", len(s.Bytes), maxDelimiter)
+		return nil, fmt.Errorf("bytes: %d of them, at most %d", len(s.Bytes), maxDelimiter)
 	}
-	return &delimiter{max: s.Max, end: slices.Clone(s.Bytes), keep: s.Keep}, nil
+	return &delimiter{max: s.Max, sum: c, end: slices.Clone(s.Bytes), keep: s.Keep}, nil
 }
 
 // Next implements [Framer].
@@ -53,10 +54,17 @@ func (d *delimiter) Next(time.Time) ([]byte, error) {
 			d.discard(n)
 			d.separate(len(d.end))
 			return nil, ErrTooLong
-		case d.keep:
-			return d.take(n+len(d.end), 0), nil
 		default:
-			return d.take(n, len(d.end)), nil
+			if err := d.check(n, len(d.end), d.sum); err != nil {
+				return nil, err
+			}
+			if d.keep {
+				return d.take(n+len(d.end), 0), nil
+			}
+			if cut := d.sum.cut(); n > cut {
+				return d.take(n-cut, len(d.end)+cut), nil
+			}
+			d.separate(n + len(d.end))
 		}
 	}
 }
@@ -84,14 +92,21 @@ func (d *delimiter) Encode(dst, payload []byte) ([]byte, error) {
 	if len(payload) == 0 {
 		return dst, ErrEmpty
 	}
-	content := bytes.TrimSuffix(payload, d.end)
-	if err := checkPayload(len(content), d.max); err != nil {
+	content := payload
+	if d.sum.cut() == 0 { // else the payload is anything, and must not lose its end
+		content = bytes.TrimSuffix(payload, d.end)
+	}
+	n := len(content) + d.sum.cut()
+	if n > d.max {
+		return dst, checkPayload(n, d.max)
+	}
+	out, err := d.sum.seal(dst, content)
+	if err != nil {
 		return dst, err
 	}
-	out := append(dst, content...)
 	out = append(out, d.end...)
 	// look at the whole: the end of the payload and the delimiter may together hold an earlier one
-	if i := bytes.Index(out[len(dst):], d.end); i != len(content) {
+	if i := bytes.Index(out[len(dst):], d.end); i != n {
 		return dst, fmt.Errorf("at byte %d of the payload: %w", i, ErrDelimiter)
 	}
 	return out, nil

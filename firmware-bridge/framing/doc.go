@@ -14,19 +14,33 @@
 //
 // # Kinds
 //
-//	type       a frame ends                          a frame starts      parameters
-//	line       at \n or \r\n                         after the last one  Bytes (what Encode adds)
-//	delimiter  at a sequence of bytes                after the last one  Bytes, Keep
-//	idle       after a silence                       after a silence     Gap, or Chars and CharTime
-//	fixed      after Size bytes                      at Header, if any   Size, Header
+//	type        a frame ends                          a frame starts       parameters
+//	line        at \n or \r\n                         after the last one   Bytes (what Encode adds)
+//	delimiter   at a sequence of bytes                after the last one   Bytes, Keep
+//	idle        after a silence                       after a silence      Gap, or Chars and CharTime
+//	fixed       after Size bytes                      at Header, if any    Size, Header, Gap
+//	length      where a field of its own says         at Header, if any    Offset, Width, Mask, Little, Adjust, Header, Trailer, Gap
+//	cobs        at 00                                 after the last one   none
+//	slip        at c0                                 after the last one   none
+//	stx_etx     at ETX                                at STX               DLE
+//	modbus_rtu  after a silence, if its CRC is right  after the last one   CharTime, Gap
+//	nmea        at \n or \r\n                         at $ or !            none
+//
+// All but the last two may end with a checksum: Checksum, SumLittle, SumBig, SumFrom, SumOver. What only makes a frame is cut off
+// it: delimiters, stuffing, and of length the header, the length and the trailer; checksums too. With Keep all of it stays, and
+// Encode wants it. The header of fixed, and $ to *hh of nmea, always stay.
 //
 // Empty frames (two delimiters in a row, an empty line) are none. How the bytes were cut into chunks never changes what
-// comes out, only for idle the times matter as well.
+// comes out, only where silence matters the times matter as well.
 //
 // # Bad bytes
 //
-// Every framer has a longest frame, and never holds much more than that. A longer one is thrown away up to its end and
-// counted; the frame after it is whole. Next tells once why bytes were thrown away. [Stats] balances at every moment:
+// Every framer has a longest frame, and never holds much more than that (of slip, stuffed, twice that). A longer one is thrown
+// away up to its end and counted; the frame after it is whole. Next tells once why bytes were thrown away.
+//
+// Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search goes
+// on with its second byte, so a false length swallows nothing; a length without any of them may swallow up to Max bytes. A
+// checksum of n bits lets one in 2ⁿ false frames pass. [Stats] balances at every moment:
 //
 //	Read = InFrames + Delimiters + Bad + Pending
 //

@@ -1,7 +1,7 @@
 package framing
 
 import (
-	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -37,7 +37,7 @@ func drain(t testing.TB, f Framer, now time.Time) (frames []got, bad []error) {
 		case err != nil && data != nil:
 			t.Fatalf("frame %q and error %v together", data, err)
 		case err != nil:
-			if !errors.Is(err, ErrTooLong) && !errors.Is(err, ErrResync) {
+			if !slices.Contains([]error{ErrTooLong, ErrResync, ErrChecksum, ErrMalformed, ErrTorn}, err) {
 				t.Fatalf("unknown error %v", err)
 			}
 			bad = append(bad, err)

@@ -14,11 +14,11 @@ import (
 type idle struct {
 	tape
 	max      int
+	sum      *sum
 	gap      time.Duration
 	charTime time.Duration
-	last     time.Time // of the last byte fed
-	ended    []burst   // bursts that a silence ended, oldest first
-	open     burst     // the one that may go on
+	ended    []burst // bursts that a silence ended, oldest first
+	open     burst   // the one that may go on
 }
 
 // burst is a run of bytes in rest without a silence.
@@ -27,18 +27,16 @@ type burst struct {
 	bad bool // its beginning is thrown away already
 }
 
-func newIdle(s Spec) (Framer, error) {
+func newIdle(s Spec, c *sum) (Framer, error) {
 	switch {
-	case s.Gap < 0 || s.Chars < 0:
-		return nil, errors.New("frame type \"idle\": negative silence")
 	case s.Gap == 0 && s.Chars == 0:
-		return nil, errors.New("frame type \"idle\": needs gap (20ms) or chars (3.5)")
+		return nil, errors.New("needs gap (20ms) or chars (3.5)")
 	case s.Gap != 0 && s.Chars != 0:
-		return nil, errors.New("frame type \"idle\": gap and chars say the same thing; keep one")
+		return nil, errors.New("gap and chars say the same thing; keep one")
 	case s.Chars != 0 && s.CharTime <= 0:
-		return nil, errors.New("frame type \"idle\": chars needs a baud rate; use gap")
+		return nil, errors.New("chars needs a baud rate; use gap")
 	}
-	return &idle{max: s.Max, gap: s.Silence(), charTime: s.CharTime}, nil
+	return &idle{max: s.Max, sum: c, gap: s.Silence(), charTime: s.CharTime}, nil
 }
 
 // Feed implements [Framer].
@@ -53,7 +51,6 @@ func (f *idle) Feed(now time.Time, p []byte) {
 	}
 	f.tape.Feed(now, p)
 	f.open.n += len(p)
-	f.last = now
 }
 
 // Wake implements [Framer].
@@ -93,7 +90,14 @@ func (f *idle) Next(now time.Time) ([]byte, error) {
 // finish consumes a burst: a frame, or bytes to throw away.
 func (f *idle) finish(b burst) ([]byte, error) {
 	if !b.bad && b.n <= f.max {
-		return f.take(b.n, 0), nil
+		if err := f.check(b.n, 0, f.sum); err != nil {
+			return nil, err
+		}
+		if cut := f.sum.cut(); b.n > cut {
+			return f.take(b.n-cut, cut), nil
+		}
+		f.separate(b.n)
+		return nil, nil
 	}
 	f.discard(b.n)
 	if b.bad {
@@ -108,8 +112,8 @@ func (f *idle) Encode(dst, payload []byte) ([]byte, error) {
 	if len(payload) == 0 {
 		return dst, ErrEmpty
 	}
-	if err := checkPayload(len(payload), f.max); err != nil {
+	if err := checkPayload(len(payload)+f.sum.cut(), f.max); err != nil {
 		return dst, err
 	}
-	return append(dst, payload...), nil
+	return f.sum.seal(dst, payload)
 }

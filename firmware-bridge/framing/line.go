@@ -10,21 +10,22 @@ import (
 type line struct {
 	tape
 	max      int
+	sum      *sum
 	end      []byte // what Encode adds
 	seen     int    // rest()[:seen] holds no \n
 	skipping bool   // inside a line that is already counted as bad
 }
 
-func newLine(s Spec) (Framer, error) {
+func newLine(s Spec, c *sum) (Framer, error) {
 	end := "\n"
 	switch string(s.Bytes) {
 	case "", "\n":
 	case "\r\n":
 		end = "\r\n"
 	default:
-		return nil, fmt.Errorf("frame type \"line\": bytes %x; use 0a or 0d0a here, type delimiter for anything else", s.Bytes)
+		return nil, fmt.Errorf("bytes %x; use 0a or 0d0a here, type delimiter for anything else", s.Bytes)
 	}
-	return &line{max: s.Max, end: []byte(end)}, nil
+	return &line{max: s.Max, sum: c, end: []byte(end)}, nil
 }
 
 // Next implements [Framer].
@@ -55,7 +56,13 @@ func (l *line) Next(time.Time) ([]byte, error) {
 			l.separate(1)
 			return nil, ErrTooLong
 		default:
-			return l.take(n, i+1-n), nil
+			if err := l.check(n, i+1-n, l.sum); err != nil {
+				return nil, err
+			}
+			if cut := l.sum.cut(); n > cut {
+				return l.take(n-cut, i+1-n+cut), nil
+			}
+			l.separate(i + 1)
 		}
 	}
 }
@@ -80,6 +87,9 @@ func (l *line) wait(rest []byte) error {
 
 // Encode implements [Framer]. A payload that is only the delimiter is allowed: a bare new line wakes many a console.
 func (l *line) Encode(dst, payload []byte) ([]byte, error) {
+	if l.sum != nil {
+		return l.seal(dst, payload)
+	}
 	if len(payload) == 0 {
 		return dst, ErrEmpty
 	}
@@ -87,12 +97,31 @@ func (l *line) Encode(dst, payload []byte) ([]byte, error) {
 	if bytes.IndexByte(content, '\n') >= 0 {
 		return dst, fmt.Errorf("line break before the end of the payload: %w", ErrDelimiter)
 	}
-	if err := checkPayload(len(bytes.TrimSuffix(content, []byte("\r"))), l.max); err != nil {
-		return dst, err
+	if n := len(bytes.TrimSuffix(content, []byte("\r"))); n > 0 {
+		if err := checkPayload(n, l.max); err != nil {
+			return dst, err
+		}
 	}
 	dst = append(dst, payload...)
 	if len(content) < len(payload) {
 		return dst, nil
 	}
 	return append(dst, l.end...), nil
+}
+
+// seal is Encode with a checksum, which must not look like the end of a line.
+func (l *line) seal(dst, payload []byte) ([]byte, error) {
+	content := bytes.TrimSuffix(bytes.TrimSuffix(payload, []byte("\n")), []byte("\r"))
+	if err := checkPayload(len(content)+l.sum.cut(), l.max); err != nil {
+		return dst, err
+	}
+	out, err := l.sum.seal(dst, content)
+	if err != nil {
+		return dst, err
+	}
+	line := out[len(dst):]
+	if bytes.IndexByte(line, '\n') >= 0 || line[len(line)-1] == '\r' {
+		return dst, fmt.Errorf("line break in the payload or its checksum: %w", ErrDelimiter)
+	}
+	return append(out, l.end...), nil
 }

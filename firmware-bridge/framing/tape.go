@@ -7,15 +7,19 @@ import "time"
 //	b:      ░░░░consumed░░░░│··········rest()··········
 //	marks:                  │ n=3, 10:00:00 │ n=7, 10:00:01 │
 //
-// A kind consumes only through take, separate and discard, so the counters balance by construction.
+// A kind consumes only through cut, take, separate and discard, so the counters balance by construction.
 type tape struct {
 	b     []byte
 	off   int // b[:off] is consumed
 	marks []mark
-	first int // marks[:first] are consumed
+	first int       // marks[:first] are consumed
+	last  time.Time // of the last byte fed
 	start time.Time
 	stats Stats // all but Pending
 }
+
+// maxMarks bounds the times that are kept of bytes in which a frame may still start.
+const maxMarks = 512
 
 // mark says that the next n bytes arrived at the same moment.
 type mark struct {
@@ -31,6 +35,7 @@ func (t *tape) Feed(now time.Time, p []byte) {
 	t.compact()
 	t.b = append(t.b, p...)
 	t.marks = append(t.marks, mark{len(p), now})
+	t.last = now
 	t.stats.Read += int64(len(p))
 }
 
@@ -49,6 +54,9 @@ func (t *tape) Wake() time.Time { return time.Time{} }
 
 // compact moves what is left to the front, so that the memory is reused and never grows past the rest and one chunk.
 func (t *tape) compact() {
+	if t.off == 0 {
+		return
+	}
 	t.b = t.b[:copy(t.b, t.b[t.off:])]
 	t.off = 0
 	t.marks = t.marks[:copy(t.marks, t.marks[t.first:])]
@@ -59,15 +67,37 @@ func (t *tape) compact() {
 func (t *tape) rest() []byte { return t.b[t.off:] }
 
 // take consumes n bytes as a frame and the sep bytes behind it as its delimiter.
-func (t *tape) take(n, sep int) []byte {
+func (t *tape) take(n, sep int) []byte { return t.cut(0, n, sep) }
+
+// cut consumes pre bytes that only begin a frame, n bytes of it, and post bytes that only end it.
+func (t *tape) cut(pre, n, post int) []byte {
 	t.start = t.marks[t.first].at
-	frame := t.b[t.off : t.off+n : t.off+n]
+	frame := t.b[t.off+pre : t.off+pre+n : t.off+pre+n]
 	t.stats.Frames++
 	t.stats.InFrames += int64(n)
-	t.consume(n)
-	t.separate(sep)
+	t.stats.Delimiters += int64(pre + post)
+	t.consume(pre + n + post)
 	return frame
 }
+
+// check compares the checksum at the end of the first n bytes. When it is wrong they are thrown away, and the sep bytes behind
+// them separate.
+func (t *tape) check(n, sep int, s *sum) error {
+	if s == nil {
+		return nil
+	}
+	t.stats.Checks++
+	if s.right(t.rest()[:n]) {
+		return nil
+	}
+	t.stats.BadFrames++
+	t.discard(n)
+	t.separate(sep)
+	return ErrChecksum
+}
+
+// at is where rest begins, in bytes since New.
+func (t *tape) at() int64 { return t.stats.Read - int64(len(t.b)-t.off) }
 
 // separate consumes n bytes that belong to no frame and are no fault.
 func (t *tape) separate(n int) {
@@ -101,4 +131,21 @@ func (t *tape) settle() {
 		t.marks[t.first].n = len(t.b) - t.off
 		t.marks = t.marks[:t.first+1]
 	}
+}
+
+// thin is settle for the kinds that may find the start of another frame in what is left. With more than maxMarks of them, two
+// times become one, the earlier.
+func (t *tape) thin() {
+	live := t.marks[t.first:]
+	if len(live) <= maxMarks {
+		return
+	}
+	for i := range live {
+		if i%2 == 1 {
+			live[i/2].n += live[i].n
+		} else {
+			live[i/2] = live[i]
+		}
+	}
+	t.marks = t.marks[:t.first+(len(live)+1)/2]
 }

@@ -1,0 +1,278 @@
+package framing
+
+import (
+	"fmt"
+	"time"
+)
+
+// From the MODBUS over Serial Line specification V1.02, 2.5.1.
+const (
+	rtuMin      = 4   // address, function, CRC
+	rtuMax      = 256 // bytes
+	rtuAddress  = 247 // the highest
+	rtuChars    = 3.5 // the silence between two frames, in characters
+	rtuFast     = 1750 * time.Microsecond
+	rtuCRCBytes = 2
+)
+
+// Our own choices.
+const (
+	rtuHold  = 50 * time.Millisecond // USB adapters deliver every 16 ms unless told otherwise, and a busy host is late
+	rtuEdges = 32                    // silences remembered inside one torn frame
+)
+
+// rtuSilence is the 3.5 characters that end a frame, from 19200 baud on the fixed time of the specification.
+func rtuSilence(charTime time.Duration) time.Duration {
+	return max(rtuFast, time.Duration(rtuChars*float64(charTime)))
+}
+
+// rtu cuts Modbus RTU frames (type modbus_rtu), where only silence separates and USB adapters add silences and hide others.
+//
+// After 3.5 characters of silence the bytes since the last frame are one when their CRC says so; or the bytes since an earlier
+// silence are, and those before them bad; or several frames came without a silence to be seen, whose lengths their functions
+// tell. Else they may be a part: only after Gap (if zero, then 50 ms) of silence, or more bytes than a frame may have, they are
+// searched for frames and the rest is thrown away.
+type rtu struct {
+	tape
+	max      int
+	sum      *sum
+	charTime time.Duration
+	silence  time.Duration
+	hold     time.Duration
+	edges    []int64 // a silence came before this byte of the stream; oldest first, all above at()
+	tried    int     // edges[:tried] are known to end no frame that starts at at()
+	torn     int64   // what comes before this byte of the stream will not be continued
+	skipping bool    // inside a stretch that is already counted as one
+}
+
+func newRTU(s Spec) (Framer, error) {
+	c, err := newSum(Spec{Checksum: "crc16/modbus", Keep: s.Keep})
+	if err != nil {
+		return nil, err
+	}
+	if s.Max < rtuMin {
+		return nil, fmt.Errorf("max of %d bytes; a frame has at least %d", s.Max, rtuMin)
+	}
+	f := &rtu{max: min(s.Max, rtuMax), sum: c, charTime: s.CharTime, silence: rtuSilence(s.CharTime), hold: s.Gap}
+	if f.hold == 0 {
+		f.hold = max(rtuHold, 2*f.silence)
+	}
+	if f.hold < f.silence {
+		return nil, fmt.Errorf("gap of %v is less than the silence between two frames, %v", f.hold, f.silence)
+	}
+	return f, nil
+}
+
+// Feed implements [Framer]. The time that p took on the line is no silence.
+func (f *rtu) Feed(now time.Time, p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.hear(now.Add(-time.Duration(len(p)) * f.charTime))
+	f.tape.Feed(now, p)
+}
+
+// hear notes a silence that lasted until now.
+func (f *rtu) hear(now time.Time) {
+	quiet, read := now.Sub(f.last), f.stats.Read
+	if len(f.rest()) == 0 || quiet < f.silence {
+		return
+	}
+	if n := len(f.edges); n == 0 || f.edges[n-1] < read {
+		f.edges = append(f.edges, read)
+	}
+	if quiet >= f.hold || len(f.edges) >= rtuEdges {
+		f.torn = read
+	}
+}
+
+// Wake implements [Framer].
+func (f *rtu) Wake() time.Time {
+	if len(f.rest()) == 0 {
+		return time.Time{}
+	}
+	if n := len(f.edges); n > 0 && f.edges[n-1] == f.stats.Read {
+		return f.last.Add(f.hold)
+	}
+	return f.last.Add(f.silence)
+}
+
+// Next implements [Framer].
+func (f *rtu) Next(now time.Time) ([]byte, error) {
+	f.hear(now)
+	for len(f.rest()) > 0 {
+		n, bad := f.atEdges()
+		if n == 0 && bad == 0 {
+			n, bad = f.search()
+		}
+		switch {
+		case bad > 0:
+			f.discard(bad)
+			f.moved()
+			if !f.skipping {
+				f.skipping = true
+				f.stats.BadFrames++
+				return nil, ErrChecksum
+			}
+		case n > 0:
+			cut := f.sum.cut()
+			frame := f.take(n-cut, cut)
+			f.moved()
+			f.skipping = false
+			return frame, nil
+		default:
+			f.thin()
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// moved forgets the edges that were consumed.
+func (f *rtu) moved() {
+	n := 0
+	for n < len(f.edges) && f.edges[n] <= f.at() {
+		n++
+	}
+	f.edges = f.edges[:copy(f.edges, f.edges[n:])]
+	f.tried = 0
+}
+
+// atEdges looks for frames that a silence ended: the next one has n bytes, or starts behind bad ones.
+func (f *rtu) atEdges() (n, bad int) {
+	rest, at := f.rest(), f.at()
+	for ; f.tried < len(f.edges); f.tried++ {
+		end := int(f.edges[f.tried] - at)
+		if f.right(rest[:end]) {
+			return end, 0
+		}
+		for _, start := range f.edges[:f.tried] {
+			if f.right(rest[start-at : end]) {
+				return 0, int(start - at)
+			}
+		}
+		if n := f.glued(rest[:end]); n > 0 {
+			return n, 0
+		}
+	}
+	return 0, 0
+}
+
+// right is true when p is a frame, whatever its function.
+func (f *rtu) right(p []byte) bool {
+	if len(p) < rtuMin || len(p) > f.max || p[0] > rtuAddress {
+		return false
+	}
+	f.stats.Checks++
+	return f.sum.right(p)
+}
+
+// glued is the length of the first of the frames that p wholly consists of; 0: it does not.
+func (f *rtu) glued(p []byte) (first int) {
+	for len(p) > 0 {
+		n, _ := f.match(p)
+		if n == 0 {
+			return 0
+		}
+		if first == 0 {
+			first = n
+		}
+		p = p[n:]
+	}
+	return first
+}
+
+// search looks for a frame anywhere in what will not be continued, or is more than one frame.
+func (f *rtu) search() (n, bad int) {
+	rest := f.rest()
+	torn := int(f.torn - f.at())
+	if torn <= 0 && len(rest) <= f.max {
+		return 0, 0
+	}
+	if torn > 0 {
+		rest = rest[:torn]
+	}
+	for start := range rest {
+		n, more := f.match(rest[start:])
+		switch {
+		case n > 0 && start == 0:
+			return n, 0
+		case n > 0 || more && torn <= 0:
+			return 0, start
+		}
+	}
+	return 0, len(rest)
+}
+
+// match is the length of the frame that p begins with, by what its function says; more: it may be one with more bytes.
+func (f *rtu) match(p []byte) (n int, more bool) {
+	if p[0] > rtuAddress {
+		return 0, false
+	}
+	request, answer := rtuLengths(p)
+	for _, n := range [2]int{max(request, answer), min(request, answer)} {
+		switch {
+		case n > f.max || n == 0:
+		case n > len(p) || n < 0:
+			more = true
+		case f.right(p[:n]):
+			return n, false
+		}
+	}
+	return 0, more
+}
+
+// rtuLengths are those of a request and of its answer that begin with p; -1: not known yet, 0: none.
+func rtuLengths(p []byte) (request, answer int) {
+	counted := func(at, rest int) int { // rest bytes, and as many as the one at says
+		if at >= len(p) {
+			return -1
+		}
+		return rest + int(p[at])
+	}
+	if len(p) < 2 {
+		return -1, -1
+	}
+	switch function := p[1]; function {
+	case 1, 2, 3, 4: // read coils, discrete inputs, holding and input registers
+		return 8, counted(2, 5)
+	case 5, 6, 8: // write one coil or register, diagnostics
+		return 8, 8
+	case 7: // exception status
+		return 4, 5
+	case 11: // event counter
+		return 4, 8
+	case 12, 17: // event log, server id
+		return 4, counted(2, 5)
+	case 15, 16: // write coils, registers
+		return counted(6, 9), 8
+	case 20, 21: // files
+		return counted(2, 5), counted(2, 5)
+	case 22: // mask write
+		return 10, 10
+	case 23: // read and write registers
+		return counted(10, 13), counted(2, 5)
+	default:
+		if function > 0x80 { // exception
+			return 5, 5
+		}
+		return 0, 0
+	}
+}
+
+// Encode implements [Framer]. The silence between two frames is the writer's to keep: [Spec.Silence].
+func (f *rtu) Encode(dst, payload []byte) ([]byte, error) {
+	n := len(payload) + f.sum.cut()
+	switch {
+	case len(payload) == 0:
+		return dst, ErrEmpty
+	case n < rtuMin:
+		return dst, fmt.Errorf("payload of %d bytes, which is no address and function: %w", len(payload), ErrWrongSize)
+	case payload[0] > rtuAddress:
+		return dst, fmt.Errorf("address %d, at most %d: %w", payload[0], rtuAddress, ErrMalformed)
+	}
+	if err := checkPayload(n, f.max); err != nil {
+		return dst, err
+	}
+	return f.sum.seal(dst, payload)
+}
