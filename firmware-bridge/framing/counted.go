@@ -142,8 +142,9 @@ func (f *counted) Next(now time.Time) ([]byte, error) {
 
 // wait keeps what may be the beginning of a frame.
 func (f *counted) wait() {
-	if f.sum == nil && len(f.trailer) == 0 && f.gap == 0 && len(f.rest()) >= len(f.header) {
-		f.settle() // nothing can tell any more that it is none
+	n, _ := f.told(f.rest())
+	if n > 0 && len(f.rest()) >= len(f.header) && f.sum == nil && len(f.trailer) == 0 && f.gap == 0 {
+		f.settle() // nothing can tell any more that it is no frame
 	} else {
 		f.thin()
 	}

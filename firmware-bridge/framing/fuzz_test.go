@@ -1,61 +1,152 @@
 package framing
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
 
-// fuzzed are the framings that the fuzzer chooses from by a number.
+// fuzzed are framings of every kind, with short frames.
 func fuzzed() []Spec {
+	gap := 3 * time.Millisecond
 	return []Spec{
 		{Type: "line", Max: 16},
 		{Type: "delimiter", Max: 16, Bytes: []byte("\r\n")},
 		{Type: "delimiter", Max: 16, Bytes: []byte("aab"), Keep: true},
-		{Type: "idle", Max: 16, Gap: 3 * time.Millisecond},
+		{Type: "idle", Max: 16, Gap: gap},
 		{Type: "idle", Max: 16, Chars: 3.5, CharTime: time.Millisecond},
 		{Type: "fixed", Size: 7},
 		{Type: "fixed", Size: 7, Header: []byte("\xaa\xaa\x55")},
+		{Type: "line", Max: 16, Checksum: "sum8"},
+		{Type: "delimiter", Max: 16, Bytes: []byte("\x17"), Checksum: "xor8", Keep: true},
+		{Type: "idle", Max: 16, Gap: gap, Checksum: "lrc"},
+		{Type: "fixed", Size: 7, Header: []byte("a"), Checksum: "xor8", SumFrom: 1},
+		{Type: "fixed", Size: 7, Checksum: "sum8", Keep: true, Gap: gap},
+		{Type: "length", Width: 1, Max: 16},
+		{Type: "length", Width: 2, Little: true, Header: []byte("#a"), Offset: 3, Adjust: -5, Keep: true, Max: 16},
+		{Type: "length", Width: 1, Header: []byte("#"), Offset: 1, Max: 16, Gap: gap},
+		{Type: "length", Width: 2, Mask: 0x3ff, Header: []byte("aab"), Offset: 3, Trailer: []byte("z"), Checksum: "sum8", SumFrom: 5, Max: 16},
+		{Type: "length", Width: 4, Checksum: "crc32", SumLittle: true, Max: 40, Keep: true},
+		{Type: "cobs", Max: 16},
+		{Type: "cobs", Max: 16, Checksum: "sum8"},
+		{Type: "slip", Max: 16},
+		{Type: "slip", Max: 16, Checksum: "crc16/ccitt", Keep: true},
+		{Type: "stx_etx", Max: 16},
+		{Type: "stx_etx", Max: 16, Checksum: "xor8"},
+		{Type: "stx_etx", Max: 16, DLE: true},
+		{Type: "stx_etx", Max: 16, DLE: true, Checksum: "lrc", SumOver: "all"},
+		{Type: "modbus_rtu", Max: 16},
+		{Type: "modbus_rtu", CharTime: time.Millisecond, Gap: 20 * time.Millisecond, Keep: true},
+		{Type: "nmea", Max: 16},
 	}
 }
 
-// FuzzFramers feeds anything in chunks of any size at any pace: the counters balance, memory is bounded, and no frame is empty
-// or longer than it may be.
-func FuzzFramers(f *testing.F) {
+// mostHeld bounds what a framer may hold, and the frames that it gives.
+func mostHeld(s Spec) (held, frame int) {
+	s.Max = max(s.Max, s.Size)
+	if s.Max == 0 {
+		s.Max = DefaultMax
+	}
+	switch s.Type {
+	case "delimiter":
+		return s.Max + len(s.Bytes), s.Max + len(s.Bytes)
+	case "slip":
+		return 2 * s.Max, s.Max
+	case "stx_etx":
+		return 2*s.Max + 16, s.Max
+	case "modbus_rtu":
+		return min(s.Max, 256), min(s.Max, 256)
+	}
+	return s.Max + s.Max/254 + 2, s.Max
+}
+
+// pour feeds data in chunks of any size at any pace, each told by a byte of pace, and waits when there is nothing more.
+func pour(t testing.TB, fr Framer, spec Spec, pace, data []byte) (frames []got) {
+	t.Helper()
+	held, longest := mostHeld(spec)
+	now := t0()
+	for i := 0; len(data) > 0; i++ {
+		n := 1
+		if len(pace) > 0 {
+			p := pace[i%len(pace)]
+			n = int(p%32) + 1
+			now = now.Add(time.Duration(p/32) * time.Millisecond)
+		}
+		n = min(n, len(data))
+		fr.Feed(now, data[:n])
+		data = data[n:]
+		out, _ := drain(t, fr, now)
+		for _, g := range out {
+			if len(g.data) > longest || g.start.After(now) {
+				t.Fatalf("frame %q of %v at %v", g.data, g.start, now)
+			}
+		}
+		frames = append(frames, out...)
+		if s := fr.Stats(); s.Pending > int64(held) || s.Frames != int64(len(frames)) {
+			t.Fatalf("%d frames came out, %+v, and at most %d may wait", len(frames), s, held)
+		}
+		if wake := fr.Wake(); !wake.IsZero() && wake.Before(now) {
+			t.Fatalf("wakes at %v, before %v", wake, now)
+		}
+	}
+	for !fr.Wake().IsZero() {
+		before := fr.Wake()
+		out, _ := drain(t, fr, before)
+		frames = append(frames, out...)
+		if after := fr.Wake(); !after.IsZero() && !after.After(before) {
+			t.Fatalf("asked at %v, wants to be asked at %v", before, after)
+		}
+	}
+	return frames
+}
+
+// timeless is true where silence means nothing, so that only the bytes count.
+func timeless(s Spec) bool { return s.Gap == 0 && s.Chars == 0 && s.Type != "modbus_rtu" }
+
+// fuzzKind feeds anything: the counters balance, memory is bounded, no frame is empty or longer than it may be, and the chunks
+// change nothing.
+func fuzzKind(f *testing.F, kind string) {
+	var specs []Spec
+	for _, s := range fuzzed() {
+		if s.Type != kind {
+			continue
+		}
+		specs = append(specs, s)
+		fr := mustNew(f, s)
+		for _, p := range []string{"abc", "a\x10b", "#abcdef", "$a,b", "\x01\x03\x00\x01\x00\x02", "abcdefgh", "aabcdef"} {
+			if out, err := fr.Encode(nil, []byte(p)); err == nil {
+				f.Add(byte(len(specs)-1), []byte{1, 250}, slices.Concat(out, out[1:], out))
+			}
+		}
+	}
 	f.Add(byte(0), []byte{3, 1}, []byte("abc\r\n\n0123456789abcdef\r\n0123456789abcdefg\n"))
-	f.Add(byte(1), []byte{1}, []byte("abc\r\r\n\r\nx"))
-	f.Add(byte(2), []byte{2, 200}, []byte("xaaabaabaa"))
-	f.Add(byte(3), []byte{5, 250, 1}, []byte("burst, burst and one that is far too long for it"))
-	f.Add(byte(4), []byte{7}, []byte("0123456789abcdefghij"))
-	f.Add(byte(5), []byte{9, 30}, []byte("0123456789abcdefghij"))
-	f.Add(byte(6), []byte{1, 60}, []byte("\xaa\xaa\xaa\x55abcd\xaa\xaax\xaa\xaa\x55efgh"))
-	f.Fuzz(func(t *testing.T, kind byte, pace, data []byte) {
-		spec := fuzzed()[int(kind)%len(fuzzed())]
-		fr := mustNew(t, spec)
-		held := int64(max(spec.Max, spec.Size) + maxDelimiter)
-		now, frames := t0(), int64(0)
-		for i := 0; len(data) > 0; i++ {
-			n := 1
-			if len(pace) > 0 {
-				p := pace[i%len(pace)]
-				n = int(p%32) + 1
-				now = now.Add(time.Duration(p/32) * time.Millisecond)
-			}
-			n = min(n, len(data))
-			fr.Feed(now, data[:n])
-			data = data[n:]
-			out, _ := drain(t, fr, now)
-			for _, g := range out {
-				frames++
-				if len(g.data) > spec.Max+len(spec.Bytes) && spec.Size == 0 || g.start.After(now) {
-					t.Fatalf("frame %q of %v at %v", g.data, g.start, now)
-				}
-			}
-			if s := fr.Stats(); s.Pending > held || s.Frames != frames {
-				t.Fatalf("%d frames came out, %+v", frames, s)
-			}
+	f.Add(byte(1), []byte{2, 200}, []byte("xaaabaabaa"))
+	f.Add(byte(1), []byte{1, 60}, []byte("\xaa\xaa\xaa\x55abcd\xaa\xaax\xaa\xaa\x55efgh"))
+	f.Fuzz(func(t *testing.T, which byte, pace, data []byte) {
+		spec := specs[int(which)%len(specs)]
+		pieces, whole := mustNew(t, spec), mustNew(t, spec)
+		out := pour(t, pieces, spec, pace, data)
+		if !timeless(spec) {
+			return
+		}
+		whole.Feed(t0(), data)
+		inOne, _ := drain(t, whole, t0())
+		if !slices.Equal(texts(out), texts(inOne)) || whole.Stats() != pieces.Stats() {
+			t.Fatalf("%+v: in pieces %q %+v, in one %q %+v", spec, texts(out), pieces.Stats(), texts(inOne), whole.Stats())
 		}
 	})
 }
+
+func FuzzLine(f *testing.F)      { fuzzKind(f, "line") }
+func FuzzDelimiter(f *testing.F) { fuzzKind(f, "delimiter") }
+func FuzzIdle(f *testing.F)      { fuzzKind(f, "idle") }
+func FuzzFixed(f *testing.F)     { fuzzKind(f, "fixed") }
+func FuzzLength(f *testing.F)    { fuzzKind(f, "length") }
+func FuzzCOBS(f *testing.F)      { fuzzKind(f, "cobs") }
+func FuzzSLIP(f *testing.F)      { fuzzKind(f, "slip") }
+func FuzzEnclosed(f *testing.F)  { fuzzKind(f, "stx_etx") }
+func FuzzRTU(f *testing.F)       { fuzzKind(f, "modbus_rtu") }
+func FuzzNMEA(f *testing.F)      { fuzzKind(f, "nmea") }
 
 // FuzzEncode: no payload makes Encode write more than one frame.
 func FuzzEncode(f *testing.F) {
@@ -63,6 +154,10 @@ func FuzzEncode(f *testing.F) {
 	f.Add(byte(0), []byte("a\nb"))
 	f.Add(byte(2), []byte("xa"))
 	f.Add(byte(6), []byte("\xaa\xaa\x55abcd"))
+	for i := range fuzzed() {
+		f.Add(byte(i), []byte("a\x10b\xc0\x00\xdb"))
+		f.Add(byte(i), []byte("$GPGLL"))
+	}
 	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
 		spec := fuzzed()[int(kind)%len(fuzzed())]
 		fr := mustNew(t, spec)

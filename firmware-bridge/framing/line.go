@@ -111,7 +111,13 @@ func (l *line) Encode(dst, payload []byte) ([]byte, error) {
 
 // seal is Encode with a checksum, which must not look like the end of a line.
 func (l *line) seal(dst, payload []byte) ([]byte, error) {
-	content := bytes.TrimSuffix(bytes.TrimSuffix(payload, []byte("\n")), []byte("\r"))
+	content, ended := bytes.CutSuffix(payload, []byte("\n"))
+	if ended {
+		content = bytes.TrimSuffix(content, []byte("\r"))
+	}
+	if len(content) == 0 {
+		return dst, ErrEmpty
+	}
 	if err := checkPayload(len(content)+l.sum.cut(), l.max); err != nil {
 		return dst, err
 	}

@@ -3,18 +3,13 @@ package framing
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// Every line of every recording comes out byte for byte and in order, at any size of the reads.
+// Every line of every recording of text comes out byte for byte and in order, at any size of the reads.
 func TestRecordings(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.log")
-	if err != nil || len(files) != 3 {
-		t.Fatalf("recordings %v, %v", files, err)
-	}
-	for _, name := range files {
+	for _, name := range []string{"testdata/ais-nmea.log", "testdata/neo-m8n.log", "testdata/quectel-eg25-g.log"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -65,6 +60,22 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 		if marks := cap(tapeOf(t, f).marks); marks > 64 {
 			t.Errorf("%s holds %d marks", s.Type, marks)
+		}
+	}
+}
+
+// Where a frame may start anywhere in what is held, the times are bounded too.
+func TestDribbleNeedsBoundedMarks(t *testing.T) {
+	for _, s := range []Spec{{Type: "nmea"}, {Type: "stx_etx"}, {Type: "fixed", Size: 4096, Checksum: "crc32"}, sirfSpec()} {
+		f := mustNew(t, s)
+		f.Feed(at(0), []byte("\xa0\xa2\x0f\xf0"))
+		f.Feed(at(1), []byte{2})
+		for i := range 4000 {
+			f.Feed(at(i), []byte{'x'})
+			drain(t, f, at(i))
+		}
+		if marks := cap(tapeOf(t, f).marks); marks > 2*maxMarks || f.Stats().Pending < 4000 {
+			t.Errorf("%s holds %d marks, %+v", s.Type, marks, f.Stats())
 		}
 	}
 }

@@ -28,10 +28,10 @@ func rtuSilence(charTime time.Duration) time.Duration {
 
 // rtu cuts Modbus RTU frames (type modbus_rtu), where only silence separates and USB adapters add silences and hide others.
 //
-// After 3.5 characters of silence the bytes since the last frame are one when their CRC says so; or the bytes since an earlier
-// silence are, and those before them bad; or several frames came without a silence to be seen, whose lengths their functions
-// tell. Else they may be a part: only after Gap (if zero, then 50 ms) of silence, or more bytes than a frame may have, they are
-// searched for frames and the rest is thrown away.
+// After 3.5 characters of silence the bytes since the last frame are one when their CRC says so, and their function, as far as it
+// is known, has frames of that length; or the bytes since an earlier silence are, and those before them bad; or several frames
+// came without a silence to be seen, whose lengths their functions tell. Else they may be a part: only after Gap (if zero, then
+// 50 ms) of silence, or more bytes than a frame may have, they are searched for frames and the rest is thrown away.
 type rtu struct {
 	tape
 	max      int
@@ -40,7 +40,7 @@ type rtu struct {
 	silence  time.Duration
 	hold     time.Duration
 	edges    []int64 // a silence came before this byte of the stream; oldest first, all above at()
-	tried    int     // edges[:tried] are known to end no frame that starts at at()
+	tried    int     // edges[:tried] end no frame that starts at at(), as far as can be told before torn
 	torn     int64   // what comes before this byte of the stream will not be continued
 	skipping bool    // inside a stretch that is already counted as one
 }
@@ -81,8 +81,9 @@ func (f *rtu) hear(now time.Time) {
 	if n := len(f.edges); n == 0 || f.edges[n-1] < read {
 		f.edges = append(f.edges, read)
 	}
-	if quiet >= f.hold || len(f.edges) >= rtuEdges {
+	if f.torn < read && (quiet >= f.hold || len(f.edges) >= rtuEdges) {
 		f.torn = read
+		f.tried = 0
 	}
 }
 
@@ -143,12 +144,16 @@ func (f *rtu) atEdges() (n, bad int) {
 	rest, at := f.rest(), f.at()
 	for ; f.tried < len(f.edges); f.tried++ {
 		end := int(f.edges[f.tried] - at)
-		if f.right(rest[:end]) {
+		if f.right(rest[:end]) && (fits(rest[:end]) || f.edges[f.tried] <= f.torn) {
 			return end, 0
 		}
-		for _, start := range f.edges[:f.tried] {
-			if f.right(rest[start-at : end]) {
-				return 0, int(start - at)
+		for _, edge := range f.edges[:f.tried] {
+			switch start := int(edge - at); {
+			case !f.right(rest[start:end]):
+			case f.right(rest[:start]):
+				return start, 0
+			default:
+				return 0, start
 			}
 		}
 		if n := f.glued(rest[:end]); n > 0 {
@@ -165,6 +170,12 @@ func (f *rtu) right(p []byte) bool {
 	}
 	f.stats.Checks++
 	return f.sum.right(p)
+}
+
+// fits is false when a right frame has not the size that its function says: rather the beginning of one, right by accident.
+func fits(p []byte) bool {
+	request, answer := rtuLengths(p)
+	return request == 0 || len(p) == request || len(p) == answer
 }
 
 // glued is the length of the first of the frames that p wholly consists of; 0: it does not.
