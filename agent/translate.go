@@ -117,7 +117,10 @@ func modeOf(m config.Mode) bridge.Mode {
 func framingOf(s *config.SerialDevice) framing.Spec {
 	f := s.Frame
 	return framing.Spec{Type: f.Type, Max: int(f.Max.Int64()), Bytes: f.Bytes, Keep: f.Keep, Gap: f.Gap.Std(),
-		Chars: f.Chars, Size: f.Size, Header: f.Header}
+		Chars: f.Chars, Size: f.Size, Header: f.Header,
+		Offset: f.Offset, Width: f.Width, Mask: uint32(f.Mask), Little: f.Order == "little", Adjust: f.Adjust, Trailer: f.Trailer,
+		DLE: f.DLE, Checksum: f.Checksum, SumLittle: f.ChecksumOrder == "little", SumBig: f.ChecksumOrder == "big",
+		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
 }
 
 func routesOf(d *config.Document, topics wire.Topics) map[string]route {

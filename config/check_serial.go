@@ -67,50 +67,6 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	}
 }
 
-// frameFields are the keys that each type of frame takes, besides type and max.
-func frameFields() map[string][]string {
-	return map[string][]string{
-		FrameLine: nil, FrameDelimiter: {"bytes", "keep"}, FrameIdle: {"gap", "chars"}, FrameFixed: {"size", "header"},
-	}
-}
-
-func (c *checker) checkFrame(at string, f Frame) {
-	if c.faulted(at + ".type") {
-		return // which keys it takes is not known
-	}
-	mine := frameFields()[f.Type]
-	for _, kind := range []string{FrameDelimiter, FrameIdle, FrameFixed} {
-		for _, key := range frameFields()[kind] {
-			if c.set(at+"."+key) && !slices.Contains(mine, key) {
-				c.bad(at+"."+key, "belongs to type: %s, and the type is %s", kind, f.Type)
-			}
-		}
-	}
-	switch f.Type {
-	case FrameDelimiter:
-		if len(f.Bytes) == 0 || len(f.Bytes) > 16 {
-			c.bad(at+".bytes", `must be 1 to 16 bytes in hex, such as "0d0a"`)
-		}
-	case FrameIdle:
-		if (f.Gap > 0) == (f.Chars > 0) {
-			c.bad(at, "of type idle needs exactly one of gap (such as 20ms) and chars (such as 3.5)")
-		}
-	case FrameFixed:
-		c.checkFixed(at, f)
-	}
-}
-
-func (c *checker) checkFixed(at string, f Frame) {
-	switch {
-	case f.Size == 0:
-		c.bad(at+".size", "is missing: how many bytes a frame has")
-	case Size(f.Size) > f.Max:
-		c.bad(at+".size", "is more than max (%s)", f.Max)
-	case len(f.Header) > f.Size:
-		c.bad(at+".header", "is longer than the frame (%d bytes)", f.Size)
-	}
-}
-
 // envelope is what the JSON around a frame takes, generously.
 const envelope = 256
 

@@ -28,26 +28,6 @@ type SerialDevice struct {
 	Requests Raw `yaml:"requests,omitempty" step:"4"`
 }
 
-// The frame types that are built.
-const (
-	FrameLine      = "line"
-	FrameDelimiter = "delimiter"
-	FrameIdle      = "idle"
-	FrameFixed     = "fixed"
-)
-
-// Frame says where one message of a device ends. Which fields apply depends on Type.
-type Frame struct {
-	Type   string   `yaml:"type" oneof:"line delimiter idle fixed" later:"4:length cobs slip stx_etx modbus_rtu nmea"`
-	Max    Size     `yaml:"max" min:"1" max:"16MiB"`
-	Bytes  Hex      `yaml:"bytes,omitempty"`                       // delimiter: 1 to 16 bytes
-	Keep   bool     `yaml:"keep,omitempty"`                        // delimiter: the delimiter stays in the frame
-	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame
-	Chars  float64  `yaml:"chars,omitempty" min:"0.5" max:"10000"` // idle: the same in character times
-	Size   int      `yaml:"size,omitempty" min:"1" max:"16777216"` // fixed: bytes, the header included
-	Header Hex      `yaml:"header,omitempty"`                      // fixed: what a frame starts with
-}
-
 // Batch gathers frames into one publish. All zero: no batches; see [Batch.On] and [Batch.Resolved].
 type Batch struct {
 	Frames int      `yaml:"frames,omitempty" min:"1" max:"100000"`
@@ -109,13 +89,13 @@ func (u USB) String() string {
 	return s
 }
 
-// PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text for lines and hex for the rest;
+// PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text for line and nmea and hex for the rest;
 // it is fixed per device and never depends on the content.
 func (d *SerialDevice) PayloadEncoding() string {
 	switch {
 	case d.Encoding != auto:
 		return d.Encoding
-	case d.Frame.Type == FrameLine:
+	case d.Frame.Type == FrameLine || d.Frame.Type == FrameNMEA:
 		return "text"
 	default:
 		return "hex"

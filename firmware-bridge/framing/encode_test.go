@@ -136,7 +136,6 @@ func TestNewRefuses(t *testing.T) {
 		"keep for stx_etx":             {Type: "stx_etx", Keep: true, Checksum: "xor8"},
 		"checksum over nonsense":       {Type: "stx_etx", Checksum: "xor8", SumOver: "half"},
 		"negative gap":                 {Type: "modbus_rtu", Gap: -1},
-		"gap below the silence":        {Type: "modbus_rtu", Gap: time.Millisecond},
 		"modbus_rtu, no room":          {Type: "modbus_rtu", Max: 3},
 		"both byte orders":             {Checksum: "sum16", SumLittle: true, SumBig: true},
 	} {

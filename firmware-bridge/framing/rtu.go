@@ -55,11 +55,9 @@ func newRTU(s Spec) (Framer, error) {
 	}
 	f := &rtu{max: min(s.Max, rtuMax), sum: c, charTime: s.CharTime, silence: rtuSilence(s.CharTime), hold: s.Gap}
 	if f.hold == 0 {
-		f.hold = max(rtuHold, 2*f.silence)
+		f.hold = rtuHold
 	}
-	if f.hold < f.silence {
-		return nil, fmt.Errorf("gap of %v is less than the silence between two frames, %v", f.hold, f.silence)
-	}
+	f.hold = max(f.hold, 2*f.silence)
 	return f, nil
 }
 

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// frameKey is a key of frame and the types that take it.
+type frameKey struct {
+	key   string
+	types []string
+}
+
+func frameKeys() []frameKey {
+	return []frameKey{
+		{"bytes", []string{FrameDelimiter}},
+		{"gap", []string{FrameIdle, FrameFixed, FrameLength, FrameModbusRTU}},
+		{"chars", []string{FrameIdle}},
+		{"size", []string{FrameFixed}},
+		{"header", []string{FrameFixed, FrameLength}},
+		{"offset", []string{FrameLength}},
+		{"width", []string{FrameLength}},
+		{"mask", []string{FrameLength}},
+		{"order", []string{FrameLength}},
+		{"adjust", []string{FrameLength}},
+		{"trailer", []string{FrameLength}},
+		{"dle", []string{FrameSTXETX}},
+		{"checksum", []string{FrameLine, FrameDelimiter, FrameIdle, FrameFixed, FrameLength, FrameCOBS, FrameSLIP, FrameSTXETX}},
+		{"checksum_from", []string{FrameFixed, FrameLength}},
+		{"checksum_over", []string{FrameSTXETX}},
+	}
+}
+
+func (c *checker) checkFrame(at string, f Frame) {
+	if c.faulted(at + ".type") {
+		return // which keys it takes is not known
+	}
+	for _, k := range frameKeys() {
+		if c.set(at+"."+k.key) && !slices.Contains(k.types, f.Type) {
+			c.bad(at+"."+k.key, "belongs to type: %s, and the type is %s", strings.Join(k.types, ", "), f.Type)
+		}
+	}
+	c.checkKeep(at, f)
+	c.checkChecksum(at, f)
+	switch f.Type {
+	case FrameDelimiter:
+		if len(f.Bytes) == 0 || len(f.Bytes) > 16 {
+			c.bad(at+".bytes", `must be 1 to 16 bytes in hex, such as "0d0a"`)
+		}
+	case FrameIdle:
+		if (f.Gap > 0) == (f.Chars > 0) {
+			c.bad(at, "of type idle needs exactly one of gap (such as 20ms) and chars (such as 3.5)")
+		}
+	case FrameFixed:
+		c.checkFixed(at, f)
+	case FrameLength:
+		c.checkLength(at, f)
+	case FrameModbusRTU:
+		if f.Max < 4 {
+			c.bad(at+".max", "is less than the 4 bytes of the shortest frame")
+		}
+	}
+}
+
+func (c *checker) checkKeep(at string, f Frame) {
+	always := []string{FrameDelimiter, FrameLength, FrameModbusRTU}
+	switch {
+	case !f.Keep || slices.Contains(always, f.Type):
+	case f.Type == FrameNMEA:
+		c.bad(at+".keep", "has no meaning: a sentence of nmea always keeps its checksum")
+	case f.Type == FrameSTXETX:
+		c.bad(at+".keep", "belongs to other types, and the type is stx_etx: what makes a frame is always cut")
+	case f.Checksum == "" && !c.faulted(at+".checksum"):
+		c.bad(at+".keep", "has nothing to keep without a checksum, and the type is %s", f.Type)
+	}
+}
+
+func (c *checker) checkChecksum(at string, f Frame) {
+	if f.Checksum != "" || c.faulted(at+".checksum") {
+		return
+	}
+	for _, key := range []string{"checksum_order", "checksum_from", "checksum_over"} {
+		if c.set(at + "." + key) {
+			c.bad(at+"."+key, "has no meaning without checksum")
+		}
+	}
+}
+
+func (c *checker) checkFixed(at string, f Frame) {
+	switch {
+	case f.Size == 0:
+		c.bad(at+".size", "is missing: how many bytes a frame has")
+	case Size(f.Size) > f.Max:
+		c.bad(at+".size", "is more than max (%s)", f.Max)
+	case len(f.Header) > f.Size:
+		c.bad(at+".header", "is longer than the frame (%d bytes)", f.Size)
+	case len(f.Header)+f.checksumBytes() > f.Size:
+		c.bad(at+".size", "has no room for the header and the checksum (%d bytes)", len(f.Header)+f.checksumBytes())
+	case f.ChecksumFrom+f.checksumBytes() > f.Size:
+		c.bad(at+".checksum_from", "is behind the end of what a checksum of %d bytes can cover in %d", f.checksumBytes(), f.Size)
+	}
+}
+
+func (c *checker) checkLength(at string, f Frame) {
+	if c.faulted(at + ".width") {
+		return
+	}
+	bare := f.Offset + f.Width + f.checksumBytes() + len(f.Trailer)
+	switch {
+	case f.Width == 0:
+		c.bad(at+".width", "is missing: how many bytes the length has, 1 to 4")
+	case f.Offset < len(f.Header):
+		c.bad(at+".offset", "lies inside the header of %d bytes: it counts from the start of the frame", len(f.Header))
+	case f.Offset > len(f.Header) && !f.Keep:
+		c.bad(at+".offset", "leaves %d bytes between header and length, which would be cut off with them: set keep: true", f.Offset-len(f.Header))
+	case uint64(f.Mask) >= 1<<(8*f.Width):
+		c.bad(at+".mask", "has bits that a length of %d bytes has not", f.Width)
+	case Size(bare) > f.Max:
+		c.bad(at+".max", "is less than a frame without payload (%d bytes)", bare)
+	case f.ChecksumFrom > f.Offset+f.Width:
+		c.bad(at+".checksum_from", "is behind the length, which ends at byte %d", f.Offset+f.Width)
+	}
+	if len(f.Header) == 0 && f.Checksum == "" && f.Gap == 0 {
+		c.odd(at, "of type length with neither header, checksum nor gap never finds back after a byte was lost: set one of them")
+	}
+}

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"errors"
+	"strconv"
+)
+
+// The frame types.
+const (
+	FrameLine      = "line"
+	FrameDelimiter = "delimiter"
+	FrameIdle      = "idle"
+	FrameFixed     = "fixed"
+	FrameLength    = "length"
+	FrameCOBS      = "cobs"
+	FrameSLIP      = "slip"
+	FrameSTXETX    = "stx_etx"
+	FrameModbusRTU = "modbus_rtu"
+	FrameNMEA      = "nmea"
+)
+
+// Frame says where one message of a device ends. Which fields apply depends on Type.
+type Frame struct {
+	Type   string   `yaml:"type" oneof:"line delimiter idle fixed length cobs slip stx_etx modbus_rtu nmea"`
+	Max    Size     `yaml:"max" min:"1" max:"16MiB"`
+	Bytes  Hex      `yaml:"bytes,omitempty"`                       // delimiter: 1 to 16 bytes
+	Keep   bool     `yaml:"keep,omitempty"`                        // what only makes a frame stays in it: delimiter, header, length, checksum, trailer
+	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame; fixed, length, modbus_rtu: gives up a torn one
+	Chars  float64  `yaml:"chars,omitempty" min:"0.5" max:"10000"` // idle: the same in character times
+	Size   int      `yaml:"size,omitempty" min:"1" max:"16777216"` // fixed: bytes, the header and the checksum included
+	Header Hex      `yaml:"header,omitempty"`                      // fixed, length: what a frame starts with
+
+	Offset  int    `yaml:"offset,omitempty" min:"0" max:"65535"`      // length: where the length stands
+	Width   int    `yaml:"width,omitempty" min:"1" max:"4"`           // length: its bytes
+	Mask    Mask   `yaml:"mask,omitempty"`                            // length: its bits; 0: all
+	Order   string `yaml:"order,omitempty" oneof:"big little"`        // length: its first byte; empty: big
+	Adjust  int    `yaml:"adjust,omitempty" min:"-65536" max:"65536"` // length: added to it, to make the bytes between it and the checksum
+	Trailer Hex    `yaml:"trailer,omitempty"`                         // length: what a frame ends with
+	DLE     bool   `yaml:"dle,omitempty"`                             // stx_etx: DLE before both, and doubled inside
+
+	Checksum      string `yaml:"checksum,omitempty" oneof:"crc16/modbus crc16/ccitt crc24q crc32 sum8 sum15 sum16 xor8 lrc"`
+	ChecksumOrder string `yaml:"checksum_order,omitempty" oneof:"big little"`     // empty: little for crc16/modbus, big for the rest
+	ChecksumFrom  int    `yaml:"checksum_from,omitempty" min:"0" max:"65535"`     // fixed, length: the first byte that it covers
+	ChecksumOver  string `yaml:"checksum_over,omitempty" oneof:"etx payload all"` // stx_etx: what it covers; empty: etx
+}
+
+// checksumBytes is how many bytes of a frame are its checksum.
+func (f Frame) checksumBytes() int {
+	switch f.Checksum {
+	case "":
+		return 0
+	case "sum8", "xor8", "lrc":
+		return 1
+	case "crc24q":
+		return 3
+	case "crc32":
+		return 4
+	}
+	return 2
+}
+
+// Mask is a set of bits, written 0x03ff.
+type Mask uint32
+
+// MarshalText writes m in hex.
+func (m Mask) MarshalText() ([]byte, error) {
+	return []byte("0x" + strconv.FormatUint(uint64(m), 16)), nil
+}
+
+// UnmarshalText reads a whole number, in hex behind 0x.
+func (m *Mask) UnmarshalText(p []byte) error {
+	n, err := strconv.ParseUint(string(p), 0, 32)
+	if err != nil {
+		return errors.New("must be bits, such as 0x03ff")
+	}
+	*m = Mask(n)
+	return nil
+}
