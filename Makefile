@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, 
 
 lab-uplink: setup ## dead brokers, cables, routes, NATS cluster, proxies, 200 gateways, the ledger against tcpdump (root; 12 minutes)
 	@$(SHOW) lab-uplink
+
+lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 7 minutes)
+	@$(SHOW) lab-serial
 
 size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
 	@$(SHOW) size

@@ -14,6 +14,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/lab"
 	"github.com/linkbeat/linkbeat/build/labheartbeat"
+	"github.com/linkbeat/linkbeat/build/labserial"
 	"github.com/linkbeat/linkbeat/build/labuplink"
 	"github.com/linkbeat/linkbeat/build/outage"
 	"github.com/linkbeat/linkbeat/build/size"
@@ -41,6 +42,9 @@ func targets() []target {
 		}},
 		{"lab-uplink", 30 * time.Minute, labuplink.Tools(), func(e *kit.Env, t *kit.Table) error {
 			return labuplink.Run(e, labuplink.Full(), t)
+		}},
+		{"lab-serial", 20 * time.Minute, nil, func(e *kit.Env, t *kit.Table) error {
+			return labserial.Run(e, labserial.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
 		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},

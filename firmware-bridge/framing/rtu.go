@@ -143,22 +143,35 @@ func (f *rtu) atEdges() (n, bad int) {
 	for ; f.tried < len(f.edges); f.tried++ {
 		end := int(f.edges[f.tried] - at)
 		if f.right(rest[:end]) && (fits(rest[:end]) || f.edges[f.tried] <= f.torn) {
-			return end, 0
+			return f.odd(rest[:end]), 0
 		}
 		for _, edge := range f.edges[:f.tried] {
-			switch start := int(edge - at); {
-			case !f.right(rest[start:end]):
-			case f.right(rest[:start]):
-				return start, 0
-			default:
-				return 0, start
+			start := int(edge - at)
+			if !f.right(rest[start:end]) {
+				continue
 			}
+			if f.right(rest[:start]) {
+				return f.odd(rest[:start]), 0
+			}
+			f.torn = max(f.torn, edge) // a frame starts here: what comes before will not be continued
+			return f.search()
 		}
 		if n := f.glued(rest[:end]); n > 0 {
 			return n, 0
 		}
 	}
 	return 0, 0
+}
+
+// odd is the length of p, which is right, or of a frame at its start that has the size which its function says: zeros behind a
+// frame are right too.
+func (f *rtu) odd(p []byte) int {
+	if !fits(p) {
+		if n, _ := f.match(p); n > 0 {
+			return n
+		}
+	}
+	return len(p)
 }
 
 // right is true when p is a frame, whatever its function.

@@ -1,0 +1,73 @@
+// Package labserial is the lab of the framers: their recordings, a gigabyte of generated frames and noise for each, and how fast
+// they are. `make lab-serial` prints the table.
+package labserial
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+// Options chooses how much is made.
+type Options struct {
+	Bytes int64 // for each framer, half of it clean and half with noise
+	Speed int   // rounds of the measurement of speed; the best counts
+}
+
+// Short is what `make test` runs.
+func Short() Options { return Options{Bytes: 16 << 20, Speed: 3} }
+
+// Full is what `make lab-serial` runs.
+func Full() Options { return Options{Bytes: 1 << 30, Speed: 7} }
+
+// Run fills the table.
+func Run(e *kit.Env, o Options, t *kit.Table) error {
+	t.Say("Each framer gets %d MiB: half of it frames alone, cut into reads of 1 to 4096 bytes; half of it frames with noise between", o.Bytes>>20)
+	t.Say("them: random bytes, halves of frames, frames with a wrong bit. \"needless\" are frames lost although the frame before")
+	t.Say("them was no noise and no false frame was just let through (unchecked length: although max bytes came since the noise).")
+	t.Say("A false frame is one that nobody sent. Its goal is candidates × 2^−checkbits and three times the square root of that,")
+	t.Say("because it is chance; a candidate is a checksum compared with what is not a sent frame. Unchecked ones have no goal.")
+	if err := recordings(t); err != nil {
+		return err
+	}
+	for i, c := range cases() {
+		if err := c.run(e.Ctx, o.Bytes/2, uint64(i), t); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		e.Logf("%s", c.name)
+	}
+	for _, c := range cases() {
+		if err := c.speed(e.Ctx, o.Speed, t); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// run plays both halves.
+func (c framer) run(ctx context.Context, bytes int64, seed uint64, t *kit.Table) error {
+	clean, err := c.play(ctx, bytes, false, seed)
+	if err != nil {
+		return err
+	}
+	note := ""
+	if clean.false > 0 || clean.bad > 0 {
+		note = fmt.Sprintf("%d frames that nobody sent, %d bad bytes in clean input", clean.false, clean.bad)
+		clean.matched -= clean.false + int(clean.bad)
+	}
+	t.Exactly(c.name+", clean", clean.matched, clean.sent, "frames", note)
+	noisy, err := c.play(ctx, bytes, true, seed+1000)
+	if err != nil {
+		return err
+	}
+	t.Info(c.name+", noise: frames sent", float64(noisy.sent), "frames")
+	t.Info(c.name+", noise: lost", float64(noisy.lost), "frames")
+	t.Exactly(c.name+", noise: needless", noisy.needless, 0, "frames", noisy.first)
+	if c.bits == 0 {
+		t.Info(c.name+", noise: false", float64(noisy.false), "frames")
+		return nil
+	}
+	t.AtMost(c.name+", noise: false", float64(noisy.false), c.falseGoal(noisy), "frames")
+	return nil
+}
