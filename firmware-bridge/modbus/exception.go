@@ -1,0 +1,45 @@
+package modbus
+
+import "fmt"
+
+// Exception is what a unit says instead of an answer (APP 7).
+type Exception byte
+
+// The exceptions that mean something to a master.
+const (
+	IllegalFunction     Exception = 1
+	IllegalDataAddress  Exception = 2
+	IllegalDataValue    Exception = 3
+	GatewayPathMissing  Exception = 0x0a
+	GatewayTargetSilent Exception = 0x0b
+)
+
+// Error is the standard's name of the exception.
+func (e Exception) Error() string {
+	switch e {
+	case IllegalFunction:
+		return "ILLEGAL FUNCTION"
+	case IllegalDataAddress:
+		return "ILLEGAL DATA ADDRESS"
+	case IllegalDataValue:
+		return "ILLEGAL DATA VALUE"
+	case 4:
+		return "SERVER DEVICE FAILURE"
+	case 5:
+		return "ACKNOWLEDGE"
+	case 6:
+		return "SERVER DEVICE BUSY"
+	case 7:
+		return "NEGATIVE ACKNOWLEDGE" // of the standard's older edition
+	case 8:
+		return "MEMORY PARITY ERROR"
+	case GatewayPathMissing:
+		return "GATEWAY PATH UNAVAILABLE"
+	case GatewayTargetSilent:
+		return "GATEWAY TARGET DEVICE FAILED TO RESPOND"
+	}
+	return fmt.Sprintf("EXCEPTION %d", byte(e))
+}
+
+// Absent is true when it is a gateway that speaks: the unit itself said nothing.
+func (e Exception) Absent() bool { return e == GatewayPathMissing || e == GatewayTargetSilent }

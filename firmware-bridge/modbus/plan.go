@@ -1,0 +1,85 @@
+package modbus
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Block is registers of one kind that one request reads.
+type Block struct {
+	Kind    Kind
+	Address uint16
+	Count   int
+	Items   []int // indexes of the registers that lie in it, by address
+}
+
+// Plan merges the registers named by items into as few blocks as limit (16-bit registers in one request; of bits 16 times as
+// many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split.
+func Plan(regs []Register, items []int, limit, gap int) []Block {
+	items = slices.Clone(items)
+	slices.SortStableFunc(items, func(a, b int) int {
+		return cmp.Or(cmp.Compare(regs[a].Kind, regs[b].Kind), cmp.Compare(regs[a].Address, regs[b].Address))
+	})
+	var blocks []Block
+	for _, i := range items {
+		r := regs[i]
+		end := int(r.Address) + r.Size()
+		if n := len(blocks); n > 0 && blocks[n-1].Kind == r.Kind {
+			b := &blocks[n-1]
+			have := int(b.Address) + b.Count
+			if int(r.Address) <= have+gap && max(end, have)-int(b.Address) <= r.Kind.most(limit) {
+				b.Count = max(end, have) - int(b.Address)
+				b.Items = append(b.Items, i)
+				continue
+			}
+		}
+		blocks = append(blocks, Block{Kind: r.Kind, Address: r.Address, Count: r.Size(), Items: []int{i}})
+	}
+	return blocks
+}
+
+func (k Kind) most(limit int) int {
+	if k.bits() {
+		return min(16*limit, MaxBits)
+	}
+	return min(limit, MaxWords)
+}
+
+// PDU is the request that reads the block.
+func (b Block) PDU() []byte { return ReadPDU(b.Kind, b.Address, b.Count) }
+
+// Cut is the part of a block's data that belongs to one of its registers.
+func (b Block) Cut(data []byte, r Register) []byte {
+	at, size := int(r.Address)-int(b.Address), r.Size()
+	if !b.Kind.bits() {
+		if len(data) < 2*(at+size) {
+			return nil
+		}
+		return data[2*at : 2*(at+size)]
+	}
+	if len(data) < (at+size+7)/8 {
+		return nil
+	}
+	out := make([]byte, (size+7)/8)
+	for i := range size {
+		if data[(at+i)/8]>>((at+i)%8)&1 != 0 {
+			out[i/8] |= 1 << (i % 8)
+		}
+	}
+	return out
+}
+
+// Split cuts a block in two, for a unit that refuses to read it as a whole: it may lack a register in the gaps, or one of those
+// that are wanted. False: only one register, which is to blame itself.
+func (b Block) Split(regs []Register) ([]Block, bool) {
+	if len(b.Items) < 2 {
+		return nil, false
+	}
+	half := len(b.Items) / 2
+	var parts []Block
+	for _, items := range [][]int{b.Items[:half], b.Items[half:]} {
+		whole := MaxBits * 2 // they were in one request: only the ends change
+		parts = append(parts, Plan(regs, items, whole, whole)...)
+	}
+	return parts, true
+}

@@ -1,0 +1,198 @@
+package modbus
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// bus plays a bus in time of its own: an answer takes cost, silence the job's timeout.
+type bus struct {
+	s       *Schedule
+	now     time.Time
+	cost    time.Duration
+	dead    map[int]bool
+	polls   map[int][]time.Time
+	tried   map[int][]time.Time // dead ones
+	timeout time.Duration
+}
+
+func newBus(units int, o ScheduleOptions, cost time.Duration) *bus {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var periods [][]time.Duration
+	for range units {
+		periods = append(periods, []time.Duration{time.Second})
+	}
+	return &bus{s: NewSchedule(o, start, periods), now: start, cost: cost, dead: map[int]bool{}, polls: map[int][]time.Time{},
+		tried: map[int][]time.Time{}}
+}
+
+func (b *bus) run(d time.Duration) {
+	for end := b.now.Add(d); b.now.Before(end); {
+		j, ok := b.s.Next(b.now)
+		if !ok {
+			b.now = b.s.Wake(b.now)
+			continue
+		}
+		if b.dead[j.Unit] {
+			b.tried[j.Unit] = append(b.tried[j.Unit], b.now)
+			b.now = b.now.Add(j.Timeout)
+			b.s.Silent(j, false, b.now)
+			continue
+		}
+		b.polls[j.Unit] = append(b.polls[j.Unit], b.now)
+		b.now = b.now.Add(b.cost)
+		b.s.Answered(j, b.now)
+	}
+}
+
+func worst(at []time.Time) (w time.Duration) {
+	for i := 1; i < len(at); i++ {
+		w = max(w, at[i].Sub(at[i-1]))
+	}
+	return w
+}
+
+func options() ScheduleOptions {
+	return ScheduleOptions{Timeout: 300 * time.Millisecond, Retries: 1, BackoffMin: 500 * time.Millisecond, BackoffMax: time.Minute}
+}
+
+func TestDeadUnitsNeverDelayTheOthers(t *testing.T) {
+	b := newBus(32, options(), 18*time.Millisecond) // 30 × 18 ms: over half of each second
+	b.dead[3], b.dead[20] = true, true
+	b.run(5 * time.Second) // the start: who is there?
+	b.polls = map[int][]time.Time{}
+	b.run(10 * time.Minute)
+	for u := range 32 {
+		if b.dead[u] {
+			if n := len(b.tried[u]); n < 10 || n > 20 {
+				t.Errorf("dead unit %d was tried %d times in ten minutes", u, n)
+			}
+			continue
+		}
+		if w := worst(b.polls[u]); len(b.polls[u]) < 599 || w > 1020*time.Millisecond {
+			t.Errorf("unit %d: %d polls, the worst period %v", u, len(b.polls[u]), w)
+		}
+	}
+}
+
+func TestADeadUnitIsBackWithinItsBackoff(t *testing.T) {
+	b := newBus(4, options(), 10*time.Millisecond)
+	b.dead[2] = true
+	b.run(10 * time.Minute)
+	delete(b.dead, 2)
+	b.polls = map[int][]time.Time{}
+	back := b.now
+	b.run(2 * time.Minute)
+	if p := b.polls[2]; len(p) < 50 || p[0].Sub(back) > 61*time.Second || worst(p) > 1100*time.Millisecond {
+		t.Errorf("back after %v, worst period %v", p[0].Sub(back), worst(p))
+	}
+}
+
+func TestAUnitThatDiesCostsTheOthersOneTimeoutOnce(t *testing.T) {
+	b := newBus(30, options(), 18*time.Millisecond)
+	b.run(20 * time.Second)
+	b.polls = map[int][]time.Time{}
+	b.dead[5] = true
+	b.run(time.Minute)
+	late := 0
+	for u := range 30 {
+		if w := worst(b.polls[u]); u != 5 && w > 1320*time.Millisecond {
+			t.Errorf("unit %d: worst period %v", u, w)
+		}
+		for i := 1; i < len(b.polls[u]); i++ {
+			if b.polls[u][i].Sub(b.polls[u][i-1]) > 1050*time.Millisecond {
+				late++
+			}
+		}
+	}
+	if late > 30 {
+		t.Errorf("%d late polls", late)
+	}
+	if b.s.State(5) != Dead {
+		t.Error("it does not count as dead")
+	}
+}
+
+func TestWithoutSlackADeadUnitIsTriedOnceAMinute(t *testing.T) {
+	b := newBus(10, options(), 105*time.Millisecond) // more than the bus can do
+	b.run(20 * time.Second)
+	b.dead[4] = true
+	b.run(time.Minute)
+	b.tried = map[int][]time.Time{}
+	b.run(10 * time.Minute)
+	if n := len(b.tried[4]); n < 5 || n > 12 {
+		t.Errorf("tried %d times", n)
+	}
+	if w := worst(b.polls[3]); w > 2*time.Second {
+		t.Errorf("worst period %v", w)
+	}
+}
+
+func TestOneLostAnswerIsAskedForAgainAtOnce(t *testing.T) {
+	b := newBus(2, options(), 10*time.Millisecond)
+	b.run(3 * time.Second)
+	j, ok := b.s.Next(b.now)
+	for !ok {
+		b.now = b.s.Wake(b.now)
+		j, ok = b.s.Next(b.now)
+	}
+	if b.s.Silent(j, false, b.now) {
+		t.Error("the first silence is the end of it")
+	}
+	b.polls = map[int][]time.Time{}
+	b.run(500 * time.Millisecond)
+	if len(b.polls[j.Unit]) != 1 || b.s.State(j.Unit) != Live {
+		t.Errorf("%v", b.polls)
+	}
+}
+
+func TestAPollThatIsAnsweredInPartEnds(t *testing.T) {
+	b := newBus(1, options(), 10*time.Millisecond)
+	ends := 0
+	for range 10 {
+		j, ok := b.s.Next(b.now)
+		for !ok {
+			b.now = b.s.Wake(b.now)
+			j, ok = b.s.Next(b.now)
+		}
+		b.now = b.now.Add(300 * time.Millisecond)
+		if b.s.Silent(j, true, b.now) {
+			ends++
+		}
+	}
+	if ends != 5 || b.s.State(0) != Live {
+		t.Errorf("%d of 10 polls ended, with one retry each", ends)
+	}
+}
+
+func ExampleReport() {
+	regs := []Register{{Name: "voltage", Deadband: 0.5}, {Name: "state"}}
+	r := NewReport(regs, true, time.Minute)
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	show := func(s int, readings ...Reading) {
+		for _, x := range r.Select(readings, at.Add(time.Duration(s)*time.Second)) {
+			said := x.Value.String()
+			if x.Bad != "" {
+				said = x.Bad
+			}
+			fmt.Println(s, "s:", regs[x.Register].Name, said)
+		}
+	}
+	show(0, Reading{Register: 0, Bad: "timeout"}, Reading{Register: 1, Bad: "timeout"}) // never before the first good one
+	show(1, Reading{Register: 0, Value: floatValue(230.4)}, Reading{Register: 1, Value: uintValue(1)})
+	show(2, Reading{Register: 0, Value: floatValue(230.8)}, Reading{Register: 1, Value: uintValue(2)})
+	show(3, Reading{Register: 0, Value: floatValue(230.9)}, Reading{Register: 1, Value: uintValue(2)})
+	show(4, Reading{Register: 0, Bad: "timeout"}, Reading{Register: 1, Bad: "timeout"})
+	show(5, Reading{Register: 0, Bad: "timeout"}, Reading{Register: 1, Value: uintValue(2)})
+	show(64, Reading{Register: 0, Bad: "timeout"}, Reading{Register: 1, Value: uintValue(2)})
+	// Output:
+	// 1 s: voltage 230.4
+	// 1 s: state 1
+	// 2 s: state 2
+	// 3 s: voltage 230.9
+	// 4 s: voltage timeout
+	// 4 s: state timeout
+	// 5 s: state 2
+	// 64 s: voltage timeout
+}
