@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
 // Why a write failed. Wrapped, with the device and the detail.
@@ -25,6 +26,8 @@ var (
 	ErrStuck = errors.New("the device takes no more bytes")
 	// ErrLost: the port was lost on the way; the device may have got all, a part or nothing.
 	ErrLost = errors.New("port lost while writing")
+	// ErrIsBus: bytes without an address have no meaning on a Modbus bus; nothing was written.
+	ErrIsBus = errors.New("a Modbus bus takes values for its units, and requests")
 )
 
 // Device keeps one serial port open and moves frames and payloads. Write and Status may be called from anywhere at any time.
@@ -35,6 +38,9 @@ type Device struct {
 	busy  atomic.Bool              // Run is running
 	node  func(path string) string // what stands at the path; it changes when the device is plugged in anew
 	look  time.Duration            // between two looks at it
+	bus   *bus                     // nil: not a Modbus bus
+
+	listening atomic.Pointer[listener] // of the request that waits for its answer
 
 	mu     sync.Mutex
 	status Status
@@ -47,7 +53,17 @@ type Device struct {
 type pending struct {
 	data    []byte    // framed
 	expires time.Time // zero: never
-	done    func(error)
+	queued  time.Time
+	done    func(Answer, error)
+
+	asks             bool // it has an answer
+	timeout, silence time.Duration
+
+	// of a Modbus bus, instead of data
+	query  modbus.Query
+	whole  bool // the answer is given with the address
+	unit   int  // of writes
+	writes []modbus.Write
 }
 
 // New checks the options; it opens nothing.
@@ -55,7 +71,7 @@ func New(o Options) (*Device, error) {
 	if o.Name == "" || o.Port == "" == o.Select.IsZero() {
 		return nil, errors.New("a device needs a name, and either a port or what to select it by")
 	}
-	if o.OnFrame == nil {
+	if o.OnFrame == nil && o.Modbus == nil || o.Modbus != nil && o.OnValues == nil {
 		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
 	}
 	isFake := o.Open != nil
@@ -76,6 +92,11 @@ func New(o Options) (*Device, error) {
 	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue), node: node, look: lookAgain}
 	if isFake {
 		d.node = func(string) string { return "" }
+	}
+	if o.Modbus != nil {
+		if d.bus, err = newBus(*o.Modbus, time.Now()); err != nil {
+			return nil, fmt.Errorf("device %q: %w", o.Name, err)
+		}
 	}
 	d.status = Status{Port: o.Wanted(), State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
@@ -115,21 +136,38 @@ func (d *Device) Run(ctx context.Context) error {
 // not block: nil when all was written and has left the machine, else [ErrExpired], [ErrNotOpen],
 // [ErrStuck] or [ErrLost]. A payload whose turn comes after expires is not written; zero: it never expires.
 func (d *Device) Write(payload []byte, expires time.Time, done func(error)) error {
+	if d.bus != nil {
+		return fmt.Errorf("device %q: %w", d.o.Name, ErrIsBus)
+	}
+	data, err := d.encode(payload)
+	if err != nil {
+		return err
+	}
+	return d.enqueue(pending{data: data, expires: expires, done: func(_ Answer, err error) { done(err) }})
+}
+
+// encode frames a payload.
+func (d *Device) encode(payload []byte) ([]byte, error) {
 	data, err := d.codec.Encode(nil, payload)
 	if errors.Is(err, framing.ErrTooLong) {
-		return fmt.Errorf("device %q: %w: %w", d.o.Name, ErrTooLarge, err)
+		return nil, fmt.Errorf("device %q: %w: %w", d.o.Name, ErrTooLarge, err)
 	}
 	if err != nil {
-		return fmt.Errorf("device %q: %w", d.o.Name, err)
+		return nil, fmt.Errorf("device %q: %w", d.o.Name, err)
 	}
+	return data, nil
+}
+
+func (d *Device) enqueue(w pending) error {
 	// under the lock, so that nothing is queued after leave has emptied the queue
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.status.State != Opened {
 		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
 	}
+	w.queued = time.Now()
 	select {
-	case d.queue <- pending{data, expires, done}:
+	case d.queue <- w:
 		return nil
 	default:
 		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, cap(d.queue))
@@ -142,7 +180,7 @@ func (d *Device) leave(state, why string) {
 	for {
 		select {
 		case w := <-d.queue:
-			w.done(fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, why))
+			w.done(Answer{}, fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, why))
 		default:
 			return
 		}

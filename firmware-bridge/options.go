@@ -12,6 +12,7 @@ const (
 	defaultQueue = 16
 	readSize     = 4 << 10         // what a tty of the kernel holds at most
 	stuckAfter   = 5 * time.Second // without progress beyond what the baud rate needs
+	answerWithin = time.Second     // the answer to a request
 )
 
 // Frame is one frame of a device.
@@ -34,11 +35,15 @@ type Options struct {
 	Framing      framing.Spec  // CharTime: if zero, then by Baud and Mode
 	Queue        int           // payloads that wait to be written; if zero, then 16
 	WriteTimeout time.Duration // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
-	Open         OpenFunc      // if nil, then [Open]
+	Open         OpenFunc      // if nil, then [Open], and for a Port of tcp:// a connection to a Modbus TCP server
+
+	Modbus *ModbusOptions // if nil, then the port is no Modbus bus; else Framing and OnFrame have no meaning
 
 	// OnFrame takes a frame; an error refuses it, which is counted. Called in order from the reader goroutine: it may wait
 	// for the disk, and for nothing else.
 	OnFrame func(Frame) error
+	// OnValues takes what the units of a bus say, under the same terms as OnFrame.
+	OnValues func(Values) error
 	// Notify hears every change of state once, in order; the end of Run is one too. It must not wait. If nil, then nobody does.
 	Notify func(Event)
 }

@@ -28,16 +28,21 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 		_ = port.Close()
 	}()
 	d.opened()
+	read, write, stats := func() error { return d.readLoop(port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
+	if d.bus != nil {
+		m := newMaster(d, port)
+		read, write, stats = func() error { return m.pump(ctx) }, func() error { return m.run(ctx) }, m.counted
+	}
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		cancel(d.writeLoop(ctx, port))
+		cancel(write())
 	}()
-	readErr := d.readLoop(port, framer)
+	readErr := read()
 	cancel(readErr)
 	<-closed
 	<-written
-	d.ended(framer.Stats())
+	d.ended(stats())
 	return context.Cause(ctx)
 }
 
@@ -72,6 +77,7 @@ func (d *Device) deliver(now time.Time, framer framing.Framer) {
 		}
 		refused := d.o.OnFrame(Frame{Device: d.o.Name, Time: framer.Start(), Data: data})
 		d.framed(framer.Stats(), refused)
+		d.heard(framer.Start(), data)
 	}
 }
 
@@ -84,12 +90,12 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 			return nil
 		case w := <-d.queue:
 			if !w.expires.IsZero() && time.Now().After(w.expires) {
-				w.done(fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
+				w.done(Answer{}, fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
 				continue
 			}
-			err := d.put(port, w.data)
-			w.done(d.verdict(err, port))
-			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			answer, err := d.carry(ctx, port, w)
+			w.done(answer, d.verdict(err, port))
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrNoAnswer) {
 				return err
 			}
 			if silence > 0 {
@@ -101,8 +107,18 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 
 // put writes all of data and waits until it has left.
 func (d *Device) put(port Port, data []byte) error {
-	onLine := time.Duration(len(data)) * d.o.Framing.CharTime
-	until := time.Now().Add(d.o.WriteTimeout + 2*onLine)
+	until := time.Now().Add(d.o.WriteTimeout + 2*d.onLine(len(data)))
+	if err := d.push(port, data, until); err != nil {
+		return err
+	}
+	return port.Drain(until)
+}
+
+// onLine is how long so many bytes take on the line.
+func (d *Device) onLine(bytes int) time.Duration { return time.Duration(bytes) * d.o.Framing.CharTime }
+
+// push hands all of data to the driver.
+func (d *Device) push(port Port, data []byte, until time.Time) error {
 	for len(data) > 0 {
 		n, err := port.Write(data, until)
 		d.wrote(n)
@@ -114,7 +130,7 @@ func (d *Device) put(port Port, data []byte) error {
 		}
 		data = data[n:]
 	}
-	return port.Drain(until)
+	return nil
 }
 
 // verdict is what done hears. Of a write that got stuck nothing more may go out later: whoever sent it was told that it failed.
@@ -122,6 +138,8 @@ func (d *Device) verdict(err error, port Port) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, ErrNoAnswer):
+		return fmt.Errorf("device %q: %w", d.o.Name, ErrNoAnswer)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		_ = port.Discard()
 		return fmt.Errorf("device %q: %w", d.o.Name, ErrStuck)

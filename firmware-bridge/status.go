@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
@@ -30,7 +31,9 @@ type Status struct {
 	Written                                  int64 // bytes that the driver took
 	Opens                                    int64
 
-	Line *LineErrors // nil: nobody counts them (many USB adapters, pseudo-terminals)
+	Line     *LineErrors   // nil: nobody counts them (many USB adapters, pseudo-terminals)
+	Units    []UnitStatus  // of a Modbus bus, in the order of its options
+	IdleWait time.Duration // the longest that a command waited there while the bus was idle
 }
 
 // Status returns the state and the counters.
@@ -40,6 +43,9 @@ func (d *Device) Status() Status {
 	defer d.mu.Unlock()
 	s := d.status
 	s.Line = d.lines.sum()
+	if d.bus != nil {
+		s.Units = slices.Clone(d.bus.status)
+	}
 	return s
 }
 

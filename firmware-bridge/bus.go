@@ -1,0 +1,223 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+)
+
+// Our own choices for a Modbus bus whose options say nothing.
+const (
+	defaultAnswer     = 300 * time.Millisecond
+	defaultBackoffMin = 500 * time.Millisecond
+	defaultBackoffMax = time.Minute
+)
+
+// ErrNoUnit is of a command for a unit or a register that the bus does not have.
+var ErrNoUnit = errors.New("no such unit or register")
+
+// ModbusOptions make a device the master of a Modbus bus.
+type ModbusOptions struct {
+	Protocol   modbus.Protocol // if empty, then RTU
+	Timeout    time.Duration   // for an answer to begin; if zero, then 300 ms
+	Retries    int
+	Turnaround time.Duration // silence before a request, beside that of the standard
+	BackoffMin time.Duration // of a dead unit; if zero, then 0.5 s
+	BackoffMax time.Duration // if zero, then 60 s
+	MaxBlock   int           // 16-bit registers in one read; if zero, then 125
+	Gap        int           // registers between two wanted ones that are read for nothing
+	Units      []ModbusUnit
+}
+
+// ModbusUnit is one slave.
+type ModbusUnit struct {
+	Name       string
+	Address    byte
+	Registers  []modbus.Register
+	OnChange   bool          // only what changed is told
+	MaxSilence time.Duration // and what was not told for so long; 0: never
+}
+
+// Reading is one value of a unit, or why there is none.
+type Reading struct {
+	Name  string
+	Unit  string // of measure
+	Value modbus.Value
+	Bad   string // "timeout", "bad answer", "not a number", or the name of an exception; empty: there is a value
+}
+
+// Values is what one poll of a unit brought.
+type Values struct {
+	Unit     string
+	Time     time.Time // when the first byte of the answer was read
+	Readings []Reading // valid until the callback returns
+}
+
+// The states of a unit.
+const (
+	UnitUnknown = "unknown" // not asked yet
+	UnitLive    = "live"
+	UnitDead    = "dead" // it does not answer, and is asked ever more rarely
+)
+
+// UnitStatus of one unit at one moment. Counters since New.
+type UnitStatus struct {
+	Name       string
+	State      string
+	Since      time.Time
+	Polls      int64
+	Timeouts   int64 // requests without an answer
+	BadAnswers int64 // requests whose answer was garbled
+	Exceptions int64
+	Why        string // the last fault; empty when all is well
+}
+
+func (o *ModbusOptions) fill() {
+	if o.Protocol == "" {
+		o.Protocol = modbus.RTU
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultAnswer
+	}
+	if o.BackoffMin == 0 {
+		o.BackoffMin = defaultBackoffMin
+	}
+	if o.BackoffMax == 0 {
+		o.BackoffMax = defaultBackoffMax
+	}
+	if o.MaxBlock == 0 {
+		o.MaxBlock = modbus.MaxWords
+	}
+}
+
+// bus is what is known of the units, over all sessions of the port. All but status belongs to the master's goroutine.
+type bus struct {
+	o        ModbusOptions
+	schedule *modbus.Schedule
+	units    []*busUnit
+	byName   map[string]int // immutable
+
+	status []UnitStatus // guarded by Device.mu
+}
+
+type busUnit struct {
+	ModbusUnit
+	groups []pollGroup
+	report *modbus.Report
+}
+
+// pollGroup is the registers of a unit with one period.
+type pollGroup struct {
+	every  time.Duration
+	items  []int
+	blocks []modbus.Block
+}
+
+func newBus(o ModbusOptions, now time.Time) (*bus, error) {
+	o.fill()
+	b := &bus{o: o, byName: map[string]int{}}
+	var periods [][]time.Duration
+	for i, u := range o.Units {
+		if _, twice := b.byName[u.Name]; twice || u.Name == "" {
+			return nil, fmt.Errorf("unit %q: a name of its own is needed", u.Name)
+		}
+		b.byName[u.Name] = i
+		unit := &busUnit{ModbusUnit: u, report: modbus.NewReport(u.Registers, u.OnChange, u.MaxSilence)}
+		for r, reg := range u.Registers {
+			if err := reg.Check(); err != nil {
+				return nil, fmt.Errorf("unit %q: register %q: %w", u.Name, reg.Name, err)
+			}
+			if reg.Every <= 0 {
+				continue // written, and read only when a command asks for it
+			}
+			unit.add(r, reg.Every)
+		}
+		var every []time.Duration
+		for g := range unit.groups {
+			group := &unit.groups[g]
+			group.blocks = modbus.Plan(u.Registers, group.items, o.MaxBlock, o.Gap)
+			every = append(every, group.every)
+		}
+		periods = append(periods, every)
+		b.units = append(b.units, unit)
+		b.status = append(b.status, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
+	}
+	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax}
+	b.schedule = modbus.NewSchedule(times, now, periods)
+	return b, nil
+}
+
+func (u *busUnit) add(register int, every time.Duration) {
+	for g := range u.groups {
+		if u.groups[g].every == every {
+			u.groups[g].items = append(u.groups[g].items, register)
+			return
+		}
+	}
+	u.groups = append(u.groups, pollGroup{every: every, items: []int{register}})
+}
+
+// query is a request that somebody wants to make.
+func (b *bus) query(r Request) (modbus.Query, error) {
+	q := modbus.Query{PDU: r.Payload}
+	if r.Unit != "" {
+		i, ok := b.byName[r.Unit]
+		if !ok {
+			return q, fmt.Errorf("unit %q: %w", r.Unit, ErrNoUnit)
+		}
+		q.Unit = b.units[i].Address
+	} else if len(q.PDU) > 0 {
+		q.Unit, q.PDU = q.PDU[0], q.PDU[1:]
+	}
+	switch {
+	case len(q.PDU) == 0:
+		return q, fmt.Errorf("a request has at least a function code: %w", modbus.ErrValue)
+	case len(q.PDU) > modbus.MaxPDU:
+		return q, fmt.Errorf("%w: %d bytes, a Modbus request has at most %d", ErrTooLarge, len(q.PDU), modbus.MaxPDU)
+	case q.Unit == 0 && b.o.Protocol != modbus.TCP:
+		return q, fmt.Errorf("unit 0 is a broadcast, which nobody answers: %w", modbus.ErrValue)
+	}
+	return q, nil
+}
+
+// Set writes values, each in JSON, to the registers of a unit: one after the other in the order of their addresses, each at most
+// once, then all are read back. The error comes at once when one of them cannot be written, and then none is; or it comes to
+// done: those of [Device.Request], a modbus.Exception, or [ErrReadBack].
+func (d *Device) Set(unit string, values map[string]string, expires time.Time, done func(Answer, error)) error {
+	writes, err := d.Writes(unit, values)
+	if err != nil {
+		return err
+	}
+	return d.enqueue(pending{expires: expires, done: done, unit: d.bus.byName[unit], writes: writes})
+}
+
+// Writes is what Set would write, or says why it would not.
+func (d *Device) Writes(unit string, values map[string]string) ([]modbus.Write, error) {
+	if d.bus == nil {
+		return nil, fmt.Errorf("device %q is no Modbus bus: %w", d.o.Name, ErrNoUnit)
+	}
+	i, ok := d.bus.byName[unit]
+	if !ok {
+		return nil, fmt.Errorf("device %q: unit %q: %w", d.o.Name, unit, ErrNoUnit)
+	}
+	var writes []modbus.Write
+	known := 0
+	for _, r := range d.bus.units[i].Registers { // in the order of the options
+		text, wanted := values[r.Name]
+		if !wanted {
+			continue
+		}
+		known++
+		w, err := r.NewWrite(text)
+		if err != nil {
+			return nil, fmt.Errorf("unit %q: %w", unit, err)
+		}
+		writes = append(writes, w)
+	}
+	if known < len(values) || known == 0 {
+		return nil, fmt.Errorf("unit %q: %d of the values: %w", unit, len(values)-known, ErrNoUnit)
+	}
+	return writes, nil
+}
