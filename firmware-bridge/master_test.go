@@ -237,7 +237,7 @@ func TestTheBusGoesOnAfterItsPortWasLost(t *testing.T) {
 		}
 		pass(5 * time.Second)
 		before := len(b.told("pump"))
-		b.slaves.plug(b.plug())
+		b.connect()
 		pass(5 * time.Second)
 		if n := len(b.told("pump")) - before; n < 4 {
 			t.Errorf("%d records in 5 s after it came back", n)

@@ -132,8 +132,17 @@ func newBusBench(t *testing.T, o ModbusOptions) *busBench {
 	for _, u := range o.Units {
 		b.slaves.words[u.Address] = map[uint16]uint16{}
 	}
-	b.slaves.plug(b.plug())
+	b.connect()
 	return b
+}
+
+// connect plugs the units in.
+func (b *busBench) connect() {
+	p := newFakePort()
+	b.slaves.plug(p)
+	b.bench.mu.Lock()
+	defer b.bench.mu.Unlock()
+	b.port = p
 }
 
 func (b *busBench) told(unit string) (out []Values) {
