@@ -12,10 +12,15 @@ func (c *checker) checkSerial() {
 	slices.SortStableFunc(names, func(a, b string) int {
 		return cmp.Compare(c.lineOf(join("serial", a)), c.lineOf(join("serial", b)))
 	})
-	owner := map[string]string{}
+	owner, taken := map[string]string{}, map[string]string{}
+	for _, name := range names {
+		taken[name] = join("serial", name)
+	}
 	for _, name := range names {
 		c.device = name
 		c.checkSerialDevice(name, c.doc.Serial[name], owner)
+		c.checkUnits(join("serial", name), c.doc.Serial[name], taken)
+		c.checkRequests(join("serial", name), c.doc.Serial[name])
 	}
 	c.device = ""
 }
@@ -58,7 +63,7 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 		c.odd(at+".batch.delay", "is longer than spool.write_after (%s) allows: batches leave after %s, so that nothing is written to flash; %s",
 			c.doc.Spool.WriteAfter, longest, advice)
 	}
-	if most := d.largestFrame(c.doc.Uplink.MaxPayload); d.Frame.Max > most {
+	if most := d.largestFrame(c.doc.Uplink.MaxPayload); d.Frame.Max > most && !d.IsBus() {
 		c.odd(at+".frame.max", "is more than uplink.max_payload (%s) can carry: frames of more than %s will not be sent",
 			c.doc.Uplink.MaxPayload, most)
 	}

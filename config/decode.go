@@ -164,10 +164,23 @@ func (d *decoder) named(a at, n *yaml.Node, v reflect.Value) {
 		if v.IsNil() {
 			v.Set(reflect.MakeMap(v.Type()))
 		}
-		elem := reflect.New(v.Type().Elem()).Elem()
-		d.value(c, p.value, elem)
-		v.SetMapIndex(reflect.ValueOf(p.key), elem)
+		v.SetMapIndex(reflect.ValueOf(p.key), d.element(c, p, v.Type().Elem()))
 	}
+}
+
+// element reads one value of a map, over its defaults if it has some.
+func (d *decoder) element(c at, p pair, t reflect.Type) reflect.Value {
+	if t.Kind() != reflect.Pointer {
+		elem := reflect.New(t).Elem()
+		d.value(c, p.value, elem)
+		return elem
+	}
+	elem := reflect.New(t.Elem())
+	if with, ok := elem.Interface().(interface{ setDefaults() }); ok {
+		with.setDefaults()
+	}
+	d.value(c, p.value, elem.Elem())
+	return elem
 }
 
 func (d *decoder) serial(c at, p pair, v reflect.Value) {

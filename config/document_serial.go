@@ -16,16 +16,18 @@ type SerialDevice struct {
 	Flow     string `yaml:"flow" oneof:"none rts_cts xon_xoff"`
 	RS485    RS485  `yaml:"rs485,flow,omitempty"`
 	Frame    Frame  `yaml:"frame,flow"`
-	Format   string `yaml:"format" oneof:"json raw" later:"4:senml"`
+	Format   string `yaml:"format" oneof:"json raw senml"`
 	Encoding string `yaml:"encoding" oneof:"auto text hex base64"` // see [SerialDevice.PayloadEncoding]
 	Batch    Batch  `yaml:"batch,flow"`
 	Compress string `yaml:"compress" oneof:"none gzip"`
 	Commands bool   `yaml:"commands"`
 	Priority string `yaml:"priority" oneof:"normal high"` // high: its own spool, drained first, and sent when the budget is used up
 
-	Units    Raw `yaml:"units,omitempty" step:"4"`
-	Console  Raw `yaml:"console,omitempty" step:"4"`
-	Requests Raw `yaml:"requests,omitempty" step:"4"`
+	Requests Requests `yaml:"requests,flow"`
+
+	Modbus  Modbus           `yaml:"modbus,flow"`
+	Units   map[string]*Unit `yaml:"units,omitempty"` // by name: then the device is the master of a Modbus bus
+	Console Raw              `yaml:"console,omitempty" step:"4"`
 }
 
 // Batch gathers frames into one publish. All zero: no batches; see [Batch.On] and [Batch.Resolved].

@@ -108,9 +108,9 @@ func nodeFor(v reflect.Value, text string) *yaml.Node {
 		return listOf(text, func(item string) *yaml.Node {
 			return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("url"), scalar(item)}}
 		})
-	case []string:
+	case []string, []Hex:
 		return listOf(text, scalar)
-	case Raw, map[string]*SerialDevice, map[string]Fact:
+	case Raw, map[string]*SerialDevice, map[string]*Unit, map[string]Fact:
 		return nil
 	}
 	if _, leaf := v.Addr().Interface().(interface{ UnmarshalText([]byte) error }); v.Kind() == reflect.Struct && !leaf {

@@ -42,6 +42,15 @@ func TestEveryField(t *testing.T) {
 				walk("serial.meter", reflect.ValueOf(doc.Serial["meter"]).Elem())
 			case p == "uplink.servers":
 				walk("uplink.servers[0]", field.Index(0))
+			case p == "serial.meter.units":
+				u := &Unit{}
+				u.setDefaults()
+				walk(p+".x", reflect.ValueOf(u).Elem())
+			case p == "serial.meter.units.x.registers":
+				r := &Register{}
+				r.setDefaults()
+				walk(p+".y", reflect.ValueOf(r).Elem())
+			case p == "serial.meter.requests.allow":
 			case p == "device.facts":
 				walk("device.facts.x", reflect.New(reflect.TypeFor[Fact]()).Elem())
 			case kind == reflect.Slice && field.Type().Elem().Kind() == reflect.String:
