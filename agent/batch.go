@@ -21,6 +21,7 @@ func (b batching) on() bool { return b.frames > 1 }
 type route struct {
 	topic string
 	raw   bool // the bytes of a frame alone
+	senML bool // a record is entries, and an array is around them also when it travels alone
 	batch batching
 	gzip  bool
 	cause transport.Cause

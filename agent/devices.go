@@ -24,7 +24,9 @@ type deviceOptions struct {
 	bridge   bridge.Options // without the funcs, which devices fills in
 	encoding wire.Encoding
 	raw      bool
+	senML    bool
 	commands bool
+	limits   limits
 	high     bool // priority
 }
 
@@ -60,6 +62,7 @@ func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, pa
 type runningDevice struct {
 	options deviceOptions
 	device  *bridge.Device
+	rate    *rate
 	notUTF8 atomic.Int64
 	fault   string // why there is no device
 	since   time.Time
@@ -130,7 +133,7 @@ func (d *devices) reconcile() {
 
 func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &runningDevice{options: o, since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	r := &runningDevice{options: o, rate: newRate(o.limits.perMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
 	pulse := d.pulses.of("serial device " + b.Name)
@@ -145,8 +148,16 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = stored{d.clock.stampAt(f.Time), o.raw, o.encoding, f.Data}.appendTo(buf[:0])
+		buf = stored{stamp: d.clock.stampAt(f.Time), raw: o.raw, senML: o.senML, encoding: o.encoding, data: f.Data}.appendTo(buf[:0])
 		_, err := sp.Append(f.Device, buf)
+		return err
+	}
+	b.OnValues = func(v bridge.Values) (err error) {
+		pulse.begin()
+		defer pulse.end()
+		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.stampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
+			_, err = sp.Append(v.Unit, buf)
+		}
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
@@ -189,19 +200,41 @@ func (d *devices) stop(all []*runningDevice) {
 	}
 }
 
-// target finds the device that a command is for.
+// target finds the device, or the unit of a bus, that a command is for.
 func (d *devices) target(name string) (target, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := d.running[name]
-	if r == nil {
-		return target{}, false
+	if r := d.running[name]; r != nil {
+		return r.target(bridge.ModbusUnit{}), true
 	}
-	t := target{commands: r.options.commands, write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
-	if r.device != nil {
-		t.write = r.device.Write
+	for _, r := range d.running {
+		if r.options.bridge.Modbus == nil {
+			continue
+		}
+		for _, u := range r.options.bridge.Modbus.Units {
+			if u.Name == name {
+				return r.target(u), true
+			}
+		}
 	}
-	return t, true
+	return target{}, false
+}
+
+func (r *runningDevice) target(u bridge.ModbusUnit) target {
+	t := target{commands: r.options.commands, limits: r.options.limits, rate: r.rate, encoding: r.options.encoding, unit: u.Name,
+		write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
+	if r.device == nil {
+		return t
+	}
+	t.write, t.request = r.device.Write, r.device.Request
+	if u.Name != "" {
+		t.address = []byte{u.Address}
+		t.fits = func(values map[string]string) error { _, err := r.device.Writes(u.Name, values); return err }
+		t.set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
+			return r.device.Set(u.Name, values, expires, done)
+		}
+	}
+	return t
 }
 
 // status is how every configured device is.
@@ -241,7 +274,8 @@ func (r *runningDevice) status() statuspage.Serial {
 		return statuspage.Serial{Port: r.options.bridge.Wanted(), State: "error", Since: r.since.UnixMilli(), Why: r.fault}
 	}
 	s := r.device.Status()
-	return statuspage.Serial{Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens, LineErrors: lineErrorsOf(s.Line),
+	return statuspage.Serial{Units: unitsStatus(s.Units), IdleWaitS: s.IdleWait.Seconds(), LineErrors: lineErrorsOf(s.Line),
+		Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens,
 		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, Pending: s.Pending,
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
 }
@@ -251,4 +285,16 @@ func lineErrorsOf(e *bridge.LineErrors) *statuspage.LineErrors {
 		return nil
 	}
 	return &statuspage.LineErrors{Framing: e.Framing, Overrun: e.Overrun, Parity: e.Parity, Break: e.Break, Buffer: e.Buffer}
+}
+
+func unitsStatus(units []bridge.UnitStatus) map[string]statuspage.Unit {
+	var all map[string]statuspage.Unit
+	for _, u := range units {
+		if all == nil {
+			all = map[string]statuspage.Unit{}
+		}
+		all[u.Name] = statuspage.Unit{State: u.State, Since: u.Since.UnixMilli(), Polls: u.Polls, Timeouts: u.Timeouts,
+			BadAnswers: u.BadAnswers, Exceptions: u.Exceptions, Why: u.Why}
+	}
+	return all
 }

@@ -15,12 +15,10 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-const (
-	noRequests = "requests are not supported by this version yet"
-	isStopping = "the agent is stopping"
-)
+const isStopping = "the agent is stopping"
 
 // downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
 // counters is immutable.
@@ -42,16 +40,11 @@ type downlink struct {
 	counters statuspage.Commands // guarded by mu
 }
 
-// target is a device that commands can go to.
-type target struct {
-	commands bool // may the uplink write to it?
-	write    func(payload []byte, expires time.Time, done func(error)) error
-}
-
 // outcome is how a command in a device's queue ended.
 type outcome struct {
 	name, id string
 	err      error
+	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
 func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *pulse) *downlink {
@@ -163,7 +156,7 @@ func (d *downlink) command(a arrival) {
 		d.refuse(a.name, c.ID, code, detail)
 		return
 	}
-	d.start(a.name, c)
+	d.start(a, c)
 }
 
 // judge says why a command must not be carried out; an empty code: it may.
@@ -172,8 +165,6 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 	switch {
 	case a.retained:
 		return wire.Retained, "publish commands without the retain flag, and clear this one"
-	case a.request:
-		return wire.Malformed, noRequests
 	case fault != nil:
 		return wire.Malformed, fault.Error()
 	case !known:
@@ -189,13 +180,17 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 	case c.Expires > d.clock.now().Add(wire.MaxExpiry).UnixMilli():
 		return wire.Malformed, fmt.Sprintf("expires may be at most %.0f hours ahead", wire.MaxExpiry.Hours())
 	}
-	return "", ""
+	return dev.check(a, c, time.Now())
 }
 
 // start puts the command on disk and into the device's queue.
-func (d *downlink) start(name string, c wire.Command) {
-	dev, _ := d.device(name)
-	payload, _ := c.Bytes() // ParseCommand has seen to it
+func (d *downlink) start(a arrival, c wire.Command) {
+	name := a.name
+	dev, known := d.device(name)
+	if !known { // since it was judged
+		d.refuse(name, c.ID, wire.UnknownDevice, "")
+		return
+	}
 	if err := d.journal.begin(name, c, d.clock.now()); errors.Is(err, errJournalFull) {
 		d.refuse(name, c.ID, wire.Busy, err.Error())
 		return
@@ -204,15 +199,20 @@ func (d *downlink) start(name string, c wire.Command) {
 		return
 	}
 	d.count(func(n *statuspage.Commands) { n.Running++ })
-	err := dev.write(payload, time.UnixMilli(c.Expires), func(err error) { d.outcomes <- outcome{name, c.ID, err} })
+	err := dev.carry(a, c, func(got bridge.Answer, err error) {
+		d.outcomes <- outcome{name, c.ID, err, func(r *wire.Reply) { dev.answer(r, c, got) }}
+	})
 	if err != nil {
-		d.settle(outcome{name, c.ID, err})
+		d.settle(outcome{name: name, id: c.ID, err: err})
 	}
 }
 
 // settle answers a command that ended at its device.
 func (d *downlink) settle(o outcome) {
 	reply := wire.Reply{ID: o.id, OK: o.err == nil}
+	if o.answer != nil {
+		o.answer(&reply)
+	}
 	if o.err != nil {
 		reply.Error, reply.Detail = codeOf(o.err), o.err.Error()
 	}
@@ -240,12 +240,12 @@ func codeOf(err error) wire.ErrorCode {
 		return wire.TooLarge
 	case errors.Is(err, bridge.ErrExpired):
 		return wire.Expired
-	case errors.Is(err, bridge.ErrStuck):
+	case errors.Is(err, bridge.ErrStuck), errors.Is(err, bridge.ErrNoAnswer):
 		return wire.Timeout
 	case errors.Is(err, bridge.ErrLost):
 		return wire.UnknownOutcome
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
-		errors.Is(err, framing.ErrNoHeader):
+		errors.Is(err, framing.ErrNoHeader), errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue):
 		return wire.Malformed
 	}
 	return wire.Failed

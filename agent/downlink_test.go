@@ -22,8 +22,9 @@ import (
 type downlinkRig struct {
 	*downlink
 	written chan string
-	outcome error // of the next write, when it comes to its turn
-	refusal error // of the next write, at once
+	outcome error             // of the next write, when it comes to its turn
+	refusal error             // of the next write, at once
+	targets map[string]target // others
 	seen    spool.Pos
 	stop    func()
 }
@@ -40,6 +41,9 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
 	device := func(name string) (target, bool) {
+		if t, ok := r.targets[name]; ok {
+			return t, true
+		}
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
 	r.downlink = newDownlink(device, openTestSpool(t), j, newClock(time.Time{}), zerolog.Nop(), (&pulses{}).of("commands"))
@@ -128,7 +132,8 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"too large":              {device: "meter", payload: good("a"), refusal: bridge.ErrTooLarge, want: wire.TooLarge},
 		"port absent":            {device: "meter", payload: good("a"), refusal: bridge.ErrNotOpen, want: wire.Failed},
 		"too far ahead":          {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, time.Now().Add(25*time.Hour).UnixMilli()), want: wire.Malformed},
-		"a request":              {device: "meter", kind: "/request", payload: good("a"), want: wire.Malformed},
+		"a request":              {device: "meter", kind: "/request", payload: good("a"), want: wire.Failed},
+		"values":                 {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"values":{"x":1}}`, soon()), want: wire.Malformed},
 		"a retained request":     {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
 		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
 		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},

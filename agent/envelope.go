@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type frames struct {
 // use.
 type routes struct {
 	topic string // template of the data topic, with {name}
+	id    string // of the gateway
 	table atomic.Pointer[map[string]route]
 }
 
@@ -46,7 +48,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		if r.Gap.Epoch != r.Epoch {
 			rec.Gap.Epoch = r.Gap.Epoch
 		}
-		return &item{rec.Append(nil), rt}, nil
+		return f.item(r, rec, rt, nil), nil
 	}
 	s, err := parseStored(r.Data)
 	if err != nil {
@@ -56,11 +58,28 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		rt.batch = batching{} // bytes alone have no array to be in
 		return &item{append([]byte(nil), s.data...), rt}, nil
 	}
-	body, _ := wire.NewBody(s.data, s.encoding)
 	ts, unsynced := f.clock.resolve(s.stamp)
-	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Body: body, Unsynced: unsynced,
+	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Unsynced: unsynced,
 		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
-	return &item{rec.Append(nil), rt}, nil
+	rt.senML = s.senML // as it was when it was read
+	if !s.values {
+		rec.Body, _ = wire.NewBody(s.data, s.encoding)
+		return f.item(r, rec, rt, nil), nil
+	}
+	var m measured
+	if err := json.Unmarshal(s.data, &m); err != nil || m.IsZero() {
+		return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
+	}
+	rec.Measured = m.Measured
+	return f.item(r, rec, rt, m.Units), nil
+}
+
+// item is a record in the format of its route.
+func (f frames) item(r spool.Record, rec wire.Record, rt route, units map[string]string) *item {
+	if rt.senML {
+		return &item{rec.AppendSenML(nil, wire.SenMLBase(f.routes.id, r.Stream), units), rt}
+	}
+	return &item{rec.Append(nil), rt}
 }
 
 // replies encodes the records of the reply spool, which hold their payload and the name that makes their topic.

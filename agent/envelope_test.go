@@ -11,7 +11,7 @@ import (
 
 func TestEnvelope(t *testing.T) {
 	now := time.UnixMilli(1795208600000)
-	rs := &routes{topic: "up/data/{name}"}
+	rs := &routes{topic: "up/data/{name}", id: "gw-7"}
 	rs.table.Store(&map[string]route{"raw": {topic: "up/data/raw", raw: true}})
 	read := stamp{wall: now.UnixMilli() - 1000}
 	long := stamp{wall: now.UnixMilli() - 31_000}
@@ -22,14 +22,22 @@ func TestEnvelope(t *testing.T) {
 		gap    *spool.Gap
 		want   string
 	}{
-		"text":   {"meter", stored{read, false, wire.Text, []byte("$GPGGA")}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"$GPGGA"}`},
-		"hex":    {"meter", stored{read, false, wire.Hex, []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","hex":"a001"}`},
-		"base64": {"meter", stored{read, false, wire.Base64, []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","base64":"oAE="}`},
-		"text that is not UTF-8": {"meter", stored{read, false, wire.Text, []byte("a\xff")}, nil,
+		"text":   {"meter", stored{stamp: read, raw: false, encoding: wire.Text, data: []byte("$GPGGA")}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"$GPGGA"}`},
+		"hex":    {"meter", stored{stamp: read, raw: false, encoding: wire.Hex, data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","hex":"a001"}`},
+		"base64": {"meter", stored{stamp: read, raw: false, encoding: wire.Base64, data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","base64":"oAE="}`},
+		"text that is not UTF-8": {"meter", stored{stamp: read, raw: false, encoding: wire.Text, data: []byte("a\xff")}, nil,
 			`{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"a` + "\uFFFD" + `","base64":"Yf8="}`},
-		"late": {"meter", stored{long, false, wire.Text, []byte("x")}, nil, `{"seq":7,"ts":1795208569000,"epoch":"3f2a9c1e","text":"x","late":true}`},
-		"raw":  {"raw", stored{read, true, wire.Hex, []byte{0, 1}}, nil, "\x00\x01"},
-		"gap":  {"meter", stored{}, gap, `{"seq":7,"ts":1795208600000,"epoch":"3f2a9c1e","gap":{"from":17,"to":40,"reason":"full"}}`},
+		"late": {"meter", stored{stamp: long, raw: false, encoding: wire.Text, data: []byte("x")}, nil, `{"seq":7,"ts":1795208569000,"epoch":"3f2a9c1e","text":"x","late":true}`},
+		"raw":  {"raw", stored{stamp: read, raw: true, encoding: wire.Hex, data: []byte{0, 1}}, nil, "\x00\x01"},
+		"senml": {"meter", stored{stamp: read, senML: true, encoding: wire.Text, data: []byte("$GPGGA")}, nil,
+			`{"bn":"gw-7/meter/","bt":1795208599.000,"n":"frame","vs":"$GPGGA","seq":7,"epoch":"3f2a9c1e"}`},
+		"senml of bytes": {"meter", stored{stamp: read, senML: true, encoding: wire.Hex, data: []byte{0xff, 0xfe}}, nil,
+			`{"bn":"gw-7/meter/","bt":1795208599.000,"n":"frame","vd":"__4","seq":7,"epoch":"3f2a9c1e"}`},
+		"values": {"meter", polled(read, false), nil,
+			`{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","values":{"on":true,"u":230.4},"bad":{"i":"ILLEGAL DATA ADDRESS"}}`},
+		"values as senml": {"meter", polled(read, true), nil, `{"bn":"gw-7/meter/","bt":1795208599.000,"n":"on","vb":true,"seq":7,"epoch":"3f2a9c1e"},` +
+			`{"n":"u","u":"V","v":230.4},{"n":"i/bad","vs":"ILLEGAL DATA ADDRESS"}`},
+		"gap": {"meter", stored{}, gap, `{"seq":7,"ts":1795208600000,"epoch":"3f2a9c1e","gap":{"from":17,"to":40,"reason":"full"}}`},
 		"gap in an older epoch": {"meter", stored{}, &spool.Gap{From: 17, Epoch: "00000001", Reason: spool.ReasonRestart},
 			`{"seq":7,"ts":1795208600000,"epoch":"3f2a9c1e","gap":{"from":17,"to":0,"reason":"restart","epoch":"00000001"}}`},
 		"a gap has no place among bare bytes": {"raw", stored{}, gap, ""},
@@ -62,7 +70,7 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&map[string]route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
-		Data: stored{c.stampAt(wall), false, wire.Text, []byte("x")}.appendTo(nil)}
+		Data: stored{stamp: c.stampAt(wall), raw: false, encoding: wire.Text, data: []byte("x")}.appendTo(nil)}
 	it, err := frames{c, rs}.encode(r, wall)
 	if err != nil || !strings.Contains(string(it.payload), `"unsynced":true`) {
 		t.Fatalf("%s, %v", it.payload, err)
@@ -74,4 +82,10 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	if err != nil || strings.Contains(string(it.payload), "unsynced") || !strings.Contains(string(it.payload), want) {
 		t.Fatalf("%s, %v", it.payload, err)
 	}
+}
+
+// polled is what a unit said, as it lies in the spool.
+func polled(at stamp, senML bool) stored {
+	data := `{"values":{"u":230.4,"on":true},"bad":{"i":"ILLEGAL DATA ADDRESS"},"units":{"u":"V"}}`
+	return stored{stamp: at, senML: senML, values: true, data: []byte(data)}
 }

@@ -55,7 +55,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	if g.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	g.routes = &routes{topic: g.topics.Data}
+	g.routes = &routes{topic: g.topics.Data, id: id}
 	g.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))

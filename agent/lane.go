@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -129,7 +130,11 @@ func (l *lane) refill() (bool, error) {
 // pack makes a parcel of one record, or adds it to its device's batch and returns that when it is full.
 func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *parcel {
 	if !it.route.batch.on() {
-		return &parcel{lane: l, message: it.route.message(it.payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
+		payload := it.payload
+		if it.route.senML {
+			payload = wire.AppendBatch(nil, payload)
+		}
+		return &parcel{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
 	}
 	var p *parcel
 	if b := l.batches[r.Stream]; b != nil && !b.fits(it.payload) {

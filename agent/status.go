@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -99,6 +100,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 		if d := s.Serial[name]; d.State != "open" && d.State != "disabled" { // which the configuration's error says
 			add("serial "+name+": ", orState(d))
 		}
+		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
 	add("", g.pageNo.get())
 	return strings.Join(all, "; ")
@@ -111,6 +113,17 @@ func heartbeatStatus(link transport.Status) statuspage.Heartbeat {
 		Phase: h.Phase, Path: h.Path, PathKind: h.Kind, Evidence: h.Evidence, Reason: h.Reason, Pings: link.Pings,
 		Probes: h.Probes, Sessions: h.Sessions, Open: h.Open, Canaries: h.Canaries, Shrinks: h.Shrinks, CostBytes: h.Cost, BudgetBytes: h.Budget,
 	}
+}
+
+// deadUnits names the units of a bus that do not answer.
+func deadUnits(d statuspage.Serial) string {
+	var dead []string
+	for _, name := range slices.Sorted(maps.Keys(d.Units)) {
+		if d.Units[name].State == bridge.UnitDead && d.State == bridge.Opened {
+			dead = append(dead, name)
+		}
+	}
+	return strings.Join(dead, ", ")
 }
 
 func orState(d statuspage.Serial) string {

@@ -20,9 +20,11 @@ import (
 //
 // All integers are big endian. wall is Unix time; boot is CLOCK_BOOTTIME, good as long as boot id names this boot.
 const (
-	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64
+	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64, 3 values: JSON instead of a frame's bytes, see measured
 	kindRaw      = 0x04 // publish the bytes alone
 	kindUnsynced = 0x08 // the clock was unset when the frame was read
+	kindSenML    = 0x10 // publish it as SenML
+	kindAll      = kindEncoding | kindRaw | kindUnsynced | kindSenML
 
 	storedHeader   = 1 + 8
 	unsyncedHeader = storedHeader + 8 + 4
@@ -35,8 +37,16 @@ func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex,
 type stored struct {
 	stamp    stamp
 	raw      bool
+	senML    bool
+	values   bool // data is the JSON of a measured
 	encoding wire.Encoding
 	data     []byte
+}
+
+// measured is what a poll says, as it lies in the spool.
+type measured struct {
+	wire.Measured
+	Units map[string]string `json:"units,omitempty"` // of measure, by value; only SenML has a place for them
 }
 
 // appendTo adds the spool's form of the frame to dst.
@@ -47,8 +57,14 @@ func (s stored) appendTo(dst []byte) []byte {
 			kind = byte(i)
 		}
 	}
+	if s.values {
+		kind = kindEncoding
+	}
 	if s.raw {
 		kind |= kindRaw
+	}
+	if s.senML {
+		kind |= kindSenML
 	}
 	if s.stamp.unsynced {
 		kind |= kindUnsynced
@@ -68,10 +84,13 @@ func parseStored(p []byte) (stored, error) {
 		return stored{}, fmt.Errorf("stored frame of %d bytes has no header", len(p))
 	}
 	kind := p[0]
-	if kind&kindEncoding == 3 || kind > kindEncoding|kindRaw|kindUnsynced {
+	if kind&^kindAll != 0 || kind&(kindEncoding|kindRaw) == kindEncoding|kindRaw {
 		return stored{}, fmt.Errorf("stored frame of unknown kind %#02x", kind)
 	}
-	s := stored{raw: kind&kindRaw != 0, encoding: encodings()[kind&kindEncoding]}
+	s := stored{raw: kind&kindRaw != 0, senML: kind&kindSenML != 0, values: kind&kindEncoding == kindEncoding}
+	if !s.values {
+		s.encoding = encodings()[kind&kindEncoding]
+	}
 	s.stamp.wall = int64(binary.BigEndian.Uint64(p[1:]))
 	if kind&kindUnsynced == 0 {
 		s.data = p[storedHeader:]

@@ -74,11 +74,16 @@ func proxyOf(proxy string) func(server string) (*transport.Via, error) {
 func devicesOf(d *config.Document) map[string]deviceOptions {
 	all := map[string]deviceOptions{}
 	for name, s := range d.Serial {
-		all[name] = deviceOptions{
+		o := deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
 				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: framingOf(s)},
-			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", commands: s.Commands, high: s.Priority == "high",
+			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands,
+			limits: limitsOf(s), high: s.Priority == "high",
 		}
+		if s.IsBus() {
+			o.encoding, o.bridge.Framing, o.bridge.Modbus = wire.Hex, framing.Spec{}, modbusOf(s)
+		}
+		all[name] = o
 	}
 	return all
 }
@@ -126,13 +131,18 @@ func framingOf(s *config.SerialDevice) framing.Spec {
 func routesOf(d *config.Document, topics wire.Topics) map[string]route {
 	table := map[string]route{}
 	for name, s := range d.Serial {
-		r := route{topic: wire.Expand(topics.Data, "name", name), raw: s.Format == "raw", gzip: s.Compress == "gzip",
+		r := route{topic: wire.Expand(topics.Data, "name", name), raw: s.Format == "raw", senML: s.Format == "senml", gzip: s.Compress == "gzip",
 			cause: transport.CauseData}
 		if s.Batch.On() && !r.raw {
 			b := s.Batch.Resolved()
 			r.batch = batching{frames: b.Frames, delay: b.Delay.Std(), bytes: int(b.Bytes.Int64())}
 		}
 		table[name] = r
+		for unit := range s.Units {
+			u := r
+			u.topic = wire.Expand(topics.Data, "name", unit)
+			table[unit] = u
+		}
 	}
 	return table
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestFetchAndRender(t *testing.T) {
 	server := httptest.NewServer(testPage(want, nil))
 	defer server.Close()
 	got, err := Fetch(t.Context(), strings.TrimPrefix(server.URL, "http://"))
-	if err != nil || got.ID != want.ID || got.Serial["meter"] != want.Serial["meter"] {
+	if err != nil || got.ID != want.ID || !reflect.DeepEqual(got.Serial, want.Serial) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	var text bytes.Buffer

@@ -158,7 +158,9 @@ type Serial struct {
 	Opens      int64  `json:"opens"`
 	Why        string `json:"why,omitempty"`
 
-	LineErrors *LineErrors `json:"line_errors,omitempty"` // nil: the driver counts none
+	Units      map[string]Unit `json:"units,omitempty"`       // of a Modbus bus, by name
+	IdleWaitS  float64         `json:"idle_wait_s,omitempty"` // the longest that a command waited there while the bus was idle
+	LineErrors *LineErrors     `json:"line_errors,omitempty"` // nil: the driver counts none
 }
 
 // LineErrors are errors on the line of a serial device, as its driver or serial server counts them.
@@ -184,6 +186,17 @@ func (e *LineErrors) Plus(more *LineErrors) *LineErrors {
 		return cmp.Or(e, more)
 	}
 	return &LineErrors{e.Framing + more.Framing, e.Overrun + more.Overrun, e.Parity + more.Parity, e.Break + more.Break, e.Buffer + more.Buffer}
+}
+
+// Unit is one slave on a Modbus bus. It counts from the start of its bus under this configuration.
+type Unit struct {
+	State      string `json:"state"` // live, dead or unknown
+	Since      int64  `json:"since"`
+	Polls      int64  `json:"polls"`
+	Timeouts   int64  `json:"timeouts"`
+	BadAnswers int64  `json:"bad_answers"`
+	Exceptions int64  `json:"exceptions"`
+	Why        string `json:"why,omitempty"`
 }
 
 // Commands counts what came down. Received = Done + Failed + Refused + Running + Overflowed.

@@ -13,19 +13,19 @@ type ErrorCode string
 
 // The error codes of a reply.
 const (
-	Busy           ErrorCode = "busy"            // a queue is full, or the gateway is stopping; nothing was written
+	Busy           ErrorCode = "busy"            // a queue is full, too many in a minute, or the gateway is stopping; nothing was written
 	Expired        ErrorCode = "expired"         // it arrived, or its turn came, after expires
 	NoExpiry       ErrorCode = "no_expiry"       // a command without expires is refused
 	Retained       ErrorCode = "retained"        // a retained command would be repeated at every connect
 	Duplicate      ErrorCode = "duplicate"       // the same id is being carried out right now
 	ClockUnset     ErrorCode = "clock_unset"     // expires cannot be judged yet
-	Denied         ErrorCode = "denied"          // the device does not say commands: true
-	Timeout        ErrorCode = "timeout"         // the device did not take it in time
+	Denied         ErrorCode = "denied"          // the device does not say commands: true, or not for these bytes
+	Timeout        ErrorCode = "timeout"         // the device did not take it, or did not answer, in time
 	UnknownDevice  ErrorCode = "unknown_device"  // no such name in the configuration
 	TooLarge       ErrorCode = "too_large"       // longer than the device's frame may be, or than the gateway takes
 	UnknownOutcome ErrorCode = "unknown_outcome" // the agent was killed between taking and finishing it
 	Malformed      ErrorCode = "malformed"       // not a command; detail says why
-	Failed         ErrorCode = "failed"          // the device is absent or broke off; detail says why
+	Failed         ErrorCode = "failed"          // the device is absent, broke off or refused it; detail says why
 )
 
 // MaxCommandID is the longest id of a command, in bytes.
@@ -39,7 +39,9 @@ type Command struct {
 	ID      string `json:"id"`      // chosen by the sender, unique; 1 to [MaxCommandID] bytes
 	Expires int64  `json:"expires"` // Unix ms after which it must not be carried out; at most [MaxExpiry] ahead
 	Body
-	Timeout string `json:"timeout,omitempty"` // requests only: how long to wait for the answer
+	Values  map[string]json.RawMessage `json:"values,omitempty"`  // writes to a unit of a Modbus bus, instead of bytes
+	Timeout string                     `json:"timeout,omitempty"` // requests only: how long to wait for the answer, such as 500ms
+	Silence string                     `json:"silence,omitempty"` // requests only: the answer is all that comes until so much silence
 }
 
 // ParseCommand reads a command. When it fails, the returned command has the id if one could be read, so that the fault can
@@ -60,8 +62,10 @@ func ParseCommand(p []byte) (Command, error) {
 		return c, errors.New("no id")
 	case len(c.ID) > MaxCommandID:
 		return Command{}, fmt.Errorf("id of %d bytes, at most %d", len(c.ID), MaxCommandID)
-	case c.count() != 1:
-		return c, errors.New("exactly one of text, hex and base64 is needed")
+	case c.Values != nil && c.count() == 0:
+		return c, Measured{Values: c.Values}.check()
+	case c.count() != 1 || c.Values != nil:
+		return c, errors.New("exactly one of text, hex, base64 and values is needed")
 	}
 	if _, err := c.Bytes(); err != nil {
 		return c, err
@@ -100,11 +104,13 @@ func (c Command) Append(dst []byte) []byte { return appendJSON(dst, c) }
 
 // Reply answers a command under up/reply/<name>.
 type Reply struct {
-	ID string `json:"id"`
-	OK bool   `json:"ok"` // written and drained
-	Body
-	Error  ErrorCode `json:"error,omitempty"`
-	Detail string    `json:"detail,omitempty"` // for people
+	ID       string    `json:"id"`
+	OK       bool      `json:"ok"` // written and drained; of a request: answered; of values: read back
+	Body               // the answer to a request, when it is one frame
+	Frames   []Body    `json:"frames,omitempty"` // the answer, when it is all until a silence
+	Measured           // of a write of values: what they read afterwards
+	Error    ErrorCode `json:"error,omitempty"`
+	Detail   string    `json:"detail,omitempty"` // for people
 }
 
 // ParseReply reads a reply.

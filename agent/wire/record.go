@@ -86,12 +86,13 @@ type Gap struct {
 	Epoch  string `json:"epoch,omitempty"` // the epoch of those numbers, when it is not the record's own
 }
 
-// Record is one frame of a device, or a gap, as it stands under up/data/<name>.
+// Record is one frame of a device, what a poll of a unit says, or a gap, as it stands under up/data/<name>.
 type Record struct {
 	Seq   uint64 `json:"seq"`   // number within (epoch, name), from 1, without holes
 	TS    int64  `json:"ts"`    // Unix ms of the first byte of the frame
 	Epoch string `json:"epoch"` // 8 hex digits
 	Body
+	Measured
 	Gap      *Gap `json:"gap,omitempty"`
 	Late     bool `json:"late,omitempty"`     // published more than 30 s after it was read
 	Unsynced bool `json:"unsynced,omitempty"` // the clock was never set: ts is wrong
@@ -123,7 +124,7 @@ func AppendBatch(dst []byte, records ...[]byte) []byte {
 	return append(dst, ']')
 }
 
-// ParseRecords reads one record or a batch of them. Every record must have an epoch, a seq, and either bytes or a gap.
+// ParseRecords reads one record or a batch of them. Every record must have an epoch, a seq, and bytes, values or a gap.
 func ParseRecords(p []byte) ([]Record, error) {
 	var records []Record
 	if first := bytes.TrimLeft(p, " \t\r\n"); len(first) > 0 && first[0] == '[' {
@@ -150,6 +151,9 @@ func (r Record) check() error {
 	}
 	if r.Gap != nil {
 		return nil
+	}
+	if !r.Measured.IsZero() {
+		return r.Measured.check()
 	}
 	_, err := r.Bytes()
 	return err

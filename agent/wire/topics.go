@@ -11,8 +11,7 @@ const GzipSuffix = "/gz"
 // WriteSuffix is appended to [Topics.Cmd] for commands that write bytes to a device.
 const WriteSuffix = "/write"
 
-// RequestSuffix is appended to [Topics.Cmd] for commands that write bytes to a device and want its answer. Gateways of this version
-// answer them with [Malformed].
+// RequestSuffix is appended to [Topics.Cmd] for commands that write bytes to a device and want its answer.
 const RequestSuffix = "/request"
 
 // Topics holds the topic templates of a fleet. The zero value is of no use; start from [DefaultTopics].

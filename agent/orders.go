@@ -1,0 +1,232 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+// limits are what the configuration allows the uplink to do with a device that takes commands.
+type limits struct {
+	max       int      // bytes of one command; 0: no limit
+	perMinute int      // 0: no limit
+	allow     [][]byte // what the bytes must begin with; empty: anything
+	timeout   time.Duration
+	silence   time.Duration
+}
+
+// longestWait bounds how long a request may hold its device.
+const longestWait = time.Minute
+
+// target is a device, or a unit of a bus, that commands can go to.
+type target struct {
+	commands bool // may the uplink write to it?
+	limits   limits
+	rate     *rate         // of the device; nil: no limit
+	encoding wire.Encoding // of answers
+	unit     string        // empty: the device itself
+	address  []byte        // that the bytes for the unit begin with on the line
+
+	write   func(payload []byte, expires time.Time, done func(error)) error
+	request func(bridge.Request, func(bridge.Answer, error)) error
+	set     func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error // nil: it takes no values
+	fits    func(values map[string]string) error                                                     // what set would say at once
+}
+
+// check says why a command must not go to the target; an empty code: it may. It counts for the rate.
+func (t target) check(a arrival, c wire.Command, now time.Time) (wire.ErrorCode, string) {
+	if code, detail := t.checkShape(a, c); code != "" {
+		return code, detail
+	}
+	if p, err := c.Bytes(); err == nil {
+		p = append(bytes.Clone(t.address), p...)
+		switch {
+		case t.limits.max > 0 && len(p) > t.limits.max:
+			return wire.TooLarge, fmt.Sprintf("%d bytes, the device's configuration allows %d", len(p), t.limits.max)
+		case !t.limits.allows(p):
+			return wire.Denied, "the device's configuration does not allow bytes that begin so"
+		}
+	}
+	if !t.rate.take(now) {
+		return wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.limits.perMinute)
+	}
+	return "", ""
+}
+
+// checkShape says why a command is not of the kind that the target takes.
+func (t target) checkShape(a arrival, c wire.Command) (wire.ErrorCode, string) {
+	if c.Values != nil {
+		switch {
+		case a.request:
+			return wire.Malformed, "a request has bytes: use /write for values"
+		case t.set == nil:
+			return wire.Malformed, "values are for the units of a Modbus bus"
+		}
+		if err := t.fits(texts(c.Values)); err != nil {
+			return wire.Malformed, err.Error()
+		}
+		return "", ""
+	}
+	switch {
+	case a.request && t.request == nil:
+		return wire.Failed, bridge.ErrNotOpen.Error()
+	case !a.request && t.set != nil:
+		return wire.Malformed, "a unit takes values: use /request for bytes"
+	}
+	if _, err := t.ask(c); err != nil {
+		return wire.Malformed, err.Error()
+	}
+	return "", ""
+}
+
+func (l limits) allows(p []byte) bool {
+	for _, prefix := range l.allow {
+		if bytes.HasPrefix(p, prefix) {
+			return true
+		}
+	}
+	return len(l.allow) == 0
+}
+
+// ask is the request that a command makes.
+func (t target) ask(c wire.Command) (bridge.Request, error) {
+	r := bridge.Request{Expires: time.UnixMilli(c.Expires), Timeout: t.limits.timeout, Silence: t.limits.silence, Unit: t.unit}
+	for _, span := range []struct {
+		name, text string
+		to         *time.Duration
+	}{{"timeout", c.Timeout, &r.Timeout}, {"silence", c.Silence, &r.Silence}} {
+		if span.text == "" {
+			continue
+		}
+		d, err := time.ParseDuration(span.text)
+		if err != nil || d < 0 || d > longestWait {
+			return r, fmt.Errorf("%s must be a duration of at most %s, such as 500ms", span.name, longestWait)
+		}
+		*span.to = d
+	}
+	r.Payload, _ = c.Bytes() // ParseCommand has seen to it
+	return r, nil
+}
+
+// carry hands a command to the device's queue; done as its methods say.
+func (t target) carry(a arrival, c wire.Command, done func(bridge.Answer, error)) error {
+	switch {
+	case c.Values != nil:
+		return t.set(texts(c.Values), time.UnixMilli(c.Expires), done)
+	case a.request:
+		r, err := t.ask(c)
+		if err != nil {
+			return err
+		}
+		return t.request(r, done)
+	}
+	p, _ := c.Bytes()
+	return t.write(p, time.UnixMilli(c.Expires), func(err error) { done(bridge.Answer{}, err) })
+}
+
+// answer puts into a reply what the device brought back.
+func (t target) answer(reply *wire.Reply, c wire.Command, a bridge.Answer) {
+	r, err := t.ask(c)
+	switch {
+	case err != nil || len(a.Frames) == 0:
+	case r.Silence > 0 && t.unit == "" && t.address == nil:
+		for _, f := range a.Frames {
+			body, _ := wire.NewBody(f, t.encoding)
+			reply.Frames = append(reply.Frames, body)
+		}
+	default:
+		reply.Body, _ = wire.NewBody(a.Frames[0], t.encoding)
+	}
+	if len(a.Values) > 0 {
+		reply.Measured = measuredOf(a.Values, false).Measured
+	}
+}
+
+func texts(values map[string]json.RawMessage) map[string]string {
+	out := make(map[string]string, len(values))
+	for name, v := range values {
+		out[name] = string(v)
+	}
+	return out
+}
+
+// measuredOf is readings as they lie in the spool, and travel.
+func measuredOf(readings []bridge.Reading, withUnits bool) measured {
+	var m measured
+	for _, r := range readings {
+		if r.Bad != "" {
+			if m.Bad == nil {
+				m.Bad = map[string]string{}
+			}
+			m.Bad[r.Name] = r.Bad
+			continue
+		}
+		if m.Values == nil {
+			m.Values = map[string]json.RawMessage{}
+		}
+		m.Values[r.Name] = r.Value.Append(nil)
+		if withUnits && r.Unit != "" {
+			if m.Units == nil {
+				m.Units = map[string]string{}
+			}
+			m.Units[r.Name] = r.Unit
+		}
+	}
+	return m
+}
+
+// errNothing is of values that are none.
+var errNothing = errors.New("no values")
+
+// appendValues adds the spool's form of readings.
+func appendValues(dst []byte, s stored, readings []bridge.Reading) ([]byte, error) {
+	m := measuredOf(readings, s.senML)
+	if m.IsZero() {
+		return dst, errNothing
+	}
+	p, err := json.Marshal(m)
+	if err != nil {
+		return dst, err
+	}
+	s.values, s.data = true, p
+	return s.appendTo(dst), nil
+}
+
+// rate is a bucket of a minute's commands, refilled evenly. Safe for concurrent use; nil has no bottom.
+type rate struct {
+	perMinute int
+
+	mu   sync.Mutex
+	have float64
+	at   time.Time
+}
+
+func newRate(perMinute int) *rate {
+	if perMinute == 0 {
+		return nil
+	}
+	return &rate{perMinute: perMinute, have: float64(perMinute)}
+}
+
+func (r *rate) take(now time.Time) bool {
+	if r == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.at.IsZero() {
+		r.have = min(r.have+now.Sub(r.at).Minutes()*float64(r.perMinute), float64(r.perMinute))
+	}
+	r.at = now
+	if r.have < 1 {
+		return false
+	}
+	r.have--
+	return true
+}

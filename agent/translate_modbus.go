@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/linkbeat/linkbeat/config"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+)
+
+func limitsOf(s *config.SerialDevice) limits {
+	r := s.Requests
+	l := limits{max: int(r.Max.Int64()), perMinute: r.PerMinute, timeout: r.Timeout.Std(), silence: r.Silence.Std()}
+	for _, prefix := range r.Allow {
+		l.allow = append(l.allow, prefix)
+	}
+	return l
+}
+
+func modbusOf(s *config.SerialDevice) *bridge.ModbusOptions {
+	m := s.Modbus
+	o := &bridge.ModbusOptions{Protocol: modbus.Protocol(s.ModbusProtocol()), Timeout: m.Timeout.Std(), Retries: m.Retries,
+		Turnaround: m.Turnaround.Std(), MaxBlock: m.MaxBlock, Gap: m.Gap}
+	for _, name := range slices.Sorted(maps.Keys(s.Units)) {
+		u := s.Units[name]
+		unit := bridge.ModbusUnit{Name: name, Address: byte(u.Address), OnChange: u.Report == "change", MaxSilence: u.MaxSilence.Std()}
+		for _, key := range slices.Sorted(maps.Keys(u.Registers)) {
+			unit.Registers = append(unit.Registers, registerOf(key, u, u.Registers[key]))
+		}
+		slices.SortStableFunc(unit.Registers, func(a, b modbus.Register) int { // the order in which values are written
+			return int(a.Address) - int(b.Address)
+		})
+		o.Units = append(o.Units, unit)
+	}
+	return o
+}
+
+func registerOf(name string, u *config.Unit, r *config.Register) modbus.Register {
+	kind, err := modbus.ParseKind(r.Kind)
+	if err != nil { // config allows no kind that modbus does not know
+		kind = modbus.Holding
+	}
+	order := modbus.Order(r.Order)
+	switch order {
+	case "big":
+		order = "abcd"
+	case "little":
+		order = "dcba"
+	}
+	out := modbus.Register{Name: name, Kind: kind, Address: uint16(r.Address), Type: modbus.Type(r.Type), Order: order, Bit: r.Bit,
+		Count: r.Count, Scale: r.Scale, Offset: r.Offset, Unit: r.Unit, Every: u.Every.Std(), Deadband: r.Deadband,
+		Writable: r.Writable, Blind: r.WriteOnly}
+	if r.Every > 0 {
+		out.Every = r.Every.Std()
+	}
+	if r.WriteOnly {
+		out.Every = 0
+	}
+	return out
+}
