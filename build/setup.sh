@@ -4,12 +4,14 @@ set -euo pipefail
 
 declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
 	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
-	[tcpdump]=tcpdump [ser2net]=ser2net)
+	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll)
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net; do
-	command -v "$tool" >/dev/null || missing+=("${package[$tool]}")
+for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll; do
+	# shellcheck disable=SC2206 # some tools are more than one package
+	command -v "$tool" >/dev/null || missing+=(${package[$tool]})
 done
+[[ -e /usr/include/modbus/modbus.h ]] || missing+=(libmodbus-dev)
 
 if ! command -v go >/dev/null; then
 	echo "setup: Go is missing: install Go 1.26 or newer from https://go.dev/dl/" >&2

@@ -64,6 +64,18 @@ type DeviceStatus struct {
 	Framed     int64  `json:"framed"`
 	Accepted   *int64 `json:"accepted"`
 	Refused    int64  `json:"refused"`
+
+	Units     map[string]UnitStatus `json:"units"` // of a Modbus bus
+	IdleWaitS float64               `json:"idle_wait_s"`
+}
+
+// UnitStatus is one slave on a Modbus bus.
+type UnitStatus struct {
+	State      string `json:"state"`
+	Polls      int64  `json:"polls"`
+	Timeouts   int64  `json:"timeouts"`
+	BadAnswers int64  `json:"bad_answers"`
+	Why        string `json:"why"`
 }
 
 // Imbalance checks the documented equations; empty when every counter balances.

@@ -1,0 +1,158 @@
+package labmodbus
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+const (
+	warmUp = 8 * time.Second // who is there, and the first tries of the dead
+	marker = 500             // an address that only requests read
+)
+
+// crowd is many units on one line, some dead, and requests between the polls.
+func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
+	var live []int
+	units := map[string]any{}
+	for id := 1; id <= o.Units; id++ {
+		if !isDead(o, id) {
+			live = append(live, id)
+		}
+		registers := map[string]any{}
+		for i := range o.Registers {
+			registers[fmt.Sprint("r", i)] = map[string]any{"kind": "input", "address": i}
+		}
+		units[fmt.Sprint("u", id)] = map[string]any{"address": id, "every": "1s", "registers": registers}
+	}
+	h, args, err := newHub(e, "crowd", live)
+	if err != nil {
+		return err
+	}
+	if err := slaves(e, "slave-crowd", slave, append([]string{"rtu"}, args...)...); err != nil {
+		return err
+	}
+	r, err := newRig(e, "gw-crowd", map[string]any{"port": h.Port, "baud": 115200, "commands": true, "units": units})
+	if err != nil {
+		return err
+	}
+	e.Sleep(warmUp)
+	began := time.Now()
+	e.Sleep(o.Watch)
+	watched := h.since(began)
+	judgePeriods(o, watched, t)
+	t.Check("what is published is what the slaves hold", r.holds(o, live))
+	began = time.Now()
+	if err := r.requests(h, o, live, t); err != nil {
+		return err
+	}
+	worst := worstOf(o, periods(h.since(began)))
+	t.Info("worst period of a live unit while requests come", worst.Seconds(), "s")
+	s, err := r.agent.Status()
+	if err != nil {
+		return err
+	}
+	t.AtMost("longest that a queued request waited on an idle bus (agent's own clock)", 1000*s.Serial["bus"].IdleWaitS, 10, "ms")
+	dead := 0
+	for _, u := range s.Serial["bus"].Units {
+		if u.State == "dead" {
+			dead++
+		}
+	}
+	t.Exactly("units shown as dead", dead, o.Dead, "", s.Why)
+	var unbalanced error
+	if text := s.Imbalance(); text != "" {
+		unbalanced = errors.New(text)
+	}
+	t.Check("every counter balances", unbalanced)
+	return r.agent.Term()
+}
+
+func isDead(o Options, id int) bool { return id%10 == 7 && id/10 < o.Dead }
+
+func worstOf(o Options, all map[byte][]time.Duration) (worst time.Duration) {
+	for id, p := range all {
+		if !isDead(o, int(id)) {
+			worst = max(worst, slices.Max(p))
+		}
+	}
+	return worst
+}
+
+func judgePeriods(o Options, watched []request, t *kit.Table) {
+	all := periods(watched)
+	polls, tried := 0, 0
+	for _, q := range watched {
+		if isDead(o, int(q.unit)) {
+			tried++
+		} else {
+			polls++
+		}
+	}
+	t.AtMost("worst period of a live unit", worstOf(o, all).Seconds(), 1.05, "s")
+	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), 0.98, "of 1")
+	t.Info("tries of dead units meanwhile", float64(tried), "")
+}
+
+// holds compares the last record of each unit with what its slave was filled with.
+func (r *rig) holds(o Options, live []int) error {
+	for _, id := range live {
+		all, err := r.records(fmt.Sprint("u", id))
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			return fmt.Errorf("unit %d was never published", id)
+		}
+		last := all[len(all)-1]
+		if len(last.Values) != o.Registers || len(last.Bad) > 0 {
+			return fmt.Errorf("unit %d: %d values, bad %v", id, len(last.Values), last.Bad)
+		}
+		for i := range o.Registers {
+			if got, want := string(last.Values[fmt.Sprint("r", i)]), fmt.Sprint(id*1000+i); got != want {
+				return fmt.Errorf("unit %d: register %d is %s, the slave holds %s", id, i, got, want)
+			}
+		}
+	}
+	for id := 1; id <= o.Units; id++ {
+		if all, err := r.records(fmt.Sprint("u", id)); isDead(o, id) && (err != nil || len(all) > 0) {
+			return fmt.Errorf("dead unit %d was published: %v, %v", id, all, err)
+		}
+	}
+	return nil
+}
+
+// requests asks one unit after the other for a register that no poll reads, at any moment of the cycle.
+func (r *rig) requests(h *hub, o Options, live []int, t *kit.Table) error {
+	began := time.Now()
+	var took []time.Duration
+	for i := range o.Requests {
+		id := live[i%len(live)]
+		got, d, err := r.command(fmt.Sprint("u", id), "request", map[string]any{"hex": fmt.Sprintf("03%04x0001", marker)})
+		if err != nil {
+			return err
+		}
+		if want := fmt.Sprintf("0302%04x", id*1000+marker); !got.OK || got.Hex != want {
+			return fmt.Errorf("request to unit %d: %+v, want %s", id, got, want)
+		}
+		took = append(took, d)
+		r.e.Sleep(time.Duration(37+(i*53)%211) * time.Millisecond)
+	}
+	slices.Sort(took)
+	t.Info("request and answer through the broker, median", ms(took[len(took)/2]), "ms")
+	t.Info("request and answer through the broker, worst", ms(took[len(took)-1]), "ms")
+	seen := 0
+	for _, q := range h.since(began) {
+		if bytes.HasPrefix(q.pdu, []byte{3, marker >> 8, marker & 0xff}) {
+			seen++
+		}
+	}
+	t.Exactly("requests that the line saw", seen, o.Requests, "", "each once")
+	return nil
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
