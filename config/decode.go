@@ -15,7 +15,7 @@ import (
 // Bounds on what a document may cost to read: aliases can make a small file a large tree.
 const (
 	maxSource = 1 << 20 // bytes of a file
-	maxNodes  = 20_000  // visited, through aliases too
+	maxNodes  = 100_000 // visited, through aliases too: 32 units of 64 registers with all their keys are 25 000
 	maxDepth  = 32
 	maxFaults = 100
 )

@@ -171,6 +171,12 @@ func cost(d *config.Document, a Assumptions, s scenario) map[string]float64 {
 
 	sent := n.publishes(Info, (connects+replaced)*s.infos, p.info())
 	for name, device := range d.Serial {
+		if device.IsBus() {
+			for _, s := range p.polls(device) {
+				sent += n.publishes(telemetry(name), s.count, s.size)
+			}
+			continue
+		}
 		count, size := p.telemetry(name, device, a)
 		sent += n.publishes(telemetry(name), count, size)
 	}

@@ -263,3 +263,29 @@ func TestRender(t *testing.T) {
 		t.Errorf("over %v, share %v", e.Over(), e.Share(5<<20))
 	}
 }
+
+func TestPollsOfUnits(t *testing.T) {
+	bus := func(unit, rest string) Estimate {
+		return Of(doc(t, "uplink: {servers: [{url: mqtt://h}]}\nserial: {bus: {port: /dev/ttyS0"+rest+", units: {u: {address: 1"+unit+
+			", registers: {a: {address: 0}, b: {address: 1, kind: coil}}}}}}\n"), Assumptions{})
+	}
+	row := func(e Estimate) int64 {
+		for _, r := range e.Rows {
+			if r.Cause == "telemetry bus" {
+				return r.Expected
+			}
+		}
+		t.Fatalf("no row in %+v", e.Rows)
+		return 0
+	}
+	slow, fast := row(bus(", every: 10s", "")), row(bus(", every: 1s", ""))
+	if slow < 259200*100 || fast != 10*slow {
+		t.Errorf("a poll in 10 s: %d bytes, in 1 s: %d", slow, fast)
+	}
+	if n := row(bus(", every: 1s, report: change", "")); n != slow {
+		t.Errorf("on change: %d", n)
+	}
+	if n := row(bus(", every: 1s", ", batch: {frames: 4}, compress: gzip")); n >= fast/2 {
+		t.Errorf("batches, compressed: %d of %d", n, fast)
+	}
+}

@@ -59,6 +59,12 @@ func assumptions(d *config.Document, a Assumptions, low, expected, high scenario
 		all = append(all, fmt.Sprintf("%g frames of %d bytes a day from each serial device, random digits or bytes (--frames-per-day, --frame-bytes)",
 			a.FramesPerDay, a.FrameBytes))
 	}
+	for _, s := range d.Serial {
+		if s.IsBus() {
+			all = append(all, fmt.Sprintf("each poll of a Modbus unit is published, with report: change %g of 100", 100*changes))
+			break
+		}
+	}
 	all = append(all, beat(d, a, low, expected, high), "whatever is sent puts the next ping off; messages come at random times")
 	session := fmt.Sprintf("%g lost connection a day", a.Reconnects)
 	if high.redials > 0 {

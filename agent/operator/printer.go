@@ -73,6 +73,9 @@ func (it Item) bytes() []byte {
 		return it.Raw
 	}
 	b, err := it.Record.Bytes() // they were read once already, by ParseRecords
+	if !it.Record.Measured.IsZero() {
+		return it.Record.Measured.Append(nil)
+	}
 	if err != nil || b == nil {
 		return []byte{}
 	}

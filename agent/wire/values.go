@@ -20,6 +20,9 @@ type Measured struct {
 // IsZero is true when it says nothing.
 func (m Measured) IsZero() bool { return len(m.Values)+len(m.Bad) == 0 }
 
+// Append adds its JSON to dst.
+func (m Measured) Append(dst []byte) []byte { return appendJSON(dst, m) }
+
 func (m Measured) check() error {
 	for name, v := range m.Values {
 		if v = bytes.TrimSpace(v); len(v) == 0 || !strings.ContainsRune(`"tf-0123456789`, rune(v[0])) {

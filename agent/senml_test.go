@@ -1,0 +1,58 @@
+package agent
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// A record in SenML is a pack of its own, and the records of a batch make one pack: each begins with the base of its own.
+func TestSenMLPacks(t *testing.T) {
+	for name, b := range map[string]batching{"alone": {}, "in a batch": {frames: 2, delay: time.Minute, bytes: 4096}} {
+		t.Run(name, func(t *testing.T) {
+			s := openTestSpool(t)
+			rs := &routes{topic: "up/{name}", id: "gw 7"}
+			rs.table.Store(&map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
+			for _, ms := range []int64{1795208599000, 1795208600500} {
+				if _, err := s.Append("meter", polled(stamp{wall: ms}, true).appendTo(nil)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l := newLane(s, frames{clock: clock{now: time.Now}, routes: rs})
+			p, bad, err := l.take(time.Now(), how{})
+			if p == nil || bad != nil || err != nil {
+				t.Fatalf("%v, %v, %v", p, bad, err)
+			}
+			var entries []map[string]any
+			if err := json.Unmarshal(p.message.Payload, &entries); err != nil {
+				t.Fatalf("%v: %s", err, p.message.Payload)
+			}
+			records := 1
+			if b.on() {
+				records = 2
+			}
+			if len(entries) != 3*records || entries[0]["bn"] != "gw_7/meter/" || entries[1]["bn"] != nil || entries[1]["u"] != "V" {
+				t.Fatalf("%s", p.message.Payload)
+			}
+			if b.on() && (entries[3]["bn"] != "gw_7/meter/" || entries[3]["bt"].(float64) != 1795208600.5) {
+				t.Fatalf("%s", p.message.Payload)
+			}
+		})
+	}
+}
+
+func TestValuesAreNeverNull(t *testing.T) {
+	for payload, good := range map[string]bool{
+		`{"epoch":"e","seq":1,"values":{"a":1,"b":"x","c":true}}`: true,
+		`{"epoch":"e","seq":1,"bad":{"a":"timeout"}}`:             true,
+		`{"epoch":"e","seq":1,"values":{"a":null}}`:               false,
+		`{"epoch":"e","seq":1,"values":{"a":[1]}}`:                false,
+		`{"epoch":"e","seq":1,"values":{}}`:                       false,
+	} {
+		if _, err := wire.ParseRecords([]byte(payload)); (err == nil) != good {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+}
