@@ -9,6 +9,13 @@
 // A [Device] has one reader and one writer goroutine, and both belong to [Device.Run]. When the port is lost (unplugged, hung
 // up) Run opens it again as soon as it is back; every change of state is one [Event]. Nothing here logs: the caller does.
 //
+// With [Options.Modbus] a device is the master of a Modbus bus instead: one goroutine reads, one does all the rest, so the bus has one
+// owner. It polls the units by the schedule of package modbus and hands over [Values]; a command ([Device.Set], [Device.Request]) gets
+// the next slot, between any two requests of a poll, and a due poll the one after it:
+//
+//	Port ◄── master: Schedule.Next → ask → OnValues(Values)
+//	            ▲ queue: Set, Request → ask → done(Answer, err)
+//
 // # The port
 //
 // [Port] is the seam: tests bring a fake, [Open] is the real one. What it guards, because go.bug.st/serial does not:
