@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,6 +61,48 @@ func TestEveryFramingHasItsWord(t *testing.T) {
 		}
 		if _, err := framing.New(framingOf(doc.Serial["x"])); err != nil {
 			t.Errorf("%s: %v", frame, err)
+		}
+	}
+}
+
+// Binary recordings come out as the frames that they hold, described by a configuration alone; how many that are is counted by
+// independent parsers in package framing.
+func TestRecordingsByConfigurationAlone(t *testing.T) {
+	const src = `uplink: {servers: [{url: mqtts://h}]}
+serial:
+  bu303-moving: {port: /dev/ttyS0, frame: &sirf {type: length, header: "a0a2", offset: 2, width: 2, mask: 0x7fff, checksum: sum15, checksum_from: 4, trailer: "b0b3"}}
+  sirf2: {port: /dev/ttyS1, frame: *sirf}
+  rtcm3.2: {port: /dev/ttyS2, frame: {type: length, header: "d3", offset: 1, width: 2, mask: 0x03ff, checksum: crc24q, keep: true}}
+  ais-nmea: {port: /dev/ttyS3, frame: {type: nmea}}
+`
+	doc, warnings, err := config.Parse([]byte(src), config.ParseOptions{})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	for name, want := range map[string]int{"bu303-moving": 65, "sirf2": 1203, "rtcm3.2": 192, "ais-nmea": 1496} {
+		f, err := framing.New(framingOf(doc.Serial[name]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile("../firmware-bridge/framing/testdata/" + name + ".log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames := 0
+		for chunk := range slices.Chunk(data, 100) {
+			f.Feed(time.Now(), chunk)
+			for {
+				frame, err := f.Next(time.Now())
+				if frame == nil && err == nil {
+					break
+				}
+				if frame != nil {
+					frames++
+				}
+			}
+		}
+		if frames != want {
+			t.Errorf("%s: %d frames, want %d", name, frames, want)
 		}
 	}
 }

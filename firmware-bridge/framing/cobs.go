@@ -17,7 +17,7 @@ type cobs struct {
 // cobsFull is the code of a block with no zero behind it.
 const cobsFull = 0xff
 
-func newCOBS(s Spec, c *sum) (Framer, error) {
+func newCOBS(s *Spec, c *sum) (Framer, error) {
 	return &cobs{cutter: cutter{limit: s.Max + s.Max/(cobsFull-1) + 1}, max: s.Max, sum: c}, nil
 }
 
@@ -67,43 +67,21 @@ func (f *cobs) Encode(dst, payload []byte) ([]byte, error) {
 	if err := checkPayload(len(payload)+f.sum.cut(), f.max); err != nil {
 		return dst, err
 	}
-	var check [4]byte
-	tail := check[:0]
-	switch {
-	case f.sum == nil:
-	case f.sum.keep && !f.sum.right(payload):
-		_, err := f.sum.seal(nil, payload)
+	sealed, err := f.sum.seal(nil, payload)
+	if err != nil {
 		return dst, err
-	case !f.sum.keep:
-		tail = f.sum.put(tail, f.sum.add(f.sum.init, payload))
 	}
-	e := cobsEncoder{out: append(dst, 1), code: len(dst)}
-	e.write(payload)
-	e.write(tail)
-	return append(e.out, 0), nil
-}
-
-// cobsEncoder appends blocks to out.
-type cobsEncoder struct {
-	out  []byte
-	code int // where the code of the open block stands
-}
-
-func (e *cobsEncoder) write(p []byte) {
-	for _, b := range p {
-		if e.out[e.code] == cobsFull {
-			e.open()
+	out, code := append(dst, 1), len(dst) // code is where that of the open block stands
+	for _, b := range sealed {
+		if out[code] == cobsFull {
+			out, code = append(out, 1), len(out)
 		}
 		if b == 0 {
-			e.open()
+			out, code = append(out, 1), len(out)
 			continue
 		}
-		e.out = append(e.out, b)
-		e.out[e.code]++
+		out = append(out, b)
+		out[code]++
 	}
-}
-
-func (e *cobsEncoder) open() {
-	e.code = len(e.out)
-	e.out = append(e.out, 1)
+	return append(out, 0), nil
 }

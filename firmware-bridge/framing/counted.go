@@ -40,7 +40,7 @@ type field struct {
 	adjust        int
 }
 
-func newFixed(s Spec, c *sum) (Framer, error) {
+func newFixed(s *Spec, c *sum) (Framer, error) {
 	switch {
 	case s.Size < 1:
 		return nil, fmt.Errorf("size of %d bytes; use at least 1", s.Size)
@@ -55,7 +55,7 @@ func newFixed(s Spec, c *sum) (Framer, error) {
 		charTime: s.CharTime}, nil
 }
 
-func newLength(s Spec, c *sum) (Framer, error) {
+func newLength(s *Spec, c *sum) (Framer, error) {
 	f := &counted{max: s.Max, header: slices.Clone(s.Header), trailer: slices.Clone(s.Trailer), sum: c, keep: s.Keep,
 		gap: s.Gap, charTime: s.CharTime,
 		field: field{offset: s.Offset, width: s.Width, mask: s.Mask, little: s.Little, adjust: s.Adjust}}

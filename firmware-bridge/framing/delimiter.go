@@ -22,7 +22,7 @@ type delimiter struct {
 // maxDelimiter bounds what is held beyond the longest frame.
 const maxDelimiter = 16
 
-func newDelimiter(s Spec, c *sum) (Framer, error) {
+func newDelimiter(s *Spec, c *sum) (Framer, error) {
 	if len(s.Bytes) == 0 {
 		return nil, errors.New("needs bytes, in hex, such as 0d0a")
 	}

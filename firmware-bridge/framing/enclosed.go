@@ -33,7 +33,7 @@ type enclosed struct {
 	skipping bool
 }
 
-func newEnclosed(s Spec, c *sum) (Framer, error) {
+func newEnclosed(s *Spec, c *sum) (Framer, error) {
 	f := &enclosed{max: s.Max, dle: s.DLE, sum: c, start: []byte{stx}}
 	if s.DLE {
 		f.start = []byte{dle, stx}

@@ -27,7 +27,7 @@ type burst struct {
 	bad bool // its beginning is thrown away already
 }
 
-func newIdle(s Spec, c *sum) (Framer, error) {
+func newIdle(s *Spec, c *sum) (Framer, error) {
 	switch {
 	case s.Gap == 0 && s.Chars == 0:
 		return nil, errors.New("needs gap (20ms) or chars (3.5)")

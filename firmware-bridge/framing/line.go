@@ -16,7 +16,7 @@ type line struct {
 	skipping bool   // inside a line that is already counted as bad
 }
 
-func newLine(s Spec, c *sum) (Framer, error) {
+func newLine(s *Spec, c *sum) (Framer, error) {
 	end := "\n"
 	switch string(s.Bytes) {
 	case "", "\n":

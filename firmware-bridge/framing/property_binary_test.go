@@ -46,7 +46,7 @@ func drawPayload(t *rapid.T, s Spec) []byte {
 			s.Checksum = "crc16/modbus"
 		}
 		s.Keep = false
-		c, err := newSum(s)
+		c, err := newSum(&s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,8 +45,8 @@ type rtu struct {
 	skipping bool    // inside a stretch that is already counted as one
 }
 
-func newRTU(s Spec) (Framer, error) {
-	c, err := newSum(Spec{Checksum: "crc16/modbus", Keep: s.Keep})
+func newRTU(s *Spec) (Framer, error) {
+	c, err := newSum(&Spec{Checksum: "crc16/modbus", Keep: s.Keep})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package framing
 
 import (
 	"bytes"
-	"fmt"
 	"time"
 )
 
@@ -21,7 +20,7 @@ type slip struct {
 	sum *sum
 }
 
-func newSLIP(s Spec, c *sum) (Framer, error) {
+func newSLIP(s *Spec, c *sum) (Framer, error) {
 	return &slip{cutter: cutter{end: slipEnd, limit: 2 * s.Max}, max: s.Max, sum: c}, nil
 }
 
@@ -79,26 +78,19 @@ func (f *slip) Encode(dst, payload []byte) ([]byte, error) {
 	if err := checkPayload(len(payload)+f.sum.cut(), f.max); err != nil {
 		return dst, err
 	}
-	out, err := f.sum.seal(append(dst, slipEnd), payload)
+	sealed, err := f.sum.seal(nil, payload)
 	if err != nil {
-		return dst, fmt.Errorf("slip: %w", err)
+		return dst, err
 	}
-	start := len(dst) + 1
-	extra := bytes.Count(out[start:], []byte{slipEnd}) + bytes.Count(out[start:], []byte{slipEsc})
-	from := len(out) - 1
-	out = append(out, make([]byte, extra)...)
-	// from the back, so that nothing is overwritten before it moved
-	for to := len(out) - 1; to > from; from-- {
-		switch b := out[from]; b {
+	out := append(dst, slipEnd)
+	for _, b := range sealed {
+		switch b {
 		case slipEnd:
-			out[to-1], out[to] = slipEsc, slipEscEnd
-			to -= 2
+			out = append(out, slipEsc, slipEscEnd)
 		case slipEsc:
-			out[to-1], out[to] = slipEsc, slipEscEsc
-			to -= 2
+			out = append(out, slipEsc, slipEscEsc)
 		default:
-			out[to] = b
-			to--
+			out = append(out, b)
 		}
 	}
 	return append(out, slipEnd), nil

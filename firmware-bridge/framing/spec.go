@@ -70,7 +70,7 @@ func New(s Spec) (Framer, error) {
 	return f, nil
 }
 
-func (s Spec) make() (Framer, error) {
+func (s *Spec) make() (Framer, error) {
 	if !slices.Contains(Types(), s.Type) {
 		return nil, fmt.Errorf("unknown; use one of %s", strings.Join(Types(), ", "))
 	}
@@ -105,7 +105,7 @@ func (s Spec) make() (Framer, error) {
 }
 
 // check refuses what no type, or not this type, can mean: a parameter without effect is a misunderstanding.
-func (s Spec) check() error {
+func (s *Spec) check() error {
 	const summed = "line delimiter idle fixed length cobs slip stx_etx"
 	keeps := "delimiter length modbus_rtu"
 	if s.Checksum != "" {

@@ -34,7 +34,7 @@ type sum struct {
 }
 
 // newSum is the checksum of a spec, nil when it has none.
-func newSum(s Spec) (*sum, error) {
+func newSum(s *Spec) (*sum, error) {
 	if s.Checksum == "" {
 		return nil, nil
 	}

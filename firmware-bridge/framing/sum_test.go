@@ -7,7 +7,7 @@ import (
 
 func mustSum(t testing.TB, s Spec) *sum {
 	t.Helper()
-	c, err := newSum(s)
+	c, err := newSum(&s)
 	if err != nil {
 		t.Fatal(err)
 	}

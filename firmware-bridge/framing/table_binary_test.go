@@ -7,7 +7,7 @@ import (
 
 // sealed is p and its checksum.
 func sealed(name, p string) string {
-	c, err := newSum(Spec{Checksum: name})
+	c, err := newSum(&Spec{Checksum: name})
 	if err != nil {
 		panic(err)
 	}
