@@ -168,6 +168,9 @@ func FuzzEncode(f *testing.F) {
 			}
 			return
 		}
+		if spec.Type == "modbus_rtu" && !fits(out) {
+			return // what a function says of its length may be right by accident too
+		}
 		fr.Feed(t0(), out)
 		frames, bad := drain(t, fr, t0())
 		more, bad2 := drain(t, fr, t0().Add(time.Hour))

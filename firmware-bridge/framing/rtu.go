@@ -145,10 +145,11 @@ func (f *rtu) atEdges() (n, bad int) {
 		if f.right(rest[:end]) && (fits(rest[:end]) || f.edges[f.tried] <= f.torn) {
 			return f.odd(rest[:end]), 0
 		}
+		_, more := f.match(rest[:end])
 		for _, edge := range f.edges[:f.tried] {
 			start := int(edge - at)
-			if !f.right(rest[start:end]) {
-				continue
+			if more && !known(rest[start:end]) || !f.right(rest[start:end]) {
+				continue // a part of a torn frame is right by accident more often than a frame breaks off
 			}
 			if f.right(rest[:start]) {
 				return f.odd(rest[:start]), 0
@@ -185,8 +186,14 @@ func (f *rtu) right(p []byte) bool {
 
 // fits is false when a right frame has not the size that its function says: rather the beginning of one, right by accident.
 func fits(p []byte) bool {
+	request, _ := rtuLengths(p)
+	return request == 0 || known(p)
+}
+
+// known is true when p has the size that its function says.
+func known(p []byte) bool {
 	request, answer := rtuLengths(p)
-	return request == 0 || len(p) == request || len(p) == answer
+	return len(p) == request || len(p) == answer
 }
 
 // glued is the length of the first of the frames that p wholly consists of; 0: it does not.
