@@ -62,7 +62,7 @@ lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, 
 lab-uplink: setup ## dead brokers, cables, routes, NATS cluster, proxies, 200 gateways, the ledger against tcpdump (root; 12 minutes)
 	@$(SHOW) lab-uplink
 
-lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 7 minutes)
+lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
 	@$(SHOW) lab-serial
 
 size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
