@@ -25,12 +25,13 @@ func modbusOf(s *config.SerialDevice) *bridge.ModbusOptions {
 	for _, name := range slices.Sorted(maps.Keys(s.Units)) {
 		u := s.Units[name]
 		unit := bridge.ModbusUnit{Name: name, Address: byte(u.Address), OnChange: u.Report == "change", MaxSilence: u.MaxSilence.Std()}
-		for _, key := range slices.Sorted(maps.Keys(u.Registers)) {
+		names := slices.Sorted(maps.Keys(u.Registers))
+		slices.SortStableFunc(names, func(a, b string) int { // the order in which values are written
+			return u.Registers[a].Address - u.Registers[b].Address
+		})
+		for _, key := range names {
 			unit.Registers = append(unit.Registers, registerOf(key, u, u.Registers[key]))
 		}
-		slices.SortStableFunc(unit.Registers, func(a, b modbus.Register) int { // the order in which values are written
-			return int(a.Address) - int(b.Address)
-		})
 		o.Units = append(o.Units, unit)
 	}
 	return o

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
@@ -73,7 +72,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 		}
 		if parts, ok := b.Split(u.Registers); ok && (f.bad == modbus.IllegalDataAddress.Error() || f.bad == modbus.IllegalDataValue.Error()) {
 			p.heard = true
-			*blocks = slices.Replace(*blocks, i, i+1, parts...)
+			*blocks = append((*blocks)[:i:i], append(parts, (*blocks)[i+1:]...)...)
 			continue
 		}
 		p.answered(f, at)

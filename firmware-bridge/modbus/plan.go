@@ -1,7 +1,7 @@
 package modbus
 
 import (
-	"cmp"
+	"math"
 	"slices"
 )
 
@@ -16,12 +16,14 @@ type Block struct {
 // Plan merges the registers named by items into as few blocks as limit (16-bit registers in one request; of bits 16 times as
 // many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split.
 func Plan(regs []Register, items []int, limit, gap int) []Block {
-	items = slices.Clone(items)
-	slices.SortStableFunc(items, func(a, b int) int {
-		return cmp.Or(cmp.Compare(regs[a].Kind, regs[b].Kind), cmp.Compare(regs[a].Address, regs[b].Address))
-	})
-	var blocks []Block
+	var keys []int64 // kind, address, index: in this order
 	for _, i := range items {
+		keys = append(keys, int64(regs[i].Kind)<<48|int64(regs[i].Address)<<32|int64(i))
+	}
+	slices.Sort(keys)
+	var blocks []Block
+	for _, key := range keys {
+		i := int(key & math.MaxUint32)
 		r := regs[i]
 		end := int(r.Address) + r.Size()
 		if n := len(blocks); n > 0 && blocks[n-1].Kind == r.Kind {
