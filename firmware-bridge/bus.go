@@ -13,6 +13,8 @@ const (
 	defaultAnswer     = 300 * time.Millisecond
 	defaultBackoffMin = 500 * time.Millisecond
 	defaultBackoffMax = time.Minute
+	tryMargin         = 25 * time.Millisecond // of a try in the slack: timers, and a machine that is busy
+	tryBytes          = 30                    // its request, and the silence before it, in characters
 )
 
 // ErrNoUnit is of a command for a unit or a register that the bus does not have.
@@ -115,7 +117,7 @@ type pollGroup struct {
 	blocks []modbus.Block
 }
 
-func newBus(o ModbusOptions, now time.Time) (*bus, error) {
+func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error) {
 	o.fill()
 	b := &bus{o: o, byName: map[string]int{}}
 	var periods [][]time.Duration
@@ -144,7 +146,8 @@ func newBus(o ModbusOptions, now time.Time) (*bus, error) {
 		b.units = append(b.units, unit)
 		b.status = append(b.status, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
 	}
-	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax}
+	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
+		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
 	b.schedule = modbus.NewSchedule(times, now, periods)
 	return b, nil
 }

@@ -94,7 +94,7 @@ func New(o Options) (*Device, error) {
 		d.node = func(string) string { return "" }
 	}
 	if o.Modbus != nil {
-		if d.bus, err = newBus(*o.Modbus, time.Now()); err != nil {
+		if d.bus, err = newBus(*o.Modbus, o.Framing.CharTime, time.Now()); err != nil {
 			return nil, fmt.Errorf("device %q: %w", o.Name, err)
 		}
 	}

@@ -146,7 +146,8 @@ func (m *master) ask(ctx context.Context, q modbus.Query, timeout time.Duration)
 		return nil, at, err
 	}
 	m.quiet = now.Add(m.d.onLine(len(line)))
-	late := time.NewTimer(time.Until(m.quiet.Add(timeout + m.d.onLine(m.b.o.Protocol.AnswerBytes(q)))))
+	until := m.quiet.Add(timeout)
+	late := time.NewTimer(time.Until(until))
 	defer late.Stop()
 	silence := time.NewTimer(time.Hour)
 	defer silence.Stop()
@@ -155,10 +156,12 @@ func (m *master) ask(ctx context.Context, q modbus.Query, timeout time.Duration)
 		case <-ctx.Done():
 			return nil, at, ErrLost
 		case p := <-m.rx:
-			if at.IsZero() {
-				at = time.Now()
-			}
 			m.take(p)
+			if at.IsZero() { // it has begun: now it has time to come to its end
+				at = m.quiet
+				until = latest(until, at.Add(2*m.d.onLine(m.b.o.Protocol.AnswerBytes(q))+endOfAnswer))
+				late.Reset(time.Until(until))
+			}
 			silence.Reset(endOfAnswer)
 		case <-silence.C:
 			silent = true

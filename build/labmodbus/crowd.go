@@ -93,7 +93,7 @@ func judgePeriods(o Options, watched []request, t *kit.Table) {
 			polls++
 		}
 	}
-	t.AtMost("worst period of a live unit", worstOf(o, all).Seconds(), 1.05, "s")
+	t.AtMost("worst period of a live unit", worstOf(o, all).Seconds(), o.Worst.Seconds(), "s")
 	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), 0.98, "of 1")
 	t.Info("tries of dead units meanwhile", float64(tried), "")
 }

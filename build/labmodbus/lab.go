@@ -21,17 +21,18 @@ type Options struct {
 	Dead      int
 	Registers int
 	Watch     time.Duration
+	Worst     time.Duration // period of a live unit
 	Requests  int
 }
 
-// Short is what `make test` runs.
+// Short is what `make test` runs, beside other tests that want the same processors.
 func Short() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Requests: 20}
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 1250 * time.Millisecond, Requests: 20}
 }
 
 // Full is what `make lab-modbus` runs.
 func Full() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Requests: 200}
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Requests: 200}
 }
 
 // Tools are what Run needs.

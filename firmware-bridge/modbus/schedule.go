@@ -4,9 +4,8 @@ import "time"
 
 // Our own choices.
 const (
-	slackMargin = 10 * time.Millisecond // of a try in the slack, beside its timeout
-	leastTry    = 50 * time.Millisecond // a try shorter than that tells nothing
-	patience    = time.Minute           // without slack for so long, one try is made all the same
+	leastTry = 50 * time.Millisecond // a try shorter than that tells nothing
+	patience = time.Minute           // without slack for so long, one try is made all the same
 )
 
 // ScheduleOptions are the times of a bus.
@@ -15,6 +14,7 @@ type ScheduleOptions struct {
 	Retries    int           // of a unit that answered before, until it counts as dead
 	BackoffMin time.Duration // a dead unit is tried after this, and after twice as long each time it stays silent,
 	BackoffMax time.Duration // up to this
+	Margin     time.Duration // what a try takes beside its timeout, at most
 }
 
 // State is what is known of a unit.
@@ -94,7 +94,7 @@ func (s *Schedule) Next(now time.Time) (Job, bool) {
 
 // fits is how long a try may wait for its answer; 0: it must not be made now.
 func (s *Schedule) fits(t Job, since, now, due time.Time) time.Duration {
-	slack := due.Sub(now) - slackMargin
+	slack := due.Sub(now) - s.o.Margin
 	switch {
 	case due.IsZero() || slack >= s.o.Timeout:
 		return s.o.Timeout

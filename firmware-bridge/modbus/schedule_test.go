@@ -54,7 +54,7 @@ func worst(at []time.Time) (w time.Duration) {
 }
 
 func options() ScheduleOptions {
-	return ScheduleOptions{Timeout: 300 * time.Millisecond, Retries: 1, BackoffMin: 500 * time.Millisecond, BackoffMax: time.Minute}
+	return ScheduleOptions{Timeout: 300 * time.Millisecond, Retries: 1, BackoffMin: 500 * time.Millisecond, BackoffMax: time.Minute, Margin: 10 * time.Millisecond}
 }
 
 func TestDeadUnitsNeverDelayTheOthers(t *testing.T) {
