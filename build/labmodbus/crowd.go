@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	warmUp = 8 * time.Second // who is there, and the first tries of the dead
-	marker = 500             // an address that only requests read
+	warmUp  = 8 * time.Second       // who is there, and the first tries of the dead
+	unusual = 25 * time.Millisecond // between two requests to live units
+	marker  = 500                   // an address that only requests read
 )
 
 // crowd is many units on one line, some dead, and requests between the polls.
@@ -45,6 +46,7 @@ func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
 	e.Sleep(o.Watch)
 	watched := h.since(began)
 	judgePeriods(o, watched, t)
+	tellWorst(e, o, watched)
 	t.Check("what is published is what the slaves hold", r.holds(o, live))
 	began = time.Now()
 	if err := r.requests(h, o, live, t); err != nil {
@@ -96,6 +98,22 @@ func judgePeriods(o Options, watched []request, t *kit.Table) {
 	t.AtMost("worst period of a live unit", worstOf(o, all).Seconds(), o.Worst.Seconds(), "s")
 	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), 0.98, "of 1")
 	t.Info("tries of dead units meanwhile", float64(tried), "")
+}
+
+// tellWorst says what the line saw before the latest of the polls.
+func tellWorst(e *kit.Env, o Options, watched []request) {
+	last, worst, at := map[byte]time.Time{}, time.Duration(0), 0
+	for i, q := range watched {
+		if before, ok := last[q.unit]; ok && !isDead(o, int(q.unit)) && q.at.Sub(before) > worst {
+			worst, at = q.at.Sub(before), i
+		}
+		last[q.unit] = q.at
+	}
+	for i := max(at-o.Units, 1); i <= at && at > 0; i++ {
+		if gap := watched[i].at.Sub(watched[i-1].at); gap > unusual {
+			e.Logf("before the worst period: unit %d was asked %v after unit %d", watched[i].unit, gap, watched[i-1].unit)
+		}
+	}
 }
 
 // holds compares the last record of each unit with what its slave was filled with.
