@@ -20,6 +20,9 @@ import (
 
 const isStopping = "the agent is stopping"
 
+// memorableBytes is the longest reply that is kept to answer a duplicate.
+const memorableBytes = 2 << 10
+
 // downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
 // counters is immutable.
 type downlink struct {
@@ -227,8 +230,16 @@ func (d *downlink) settle(o outcome) {
 			n.Refused++
 		}
 	})
-	d.remember(o.id, reply)
+	d.remember(o.id, memorable(reply))
 	d.reply(o.name, reply)
+}
+
+// memorable is what the journal keeps of a reply: a long answer is not worth its memory.
+func memorable(r wire.Reply) wire.Reply {
+	if len(r.Append(nil)) <= memorableBytes {
+		return r
+	}
+	return wire.Reply{ID: r.ID, OK: r.OK, Error: r.Error, Detail: "the answer was too long to be kept for a second time"}
 }
 
 // codeOf is the error code for what a device said.

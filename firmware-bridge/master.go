@@ -42,11 +42,13 @@ type master struct {
 	transaction uint16
 	idleSince   time.Time // the last request ended
 	served      bool      // the last turn was a command's
+
+	owed map[byte]time.Time // by unit: until then an answer may come that is too late
 }
 
 func newMaster(d *Device, port Port) *master {
 	now := time.Now()
-	return &master{d: d, b: d.bus, port: port, rx: make(chan []byte, 64), quiet: now, idleSince: now}
+	return &master{d: d, b: d.bus, port: port, rx: make(chan []byte, 64), quiet: now, idleSince: now, owed: map[byte]time.Time{}}
 }
 
 // pump hands over what the port reads until it says no.
@@ -131,7 +133,7 @@ func (m *master) command(ctx context.Context) (bool, error) {
 // ErrNoAnswer and errGarbled; an exception is an answer.
 func (m *master) ask(ctx context.Context, q modbus.Query, timeout time.Duration) (pdu []byte, at time.Time, err error) {
 	defer func() { m.idleSince = time.Now() }()
-	if err := m.hush(ctx); err != nil {
+	if err := m.hush(ctx, m.owed[q.Unit]); err != nil {
 		return nil, at, err
 	}
 	m.transaction++
@@ -170,6 +172,9 @@ func (m *master) ask(ctx context.Context, q modbus.Query, timeout time.Duration)
 				m.spill()
 				return nil, at, errGarbled
 			}
+			if m.b.o.Protocol != modbus.TCP {
+				m.owed[q.Unit] = time.Now().Add(timeout)
+			}
 			return nil, at, ErrNoAnswer
 		}
 		if a, ok := m.b.o.Protocol.Find(m.got, q, silent); ok {
@@ -180,15 +185,16 @@ func (m *master) ask(ctx context.Context, q modbus.Query, timeout time.Duration)
 	}
 }
 
-// hush waits for the silence that a request needs, and throws away what comes before it.
-func (m *master) hush(ctx context.Context) error {
+// hush waits for the silence that a request needs, and until the unit owes no answer to an earlier one, which the schedule has done
+// for polls already. It throws away what comes before.
+func (m *master) hush(ctx context.Context, owed time.Time) error {
 	gap := m.b.o.Turnaround
 	if m.b.o.Protocol != modbus.TCP {
 		gap += max(m.d.onLine(frameGapChars2)/2, frameGapLeast)
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for until := time.Now().Add(m.d.o.WriteTimeout); ; { // a bus that never falls silent is asked all the same
+	for until := latest(time.Now().Add(m.d.o.WriteTimeout), owed); ; { // a bus that never falls silent is asked all the same
 		select {
 		case p := <-m.rx:
 			m.take(p)
@@ -196,7 +202,7 @@ func (m *master) hush(ctx context.Context) error {
 			continue
 		default:
 		}
-		wait := time.Until(m.quiet.Add(gap))
+		wait := time.Until(latest(m.quiet.Add(gap), owed))
 		if wait <= 0 || time.Now().After(until) {
 			return nil
 		}

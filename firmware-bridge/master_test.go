@@ -345,3 +345,30 @@ func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A unit that answers after its timeout must not have that taken for the answer to the next question.
+func TestALateAnswerIsNotTakenForTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, c := word("a", 0), word("c", 100) // two reads of one register each
+		b := newBusBench(t, ModbusOptions{Retries: 1, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{a, c}}}})
+		b.change(func(s *slaves) { s.words[7][0], s.words[7][100] = 1, 2 })
+		b.start()
+		for i := range 40 {
+			pass(time.Duration(1000+10*i) * time.Millisecond)
+			b.change(func(s *slaves) { s.delay = 450 * time.Millisecond }) // the timeout is 300 ms
+			pass(500 * time.Millisecond)
+			b.change(func(s *slaves) { s.delay = 5 * time.Millisecond })
+		}
+		for _, v := range b.told("pump") {
+			for _, r := range v.Readings {
+				if want := map[string]string{"a": "1", "c": "2"}[r.Name]; r.Bad == "" && r.Value.String() != want {
+					t.Fatalf("%s reads %s", r.Name, r.Value)
+				}
+			}
+		}
+		if s := b.dev.Status(); s.Units[0].Timeouts < 10 || s.Bad == 0 || len(b.told("pump")) < 20 {
+			t.Errorf("%+v, %d records", s, len(b.told("pump")))
+		}
+		b.stop()
+	})
+}

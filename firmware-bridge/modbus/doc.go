@@ -13,7 +13,8 @@
 //
 // # Limits
 //
-// An answer in RTU and ASCII carries no number of its request. One that comes after its timeout is taken for noise, unless the
-// next request asks the same unit with the same function for as many registers; the master leaves a silence before each request,
-// and a unit whose answers are late should have a longer timeout. Broadcasts (unit 0 on a serial line) are not sent.
+// An answer in RTU and ASCII carries no number of its request. After a timeout nothing is asked of that unit for as long again, so that
+// an answer which is late by less than its timeout is taken for the noise that it is; later still, it can be taken for that to
+// another request for as many registers of the same kind. Units that slow need a longer timeout. Broadcasts (unit 0 on a
+// serial line) are not sent.
 package modbus

@@ -54,7 +54,7 @@ type scheduled struct {
 type rhythm struct {
 	every time.Duration
 	due   time.Time
-	again time.Time // since when a second try waits for slack; zero: none
+	again time.Time // from when on a second try waits for slack; zero: none
 	fails int       // in a row
 }
 
@@ -187,19 +187,21 @@ func (s *Schedule) alive(u int, now time.Time) {
 }
 
 // Silent is called after a poll that failed: no answer, a bad one, or only to some of its blocks (heard). True: that is how it
-// ends; false: it is tried again.
+// ends; false: it is tried again. For another timeout nothing is asked of the unit: an answer that comes too late must not be taken
+// for that to the next question.
 func (s *Schedule) Silent(j Job, heard bool, now time.Time) bool {
 	unit := &s.units[j.Unit]
 	r := &unit.groups[j.Group]
 	if heard {
 		s.alive(j.Unit, now)
 	}
-	r.pass(now)
 	r.fails++
+	after := now.Add(s.o.Timeout)
+	for g := range unit.groups {
+		unit.groups[g].pass(after)
+	}
 	if unit.state == Live && r.fails <= s.o.Retries {
-		if r.again.IsZero() {
-			r.again = now
-		}
+		r.again = after
 		return false
 	}
 	r.fails, r.again = 0, time.Time{}
@@ -211,7 +213,7 @@ func (s *Schedule) Silent(j Job, heard bool, now time.Time) bool {
 	}
 	unit.state = Dead
 	unit.backoff = min(max(2*unit.backoff, s.o.BackoffMin), s.o.BackoffMax)
-	unit.next = now.Add(unit.backoff)
+	unit.next = now.Add(max(unit.backoff, s.o.Timeout))
 	return true
 }
 
