@@ -44,7 +44,8 @@ var slaveSource []byte
 // Run shows all of it.
 func Run(e *kit.Env, o Options, t *kit.Table) error {
 	t.Say("%d units × %d registers on one line of 115200 baud, %d of them dead; each live one is to be read every second. Periods are", o.Units, o.Registers, o.Dead)
-	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on.")
+	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on; the worst")
+	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms).")
 	slave, err := compile(e)
 	if err != nil {
 		return err
