@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, 
 
 lab-uplink: setup ## dead brokers, cables, routes, NATS cluster, proxies, 200 gateways, the ledger against tcpdump (root; 12 minutes)
 	@$(SHOW) lab-uplink
+
+lab-modbus: setup ## 32 units on a paced line with slaves of libmodbus, requests between polls, mbpoll beside it (5 minutes, a quiet machine)
+	@$(SHOW) lab-modbus
+
+lab-ports: setup ## a hundred replugs under changing names while frames flow; a serial server that falls silent (root; 2 minutes)
+	@$(SHOW) lab-ports
 
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
 	@$(SHOW) lab-serial

@@ -14,6 +14,8 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/lab"
 	"github.com/linkbeat/linkbeat/build/labheartbeat"
+	"github.com/linkbeat/linkbeat/build/labmodbus"
+	"github.com/linkbeat/linkbeat/build/labports"
 	"github.com/linkbeat/linkbeat/build/labserial"
 	"github.com/linkbeat/linkbeat/build/labuplink"
 	"github.com/linkbeat/linkbeat/build/outage"
@@ -45,6 +47,12 @@ func targets() []target {
 		}},
 		{"lab-serial", 20 * time.Minute, nil, func(e *kit.Env, t *kit.Table) error {
 			return labserial.Run(e, labserial.Full(), t)
+		}},
+		{"lab-modbus", 10 * time.Minute, labmodbus.Tools(), func(e *kit.Env, t *kit.Table) error {
+			return labmodbus.Run(e, labmodbus.Full(), t)
+		}},
+		{"lab-ports", 10 * time.Minute, []string{"root", "ip", "nft"}, func(e *kit.Env, t *kit.Table) error {
+			return labports.Run(e, labports.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
 		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
