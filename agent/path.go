@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/transport"
 )
 
 const (
@@ -30,7 +32,7 @@ type paths struct {
 func (p *paths) name(server string, local net.Addr) string {
 	parts := []string{}
 	if tcp, ok := local.(*net.TCPAddr); ok {
-		if iface := interfaceOf(tcp.IP); iface != "" {
+		if iface := transport.InterfaceOf(tcp.IP); iface != "" {
 			parts = append(parts, iface)
 			if gw := gatewayOf(iface, tcp.IP.To4() == nil); gw != "" {
 				parts = append(parts, "via", gw)
@@ -43,24 +45,6 @@ func (p *paths) name(server string, local net.Addr) string {
 		}
 	}
 	return strings.Join(append(parts, server), " ")
-}
-
-// interfaceOf is the interface that has ip; "": none has.
-func interfaceOf(ip net.IP) string {
-	all, err := net.Interfaces()
-	if err != nil {
-		return ""
-	}
-	for _, i := range all {
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		if slices.ContainsFunc(addrs, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.Equal(ip) }) {
-			return i.Name
-		}
-	}
-	return ""
 }
 
 func gatewayOf(iface string, v6 bool) string {
