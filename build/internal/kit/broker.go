@@ -52,13 +52,16 @@ func (e *Env) Broker(o BrokerOptions) (*Broker, error) {
 		if err = b.choosePorts(); err != nil {
 			return nil, err
 		}
-		if err = b.Start(); err == nil || !strings.Contains(b.proc.Tail(20), "listener on port") && !strings.Contains(b.proc.Tail(20), "in use") {
+		if err = b.Start(); err == nil || !strings.Contains(b.proc.Tail(20), noListener) && !strings.Contains(b.proc.Tail(20), "in use") {
 			break
 		}
 		b.Kill()
 	}
 	return b, err
 }
+
+// noListener is how mosquitto says that it could not have a port.
+const noListener = "Unable to create"
 
 // portTries: another process may take a port between our look and the broker's.
 const portTries = 3
@@ -117,9 +120,17 @@ func (b *Broker) Start() error {
 	}
 	b.proc = p
 	dial := Dialer(b.o.Netns)
+	broken := func() bool { return !p.Running() || strings.Contains(p.Tail(20), noListener) }
 	err = b.e.Until(b.name+" to accept", 10*time.Second, func() bool {
-		if !p.Running() {
+		if broken() {
 			return true
+		}
+		if b.WS != 0 { // libwebsockets cannot take a port with connections in TIME_WAIT, and mosquitto hangs then
+			c, err := dial(b.e.Ctx, "tcp", net.JoinHostPort(b.o.Addr, strconv.Itoa(b.WS)))
+			if err != nil {
+				return false
+			}
+			_ = c.Close()
 		}
 		c, err := dial(b.e.Ctx, "tcp", b.Host())
 		if err != nil {
@@ -128,7 +139,7 @@ func (b *Broker) Start() error {
 		_ = c.Close()
 		return true
 	})
-	if err == nil && !p.Running() {
+	if err == nil && broken() {
 		err = fmt.Errorf("%s ended: %s", b.name, p.Tail(3))
 	}
 	return err
