@@ -15,6 +15,14 @@ var ErrReadBack = errors.New("does not read as written")
 // serve carries out one command. The error is of the port.
 func (m *master) serve(ctx context.Context, w pending) error {
 	now := time.Now()
+	if w.hold != nil {
+		err, fatal := m.d.direct(m.port, w)
+		m.quiet = time.Now().Add(m.d.onLine(len(w.data)))
+		if w.done(Answer{}, err); fatal {
+			return err
+		}
+		return nil
+	}
 	m.d.waited(now.Sub(latest(w.queued, m.idleSince)))
 	if !w.expires.IsZero() && now.After(w.expires) {
 		w.done(Answer{}, fmt.Errorf("device %q: %w", m.d.o.Name, ErrExpired))

@@ -28,7 +28,9 @@ const (
 	comFlowXonXoff     = 2
 	comFlowRTSCTS      = 3
 	comDTROn           = 8
+	comDTROff          = 9
 	comRTSOn           = 11
+	comRTSOff          = 12
 	comPurgeSent       = 2    // what the server has not sent to the line yet
 	comOverrun         = 0x02 // bits of the state of a line
 	comParityError     = 0x04
@@ -78,6 +80,33 @@ func (c *comPort) settings(l Line) []byte {
 		out = appendSub(out, optionComPort, comControl, comRTSOn)
 	}
 	return appendSub(out, optionComPort, comLineMask, comLineErrors)
+}
+
+// change returns the subnegotiations that change a line that is set already; nobody waits for the answers.
+func (c *comPort) change(l LineChange) (out []byte) {
+	if l.Baud > 0 {
+		out = appendSub(out, optionComPort, binary.BigEndian.AppendUint32([]byte{comBaud}, uint32(l.Baud))...)
+	}
+	if m := l.Mode; m != (Mode{}) {
+		stop := map[StopBits]byte{OneStop: comStopOne, OneAndHalfStop: comStopOneAndHalf, TwoStop: comStopTwo}[m.Stop]
+		out = appendSub(out, optionComPort, comDataSize, byte(m.DataBits))
+		out = appendSub(out, optionComPort, comParity, byte(strings.IndexByte(comParityLetters, m.Parity)))
+		out = appendSub(out, optionComPort, comStopSize, stop)
+	}
+	for _, wire := range []struct {
+		want    *bool
+		on, off byte
+	}{{l.DTR, comDTROn, comDTROff}, {l.RTS, comRTSOn, comRTSOff}} {
+		if wire.want == nil {
+			continue
+		}
+		value := wire.off
+		if *wire.want {
+			value = wire.on
+		}
+		out = appendSub(out, optionComPort, comControl, value)
+	}
+	return out
 }
 
 // heard is called with each subnegotiation.

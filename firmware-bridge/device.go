@@ -41,6 +41,8 @@ type Device struct {
 	bus   *bus                     // nil: not a Modbus bus
 
 	listening atomic.Pointer[listener] // of the request that waits for its answer
+	holder    atomic.Pointer[Hold]     // of the console that has the device; nil: none
+	taps      taps
 
 	mu     sync.Mutex
 	status Status
@@ -58,6 +60,9 @@ type pending struct {
 
 	asks             bool // it has an answer
 	timeout, silence time.Duration
+
+	hold   *Hold       // whose it is; nil: a command
+	change *LineChange // of a hold, instead of data
 
 	// of a Modbus bus, instead of data
 	query  modbus.Query
@@ -131,7 +136,7 @@ func (d *Device) Run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrNotOpen], [ErrTooLarge], or another error of
+// Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrHeld], [ErrNotOpen], [ErrTooLarge], or another error of
 // framing.Framer.Encode; done is never called then. Otherwise done is called exactly once from another goroutine, and must
 // not block: nil when all was written and has left the machine, else [ErrExpired], [ErrNotOpen],
 // [ErrStuck] or [ErrLost]. A payload whose turn comes after expires is not written; zero: it never expires.
@@ -164,6 +169,9 @@ func (d *Device) enqueue(w pending) error {
 	defer d.mu.Unlock()
 	if d.status.State != Opened {
 		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
+	}
+	if err := d.held(w); err != nil {
+		return err
 	}
 	w.queued = time.Now()
 	select {

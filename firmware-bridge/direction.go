@@ -77,6 +77,14 @@ func (d *directed) Close() error {
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }
 
+// SetLine implements lineSetter.
+func (d *directed) SetLine(c LineChange) error {
+	if s, ok := d.Port.(lineSetter); ok {
+		return s.SetLine(c)
+	}
+	return ErrFixedLine
+}
+
 // LineErrors are those of the port behind it.
 func (d *directed) LineErrors() (LineErrors, bool) {
 	if c, ok := d.Port.(errorCounter); ok {

@@ -57,6 +57,7 @@ func (m *master) pump(ctx context.Context) error {
 	for {
 		n, err := m.port.Read(buf, time.Time{})
 		if n > 0 {
+			m.d.taps.went(time.Now(), false, buf[:n])
 			select {
 			case m.rx <- slices.Clone(buf[:n]):
 			case <-ctx.Done():
@@ -75,6 +76,12 @@ func (m *master) pump(ctx context.Context) error {
 // run takes turns until the port fails, which it returns, or ctx ends.
 func (m *master) run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		if m.d.holder.Load() != nil { // a console has the bus: no polls
+			if err := m.pause(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		job, due := m.b.schedule.Next(time.Now())
 		if !(m.served && due) { // polls are not starved by commands
 			if done, err := m.command(ctx); err != nil {
@@ -94,6 +101,25 @@ func (m *master) run(ctx context.Context) error {
 		if err := m.poll(ctx, job); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// pauseLook is how soon a bus finds out that its console has ended, should its last word not have had room in the queue.
+const pauseLook = time.Second
+
+// pause carries out what the console of a bus wants.
+func (m *master) pause(ctx context.Context) error {
+	timer := time.NewTimer(pauseLook)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case p := <-m.rx:
+		m.take(p)
+		m.spill()
+	case w := <-m.d.queue:
+		return m.serve(ctx, w)
 	}
 	return nil
 }

@@ -52,6 +52,9 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 	blocks := &u.groups[j.Group].blocks
 	for i := 0; i < len(*blocks); {
 		b := (*blocks)[i]
+		if i > 0 && m.d.holder.Load() != nil {
+			return nil // a console has the bus: half a poll says nothing
+		}
 		if i > 0 && !p.failed {
 			if _, err := m.command(ctx); err != nil { // between two requests
 				return err

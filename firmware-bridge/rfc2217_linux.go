@@ -161,6 +161,20 @@ func (t *telnetPort) Discard() error {
 	return err
 }
 
+// SetLine implements lineSetter: the server is told, and what it makes of it is not waited for.
+func (t *telnetPort) SetLine(c LineChange) error {
+	t.mu.Lock()
+	commands := t.com.change(c)
+	t.mu.Unlock()
+	if _, err := t.send(commands, time.Now().Add(negotiateTimeout)); err != nil {
+		return err
+	}
+	if c.Break {
+		return fmt.Errorf("a break: %w", ErrFixedLine)
+	}
+	return nil
+}
+
 // LineErrors implements errorCounter: what the server has told.
 func (t *telnetPort) LineErrors() (LineErrors, bool) {
 	t.mu.Lock()

@@ -27,6 +27,7 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 		<-ctx.Done()
 		_ = port.Close()
 	}()
+	d.resume(port)
 	d.opened()
 	read, write, stats := func() error { return d.readLoop(port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
 	if d.bus != nil {
@@ -53,6 +54,7 @@ func (d *Device) readLoop(port Port, framer framing.Framer) error {
 		until := framer.Wake()
 		n, err := port.Read(buf, until)
 		now := time.Now()
+		d.taps.went(now, false, buf[:n])
 		framer.Feed(now, buf[:n])
 		d.deliver(now, framer)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -89,6 +91,13 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 		case <-ctx.Done():
 			return nil
 		case w := <-d.queue:
+			if w.hold != nil {
+				err, fatal := d.direct(port, w)
+				if w.done(Answer{}, err); fatal {
+					return err
+				}
+				continue
+			}
 			if !w.expires.IsZero() && time.Now().After(w.expires) {
 				w.done(Answer{}, fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
 				continue
@@ -122,6 +131,7 @@ func (d *Device) push(port Port, data []byte, until time.Time) error {
 	for len(data) > 0 {
 		n, err := port.Write(data, until)
 		d.wrote(n)
+		d.taps.went(time.Now(), true, data[:max(n, 0)])
 		if err != nil {
 			return err
 		}
