@@ -26,6 +26,7 @@ type deviceOptions struct {
 	raw      bool
 	senML    bool
 	commands bool
+	console  bool
 	limits   limits
 	high     bool // priority
 }
@@ -218,6 +219,17 @@ func (d *devices) target(name string) (target, bool) {
 		}
 	}
 	return target{}, false
+}
+
+// port finds the device that a console is for.
+func (d *devices) port(name string) (port, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.running[name]
+	if r == nil {
+		return port{}, false
+	}
+	return port{r.device, r.options.console}, true
 }
 
 func (r *runningDevice) target(u bridge.ModbusUnit) target {

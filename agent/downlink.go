@@ -245,7 +245,7 @@ func memorable(r wire.Reply) wire.Reply {
 // codeOf is the error code for what a device said.
 func codeOf(err error) wire.ErrorCode {
 	switch {
-	case errors.Is(err, bridge.ErrBusy):
+	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrHeld):
 		return wire.Busy
 	case errors.Is(err, bridge.ErrTooLarge):
 		return wire.TooLarge

@@ -25,6 +25,7 @@ type generation struct {
 	routes *routes
 	topics wire.Topics
 	up     *pump
+	remote *consoles
 	report *reporter
 	page   *statuspage.Page // nil: none
 	hint   *pathHint        // nil: none
@@ -60,6 +61,8 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
 	}
+	g.remote = newConsoles(g.link, s.devices.port, g.topics, g.clock, g.log)
+	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
 	g.up = &pump{link: g.link, log: g.log, lanes: []*lane{
 		newLane(s.replies, replies{g.topics.Reply}),
 		newLane(s.high, frames{clock: g.clock, routes: g.routes}),
@@ -113,6 +116,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{name: "link", run: g.runLink, stop: 10 * time.Second},
 		{name: "report", run: g.runReport},
 		{name: "access", run: g.tryAccess},
+		{name: "consoles", run: g.remote.run},
 		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},
 		{name: "succession", run: succeeded},
 	}.run(ctx)

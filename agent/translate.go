@@ -77,7 +77,7 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 		o := deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
 				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: framingOf(s)},
-			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands,
+			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands, console: s.Console,
 			limits: limitsOf(s), high: s.Priority == "high",
 		}
 		if s.IsBus() {

@@ -21,13 +21,13 @@ type SerialDevice struct {
 	Batch    Batch  `yaml:"batch,flow"`
 	Compress string `yaml:"compress" oneof:"none gzip"`
 	Commands bool   `yaml:"commands"`
+	Console  bool   `yaml:"console"`                      // may an operator have the port for himself, over the uplink?
 	Priority string `yaml:"priority" oneof:"normal high"` // high: its own spool, drained first, and sent when the budget is used up
 
 	Requests Requests `yaml:"requests,flow"`
 
-	Modbus  Modbus           `yaml:"modbus,flow"`
-	Units   map[string]*Unit `yaml:"units,omitempty"` // by name: then the device is the master of a Modbus bus
-	Console Raw              `yaml:"console,omitempty" step:"4"`
+	Modbus Modbus           `yaml:"modbus,flow"`
+	Units  map[string]*Unit `yaml:"units,omitempty"` // by name: then the device is the master of a Modbus bus
 }
 
 // Batch gathers frames into one publish. All zero: no batches; see [Batch.On] and [Batch.Resolved].

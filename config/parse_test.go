@@ -108,7 +108,7 @@ func TestTemplateNamesEveryKey(t *testing.T) {
 	}
 	d := &decoder{places: map[string]*place{}}
 	d.value(at{}, root, reflect.ValueOf(Defaults()).Elem())
-	reserved := map[string]bool{"usb": true, "path": true, "rs485": true, "console": true}
+	reserved := map[string]bool{"usb": true, "path": true, "rs485": true}
 	var walk func(path string, typ reflect.Type)
 	walk = func(path string, typ reflect.Type) {
 		for _, key := range keysOf(typ) {

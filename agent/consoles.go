@@ -1,0 +1,192 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+const (
+	consoleLook   = time.Second // how often leases are looked at
+	consoleIntake = 256         // messages between the link's reader and us
+	consoleWait   = 512 << 10   // bytes there
+	consoleEnd    = 2 * time.Second
+)
+
+// port is a device as a console sees it.
+type port struct {
+	device  *bridge.Device // nil: there is none, its configuration has a fault
+	allowed bool           // its configuration says console: true
+}
+
+// consoles serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the framer and
+// up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs to run.
+type consoles struct {
+	link   *transport.Link
+	port   func(name string) (port, bool)
+	topics wire.Topics
+	clock  clock
+	log    zerolog.Logger
+
+	intake  chan consoleArrival
+	waiting atomic.Int64 // bytes in intake
+
+	desk  desk
+	live  map[string]*consoleSession
+	ended chan *consoleSession
+	all   sync.WaitGroup
+}
+
+type consoleArrival struct {
+	name     string
+	payload  []byte
+	retained bool
+}
+
+func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, c clock, log zerolog.Logger) *consoles {
+	return &consoles{link: link, port: port, topics: topics, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
+		live: map[string]*consoleSession{}, ended: make(chan *consoleSession, seatsMost)}
+}
+
+// handler is the link's handler; what does not fit is missing in the numbers, which its session tells.
+func (c *consoles) handler(m transport.Message, retained bool) {
+	vars, ok := wire.Match(c.topics.Cmd+wire.ConsoleSuffix, m.Topic)
+	if !ok {
+		return
+	}
+	size := int64(len(m.Payload))
+	if c.waiting.Add(size) <= consoleWait {
+		select {
+		case c.intake <- consoleArrival{vars["name"], m.Payload, retained}:
+			return
+		default:
+		}
+	}
+	c.waiting.Add(-size)
+}
+
+// run serves until ctx is done; then it closes every session and waits.
+func (c *consoles) run(ctx context.Context) error {
+	look := time.NewTicker(consoleLook)
+	defer look.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case a := <-c.intake:
+			c.waiting.Add(-int64(len(a.payload)))
+			c.arrived(a, time.Now())
+		case s := <-c.ended:
+			c.desk.close(s.id)
+			delete(c.live, s.id)
+		case <-look.C:
+			c.look(time.Now())
+		}
+	}
+	for _, s := range c.live {
+		s.end(wire.Busy, isStopping)
+	}
+	c.all.Wait()
+	return nil
+}
+
+// look ends the sessions whose operator has vanished, or whose device is another one now.
+func (c *consoles) look(now time.Time) {
+	for _, id := range c.desk.over(now) {
+		c.live[id].end(wire.Timeout, fmt.Sprintf("nobody renewed the session for %d s", wire.ConsoleLeaseS))
+	}
+	for _, s := range c.live {
+		switch p, known := c.port(s.name); {
+		case !known || p.device != s.device:
+			s.end(wire.Failed, "the device was configured anew")
+		case !p.allowed:
+			s.end(wire.Denied, "the configuration does not say console: true any more")
+		}
+	}
+}
+
+// arrived takes one message of an operator.
+func (c *consoles) arrived(a consoleArrival, now time.Time) {
+	m, err := wire.ParseConsoleDown(a.payload)
+	switch {
+	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > maxReplyName:
+		return // nobody to answer
+	case err != nil:
+		c.refuse(a.name, m, wire.Malformed, err.Error())
+		return
+	case m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap:
+		if code, detail := c.open(a, m, now); code != "" && code != wire.Duplicate {
+			c.refuse(a.name, m, code, detail)
+		}
+		return
+	}
+	fresh, missing := c.desk.from(m.ID, a.name, m.Seq, now)
+	s := c.live[m.ID]
+	switch {
+	case s == nil && m.Op != wire.ConsoleClose:
+		c.refuse(a.name, m, wire.Expired, "there is no such session, or it has ended")
+	case s == nil || !fresh:
+	case m.Op == wire.ConsoleClose:
+		s.end("", "the operator closed it")
+	default:
+		s.heard(m, missing)
+	}
+}
+
+// open judges and begins a session.
+func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wire.ErrorCode, string) {
+	p, known := c.port(a.name)
+	switch {
+	case a.retained:
+		return wire.Retained, "publish without the retain flag, and clear this one"
+	case !known:
+		return wire.UnknownDevice, ""
+	case !p.allowed:
+		return wire.Denied, "the device's configuration does not say console: true"
+	case m.Expires == 0:
+		return wire.NoExpiry, "expires is needed: Unix milliseconds"
+	case c.clock.unset():
+		return wire.ClockUnset, "the gateway's clock is not set yet"
+	case c.clock.now().UnixMilli() >= m.Expires:
+		return wire.Expired, ""
+	case p.device == nil:
+		return wire.Failed, "the device cannot be used: see its status"
+	}
+	tap := m.Op == wire.ConsoleTap
+	if code, detail := c.desk.open(m.ID, a.name, tap, now); code != "" {
+		return code, detail
+	}
+	c.desk.from(m.ID, a.name, m.Seq, now)
+	s := &consoleSession{consoles: c, id: m.ID, name: a.name, who: printable(m.Who), tap: tap, device: p.device, began: now,
+		out: newOutbox(consoleBuffer), in: make(chan wire.ConsoleDown, consoleIntake)}
+	if err := s.begin(m.ConsoleLine); err != nil {
+		c.desk.close(m.ID)
+		return codeOf(err), err.Error()
+	}
+	c.live[m.ID] = s
+	return "", ""
+}
+
+// refuse answers an operator who has no session; it does not wait for the link.
+func (c *consoles) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
+	if m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap {
+		c.log.Warn().Str("device", name).Str("session", m.ID).Str("error", string(code)).Msg("console refused")
+	}
+	up := wire.ConsoleUp{ID: m.ID, Seq: 1, Op: wire.ConsoleClosed, Error: code, Detail: detail}
+	ctx, cancel := context.WithTimeout(context.Background(), consoleEnd)
+	c.all.Go(func() {
+		defer cancel()
+		_, _ = c.link.Send(ctx, c.message(name, up))
+	})
+}
+
+func (c *consoles) message(name string, m wire.ConsoleUp) transport.Message {
+	return transport.Message{Topic: wire.Expand(c.topics.Reply, "name", name) + wire.ConsoleSuffix, Payload: m.Append(nil), QoS: 1, Cause: transport.CauseCmd}
+}

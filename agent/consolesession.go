@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+const (
+	consoleBuffer = 256 << 10            // what a device may say faster than it can be sent
+	consoleGather = 5 * time.Millisecond // between two messages with data: what comes meanwhile goes together
+	consoleTend   = time.Second          // how often a lost session of the link is looked for
+	consoleTell   = wire.ConsoleWindow / 4
+)
+
+// consoleSession is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
+type consoleSession struct {
+	*consoles
+	id, name, who string
+	tap           bool
+	device        *bridge.Device
+	began         time.Time
+
+	out  *outbox
+	in   chan wire.ConsoleDown // data and set
+	hold *bridge.Hold          // nil: a tap
+
+	untap  func()
+	cancel context.CancelFunc
+	ending atomic.Bool
+
+	missing atomic.Uint64 // messages of the operator
+	written atomic.Int64  // bytes of the operator that the port took
+	read    atomic.Int64  // bytes that went up
+}
+
+// begin takes the device and starts the session.
+func (s *consoleSession) begin(line wire.ConsoleLine) (err error) {
+	if !s.tap {
+		if s.hold, err = s.device.Hold(); err != nil {
+			return err
+		}
+	}
+	baud, mode := s.device.Line()
+	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
+	s.untap = s.device.Tap(func(t bridge.Traffic) {
+		if s.tap || !t.Out {
+			s.out.data(t.Time, t.Out, t.Data)
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	if line != (wire.ConsoleLine{}) {
+		s.in <- wire.ConsoleDown{Op: wire.ConsoleSet, ConsoleLine: line}
+	}
+	said(s.log.Info().Str("device", s.name).Str("session", s.id), "who", s.who).Msg(s.kind() + " begins")
+	s.all.Go(func() { s.run(ctx) })
+	return nil
+}
+
+func (s *consoleSession) kind() string {
+	if s.tap {
+		return "tap"
+	}
+	return "console"
+}
+
+// end is called once or more: the first reason counts.
+func (s *consoleSession) end(code wire.ErrorCode, why string) {
+	if s.ending.Swap(true) {
+		return
+	}
+	s.untap()
+	s.out.say(wire.ConsoleUp{Op: wire.ConsoleClosed, Error: code, Detail: why})
+	said(s.log.Info().Str("device", s.name).Str("session", s.id), "who", s.who).Str("why", why).Time("from", s.began).
+		Int64("read", s.read.Load()).Int64("written", s.written.Load()).Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
+	s.cancel()
+}
+
+// heard takes what the operator said; it never waits.
+func (s *consoleSession) heard(m wire.ConsoleDown, missing uint64) {
+	s.missing.Add(missing)
+	switch {
+	case m.Op == wire.ConsoleKeep:
+		s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
+	case s.tap || m.Op != wire.ConsoleData && m.Op != wire.ConsoleSet:
+		s.out.say(wire.ConsoleUp{Op: wire.ConsoleSet, Error: wire.Denied, Detail: "this session only looks"})
+	default:
+		select {
+		case s.in <- m:
+		default: // an operator who does not keep to the window
+			s.missing.Add(1)
+		}
+	}
+}
+
+// run carries both directions until end.
+func (s *consoleSession) run(ctx context.Context) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		s.up(ctx)
+	}()
+	s.down(ctx)
+	if s.hold != nil {
+		s.hold.Release()
+	}
+	<-told
+	select {
+	case s.ended <- s:
+	default: // run of the consoles is over
+	}
+}
+
+// down writes what the operator typed.
+func (s *consoleSession) down(ctx context.Context) {
+	var told int64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-s.in:
+			if m.Op == wire.ConsoleSet {
+				s.set(ctx, m.ConsoleLine)
+				continue
+			}
+			if err := s.hold.Write(ctx, m.Data); err != nil && ctx.Err() == nil {
+				s.out.say(wire.ConsoleUp{Op: wire.ConsoleSet, Error: codeOf(err), Detail: err.Error()})
+			}
+			if n := s.written.Add(int64(len(m.Data))); n-told >= consoleTell {
+				told = n
+				s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
+			}
+		}
+	}
+}
+
+// set changes the line and says how that went.
+func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
+	c := bridge.LineChange{Baud: l.Baud, DTR: l.DTR, RTS: l.RTS, Break: l.Break}
+	var err error
+	if l.Mode != "" {
+		c.Mode, err = bridge.ParseMode(l.Mode)
+	}
+	if l.Baud < 0 {
+		err = errors.New("negative baud rate")
+	}
+	if err == nil {
+		err = s.hold.Set(ctx, c)
+	}
+	answer := wire.ConsoleUp{Op: wire.ConsoleSet, ConsoleLine: l}
+	if err != nil {
+		answer.Error, answer.Detail = codeOf(err), err.Error()
+	}
+	s.out.say(answer)
+}
+
+// up sends what there is to tell: data at once, but with a pause after it in which more may gather.
+func (s *consoleSession) up(ctx context.Context) {
+	o, seq := s.link.Ordered(), uint64(0)
+	tend := time.NewTicker(consoleTend)
+	defer tend.Stop()
+	for {
+		m, ok := s.out.take()
+		if !ok {
+			select {
+			case <-s.out.more:
+			case <-tend.C:
+				_, _ = o.Tend(ctx)
+			case <-ctx.Done():
+				if m, ok = s.out.take(); !ok { // the last word was sent
+					return
+				}
+			}
+		}
+		if !ok {
+			continue
+		}
+		seq++
+		m.ID, m.Seq, m.Written, m.Missing = s.id, seq, s.written.Load(), s.missing.Load()
+		s.read.Add(int64(len(m.Data)))
+		if m.Op == wire.ConsoleClosed {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleEnd)
+			defer cancel()
+			_ = o.Send(last, s.message(s.name, m))
+			return
+		}
+		if o.Send(ctx, s.message(s.name, m)) == nil && m.Op == wire.ConsoleData {
+			pause(ctx, consoleGather)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// outbox holds what a session has to tell its operator, in order. What a device says fits or is counted: the network never slows the
+// serial side. Safe for concurrent use.
+type outbox struct {
+	limit int           // bytes of data
+	more  chan struct{} // capacity 1: there is something new
+
+	mu    sync.Mutex
+	queue []wire.ConsoleUp
+	bytes int   // of data in queue
+	lost  int64 // bytes that did not fit since the last that did
+	all   int64 // bytes that did not fit
+}
+
+func newOutbox(limit int) *outbox { return &outbox{limit: limit, more: make(chan struct{}, 1)} }
+
+// data is called with what went over the port; it never waits.
+func (b *outbox) data(at time.Time, out bool, p []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.wake()
+	if b.bytes+len(p) > b.limit {
+		b.lost += int64(len(p))
+		b.all += int64(len(p))
+		return
+	}
+	b.bytes += len(p)
+	for len(p) > 0 {
+		p = p[b.add(at, out, p):]
+	}
+}
+
+// add puts a part of p into the last message, or into a new one.
+func (b *outbox) add(at time.Time, out bool, p []byte) int {
+	if n := len(b.queue); n > 0 && b.lost == 0 {
+		last := &b.queue[n-1]
+		if room := wire.ConsoleChunk - len(last.Data); last.Op == wire.ConsoleData && last.Out == out && room > 0 {
+			taken := min(room, len(p))
+			last.Data = append(last.Data, p[:taken]...)
+			return taken
+		}
+	}
+	taken := min(wire.ConsoleChunk, len(p))
+	b.queue = append(b.queue, wire.ConsoleUp{Op: wire.ConsoleData, TS: at.UnixMilli(), Out: out, Lost: b.lost,
+		Data: append([]byte(nil), p[:taken]...)})
+	b.lost = 0
+	return taken
+}
+
+// say adds a message of the gateway's own.
+func (b *outbox) say(m wire.ConsoleUp) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.wake()
+	if m.Op == wire.ConsoleClosed || m.Op == wire.ConsoleKept {
+		m.Lost, b.lost = b.lost, 0
+	}
+	b.queue = append(b.queue, m)
+}
+
+// wake tells who takes; b.mu is held.
+func (b *outbox) wake() {
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+}
+
+// take is the next message; false: there is none.
+func (b *outbox) take() (m wire.ConsoleUp, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return m, false
+	}
+	m = b.queue[0]
+	b.queue[0] = wire.ConsoleUp{}
+	b.queue = b.queue[1:]
+	b.bytes -= len(m.Data)
+	return m, true
+}
+
+// dropped is how many bytes did not fit so far.
+func (b *outbox) dropped() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all
+}
