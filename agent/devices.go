@@ -232,6 +232,20 @@ func (d *devices) port(name string) (port, bool) {
 	return port{r.device, r.options.console}, true
 }
 
+// tap shows what goes over the port of a device as text, to somebody on this machine.
+func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool) {
+	p, known := d.port(name)
+	if !known || p.device == nil {
+		return nil, false
+	}
+	d.log.Info().Str("device", name).Msg("local tap begins")
+	untap := p.device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
+	return func() {
+		untap()
+		d.log.Info().Str("device", name).Msg("local tap ends")
+	}, true
+}
+
 func (r *runningDevice) target(u bridge.ModbusUnit) target {
 	t := target{commands: r.options.commands, limits: r.options.limits, rate: r.rate, encoding: r.options.encoding, unit: u.Name,
 		write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}

@@ -76,7 +76,8 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, starved: s.book.starved, connected: connected, told: s.told, log: g.log}
 	if d.HTTP.Listen != "" {
-		g.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: g.status, Healthy: g.healthy, Fault: g.pageFault})
+		g.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: g.status, Healthy: g.healthy, Tap: g.devices.tap,
+			Fault: g.pageFault})
 	}
 	return g, nil
 }

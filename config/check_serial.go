@@ -67,9 +67,13 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 		c.odd(at+".frame.max", "is more than uplink.max_payload (%s) can carry: frames of more than %s will not be sent",
 			c.doc.Uplink.MaxPayload, most)
 	}
-	for key, on := range map[string]bool{".commands": d.Commands, ".console": d.Console} {
-		if on && len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
-			c.odd(at+key, "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://")
+	if len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
+		const open = "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://"
+		if d.Commands {
+			c.odd(at+".commands", open)
+		}
+		if d.Console {
+			c.odd(at+".console", open)
 		}
 	}
 }

@@ -164,7 +164,8 @@ func topicsOf(d *config.Document, id string) wire.Topics {
 // Filters are what a gateway subscribes to: commands, configuration, and its own state.
 func Filters(d *config.Document, id string) []string {
 	t := topicsOf(d, id)
-	all := []string{t.State, wire.Filter(t.Cmd) + wire.WriteSuffix, wire.Filter(t.Cmd) + wire.RequestSuffix, t.Config}
+	all := []string{t.State, wire.Filter(t.Cmd) + wire.WriteSuffix, wire.Filter(t.Cmd) + wire.RequestSuffix,
+		wire.Filter(t.Cmd) + wire.ConsoleSuffix, t.Config}
 	for _, g := range d.Device.Groups {
 		all = append(all, wire.Expand(t.Group, "group", g))
 	}

@@ -62,7 +62,8 @@ func (p packets) session() []int {
 	birth := wire.State{Online: true, Session: 1000, Epoch: "3f2a9c1e", Since: someTime, Version: "v1.0.0", Server: s.URL}.Append(nil)
 	will := len(p.topics.State) + len(birth) + 1 // "online":false
 	said := publish(p.topics.State, len(birth), 1)
-	subscribe, filters := p.subscribe(p.topics.State, wire.Filter(p.topics.Cmd)+wire.WriteSuffix, wire.Filter(p.topics.Cmd)+wire.RequestSuffix)
+	subscribe, filters := p.subscribe(p.topics.State, wire.Filter(p.topics.Cmd)+wire.WriteSuffix, wire.Filter(p.topics.Cmd)+wire.RequestSuffix,
+		wire.Filter(p.topics.Cmd)+wire.ConsoleSuffix)
 	return []int{p.connect(s, 4+will), connack, subscribe, packet(2 + filters),
 		said, puback, // it comes back, and before that what was retained
 		said, puback, said, puback}

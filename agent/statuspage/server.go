@@ -19,7 +19,10 @@ type Options struct {
 	Listen  string        // host:port; a host that is not loopback is the caller's decision
 	Status  func() Status // called for every request
 	Healthy func() error  // nil: the loops make progress; whatever the uplink does
-	Fault   func(error)   // told when the address cannot be had, and nil when it can again; if nil, nobody is
+	// Tap lets emit see what goes over the port of a device, as text, until stop; false: there is no such device. emit does not
+	// wait and may be called by several goroutines at once. If nil, there are no taps.
+	Tap   func(name string, emit func(text []byte)) (stop func(), ok bool)
+	Fault func(error) // told when the address cannot be had, and nil when it can again; if nil, nobody is
 }
 
 // Page serves the status. Create it with New.
@@ -63,13 +66,14 @@ func (p *Page) serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz and /readyz.
+// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz, and for this machine alone /tap/<name>.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", p.status)
 	mux.HandleFunc("GET /metrics", p.metrics)
 	mux.HandleFunc("GET /healthz", p.healthz)
 	mux.HandleFunc("GET /readyz", p.readyz)
+	mux.HandleFunc("GET /tap/{name}", p.tap)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("linkbeat: /status /metrics /healthz /readyz\n"))

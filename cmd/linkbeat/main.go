@@ -79,7 +79,7 @@ devices over it: every frame is stored until the broker has acknowledged it.
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newVersion())
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap(), newVersion())
 	return root
 }
 
