@@ -1,0 +1,140 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// session is one of a console or a tap: say belongs to one goroutine, next to another.
+type session struct {
+	*client
+	id, topic, replies string
+	out                *transport.Ordered
+	seq                uint64
+	in                 wire.Sequence
+	line               wire.ConsoleLine // as configured on the gateway
+	missing            uint64
+
+	written atomic.Int64  // bytes of ours that the port took
+	heard   atomic.Int64  // Unix ns of the last data
+	more    chan struct{} // capacity 1: written may have grown
+}
+
+// openSession connects and begins a session; whoever gets one closes it.
+func openSession(ctx context.Context, o Options, device, name string, first wire.ConsoleDown) (*session, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	for what, level := range map[string]string{"device": device, "name": name} {
+		if err := wire.CheckLevel(level); err != nil {
+			return nil, fmt.Errorf("%s %q %w", what, level, err)
+		}
+	}
+	t := o.Topics.For(device)
+	s := &session{id: randomHex(8), topic: wire.Expand(t.Cmd, "name", name) + wire.ConsoleSuffix,
+		replies: wire.Expand(t.Reply, "name", name) + wire.ConsoleSuffix, more: make(chan struct{}, 1)}
+	if s.client, err = connect(ctx, o, s.replies); err != nil {
+		return nil, err
+	}
+	s.out = s.link.Ordered()
+	s.heard.Store(time.Now().UnixNano())
+	first.Expires = time.Now().Add(consoleOpenWithin).UnixMilli()
+	if err := s.begin(ctx, first); err != nil {
+		s.client.close()
+		if errors.Is(err, ErrNoReply) {
+			err = fmt.Errorf("%w; is %s online (linkbeatctl devices), and new enough for consoles?", err, device)
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
+	if err := s.say(ctx, first); err != nil {
+		return err
+	}
+	m, err := s.next(ctx, consoleOpenWithin)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
+		return fmt.Errorf("%s: %s; set console: true for it in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
+	case m.Op != wire.ConsoleOpened:
+		return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
+	}
+	s.line = m.ConsoleLine
+	return nil
+}
+
+// say sends one message.
+func (s *session) say(ctx context.Context, m wire.ConsoleDown) error {
+	s.seq++
+	m.ID, m.Seq = s.id, s.seq
+	err := s.out.Send(ctx, transport.Message{Topic: s.topic, Payload: m.Append(nil), QoS: 1, Cause: transport.CauseCmd})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return nil
+}
+
+// next is the next message of the session; ErrNoReply when none came within limit.
+func (s *session) next(ctx context.Context, limit time.Duration) (wire.ConsoleUp, error) {
+	waiting, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		raw, dropped, ok := s.inbox.take(waiting)
+		if !ok {
+			return wire.ConsoleUp{}, fmt.Errorf("%w from the gateway within %v", ErrNoReply, limit)
+		}
+		if dropped > 0 {
+			s.o.Notice(fmt.Sprintf("%d messages dropped here: the output is slower than the device", dropped))
+		}
+		m, err := wire.ParseConsoleUp(raw.payload)
+		if err != nil || m.ID != s.id {
+			continue // of another operator
+		}
+		fresh, missing := s.in.See(m.Seq)
+		if !fresh {
+			continue
+		}
+		if missing > 0 {
+			s.o.Notice(fmt.Sprintf("%d messages of the gateway did not come", missing))
+		}
+		return m, nil
+	}
+}
+
+// close ends the session in order, if the broker is there.
+func (s *session) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if s.say(ctx, wire.ConsoleDown{Op: wire.ConsoleClose}) == nil {
+		for done, err := false, error(nil); !done && err == nil; {
+			if done, err = s.out.Tend(ctx); !done {
+				pauseFor(ctx, 10*time.Millisecond)
+			}
+			if ctx.Err() != nil {
+				break
+			}
+		}
+	}
+	s.client.close()
+}
+
+func pauseFor(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
