@@ -3,6 +3,8 @@
 //	Devices   who is online, from the retained birth and last will of each gateway
 //	Tail      live data, duplicates dropped, gaps told
 //	Send      a write, and the reply to it
+//	Console   a serial port here: a terminal, or a pseudo-terminal (package tty)
+//	Tap       what goes over a port
 //	ACL       the access rules that a broker needs for gateways; it speaks to nobody
 //
 // Each other call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it needs.

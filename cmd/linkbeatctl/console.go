@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/agent/operator/tty"
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+func newConsole(b *broker) *cobra.Command {
+	var usePty, sendBreak bool
+	var line wire.ConsoleLine
+	var dtr, rts string
+	cmd := &cobra.Command{
+		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine", Args: cobra.ExactArgs(2),
+		Long: `Have the port of serial device <name> of gateway <device> for yourself, over the gateway's uplink. On a
+terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ is one ~. From a pipe, what
+comes is sent, and the console ends when the device has been silent for a second after that.
+
+With --pty a pseudo-terminal is made, and its path printed, for any program: minicom, a vendor's tool,
+sz and rz. The remote port follows the baud rate that the program sets. A pseudo-terminal has no parity,
+data bits, DTR and RTS: give those here. Ends with ctrl-C.
+
+Meanwhile the gateway refuses commands to the device and does not poll a Modbus bus; frames go on. Baud
+rate and mode go back to the configuration at the end, which comes 30 s after the last sign of life too.
+The gateway must allow it: console: true in its configuration.
+
+Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session with the broker, 64 wrong use.`,
+		Example: `  linkbeatctl console gw-17 plc
+  linkbeatctl console gw-17 meter --baud 300 --mode 7E1
+  linkbeatctl console gw-17 meter --pty`,
+		RunE: func(cmd *cobra.Command, given []string) (err error) {
+			line.Break = sendBreak
+			if line.DTR, err = level("dtr", dtr); err != nil {
+				return err
+			}
+			if line.RTS, err = level("rts", rts); err != nil {
+				return err
+			}
+			b.o.Notice = func(s string) { fmt.Fprint(cmd.ErrOrStderr(), "! ", s, "\r\n") }
+			c := operator.ConsoleOptions{Device: given[0], Name: given[1], Who: who(), Line: line}
+			if usePty {
+				return consolePty(cmd, b, c)
+			}
+			return consoleTerminal(cmd, b, c)
+		},
+	}
+	b.flags(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal of this machine, and print its path")
+	f.IntVar(&line.Baud, "baud", 0, "baud rate meanwhile (default: as configured)")
+	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits meanwhile, such as 7E1")
+	f.StringVar(&dtr, "dtr", "", "set DTR: `on or off`")
+	f.StringVar(&rts, "rts", "", "set RTS: `on or off`")
+	f.BoolVar(&sendBreak, "break", false, "send a break first")
+	return cmd
+}
+
+func level(flag, text string) (*bool, error) {
+	on := text == "on"
+	switch text {
+	case "":
+		return nil, nil
+	case "on", "off":
+		return &on, nil
+	}
+	return nil, usageError{fmt.Errorf("--%s %q: use on or off", flag, text)}
+}
+
+// who we are, for the gateway's log.
+func who() string {
+	host, _ := os.Hostname()
+	if u, err := user.Current(); err == nil {
+		return u.Username + "@" + host
+	}
+	return host
+}
+
+// consoleTerminal connects the port to our own terminal, or to pipes.
+func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error {
+	c.In, c.Out = cmd.InOrStdin(), cmd.OutOrStdout()
+	back := func() {}
+	defer func() { back() }()
+	file, isFile := c.In.(*os.File)
+	c.Opened = func(l wire.ConsoleLine) {
+		if !isFile {
+			return
+		}
+		if restore, ok := tty.Raw(file); ok {
+			back = restore
+			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n", c.Device, c.Name, l.Baud, l.Mode)
+		}
+	}
+	if isFile {
+		if st, err := file.Stat(); err == nil {
+			c.Escape = st.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	return operator.Console(cmd.Context(), b.o, c)
+}
+
+// consolePty connects the port to a pseudo-terminal.
+func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error {
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	p, err := tty.OpenPty(tty.Line{Baud: c.Line.Baud})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	defer context.AfterFunc(ctx, func() { _ = p.Close() })() // a program that takes nothing must not hold us
+	lines := make(chan wire.ConsoleLine)
+	c.In, c.Out, c.Lines = p, io.Writer(p), lines
+	c.Opened = func(l wire.ConsoleLine) {
+		fmt.Fprintln(cmd.OutOrStdout(), p.Path)
+		fmt.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
+		go func() {
+			for change := range p.Lines(ctx) {
+				select {
+				case lines <- wire.ConsoleLine{Baud: change.Baud}: // the rest a pseudo-terminal cannot say
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	return operator.Console(ctx, b.o, c)
+}
