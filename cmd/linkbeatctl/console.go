@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -110,7 +111,7 @@ func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) e
 func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	p, err := tty.OpenPty(tty.Line{Baud: c.Line.Baud})
+	p, err := tty.OpenPty()
 	if err != nil {
 		return err
 	}
@@ -119,6 +120,7 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 	lines := make(chan wire.ConsoleLine)
 	c.In, c.Out, c.Lines = p, io.Writer(p), lines
 	c.Opened = func(l wire.ConsoleLine) {
+		_ = p.SetBaud(cmp.Or(c.Line.Baud, l.Baud)) // what a program finds is what there is
 		fmt.Fprintln(cmd.OutOrStdout(), p.Path)
 		fmt.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
 		go func() {

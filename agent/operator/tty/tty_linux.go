@@ -31,8 +31,8 @@ func raw(t *unix.Termios) {
 	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 1, 0
 }
 
-// OpenPty makes a raw pseudo-terminal with the line set as l.
-func OpenPty(l Line) (*Pty, error) {
+// OpenPty makes a raw pseudo-terminal.
+func OpenPty() (*Pty, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/ptmx: %w", err)
@@ -47,7 +47,7 @@ func OpenPty(l Line) (*Pty, error) {
 		p.near, err = os.OpenFile(p.Path, os.O_RDWR|unix.O_NOCTTY, 0) // open for good, or the far end would hang up with each program
 	}
 	if err == nil {
-		err = setLine(int(p.near.Fd()), l)
+		err = setLine(int(p.near.Fd()), 0)
 	}
 	if err != nil {
 		_ = p.far.Close()
@@ -56,15 +56,18 @@ func OpenPty(l Line) (*Pty, error) {
 	return p, nil
 }
 
-func setLine(fd int, l Line) error {
+// SetBaud sets the baud rate as a program would.
+func (p *Pty) SetBaud(baud int) error { return setLine(int(p.near.Fd()), baud) }
+
+func setLine(fd, baud int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	if err != nil {
 		return err
 	}
 	raw(t)
-	if l.Baud > 0 {
+	if baud > 0 {
 		t.Cflag = t.Cflag&^unix.CBAUD | unix.BOTHER
-		t.Ispeed, t.Ospeed = uint32(l.Baud), uint32(l.Baud)
+		t.Ispeed, t.Ospeed = uint32(baud), uint32(baud)
 	}
 	return unix.IoctlSetTermios(fd, unix.TCSETS2, t)
 }

@@ -1,0 +1,26 @@
+package labconsole
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+func TestAConsoleOverASlowPath(t *testing.T) {
+	kit.Need(t, Tools()...)
+	o := Short()
+	if os.Getenv("LABCONSOLE") == "full" {
+		o = Full()
+	}
+	table := kit.NewTable("console")
+	err := Run(kit.Test(t, 8*time.Minute), o, table)
+	_ = table.Print(os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Missed() {
+		t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
+	}
+}
