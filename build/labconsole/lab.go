@@ -4,8 +4,8 @@ package labconsole
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -124,7 +124,7 @@ func (s *scene) console(args ...string) (p *kit.Proc, path string, err error) {
 
 func orEnded(err error) error {
 	if err == nil {
-		return net.ErrClosed
+		return errors.New("it ended")
 	}
 	return err
 }

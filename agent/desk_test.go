@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+func TestDesk(t *testing.T) {
+	start := time.Unix(1e9, 0)
+	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
+	var d desk
+	for _, step := range []struct {
+		what     string
+		id, name string
+		tap      bool
+		at       int
+		want     wire.ErrorCode
+	}{
+		{"a console", "a", "meter", false, 0, ""},
+		{"the same again", "a", "meter", false, 0, wire.Duplicate},
+		{"another of the same device", "b", "meter", false, 1, wire.Busy},
+		{"a tap of the same device", "t", "meter", true, 5, ""},
+		{"a console of another device", "c", "gps", false, 5, ""},
+	} {
+		if code, _ := d.open(step.id, step.name, step.tap, at(step.at)); code != step.want {
+			t.Errorf("%s: %q, want %q", step.what, code, step.want)
+		}
+	}
+	for _, step := range []struct {
+		what     string
+		id, name string
+		seq      uint64
+		fresh    bool
+		missing  uint64
+	}{
+		{"the first", "a", "meter", 1, true, 0},
+		{"a repeat", "a", "meter", 1, false, 0},
+		{"a hole", "a", "meter", 4, true, 2},
+		{"of another device", "a", "gps", 5, false, 0},
+		{"of nobody", "z", "meter", 1, false, 0},
+	} {
+		if fresh, missing := d.from(step.id, step.name, step.seq, at(20)); fresh != step.fresh || missing != step.missing {
+			t.Errorf("%s: %v, %d missing", step.what, fresh, missing)
+		}
+	}
+	if over := d.over(at(34)); len(over) != 0 {
+		t.Errorf("%v over after 34 s", over)
+	}
+	if over := d.over(at(35)); len(over) != 2 { // the tap and the other console, opened at 5
+		t.Errorf("%v over after 35 s", over)
+	}
+	d.close("a")
+	if code, _ := d.open("b", "meter", false, at(40)); code != "" {
+		t.Errorf("after the end: %q", code)
+	}
+}
+
+func TestDeskHasAnEnd(t *testing.T) {
+	var d desk
+	for i := range seatsMost {
+		d.open(string(rune('a'+i)), "meter", true, time.Now())
+	}
+	if code, _ := d.open("one more", "gps", true, time.Now()); code != wire.Busy {
+		t.Errorf("%q", code)
+	}
+}

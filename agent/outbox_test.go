@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+func TestOutbox(t *testing.T) {
+	now := time.UnixMilli(1234)
+	b := newOutbox(3 * wire.ConsoleChunk)
+	b.data(now, false, []byte("a"))
+	b.data(now.Add(time.Millisecond), false, []byte("b"))
+	b.data(now, true, []byte("c"))
+	b.say(wire.ConsoleUp{Op: wire.ConsoleKept})
+	b.data(now, true, []byte("d"))
+	for i, want := range []wire.ConsoleUp{
+		{Op: wire.ConsoleData, TS: 1234, Data: []byte("ab")}, // the time of the first byte
+		{Op: wire.ConsoleData, TS: 1234, Data: []byte("c"), Out: true},
+		{Op: wire.ConsoleKept},
+		{Op: wire.ConsoleData, TS: 1234, Data: []byte("d"), Out: true}, // what was said in between stays there
+	} {
+		got, ok := b.take()
+		if !ok || got.Op != want.Op || got.TS != want.TS || got.Out != want.Out || !bytes.Equal(got.Data, want.Data) {
+			t.Errorf("%d: %+v, want %+v", i, got, want)
+		}
+	}
+	if _, ok := b.take(); ok {
+		t.Error("something out of nothing")
+	}
+}
+
+func TestOutboxCountsWhatDoesNotFit(t *testing.T) {
+	b := newOutbox(2 * wire.ConsoleChunk)
+	big := make([]byte, wire.ConsoleChunk+100)
+	b.data(time.Time{}, false, big)
+	b.data(time.Time{}, false, big) // does not fit
+	b.data(time.Time{}, false, big) // nor does this
+	b.data(time.Time{}, false, []byte("tail"))
+	var sizes []int
+	var lost []int64
+	for m, ok := b.take(); ok; m, ok = b.take() {
+		sizes, lost = append(sizes, len(m.Data)), append(lost, m.Lost)
+	}
+	if len(sizes) != 3 || sizes[0] != wire.ConsoleChunk || sizes[1] != 100 || sizes[2] != 4 {
+		t.Fatalf("%v", sizes)
+	}
+	if lost[0] != 0 || lost[1] != 0 || lost[2] != int64(2*len(big)) || b.dropped() != lost[2] {
+		t.Errorf("lost before each: %v, in all %d", lost, b.dropped())
+	}
+}

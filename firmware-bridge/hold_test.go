@@ -1,0 +1,152 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+)
+
+// settable is a fakePort whose line can be changed.
+type settable struct {
+	*fakePort
+	mu  sync.Mutex
+	set []LineChange
+}
+
+func (p *settable) SetLine(c LineChange) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.set = append(p.set, c)
+	return nil
+}
+
+// traffic is what a tap saw, "<read>written".
+type traffic struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (t *traffic) see(x Traffic) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	arrow := "<"
+	if x.Out {
+		arrow = ">"
+	}
+	t.b.WriteString(arrow + string(x.Data))
+}
+
+func (t *traffic) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
+}
+
+func TestAHoldHasTheDeviceForItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		p := b.plug()
+		b.start()
+		var seen traffic
+		stop := b.dev.Tap(seen.see)
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.dev.Hold(); !errors.Is(err, ErrHeld) {
+			t.Errorf("a second hold: %v", err)
+		}
+		if err := b.dev.Write([]byte("x"), time.Time{}, nil); !errors.Is(err, ErrHeld) {
+			t.Errorf("a command: %v", err)
+		}
+		if err := h.Write(t.Context(), []byte("AT\r")); err != nil {
+			t.Fatal(err)
+		}
+		p.in <- []byte("OK\n")
+		pass(time.Second)
+		b.wantFrames("OK")
+		if p.written() != "AT\r" || seen.String() != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.written(), &seen)
+		}
+		if err := h.Set(t.Context(), LineChange{Baud: 300}); !errors.Is(err, ErrFixedLine) {
+			t.Errorf("a port without a line: %v", err)
+		}
+		stop()
+		h.Release()
+		if err := h.Write(t.Context(), []byte("late")); err == nil {
+			t.Error("a hold writes after its end")
+		}
+		if err := b.dev.Write([]byte("x"), time.Time{}, func(error) {}); err != nil {
+			t.Errorf("a command afterwards: %v", err)
+		}
+		pass(time.Second)
+		if got := seen.String(); p.written() != "AT\rx\n" || got != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.written(), got)
+		}
+		b.stop()
+	})
+}
+
+func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &settable{fakePort: newFakePort()}
+		ports := []*settable{p, {fakePort: newFakePort()}}
+		opened := 0
+		b := newBench(t, func(o *Options) { o.Baud = 9600 })
+		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
+		b.start()
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		even, _ := ParseMode("7E1")
+		for _, c := range []LineChange{{Baud: 300}, {Mode: even}} {
+			if err := h.Set(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.hangUp() // unplugged and plugged in again
+		pass(time.Minute)
+		h.Release()
+		pass(time.Second)
+		b.stop()
+		eight, _ := ParseMode("8N1")
+		want := []LineChange{{Baud: 300, Mode: even}, {Baud: 9600, Mode: eight}}
+		if got := ports[1].set; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestABusIsNotPolledWhileHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b.start()
+		pass(5500 * time.Millisecond)
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		before := len(b.wasAsked(7))
+		pass(10 * time.Second)
+		if n := len(b.wasAsked(7)); n != before {
+			t.Errorf("%d polls under a hold", n-before)
+		}
+		if err := h.Write(t.Context(), []byte{1, 2, 3}); err != nil {
+			t.Error(err)
+		}
+		h.Release()
+		pass(5500 * time.Millisecond)
+		if n := len(b.wasAsked(7)) - before; n < 5 || n > 7 {
+			t.Errorf("%d polls in 5.5 s after it", n)
+		}
+		b.stop()
+	})
+}
