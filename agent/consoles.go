@@ -42,6 +42,7 @@ type consoles struct {
 	desk  desk
 	live  map[string]*consoleSession
 	ended chan *consoleSession
+	over  chan struct{} // closed when run is over
 	all   sync.WaitGroup
 }
 
@@ -53,7 +54,7 @@ type consoleArrival struct {
 
 func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, c clock, log zerolog.Logger) *consoles {
 	return &consoles{link: link, port: port, topics: topics, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
-		live: map[string]*consoleSession{}, ended: make(chan *consoleSession, seatsMost)}
+		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{})}
 }
 
 // handler is the link's handler; what does not fit is missing in the numbers, which its session tells.
@@ -84,8 +85,9 @@ func (c *consoles) run(ctx context.Context) error {
 			c.waiting.Add(-int64(len(a.payload)))
 			c.arrived(a, time.Now())
 		case s := <-c.ended:
-			c.desk.close(s.id)
-			delete(c.live, s.id)
+			if c.live[s.id] == s { // and not a later one of the same name
+				delete(c.live, s.id)
+			}
 		case <-look.C:
 			c.look(time.Now())
 		}
@@ -93,6 +95,7 @@ func (c *consoles) run(ctx context.Context) error {
 	for _, s := range c.live {
 		s.end(wire.Busy, isStopping)
 	}
+	close(c.over)
 	c.all.Wait()
 	return nil
 }

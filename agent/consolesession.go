@@ -69,7 +69,7 @@ func (s *consoleSession) kind() string {
 	return "console"
 }
 
-// end is called once or more: the first reason counts.
+// end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.
 func (s *consoleSession) end(code wire.ErrorCode, why string) {
 	if s.ending.Swap(true) {
 		return
@@ -79,6 +79,10 @@ func (s *consoleSession) end(code wire.ErrorCode, why string) {
 	said(s.log.Info().Str("device", s.name).Str("session", s.id), "who", s.who).Str("why", why).Time("from", s.began).
 		Int64("read", s.read.Load()).Int64("written", s.written.Load()).Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
 	s.cancel()
+	if s.hold != nil {
+		s.hold.Release()
+	}
+	s.desk.close(s.id)
 }
 
 // heard takes what the operator said; it never waits.
@@ -106,13 +110,10 @@ func (s *consoleSession) run(ctx context.Context) {
 		s.up(ctx)
 	}()
 	s.down(ctx)
-	if s.hold != nil {
-		s.hold.Release()
-	}
 	<-told
 	select {
 	case s.ended <- s:
-	default: // run of the consoles is over
+	case <-s.over:
 	}
 }
 

@@ -177,5 +177,5 @@ func saidOf(m wire.ConsoleUp) string {
 	if m.Error == "" {
 		return printable([]byte(m.Detail))
 	}
-	return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}.Error()
+	return string(m.Error) + ": " + printable([]byte(m.Detail))
 }

@@ -42,7 +42,7 @@ func (e DeviceError) Error() string {
 func advice(c wire.ErrorCode) string {
 	switch c {
 	case wire.Busy:
-		return "its queue is full: try again"
+		return "it is in use, or its queue is full: try again"
 	case wire.Expired:
 		return "it came too late: compare the clocks here and there, or wait longer with --timeout"
 	case wire.Denied:

@@ -115,11 +115,11 @@ func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err erro
 		return 0, false, err
 	}
 	began := time.Now()
-	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec rz -b -y <"$2" >"$2"`, "sh", into, to)
+	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec rz -q -b -y <"$2" >"$2"`, "sh", into, to)
 	if err != nil {
 		return 0, false, err
 	}
-	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "sh", "-c", `exec sz -b "$1" <"$2" >"$2"`, "sh", file, from)
+	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "sh", "-c", `exec sz -q -b "$1" <"$2" >"$2"`, "sh", file, from)
 	if err != nil {
 		return 0, false, err
 	}
