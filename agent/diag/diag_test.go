@@ -84,7 +84,7 @@ ok   route                   default route from 10.0.0.2, 10.0.0.2
 ok   dns                     a is 192.0.2.1
 ok   tcp                     192.0.2.1:1883 answers, from client:1
 ok   connect                 accepted as "gw-7-p0", user "gw"
-ok   subscribe               5 filters granted
+ok   subscribe               6 filters granted
 ok   echo data               lb/gw-7/up/data/acl-test comes back
 ok   echo reply              lb/gw-7/up/reply/acl-test comes back
 ok   echo log                lb/gw-7/up/log comes back

@@ -53,7 +53,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(*kit.Table) error{s.echo, s.files, s.lines, s.taps} {
+	for _, step := range []func(*kit.Table) error{s.echo, s.bulk, s.files, s.lines, s.taps} {
 		if err := step(t); err != nil {
 			return fmt.Errorf("%w\nagent: %s", err, s.agent.Proc().Tail(15))
 		}

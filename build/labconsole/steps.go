@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,11 +116,11 @@ func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err erro
 		return 0, false, err
 	}
 	began := time.Now()
-	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec rz -q -b -y <"$2" >"$2"`, "sh", into, to)
+	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec rz -b -y <"$2" >"$2" 2>/dev/null`, "sh", into, to)
 	if err != nil {
 		return 0, false, err
 	}
-	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "sh", "-c", `exec sz -q -b "$1" <"$2" >"$2"`, "sh", file, from)
+	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "sh", "-c", `exec sz -b "$1" <"$2" >"$2" 2>/dev/null`, "sh", file, from)
 	if err != nil {
 		return 0, false, err
 	}
@@ -250,4 +251,40 @@ func termios(path string, do func(fd int, t *unix.Termios) error) error {
 		return err
 	}
 	return do(fd, t)
+}
+
+// bulk sends random bytes through the console to an echo, and compares what comes back byte by byte: no protocol mends anything here.
+func (s *scene) bulk(t *kit.Table) error {
+	p, path, err := s.console()
+	if err != nil {
+		return err
+	}
+	defer p.Kill()
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	tty := os.NewFile(uintptr(fd), path)
+	defer tty.Close()
+	want := make([]byte, s.o.File)
+	for i := range want {
+		want[i] = byte(rand.Uint32())
+	}
+	began := time.Now()
+	go func() { _, _ = tty.Write(want) }()
+	_ = tty.SetReadDeadline(began.Add(2 * time.Minute))
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(tty, got)
+	if err != nil {
+		return fmt.Errorf("%d of %d bytes came back: %w; console: %s", n, len(want), err, p.Tail(3))
+	}
+	wrong := 0
+	for i := range want {
+		if want[i] != got[i] {
+			wrong++
+		}
+	}
+	t.Exactly("random bytes through the console to an echo: wrong ones", wrong, 0, fmt.Sprint("of ", len(want)), "")
+	t.Info("random bytes to an echo: bytes a second", float64(len(want))/time.Since(began).Seconds(), "B/s")
+	return s.leave(p)
 }
