@@ -48,10 +48,10 @@ const (
 
 	// Counted by hand.
 	birth     = len(`{"online":true,"session":1000,"epoch":"3f2a9c1e","since":1795208591123,"version":"v1.0.0","server":"mqtt://b"}`)
-	state     = 3 + (2 + 14 + 2 + birth)                           // lb/gw/up/state; a length of 128 takes two bytes
-	connect   = 3 + 10 + (2 + 2) + (2 + 14 + 2 + birth + 1)        // gw; will topic, will
-	subscribe = 2 + 2 + (2 + 14 + 1) + (2 + 20 + 1) + (2 + 22 + 1) // lb/gw/dn/cmd/+/write
-	session   = connect + 4 + subscribe + (2 + 2 + 3) + 3*(state+4)
+	state     = 3 + (2 + 14 + 2 + birth)                         // lb/gw/up/state; a length of 128 takes two bytes
+	connect   = 3 + 10 + (2 + 2) + (2 + 14 + 2 + birth + 1)      // gw; will topic, will
+	subscribe = 2 + 2 + (2 + 14 + 1) + (2 + 20 + 1) + 2*(2+22+1) // lb/gw/dn/cmd/+/write, request and console
+	session   = connect + 4 + subscribe + (2 + 2 + 4) + 3*(state+4)
 )
 
 func TestKnownAnswers(t *testing.T) {
