@@ -97,7 +97,8 @@ func (s *scene) files(t *kit.Table) error {
 	return s.leave(p)
 }
 
-// zmodem lets sz talk on one terminal and rz on the other.
+// zmodem lets sz talk on one terminal and rz on the other. socat stands between, so that they see no terminal themselves: at its end
+// sz flushes that (TCIOFLUSH), which on a pseudo-terminal takes its own last bytes back, and rz waits 30 s for them.
 func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err error) {
 	dir, err := s.e.Sub(fmt.Sprint("zmodem-", time.Now().UnixNano()))
 	if err != nil {
@@ -116,11 +117,11 @@ func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err erro
 		return 0, false, err
 	}
 	began := time.Now()
-	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec rz -b -y <"$2" >"$2" 2>/dev/null`, "sh", into, to)
+	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec socat -t 2 EXEC:"rz -q -b -y" FILE:"$2",noctty,raw,echo=0`, "sh", into, to)
 	if err != nil {
 		return 0, false, err
 	}
-	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "sh", "-c", `exec sz -b "$1" <"$2" >"$2" 2>/dev/null`, "sh", file, from)
+	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "socat", "-t", "2", "EXEC:sz -q -b "+file, "FILE:"+from+",noctty,raw,echo=0")
 	if err != nil {
 		return 0, false, err
 	}
