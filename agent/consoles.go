@@ -43,6 +43,7 @@ type consoles struct {
 	live  map[string]*consoleSession
 	ended chan *consoleSession
 	over  chan struct{} // closed when run is over
+	noes  chan struct{} // a place for each refusal on its way
 	all   sync.WaitGroup
 }
 
@@ -54,7 +55,8 @@ type consoleArrival struct {
 
 func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, c clock, log zerolog.Logger) *consoles {
 	return &consoles{link: link, port: port, topics: topics, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
-		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{})}
+		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
+		noes: make(chan struct{}, seatsMost)}
 }
 
 // handler is the link's handler; what does not fit is missing in the numbers, which its session tells.
@@ -177,15 +179,20 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	return "", ""
 }
 
-// refuse answers an operator who has no session; it does not wait for the link.
+// refuse answers an operator who has no session; it does not wait for the link, and a flood is not answered.
 func (c *consoles) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
 	if m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap {
 		c.log.Warn().Str("device", name).Str("session", m.ID).Str("error", string(code)).Msg("console refused")
 	}
+	select {
+	case c.noes <- struct{}{}:
+	default:
+		return
+	}
 	up := wire.ConsoleUp{ID: m.ID, Seq: 1, Op: wire.ConsoleClosed, Error: code, Detail: detail}
 	ctx, cancel := context.WithTimeout(context.Background(), consoleEnd)
 	c.all.Go(func() {
-		defer cancel()
+		defer func() { cancel(); <-c.noes }()
 		_, _ = c.link.Send(ctx, c.message(name, up))
 	})
 }

@@ -95,6 +95,11 @@ func build(e *kit.Env, o Options) (s *scene, err error) {
 		return nil, err
 	}
 	doc := kit.NewDoc("gw", "mqtt://"+relay.Addr()).Line("plc", s.wire.port).Set("serial.plc.console", true).Set("serial.plc.commands", true)
+	shut, err := e.Pty("shut")
+	if err != nil {
+		return nil, err
+	}
+	doc.Line("shut", shut.Port)
 	if s.agent, err = e.Agent(kit.AgentOptions{Doc: doc}); err != nil {
 		return nil, err
 	}

@@ -148,6 +148,12 @@ func (s *scene) lines(t *kit.Table) error {
 	}
 	err = s.e.Until("the remote port to follow", 5*time.Second, func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 57600 })
 	t.Check("the remote port follows the baud rate that a program sets here", err)
+	shut, err := s.e.StartProc("shut", "", nil, s.ctl, "console", "gw", "shut", "--server", s.broker.URL())
+	if err != nil {
+		return err
+	}
+	_, err = shut.Exit(15 * time.Second)
+	t.Check("a device that does not say console: true is denied", errors.Join(err, expect(errors.New(shut.Tail(3)), "denied")))
 	_, _, err = s.console()
 	t.Check("a second console is refused", expect(err, "busy"))
 	send, err := s.e.StartProc("send", "", nil, s.ctl, "send", "gw", "plc", "hello", "--server", s.broker.URL(), "--timeout", "5s")
