@@ -1,10 +1,11 @@
 package operator
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -14,13 +15,21 @@ import (
 // defaultPatience is how long a command may wait for its turn, and we for its reply.
 const defaultPatience = 30 * time.Second
 
-// Write is a command to one serial device.
-type Write struct {
+// defaultAnswer is how long a gateway waits for the answer to a request when neither the command nor its configuration says so.
+const defaultAnswer = time.Second
+
+// Command is for one serial device, or for a unit of a Modbus bus: a write, or a request if Request is true.
+type Command struct {
 	Device   string // gateway
-	Name     string // serial device
+	Name     string // serial device or unit
 	Data     []byte
-	Encoding wire.Encoding // how Data travels; text that is not UTF-8 goes as base64
-	Patience time.Duration // until the command expires, and we stop waiting; if zero, 30 s
+	Encoding wire.Encoding              // how Data travels; text that is not UTF-8 goes as base64
+	Values   map[string]json.RawMessage // for registers of a unit, by name, instead of Data
+	Patience time.Duration              // until the command expires; if zero, 30 s
+
+	Request bool          // the reply has the device's answer
+	Within  time.Duration // until the answer begins; if zero, what the gateway's configuration says
+	Silence time.Duration // the answer is all until so much silence, not one frame; if zero, what the configuration says
 }
 
 // DeviceError is a reply that says no.
@@ -46,73 +55,97 @@ func advice(c wire.ErrorCode) string {
 	case wire.Expired:
 		return "it came too late: compare the clocks here and there, or wait longer with --timeout"
 	case wire.Denied:
-		return "set commands: true for it in the gateway's configuration"
+		return "see commands and requests.allow of it in the gateway's configuration"
 	case wire.ClockUnset:
 		return "the gateway's clock is not set yet: try again once it is"
 	case wire.UnknownDevice:
 		return "the gateway's names: linkbeatctl devices"
 	case wire.TooLarge:
-		return "longer than the device's frame.max"
+		return "see frame.max and requests.max of it in the gateway's configuration"
 	case wire.UnknownOutcome:
 		return "the gateway was killed in between: look at the device before you send it again"
 	case wire.Timeout:
-		return "the device did not take it in time: look at its port"
+		return "the device did not take it or did not answer in time: look at its port with linkbeatctl tap"
 	}
 	return ""
 }
 
-// Send sends w and waits for the reply: nil error means written and drained. A DeviceError is the gateway's no, ErrNoReply
-// nothing in time, ErrUnreachable the broker's doing.
-func Send(ctx context.Context, o Options, w Write) (wire.Reply, error) {
-	if w.Patience <= 0 {
-		w.Patience = defaultPatience
+// Send sends cmd and waits for the reply. A nil error means written and drained; of a request answered; of values that they read
+// back as written. A DeviceError is the gateway's no, ErrNoReply nothing in time, ErrUnreachable the broker's doing.
+func Send(ctx context.Context, o Options, cmd Command) (wire.Reply, error) {
+	if cmd.Patience <= 0 {
+		cmd.Patience = defaultPatience
 	}
 	o, err := o.withDefaults()
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	for what, level := range map[string]string{"device": w.Device, "name": w.Name} {
+	for what, level := range map[string]string{"device": cmd.Device, "name": cmd.Name} {
 		if err := wire.CheckLevel(level); err != nil {
 			return wire.Reply{}, fmt.Errorf("%s %q %w", what, level, err)
 		}
 	}
-	t := o.Topics.For(w.Device)
-	replies := wire.Expand(t.Reply, "name", w.Name)
+	t := o.Topics.For(cmd.Device)
+	replies := wire.Expand(t.Reply, "name", cmd.Name)
 	c, err := connect(ctx, o, replies, t.State)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	defer c.close()
-	cmd := w.command(time.Now())
-	waiting, cancel := context.WithTimeout(ctx, w.Patience)
+	sent := cmd.wire(time.Now())
+	waiting, cancel := context.WithTimeout(ctx, cmd.wait())
 	defer cancel()
-	if err := c.publish(waiting, wire.Expand(t.Cmd, "name", w.Name)+wire.WriteSuffix, cmd.Append(nil)); err != nil {
+	if err := c.publish(waiting, wire.Expand(t.Cmd, "name", cmd.Name)+cmd.suffix(), sent.Append(nil)); err != nil {
 		return wire.Reply{}, err
 	}
-	return c.reply(waiting, replies, cmd.ID, w)
+	return c.reply(waiting, replies, sent.ID, cmd)
 }
 
-func (w Write) command(now time.Time) wire.Command {
-	e := w.Encoding
-	if e == "" || e == wire.Text && !utf8.Valid(w.Data) {
-		e = wire.Base64
+func (c Command) wire(now time.Time) wire.Command {
+	w := wire.Command{ID: randomHex(8), Expires: now.Add(c.Patience).UnixMilli(), Values: c.Values}
+	if c.Values == nil {
+		e := c.Encoding
+		if e == "" || e == wire.Text && !utf8.Valid(c.Data) {
+			e = wire.Base64
+		}
+		w.Body, _ = wire.NewBody(c.Data, e)
 	}
-	body, _ := wire.NewBody(w.Data, e)
-	return wire.Command{ID: randomHex(8), Expires: now.Add(w.Patience).UnixMilli(), Body: body}
+	if c.Within > 0 {
+		w.Timeout = c.Within.String()
+	}
+	if c.Silence > 0 {
+		w.Silence = c.Silence.String()
+	}
+	return w
+}
+
+func (c Command) suffix() string {
+	if c.Request {
+		return wire.RequestSuffix
+	}
+	return wire.WriteSuffix
+}
+
+// wait is how long a reply can take: the command's turn may come at the last moment, and then the device has its own time.
+func (c Command) wait() time.Duration {
+	if c.Request {
+		return c.Patience + cmp.Or(c.Within, defaultAnswer) + c.Silence
+	}
+	return c.Patience
 }
 
 // reply waits for the answer to id, and keeps in mind what the gateway's state says meanwhile.
-func (c *client) reply(ctx context.Context, topic, id string, w Write) (wire.Reply, error) {
-	state := fmt.Sprintf("the broker knows no gateway %q: see linkbeatctl devices", w.Device)
+func (c *client) reply(ctx context.Context, topic, id string, cmd Command) (wire.Reply, error) {
+	state := fmt.Sprintf("the broker knows no gateway %q: see linkbeatctl devices", cmd.Device)
 	for {
 		m, _, ok := c.inbox.take(ctx)
 		switch {
 		case !ok && errors.Is(ctx.Err(), context.Canceled):
 			return wire.Reply{}, fmt.Errorf("interrupted: the command may still be carried out until it expires: %w", ctx.Err())
 		case !ok:
-			return wire.Reply{}, fmt.Errorf("%w from %s/%s within %v; %s", ErrNoReply, w.Device, w.Name, w.Patience, state)
+			return wire.Reply{}, fmt.Errorf("%w from %s/%s within %v; %s", ErrNoReply, cmd.Device, cmd.Name, cmd.wait(), state)
 		case m.topic != topic:
-			state = stateSentence(w.Device, m.payload)
+			state = stateSentence(cmd.Device, m.payload)
 			continue
 		}
 		r, err := wire.ParseReply(m.payload)
@@ -135,24 +168,4 @@ func stateSentence(device string, payload []byte) string {
 		return device + " is online: a lost reply is possible, so look at the device before you send it again"
 	}
 	return device + " is offline: the command has expired and will not be carried out"
-}
-
-// NewWrite makes a Write from what a person gave: text, hex digits or base64, the latter two with white space where it helps.
-func NewWrite(device, name, encoding, given string) (Write, error) {
-	w := Write{Device: device, Name: name, Encoding: wire.Encoding(encoding)}
-	body := wire.Body{Text: &given}
-	switch dense := strings.Join(strings.Fields(given), ""); w.Encoding {
-	case wire.Text:
-	case wire.Hex:
-		body = wire.Body{Hex: &dense}
-	case wire.Base64:
-		body = wire.Body{Base64: &dense}
-	default:
-		return w, fmt.Errorf("encoding %q is not known: text, hex and base64 are", encoding)
-	}
-	var err error
-	if w.Data, err = body.Bytes(); err != nil {
-		return w, fmt.Errorf("payload is not %s: %w", encoding, err)
-	}
-	return w, nil
 }

@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func TestSend(t *testing.T) {
 		}, ""},
 		{"refused", "on", wire.Text, func(c wire.Command) []wire.Reply {
 			return []wire.Reply{{ID: c.ID, Error: wire.Denied, Detail: "meter takes no commands"}}
-		}, "denied: meter takes no commands; set commands: true for it in the gateway's configuration"},
+		}, "denied: meter takes no commands; see commands and requests.allow of it in the gateway's configuration"},
 		{"no reply", "on", wire.Text, func(wire.Command) []wire.Reply { return nil },
 			"no reply from gw/meter within 30s; the broker knows no gateway \"gw\": see linkbeatctl devices"},
 	} {
@@ -57,7 +58,7 @@ func TestSend(t *testing.T) {
 			bubble(t, answering(&fl, &got, tt.reply), func(t *testing.T, f *fleet) {
 				fl = f
 				begin := time.Now()
-				_, err := operator.Send(t.Context(), f.o, operator.Write{Device: "gw", Name: "meter", Data: []byte(tt.data), Encoding: tt.enc})
+				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte(tt.data), Encoding: tt.enc})
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
 					t.Errorf("got %v, want %s", err, tt.want)
 				}
@@ -80,7 +81,7 @@ func TestSendTellsWhatItKnowsOfTheGateway(t *testing.T) {
 	} {
 		bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 			f.say("lb/gw/up/state", state, true)
-			_, err := operator.Send(t.Context(), f.o, operator.Write{Device: "gw", Name: "meter", Data: []byte("x"), Patience: 5 * time.Second})
+			_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("x"), Patience: 5 * time.Second})
 			if !errors.Is(err, operator.ErrNoReply) || !strings.Contains(err.Error(), want) {
 				t.Errorf("state %s: %v", state, err)
 			}
@@ -92,7 +93,7 @@ func TestSendInterrupted(t *testing.T) {
 	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
-		_, err := operator.Send(ctx, f.o, operator.Write{Device: "gw", Name: "meter", Data: []byte("x")})
+		_, err := operator.Send(ctx, f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("x")})
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "may still be carried out") {
 			t.Errorf("got %v", err)
 		}
@@ -100,7 +101,7 @@ func TestSendInterrupted(t *testing.T) {
 }
 
 func TestSendToABadName(t *testing.T) {
-	_, err := operator.Send(t.Context(), operator.Options{Server: "x"}, operator.Write{Device: "gw/1", Name: "meter"})
+	_, err := operator.Send(t.Context(), operator.Options{Server: "x"}, operator.Command{Device: "gw/1", Name: "meter"})
 	if err == nil || !strings.Contains(err.Error(), `device "gw/1" holds`) {
 		t.Errorf("got %v", err)
 	}
@@ -141,7 +142,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-func TestNewWrite(t *testing.T) {
+func TestNewCommand(t *testing.T) {
 	for _, tt := range []struct {
 		given, encoding, want string
 		bad                   bool
@@ -153,9 +154,59 @@ func TestNewWrite(t *testing.T) {
 		{"/w", "base64", "", true},
 		{"x", "morse", "", true},
 	} {
-		w, err := operator.NewWrite("gw", "meter", tt.encoding, tt.given)
+		w, err := operator.NewCommand("gw", "meter", tt.encoding, tt.given)
 		if string(w.Data) != tt.want || (err != nil) != tt.bad {
 			t.Errorf("%q as %s: %q, %v", tt.given, tt.encoding, w.Data, err)
 		}
 	}
+}
+
+func TestNewValues(t *testing.T) {
+	for _, tt := range []struct {
+		given []string
+		want  string // as JSON; empty: an error
+	}{
+		{[]string{"setpoint=21.5", "on=true"}, `{"on":true,"setpoint":21.5}`},
+		{[]string{"name=a=b"}, `{"name":"a=b"}`},
+		{[]string{`name="12"`}, `{"name":"12"}`},
+		{[]string{"name=null"}, `{"name":"null"}`},
+		{[]string{"name="}, `{"name":""}`},
+		{[]string{"n=[1]"}, ""},
+		{[]string{"=1"}, ""},
+		{[]string{"n"}, ""},
+		{[]string{"n=1", "n=2"}, ""},
+	} {
+		c, err := operator.NewValues("gw", "boiler", tt.given)
+		got, _ := json.Marshal(c.Values)
+		if tt.want == "" && err == nil || tt.want != "" && (err != nil || string(got) != tt.want) {
+			t.Errorf("%q: %s, %v", tt.given, got, err)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	var got wire.Command
+	var topic string
+	var fl *fleet
+	hooks := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+		topic = m.Topic
+		got, _ = wire.ParseCommand(m.Payload)
+		answer := "\x1b[2J 230.4"
+		fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: got.ID, OK: true, Body: wire.Body{Text: &answer}}.Append(nil)), false)
+		return transporttest.Take
+	}}
+	bubble(t, hooks, func(t *testing.T, f *fleet) {
+		fl = f
+		r, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"), Encoding: wire.Text,
+			Request: true, Within: 2 * time.Second, Silence: 50 * time.Millisecond})
+		if err != nil || topic != "lb/gw/dn/cmd/meter/request" || got.Timeout != "2s" || got.Silence != "50ms" {
+			t.Errorf("%v: %s %+v", err, topic, got)
+		}
+		if shown := string(operator.AppendAnswer(nil, r)); shown != "\\x1b[2J 230.4\n" {
+			t.Errorf("shown as %q", shown)
+		}
+		if frames, err := operator.AnswerBytes(r); err != nil || len(frames) != 1 || string(frames[0]) != "\x1b[2J 230.4" {
+			t.Errorf("bytes %q, %v", frames, err)
+		}
+	})
 }

@@ -54,7 +54,7 @@ func (d *demo) quiet(ctx context.Context, last time.Duration) {
 func (d *demo) command(ctx context.Context) {
 	begin := time.Now()
 	_, err := operator.Send(ctx, operator.Options{Server: d.broker.addr},
-		operator.Write{Device: deviceID, Name: deviceName, Data: []byte(pollPosition), Encoding: wire.Text, Patience: replyWithin})
+		operator.Command{Device: deviceID, Name: deviceName, Data: []byte(pollPosition), Encoding: wire.Text, Patience: replyWithin})
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:

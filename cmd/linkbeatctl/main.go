@@ -94,6 +94,7 @@ func newRoot(s streams) *cobra.Command {
   linkbeatctl devices --server mqtts://broker.example.net     who is online
   linkbeatctl tail gw-17 meter                                what a device says, live
   linkbeatctl send gw-17 meter 'READ?'                        write to a device, wait for the reply
+  linkbeatctl request gw-17 meter 'READ?'                     ask it, print its answer
   linkbeatctl console gw-17 plc                               its port as a terminal here
   linkbeatctl acl --for mosquitto                             the access rules that a gateway needs
   linkbeatctl demo                                            the whole road on this machine, no set-up
@@ -110,7 +111,7 @@ Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	b := &broker{env: s.env}
-	root.AddCommand(newDevices(b), newTail(b), newSend(b), newConsole(b), newTap(b), newACL(s.env), newDemo(), newVersion())
+	root.AddCommand(newDevices(b), newTail(b), newSend(b), newRequest(b), newConsole(b), newTap(b), newACL(s.env), newDemo(), newVersion())
 	return root
 }
 

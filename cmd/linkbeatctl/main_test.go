@@ -35,6 +35,12 @@ func startBroker(t *testing.T) (url string) {
 			switch m.Topic {
 			case "lb/gw/dn/cmd/meter/write":
 				say("lb/gw/up/reply/meter", `{"id":"`+id+`","ok":true}`, false)
+			case "lb/gw/dn/cmd/meter/request":
+				say("lb/gw/up/reply/meter", `{"id":"`+id+`","ok":true,"frames":[{"hex":"0103"},{"hex":"04"}]}`, false)
+			case "lb/gw/dn/cmd/boiler/write":
+				say("lb/gw/up/reply/boiler", `{"id":"`+id+`","ok":false,"values":{"on":true},"bad":{"setpoint":"timeout"},"error":"timeout"}`, false)
+			case "lb/gw/dn/cmd/gps/request":
+				say("lb/gw/up/reply/gps", `{"id":"`+id+`","ok":false,"error":"timeout"}`, false)
 			case "lb/gw/dn/cmd/gps/write":
 				say("lb/gw/up/reply/gps", `{"id":"`+id+`","ok":false,"error":"denied"}`, false)
 			}
@@ -90,8 +96,17 @@ func TestRun(t *testing.T) {
 		{"send quietly from stdin", "send -q gw meter --hex", "0d 0a\n", nil, 0, "", ""},
 		{"send nothing", "send gw meter", "", nil, 64, "", "payload is empty"},
 		{"send what is not hex", "send gw meter --hex 0g", "", nil, 64, "", "payload is not hex"},
-		{"send, refused", "send gw gps x", "", nil, 1, "", "denied; set commands: true"},
+		{"send, refused", "send gw gps x", "", nil, 1, "", "denied; see commands and requests.allow"},
 		{"send, no reply", "send other meter x --timeout 200ms", "", nil, 2, "", "no reply from other/meter within 200ms"},
+		{"values that could not be read back", "send gw boiler --set on=true --set setpoint=21.5", "", nil, 1, "on=true\nsetpoint: timeout\n", "timeout; the device did not"},
+		{"values that are no pair", "send gw boiler --set on", "", nil, 64, "", `"on" is not name=value`},
+		{"values and bytes", "send gw boiler --set on=1 x", "", nil, 64, "", "either a payload or --set"},
+		{"values as hex", "send gw boiler --set on=1 --hex", "", nil, 64, "", "[hex set]"},
+		{"request", "request gw meter READ? --within 2s --silence 50ms", "", nil, 0, "0103\n04\n", ""},
+		{"request, bytes", "request gw meter READ? --raw", "", nil, 0, "\x01\x03\x04", ""},
+		{"request as json", "request gw meter READ? --json", "", nil, 0, `"frames":[{"hex":"0103"},{"hex":"04"}]}`, ""},
+		{"request, no answer, as json", "request gw gps x --json", "", nil, 1, `"ok":false,"error":"timeout"}`, "linkbeatctl tap"},
+		{"request of nothing", "request gw meter", "", nil, 64, "", "payload is empty"},
 		{"acl", "acl --for mosquitto", "", nil, 0, "pattern write lb/%u/up/#\n", ""},
 		{"acl of a fleet in the environment", "acl --for emqx --id gw", "", map[string]string{"LINKBEATCTL_PREFIX": "acme"}, 0, `"acme/gw/up/#"`, ""},
 		{"acl that is JSON alone", "acl --for aws", "", nil, 0, `"Version": "2012-10-17"`, "iot:Connect on client/linkbeatctl-*"},

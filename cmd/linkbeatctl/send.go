@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -10,79 +10,72 @@ import (
 	"github.com/linkbeat/linkbeat/agent/operator"
 )
 
-// maxPayload bounds what is read from stdin, in bytes; no serial device takes a frame that long.
-const maxPayload = 1 << 20
-
 func newSend(b *broker) *cobra.Command {
-	var text, hex, base64, quiet bool
+	var e encodings
+	var quiet bool
+	var set []string
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "send <device> <name> [payload]", Short: "write to a serial device, and wait for the reply", Args: cobra.RangeArgs(2, 3),
+		Use: "send <device> <name> [payload]", Short: "write to a serial device or a Modbus unit, and wait for the reply", Args: cobra.RangeArgs(2, 3),
 		Long: `Write a payload to serial device <name> of gateway <device>, and wait until the gateway says that it is
 written and drained. Without a payload it is read from stdin. The gateway frames it: a line gets its newline.
 
+With --set, write registers of Modbus unit <name>, by their names in the gateway's configuration; they are
+written once, in the order of the configuration, and read back, and what they read is printed.
+
 The command expires with --timeout, so that it is never carried out later, and is carried out at most once.
-The gateway must allow it: commands: true in its configuration.
+The gateway must allow it: commands: true in its configuration, and writable: true at a register.
 
 Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl send gw-17 meter 'READ?'
   linkbeatctl send gw-17 plc --hex '01 03 00 00 00 02 c4 0b'
-  linkbeatctl send gw-17 gps --base64 < config.ubx.b64`,
+  linkbeatctl send gw-17 gps --base64 < config.ubx.b64
+  linkbeatctl send gw-17 boiler --set setpoint=21.5 --set enabled=true`,
 		RunE: func(cmd *cobra.Command, given []string) error {
-			payload, err := payload(cmd.InOrStdin(), given[2:])
+			c, err := sendCommand(cmd, &e, given, set)
 			if err != nil {
 				return err
 			}
-			w, err := operator.NewWrite(given[0], given[1], encoding(hex, base64), payload)
-			if err != nil {
-				return usageError{err}
-			}
-			w.Patience = timeout
+			c.Patience = timeout
 			begin := time.Now()
 			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
-			r, err := operator.Send(cmd.Context(), b.o, w)
-			if err != nil || quiet {
+			r, err := operator.Send(cmd.Context(), b.o, c)
+			if err == nil && quiet || err != nil && !errors.As(err, new(operator.DeviceError)) {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "done: %d bytes written to %s/%s and drained, %v, id %s\n",
-				len(w.Data), w.Device, w.Name, time.Since(begin).Round(time.Millisecond), r.ID)
+			if c.Values != nil { // what they read is told when the device said no, too
+				_, _ = cmd.OutOrStdout().Write(operator.AppendAnswer(nil, r))
+				return err
+			}
+			if err == nil {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "done: %d bytes written to %s/%s and drained, %v, id %s\n",
+					len(c.Data), c.Device, c.Name, time.Since(begin).Round(time.Millisecond), r.ID)
+			}
 			return err
 		},
 	}
 	b.flags(cmd)
-	cmd.Flags().BoolVar(&text, "text", false, "the payload is text (the default)")
-	cmd.Flags().BoolVar(&hex, "hex", false, "the payload is hex digits, with white space where it helps")
-	cmd.Flags().BoolVar(&base64, "base64", false, "the payload is base64")
+	e.flags(cmd)
+	cmd.Flags().StringArrayVar(&set, "set", nil, "write value to the register of this name: name=value; may be repeated")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when it is done")
 	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "until the command expires, and we stop waiting")
-	cmd.MarkFlagsMutuallyExclusive("text", "hex", "base64")
+	for _, name := range []string{"text", "hex", "base64"} {
+		cmd.MarkFlagsMutuallyExclusive("set", name)
+	}
 	return cmd
 }
 
-func encoding(hex, base64 bool) string {
-	switch {
-	case hex:
-		return "hex"
-	case base64:
-		return "base64"
+// sendCommand is what the arguments and --set say.
+func sendCommand(cmd *cobra.Command, e *encodings, given, set []string) (operator.Command, error) {
+	if len(set) == 0 {
+		return e.command(cmd.InOrStdin(), given)
 	}
-	return "text"
-}
-
-// payload is the argument, or else stdin.
-func payload(in io.Reader, given []string) (string, error) {
-	if len(given) > 0 {
-		return given[0], nil
+	if len(given) > 2 {
+		return operator.Command{}, usageError{errors.New("either a payload or --set")}
 	}
-	p, err := io.ReadAll(io.LimitReader(in, maxPayload+1))
+	c, err := operator.NewValues(given[0], given[1], set)
 	if err != nil {
-		return "", fmt.Errorf("payload from stdin: %w", err)
+		return c, usageError{fmt.Errorf("--set: %w", err)}
 	}
-	if len(p) == 0 {
-		return "", usageError{fmt.Errorf("payload is empty: give it as the third argument or on stdin")}
-	}
-	if len(p) > maxPayload {
-		return "", usageError{fmt.Errorf("payload from stdin exceeds %d bytes", maxPayload)}
-	}
-	return string(p), nil
+	return c, nil
 }
