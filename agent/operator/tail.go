@@ -102,7 +102,10 @@ func (f *follower) message(m message) error {
 			return f.emit(it)
 		}
 	}
-	records, err := wire.ParseRecords(payload)
+	records, err := wire.ParseSenML(payload) // first: a gap would pass for a record of our own
+	if err != nil {
+		records, err = wire.ParseRecords(payload)
+	}
 	if err != nil {
 		it.Raw = payload
 		return f.emit(it)

@@ -21,7 +21,8 @@ loses nothing cannot avoid, are dropped; gaps are told: numbers that the gateway
 that just did not come. Ends with ctrl-C; the sums go to stderr.
 
 With --json each line is the record as the gateway sent it, with "device" and "name" before it; a hole is
-{"device","name","hole":{"epoch","from","to"}}; a payload of a device with format: raw stands as base64.`,
+{"device","name","hole":{"epoch","from","to"}}; a payload of a device with format: raw stands as base64, and
+one with format: senml as the record that it was made of.`,
 		Example: `  linkbeatctl tail
   linkbeatctl tail gw-17 meter
   linkbeatctl tail gw-17 gps --raw > today.nmea
