@@ -302,7 +302,7 @@ func (r *runningDevice) status() statuspage.Serial {
 	s := r.device.Status()
 	return statuspage.Serial{Units: unitsStatus(s.Units), IdleWaitS: s.IdleWait.Seconds(), LineErrors: lineErrorsOf(s.Line),
 		Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens,
-		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, Pending: s.Pending,
+		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, BadFrames: s.BadFrames, Pending: s.Pending, Console: s.Held,
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
 }
 

@@ -92,6 +92,7 @@ func addSerial(to *statuspage.Serial, d statuspage.Serial) {
 	to.InFrames += d.InFrames
 	to.Delimiters += d.Delimiters
 	to.Bad += d.Bad
+	to.BadFrames += d.BadFrames
 	to.Framed += d.Framed
 	to.Accepted += d.Accepted
 	to.Refused += d.Refused

@@ -30,6 +30,7 @@ type Status struct {
 	BadFrames                                int64 // stretches of bad bytes
 	Written                                  int64 // bytes that the driver took
 	Opens                                    int64
+	Held                                     bool // a [Hold] has it
 
 	Line     *LineErrors   // nil: nobody counts them (many USB adapters, pseudo-terminals)
 	Units    []UnitStatus  // of a Modbus bus, in the order of its options
@@ -42,7 +43,7 @@ func (d *Device) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.status
-	s.Line = d.lines.sum()
+	s.Line, s.Held = d.lines.sum(), d.holder.Load() != nil
 	if d.bus != nil {
 		s.Units = slices.Clone(d.bus.status)
 	}

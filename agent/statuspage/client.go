@@ -80,14 +80,8 @@ func Render(out io.Writer, s Status, now time.Time) error {
 		size(s.Spool.Bytes), seconds(s.Spool.OldestS), s.Spool.Accepted, s.Spool.Acked, s.Spool.Evicted+s.Spool.Poison,
 		size(s.Spool.WrittenBytes))
 	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
-		d := s.Serial[name]
-		row("serial "+name, "%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now),
-			d.Accepted, size(d.Read), d.Bad)
-		if e := d.LineErrors; e.Sum() > 0 {
-			row("", "errors on the line: %d framing, %d overrun, %d parity, %d break, %d buffer", e.Framing, e.Overrun, e.Parity, e.Break, e.Buffer)
-		}
-		if d.Why != "" {
-			row("", "%s", d.Why)
+		for i, line := range s.Serial[name].lines(now) {
+			row([]string{"serial " + name, ""}[min(i, 1)], "%s", line)
 		}
 	}
 	if c := s.Commands; c.Received > 0 {
@@ -110,6 +104,30 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	row("", "%s probes, %s TLS and WebSocket, %s headers and what was sent again", size(s.Bytes.Probe), size(s.Bytes.Overhead), size(s.Bytes.Headers))
 	row("why", "%s", orText(s.Why, "all is well"))
 	return w.Flush()
+}
+
+// lines are what to tell of a device.
+func (d Serial) lines(now time.Time) (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	say("%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now), d.Accepted, size(d.Read), d.Bad)
+	if e := d.LineErrors; e.Sum() > 0 {
+		say("errors on the line: %d framing, %d overrun, %d parity, %d break, %d buffer", e.Framing, e.Overrun, e.Parity, e.Break, e.Buffer)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Units)) {
+		u := d.Units[name]
+		say("unit %s %s for %s, %d polls, %d timeouts, %d bad answers, %d exceptions", name, u.State, ago(u.Since, now), u.Polls, u.Timeouts,
+			u.BadAnswers, u.Exceptions)
+		if u.Why != "" {
+			say("unit %s: %s", name, u.Why)
+		}
+	}
+	if d.Console {
+		say("a remote console has it: commands are answered busy")
+	}
+	if d.Why != "" {
+		say("%s", d.Why)
+	}
+	return all
 }
 
 func ofBudget(m Month) string {

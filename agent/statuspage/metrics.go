@@ -25,7 +25,7 @@ func one(name, kind, help string, value float64) metric {
 
 // AppendMetrics adds s to dst in the Prometheus text exposition format 0.0.4.
 func AppendMetrics(dst []byte, s Status) []byte {
-	families := slices.Concat(uplinkMetrics(s), heartbeatMetrics(s.Heartbeat), spoolMetrics(s), serialMetrics(s), commandMetrics(s.Commands))
+	families := slices.Concat(uplinkMetrics(s), heartbeatMetrics(s.Heartbeat), spoolMetrics(s), serialMetrics(s), unitMetrics(s), commandMetrics(s.Commands))
 	for _, m := range families {
 		dst = fmt.Appendf(dst, "# HELP linkbeat_%s %s\n# TYPE linkbeat_%s %s\n", m.name, m.help, m.name, m.kind)
 		for _, x := range m.samples {
@@ -103,6 +103,7 @@ func serialMetrics(s Status) []metric {
 		family("in_frames_bytes_total", "counter", "Bytes that became frames.", func(d Serial) float64 { return float64(d.InFrames) }),
 		family("delimiters_bytes_total", "counter", "Bytes that were delimiters.", func(d Serial) float64 { return float64(d.Delimiters) }),
 		family("bad_bytes_total", "counter", "Bytes that belonged to no frame.", func(d Serial) float64 { return float64(d.Bad) }),
+		family("bad_frames_total", "counter", "Stretches of such bytes.", func(d Serial) float64 { return float64(d.BadFrames) }),
 		family("pending_bytes", "gauge", "Bytes of a frame that is not whole yet.", func(d Serial) float64 { return float64(d.Pending) }),
 		family("framed_total", "counter", "Frames read.", func(d Serial) float64 { return float64(d.Framed) }),
 		family("accepted_total", "counter", "Frames taken by the spool.", func(d Serial) float64 { return float64(d.Accepted) }),
@@ -112,6 +113,32 @@ func serialMetrics(s Status) []metric {
 		family("line_errors_total", "counter", "Errors of framing, parity, overruns and breaks that the driver counted.", func(d Serial) float64 {
 			return float64(d.LineErrors.Sum())
 		}),
+	}
+}
+
+// unitMetrics has the units of all Modbus buses.
+func unitMetrics(s Status) []metric {
+	family := func(name, kind, help string, value func(Unit) float64) metric {
+		m := metric{name: "unit_" + name, kind: kind, help: help}
+		for _, device := range slices.Sorted(maps.Keys(s.Serial)) {
+			units := s.Serial[device].Units
+			for _, unit := range slices.Sorted(maps.Keys(units)) {
+				m.samples = append(m.samples, sample{labels("device", device, "unit", unit), value(units[unit])})
+			}
+		}
+		return m
+	}
+	return []metric{
+		family("live", "gauge", "1 while the unit answers.", func(u Unit) float64 {
+			if u.State == "live" {
+				return 1
+			}
+			return 0
+		}),
+		family("polls_total", "counter", "Polls of the unit.", func(u Unit) float64 { return float64(u.Polls) }),
+		family("timeouts_total", "counter", "Reads and writes that it did not answer in time.", func(u Unit) float64 { return float64(u.Timeouts) }),
+		family("bad_answers_total", "counter", "Answers that make no sense.", func(u Unit) float64 { return float64(u.BadAnswers) }),
+		family("exceptions_total", "counter", "Exceptions that it answered.", func(u Unit) float64 { return float64(u.Exceptions) }),
 	}
 }
 

@@ -61,15 +61,18 @@ func TestPageAnswers(t *testing.T) {
 
 // TestMetricsAreWellFormed checks every line against the text exposition format, with labels that need escapes.
 func TestMetricsAreWellFormed(t *testing.T) {
-	s := Status{ID: `gw "7"\`, Serial: map[string]Serial{"meter": {State: "open", Read: 7}, "scale": {}}}
+	s := Status{ID: `gw "7"\`, Serial: map[string]Serial{"meter": {State: "open", Read: 7, Units: map[string]Unit{"boiler": {State: "live", Timeouts: 2}}}, "scale": {}}}
 	line := regexp.MustCompile(`^(# (HELP|TYPE) linkbeat_[a-z_]+ .+|linkbeat_[a-z_]+(\{[a-z]+="([^"\\\n]|\\["\\n])*"(,[a-z]+="([^"\\\n]|\\["\\n])*")*\})? -?[0-9.e+-]+)$`)
 	for _, l := range strings.Split(strings.TrimSuffix(string(AppendMetrics(nil, s)), "\n"), "\n") {
 		if !line.MatchString(l) {
 			t.Errorf("not in the format: %s", l)
 		}
 	}
-	if !bytes.Contains(AppendMetrics(nil, s), []byte(`linkbeat_serial_read_bytes_total{device="meter"} 7`)) {
-		t.Error("the counter of a device is missing")
+	for _, want := range []string{`linkbeat_serial_read_bytes_total{device="meter"} 7`, `linkbeat_unit_live{device="meter",unit="boiler"} 1`,
+		`linkbeat_unit_timeouts_total{device="meter",unit="boiler"} 2`} {
+		if !bytes.Contains(AppendMetrics(nil, s), []byte(want+"\n")) {
+			t.Errorf("%s is missing", want)
+		}
 	}
 }
 

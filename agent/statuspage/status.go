@@ -149,6 +149,7 @@ type Serial struct {
 	InFrames   int64  `json:"in_frames"`
 	Delimiters int64  `json:"delimiters"`
 	Bad        int64  `json:"bad"`
+	BadFrames  int64  `json:"bad_frames"` // stretches of bad bytes, such as sentences with a wrong checksum
 	Pending    int64  `json:"pending"`
 	Framed     int64  `json:"framed"`
 	Accepted   int64  `json:"accepted"`
@@ -156,6 +157,7 @@ type Serial struct {
 	Written    int64  `json:"written"`  // bytes, by commands
 	NotUTF8    int64  `json:"not_utf8"` // text frames that travelled as base64
 	Opens      int64  `json:"opens"`
+	Console    bool   `json:"console,omitempty"` // a remote console has it: commands are answered busy, a bus is not polled
 	Why        string `json:"why,omitempty"`
 
 	Units      map[string]Unit `json:"units,omitempty"`       // of a Modbus bus, by name

@@ -14,6 +14,7 @@ import (
 
 func newPorts() *cobra.Command {
 	var asJSON bool
+	var sys string
 	cmd := &cobra.Command{
 		Use: "ports", Short: "list serial ports, without opening one", Args: cobra.NoArgs,
 		Long: `List the serial ports of this machine, read from /sys. No port is opened: opening one resets a
@@ -22,7 +23,7 @@ number it gets: a serial number goes with the device, a path stays with the sock
 port open is shown as far as the user may see it; root sees all.`,
 		Example: "  linkbeat ports\n  linkbeat ports --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ports, err := bridge.Ports(os.DirFS("/sys"))
+			ports, err := bridge.Ports(os.DirFS(sys))
 			if err != nil {
 				return err
 			}
@@ -39,6 +40,7 @@ port open is shown as far as the user may see it; root sees all.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&sys, "sys", "/sys", "where sysfs is mounted, such as /host/sys in a container")
 	return cmd
 }
 
