@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ lab-modbus: setup ## 32 units on a paced line with slaves of libmodbus, requests
 
 lab-ports: setup ## a hundred replugs under changing names while frames flow; a serial server that falls silent (root; 2 minutes)
 	@$(SHOW) lab-ports
+
+lab-console: setup ## the remote console over a slow path: a key's echo, ZMODEM, lines, taps, the lease (2 minutes, a quiet machine)
+	@$(SHOW) lab-console
 
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
 	@$(SHOW) lab-serial

@@ -28,7 +28,7 @@ func Short() Options {
 	return Options{Keys: 10, File: 64 << 10, Bits: 921600, OneWay: 100 * time.Millisecond}
 }
 
-// Full is what `make lab-serial` runs.
+// Full is what `make lab-console` runs.
 func Full() Options {
 	return Options{Keys: 100, File: 1 << 20, Lease: true, Worst: true, Bits: 921600, OneWay: 100 * time.Millisecond}
 }

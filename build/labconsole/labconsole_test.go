@@ -10,12 +10,8 @@ import (
 
 func TestAConsoleOverASlowPath(t *testing.T) {
 	kit.Need(t, Tools()...)
-	o := Short()
-	if os.Getenv("LABCONSOLE") == "full" {
-		o = Full()
-	}
 	table := kit.NewTable("console")
-	err := Run(kit.Test(t, 8*time.Minute), o, table)
+	err := Run(kit.Test(t, 8*time.Minute), Short(), table)
 	_ = table.Print(os.Stderr)
 	if err != nil {
 		t.Fatal(err)

@@ -14,9 +14,6 @@ func TestAPortIsFoundAgain(t *testing.T) {
 		t.Log("without root no uevents can be made: only looking twice a second is shown")
 		o.Heard = 0
 	}
-	if os.Getenv("LABPORTS") == "full" {
-		o = Full()
-	}
 	table := kit.NewTable("ports")
 	if err := Run(kit.Test(t, 4*time.Minute), o, table); err != nil {
 		t.Fatal(err)

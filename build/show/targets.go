@@ -13,6 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/e2e"
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/lab"
+	"github.com/linkbeat/linkbeat/build/labconsole"
 	"github.com/linkbeat/linkbeat/build/labheartbeat"
 	"github.com/linkbeat/linkbeat/build/labmodbus"
 	"github.com/linkbeat/linkbeat/build/labports"
@@ -53,6 +54,9 @@ func targets() []target {
 		}},
 		{"lab-ports", 10 * time.Minute, []string{"root", "ip", "nft"}, func(e *kit.Env, t *kit.Table) error {
 			return labports.Run(e, labports.Full(), t)
+		}},
+		{"lab-console", 15 * time.Minute, labconsole.Tools(), func(e *kit.Env, t *kit.Table) error {
+			return labconsole.Run(e, labconsole.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
 		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
