@@ -1,7 +1,6 @@
 package labconsole
 
 import (
-	"bytes"
 	"os"
 	"sync"
 	"time"
@@ -19,8 +18,7 @@ type wire struct {
 	rate   int      // bytes a second; 10 bits each
 
 	mu   sync.Mutex
-	echo bool   // the device answers each byte by itself, at once
-	got  []byte // by the echoing device
+	echo bool // the device answers each byte by itself, at once
 }
 
 func newWire(e *kit.Env, bits int) (*wire, error) {
@@ -53,9 +51,6 @@ func (w *wire) carry(from *os.File, to func([]byte)) {
 func (w *wire) toDevice(p []byte) {
 	w.mu.Lock()
 	echo := w.echo
-	if echo {
-		w.got = append(w.got, p...)
-	}
 	w.mu.Unlock()
 	if echo {
 		_, _ = w.near.Write(p)
@@ -69,11 +64,4 @@ func (w *wire) play(echo bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.echo = echo
-}
-
-// heard reports whether the echoing device has got p.
-func (w *wire) heard(p string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return bytes.Contains(w.got, []byte(p))
 }
