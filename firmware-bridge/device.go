@@ -40,7 +40,8 @@ type Device struct {
 	look  time.Duration            // between two looks at it
 	bus   *bus                     // nil: not a Modbus bus
 
-	listening atomic.Pointer[listener] // of the request that waits for its answer
+	listening atomic.Pointer[listener] // of the request that waits for its answer, or did not get it
+	lastRead  atomic.Int64             // Unix ns of the last bytes
 	holder    atomic.Pointer[Hold]     // of the console that has the device; nil: none
 	taps      taps
 

@@ -55,6 +55,9 @@ func (d *Device) readLoop(port Port, framer framing.Framer) error {
 		n, err := port.Read(buf, until)
 		now := time.Now()
 		d.taps.went(now, false, buf[:n])
+		if n > 0 {
+			d.stirred(now)
+		}
 		framer.Feed(now, buf[:n])
 		d.deliver(now, framer)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -86,6 +89,7 @@ func (d *Device) deliver(now time.Time, framer framing.Framer) {
 // writeLoop writes what is queued until the port fails, which it returns, or ctx ends.
 func (d *Device) writeLoop(ctx context.Context, port Port) error {
 	silence := d.o.Framing.Silence()
+	d.listening.Store(nil) // an answer that an earlier session owes does not come any more
 	for {
 		select {
 		case <-ctx.Done():
@@ -97,6 +101,9 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 					return err
 				}
 				continue
+			}
+			if w.asks {
+				d.settle(ctx)
 			}
 			if !w.expires.IsZero() && time.Now().After(w.expires) {
 				w.done(Answer{}, fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
