@@ -137,7 +137,7 @@ func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *parce
 		return &parcel{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
 	}
 	var p *parcel
-	if b := l.batches[r.Stream]; b != nil && !b.fits(it.payload) {
+	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.payload) || b.route.senML != it.route.senML) {
 		p = l.ship(r.Stream) // this one opens the next batch
 	}
 	b := l.batches[r.Stream]

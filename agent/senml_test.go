@@ -43,6 +43,30 @@ func TestSenMLPacks(t *testing.T) {
 	}
 }
 
+// A reload may change the format while a batch gathers.
+func TestAPackHoldsNothingElse(t *testing.T) {
+	s := openTestSpool(t)
+	rs := &routes{topic: "up/{name}", id: "gw"}
+	rs.table.Store(&map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
+	for i := range 4 {
+		if _, err := s.Append("meter", polled(stamp{wall: 1795208599000}, i%2 == 0).appendTo(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := newLane(s, frames{clock: clock{now: time.Now}, routes: rs})
+	for parcels := 0; parcels < 4; parcels++ {
+		p, _, err := l.take(time.Now(), how{flush: true})
+		if err != nil || p == nil {
+			t.Fatalf("%v, %v", p, err)
+		}
+		_, senML := wire.ParseSenML(p.message.Payload)
+		_, ours := wire.ParseRecords(p.message.Payload)
+		if (senML == nil) == (ours == nil) {
+			t.Errorf("%s is a pack: %v, a batch: %v", p.message.Payload, senML, ours)
+		}
+	}
+}
+
 func TestValuesAreNeverNull(t *testing.T) {
 	for payload, good := range map[string]bool{
 		`{"epoch":"e","seq":1,"values":{"a":1,"b":"x","c":true}}`: true,

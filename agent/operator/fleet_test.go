@@ -139,11 +139,11 @@ func TestTailFormats(t *testing.T) {
 func TestTailOfSenML(t *testing.T) {
 	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 		out, _, c := f.tail(t, operator.Text, operator.TailOptions{}, func() {
-			const pack = `[{"bn":"gw/boiler/","bt":0.001,"n":"on","vb":true,"seq":1,"epoch":"3f2a9c1e"},{"n":"u","u":"V","v":230.4}]`
+			const pack = `[{"bn":"gw/boiler/","bt":1795208591.123,"n":"on","vb":true,"seq":1,"epoch":"3f2a9c1e"},{"n":"u","u":"V","v":230.4}]`
 			f.say("lb/gw/up/data/boiler", pack, false)
 			f.say("lb/gw/up/data/boiler", pack, false)
 		})
-		if out != "1970-01-01T00:00:00.001Z gw/boiler #1 {\"values\":{\"on\":true,\"u\":230.4}}\n" || c.Duplicates != 1 {
+		if out != "2026-11-20T21:03:11.123Z gw/boiler #1 {\"values\":{\"on\":true,\"u\":230.4}}\n" || c.Duplicates != 1 {
 			t.Errorf("got %s %+v", out, c)
 		}
 	})

@@ -38,6 +38,9 @@ const (
 	badSuffix  = "/bad" // of a value that could not be read; its text says why
 )
 
+// senMLAbsolute is where times begin in seconds: less is relative to now (RFC 8428, 4.5.3), so a clock that was never set tells none.
+const senMLAbsolute = 1 << 28
+
 // SenMLBase is the base name of a device's records: gateway and name, each cut down to the characters that RFC 8428, 4.5.1 allows.
 func SenMLBase(id, name string) string { return senMLName(id) + "/" + senMLName(name) + "/" }
 
@@ -55,11 +58,13 @@ func senMLName(s string) string {
 }
 
 // AppendSenML adds the record as the entries of an RFC 8428 pack, separated by commas and without the brackets around, so that the
-// entries of several records make one pack. units are those of measure, by value.
+// entries of several records make one pack. Of a clock that was not set it has no time. units are those of measure, by value.
 func (r Record) AppendSenML(dst []byte, base string, units map[string]string) []byte {
 	entries := r.entries(units)
 	first := &entries[0]
-	first.BaseName, first.BaseTime = base, fmt.Appendf(nil, "%d.%03d", r.TS/1000, r.TS%1000)
+	if first.BaseName = base; r.TS >= senMLAbsolute*1000 {
+		first.BaseTime = fmt.Appendf(nil, "%d.%03d", r.TS/1000, r.TS%1000)
+	}
 	first.Seq, first.Epoch, first.Gap, first.Late, first.Unsynced = r.Seq, r.Epoch, r.Gap, r.Late, r.Unsynced
 	for i, e := range entries {
 		if i > 0 {
@@ -101,7 +106,7 @@ func (r Record) entries(units map[string]string) (all []entry) {
 	return []entry{{Name: frameEntry, Data: base64.RawURLEncoding.EncodeToString(p)}}
 }
 
-// ParseSenML reads a pack as [Record.AppendSenML] makes them: an entry with a seq begins a record. Units are left out.
+// ParseSenML reads a pack as [Record.AppendSenML] makes them: an entry with a seq and an epoch begins a record. Units are left out.
 func ParseSenML(p []byte) ([]Record, error) {
 	var entries []entry
 	if err := json.Unmarshal(p, &entries); err != nil {
@@ -109,9 +114,9 @@ func ParseSenML(p []byte) ([]Record, error) {
 	}
 	var records []Record
 	for i, e := range entries {
-		if e.Seq > 0 {
+		if e.Seq > 0 && e.Name != "" {
 			var seconds float64
-			if err := json.Unmarshal(e.BaseTime, &seconds); err != nil {
+			if err := json.Unmarshal(e.BaseTime, &seconds); err != nil && e.BaseTime != nil {
 				return nil, fmt.Errorf("entry %d: base time: %w", i, err)
 			}
 			records = append(records, Record{Seq: e.Seq, Epoch: e.Epoch, Gap: e.Gap, Late: e.Late, Unsynced: e.Unsynced,

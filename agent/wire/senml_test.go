@@ -13,7 +13,7 @@ import (
 // drawRecord is any record that a gateway can make, as its SenML comes back: bytes as text, or else as base64.
 func drawRecord(t *rapid.T) Record {
 	name := rapid.StringMatching(`[a-z]{1,4}[0-9]`)
-	r := Record{Seq: rapid.Uint64Range(1, 1<<53).Draw(t, "seq"), TS: rapid.Int64Range(0, 1<<42).Draw(t, "ts"), Epoch: "3f2a9c1e",
+	r := Record{Seq: rapid.Uint64Range(1, 1<<53).Draw(t, "seq"), TS: rapid.OneOf(rapid.Int64Range(senMLAbsolute*1000, 1<<42), rapid.Just(int64(0))).Draw(t, "ts"), Epoch: "3f2a9c1e",
 		Late: rapid.Bool().Draw(t, "late"), Unsynced: rapid.Bool().Draw(t, "unsynced")}
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
@@ -69,13 +69,23 @@ func TestSenMLFaults(t *testing.T) {
 	for _, tt := range []struct{ pack, want string }{
 		{`{}`, "pack"},
 		{`[{"n":"a","v":1}]`, "no seq"},
-		{`[{"n":"a","v":1,"seq":1}]`, "base time"},
+		{`[{"n":"a","v":1,"seq":1,"bt":"x"}]`, "base time"},
 		{`[{"n":"a","v":1,"seq":1,"bt":1}]`, "no epoch"},
 		{`[{"n":"a","seq":1,"bt":1,"epoch":"e"}]`, "no number"},
 		{`[{"n":"frame","vd":"!","seq":1,"bt":1,"epoch":"e"}]`, "frame"},
 	} {
 		if r, err := ParseSenML([]byte(tt.pack)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, %v", tt.pack, r, err)
+		}
+	}
+}
+
+func TestAClockThatWasNotSetTellsNoTime(t *testing.T) {
+	for _, ts := range []int64{-5, 0, 12345, senMLAbsolute*1000 - 1} {
+		r := Record{Seq: 1, TS: ts, Epoch: "e", Unsynced: true, Measured: Measured{Values: map[string]json.RawMessage{"u": json.RawMessage("1")}}}
+		want := `{"bn":"gw/m/","n":"u","v":1,"seq":1,"epoch":"e","unsynced":true}`
+		if got := string(r.AppendSenML(nil, "gw/m/", nil)); got != want {
+			t.Errorf("%d: %s", ts, got)
 		}
 	}
 }
