@@ -43,6 +43,7 @@ type Device struct {
 	listening atomic.Pointer[listener] // of the request that waits for its answer, or did not get it
 	lastRead  atomic.Int64             // Unix ns of the last bytes
 	holder    atomic.Pointer[Hold]     // of the console that has the device; nil: none
+	line      lineSet
 	taps      taps
 
 	mu     sync.Mutex
@@ -64,6 +65,7 @@ type pending struct {
 
 	hold   *Hold       // whose it is; nil: a command
 	change *LineChange // of a hold, instead of data
+	wakes  bool        // nothing to carry out: a hold has ended
 
 	// of a Modbus bus, instead of data
 	query  modbus.Query
@@ -95,7 +97,7 @@ func New(o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue), node: node, look: lookAgain}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: node, look: lookAgain}
 	if isFake {
 		d.node = func(string) string { return "" }
 	}
@@ -165,9 +167,13 @@ func (d *Device) encode(payload []byte) ([]byte, error) {
 }
 
 func (d *Device) enqueue(w pending) error {
-	// under the lock, so that nothing is queued after leave has emptied the queue
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.enqueueLocked(w)
+}
+
+// enqueueLocked needs the lock, so that nothing is queued after leave has emptied the queue.
+func (d *Device) enqueueLocked(w pending) error {
 	if d.status.State != Opened {
 		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
 	}
@@ -175,12 +181,14 @@ func (d *Device) enqueue(w pending) error {
 		return err
 	}
 	w.queued = time.Now()
+	if !w.wakes && len(d.queue) >= d.o.Queue {
+		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, d.o.Queue)
+	}
 	select {
 	case d.queue <- w:
-		return nil
-	default:
-		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, cap(d.queue))
+	default: // there is room for one that wakes beyond the others, and two do no more than one
 	}
+	return nil
 }
 
 // leave gives up what only an open port has: the queue is answered, and a change of state is told.

@@ -2,12 +2,10 @@ package bridge
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -17,6 +15,16 @@ var (
 	ErrHeld = errors.New("a console has the port")
 	// ErrFixedLine: the settings of the line cannot be changed here.
 	ErrFixedLine = errors.New("the line of this port cannot be set")
+	// ErrBadLine: no line can be set so.
+	ErrBadLine = errors.New("no such line")
+)
+
+// Limits of a hold.
+const (
+	leastBaud  = 50
+	mostBaud   = 4_000_000
+	pieceLasts = 250 * time.Millisecond // on the line, of what is written at once
+	leastPiece = 16
 )
 
 // LineChange is what to change about an open line. Zero and nil: as it is.
@@ -34,12 +42,7 @@ type lineSetter interface{ SetLine(LineChange) error }
 // a Modbus bus is not polled. What is read goes to OnFrame as ever; [Device.Tap] shows it to the user. A lost port does not end a
 // hold: its writes fail with [ErrNotOpen] until the port is back, and then it has the line as the hold left it. Safe for concurrent
 // use.
-type Hold struct {
-	d *Device
-
-	mu   sync.Mutex
-	line LineChange // what it changed so far
-}
+type Hold struct{ d *Device }
 
 // Hold takes the device; [ErrHeld] when somebody has it. What was queued before is carried out first.
 func (d *Device) Hold() (*Hold, error) {
@@ -54,14 +57,17 @@ func (d *Device) Hold() (*Hold, error) {
 func (d *Device) Line() (baud int, mode Mode) { return d.o.Baud, d.o.Mode }
 
 // Write writes bytes as they are, without framing, and returns when the driver has them: nil, [ErrNotOpen], [ErrStuck], [ErrLost],
-// or ctx's error, and then they may still be written.
+// or ctx's error, and then they may still be written until Release.
 func (h *Hold) Write(ctx context.Context, p []byte) error {
 	return h.do(ctx, pending{data: bytes.Clone(p)})
 }
 
-// Set changes the line until Release. [ErrFixedLine] when the port has none to change, or another error of the driver; both leave the
-// port open.
+// Set changes the line until Release. [ErrFixedLine] when the port has none to change, [ErrBadLine], or another error of the driver;
+// all leave the port open.
 func (h *Hold) Set(ctx context.Context, c LineChange) error {
+	if c.Baud != 0 && (c.Baud < leastBaud || c.Baud > mostBaud) {
+		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, ErrBadLine, leastBaud, mostBaud)
+	}
 	return h.do(ctx, pending{change: &c})
 }
 
@@ -79,28 +85,19 @@ func (h *Hold) do(ctx context.Context, w pending) error {
 	}
 }
 
-// Release gives the device back, with its line as configured. Once.
+// Release gives the device back; its line becomes as configured before anybody else writes. What the hold had queued and was not
+// written yet is not written any more.
 func (h *Hold) Release() {
-	d := h.d
-	back := pending{hold: h, change: &LineChange{Baud: d.o.Baud, Mode: d.o.Mode}, done: func(Answer, error) {}}
-	if h.changed().Baud == 0 {
-		back.change = &LineChange{} // it wakes the owner of a bus
-	}
-	_ = d.enqueue(back) // a port that is not open has nothing to give back
-	d.holder.CompareAndSwap(h, nil)
-}
-
-// changed is the settings that are not as configured; zero: none.
-func (h *Hold) changed() LineChange {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.line
+	h.d.mu.Lock() // so that no command is queued before the line is given back
+	defer h.d.mu.Unlock()
+	h.d.holder.CompareAndSwap(h, nil)
+	_ = h.d.enqueueLocked(pending{hold: h, wakes: true, done: func(Answer, error) {}}) // a port that is not open has nothing to give back
 }
 
 // held is called with the lock of the device held: may w be queued?
 func (d *Device) held(w pending) error {
 	switch h := d.holder.Load(); {
-	case h == w.hold:
+	case h == w.hold || w.wakes:
 		return nil
 	case h == nil:
 		return fmt.Errorf("device %q: the console has ended: %w", d.o.Name, os.ErrClosed)
@@ -110,48 +107,126 @@ func (d *Device) held(w pending) error {
 
 // direct carries out what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
 func (d *Device) direct(port Port, w pending) (err error, fatal bool) {
-	if w.change != nil {
-		return w.hold.set(port, *w.change), false
+	defer d.tidy(port)
+	switch {
+	case d.holder.Load() != w.hold:
+		return os.ErrClosed, false
+	case w.change != nil:
+		return d.setLine(port, w.hold, *w.change), false
 	}
-	until := time.Now().Add(d.o.WriteTimeout + 2*time.Duration(len(w.data))*w.hold.charTime())
-	err = d.push(port, w.data, until)
-	if err == nil && d.o.RS485.Mode != RS485Off { // or the driver would stay on
-		err = port.Drain(until)
-	}
-	return d.verdict(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+	err = d.pieces(port, w)
+	return d.verdict(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errReleased)
 }
 
-// charTime is how long a character takes now.
-func (h *Hold) charTime() time.Duration {
-	if c := h.changed(); c.Baud > 0 {
-		return c.Mode.CharTime(c.Baud)
+// errReleased ends a write of a hold that has ended.
+var errReleased = errors.New("the console has ended")
+
+// pieces writes no more at once than a slow line takes in a while: a hold that ends must not go on.
+func (d *Device) pieces(port Port, w pending) error {
+	char := d.charTime(w.hold)
+	piece := max(leastPiece, int(pieceLasts/max(char, 1)))
+	for data := w.data; len(data) > 0; {
+		if d.holder.Load() != w.hold {
+			return errReleased
+		}
+		n := min(piece, len(data))
+		until := time.Now().Add(d.o.WriteTimeout + 2*time.Duration(n)*char)
+		err := d.push(port, data[:n], until)
+		if err == nil && d.o.RS485.Mode != RS485Off { // or the driver would stay on
+			err = port.Drain(until)
+		}
+		if err != nil {
+			return err
+		}
+		data = data[n:]
 	}
-	return h.d.o.Framing.CharTime
+	return nil
 }
 
-// set changes the line and keeps in mind how it is.
-func (h *Hold) set(port Port, c LineChange) error {
+// lineSet is what a hold has changed about the line of the port. It belongs to the goroutine that writes.
+type lineSet struct {
+	by *Hold // nil: it is as configured
+	LineChange
+}
+
+// charTime is how long a character takes under a hold.
+func (d *Device) charTime(h *Hold) time.Duration {
+	if d.line.by == h && (d.line.Baud > 0 || d.line.Mode != (Mode{})) {
+		baud, mode := d.o.Baud, d.o.Mode
+		if d.line.Baud > 0 {
+			baud = d.line.Baud
+		}
+		if d.line.Mode != (Mode{}) {
+			mode = d.line.Mode
+		}
+		return mode.CharTime(baud)
+	}
+	return d.o.Framing.CharTime
+}
+
+// setLine changes the line for a hold and keeps in mind how it is then.
+func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
 	if c == (LineChange{}) {
 		return nil
 	}
 	s, ok := port.(lineSetter)
 	if !ok {
-		return fmt.Errorf("device %q: %w", h.d.o.Name, ErrFixedLine)
+		return fmt.Errorf("device %q: %w", d.o.Name, ErrFixedLine)
+	}
+	if d.line.by != h {
+		d.line = lineSet{by: h}
 	}
 	if err := s.SetLine(c); err != nil {
-		return fmt.Errorf("device %q: %w", h.d.o.Name, err)
+		return fmt.Errorf("device %q: %w", d.o.Name, err)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if c.Baud > 0 || c.Mode != (Mode{}) {
-		h.line = LineChange{Baud: cmp.Or(c.Baud, h.line.Baud, h.d.o.Baud), Mode: cmp.Or(c.Mode, h.line.Mode, h.d.o.Mode)}
-	}
+	d.line.LineChange = d.line.with(c)
 	return nil
+}
+
+// with is c after a further change; a break passes.
+func (c LineChange) with(more LineChange) LineChange {
+	if more.Baud > 0 {
+		c.Baud = more.Baud
+	}
+	if more.Mode != (Mode{}) {
+		c.Mode = more.Mode
+	}
+	if more.DTR != nil {
+		c.DTR = more.DTR
+	}
+	if more.RTS != nil {
+		c.RTS = more.RTS
+	}
+	return c
+}
+
+// tidy gives the line back that a hold changed which has ended: as configured, with DTR and RTS on, as they are when a port is opened.
+func (d *Device) tidy(port Port) {
+	changed := d.line
+	if changed.by == nil || d.holder.Load() == changed.by {
+		return
+	}
+	d.line = lineSet{}
+	if errors.Is(port.Drain(time.Now().Add(d.o.WriteTimeout)), os.ErrDeadlineExceeded) { // what was written goes out as it was meant
+		_ = port.Discard()
+	}
+	on, back := true, LineChange{Baud: d.o.Baud, Mode: d.o.Mode}
+	if changed.DTR != nil {
+		back.DTR = &on
+	}
+	if changed.RTS != nil {
+		back.RTS = &on
+	}
+	if s, ok := port.(lineSetter); ok {
+		_ = s.SetLine(back) // a port that is lost is opened with its own line
+	}
 }
 
 // resume gives a port that was opened anew the line that a hold had set.
 func (d *Device) resume(port Port) {
-	if h := d.holder.Load(); h != nil {
-		_ = h.set(port, h.changed()) // the user sees that nothing sensible comes
+	was := d.line
+	d.line = lineSet{}
+	if h := d.holder.Load(); h != nil && was.by == h {
+		_ = d.setLine(port, h, was.LineChange) // the user sees that nothing sensible comes
 	}
 }

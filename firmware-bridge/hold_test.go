@@ -124,6 +124,86 @@ func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 	})
 }
 
+// A change and bytes that waited behind a request come too late for a hold that has ended meanwhile.
+func TestWhatAHoldLeavesBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &settable{fakePort: newFakePort()}
+		b := newBench(t, func(o *Options) { o.Baud = 9600 })
+		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.start()
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		on := true
+		if err := h.Set(t.Context(), LineChange{Baud: 1200, DTR: &on}); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+		pass(time.Second)
+		if err := b.dev.Request(Request{Payload: []byte("?"), Timeout: 10 * time.Second}, func(Answer, error) {}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if h, err = b.dev.Hold(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = h.Set(ctx, LineChange{Baud: 300}) }()
+		go func() { _ = h.Write(ctx, []byte("too late")) }()
+		pass(time.Second)
+		cancel()
+		h.Release()
+		next, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if err := next.Set(t.Context(), LineChange{Baud: 7}); !errors.Is(err, ErrBadLine) {
+			t.Errorf("7 baud: %v", err)
+		}
+		next.Release()
+		b.stop()
+		if p.written() != "?\n" {
+			t.Errorf("written %q", p.written())
+		}
+		if len(p.set) != 2 || p.set[0].Baud != 1200 || p.set[1].Baud != 9600 || p.set[1].DTR == nil {
+			t.Errorf("%+v", p.set)
+		}
+	})
+}
+
+// A long write under a hold ends with it, at the speed of the line.
+func TestASlowWriteEndsWithItsHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &settable{fakePort: newFakePort()}
+		p.write = func(q []byte, _ time.Time) (int, error) {
+			time.Sleep(time.Duration(len(q)) * 200 * time.Millisecond)
+			return len(q), nil
+		}
+		b := newBench(t, func(o *Options) { o.Baud = 9600 })
+		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.start()
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Set(t.Context(), LineChange{Baud: 50}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = h.Write(ctx, make([]byte, 4096)) }()
+		pass(time.Second)
+		cancel()
+		h.Release()
+		pass(5 * time.Second)
+		if n := len(p.written()); n > 100 || p.set[len(p.set)-1].Baud != 9600 {
+			t.Errorf("%d bytes written, line %+v", n, p.set)
+		}
+		b.stop()
+	})
+}
+
 func TestABusIsNotPolledWhileHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})

@@ -29,6 +29,7 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 	}()
 	d.resume(port)
 	d.opened()
+	d.tidy(port) // a hold that ended in between could not wake anybody
 	read, write, stats := func() error { return d.readLoop(port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
 	if d.bus != nil {
 		m := newMaster(d, port)
