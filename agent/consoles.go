@@ -19,6 +19,8 @@ const (
 	consoleIntake = 256         // messages between the link's reader and us
 	consoleWait   = 512 << 10   // bytes there
 	consoleEnd    = 2 * time.Second
+	whoMost       = 64 // bytes
+	leastChunk    = 64
 )
 
 // port is a device as a console sees it.
@@ -33,6 +35,7 @@ type consoles struct {
 	link   *transport.Link
 	port   func(name string) (port, bool)
 	topics wire.Topics
+	most   int // bytes of a packet
 	clock  clock
 	log    zerolog.Logger
 
@@ -51,15 +54,16 @@ type consoleArrival struct {
 	name     string
 	payload  []byte
 	retained bool
+	dup      bool
 }
 
-func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, c clock, log zerolog.Logger) *consoles {
-	return &consoles{link: link, port: port, topics: topics, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
+func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c clock, log zerolog.Logger) *consoles {
+	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
 		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
 		noes: make(chan struct{}, seatsMost)}
 }
 
-// handler is the link's handler; what does not fit is missing in the numbers, which its session tells.
+// handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
 func (c *consoles) handler(m transport.Message, retained bool) {
 	vars, ok := wire.Match(c.topics.Cmd+wire.ConsoleSuffix, m.Topic)
 	if !ok {
@@ -68,7 +72,7 @@ func (c *consoles) handler(m transport.Message, retained bool) {
 	size := int64(len(m.Payload))
 	if c.waiting.Add(size) <= consoleWait {
 		select {
-		case c.intake <- consoleArrival{vars["name"], m.Payload, retained}:
+		case c.intake <- consoleArrival{vars["name"], m.Payload, retained, m.Dup}:
 			return
 		default:
 		}
@@ -127,7 +131,10 @@ func (c *consoles) arrived(a consoleArrival, now time.Time) {
 		c.refuse(a.name, m, wire.Malformed, err.Error())
 		return
 	case m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap:
-		if code, detail := c.open(a, m, now); code != "" && code != wire.Duplicate {
+		if c.desk.knows(m.ID, now) {
+			return // a repeat
+		}
+		if code, detail := c.open(a, m, now); code != "" {
 			c.refuse(a.name, m, code, detail)
 		}
 		return
@@ -137,10 +144,7 @@ func (c *consoles) arrived(a consoleArrival, now time.Time) {
 	switch {
 	case s == nil && m.Op != wire.ConsoleClose:
 		c.refuse(a.name, m, wire.Expired, "there is no such session, or it has ended")
-	case s == nil || !fresh:
-	case m.Op == wire.ConsoleClose:
-		s.end("", "the operator closed it")
-	default:
+	case s != nil && fresh:
 		s.heard(m, missing)
 	}
 }
@@ -151,6 +155,8 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	switch {
 	case a.retained:
 		return wire.Retained, "publish without the retain flag, and clear this one"
+	case a.dup:
+		return wire.Expired, "the broker has sent this for a second time, and the first may have been carried out: open another session"
 	case !known:
 		return wire.UnknownDevice, ""
 	case !p.allowed:
@@ -161,22 +167,35 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 		return wire.ClockUnset, "the gateway's clock is not set yet"
 	case c.clock.now().UnixMilli() >= m.Expires:
 		return wire.Expired, ""
+	case m.Expires > c.clock.now().Add(wire.ConsoleOpenS*time.Second).UnixMilli():
+		return wire.Malformed, fmt.Sprintf("expires may be at most %d s ahead", wire.ConsoleOpenS)
 	case p.device == nil:
 		return wire.Failed, "the device cannot be used: see its status"
+	case m.Op == wire.ConsoleTap && m.ConsoleLine != (wire.ConsoleLine{}):
+		return wire.Malformed, "a tap only looks: it cannot change the line"
 	}
-	tap := m.Op == wire.ConsoleTap
-	if code, detail := c.desk.open(m.ID, a.name, tap, now); code != "" {
+	s := &consoleSession{of: c, id: m.ID, name: a.name, who: whoOf(m.Who), tap: m.Op == wire.ConsoleTap, device: p.device, began: now,
+		chunk: c.chunk(a.name, m.ID)}
+	if code, detail := c.desk.open(s.id, s.name, s.who, s.tap, now); code != "" {
 		return code, detail
 	}
 	c.desk.from(m.ID, a.name, m.Seq, now)
-	s := &consoleSession{consoles: c, id: m.ID, name: a.name, who: printable(m.Who), tap: tap, device: p.device, began: now,
-		out: newOutbox(consoleBuffer), in: make(chan wire.ConsoleDown, consoleIntake)}
 	if err := s.begin(m.ConsoleLine); err != nil {
-		c.desk.close(m.ID)
+		c.desk.close(m.ID, now)
 		return codeOf(err), err.Error()
 	}
 	c.live[m.ID] = s
 	return "", ""
+}
+
+// whoOf is who an operator says to be, for the log.
+func whoOf(said string) string { return printable(said[:min(len(said), whoMost)]) }
+
+// chunk is how many bytes of data fit into a message either way: as base64 beside the topic, the id and the rest.
+func (c *consoles) chunk(name, id string) int {
+	const rest = 200
+	topics := max(len(c.topics.Reply), len(c.topics.Cmd)) + len(name) + len(wire.ConsoleSuffix)
+	return max(leastChunk, min(wire.ConsoleChunk, (c.most-topics-len(id)-rest)/4*3))
 }
 
 // refuse answers an operator who has no session; it does not wait for the link, and a flood is not answered.

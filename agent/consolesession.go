@@ -3,8 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -15,15 +18,17 @@ const (
 	consoleGather = 5 * time.Millisecond // between two messages with data: what comes meanwhile goes together
 	consoleTend   = time.Second          // how often a lost session of the link is looked for
 	consoleTell   = wire.ConsoleWindow / 4
+	consoleTells  = wire.ConsoleMessages / 4
 )
 
 // consoleSession is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
 type consoleSession struct {
-	*consoles
+	of            *consoles
 	id, name, who string
 	tap           bool
 	device        *bridge.Device
 	began         time.Time
+	chunk         int // bytes of data in a message
 
 	out  *outbox
 	in   chan wire.ConsoleDown // data and set
@@ -33,9 +38,9 @@ type consoleSession struct {
 	cancel context.CancelFunc
 	ending atomic.Bool
 
-	missing atomic.Uint64 // messages of the operator
-	written atomic.Int64  // bytes of the operator that the port took
-	read    atomic.Int64  // bytes that went up
+	taken   atomic.Int64 // bytes of the operator that were dealt with
+	written atomic.Int64 // of these, what the port took
+	read    atomic.Int64 // bytes that went up
 }
 
 // begin takes the device and starts the session.
@@ -45,8 +50,9 @@ func (s *consoleSession) begin(line wire.ConsoleLine) (err error) {
 			return err
 		}
 	}
+	s.out, s.in = newOutbox(consoleBuffer, s.chunk), make(chan wire.ConsoleDown, 2*wire.ConsoleMessages)
 	baud, mode := s.device.Line()
-	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
+	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, Max: s.chunk, ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
 	s.untap = s.device.Tap(func(t bridge.Traffic) {
 		if s.tap || !t.Out {
 			s.out.data(t.Time, t.Out, t.Data)
@@ -57,8 +63,8 @@ func (s *consoleSession) begin(line wire.ConsoleLine) (err error) {
 	if line != (wire.ConsoleLine{}) {
 		s.in <- wire.ConsoleDown{Op: wire.ConsoleSet, ConsoleLine: line}
 	}
-	said(s.log.Info().Str("device", s.name).Str("session", s.id), "who", s.who).Msg(s.kind() + " begins")
-	s.all.Go(func() { s.run(ctx) })
+	s.event().Msg(s.kind() + " begins")
+	s.of.all.Go(func() { s.run(ctx) })
 	return nil
 }
 
@@ -69,6 +75,11 @@ func (s *consoleSession) kind() string {
 	return "console"
 }
 
+// event is a line for the log. Every use is a warning, so that it is shipped with the defaults.
+func (s *consoleSession) event() *zerolog.Event {
+	return said(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
+}
+
 // end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.
 func (s *consoleSession) end(code wire.ErrorCode, why string) {
 	if s.ending.Swap(true) {
@@ -76,28 +87,32 @@ func (s *consoleSession) end(code wire.ErrorCode, why string) {
 	}
 	s.untap()
 	s.out.say(wire.ConsoleUp{Op: wire.ConsoleClosed, Error: code, Detail: why})
-	said(s.log.Info().Str("device", s.name).Str("session", s.id), "who", s.who).Str("why", why).Time("from", s.began).
-		Int64("read", s.read.Load()).Int64("written", s.written.Load()).Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
+	s.event().Str("why", why).Time("from", s.began).Int64("read", s.read.Load()).Int64("written", s.written.Load()).
+		Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
 	s.cancel()
 	if s.hold != nil {
 		s.hold.Release()
 	}
-	s.desk.close(s.id)
+	s.of.desk.close(s.id, time.Now())
 }
 
-// heard takes what the operator said; it never waits.
+// heard takes what the operator said; it never waits. missing is how many messages did not come before.
 func (s *consoleSession) heard(m wire.ConsoleDown, missing uint64) {
-	s.missing.Add(missing)
+	const hole = "what the port has got is not all that you sent: look at the device, and open the console again"
 	switch {
+	case missing > 0 && !s.tap:
+		s.end(wire.UnknownOutcome, fmt.Sprintf("%d messages did not come; %s", missing, hole))
+	case m.Op == wire.ConsoleClose:
+		s.end("", "the operator closed it")
 	case m.Op == wire.ConsoleKeep:
 		s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 	case s.tap || m.Op != wire.ConsoleData && m.Op != wire.ConsoleSet:
-		s.out.say(wire.ConsoleUp{Op: wire.ConsoleSet, Error: wire.Denied, Detail: "this session only looks"})
+		s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: wire.Denied, Detail: "this session only looks"})
 	default:
 		select {
 		case s.in <- m:
 		default: // an operator who does not keep to the window
-			s.missing.Add(1)
+			s.end(wire.Busy, fmt.Sprintf("more than %d messages wait for the port; %s", cap(s.in), hole))
 		}
 	}
 }
@@ -112,14 +127,15 @@ func (s *consoleSession) run(ctx context.Context) {
 	s.down(ctx)
 	<-told
 	select {
-	case s.ended <- s:
-	case <-s.over:
+	case s.of.ended <- s:
+	case <-s.of.over:
 	}
 }
 
-// down writes what the operator typed.
+// down writes what the operator typed, and says how much was dealt with.
 func (s *consoleSession) down(ctx context.Context) {
 	var told int64
+	untold := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -129,11 +145,14 @@ func (s *consoleSession) down(ctx context.Context) {
 				s.set(ctx, m.ConsoleLine)
 				continue
 			}
-			if err := s.hold.Write(ctx, m.Data); err != nil && ctx.Err() == nil {
-				s.out.say(wire.ConsoleUp{Op: wire.ConsoleSet, Error: codeOf(err), Detail: err.Error()})
+			if err := s.hold.Write(ctx, m.Data); err == nil {
+				s.written.Add(int64(len(m.Data)))
+			} else if ctx.Err() == nil {
+				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: codeOf(err), Detail: err.Error()})
 			}
-			if n := s.written.Add(int64(len(m.Data))); n-told >= consoleTell {
-				told = n
+			n := s.taken.Add(int64(len(m.Data)))
+			if untold++; n-told >= consoleTell || untold >= consoleTells {
+				told, untold = n, 0
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 			}
 		}
@@ -145,10 +164,9 @@ func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
 	c := bridge.LineChange{Baud: l.Baud, DTR: l.DTR, RTS: l.RTS, Break: l.Break}
 	var err error
 	if l.Mode != "" {
-		c.Mode, err = bridge.ParseMode(l.Mode)
-	}
-	if l.Baud < 0 {
-		err = errors.New("negative baud rate")
+		if c.Mode, err = bridge.ParseMode(l.Mode); err != nil {
+			err = errors.Join(bridge.ErrBadLine, err)
+		}
 	}
 	if err == nil {
 		err = s.hold.Set(ctx, c)
@@ -162,7 +180,7 @@ func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
 
 // up sends what there is to tell: data at once, but with a pause after it in which more may gather.
 func (s *consoleSession) up(ctx context.Context) {
-	o, seq := s.link.Ordered(), uint64(0)
+	o, seq := s.of.link.Ordered(), uint64(0)
 	tend := time.NewTicker(consoleTend)
 	defer tend.Stop()
 	for {
@@ -182,15 +200,15 @@ func (s *consoleSession) up(ctx context.Context) {
 			continue
 		}
 		seq++
-		m.ID, m.Seq, m.Written, m.Missing = s.id, seq, s.written.Load(), s.missing.Load()
+		m.ID, m.Seq, m.Taken = s.id, seq, s.taken.Load()
 		s.read.Add(int64(len(m.Data)))
 		if m.Op == wire.ConsoleClosed {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleEnd)
 			defer cancel()
-			_ = o.Send(last, s.message(s.name, m))
+			_ = o.Send(last, s.of.message(s.name, m))
 			return
 		}
-		if o.Send(ctx, s.message(s.name, m)) == nil && m.Op == wire.ConsoleData {
+		if o.Send(ctx, s.of.message(s.name, m)) == nil && m.Op == wire.ConsoleData {
 			pause(ctx, consoleGather)
 		}
 	}

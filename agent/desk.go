@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -12,31 +14,44 @@ const seatsMost = 8
 // seat is one session of a remote console, or of a tap.
 type seat struct {
 	id, name string
+	who      string
 	tap      bool
+	begun    time.Time
 	heard    time.Time // from the operator
 	seq      wire.Sequence
 }
 
 // desk says who may have which device, and for how long. Pure: now comes in. The zero value is ready.
-type desk struct{ seats map[string]*seat }
+type desk struct {
+	seats map[string]*seat
+	gone  map[string]time.Time // sessions that have ended, until their open would be too late anyway
+}
 
-// open gives out a seat. Denied, unknown and expired are for the caller to say; here it is busy or, for a repeat of open, duplicate.
-func (d *desk) open(id, name string, tap bool, now time.Time) (wire.ErrorCode, string) {
-	if d.seats[id] != nil {
-		return wire.Duplicate, "the session has begun already"
+// knows a session that is there, or has ended lately: open is carried out once.
+func (d *desk) knows(id string, now time.Time) bool {
+	for id, until := range d.gone {
+		if now.After(until) {
+			delete(d.gone, id)
+		}
 	}
+	_, gone := d.gone[id]
+	return gone || d.seats[id] != nil
+}
+
+// open gives out a seat. Denied, unknown, expired and repeats are for the caller to say; here it is busy.
+func (d *desk) open(id, name, who string, tap bool, now time.Time) (wire.ErrorCode, string) {
 	if len(d.seats) >= seatsMost {
 		return wire.Busy, "the gateway serves no more consoles at once"
 	}
 	for _, s := range d.seats {
 		if !tap && !s.tap && s.name == name {
-			return wire.Busy, "session " + s.id + " has the console of this device"
+			return wire.Busy, fmt.Sprintf("%s has the console of this device for %s", cmp.Or(s.who, "somebody"), now.Sub(s.begun).Round(time.Second))
 		}
 	}
 	if d.seats == nil {
-		d.seats = map[string]*seat{}
+		d.seats, d.gone = map[string]*seat{}, map[string]time.Time{}
 	}
-	d.seats[id] = &seat{id: id, name: name, tap: tap, heard: now}
+	d.seats[id] = &seat{id: id, name: name, who: who, tap: tap, begun: now, heard: now}
 	return "", ""
 }
 
@@ -64,4 +79,7 @@ func (d *desk) over(now time.Time) (ids []string) {
 }
 
 // close is called when a session has ended.
-func (d *desk) close(id string) { delete(d.seats, id) }
+func (d *desk) close(id string, now time.Time) {
+	delete(d.seats, id)
+	d.gone[id] = now.Add(wire.ConsoleOpenS * time.Second)
+}

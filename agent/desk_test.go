@@ -19,12 +19,11 @@ func TestDesk(t *testing.T) {
 		want     wire.ErrorCode
 	}{
 		{"a console", "a", "meter", false, 0, ""},
-		{"the same again", "a", "meter", false, 0, wire.Duplicate},
 		{"another of the same device", "b", "meter", false, 1, wire.Busy},
 		{"a tap of the same device", "t", "meter", true, 5, ""},
 		{"a console of another device", "c", "gps", false, 5, ""},
 	} {
-		if code, _ := d.open(step.id, step.name, step.tap, at(step.at)); code != step.want {
+		if code, _ := d.open(step.id, step.name, "ada", step.tap, at(step.at)); code != step.want {
 			t.Errorf("%s: %q, want %q", step.what, code, step.want)
 		}
 	}
@@ -51,18 +50,27 @@ func TestDesk(t *testing.T) {
 	if over := d.over(at(35)); len(over) != 2 { // the tap and the other console, opened at 5
 		t.Errorf("%v over after 35 s", over)
 	}
-	d.close("a")
-	if code, _ := d.open("b", "meter", false, at(40)); code != "" {
+	if !d.knows("a", at(39)) || d.knows("b", at(39)) {
+		t.Error("a session is not known, or one that there is not")
+	}
+	d.close("a", at(40))
+	if code, _ := d.open("b", "meter", "bob", false, at(40)); code != "" {
 		t.Errorf("after the end: %q", code)
+	}
+	if _, why := d.open("e", "meter", "eve", false, at(50)); why != "bob has the console of this device for 10s" {
+		t.Errorf("busy: %s", why)
+	}
+	if !d.knows("a", at(99)) || d.knows("a", at(101)) {
+		t.Error("an ended session is forgotten too soon, or never")
 	}
 }
 
 func TestDeskHasAnEnd(t *testing.T) {
 	var d desk
 	for i := range seatsMost {
-		d.open(string(rune('a'+i)), "meter", true, time.Now())
+		d.open(string(rune('a'+i)), "meter", "", true, time.Now())
 	}
-	if code, _ := d.open("one more", "gps", true, time.Now()); code != wire.Busy {
+	if code, _ := d.open("one more", "gps", "", true, time.Now()); code != wire.Busy {
 		t.Errorf("%q", code)
 	}
 }

@@ -61,7 +61,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
 	}
-	g.remote = newConsoles(g.link, s.devices.port, g.topics, g.clock, g.log)
+	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
 	g.up = &pump{link: g.link, log: g.log, lanes: []*lane{
 		newLane(s.replies, replies{g.topics.Reply}),

@@ -7,10 +7,14 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
+// outboxMost is how many messages may wait before answers to the operator are left out.
+const outboxMost = 256
+
 // outbox holds what a session has to tell its operator, in order. What a device says fits or is counted: the network never slows the
 // serial side. Safe for concurrent use.
 type outbox struct {
 	limit int           // bytes of data
+	chunk int           // bytes of data in a message
 	more  chan struct{} // capacity 1: there is something new
 
 	mu    sync.Mutex
@@ -20,7 +24,9 @@ type outbox struct {
 	all   int64 // bytes that did not fit
 }
 
-func newOutbox(limit int) *outbox { return &outbox{limit: limit, more: make(chan struct{}, 1)} }
+func newOutbox(limit, chunk int) *outbox {
+	return &outbox{limit: limit, chunk: chunk, more: make(chan struct{}, 1)}
+}
 
 // data is called with what went over the port; it never waits.
 func (b *outbox) data(at time.Time, out bool, p []byte) {
@@ -42,24 +48,28 @@ func (b *outbox) data(at time.Time, out bool, p []byte) {
 func (b *outbox) add(at time.Time, out bool, p []byte) int {
 	if n := len(b.queue); n > 0 && b.lost == 0 {
 		last := &b.queue[n-1]
-		if room := wire.ConsoleChunk - len(last.Data); last.Op == wire.ConsoleData && last.Out == out && room > 0 {
+		if room := b.chunk - len(last.Data); last.Op == wire.ConsoleData && last.Out == out && room > 0 {
 			taken := min(room, len(p))
 			last.Data = append(last.Data, p[:taken]...)
 			return taken
 		}
 	}
-	taken := min(wire.ConsoleChunk, len(p))
+	taken := min(b.chunk, len(p))
 	b.queue = append(b.queue, wire.ConsoleUp{Op: wire.ConsoleData, TS: at.UnixMilli(), Out: out, Lost: b.lost,
 		Data: append([]byte(nil), p[:taken]...)})
 	b.lost = 0
 	return taken
 }
 
-// say adds a message of the gateway's own.
+// say adds a message of the gateway's own. Of what an operator can ask for as often as he likes, one that waits is enough.
 func (b *outbox) say(m wire.ConsoleUp) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.wake()
+	again := m.Op == wire.ConsoleKept || m.Op == wire.ConsoleFault
+	if n := len(b.queue); again && n > 0 && b.queue[n-1].Op == m.Op || again && n >= outboxMost {
+		return
+	}
 	if m.Op == wire.ConsoleClosed || m.Op == wire.ConsoleKept {
 		m.Lost, b.lost = b.lost, 0
 	}

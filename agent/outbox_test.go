@@ -10,7 +10,7 @@ import (
 
 func TestOutbox(t *testing.T) {
 	now := time.UnixMilli(1234)
-	b := newOutbox(3 * wire.ConsoleChunk)
+	b := newOutbox(3*wire.ConsoleChunk, wire.ConsoleChunk)
 	b.data(now, false, []byte("a"))
 	b.data(now.Add(time.Millisecond), false, []byte("b"))
 	b.data(now, true, []byte("c"))
@@ -33,7 +33,7 @@ func TestOutbox(t *testing.T) {
 }
 
 func TestOutboxCountsWhatDoesNotFit(t *testing.T) {
-	b := newOutbox(2 * wire.ConsoleChunk)
+	b := newOutbox(2*wire.ConsoleChunk, wire.ConsoleChunk)
 	big := make([]byte, wire.ConsoleChunk+100)
 	b.data(time.Time{}, false, big)
 	b.data(time.Time{}, false, big) // does not fit
@@ -49,5 +49,21 @@ func TestOutboxCountsWhatDoesNotFit(t *testing.T) {
 	}
 	if lost[0] != 0 || lost[1] != 0 || lost[2] != int64(2*len(big)) || b.dropped() != lost[2] {
 		t.Errorf("lost before each: %v, in all %d", lost, b.dropped())
+	}
+}
+
+// Answers that an operator can ask for at will do not pile up.
+func TestOutboxDoesNotGrowByQuestions(t *testing.T) {
+	b := newOutbox(1000, 100)
+	for range 100_000 {
+		b.say(wire.ConsoleUp{Op: wire.ConsoleKept})
+		b.say(wire.ConsoleUp{Op: wire.ConsoleFault})
+	}
+	n := 0
+	for _, ok := b.take(); ok; _, ok = b.take() {
+		n++
+	}
+	if n == 0 || n > outboxMost {
+		t.Errorf("%d messages wait", n)
 	}
 }

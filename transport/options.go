@@ -31,6 +31,7 @@ type Message struct {
 	Payload []byte // not changed by the link, and must not be changed before the Ack is done
 	QoS     byte
 	Retain  bool
+	Dup     bool // of one that arrived: the server had sent it before, and it may have come then [MQTT-3.3.1-1]
 	Cause   Cause
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -14,20 +15,22 @@ const (
 	consoleOpenWithin = 15 * time.Second
 	consoleSilent     = wire.ConsoleLeaseS * time.Second // the gateway answers each renewal; without any, it is gone
 	consoleLinger     = time.Second                      // after the end of In, for what the device still says
+	consoleLingerMost = 10 * time.Second                 // for one that says something all the time
 	consoleRead       = 2 << 10                          // bytes in one message
+	consoleLook       = 100 * time.Millisecond           // between two looks at what was changed about the line
 )
 
 // ConsoleOptions say which port, and what it is connected to here.
 type ConsoleOptions struct {
 	Device, Name string
 	Who          string           // for the gateway's log
-	Line         wire.ConsoleLine // to change at the beginning
+	Line         wire.ConsoleLine // to change at the beginning; what cannot be changed so ends the console
 
-	In     io.Reader                // what goes to the port; a read that is under way may outlast the call
-	Out    io.Writer                // what the port says
-	Lines  <-chan wire.ConsoleLine  // changes on the way; nil: none
-	Opened func(l wire.ConsoleLine) // told how the line is configured; may be nil
-	Escape bool                     // ~. after a line's end leaves, ~~ is one ~
+	In      io.Reader                       // what goes to the port; a read that is under way may outlast the call
+	Out     io.Writer                       // what the port says; a write that is under way may outlast the call
+	Changed func() (wire.ConsoleLine, bool) // what was changed about the line since the last call; nil: nothing ever. From any goroutine.
+	Opened  func(l wire.ConsoleLine)        // told how the line is configured; may be nil
+	Escape  bool                            // ~. after a line's end leaves, ~~ is one ~
 }
 
 // ErrConsoleEnded says that the gateway ended a console that was open; the text around it says why.
@@ -36,27 +39,29 @@ var ErrConsoleEnded = errors.New("the gateway ended the session")
 // Console connects In and Out to a port until ~. (nil), the end of In and a second of silence from the device (nil), ctx (nil), or
 // an error: a DeviceError when it was never opened, ErrConsoleEnded, ErrNoReply, ErrUnreachable.
 func Console(ctx context.Context, o Options, c ConsoleOptions) error {
+	if c.Changed == nil {
+		c.Changed = func() (l wire.ConsoleLine, ok bool) { return l, false }
+	}
 	s, err := openSession(ctx, o, c.Device, c.Name, wire.ConsoleDown{Op: wire.ConsoleOpen, Who: c.Who, ConsoleLine: c.Line})
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	if c.Opened != nil {
-		c.Opened(s.line)
+		c.Opened(s.opened.ConsoleLine)
 	}
+	out := newSpout(c.Out, s.o.Notice)
+	defer out.close()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	typed := make(chan []byte)
-	go read(ctx, c, typed)
+	typed := make(chan input)
+	go read(ctx, c, min(consoleRead, max(s.opened.Max, 1)), typed)
 	sent := make(chan error, 1)
 	go func() {
 		defer leave()
-		sent <- s.send(ctx, typed, c.Lines)
+		sent <- s.send(ctx, typed, c.Changed)
 	}()
-	err = s.receive(ctx, func(m wire.ConsoleUp) error {
-		_, err := c.Out.Write(m.Data)
-		return err
-	})
+	err = s.receive(ctx, func(m wire.ConsoleUp) error { return out.write(m.Data) })
 	leave()
 	if e := <-sent; err == nil {
 		err = e
@@ -64,20 +69,39 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	return err
 }
 
-// read hands over what In gives, and closes typed at its end or at ~.
-func read(ctx context.Context, c ConsoleOptions, typed chan<- []byte) {
+// input is what is for the port, in order: bytes, or a change of the line, or the wish to leave.
+type input struct {
+	data []byte
+	line wire.ConsoleLine
+	left bool
+}
+
+// read hands over what In gives, and closes typed at its end. What was changed about the line before bytes were written goes first.
+func read(ctx context.Context, c ConsoleOptions, most int, typed chan<- input) {
 	defer close(typed)
+	hand := func(i input) bool {
+		select {
+		case typed <- i:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 	esc := escape{off: !c.Escape, lineBegins: true}
 	for {
-		buf := make([]byte, consoleRead)
+		buf := make([]byte, most)
 		n, err := c.In.Read(buf)
+		if l, ok := c.Changed(); ok && !hand(input{line: l}) {
+			return
+		}
 		p, left := esc.filter(buf[:n])
-		if len(p) > 0 {
-			select {
-			case typed <- p:
-			case <-ctx.Done():
+		for part := range slices.Chunk(p, most) { // ~ was held back, so it may be one byte more
+			if !hand(input{data: part}) {
 				return
 			}
+		}
+		if left {
+			hand(input{left: true})
 		}
 		if left || err != nil {
 			return
@@ -85,38 +109,52 @@ func read(ctx context.Context, c ConsoleOptions, typed chan<- []byte) {
 	}
 }
 
-// send sends what is typed within the window, changes of the line, and renewals. It returns at the end of typed, once the port has it
-// all and the device was silent for a while.
-func (s *session) send(ctx context.Context, typed <-chan []byte, lines <-chan wire.ConsoleLine) error {
+// send sends what is typed within the window, changes of the line, and renewals. It returns when somebody leaves, or at the end of
+// typed, once the port has it all and the device was silent for a while.
+func (s *session) send(ctx context.Context, typed <-chan input, changed func() (wire.ConsoleLine, bool)) error {
 	keep := time.NewTicker(wire.ConsoleRenewS * time.Second)
 	defer keep.Stop()
 	tend := time.NewTicker(time.Second)
 	defer tend.Stop()
-	var total int64
+	look := time.NewTicker(consoleLook)
+	defer look.Stop()
+	var w window
 	var over <-chan time.Time
+	var ended time.Time
 	for {
 		from := typed
-		if total-s.written.Load() >= wire.ConsoleWindow-consoleRead {
+		if w.full(s.taken.Load()) {
 			from = nil
 		}
 		m := wire.ConsoleDown{}
 		select {
 		case <-ctx.Done():
 			return nil
-		case p, ok := <-from:
+		case i, ok := <-from:
+			switch {
+			case !ok:
+				typed, over, ended = nil, time.After(consoleLinger), time.Now()
+				continue
+			case i.left:
+				return nil
+			case i.data != nil:
+				m.Op, m.Data = wire.ConsoleData, i.data
+				w.sent(len(i.data))
+			default:
+				m.Op, m.ConsoleLine = wire.ConsoleSet, i.line
+			}
+		case <-look.C:
+			l, ok := changed()
 			if !ok {
-				typed, over = nil, time.After(consoleLinger)
 				continue
 			}
-			total += int64(len(p))
-			m.Op, m.Data = wire.ConsoleData, p
-		case l := <-lines:
 			m.Op, m.ConsoleLine = wire.ConsoleSet, l
 		case <-keep.C:
 			m.Op = wire.ConsoleKeep
 		case <-over:
 			over = time.After(consoleLinger)
-			if s.written.Load() >= total && time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger {
+			silent := time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger
+			if s.taken.Load() >= w.total && (silent || time.Since(ended) >= consoleLingerMost) {
 				return nil
 			}
 			m.Op = wire.ConsoleKeep // asks how much is written
@@ -132,6 +170,24 @@ func (s *session) send(ctx context.Context, typed <-chan []byte, lines <-chan wi
 	}
 }
 
+// window is what was sent and the gateway has not dealt with.
+type window struct {
+	total  int64
+	flight []int64 // of each message the total with it
+}
+
+func (w *window) sent(bytes int) {
+	w.total += int64(bytes)
+	w.flight = append(w.flight, w.total)
+}
+
+func (w *window) full(taken int64) bool {
+	for len(w.flight) > 0 && w.flight[0] <= taken {
+		w.flight = w.flight[1:]
+	}
+	return w.total-taken > wire.ConsoleWindow-consoleRead || len(w.flight) >= wire.ConsoleMessages
+}
+
 // receive takes what the gateway says until the session ends.
 func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) error {
 	for {
@@ -142,7 +198,7 @@ func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) 
 		if err != nil {
 			return err
 		}
-		s.written.Store(m.Written)
+		s.taken.Store(m.Taken)
 		select {
 		case s.more <- struct{}{}:
 		default:
@@ -151,7 +207,11 @@ func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) 
 		switch {
 		case m.Op == wire.ConsoleClosed:
 			return fmt.Errorf("%w: %s", ErrConsoleEnded, saidOf(m))
-		case m.Op == wire.ConsoleSet && m.Error != "":
+		case m.Op == wire.ConsoleSet && m.Error != "" && s.asked:
+			return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
+		case m.Op == wire.ConsoleSet && m.Error == "":
+			s.asked = false
+		case m.Error != "":
 			s.o.Notice("the gateway says: " + saidOf(m))
 		case m.Op == wire.ConsoleData:
 			s.heard.Store(time.Now().UnixNano())
@@ -166,10 +226,6 @@ func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) 
 func (s *session) tell(m wire.ConsoleUp) {
 	if m.Lost > 0 {
 		s.o.Notice(fmt.Sprintf("%d bytes of the device are missing here: it is faster than the link", m.Lost))
-	}
-	if m.Missing > s.missing {
-		s.o.Notice(fmt.Sprintf("%d messages did not reach the gateway", m.Missing-s.missing))
-		s.missing = m.Missing
 	}
 }
 

@@ -11,19 +11,23 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// session is one of a console or a tap: say belongs to one goroutine, next to another.
+// session is one of a console or a tap.
 type session struct {
 	*client
 	id, topic, replies string
-	out                *transport.Ordered
-	seq                uint64
-	in                 wire.Sequence
-	line               wire.ConsoleLine // as configured on the gateway
-	missing            uint64
+	opened             wire.ConsoleUp // what the gateway said of the port
 
-	written atomic.Int64  // bytes of ours that the port took
-	heard   atomic.Int64  // Unix ns of the last data
-	more    chan struct{} // capacity 1: written may have grown
+	// of the goroutine that calls say
+	out *transport.Ordered
+	seq uint64
+
+	// of the goroutine that calls next
+	in    wire.Sequence
+	asked bool // a change of the line was asked for at the beginning, and is not answered
+
+	taken atomic.Int64  // bytes of ours that the gateway has dealt with
+	heard atomic.Int64  // Unix ns of the last data
+	more  chan struct{} // capacity 1: taken may have grown
 }
 
 // openSession connects and begins a session; whoever gets one closes it.
@@ -43,11 +47,11 @@ func openSession(ctx context.Context, o Options, device, name string, first wire
 	if s.client, err = connect(ctx, o, s.replies); err != nil {
 		return nil, err
 	}
-	s.out = s.link.Ordered()
+	s.out, s.asked = s.link.Ordered(), first.ConsoleLine != (wire.ConsoleLine{})
 	s.heard.Store(time.Now().UnixNano())
 	first.Expires = time.Now().Add(consoleOpenWithin).UnixMilli()
 	if err := s.begin(ctx, first); err != nil {
-		s.client.close()
+		s.close() // the gateway may have it open
 		if errors.Is(err, ErrNoReply) {
 			err = fmt.Errorf("%w; is %s online (linkbeatctl devices), and new enough for consoles?", err, device)
 		}
@@ -68,10 +72,12 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
 		return fmt.Errorf("%s: %s; set console: true for it in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
-	case m.Op != wire.ConsoleOpened:
+	case m.Op == wire.ConsoleClosed:
 		return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
+	case m.Op != wire.ConsoleOpened:
+		return fmt.Errorf("%w: the first word of the gateway was lost: try again", ErrNoReply)
 	}
-	s.line = m.ConsoleLine
+	s.opened = m
 	return nil
 }
 

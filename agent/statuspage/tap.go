@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -21,8 +22,7 @@ const (
 // tap streams the traffic of a device until the client goes. Only for this machine, whatever the page listens on: it shows what
 // nobody else is meant to read.
 func (p *Page) tap(w http.ResponseWriter, r *http.Request) {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !from.Addr().Unmap().IsLoopback() || p.o.Tap == nil {
+	if !fromHere(r) || p.o.Tap == nil {
 		http.Error(w, "a tap is for this machine alone: use linkbeat tap on the gateway, or linkbeatctl tap", http.StatusForbidden)
 		return
 	}
@@ -58,6 +58,23 @@ func (p *Page) tap(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+}
+
+// fromHere reports whether a request comes from this machine: from a loopback address, or from the very address that it went to.
+func fromHere(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	if from.Addr().Unmap().IsLoopback() {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	to, err := netip.ParseAddrPort(local.String())
+	return err == nil && to.Addr().Unmap() == from.Addr().Unmap()
 }
 
 // errTapEnded says that the agent ended a tap.

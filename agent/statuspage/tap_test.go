@@ -2,6 +2,8 @@ package statuspage
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -42,13 +44,17 @@ func TestTap(t *testing.T) {
 }
 
 func TestTapIsForThisMachine(t *testing.T) {
-	page := New(Options{Tap: func(string, func([]byte)) (func(), bool) { t.Error("asked"); return func() {}, true }})
-	for from, want := range map[string]int{"192.0.2.7:5000": 403, "[2001:db8::1]:5000": 403, "": 403} {
+	here := &net.TCPAddr{IP: net.IPv4(192, 168, 1, 5), Port: 8077}
+	for from, want := range map[string]int{"192.0.2.7:5000": 403, "[2001:db8::1]:5000": 403, "": 403, "127.0.0.1:5000": 404, "[::1]:5000": 404,
+		"192.168.1.5:5000": 404, "[::ffff:192.168.1.5]:5000": 404} {
+		asked := false
+		page := New(Options{Tap: func(string, func([]byte)) (func(), bool) { asked = true; return nil, false }})
 		r := httptest.NewRequest("GET", "/tap/meter", nil)
-		r.Host, r.RemoteAddr = "127.0.0.1:8077", from
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(here)))
+		r.Host, r.RemoteAddr = "192.168.1.5:8077", from
 		w := httptest.NewRecorder()
-		if page.Handler().ServeHTTP(w, r); w.Code != want {
-			t.Errorf("from %q: %d", from, w.Code)
+		if page.Handler().ServeHTTP(w, r); w.Code != want || asked != (want == 404) {
+			t.Errorf("from %q: %d, asked %v", from, w.Code, asked)
 		}
 	}
 }

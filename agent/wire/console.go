@@ -12,10 +12,12 @@ const ConsoleSuffix = "/console"
 
 // Limits of consoles that both sides know.
 const (
-	ConsoleLeaseS = 30       // a session that was not renewed for so many seconds ends
-	ConsoleRenewS = 10       // how often an operator renews it
-	ConsoleWindow = 64 << 10 // bytes that an operator may have sent and the port not taken yet
-	ConsoleChunk  = 4 << 10  // bytes in one message
+	ConsoleLeaseS   = 30       // a session that was not renewed for so many seconds ends
+	ConsoleRenewS   = 10       // how often an operator renews it
+	ConsoleOpenS    = 60       // the most that expires of open or tap may lie ahead
+	ConsoleWindow   = 64 << 10 // bytes that an operator may have sent and the gateway not dealt with yet
+	ConsoleMessages = 32       // messages with data of that kind
+	ConsoleChunk    = 4 << 10  // bytes in one message
 )
 
 // ConsoleOp is what a message of a console is about.
@@ -34,7 +36,8 @@ const (
 // What only the gateway says.
 const (
 	ConsoleOpened ConsoleOp = "opened"
-	ConsoleKept   ConsoleOp = "kept"   // or: so much was written
+	ConsoleKept   ConsoleOp = "kept"   // or: so much was dealt with
+	ConsoleFault  ConsoleOp = "fault"  // error and detail say what could not be done; the session goes on
 	ConsoleClosed ConsoleOp = "closed" // the last one; error and detail say why
 )
 
@@ -48,7 +51,7 @@ type ConsoleLine struct {
 }
 
 // ConsoleDown is what an operator says. Seq counts the messages of a session from 1 on, open included: a receiver drops what it
-// has seen and finds what is missing.
+// has seen; a console whose gateway finds one missing ends, since nobody knows any more what the port has got.
 type ConsoleDown struct {
 	ID      string    `json:"id"` // of the session, chosen by the operator; 1 to [MaxCommandID] bytes
 	Seq     uint64    `json:"seq"`
@@ -61,15 +64,15 @@ type ConsoleDown struct {
 
 // ConsoleUp is what the gateway says.
 type ConsoleUp struct {
-	ID      string    `json:"id"`
-	Seq     uint64    `json:"seq"`
-	Op      ConsoleOp `json:"op"`
-	TS      int64     `json:"ts,omitempty"`  // Unix ms, of the first byte of data
-	Out     bool      `json:"out,omitempty"` // of a tap: the gateway wrote this to the device
-	Data    []byte    `json:"base64,omitempty"`
-	Lost    int64     `json:"lost,omitempty"`    // bytes that are missing before this message: they came faster than they could be sent
-	Written int64     `json:"written,omitempty"` // bytes of the operator that the port has taken since the beginning
-	Missing uint64    `json:"missing,omitempty"` // messages of the operator that did not come, since the beginning
+	ID    string    `json:"id"`
+	Seq   uint64    `json:"seq"`
+	Op    ConsoleOp `json:"op"`
+	TS    int64     `json:"ts,omitempty"`  // Unix ms, of the first byte of data
+	Out   bool      `json:"out,omitempty"` // of a tap: the gateway wrote this to the device
+	Data  []byte    `json:"base64,omitempty"`
+	Lost  int64     `json:"lost,omitempty"`  // bytes that are missing before this message: they came faster than they could be sent
+	Taken int64     `json:"taken,omitempty"` // bytes of the operator that were written or told as a fault, since the beginning
+	Max   int       `json:"max,omitempty"`   // of opened: the most bytes of data in a message to the gateway
 	ConsoleLine
 	Error  ErrorCode `json:"error,omitempty"`
 	Detail string    `json:"detail,omitempty"` // for people

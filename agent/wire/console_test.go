@@ -25,9 +25,9 @@ func TestConsoleMessages(t *testing.T) {
 		}
 	}
 	on := true
-	want := ConsoleUp{ID: "x", Seq: 3, Op: ConsoleData, TS: 5, Data: []byte("hi"), Lost: 7, Written: 9, ConsoleLine: ConsoleLine{Baud: 300, DTR: &on}}
+	want := ConsoleUp{ID: "x", Seq: 3, Op: ConsoleData, TS: 5, Data: []byte("hi"), Lost: 7, Taken: 9, ConsoleLine: ConsoleLine{Baud: 300, DTR: &on}}
 	text := string(want.Append(nil))
-	if text != `{"id":"x","seq":3,"op":"data","ts":5,"base64":"aGk=","lost":7,"written":9,"baud":300,"dtr":true}` {
+	if text != `{"id":"x","seq":3,"op":"data","ts":5,"base64":"aGk=","lost":7,"taken":9,"baud":300,"dtr":true}` {
 		t.Error(text)
 	}
 	if got, err := ParseConsoleUp([]byte(text)); err != nil || string(got.Data) != "hi" || !*got.DTR {

@@ -3,10 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +27,8 @@ terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ i
 comes is sent, and the console ends when the device has been silent for a second after that.
 
 With --pty a pseudo-terminal is made, and its path printed, for any program: minicom, a vendor's tool,
-sz and rz. The remote port follows the baud rate that the program sets. A pseudo-terminal has no parity,
-data bits, DTR and RTS: give those here. Ends with ctrl-C.
+sz and rz. The remote port follows the baud rate and the stop bits that the program sets. A pseudo-terminal
+has no parity, data bits, DTR and RTS: give those here. What no program reads is dropped. Ends with ctrl-C.
 
 Meanwhile the gateway refuses commands to the device and does not poll a Modbus bus; frames go on. Baud
 rate and mode go back to the configuration at the end, which comes 30 s after the last sign of life too.
@@ -38,6 +39,9 @@ Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session
   linkbeatctl console gw-17 meter --baud 300 --mode 7E1
   linkbeatctl console gw-17 meter --pty`,
 		RunE: func(cmd *cobra.Command, given []string) (err error) {
+			if line.Mode != "" && !regexp.MustCompile(`^[5-8][NEOMSneoms](1|1\.5|2)$`).MatchString(line.Mode) {
+				return usageError{fmt.Errorf("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)}
+			}
 			line.Break = sendBreak
 			if line.DTR, err = level("dtr", dtr); err != nil {
 				return err
@@ -117,21 +121,42 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 	}
 	defer p.Close()
 	defer context.AfterFunc(ctx, func() { _ = p.Close() })() // a program that takes nothing must not hold us
-	lines := make(chan wire.ConsoleLine)
-	c.In, c.Out, c.Lines = p, io.Writer(p), lines
+	configured := wire.ConsoleLine{Mode: "8N1"}
+	c.In, c.Out = p, unread{p, b.o.Notice}
+	c.Changed = func() (wire.ConsoleLine, bool) {
+		l, ok := p.Changed()
+		return remote(l, cmp.Or(c.Line.Mode, configured.Mode)), ok
+	}
 	c.Opened = func(l wire.ConsoleLine) {
+		configured = l
 		_ = p.SetBaud(cmp.Or(c.Line.Baud, l.Baud)) // what a program finds is what there is
 		fmt.Fprintln(cmd.OutOrStdout(), p.Path)
 		fmt.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
-		go func() {
-			for change := range p.Lines(ctx) {
-				select {
-				case lines <- wire.ConsoleLine{Baud: change.Baud}: // the rest a pseudo-terminal cannot say
-				case <-ctx.Done():
-					return
-				}
-			}
-		}()
 	}
 	return operator.Console(ctx, b.o, c)
+}
+
+// remote is what a program set about a pseudo-terminal, for a port of that mode.
+func remote(l tty.Line, mode string) wire.ConsoleLine {
+	out := wire.ConsoleLine{Baud: l.Baud}
+	if l.Stop > 0 && len(mode) >= 2 {
+		out.Mode = fmt.Sprint(mode[:2], l.Stop)
+	}
+	return out
+}
+
+// unread tells that nobody reads a pseudo-terminal, and goes on.
+type unread struct {
+	*tty.Pty
+	notice func(string)
+}
+
+// Write implements io.Writer.
+func (u unread) Write(p []byte) (int, error) {
+	n, err := u.Pty.Write(p)
+	if errors.Is(err, tty.ErrUnread) {
+		u.notice(err.Error())
+		err = nil
+	}
+	return n, err
 }

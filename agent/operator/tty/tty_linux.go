@@ -47,7 +47,7 @@ func OpenPty() (*Pty, error) {
 		p.near, err = os.OpenFile(p.Path, os.O_RDWR|unix.O_NOCTTY, 0) // open for good, or the far end would hang up with each program
 	}
 	if err == nil {
-		err = setLine(int(p.near.Fd()), 0)
+		err = p.SetBaud(0)
 	}
 	if err != nil {
 		_ = p.far.Close()
@@ -56,8 +56,9 @@ func OpenPty() (*Pty, error) {
 	return p, nil
 }
 
-// SetBaud sets the baud rate as a program would.
-func (p *Pty) SetBaud(baud int) error { return setLine(int(p.near.Fd()), baud) }
+func (p *Pty) setBaud(baud int) error {
+	return p.control(func(fd int) error { return setLine(fd, baud) })
+}
 
 func setLine(fd, baud int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
@@ -72,33 +73,46 @@ func setLine(fd, baud int) error {
 	return unix.IoctlSetTermios(fd, unix.TCSETS2, t)
 }
 
-// line is how the near end is set. A pseudo-terminal keeps the baud rate and the number of stop bits and nothing of parity and data
-// bits, which the kernel takes for 8 bits without parity there.
-func (p *Pty) line() (Line, error) {
-	var t *unix.Termios
-	var err error
+// control runs do on the near end, which Close does not take away meanwhile.
+func (p *Pty) control(do func(fd int) error) error {
 	conn, err := p.near.SyscallConn()
 	if err != nil {
-		return Line{}, err
+		return err
 	}
-	if cerr := conn.Control(func(fd uintptr) { t, err = unix.IoctlGetTermios(int(fd), unix.TCGETS2) }); cerr != nil {
-		return Line{}, cerr
+	if cerr := conn.Control(func(fd uintptr) { err = do(int(fd)) }); cerr != nil {
+		return cerr
 	}
-	if err != nil {
-		return Line{}, err
+	return err
+}
+
+// look is how the near end is set. Meanwhile it gives up the exclusive use (TIOCEXCL) that a program has asked for: it would outlast
+// that program, as the near end is open for good.
+func (p *Pty) look() (l Line, err error) {
+	err = p.control(func(fd int) error {
+		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
+		t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+		if err != nil {
+			return err
+		}
+		l = Line{Baud: int(t.Ospeed), Stop: 1}
+		if t.Cflag&unix.CSTOPB != 0 {
+			l.Stop = 2
+		}
+		return nil
+	})
+	return l, err
+}
+
+// pending is how many bytes the program could read.
+func (p *Pty) pending() (n int) {
+	_ = p.control(func(fd int) (err error) { n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); return err })
+	return n
+}
+
+// empty drops what was written and not read: in the kernel's buffer between the ends, and at the near end.
+func (p *Pty) empty() {
+	if conn, err := p.far.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TCFLSH, unix.TCOFLUSH) })
 	}
-	bits := map[uint32]byte{unix.CS5: '5', unix.CS6: '6', unix.CS7: '7', unix.CS8: '8'}[t.Cflag&unix.CSIZE]
-	parity := byte('N')
-	switch {
-	case t.Cflag&unix.PARENB == 0:
-	case t.Cflag&unix.PARODD != 0:
-		parity = 'O'
-	default:
-		parity = 'E'
-	}
-	stop := byte('1')
-	if t.Cflag&unix.CSTOPB != 0 {
-		stop = '2'
-	}
-	return Line{Baud: int(t.Ospeed), Mode: string([]byte{bits, parity, stop})}, nil
+	_ = p.control(func(fd int) error { return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH) })
 }

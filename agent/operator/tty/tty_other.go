@@ -15,7 +15,10 @@ func OpenPty() (*Pty, error) {
 	return nil, errors.New("pseudo-terminals are made on Linux only")
 }
 
-// SetBaud sets the baud rate as a program would. Not here.
-func (*Pty) SetBaud(int) error { return errors.ErrUnsupported }
+func (*Pty) setBaud(int) error { return errors.ErrUnsupported }
 
-func (*Pty) line() (Line, error) { return Line{}, errors.ErrUnsupported }
+func (*Pty) look() (Line, error) { return Line{}, errors.ErrUnsupported }
+
+func (*Pty) pending() int { return 0 }
+
+func (*Pty) empty() {}
