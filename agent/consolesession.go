@@ -38,8 +38,7 @@ type consoleSession struct {
 	cancel context.CancelFunc
 	ending atomic.Bool
 
-	taken   atomic.Int64 // bytes of the operator that were dealt with
-	written atomic.Int64 // of these, what the port took
+	written atomic.Int64 // bytes of the operator that the port took
 	read    atomic.Int64 // bytes that went up
 }
 
@@ -150,7 +149,7 @@ func (s *consoleSession) down(ctx context.Context) {
 			} else if ctx.Err() == nil {
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: codeOf(err), Detail: err.Error()})
 			}
-			n := s.taken.Add(int64(len(m.Data)))
+			n := s.out.took(len(m.Data))
 			if untold++; n-told >= consoleTell || untold >= consoleTells {
 				told, untold = n, 0
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
@@ -200,7 +199,7 @@ func (s *consoleSession) up(ctx context.Context) {
 			continue
 		}
 		seq++
-		m.ID, m.Seq, m.Taken = s.id, seq, s.taken.Load()
+		m.ID, m.Seq = s.id, seq
 		s.read.Add(int64(len(m.Data)))
 		if m.Op == wire.ConsoleClosed {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleEnd)

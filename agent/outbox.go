@@ -22,6 +22,7 @@ type outbox struct {
 	bytes int   // of data in queue
 	lost  int64 // bytes that did not fit since the last that did
 	all   int64 // bytes that did not fit
+	taken int64 // bytes of the operator that were dealt with
 }
 
 func newOutbox(limit, chunk int) *outbox {
@@ -33,7 +34,7 @@ func (b *outbox) data(at time.Time, out bool, p []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.wake()
-	if b.bytes+len(p) > b.limit {
+	if b.bytes+len(p) > b.limit || b.lost > 0 && b.bytes > b.limit/2 { // one hole, and not many small ones
 		b.lost += int64(len(p))
 		b.all += int64(len(p))
 		return
@@ -55,7 +56,7 @@ func (b *outbox) add(at time.Time, out bool, p []byte) int {
 		}
 	}
 	taken := min(b.chunk, len(p))
-	b.queue = append(b.queue, wire.ConsoleUp{Op: wire.ConsoleData, TS: at.UnixMilli(), Out: out, Lost: b.lost,
+	b.queue = append(b.queue, wire.ConsoleUp{Op: wire.ConsoleData, TS: at.UnixMilli(), Out: out, Lost: b.lost, Taken: b.taken,
 		Data: append([]byte(nil), p[:taken]...)})
 	b.lost = 0
 	return taken
@@ -67,13 +68,26 @@ func (b *outbox) say(m wire.ConsoleUp) {
 	defer b.mu.Unlock()
 	defer b.wake()
 	again := m.Op == wire.ConsoleKept || m.Op == wire.ConsoleFault
-	if n := len(b.queue); again && n > 0 && b.queue[n-1].Op == m.Op || again && n >= outboxMost {
+	if n := len(b.queue); again && n > 0 && b.queue[n-1].Op == m.Op {
+		b.queue[n-1].Taken = b.taken
+		return
+	} else if again && n >= outboxMost {
 		return
 	}
+	m.Taken = b.taken
 	if m.Op == wire.ConsoleClosed || m.Op == wire.ConsoleKept {
 		m.Lost, b.lost = b.lost, 0
 	}
 	b.queue = append(b.queue, m)
+}
+
+// took is called when bytes of the operator were dealt with. What is told later says so, after what the device had said before: so an
+// operator does not outrun the answers of a device.
+func (b *outbox) took(n int) (all int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taken += int64(n)
+	return b.taken
 }
 
 // wake tells who takes; b.mu is held.

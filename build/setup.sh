@@ -4,10 +4,10 @@ set -euo pipefail
 
 declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
 	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
-	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [sz]=lrzsz [socat]=socat)
+	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [sz]=lrzsz [socat]=socat [picocom]=picocom)
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
-for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll sz socat; do
+for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll sz socat picocom; do
 	# shellcheck disable=SC2206 # some tools are more than one package
 	command -v "$tool" >/dev/null || missing+=(${package[$tool]})
 done

@@ -69,13 +69,6 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	return err
 }
 
-// input is what is for the port, in order: bytes, or a change of the line, or the wish to leave.
-type input struct {
-	data []byte
-	line wire.ConsoleLine
-	left bool
-}
-
 // read hands over what In gives, and closes typed at its end. What was changed about the line before bytes were written goes first.
 func read(ctx context.Context, c ConsoleOptions, most int, typed chan<- input) {
 	defer close(typed)
@@ -118,74 +111,54 @@ func (s *session) send(ctx context.Context, typed <-chan input, changed func() (
 	defer tend.Stop()
 	look := time.NewTicker(consoleLook)
 	defer look.Stop()
-	var w window
+	w := window{most: max(s.opened.Max, 1)}
 	var over <-chan time.Time
 	var ended time.Time
 	for {
+		if i, ok := w.next(s.taken.Load()); i.left {
+			return nil
+		} else if ok {
+			if err := s.say(ctx, i.message()); err != nil {
+				return err
+			}
+			continue
+		}
 		from := typed
-		if w.full(s.taken.Load()) {
+		if w.stuffed() {
 			from = nil
 		}
-		m := wire.ConsoleDown{}
 		select {
 		case <-ctx.Done():
 			return nil
 		case i, ok := <-from:
-			switch {
-			case !ok:
+			if ok {
+				w.add(i)
+			} else {
 				typed, over, ended = nil, time.After(consoleLinger), time.Now()
-				continue
-			case i.left:
-				return nil
-			case i.data != nil:
-				m.Op, m.Data = wire.ConsoleData, i.data
-				w.sent(len(i.data))
-			default:
-				m.Op, m.ConsoleLine = wire.ConsoleSet, i.line
 			}
+			continue
 		case <-look.C:
-			l, ok := changed()
-			if !ok {
-				continue
+			if l, ok := changed(); ok {
+				w.add(input{line: l})
 			}
-			m.Op, m.ConsoleLine = wire.ConsoleSet, l
-		case <-keep.C:
-			m.Op = wire.ConsoleKeep
-		case <-over:
-			over = time.After(consoleLinger)
-			silent := time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger
-			if s.taken.Load() >= w.total && (silent || time.Since(ended) >= consoleLingerMost) {
-				return nil
-			}
-			m.Op = wire.ConsoleKeep // asks how much is written
+			continue
 		case <-tend.C:
 			_, _ = s.out.Tend(ctx)
 			continue
 		case <-s.more:
 			continue
+		case <-over:
+			over = time.After(consoleLinger)
+			silent := time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger
+			if w.empty(s.taken.Load()) && (silent || time.Since(ended) >= consoleLingerMost) {
+				return nil
+			} // else ask how much is written
+		case <-keep.C:
 		}
-		if err := s.say(ctx, m); err != nil {
+		if err := s.say(ctx, wire.ConsoleDown{Op: wire.ConsoleKeep}); err != nil {
 			return err
 		}
 	}
-}
-
-// window is what was sent and the gateway has not dealt with.
-type window struct {
-	total  int64
-	flight []int64 // of each message the total with it
-}
-
-func (w *window) sent(bytes int) {
-	w.total += int64(bytes)
-	w.flight = append(w.flight, w.total)
-}
-
-func (w *window) full(taken int64) bool {
-	for len(w.flight) > 0 && w.flight[0] <= taken {
-		w.flight = w.flight[1:]
-	}
-	return w.total-taken > wire.ConsoleWindow-consoleRead || len(w.flight) >= wire.ConsoleMessages
 }
 
 // receive takes what the gateway says until the session ends.

@@ -168,8 +168,8 @@ func TestTheWindow(t *testing.T) {
 				g.mu.Unlock()
 				g.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 				time.Sleep(time.Second)
-				if n := len(g.ops()) - 1; n != 200 {
-					t.Errorf("%d messages afterwards", n)
+				if n, all := len(g.ops())-1, strings.Join(g.ops()[1:], ""); n > 200 || len(all) != 200*c.size {
+					t.Errorf("%d messages afterwards, %d bytes", n, len(all))
 				}
 				cancel()
 				if err := <-done; err != nil {

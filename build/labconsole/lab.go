@@ -17,7 +17,7 @@ import (
 type Options struct {
 	Keys   int  // keystrokes whose echo is timed
 	File   int  // bytes that go by ZMODEM, each way
-	Lease  bool // wait for a lease to end, half a minute
+	Lease  bool // a reset connection, and wait for a lease to end: a minute
 	Worst  bool // the worst echo counts, not only the median: on a quiet machine
 	Bits   int  // of the device's line, a second
 	OneWay time.Duration
@@ -34,7 +34,7 @@ func Full() Options {
 }
 
 // Tools that the lab needs, for kit.Missing and kit.Need.
-func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "sh"} }
+func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "sh"} }
 
 // scene is a gateway behind a slow path with one device, and an operator at the broker.
 type scene struct {
@@ -42,27 +42,33 @@ type scene struct {
 	o      Options
 	broker *kit.Broker
 	agent  *kit.Agent
+	relay  *transporttest.Relay
 	ctl    string // the operator's program
 	wire   *wire
 }
 
 // Run shows all of it.
 func Run(e *kit.Env, o Options, t *kit.Table) error {
-	t.Say("mosquitto; between it and the gateway a user-space NAT that delays by %v each way; the operator sits at the broker;", o.OneWay)
+	t.Say("mosquitto; between it and the gateway a user-space NAT that delays by %v each way; the operator sits at the broker,", o.OneWay)
+	t.Say("which says set_tcp_nodelay true: with its default a key that follows soon after another may wait for an acknowledgement of TCP;")
 	t.Say("the device hangs on a pseudo-terminal with the pace of a line of %d bit/s and no flow control.", o.Bits)
 	s, err := build(e, o)
 	if err != nil {
 		return err
 	}
-	for _, step := range []func(*kit.Table) error{s.echo, s.bulk, s.files, s.lines, s.taps} {
+	steady := func(t *kit.Table) error { return s.bulk(t, "random bytes through the console to an echo", false) }
+	for _, step := range []func(*kit.Table) error{s.echo, steady, s.files, s.lines, s.taps} {
 		if err := step(t); err != nil {
 			return fmt.Errorf("%w\nagent: %s", err, s.agent.Proc().Tail(15))
 		}
 	}
-	if o.Lease {
-		return s.lease(t)
+	if !o.Lease {
+		return nil
 	}
-	return nil
+	if err := s.bulk(t, "random bytes, the gateway's connection is reset in the middle", true); err != nil {
+		return fmt.Errorf("%w\nagent: %s", err, s.agent.Proc().Tail(15))
+	}
+	return s.lease(t)
 }
 
 func build(e *kit.Env, o Options) (s *scene, err error) {
@@ -70,13 +76,11 @@ func build(e *kit.Env, o Options) (s *scene, err error) {
 	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
 		return nil, err
 	}
-	if err = s.broker.Start(); err != nil {
-		return nil, err
-	}
-	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: s.broker.Host(), Latency: o.OneWay})
+	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: s.broker.Host(), Latency: o.OneWay, Forget: transporttest.Reset})
 	if err != nil {
 		return nil, err
 	}
+	s.relay = relay
 	ctx, cancel := context.WithCancel(e.Ctx)
 	ended := make(chan struct{})
 	go func() {

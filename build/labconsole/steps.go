@@ -1,15 +1,12 @@
 package labconsole
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,52 +15,6 @@ import (
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
-
-// echoSlack is how much later than the round trip of the path a key may come back.
-const echoSlack = 20 * time.Millisecond
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// echo types keys into the pseudo-terminal and times what comes back from the device.
-func (s *scene) echo(t *kit.Table) error {
-	s.wire.play(true)
-	p, path, err := s.console()
-	if err != nil {
-		return err
-	}
-	defer p.Kill()
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	tty := os.NewFile(uintptr(fd), path)
-	defer tty.Close()
-	var took []time.Duration
-	for i := range s.o.Keys {
-		key := []byte{byte('a' + i%26)}
-		began := time.Now()
-		if _, err := tty.Write(key); err != nil {
-			return err
-		}
-		_ = tty.SetReadDeadline(began.Add(10 * time.Second))
-		back := make([]byte, 1)
-		if _, err := tty.Read(back); err != nil || !bytes.Equal(back, key) {
-			return fmt.Errorf("key %d: sent %q, came back %q: %w", i, key, back, orEnded(err))
-		}
-		took = append(took, time.Since(began))
-		s.e.Sleep(rand.N(100 * time.Millisecond))
-	}
-	slices.Sort(took)
-	path2 := 2 * s.o.OneWay
-	t.Info("round trip of the path", ms(path2), "ms")
-	t.AtMost("a key comes back from the device after, median", ms(took[len(took)/2]), ms(path2+echoSlack), "ms")
-	worst := t.Info
-	if s.o.Worst {
-		worst = func(name string, v float64, unit string) { t.AtMost(name, v, ms(path2+echoSlack), unit) }
-	}
-	worst(fmt.Sprintf("a key comes back from the device after, worst of %d", len(took)), ms(took[len(took)-1]), "ms")
-	return s.leave(p)
-}
 
 // leave ends the operator's program in order.
 func (s *scene) leave(p *kit.Proc) error {
@@ -152,6 +103,19 @@ func (s *scene) lines(t *kit.Table) error {
 	}
 	err = s.e.Until("the remote port to follow", 5*time.Second, func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 57600 })
 	t.Check("the remote port follows the baud rate that a program sets here", err)
+	pico, err := s.e.StartProc("picocom", "", nil, "picocom", "-q", "-b", "19200", "--exit-after", "1500", "--initstring", "AT+GMR\r", path)
+	if err != nil {
+		return err
+	}
+	if code, err := pico.Exit(15 * time.Second); err != nil || code != 0 {
+		return fmt.Errorf("picocom: exit code %d: %w: %s", code, orEnded(err), pico.Tail(5))
+	}
+	t.Check("picocom gets the echo of what it sends", expect(errors.New(pico.Tail(5)), "AT+GMR"))
+	b, err := baudOf(s.wire.port)
+	t.Exactly("the remote port has picocom's baud rate", int(b), 19200, "Bd", "")
+	if err != nil {
+		return err
+	}
 	shut, err := s.e.StartProc("shut", "", nil, s.ctl, "console", "gw", "shut", "--server", s.broker.URL())
 	if err != nil {
 		return err
@@ -234,8 +198,11 @@ func (s *scene) lease(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.AtMost("the operator was killed: the device is free after", time.Since(began).Seconds(), 32, "s")
-	return nil
+	if p, _, err = s.console(); err != nil {
+		return err
+	}
+	t.AtMost("the operator was killed: another has the console after", time.Since(began).Seconds(), 34, "s")
+	return s.leave(p)
 }
 
 func setBaud(path string, baud uint32) error {
@@ -262,40 +229,4 @@ func termios(path string, do func(fd int, t *unix.Termios) error) error {
 		return err
 	}
 	return do(fd, t)
-}
-
-// bulk sends random bytes through the console to an echo, and compares what comes back byte by byte: no protocol mends anything here.
-func (s *scene) bulk(t *kit.Table) error {
-	p, path, err := s.console()
-	if err != nil {
-		return err
-	}
-	defer p.Kill()
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	tty := os.NewFile(uintptr(fd), path)
-	defer tty.Close()
-	want := make([]byte, s.o.File)
-	for i := range want {
-		want[i] = byte(rand.Uint32())
-	}
-	began := time.Now()
-	go func() { _, _ = tty.Write(want) }()
-	_ = tty.SetReadDeadline(began.Add(2 * time.Minute))
-	got := make([]byte, len(want))
-	n, err := io.ReadFull(tty, got)
-	if err != nil {
-		return fmt.Errorf("%d of %d bytes came back: %w; console: %s", n, len(want), err, p.Tail(3))
-	}
-	wrong := 0
-	for i := range want {
-		if want[i] != got[i] {
-			wrong++
-		}
-	}
-	t.Exactly("random bytes through the console to an echo: wrong ones", wrong, 0, fmt.Sprint("of ", len(want)), "")
-	t.Info("random bytes to an echo: bytes a second", float64(len(want))/time.Since(began).Seconds(), "B/s")
-	return s.leave(p)
 }
