@@ -13,6 +13,7 @@ var debian = map[string]string{
 	"haproxy": "haproxy", "tinyproxy": "tinyproxy", "microsocks": "microsocks", "nats-server": "nats-server",
 	"rabbitmq-server": "rabbitmq-server", "tcpdump": "tcpdump",
 	"gcc": "gcc libc6-dev libmodbus-dev", "mbpoll": "mbpoll",
+	"qemu-system-arm": "qemu-system-arm", "clang": "clang", "ld.lld": "lld",
 }
 
 // Missing says which of the tools (or "root") is not there, and what to do about it; nil when all are.
