@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ lab-ports: setup ## a hundred replugs under changing names while frames flow; a 
 
 lab-console: setup ## the remote console over a slow path: a key's echo, ZMODEM, picocom, taps, a reset, the lease (3 minutes)
 	@nice -n -10 $(SHOW) lab-console # a key counts that waits for the path, not one that waits for the processor
+
+lab-mcu: setup ## firmware in C on a Cortex-M3 of qemu before the agent: sentences, commands, frames, Modbus, replugs (3 minutes; installs 25 MB)
+	@build/setup.sh mcu
+	@$(SHOW) lab-mcu
 
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
 	@$(SHOW) lab-serial

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs beyond Go: by apt-get as root on Debian or Ubuntu; else says what to install.
+# Installs what `make test` needs beyond Go: by apt-get as root on Debian or Ubuntu; else says what to install. With "mcu" also what
+# `make lab-mcu` alone needs, which is a download of its own.
 set -euo pipefail
 
 declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
 	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
-	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [sz]=lrzsz [socat]=socat [picocom]=picocom)
+	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [sz]=lrzsz [socat]=socat [picocom]=picocom
+	[qemu-system-arm]=qemu-system-arm [clang]=clang [ld.lld]=lld)
 PATH=$PATH:/usr/sbin:/sbin
+tools=(mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll sz socat picocom)
+if [[ ${1:-} == mcu ]]; then
+	tools+=(qemu-system-arm clang ld.lld)
+fi
 missing=()
-for tool in mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll sz socat picocom; do
+for tool in "${tools[@]}"; do
 	# shellcheck disable=SC2206 # some tools are more than one package
 	command -v "$tool" >/dev/null || missing+=(${package[$tool]})
 done

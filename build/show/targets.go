@@ -15,6 +15,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/lab"
 	"github.com/linkbeat/linkbeat/build/labconsole"
 	"github.com/linkbeat/linkbeat/build/labheartbeat"
+	"github.com/linkbeat/linkbeat/build/labmcu"
 	"github.com/linkbeat/linkbeat/build/labmodbus"
 	"github.com/linkbeat/linkbeat/build/labports"
 	"github.com/linkbeat/linkbeat/build/labserial"
@@ -51,6 +52,9 @@ func targets() []target {
 		}},
 		{"lab-modbus", 10 * time.Minute, labmodbus.Tools(), func(e *kit.Env, t *kit.Table) error {
 			return labmodbus.Run(e, labmodbus.Full(), t)
+		}},
+		{"lab-mcu", 15 * time.Minute, labmcu.Tools(), func(e *kit.Env, t *kit.Table) error {
+			return labmcu.Run(e, labmcu.Full(), t)
 		}},
 		{"lab-ports", 10 * time.Minute, []string{"root", "ip", "nft"}, func(e *kit.Env, t *kit.Table) error {
 			return labports.Run(e, labports.Full(), t)
