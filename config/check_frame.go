@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -53,8 +54,10 @@ func (c *checker) checkFrame(at string, f Frame) {
 		}
 	case FrameFixed:
 		c.checkFixed(at, f)
+		c.checkResync(at, f)
 	case FrameLength:
 		c.checkLength(at, f)
+		c.checkResync(at, f)
 	case FrameModbusRTU:
 		if f.Max < 4 {
 			c.bad(at+".max", "is less than the 4 bytes of the shortest frame")
@@ -120,7 +123,34 @@ func (c *checker) checkLength(at string, f Frame) {
 	case f.ChecksumFrom > f.Offset+f.Width:
 		c.bad(at+".checksum_from", "is behind the length, which ends at byte %d", f.Offset+f.Width)
 	}
+}
+
+// searchBytes is the most that a byte of noise may cost: over so many a small ARM computes a checksum in the time of a character at
+// 115200 baud.
+const searchBytes = 4 << 10
+
+// checkResync warns of frames after whose loss the next one is found never, or at a price: each false start costs a checksum over all
+// that it asks for.
+func (c *checker) checkResync(at string, f Frame) {
+	if f.Size+f.Width == 0 || c.faulted(at+".width") {
+		return
+	}
 	if len(f.Header) == 0 && f.Checksum == "" && f.Gap == 0 {
-		c.odd(at, "of type length with neither header, checksum nor gap never finds back after a byte was lost: set one of them")
+		c.odd(at, "of type %s with neither header, checksum nor gap never finds back after a byte was lost: set one of them", f.Type)
+	}
+	if f.Checksum == "" {
+		return
+	}
+	cost := uint64(f.Size)
+	if f.Type == FrameLength {
+		told := 8 * f.Width // bits of a length
+		if f.Mask != 0 {
+			told = bits.OnesCount32(uint32(f.Mask))
+		}
+		longest := min(uint64(f.Max), 1<<told)
+		cost = longest * longest / 2 >> told // the mean of those up to max, and the others cost nothing
+	}
+	if cost >>= 8 * len(f.Header); cost > searchBytes {
+		c.odd(at, "costs a checksum over %d bytes for each byte of noise, which may be too slow for the line: lower max, or set header", cost)
 	}
 }

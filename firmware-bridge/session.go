@@ -25,12 +25,13 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 	go func() {
 		defer close(closed)
 		<-ctx.Done()
+		d.countLine() // for the last time: the driver forgets
 		_ = port.Close()
 	}()
 	d.resume(port)
 	d.opened()
 	d.tidy(port) // a hold that ended in between could not wake anybody
-	read, write, stats := func() error { return d.readLoop(port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
+	read, write, stats := func() error { return d.readLoop(ctx, port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
 	if d.bus != nil {
 		m := newMaster(d, port)
 		read, write, stats = func() error { return m.pump(ctx) }, func() error { return m.run(ctx) }, m.counted
@@ -48,8 +49,8 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 	return context.Cause(ctx)
 }
 
-// readLoop moves frames from the port to OnFrame until the port says no.
-func (d *Device) readLoop(port Port, framer framing.Framer) error {
+// readLoop moves frames from the port to OnFrame until the port says no. What waits for a silence then need not wait for it.
+func (d *Device) readLoop(ctx context.Context, port Port, framer framing.Framer) error {
 	buf := make([]byte, readSize)
 	for {
 		until := framer.Wake()
@@ -60,8 +61,12 @@ func (d *Device) readLoop(port Port, framer framing.Framer) error {
 			d.stirred(now)
 		}
 		framer.Feed(now, buf[:n])
-		d.deliver(now, framer)
+		d.deliver(ctx, now, framer)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer stop()
+			framer.End()
+			d.deliver(last, now, framer)
 			return err
 		}
 		if n == 0 && until.IsZero() {
@@ -70,11 +75,11 @@ func (d *Device) readLoop(port Port, framer framing.Framer) error {
 	}
 }
 
-// deliver hands over all frames that are whole.
-func (d *Device) deliver(now time.Time, framer framing.Framer) {
+// deliver hands over all frames that are whole, until ctx ends: the search for one in much noise may take long.
+func (d *Device) deliver(ctx context.Context, now time.Time, framer framing.Framer) {
 	for {
 		data, err := framer.Next(now)
-		if data == nil && err == nil {
+		if data == nil && err == nil || err != nil && ctx.Err() != nil {
 			d.count(framer.Stats())
 			return
 		}

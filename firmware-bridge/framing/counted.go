@@ -15,8 +15,9 @@ import (
 //	             ▲ offset                      ▲ here a header, a length, a checksum and a trailer are right
 //
 // Whatever looks like a frame and is none costs one byte, and the search goes on behind it: a false header swallows nothing
-// that comes after it. Without a header and without a checksum the first byte after the port was opened is taken for the start
-// of a frame, and nothing can tell if that was wrong.
+// that comes after it. Until as many bytes came as its length tells, it holds back what came: at most until a silence of gap.
+// Without a header and without a checksum the first byte after the port was opened is taken for the start of a frame, and
+// nothing can tell if that was wrong.
 type counted struct {
 	tape
 	max      int
@@ -25,12 +26,19 @@ type counted struct {
 	header   []byte
 	trailer  []byte
 	sum      *sum
-	keep     bool // frames keep header, length and trailer
-	gap      time.Duration
+	keep     bool          // frames keep header, length and trailer
+	gap      time.Duration // 0: silence means nothing
 	charTime time.Duration
 	edge     int64 // a silence came before this byte of the stream: no frame goes on there
+	summed   int   // bytes that checksums were computed over since Next was asked
 	skipping bool  // inside a stretch that is already counted as one
 }
+
+// Our own choices.
+const (
+	countedGap = 3 * time.Second // if Spec.Gap is zero: longer than devices, adapters and most networks pause inside a frame
+	sumAtOnce  = 1 << 20         // bytes: of a search that finds nothing, so that whoever asks can stop
+)
 
 // field is where a frame says how long it is.
 type field struct {
@@ -51,8 +59,9 @@ func newFixed(s *Spec, c *sum) (Framer, error) {
 	case s.SumFrom+c.size() > s.Size:
 		return nil, fmt.Errorf("checksum from byte %d in a frame of %d", s.SumFrom, s.Size)
 	}
-	return &counted{max: s.Max, size: s.Size, header: slices.Clone(s.Header), sum: c, keep: true, gap: s.Gap,
-		charTime: s.CharTime}, nil
+	f := &counted{max: s.Max, size: s.Size, header: slices.Clone(s.Header), sum: c, keep: true, gap: s.Gap, charTime: s.CharTime}
+	f.fill()
+	return f, nil
 }
 
 func newLength(s *Spec, c *sum) (Framer, error) {
@@ -76,8 +85,19 @@ func newLength(s *Spec, c *sum) (Framer, error) {
 	if s.Mask == 0 {
 		f.field.mask = 1<<(8*s.Width) - 1
 	}
+	f.fill()
 	return f, nil
 }
+
+// fill sets what the spec leaves open: where something can tell a false start, silence gives it up.
+func (f *counted) fill() {
+	if f.gap == 0 && f.tells() {
+		f.gap = countedGap
+	}
+}
+
+// tells is true when the end of a frame says if it was one.
+func (f *counted) tells() bool { return f.sum != nil || len(f.trailer) > 0 }
 
 // overhead is the size of a frame without payload.
 func (f *counted) overhead() int {
@@ -105,9 +125,17 @@ func (f *counted) Wake() time.Time {
 	return f.last.Add(f.gap)
 }
 
+// End implements [Framer]. Where nothing tells a false start, the search would only make frames of the torn one.
+func (f *counted) End() {
+	if f.gap > 0 {
+		f.edge = f.stats.Read
+	}
+}
+
 // Next implements [Framer].
 func (f *counted) Next(now time.Time) ([]byte, error) {
 	f.hear(now)
+	f.summed = 0
 	for {
 		rest := f.rest()
 		if n := f.astray(rest); n > 0 {
@@ -143,7 +171,7 @@ func (f *counted) Next(now time.Time) ([]byte, error) {
 // wait keeps what may be the beginning of a frame.
 func (f *counted) wait() {
 	n, _ := f.told(f.rest())
-	if n > 0 && len(f.rest()) >= len(f.header) && f.sum == nil && len(f.trailer) == 0 && f.gap == 0 {
+	if n > 0 && len(f.rest()) >= len(f.header) && f.gap == 0 {
 		f.settle() // nothing can tell any more that it is no frame
 	} else {
 		f.thin()
@@ -169,11 +197,13 @@ func (f *counted) astray(rest []byte) int {
 // drop throws bytes away; a stretch of them is told once.
 func (f *counted) drop(n int, why error) error {
 	f.discard(n)
-	if f.skipping {
+	if f.skipping && f.summed < sumAtOnce {
 		return nil
 	}
-	f.skipping = true
-	f.stats.BadFrames++
+	if !f.skipping {
+		f.skipping = true
+		f.stats.BadFrames++
+	}
 	return why
 }
 
@@ -188,6 +218,7 @@ func (f *counted) measure(rest []byte) (int, error) {
 	}
 	if f.sum != nil {
 		f.stats.Checks++
+		f.summed += n
 		if !f.sum.right(rest[:n-len(f.trailer)]) {
 			return 0, ErrChecksum
 		}

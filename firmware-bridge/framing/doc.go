@@ -12,6 +12,8 @@
 //	            → error: a bad stretch, ask again
 //	            → nil, nil ─────────────────────┘
 //
+// When the port is lost, f.End() and f.Next once more give what only waited for a silence.
+//
 // # Kinds
 //
 //	type        a frame ends                          a frame starts       parameters
@@ -39,8 +41,9 @@
 // away up to its end and counted; the frame after it is whole. Next tells once why bytes were thrown away.
 //
 // Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search goes
-// on with its second byte, so a false length swallows nothing; a length without any of them may swallow up to Max bytes. A
-// checksum of n bits lets one in 2ⁿ false frames pass. [Stats] balances at every moment:
+// on with its second byte, so a false length swallows nothing, and holds back what comes behind it until a silence of Gap (3 s) at
+// most; a length without any of them may swallow up to Max bytes. A checksum of n bits lets one in 2ⁿ false frames pass. [Stats]
+// balances at every moment:
 //
 //	Read = InFrames + Delimiters + Bad + Pending
 //

@@ -171,7 +171,7 @@ func TestWakeIsTheEndOfTheSilence(t *testing.T) {
 		t.Error("wakes after the end of the bad burst")
 	}
 	for _, s := range []Spec{{}, {Type: "delimiter", Bytes: []byte(";")}, {Type: "fixed", Size: 9}, {Type: "cobs"}, {Type: "slip"},
-		{Type: "stx_etx"}, {Type: "nmea"}, sirfSpec()} {
+		{Type: "stx_etx"}, {Type: "nmea"}, {Type: "length", Width: 1}} {
 		f := mustNew(t, s)
 		f.Feed(at(0), []byte("ab"))
 		if !f.Wake().IsZero() {

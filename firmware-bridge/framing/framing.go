@@ -34,10 +34,14 @@ type Framer interface {
 	// the memory, and a silence between two calls of Feed is seen either way.
 	Feed(now time.Time, p []byte)
 	// Next returns the next whole frame, or nil, nil when it needs more bytes or more silence. The frame is valid until the
-	// next call of Feed. An error means that bytes were thrown away and counted as bad; there may be more to come.
+	// next call of Feed. An error means that bytes were thrown away and counted as bad; there may be more to come. It does not
+	// compute for long: a search that finds nothing returns such an error now and then.
 	Next(now time.Time) (frame []byte, err error)
 	// Wake is when Next must be asked again even if nothing arrives; zero: not before the next Feed.
 	Wake() time.Time
+	// End says that nothing more comes: what only waits for a silence need not wait for it. Ask Next until it returns nil, nil,
+	// and feed nothing afterwards; what is pending then will never be whole.
+	End()
 	// Encode appends payload, framed, to dst. The errors are ErrEmpty, ErrTooLong, ErrDelimiter, ErrWrongSize, ErrNoHeader,
 	// ErrChecksum and ErrMalformed, wrapped; dst is returned unchanged then.
 	Encode(dst, payload []byte) ([]byte, error)

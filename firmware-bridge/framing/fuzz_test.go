@@ -89,6 +89,19 @@ func pour(t testing.TB, fr Framer, spec Spec, pace, data []byte) (frames []got) 
 			t.Fatalf("wakes at %v, before %v", wake, now)
 		}
 	}
+	if ended := len(pace)%2 == 1; ended {
+		fr.End()
+		out, _ := drain(t, fr, now)
+		frames = append(frames, out...)
+		if !fr.Wake().IsZero() {
+			t.Fatalf("waits until %v after its end", fr.Wake())
+		}
+	}
+	return append(frames, rest(t, fr)...)
+}
+
+// rest asks whenever the framer wants to be asked, until it does not any more.
+func rest(t testing.TB, fr Framer) (frames []got) {
 	for !fr.Wake().IsZero() {
 		before := fr.Wake()
 		out, _ := drain(t, fr, before)
@@ -100,7 +113,7 @@ func pour(t testing.TB, fr Framer, spec Spec, pace, data []byte) (frames []got) 
 	return frames
 }
 
-// timeless is true where silence means nothing, so that only the bytes count.
+// timeless is true where no silence as short as those of pour means anything, so that only the bytes count.
 func timeless(s Spec) bool { return s.Gap == 0 && s.Chars == 0 && s.Type != "modbus_rtu" }
 
 // fuzzKind feeds anything: the counters balance, memory is bounded, no frame is empty or longer than it may be, and the chunks
@@ -131,6 +144,7 @@ func fuzzKind(f *testing.F, kind string) {
 		}
 		whole.Feed(t0(), data)
 		inOne, _ := drain(t, whole, t0())
+		inOne = append(inOne, rest(t, whole)...)
 		if !slices.Equal(texts(out), texts(inOne)) || whole.Stats() != pieces.Stats() {
 			t.Fatalf("%+v: in pieces %q %+v, in one %q %+v", spec, texts(out), pieces.Stats(), texts(inOne), whole.Stats())
 		}

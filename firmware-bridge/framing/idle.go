@@ -61,6 +61,14 @@ func (f *idle) Wake() time.Time {
 	return f.last.Add(f.gap)
 }
 
+// End implements [Framer]. The end of a connection is a silence too.
+func (f *idle) End() {
+	if f.running() {
+		f.ended = append(f.ended, f.open)
+		f.open = burst{}
+	}
+}
+
 func (f *idle) running() bool { return f.open.n > 0 || f.open.bad }
 
 // Next implements [Framer].

@@ -72,16 +72,27 @@ func (f *rtu) Feed(now time.Time, p []byte) {
 
 // hear notes a silence that lasted until now.
 func (f *rtu) hear(now time.Time) {
-	quiet, read := now.Sub(f.last), f.stats.Read
-	if len(f.rest()) == 0 || quiet < f.silence {
-		return
+	if quiet := now.Sub(f.last); len(f.rest()) > 0 && quiet >= f.silence {
+		f.cease(quiet >= f.hold)
 	}
+}
+
+// cease notes a silence behind what was fed; for good: that will not be continued.
+func (f *rtu) cease(forGood bool) {
+	read := f.stats.Read
 	if n := len(f.edges); n == 0 || f.edges[n-1] < read {
 		f.edges = append(f.edges, read)
 	}
-	if f.torn < read && (quiet >= f.hold || len(f.edges) >= rtuEdges) {
+	if f.torn < read && (forGood || len(f.edges) >= rtuEdges) {
 		f.torn = read
 		f.tried = 0
+	}
+}
+
+// End implements [Framer].
+func (f *rtu) End() {
+	if len(f.rest()) > 0 {
+		f.cease(true)
 	}
 }
 

@@ -17,7 +17,7 @@ type Spec struct {
 	Max      int           // longest frame in bytes, checksum included, delimiters not; length: all of it; if zero, then DefaultMax
 	Bytes    []byte        // delimiter: the sequence; line: what Encode adds, "\n" (if empty) or "\r\n"
 	Keep     bool          // frames keep their delimiter, header, length, checksum and trailer, and Encode wants a checksum that is there
-	Gap      time.Duration // idle: the silence that ends a frame; fixed, length: gives up one that is not whole; modbus_rtu: see rtu
+	Gap      time.Duration // idle: the silence that ends a frame; fixed, length: gives up one that is not whole, 3 s if zero and a checksum or trailer tells; modbus_rtu: see rtu
 	Chars    float64       // idle: the same in characters of the line; needs CharTime
 	CharTime time.Duration // how long one character takes on the line, start and stop bits included; zero: unknown
 	Size     int           // fixed: bytes in a frame, header and checksum included

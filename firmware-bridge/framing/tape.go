@@ -54,6 +54,9 @@ func (t *tape) Stats() Stats {
 // Wake implements [Framer] for the kinds to which silence means nothing.
 func (t *tape) Wake() time.Time { return time.Time{} }
 
+// End implements [Framer] for the kinds that wait for bytes alone.
+func (t *tape) End() {}
+
 // compact moves what is left to the front, so that the memory is reused and never grows past the rest and one chunk.
 func (t *tape) compact() {
 	if t.off == 0 {
