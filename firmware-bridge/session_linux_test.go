@@ -79,3 +79,36 @@ func TestAStopDoesNotWaitForASearch(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// counting is a port whose driver counts errors, and forgets them when it is closed.
+type counting struct {
+	*fakePort
+	errors int64
+}
+
+func (c *counting) LineErrors() (LineErrors, bool) {
+	select {
+	case <-c.closed:
+		return LineErrors{}, true
+	default:
+		return LineErrors{Framing: c.errors}, true
+	}
+}
+
+func TestErrorsOfALineAddUpThoughNobodyAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ports := []*counting{{newFakePort(), 3}, {newFakePort(), 4}, {newFakePort(), 0}}
+		b := newBench(t, nil)
+		opened := 0
+		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
+		b.start()
+		for _, p := range ports[:2] {
+			p.hangUp()
+			pass(time.Minute)
+		}
+		if s := b.balance(); s.Line == nil || s.Line.Framing != 7 || s.Opens != 3 {
+			t.Errorf("%+v, %+v", s.Line, s)
+		}
+		b.stop()
+	})
+}
