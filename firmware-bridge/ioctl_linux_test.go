@@ -108,20 +108,34 @@ func TestTheCompilerHasTheSameLayout(t *testing.T) {
 
 func TestRS485OfTheKernel(t *testing.T) {
 	wish := RS485{Mode: RS485Kernel, After: 2 * time.Millisecond}
-	has := func(b []byte) func([]byte) error { return func(arg []byte) error { copy(arg, b); return nil } }
+	had := RS485{Invert: true, Before: 5 * time.Millisecond} // as some other program left it
+	get := func(after RS485, on bool, err error) func([]byte) error {
+		asked := 0
+		return func(arg []byte) error {
+			if asked++; asked == 1 {
+				copy(arg, encodeRS485(had))
+				return nil
+			} else if on {
+				copy(arg, encodeRS485(after))
+			}
+			return err
+		}
+	}
 	for name, c := range map[string]struct {
-		answer map[uint]func([]byte) error
-		says   string // "": it works
+		set, get func([]byte) error
+		says     string // "": it works
+		undone   bool
 	}{
-		"as wished":           {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(wish))}, ""},
-		"none":                {nil, "the driver of this port has none"},
-		"not switched on":     {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: take}, "does not switch it on"},
-		"the other polarity":  {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(RS485{Invert: true, After: wish.After}))}, "invert_rts"},
-		"delays of its own":   {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: has(encodeRS485(RS485{}))}, "waits 0 ms before and 0 ms after"},
-		"not allowed":         {map[uint]func([]byte) error{unix.TIOCSRS485: func([]byte) error { return unix.EPERM }}, "not permitted"},
-		"gone while it asked": {map[uint]func([]byte) error{unix.TIOCSRS485: take, unix.TIOCGRS485: func([]byte) error { return unix.EIO }}, "input/output"},
+		"as wished":           {take, get(wish, true, nil), "", true},
+		"none":                {nil, nil, "the driver of this port has none", false},
+		"none to set":         {nil, get(wish, true, nil), "the driver of this port has none", false},
+		"not switched on":     {take, get(wish, false, nil), "does not switch it on", true},
+		"the other polarity":  {take, get(RS485{Invert: true, After: wish.After}, true, nil), "invert_rts", true},
+		"delays of its own":   {take, get(RS485{}, true, nil), "waits 0 ms before and 0 ms after", true},
+		"not allowed":         {func([]byte) error { return unix.EPERM }, get(wish, true, nil), "not permitted", false},
+		"gone while it asked": {take, get(wish, false, unix.EIO), "input/output", true},
 	} {
-		d := &recorder{answer: c.answer}
+		d := &recorder{answer: map[uint]func([]byte) error{unix.TIOCSRS485: c.set, unix.TIOCGRS485: c.get}}
 		cable := newCable(t)
 		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: wish}, d.ask)
 		switch {
@@ -131,8 +145,10 @@ func TestRS485OfTheKernel(t *testing.T) {
 		if err == nil {
 			_ = p.Close()
 		}
-		if len(d.calls) == 0 || d.calls[0].request != unix.TIOCSRS485 {
-			t.Errorf("%s: %x", name, d.calls)
+		last := d.calls[len(d.calls)-1]
+		back := call{unix.TIOCSRS485, strings.TrimRight(hex.EncodeToString(encodeRS485(had)), "0")}
+		if (last == back) != c.undone {
+			t.Errorf("%s: the last call is %x", name, last)
 		}
 	}
 }

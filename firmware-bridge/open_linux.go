@@ -40,9 +40,6 @@ func openLine(path string, line Line, ask ioctl) (Port, error) {
 		return nil, err
 	}
 	p.lines.begin(p.ask)
-	if line.RS485.Mode != RS485RTS && line.RS485.Mode != RS485GPIO {
-		return p, nil
-	}
 	d, err := p.direct(line.RS485)
 	if err != nil {
 		_ = p.Close()
@@ -51,9 +48,14 @@ func openLine(path string, line Line, ask ioctl) (Port, error) {
 	return d, nil
 }
 
-// direct puts our own switching of the line in front of the port.
+// direct lets the driver of the port switch the line, or puts our own switching in front of it.
 func (p *ttyPort) direct(r RS485) (Port, error) {
-	if r.Mode == RS485RTS {
+	switch r.Mode {
+	case RS485Off:
+		return p, nil
+	case RS485Kernel:
+		return p, p.setRS485(r)
+	case RS485RTS:
 		return newDirected(p, rtsLine{p, r.Invert}, r)
 	}
 	gpio, err := openGPIO(p.ioctl, r)
@@ -113,11 +115,6 @@ func setUp(fd int, path string, line Line, ask ioctl) (*ttyPort, error) {
 	}
 	if err := setFlow(fd, line.Flow); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if line.RS485.Mode == RS485Kernel {
-		if err := setRS485(ask, fd, line.RS485); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
 	}
 	// the library took the flag away when it closed its descriptor
 	if !pseudo {

@@ -18,6 +18,7 @@ type ttyPort struct {
 	drainer *drainer
 	ioctl   ioctl
 	lines   lineWatch
+	rs485   []byte // the mode that the line had before, to be put back; nil: it was left alone
 	closed  atomic.Bool
 }
 
@@ -61,6 +62,9 @@ func (p *ttyPort) Close() error {
 	p.closed.Store(true)
 	_ = p.control(func(fd int) {
 		_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
+		if p.rs485 != nil {
+			_ = p.ioctl(fd, unix.TIOCSRS485, p.rs485)
+		}
 		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)
 		_ = unix.Flock(fd, unix.LOCK_UN)
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,20 +34,34 @@ func encodeRS485(r RS485) []byte {
 	return b
 }
 
-// setRS485 hands the line over to the driver of the port, and looks at what it made of the wish: a driver takes what it can, and
-// says so only in what TIOCGRS485 returns.
-func setRS485(ask ioctl, fd int, r RS485) error {
+// setRS485 hands the line over to the driver of the port, until Close: the kernel keeps the setting when a port is closed, and whoever
+// has it next may be on a line of another kind.
+func (p *ttyPort) setRS485(r RS485) error {
+	before := make([]byte, rs485Size)
+	if err := p.ask(unix.TIOCGRS485, before); err != nil {
+		return rs485Fault(err)
+	}
 	want := encodeRS485(r)
-	if err := ask(fd, unix.TIOCSRS485, append([]byte(nil), want...)); err != nil {
-		if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-			return fmt.Errorf("rs485: the driver of this port has none: %w; use mode rts or gpio", err)
-		}
-		return fmt.Errorf("rs485: %w", err)
+	if err := p.ask(unix.TIOCSRS485, slices.Clone(want)); err != nil {
+		return rs485Fault(err)
 	}
+	p.rs485 = before
 	got := make([]byte, rs485Size)
-	if err := ask(fd, unix.TIOCGRS485, got); err != nil {
-		return fmt.Errorf("rs485: %w", err)
+	if err := p.ask(unix.TIOCGRS485, got); err != nil {
+		return rs485Fault(err)
 	}
+	return sameRS485(want, got, r)
+}
+
+func rs485Fault(err error) error {
+	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("rs485: the driver of this port has none: %w; use mode rts or gpio", err)
+	}
+	return fmt.Errorf("rs485: %w", err)
+}
+
+// sameRS485 looks at what the driver made of the wish: it takes what it can, and says so only in what TIOCGRS485 returns.
+func sameRS485(want, got []byte, r RS485) error {
 	u32 := binary.NativeEndian.Uint32
 	const mine = rs485Enabled | rs485OnSend | rs485AfterSend
 	switch {
