@@ -3,7 +3,7 @@ package bridge
 import (
 	"errors"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -19,7 +19,9 @@ type directed struct {
 	dir           director
 	before, after time.Duration
 	sending       bool // belongs to the goroutine of Write
-	closed        atomic.Bool
+
+	mu     sync.Mutex // of the driver: whoever writes must not switch it on behind Close
+	closed bool
 }
 
 // newDirected listens from the start.
@@ -63,17 +65,22 @@ func (d *directed) listen() error {
 }
 
 func (d *directed) turn(send bool) error {
-	err := d.dir.Send(send)
-	if err != nil && d.closed.Load() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
 		return os.ErrClosed
 	}
-	return err
+	return d.dir.Send(send)
 }
 
 // Close implements [Port]: a line that nobody serves is left to the others.
 func (d *directed) Close() error {
-	d.closed.Store(true)
-	_ = d.dir.Send(false)
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		_ = d.dir.Send(false)
+	}
+	d.mu.Unlock()
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }
 

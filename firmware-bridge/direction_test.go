@@ -65,6 +65,34 @@ func TestTheDriverOfALineIsOnFromBeforeTheFirstByteUntilTheLast(t *testing.T) {
 	})
 }
 
+// closing is a port that is closed while a writer is on the way to it.
+type closing struct {
+	*fakePort
+	meanwhile func()
+}
+
+func (c closing) Close() error { c.meanwhile(); return c.fakePort.Close() }
+
+func TestAWriteThatComesWithCloseLeavesTheDriverOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &noted{began: time.Now()}
+		p := closing{fakePort: newFakePort()}
+		var d *directed
+		p.meanwhile = func() {
+			if _, err := d.Write([]byte("x"), time.Time{}); !errors.Is(err, os.ErrClosed) {
+				t.Errorf("a write behind Close: %v", err)
+			}
+		}
+		d = &directed{Port: &p, dir: line}
+		if err := errors.Join(d.Close(), d.Close()); err != nil {
+			t.Error(err)
+		}
+		if want := []string{"0 listen", "0 close", "0 close"}; !slices.Equal(line.log, want) {
+			t.Errorf("\n got %q\nwant %q", line.log, want)
+		}
+	})
+}
+
 func TestLineRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		line Line
