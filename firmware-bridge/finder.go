@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Our own choices: how long a list of ports is good. With uevents it is read anew at each of them, so this is for a machine
-// (a container) whose kernel does not send them to us.
+// Our own choices: how long a list of ports is good. Where uevents come it is read anew at each of them, and soon enough to find what
+// one of them that got lost would have told.
 const (
 	listPolled  = 500 * time.Millisecond
 	listWatched = 5 * time.Second
@@ -26,7 +26,7 @@ type Finder struct {
 	listen func() (uevents, error)
 
 	mu      sync.Mutex
-	watched bool // uevents come
+	watched bool // uevents of ports come: one did
 	ports   []PortInfo
 	fault   error // of the last listing
 	read    time.Time
@@ -57,7 +57,8 @@ type uevents interface {
 	Close() error
 }
 
-// Run hears uevents until ctx ends. Where the kernel has none for us it returns an error; the finder then looks twice a second.
+// Run hears uevents until ctx ends. Where the kernel has none for us it returns an error; the finder then looks twice a second. So it does
+// until the first one about a port was heard: in a user namespace (a container without root) they can be subscribed to, and never come.
 func (f *Finder) Run(ctx context.Context) error {
 	events, err := f.listen()
 	if err != nil {
@@ -70,7 +71,7 @@ func (f *Finder) Run(ctx context.Context) error {
 			_ = events.Close()
 		}
 	}()
-	f.setWatched(true)
+	f.Changed() // what happened before nobody told
 	for {
 		e, err := events.Next()
 		switch {
@@ -78,8 +79,10 @@ func (f *Finder) Run(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return fmt.Errorf("uevents: %w", err)
-		case e.aboutPorts():
+		case e == uevent{}:
 			f.Changed()
+		case e.aboutPorts():
+			f.setWatched(true)
 		}
 	}
 }
@@ -88,7 +91,7 @@ func (f *Finder) setWatched(on bool) {
 	f.mu.Lock()
 	f.watched = on
 	f.mu.Unlock()
-	f.Changed() // what happened before nobody told
+	f.Changed()
 }
 
 // Changed is called after a port came or went, or may have.
@@ -143,7 +146,9 @@ func (f *Finder) Find(s Selector) (string, error) {
 // claim takes a port for a device until release is called. Two that mean one port would each read half of it.
 func (f *Finder) claim(port, device string) (release func(), err error) {
 	key := port
-	if to, err := filepath.EvalSymlinks(port); err == nil {
+	if isNetwork(port) {
+		key = serverKey(port)
+	} else if to, err := filepath.EvalSymlinks(port); err == nil {
 		key = to
 	}
 	f.mu.Lock()

@@ -123,19 +123,21 @@ func TestAPortIsFoundByWhatIsPluggedInWhateverNumberItGets(t *testing.T) {
 }
 
 func TestWithoutUeventsItIsBackWithinASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHotplug(t, false)
-		h.start()
-		pass(time.Minute)
-		h.plug()
-		h.show("ttyUSB3")
-		pass(time.Second)
-		if s := h.balance(); s.State != Opened || s.Port != "/dev/ttyUSB3" {
-			t.Errorf("%+v", s)
-		}
-		h.bench.stop()
-		h.stop()
-	})
+	for _, subscribed := range []bool{false, true} { // a user namespace lets us subscribe, and then no uevent comes
+		synctest.Test(t, func(t *testing.T) {
+			h := newHotplug(t, subscribed)
+			h.start()
+			pass(time.Minute)
+			h.plug()
+			h.show("ttyUSB3")
+			pass(time.Second)
+			if s := h.balance(); s.State != Opened || s.Port != "/dev/ttyUSB3" {
+				t.Errorf("subscribed %v: %+v", subscribed, s)
+			}
+			h.bench.stop()
+			h.stop()
+		})
+	}
 }
 
 func TestADriverThatDoesNotHangUpIsLeft(t *testing.T) {
@@ -205,6 +207,25 @@ func TestTwoDevicesOnOnePort(t *testing.T) {
 		second.stop()
 		h.stop()
 	})
+}
+
+func TestOneSerialServerSpelledInTwoWays(t *testing.T) {
+	f := NewFinder(FinderOptions{Sysfs: pi4()})
+	for _, c := range []struct {
+		port  string
+		taken bool
+	}{
+		{"tcp://PLC.example.net.:04001", false},
+		{"tcp://plc.example.net:4001", true},
+		{"rfc2217://plc.Example.net:4001", true},
+		{"tcp://plc.example.net:4002", false},
+		{"tcp://[FE80:0::1]:4001", false},
+		{"tcp://[fe80::1]:4001", true},
+	} {
+		if _, err := f.claim(c.port, "x"); errors.Is(err, ErrClaimed) != c.taken {
+			t.Errorf("%s: %v", c.port, err)
+		}
+	}
 }
 
 func TestASelectorThatMeansTwoPortsIsAFault(t *testing.T) {

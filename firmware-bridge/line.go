@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -79,4 +81,17 @@ const (
 
 func isNetwork(port string) bool {
 	return strings.HasPrefix(port, schemeTCP) || strings.HasPrefix(port, schemeRFC2217)
+}
+
+// serverKey is the address of a serial server in one spelling, whatever the scheme; config has the same.
+func serverKey(port string) string {
+	_, address, _ := strings.Cut(port, "://")
+	host, number, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String()
+	}
+	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), strings.TrimLeft(number, "0"))
 }
