@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -30,13 +31,41 @@ func (c *checker) checkWhere(at string, d *SerialDevice) (key, port string, ok b
 	case "usb":
 		return key, d.USB.String(), c.checkUSB(key, d.USB)
 	case "path":
-		return key, "path " + path.Base(d.Path), c.checkByPath(key, d.Path)
+		return key, byPathKey(path.Base(d.Path)), c.checkByPath(key, d.Path)
 	}
 	key = at + ".port"
 	if address, scheme := networkOf(d.Port); scheme != "" {
-		return key, address, c.checkAddress(key, scheme, address)
+		return key, addressKey(address), c.checkAddress(key, scheme, address)
 	}
-	return key, path.Clean(d.Port), c.checkPort(key, d.Port)
+	clean := path.Clean(d.Port)
+	if name, ok := strings.CutPrefix(clean, byPathDir); ok {
+		clean = byPathKey(name)
+	}
+	return key, clean, c.checkPort(key, d.Port)
+}
+
+const byPathDir = "/dev/serial/by-path/"
+
+// byPathKey is the path of a socket without the version of USB, which systemd 255 and later put into a second link:
+// …-usbv2-0:1.2:1.0-port0 beside …-usb-0:1.2:1.0-port0. The bridge takes them for the same as well.
+func byPathKey(name string) string {
+	before, after, ok := strings.Cut(name, "-usbv")
+	if i := strings.IndexByte(after, '-'); ok && i >= 0 {
+		name = before + "-usb" + after[i:]
+	}
+	return byPathDir + name
+}
+
+// addressKey is the address of a serial server in one spelling; the bridge has the same.
+func addressKey(address string) string {
+	host, number, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String()
+	}
+	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), strings.TrimLeft(number, "0"))
 }
 
 // networkOf splits a port behind a serial server; an empty scheme: it is none.
@@ -66,7 +95,7 @@ func (c *checker) checkUSB(key string, u USB) bool {
 
 func (c *checker) checkByPath(key, value string) bool {
 	dir, name := path.Split(value)
-	if dir != "" && dir != "/dev/serial/by-path/" || name == "" || strings.ContainsRune(value, 0) {
+	if dir != "" && dir != byPathDir || name == "" || strings.ContainsRune(value, 0) {
 		c.bad(key, "must be a name of /dev/serial/by-path; linkbeat ports lists them; any other path goes to port")
 		return false
 	}
