@@ -28,18 +28,20 @@
 //	a read timeout that looks like nothing read      os.ErrDeadlineExceeded, and never while bytes are waiting
 //	hang-up looks different on read and on write     [ErrGone]
 //	TIOCEXCL does not stop root                      flock and TIOCGEXCL are asked first; [ErrInUse] names the holder
+//	most programs take no lock at all                /proc is looked at before the port is opened
+//	until the library is done the tty echoes, edits  raw before anything else; what was edited is thrown away
 //	a descriptor that child processes inherit        O_CLOEXEC, and no fork while the library holds its own
 //	close(2) waits 30 s for bytes nobody takes       the queue is dropped first
 //
 // # Which port
 //
 // Options.Port is a path, or a serial server; Options.Select picks a port by what is plugged in ([Selector]). One [Finder] for all
-// devices reads sysfs, hears uevents (NETLINK_KOBJECT_UEVENT; without them it looks twice a second), and refuses a port to a
+// devices reads sysfs, hears uevents (NETLINK_KOBJECT_UEVENT; until one came it looks twice a second), and refuses a port to a
 // second device ([ErrClaimed]). Found again after a replug: 3 ms in the median with uevents, 0.5 s without.
 //
 // # The line
 //
-//	RS485Kernel  TIOCSRS485; what the driver made of it is read back, and must be what was asked for
+//	RS485Kernel  TIOCSRS485 until Close; what the driver made of it is read back, and must be what was asked for
 //	RS485RTS     TIOCMBIS and TIOCMBIC around Write and Drain; the last character is waited for with TIOCSERGETLSR
 //	RS485GPIO    a line of a GPIO chip, uAPI v2 (Linux 5.10), around Write and Drain
 //	tcp://       the bytes as they are; Drain waits for the acknowledgement of the serial server

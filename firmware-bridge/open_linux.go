@@ -30,6 +30,9 @@ func Open(ctx context.Context, path string, line Line) (Port, error) {
 
 // openLine opens a tty.
 func openLine(path string, line Line, ask ioctl) (Port, error) {
+	if err := alone(path); err != nil {
+		return nil, err
+	}
 	fd, err := openTTY(path)
 	if err != nil {
 		return nil, err
@@ -110,6 +113,9 @@ func setUp(fd int, path string, line Line, ask ioctl) (*ttyPort, error) {
 	if err := claim(fd, path, pseudo); err != nil {
 		return nil, err
 	}
+	if err := quieten(fd); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if err := setLine(fd, path, line.Baud, line.Mode); err != nil {
 		return nil, err
 	}
@@ -155,6 +161,20 @@ func claim(fd int, path string, pseudo bool) error {
 	return nil
 }
 
+// alone refuses a port that another program has open, as far as /proc shows it to us: most take neither lock nor exclusive mode, and
+// then each of two would read half of it. It looks before the port is opened, which would raise the modem lines and reset many
+// a board. The near end of a pseudo-terminal may stay open at whoever made it.
+func alone(path string) error {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || pseudo(&st) {
+		return nil // opening it says what it is
+	}
+	if who := holder(path); who != "" {
+		return fmt.Errorf("%s: %w: %s", path, ErrInUse, who)
+	}
+	return nil
+}
+
 // Major device numbers of near ends: UNIX98_PTY_SLAVE_MAJOR and the seven after it, linux/major.h.
 const ptyMajor, ptyMajors = 136, 8
 
@@ -163,8 +183,12 @@ func isPseudo(fd int) (bool, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return false, err
 	}
+	return pseudo(&st), nil
+}
+
+func pseudo(st *unix.Stat_t) bool {
 	major := unix.Major(uint64(st.Rdev))
-	return major >= ptyMajor && major < ptyMajor+ptyMajors, nil
+	return major >= ptyMajor && major < ptyMajor+ptyMajors
 }
 
 // inUse names the program that holds the port, when it can be seen.
@@ -173,6 +197,27 @@ func inUse(path string) error {
 		return fmt.Errorf("%s: %w: %s", path, ErrInUse, who)
 	}
 	return fmt.Errorf("%s: %w", path, ErrInUse)
+}
+
+// quieten makes the tty raw before anything else: as the kernel makes it, it echoes to the device what the device says, and edits what
+// we are to read. What it has edited already, and not echoed yet, is thrown away, as if the port had been opened a moment later.
+func quieten(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("raw mode: %w", err)
+	}
+	const edits = unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL
+	if t.Lflag&(unix.ICANON|unix.ECHO) == 0 && t.Iflag&edits == 0 {
+		return nil // it is; what waits is as it came
+	}
+	t.Iflag, t.Oflag, t.Lflag = 0, 0, 0
+	if err = unix.IoctlSetTermios(fd, unix.TCSETS, t); err == nil {
+		err = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIOFLUSH)
+	}
+	if err != nil {
+		return fmt.Errorf("raw mode: %w", err)
+	}
+	return nil
 }
 
 // setLine lets the library set raw mode, baud rate and character format. It opens by our descriptor, since the path may lead

@@ -153,6 +153,80 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 	}
 }
 
+// A program that takes no lock is found too, before the port is opened. /dev/full stands for a port: nobody else has it open, and
+// it is no pseudo-terminal.
+func TestAPortThatIsOnlyOpenIsRefused(t *testing.T) {
+	const port = "/dev/full"
+	f, err := os.OpenFile(port, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat := exec.Command("cat")
+	cat.ExtraFiles = []*os.File{f}
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(t.Context(), port, Line{})
+	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "cat, pid "+strconv.Itoa(cat.Process.Pid)) {
+		t.Errorf("error %v, want one that names pid %d", err, cat.Process.Pid)
+	}
+	_ = in.Close()
+	if err := cat.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = Open(t.Context(), port, Line{}); errors.Is(err, ErrInUse) || err == nil { // we have it open ourselves
+		t.Errorf("after cat: %v", err)
+	}
+	_ = f.Close()
+}
+
+// A tty as the kernel makes it edits what it reads. What it edited is not read, what comes afterwards is as it was sent; and one that
+// was raw already loses nothing.
+func TestWhatATTYEditedIsNotRead(t *testing.T) {
+	for _, raw := range []bool{false, true} {
+		c := newCable(t)
+		near, err := os.OpenFile(c.path, os.O_RDWR|unix.O_NOCTTY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer near.Close()
+		want := "after\r\x03\x11\n"
+		if raw {
+			if err := quieten(int(near.Fd())); err != nil {
+				t.Fatal(err)
+			}
+			want = "be\x7f\x15fore\r" + want
+		}
+		if _, err := c.far.WriteString("be\x7f\x15fore\r"); err != nil {
+			t.Fatal(err)
+		}
+		if !raw { // the echo says that it was edited
+			if _, err := c.far.Read(make([]byte, 64)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := c.mustOpen(t)
+		if _, err := c.far.WriteString("after\r\x03\x11\n"); err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		for buf := make([]byte, 64); len(got) < len(want); {
+			n, err := p.Read(buf, later())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, buf[:n]...)
+		}
+		if string(got) != want {
+			t.Errorf("raw before %v: %q, want %q", raw, got, want)
+		}
+	}
+}
+
 func TestAfterCloseNothingIsTouched(t *testing.T) {
 	c := newCable(t)
 	p := c.mustOpen(t)
