@@ -58,7 +58,8 @@ type netPort struct {
 	path   string
 	conn   *net.TCPConn
 	closed atomic.Bool
-	broken atomic.Bool // by the other end; the send queue of such a socket stays as it was
+	broken atomic.Bool  // by the other end; the send queue of such a socket stays as it was
+	errno  atomic.Int32 // what broke it, once SO_ERROR was asked: the kernel tells it only once
 }
 
 // Read implements [Port].
@@ -100,6 +101,7 @@ func (p *netPort) unacked() (n int, err error) {
 	cerr := control(p.conn, func(fd int) {
 		var soErr int
 		if soErr, failed = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); failed == nil && soErr != 0 {
+			p.errno.Store(int32(soErr))
 			failed = unix.Errno(soErr)
 		} else if failed == nil {
 			n, failed = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
@@ -143,6 +145,9 @@ func (p *netPort) fault(err error) error {
 		return err
 	}
 	p.broken.Store(true)
+	if errno := p.errno.Load(); errno != 0 {
+		err = unix.Errno(errno)
+	}
 	switch {
 	case errors.Is(err, unix.ETIMEDOUT):
 		err = errors.New("the serial server does not answer")

@@ -24,11 +24,13 @@ type telnetPort struct {
 
 	sending sync.Mutex // of what goes out: a command never lands inside another
 	encoded []byte
+
+	replyWithin time.Duration // a server that takes no answer for so long is gone; immutable
 }
 
 // negotiate sets the line and returns the port.
 func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) {
-	t := &telnetPort{netPort: p, raw: make([]byte, readSize)}
+	t := &telnetPort{netPort: p, raw: make([]byte, readSize), replyWithin: negotiateTimeout}
 	t.telnet.heard = t.com.heard
 	t.telnet.offer(optionBinary, true)
 	t.telnet.offer(optionSGA, true)
@@ -45,11 +47,22 @@ func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) 
 	if _, err := t.send(t.com.settings(line), until); err != nil {
 		return nil, err
 	}
-	return t, t.listen(until, " with what it has set", t.com.settled)
+	return t, t.listen(until, " with what it has set", t.settled)
 }
 
 // errNoComPort: what is there is Telnet at best.
 var errNoComPort = errors.New("does not speak RFC 2217: switch it on in the serial server, or use tcp:// and set the line there")
+
+// errNotBinary: without BINARY Telnet makes CR NUL of a CR that no LF follows (RFC 854), and RFC 2217 wants it for all but text.
+var errNotBinary = errors.New("does not pass bytes as they are: it refuses the option BINARY of Telnet; use tcp:// and set the line in the serial server")
+
+// settled is true when the line is as it was asked for. What became of BINARY was told before.
+func (t *telnetPort) settled() (bool, error) {
+	if t.telnet.mine[optionBinary] == refused || t.telnet.yours[optionBinary] == refused {
+		return false, errNotBinary
+	}
+	return t.com.settled()
+}
 
 func (t *telnetPort) speaksComPort() (bool, error) {
 	switch t.telnet.mine[optionComPort] {
@@ -83,17 +96,33 @@ func (t *telnetPort) receive(until time.Time) error {
 	n, err := t.netPort.Read(t.raw, until)
 	t.mu.Lock()
 	t.rest = t.telnet.feed(t.rest, t.raw[:n])
-	replies := len(t.telnet.reply) > 0
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	// a writer that waits for the server sends them after its own
-	if replies && t.sending.TryLock() {
-		defer t.sending.Unlock()
-		return t.flush(time.Now().Add(negotiateTimeout))
+	err = t.reply(time.Now().Add(t.replyWithin))
+	if errors.Is(err, os.ErrDeadlineExceeded) { // which would say that nothing was read
+		return fmt.Errorf("%s: %w: the serial server takes no more bytes", t.path, ErrGone)
+	}
+	return err
+}
+
+// reply sends the answers that wait. A writer that is on it sends them after its own: so whoever gives t.sending back calls it.
+func (t *telnetPort) reply(until time.Time) error {
+	for t.replies() && t.sending.TryLock() {
+		err := t.flush(until)
+		t.sending.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func (t *telnetPort) replies() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.telnet.reply) > 0
 }
 
 // flush sends the answers that wait; t.sending is held, or nobody else is there yet.
@@ -127,10 +156,10 @@ func (t *telnetPort) Write(b []byte, until time.Time) (int, error) {
 	t.encoded = appendEscaped(t.encoded[:0], b)
 	n, err := t.netPort.Write(t.encoded, until)
 	sent := payloadIn(t.encoded[:n])
-	if err == nil {
-		err = t.flush(until)
-	}
 	t.sending.Unlock()
+	if err == nil {
+		err = t.reply(until)
+	}
 	return sent, err
 }
 
@@ -148,8 +177,12 @@ func payloadIn(encoded []byte) (n int) {
 // send sends commands.
 func (t *telnetPort) send(p []byte, until time.Time) (int, error) {
 	t.sending.Lock()
-	defer t.sending.Unlock()
-	return t.netPort.Write(p, until)
+	n, err := t.netPort.Write(p, until)
+	t.sending.Unlock()
+	if err == nil {
+		err = t.reply(until)
+	}
+	return n, err
 }
 
 // Discard implements [Port]: what the server has not sent yet, and what it has not got yet.
