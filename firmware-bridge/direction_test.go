@@ -1,13 +1,17 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
 // noted is a director that writes down what happens, with the time since it was made.
@@ -91,6 +95,58 @@ func TestAWriteThatComesWithCloseLeavesTheDriverOff(t *testing.T) {
 			t.Errorf("\n got %q\nwant %q", line.log, want)
 		}
 	})
+}
+
+// Whoever writes to a port leaves it listening, or nobody else on the line is heard any more.
+func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
+	units := ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}}
+	done := func(error) {}
+	for name, c := range map[string]struct {
+		bus bool
+		do  func(*busBench) error
+	}{
+		"a command": {false, func(b *busBench) error { return b.dev.Write([]byte("x"), time.Time{}, done) }},
+		"a request": {false, func(b *busBench) error {
+			return b.dev.Request(Request{Payload: []byte("x")}, func(Answer, error) {})
+		}},
+		"a console": {false, func(b *busBench) error {
+			h, err := b.dev.Hold()
+			return errors.Join(err, h.Write(context.Background(), []byte("x")))
+		}},
+		"a poll":  {true, func(*busBench) error { return nil }},
+		"a write": {true, func(b *busBench) error { _, err := b.set("pump", map[string]string{"x": "1"}); return err }},
+		"a request to one": {true, func(b *busBench) error {
+			_, err := b.request(Request{Payload: []byte{3, 0, 0, 0, 1}, Unit: "pump"})
+			return err
+		}},
+		"a console of a bus": {true, func(b *busBench) error {
+			h, err := b.dev.Hold()
+			return errors.Join(err, h.Write(context.Background(), []byte("x\x01\x02\x03")))
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var b *busBench
+			if c.bus {
+				b = newBusBench(t, units)
+			} else {
+				b = &busBench{bench: newBench(t, nil)}
+				b.plug()
+			}
+			p, line := b.port, &noted{began: time.Now()}
+			p.drain = func(time.Time) error { time.Sleep(2 * time.Millisecond); return nil }
+			b.dev.o.RS485 = RS485{Mode: RS485RTS}
+			b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return newDirected(p, line, b.dev.o.RS485) }
+			b.start()
+			if err := c.do(b); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			pass(300 * time.Millisecond)
+			if n := len(line.log); n < 3 || !strings.HasSuffix(line.log[n-1], "listen") || !strings.HasSuffix(line.log[n-2], "send") {
+				t.Errorf("%s: %q", name, line.log)
+			}
+			b.stop()
+		})
+	}
 }
 
 func TestLineRefuses(t *testing.T) {

@@ -98,7 +98,7 @@ func TestAServerThatTakesNoAnswerIsGone(t *testing.T) {
 	p := dialTo(t, port).(*telnetPort)
 	p.replyWithin = 50 * time.Millisecond
 	server := recv(t, conn, "the connection") // which reads nothing any more
-	for _, size := range []int{1 << 20, 1} { // the last room too
+	for _, size := range []int{1 << 20, 1} {  // the last room too
 		for {
 			if _, err := p.Write(make([]byte, size), time.Now().Add(100*time.Millisecond)); errors.Is(err, os.ErrDeadlineExceeded) {
 				break

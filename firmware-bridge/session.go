@@ -139,7 +139,7 @@ func (d *Device) put(port Port, data []byte) error {
 // onLine is how long so many bytes take on the line.
 func (d *Device) onLine(bytes int) time.Duration { return time.Duration(bytes) * d.o.Framing.CharTime }
 
-// push hands all of data to the driver.
+// push hands all of data to the driver; of a half-duplex line that we switch it waits for the last byte, and listens again.
 func (d *Device) push(port Port, data []byte, until time.Time) error {
 	for len(data) > 0 {
 		n, err := port.Write(data, until)
@@ -152,6 +152,9 @@ func (d *Device) push(port Port, data []byte, until time.Time) error {
 			return fmt.Errorf("write: %w", io.ErrNoProgress)
 		}
 		data = data[n:]
+	}
+	if _, ours := port.(*directed); ours {
+		return port.Drain(until)
 	}
 	return nil
 }
