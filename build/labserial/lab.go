@@ -29,6 +29,8 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	t.Say("them was no noise and no false frame was just let through (unchecked length: although max bytes came since the noise).")
 	t.Say("A false frame is one that nobody sent. Its goal is candidates × 2^−checkbits and three times the square root of that,")
 	t.Say("because it is chance; a candidate is a checksum compared with what is not a sent frame. Unchecked ones have no goal.")
+	t.Say("Nothing follows the last frame. A wrong bit is any of a frame, but not the one bit of SiRF's length that nobody looks at.")
+	t.Say("Late are frames that are not out after 4 s, one a minute with noise between: a false start may ask for thousands of bytes.")
 	t.Say("Modbus behind USB: silences of up to 16 ms inside the frames, where 1.75 ms ends one, so chance plays there too.")
 	if err := recordings(t); err != nil {
 		return err
@@ -66,8 +68,16 @@ func (c framer) run(ctx context.Context, bytes int64, seed uint64, t *kit.Table)
 		return nil
 	}
 	t.AtMost(c.name+", noise: false", float64(noisy.false), c.falseGoal(noisy), "frames")
-	return nil
+	if c.spec.Type != "fixed" && c.spec.Type != "length" {
+		return nil
+	}
+	late, err := c.slowly(ctx, int(bytes/slowPart), seed+2000)
+	t.Exactly(c.name+", noise, a frame a minute: late", late, 0, fmt.Sprint("of ", bytes/slowPart), "")
+	return err
 }
+
+// slowPart is of how many bytes of a half one frame is also sent slowly.
+const slowPart = 4 << 10
 
 // cleanRows: every frame comes out and nothing else; of those that are torn by silences chance may cost a few.
 func (c framer) cleanRows(r result, t *kit.Table) {

@@ -37,7 +37,7 @@ func TestTheJudgeFindsFaults(t *testing.T) {
 	}
 	p := &player{c: c, f: f}
 	for _, data := range []string{"a", "b", "c", "d"} {
-		p.waiting = append(p.waiting, sentFrame{[]byte(data), data == "c", false})
+		p.waiting = append(p.waiting, sentFrame{[]byte(data), data == "c"})
 	}
 	p.judge([]byte("b")) // a was lost, needlessly
 	p.judge([]byte("x")) // nobody sent it

@@ -2,6 +2,7 @@ package labserial
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -22,7 +23,6 @@ type result struct {
 type sentFrame struct {
 	data []byte
 	may  bool // be lost: it came right behind noise
-	tail bool // not counted
 }
 
 // player feeds one framer and judges what comes out.
@@ -35,47 +35,69 @@ type player struct {
 	waiting []sentFrame // oldest first
 	free    [][]byte    // for their data
 	noise   int         // bytes since the last noise; -1: it was the last thing
-	tail    bool        // what is sent now is not counted
 	excused bool        // a false frame came out since the last sent one
 	result
 }
 
 const blockSize = 64 << 10
 
-// play feeds so many bytes, and then more frames, which nobody counts, so that the last ones come out.
+// play feeds so many bytes, and then says that nothing more comes: no frame may need another one behind it.
 func (c framer) play(ctx context.Context, size int64, noisy bool, seed uint64) (result, error) {
-	f, err := framing.New(c.spec)
+	p, err := c.player(seed)
 	if err != nil {
 		return result{}, err
 	}
-	p := &player{c: c, f: f, m: newMaker(seed), now: time.Unix(1_800_000_000, 0)}
 	if !noisy {
 		p.noise = 1 << 30
 	}
-	for f.Stats().Read < size && ctx.Err() == nil {
-		if noisy && p.m.IntN(4) == 0 {
-			err = p.makeNoise()
-		}
-		if err == nil {
-			err = p.send()
-		}
-		if err != nil {
+	for p.f.Stats().Read < size && ctx.Err() == nil {
+		if err := p.next(noisy); err != nil {
 			return result{}, err
 		}
 	}
 	p.flush()
-	p.tail = true
-	for until := f.Stats().Read + 3*framing.DefaultMax; f.Stats().Read < until; p.flush() {
-		if err := p.send(); err != nil {
-			return result{}, err
-		}
-	}
-	p.wait(time.Hour)
+	p.f.End()
+	p.drain()
 	for i := range p.waiting { // they never came out
 		p.miss(i)
 	}
-	p.bad, p.checks = f.Stats().Bad, f.Stats().Checks
+	p.bad, p.checks = p.f.Stats().Bad, p.f.Stats().Checks
 	return p.result, ctx.Err()
+}
+
+func (c framer) player(seed uint64) (*player, error) {
+	f, err := framing.New(c.spec)
+	return &player{c: c, f: f, m: newMaker(seed), now: time.Unix(1_800_000_000, 0)}, err
+}
+
+// next makes a frame, and maybe noise before it.
+func (p *player) next(noisy bool) error {
+	if noisy && p.m.IntN(4) == 0 {
+		if err := p.makeNoise(); err != nil {
+			return err
+		}
+	}
+	return p.send()
+}
+
+// prompt is within what a frame must come out, whatever noise was before it: countedGap of the framers, and some.
+const prompt = 4 * time.Second
+
+// slowly plays frames with noise between them, one a minute: how many did not come out promptly?
+func (c framer) slowly(ctx context.Context, frames int, seed uint64) (late int, err error) {
+	p, err := c.player(seed)
+	for i := 0; i < frames && err == nil && ctx.Err() == nil; i++ {
+		err = p.next(true)
+		p.flush()
+		next := p.now.Add(time.Minute)
+		for wake := p.f.Wake(); !wake.IsZero() && wake.Before(p.now.Add(prompt)); wake = p.f.Wake() {
+			p.now = wake
+			p.drain()
+		}
+		late += len(p.waiting)
+		p.waiting, p.now = p.waiting[:0], next
+	}
+	return late, cmp.Or(err, ctx.Err())
 }
 
 // send makes one frame, and expects it.
@@ -94,10 +116,8 @@ func (p *player) send() error {
 	if p.c.spec.Type == "nmea" {
 		data = append(data, p.block[len(p.block)-5:len(p.block)-2]...) // its checksum stays
 	}
-	p.waiting = append(p.waiting, sentFrame{data, p.noise < 0 || p.noise < p.c.swallow, p.tail})
-	if !p.tail {
-		p.sent++
-	}
+	p.waiting = append(p.waiting, sentFrame{data, p.noise < 0 || p.noise < p.c.swallow})
+	p.sent++
 	p.noise = max(p.noise, 0) + len(p.block) - at
 	p.end()
 	return nil
@@ -114,6 +134,17 @@ func (p *player) end() {
 	}
 }
 
+// blind is true for a bit of a frame that its framing does not look at: of a length, one that the mask leaves out and the checksum does
+// not cover (SiRF: 1 of 16). With it wrong the frame is still right, and no false one.
+func (c framer) blind(bit int) bool {
+	s := c.spec
+	at := bit/8 - s.Offset // in the length, its high byte first
+	if s.Mask == 0 || at < 0 || at >= s.Width || bit/8 >= s.SumFrom {
+		return false
+	}
+	return s.Mask>>(8*(s.Width-1-at)+bit%8)&1 == 0
+}
+
 // makeNoise puts something between two frames that is none.
 func (p *player) makeNoise() error {
 	at := len(p.block)
@@ -127,8 +158,11 @@ func (p *player) makeNoise() error {
 	case 1:
 		p.block = append(p.block, frame[(len(frame)+1)/2:]...)
 	case 2:
-		from := len(frame)/4 + 3
-		frame[from+p.m.IntN(len(frame)-from)] ^= 1 << p.m.IntN(8)
+		bit := p.m.IntN(8 * len(frame))
+		for p.c.blind(bit) {
+			bit = p.m.IntN(8 * len(frame))
+		}
+		frame[bit/8] ^= 1 << (bit % 8)
 		p.block = append(p.block, frame...)
 	default:
 		p.block = p.m.fill(p.block, 1+p.m.IntN(1+p.m.IntN(300)))
@@ -181,9 +215,6 @@ func (p *player) wait(d time.Duration) {
 		p.drain()
 	}
 	p.now = end
-	if d == time.Hour {
-		p.drain()
-	}
 }
 
 func (p *player) feed(b []byte) {
@@ -216,9 +247,7 @@ func (p *player) judge(frame []byte) {
 			p.free = append(p.free, done.data)
 		}
 		p.waiting = p.waiting[:copy(p.waiting, p.waiting[i+1:])]
-		if !w.tail {
-			p.matched++
-		}
+		p.matched++
 		p.excused = false
 		return
 	}
@@ -228,9 +257,6 @@ func (p *player) judge(frame []byte) {
 
 // miss is called for one that did not come out.
 func (p *player) miss(i int) {
-	if p.waiting[i].tail {
-		return
-	}
 	p.lost++
 	if p.waiting[i].may || p.excused {
 		return
