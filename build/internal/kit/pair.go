@@ -9,7 +9,7 @@ import (
 // PtyPair makes a raw pseudo-terminal whose far end is read and written by the harness itself, and a link to its near end. The near
 // end stays open until the Env ends.
 func (e *Env) PtyPair(name string) (far *os.File, port string, err error) {
-	far, near, err := openPty()
+	far, near, err := openPty(false)
 	if err != nil {
 		return nil, "", err
 	}

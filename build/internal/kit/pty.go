@@ -14,7 +14,8 @@ import (
 // back under the same name as /dev/serial/by-id does. The harness keeps the slave open: what was written while no agent
 // runs waits in the kernel's buffer (a UART's FIFO would drop it; that is not what is tested).
 type Pty struct {
-	Port string
+	Port   string
+	Cooked bool // of the next Plug: the slave stays as the kernel makes it, with echo and editing
 
 	mu     sync.Mutex
 	master *os.File
@@ -37,7 +38,7 @@ func (e *Env) Pty(name string) (*Pty, error) {
 
 // Plug makes the pair (anew, after Unplug) and points the link at it.
 func (p *Pty) Plug() error {
-	master, slave, err := openPty()
+	master, slave, err := openPty(p.Cooked)
 	if err != nil {
 		return err
 	}
@@ -115,9 +116,9 @@ func (p *Pty) read(master *os.File) {
 	}
 }
 
-// openPty opens a pair with both ends raw (no echo before the agent comes) and a master on the runtime's poller, so
+// openPty opens a pair, raw unless it is to be cooked (no echo before the agent comes), with a master on the runtime's poller, so
 // that Close ends a blocked Read or Write. creack/pty calls Fd, which takes the file off the poller.
-func openPty() (master, slave *os.File, err error) {
+func openPty(cooked bool) (master, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open /dev/ptmx: %w", err)
@@ -132,7 +133,7 @@ func openPty() (master, slave *os.File, err error) {
 		return nil, nil, fmt.Errorf("unlock the pty: %w", err)
 	}
 	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err == nil {
+	if err == nil && !cooked {
 		err = makeRaw(int(slave.Fd()))
 	}
 	if err != nil {
