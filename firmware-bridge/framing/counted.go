@@ -28,6 +28,7 @@ type counted struct {
 	sum      *sum
 	keep     bool          // frames keep header, length and trailer
 	gap      time.Duration // 0: silence means nothing
+	certain  bool          // only a silence that was waited for counts: a caller who was late finds old bytes at once
 	charTime time.Duration
 	edge     int64 // a silence came before this byte of the stream: no frame goes on there
 	summed   int   // bytes that checksums were computed over since Next was asked
@@ -92,7 +93,7 @@ func newLength(s *Spec, c *sum) (Framer, error) {
 // fill sets what the spec leaves open: where something can tell a false start, silence gives it up.
 func (f *counted) fill() {
 	if f.gap == 0 && f.tells() {
-		f.gap = countedGap
+		f.gap, f.certain = countedGap, true
 	}
 }
 
@@ -106,7 +107,9 @@ func (f *counted) overhead() int {
 
 // Feed implements [Framer]. The time that p took on the line is no silence.
 func (f *counted) Feed(now time.Time, p []byte) {
-	f.hear(now.Add(-time.Duration(len(p)) * f.charTime))
+	if !f.certain {
+		f.hear(now.Add(-time.Duration(len(p)) * f.charTime))
+	}
 	f.tape.Feed(now, p)
 }
 

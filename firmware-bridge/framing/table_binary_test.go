@@ -62,6 +62,10 @@ func lengthRows() []row {
 			Stats{Read: 8, InFrames: 2, Delimiters: 2, Bad: 4, BadFrames: 1}},
 		{"a silence inside the length", gap, []step{{0, "#"}, {30, "#\x02xy"}}, []string{"xy@30ms"}, ErrTorn,
 			Stats{Read: 5, InFrames: 2, Delimiters: 2, Bad: 1, BadFrames: 1}},
+		{"a silence of its own choice", sirf, []step{{0, abc[:5]}, {2999, ""}, {3000, ""}, {3001, abc}}, []string{"abc@3.001s"}, ErrTorn,
+			Stats{Read: 16, InFrames: 3, Delimiters: 8, Bad: 5, BadFrames: 1}},
+		{"nobody asked in between: the rest may have waited", sirf, []step{{0, abc[:5]}, {9000, abc[5:]}}, []string{"abc"}, nil,
+			Stats{Read: 11, InFrames: 3, Delimiters: 8}},
 		{"pending", sirf, []step{{0, abc[:10]}}, nil, nil, Stats{Read: 10, Pending: 10}},
 	}
 }
