@@ -62,7 +62,11 @@ func (c framer) run(ctx context.Context, bytes int64, seed uint64, t *kit.Table)
 	}
 	t.Info(c.name+", noise: frames sent", float64(noisy.sent), "frames")
 	t.Info(c.name+", noise: lost", float64(noisy.lost), "frames")
-	t.Exactly(c.name+", noise: needless", noisy.needless, 0, "frames", noisy.first)
+	if c.torn { // a piece of a frame between two silences that is right by accident costs it
+		t.AtMost(c.name+", noise: needless", float64(noisy.needless), c.falseGoal(noisy), "frames")
+	} else {
+		t.Exactly(c.name+", noise: needless", noisy.needless, 0, "frames", noisy.first)
+	}
 	if c.bits == 0 {
 		t.Info(c.name+", noise: false", float64(noisy.false), "frames")
 		return nil
