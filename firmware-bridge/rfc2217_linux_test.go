@@ -96,17 +96,8 @@ func TestAnAnswerThatMetACommandIsSentBehindIt(t *testing.T) {
 func TestAServerThatTakesNoAnswerIsGone(t *testing.T) {
 	port, conn := comServer(t)
 	p := dialTo(t, port).(*telnetPort)
-	p.replyWithin = 50 * time.Millisecond
-	server := recv(t, conn, "the connection") // which reads nothing any more
-	for _, size := range []int{1 << 20, 1} {  // the last room too
-		for {
-			if _, err := p.Write(make([]byte, size), time.Now().Add(100*time.Millisecond)); errors.Is(err, os.ErrDeadlineExceeded) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	p.replyWithin = -time.Second // as if it had taken nothing since
+	server := recv(t, conn, "the connection")
 	if _, err := server.Write([]byte{telnetIAC, telnetDO, 99}); err != nil {
 		t.Fatal(err)
 	}
