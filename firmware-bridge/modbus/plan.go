@@ -14,7 +14,8 @@ type Block struct {
 }
 
 // Plan merges the registers named by items into as few blocks as limit (16-bit registers in one request; of bits 16 times as
-// many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split.
+// many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split, and what is Blind is
+// not read for nothing: reading it may do something.
 func Plan(regs []Register, items []int, limit, gap int) []Block {
 	var keys []int64 // kind, address, index: in this order
 	for _, i := range items {
@@ -29,7 +30,7 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 		if n := len(blocks); n > 0 && blocks[n-1].Kind == r.Kind {
 			b := &blocks[n-1]
 			have := int(b.Address) + b.Count
-			if int(r.Address) <= have+gap && max(end, have)-int(b.Address) <= r.Kind.most(limit) {
+			if int(r.Address) <= have+gap && max(end, have)-int(b.Address) <= r.Kind.most(limit) && !blind(regs, r.Kind, have, int(r.Address)) {
 				b.Count = max(end, have) - int(b.Address)
 				b.Items = append(b.Items, i)
 				continue
@@ -38,6 +39,13 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 		blocks = append(blocks, Block{Kind: r.Kind, Address: r.Address, Count: r.Size(), Items: []int{i}})
 	}
 	return blocks
+}
+
+// blind is true when a register from one address to before another is not to be read.
+func blind(regs []Register, k Kind, from, to int) bool {
+	return slices.ContainsFunc(regs, func(r Register) bool {
+		return r.Blind && r.Kind == k && int(r.Address) < to && int(r.Address)+r.Size() > from
+	})
 }
 
 func (k Kind) most(limit int) int {

@@ -81,6 +81,8 @@ func (r Register) Check() error {
 		return fmt.Errorf("order %q is not known", r.Order)
 	case r.Writable && r.Kind != Coil && r.Kind != Holding:
 		return errors.New("only coils and holding registers can be written")
+	case r.Blind && r.part():
+		return errors.New("of a register that is never read no single bits can be written")
 	case r.Count < 0 || r.Bit < 0 || r.Bit > 15:
 		return errors.New("bit must be 0 to 15 and count at least 1")
 	case r.Type != "bits" && r.Type != "string" && r.Count > 1:
