@@ -15,6 +15,8 @@ const (
 	defaultBackoffMax = time.Minute
 	tryMargin         = 25 * time.Millisecond // of a try in the slack: timers, and a machine that is busy
 	tryBytes          = 30                    // its request, and the silence before it, in characters
+	planAgain         = time.Hour             // a unit that refused some registers may have been busy with itself
+	restMost          = 4                     // timeouts: what a request that waited longer costs its unit
 )
 
 // ErrNoUnit is of a command for a unit or a register that the bus does not have.
@@ -47,7 +49,7 @@ type Reading struct {
 	Name  string
 	Unit  string // of measure
 	Value modbus.Value
-	Bad   string // "timeout", "bad answer", "not a number", or the name of an exception; empty: there is a value
+	Bad   string // "timeout", "bad answer", "not a number", "port lost", or the name of an exception; empty: there is a value
 }
 
 // Values is what one poll of a unit brought.
@@ -94,7 +96,8 @@ func (o *ModbusOptions) fill() {
 	}
 }
 
-// bus is what is known of the units, over all sessions of the port. All but status belongs to the master's goroutine.
+// bus is what is known of the units, over all sessions of the port. All but status belongs to the master's goroutine, and between two
+// sessions to that of Run.
 type bus struct {
 	o        ModbusOptions
 	schedule *modbus.Schedule
@@ -106,15 +109,29 @@ type bus struct {
 
 type busUnit struct {
 	ModbusUnit
-	groups []pollGroup
-	report *modbus.Report
+	groups  []pollGroup
+	report  *modbus.Report
+	planned time.Time
+	lost    bool // it was told that the port is lost
 }
 
 // pollGroup is the registers of a unit with one period.
 type pollGroup struct {
-	every  time.Duration
-	items  []int
-	blocks []modbus.Block
+	every time.Duration
+	items []int
+
+	began  time.Time    // the last poll
+	blocks []*pollBlock // read together
+	left   []*pollBlock // by the last poll: the unit had to rest
+	apart  []*pollBlock // not answered while others of the unit are; the first is tried next
+}
+
+// pollBlock is one read, and how it went.
+type pollBlock struct {
+	modbus.Block
+	silent int       // times in a row while the unit was live
+	since  time.Time // when the poll began in which the first of them was
+	last   time.Time // the last of them; zero: it was answered since
 }
 
 func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error) {
@@ -137,19 +154,60 @@ func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error
 			unit.add(r, reg.Every)
 		}
 		var every []time.Duration
-		for g := range unit.groups {
-			group := &unit.groups[g]
-			group.blocks = modbus.Plan(u.Registers, group.items, o.MaxBlock, o.Gap)
-			every = append(every, group.every)
+		for _, g := range unit.groups {
+			every = append(every, g.every)
 		}
+		unit.plan(o, now)
 		periods = append(periods, every)
 		b.units = append(b.units, unit)
 		b.status = append(b.status, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
 	}
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
 		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
-	b.schedule = modbus.NewSchedule(times, now, periods)
+	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
 	return b, nil
+}
+
+// plan forgets what the unit refused or did not answer.
+func (u *busUnit) plan(o ModbusOptions, now time.Time) {
+	u.planned = now
+	for g := range u.groups {
+		group := &u.groups[g]
+		group.blocks, group.left, group.apart = nil, nil, nil
+		for _, b := range modbus.Plan(u.Registers, group.items, o.MaxBlock, o.Gap) {
+			group.blocks = append(group.blocks, &pollBlock{Block: b})
+		}
+	}
+}
+
+// anew plans the reads of a unit from the beginning.
+func (b *bus) anew(unit int, now time.Time) {
+	b.units[unit].plan(b.o, now)
+	b.schedule.Anew(unit)
+}
+
+// single is true when the unit is read by one request.
+func (u *busUnit) single() bool {
+	n := 0
+	for _, g := range u.groups {
+		n += len(g.blocks) + len(g.apart)
+	}
+	return n < 2
+}
+
+// index of the unit with an address; len(b.units) for all that are not ours.
+func (b *bus) index(address byte) int {
+	for i, u := range b.units {
+		if u.Address == address {
+			return i
+		}
+	}
+	return len(b.units)
+}
+
+// owes is until when a unit that was asked at a moment may still answer, given that it was waited for until now.
+func (b *bus) owes(asked, now time.Time, timeout time.Duration) time.Time {
+	return latest(now, asked.Add(b.o.Timeout)).Add(min(max(timeout, b.o.Timeout), restMost*b.o.Timeout))
 }
 
 func (u *busUnit) add(register int, every time.Duration) {
@@ -179,6 +237,8 @@ func (b *bus) query(r Request) (modbus.Query, error) {
 		return q, fmt.Errorf("a request has at least a function code: %w", modbus.ErrValue)
 	case len(q.PDU) > modbus.MaxPDU:
 		return q, fmt.Errorf("%w: %d bytes, a Modbus request has at most %d", ErrTooLarge, len(q.PDU), modbus.MaxPDU)
+	case q.PDU[0]&modbus.ExceptionFlag != 0:
+		return q, fmt.Errorf("function 0x%02x is that of an exception: %w", q.PDU[0], modbus.ErrValue)
 	case q.Unit == 0 && b.o.Protocol != modbus.TCP:
 		return q, fmt.Errorf("unit 0 is a broadcast, which nobody answers: %w", modbus.ErrValue)
 	}
@@ -186,8 +246,9 @@ func (b *bus) query(r Request) (modbus.Query, error) {
 }
 
 // Set writes values, each in JSON, to the registers of a unit: one after the other in the order of their addresses, each at most
-// once, then all are read back. The error comes at once when one of them cannot be written, and then none is; or it comes to
-// done: those of [Device.Request], a modbus.Exception, or [ErrReadBack].
+// once and none after expires, then what was written is read back. Polls that are due come in between. The error comes at once when
+// one of them cannot be written, and then none is; or it comes to done: those of [Device.Request], a modbus.Exception, or
+// [ErrReadBack]; the Answer says what was read back all the same.
 func (d *Device) Set(unit string, values map[string]string, expires time.Time, done func(Answer, error)) error {
 	writes, err := d.Writes(unit, values)
 	if err != nil {

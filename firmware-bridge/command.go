@@ -1,10 +1,8 @@
 package bridge
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
@@ -12,94 +10,116 @@ import (
 // ErrReadBack says that a register reads otherwise than was written.
 var ErrReadBack = errors.New("does not read as written")
 
-// serve carries out one command. The error is of the port.
-func (m *master) serve(ctx context.Context, w pending) error {
-	now := time.Now()
-	if w.hold != nil {
-		err, fatal := m.d.direct(m.port, w)
-		m.quiet = time.Now().Add(m.d.onLine(len(w.data)))
-		if w.done(Answer{}, err); fatal {
-			return err
-		}
-		return nil
+// errFirst is of bits whose register could not be read before they are written.
+var errFirst = errors.New("reading its register first")
+
+// writing is values on their way into a unit: each is written once, in their order, until one fails; then those that were written, or
+// may have been, are read back. It is pure: pdu is what to ask, heard takes what came of it.
+type writing struct {
+	writes  []modbus.Write
+	retries int // of a read; after a write that was not answered there are none
+
+	phase   int
+	at      int    // which of the writes it is about
+	tries   int    // of the read
+	before  []byte // what the register of bits held; nil: not read yet
+	written int    // writes that were answered
+	sent    int    // and with one that was not
+	values  []Reading
+	err     error
+}
+
+// The phases of a [writing].
+const (
+	writingValues = iota
+	readingBack
+	ended
+)
+
+func (w *writing) over() bool { return w.phase == ended }
+
+func (w *writing) reads() bool {
+	return w.phase == readingBack || w.writes[w.at].Part() && w.before == nil
+}
+
+// pdu is the request that comes next.
+func (w *writing) pdu() []byte {
+	if !w.reads() {
+		return w.writes[w.at].PDU(w.before)
 	}
-	m.d.waited(now.Sub(latest(w.queued, m.idleSince)))
-	if !w.expires.IsZero() && now.After(w.expires) {
-		w.done(Answer{}, fmt.Errorf("device %q: %w", m.d.o.Name, ErrExpired))
-		return nil
+	r := w.writes[w.at].Register
+	return modbus.ReadPDU(r.Kind, r.Address, r.Size())
+}
+
+// heard is called with the data of the answer, or with why there is none.
+func (w *writing) heard(data []byte, err error, f fault) {
+	unsure := errors.Is(w.err, ErrNoAnswer)
+	if w.reads() && f.void && w.tries < w.retries && !unsure {
+		w.tries++
+		return
 	}
-	var a Answer
-	var err error
-	if w.asks {
-		a, err = m.request(ctx, w)
-	} else {
-		a, err = m.write(ctx, w)
-	}
-	var e modbus.Exception
+	w.tries = 0
+	name := w.writes[w.at].Register.Name
 	switch {
-	case err == nil:
-		w.done(a, nil)
-		return nil
-	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrReadBack), errors.Is(err, errGarbled), errors.Is(err, ErrStuck), errors.As(err, &e):
-		w.done(a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
-		return nil
+	case w.phase == readingBack:
+		w.readBack(data, f)
+		return
+	case err != nil:
+		if w.reads() && !errors.Is(err, ErrExpired) {
+			err = fmt.Errorf("%w: %s", errFirst, f.bad)
+		} else if errors.Is(err, ErrNoAnswer) {
+			w.sent++
+		}
+		w.err = err
+		if len(w.writes) > 1 || !errors.Is(err, ErrExpired) {
+			w.err = fmt.Errorf("%s (%d of %d written): %w", name, w.written, len(w.writes), err)
+		}
+		if w.phase = readingBack; errors.Is(err, ErrStuck) {
+			w.phase = ended
+		}
+		w.find(0)
+	case w.reads():
+		w.before = data
+	default:
+		w.before = nil
+		w.written++
+		w.sent++
+		if w.at++; w.at == len(w.writes) {
+			w.phase = readingBack
+			w.find(0)
+		}
 	}
-	w.done(a, fmt.Errorf("device %q: %w: %w", m.d.o.Name, ErrLost, err))
-	return err
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// readBack takes what a register reads now.
+func (w *writing) readBack(data []byte, f fault) {
+	x := w.writes[w.at]
+	got := Reading{Name: x.Register.Name, Unit: x.Register.Unit, Bad: f.bad}
+	if f.bad == "" {
+		var err error
+		if got.Value, err = x.Register.Decode(data); err != nil {
+			got.Bad = err.Error()
+		}
 	}
-	return b
+	w.values = append(w.values, got)
+	if w.err == nil && (got.Bad != "" || got.Value != x.Want) {
+		w.err = fmt.Errorf("%s %w: %s, wrote %s", x.Register.Name, ErrReadBack, got, x.Want)
+	}
+	if f.void {
+		w.phase = ended // the others would cost a timeout each
+		return
+	}
+	w.find(w.at + 1)
 }
 
-// request passes a request on.
-func (m *master) request(ctx context.Context, w pending) (Answer, error) {
-	pdu, _, err := m.ask(ctx, w.query, w.timeout)
-	if err != nil {
-		return Answer{}, err
+// find goes on with the first value from an index on that is to be read back.
+func (w *writing) find(from int) {
+	w.before = nil
+	for w.at = from; w.at < w.sent && w.writes[w.at].Register.Blind; w.at++ {
 	}
-	if w.whole {
-		pdu = append([]byte{w.query.Unit}, pdu...)
+	if w.at >= w.sent {
+		w.phase = ended
 	}
-	return Answer{Frames: [][]byte{pdu}}, nil
-}
-
-// write writes values and reads them back. What was not answered may have been written all the same: the values tell.
-func (m *master) write(ctx context.Context, w pending) (a Answer, err error) {
-	written := 0
-	for _, x := range w.writes {
-		if err = m.writeOne(ctx, w.unit, x); err != nil {
-			err = fmt.Errorf("%s (%d of %d written): %w", x.Register.Name, written, len(w.writes), err)
-			break
-		}
-		written++
-	}
-	if err != nil && !errors.Is(err, ErrNoAnswer) && !errors.Is(err, errGarbled) {
-		return a, err
-	}
-	if err == nil {
-		m.b.schedule.Heard(w.unit, time.Now())
-	}
-	for _, x := range w.writes {
-		if x.Register.Blind {
-			continue
-		}
-		got, fatal := m.readBack(ctx, w.unit, x.Register)
-		if fatal != nil {
-			return a, fatal
-		}
-		a.Values = append(a.Values, got)
-		if err == nil && (got.Bad != "" || got.Value != x.Want) {
-			err = fmt.Errorf("%s %w: %s, wrote %s", x.Register.Name, ErrReadBack, got, x.Want)
-		}
-		if got.Bad == "timeout" {
-			break
-		}
-	}
-	return a, err
 }
 
 // String is the value, or why there is none.
@@ -108,50 +128,4 @@ func (r Reading) String() string {
 		return r.Bad
 	}
 	return r.Value.String()
-}
-
-// writeOne sends one write, once.
-func (m *master) writeOne(ctx context.Context, unit int, w modbus.Write) error {
-	var before []byte
-	if w.Part() {
-		r := w.Register
-		block := modbus.Block{Kind: r.Kind, Address: r.Address, Count: r.Size()}
-		data, _, f := m.insist(ctx, unit, block)
-		switch {
-		case f.fatal != nil:
-			return f.fatal
-		case f.bad != "":
-			return fmt.Errorf("reading its register first: %w", errors.New(f.bad))
-		}
-		before = data
-	}
-	request := w.PDU(before)
-	pdu, _, err := m.ask(ctx, modbus.Query{Unit: m.b.units[unit].Address, PDU: request}, m.b.o.Timeout)
-	if err == nil {
-		_, err = modbus.Data(request, pdu)
-	}
-	m.judge(unit, err)
-	return err
-}
-
-// insist reads with retries: reading changes nothing.
-func (m *master) insist(ctx context.Context, unit int, b modbus.Block) (data []byte, at time.Time, f fault) {
-	for range 1 + m.b.o.Retries {
-		if data, at, f = m.read(ctx, unit, b, m.b.o.Timeout); f.fatal != nil || !f.silent {
-			break
-		}
-	}
-	return data, at, f
-}
-
-func (m *master) readBack(ctx context.Context, unit int, r modbus.Register) (Reading, error) {
-	data, _, f := m.insist(ctx, unit, modbus.Block{Kind: r.Kind, Address: r.Address, Count: r.Size()})
-	out := Reading{Name: r.Name, Unit: r.Unit, Bad: f.bad}
-	if f.bad == "" && f.fatal == nil {
-		var err error
-		if out.Value, err = r.Decode(data); err != nil {
-			out.Bad = err.Error()
-		}
-	}
-	return out, f.fatal
 }

@@ -132,6 +132,9 @@ func (d *Device) Run(ctx context.Context) error {
 			state = Absent
 		}
 		d.leave(state, err.Error())
+		if d.bus != nil && lived < stableAfter && !errors.Is(err, errTorn) { // it is not back at once
+			d.portLost()
+		}
 		if d.await(ctx, again.after(err), mark, news) {
 			again.changed()
 		}

@@ -119,7 +119,7 @@ func (p *netPort) Discard() error {
 	return p.tear()
 }
 
-// tear ends the connection with a reset, which empties the send queue.
+// tear implements tearer: it ends the connection with a reset, which empties the send queue.
 func (p *netPort) tear() error {
 	_ = p.conn.SetLinger(0)
 	return p.conn.Close()
@@ -152,7 +152,7 @@ func (p *netPort) fault(err error) error {
 	case errors.Is(err, unix.ETIMEDOUT):
 		err = errors.New("the serial server does not answer")
 	case errors.Is(err, net.ErrClosed):
-		err = errors.New("torn down, since it took no more bytes")
+		err = errTorn
 	case errors.Is(err, io.EOF):
 		err = errors.New("the serial server has closed the connection")
 	}

@@ -332,7 +332,7 @@ func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pass(1100 * time.Millisecond) // the first is on the line
+		pass(2100 * time.Millisecond) // the first is on the line, after the rest that the unit owes to a poll
 		b.cancel()
 		if err := <-b.ended; err != context.Canceled {
 			t.Error(err)

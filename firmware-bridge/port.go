@@ -33,6 +33,9 @@ type Port interface {
 	Close() error
 }
 
+// tearer is a [Port] that can be ended at once: what was written and not taken by the other end is dropped.
+type tearer interface{ tear() error }
+
 // Line is how the bytes go over the wire. The zero value stands for 9600 baud, 8N1, no flow control, no RS-485.
 type Line struct {
 	Baud  int

@@ -34,6 +34,9 @@ func (r *retry) after(err error) time.Duration {
 		r.fault = 0 // what comes back is plugged in anew
 		return absentAgain
 	}
+	if errors.Is(err, errTorn) {
+		return 0 // it was ours, and took a timeout
+	}
 	r.fault = min(max(2*r.fault, faultFirst), faultMax)
 	return r.fault
 }

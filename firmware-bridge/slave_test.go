@@ -18,10 +18,13 @@ type slaves struct {
 
 	mu       sync.Mutex
 	delay    time.Duration
-	words    map[byte]map[uint16]uint16 // by unit; one that is missing is dead
-	missed   map[uint16]bool            // addresses that no unit has
-	stuck    map[uint16]bool            // what is written there does not stay
-	mute     int                        // so many requests are not answered
+	words    map[byte]map[uint16]uint16       // by unit; one that is missing is dead
+	missed   map[uint16]bool                  // addresses that no unit has
+	stuck    map[uint16]bool                  // what is written there does not stay
+	mute     int                              // so many requests are not answered
+	ignores  func(unit byte, pdu []byte) bool // what is not answered; nil: nothing
+	slow     map[byte]time.Duration           // units with a delay of their own
+	refuses  func(pdu []byte) bool            // what gets ILLEGAL DATA VALUE; nil: nothing
 	wasAsked []wasAsked
 }
 
@@ -48,17 +51,24 @@ func (s *slaves) write(p []byte, _ time.Time) (int, error) {
 		s.mute--
 		return len(p), nil
 	}
-	if words == nil {
+	if words == nil || s.ignores != nil && s.ignores(unit, pdu) {
 		return len(p), nil
 	}
 	answer := s.protocol.Append(nil, modbus.Query{Unit: unit, PDU: s.answer(words, pdu), Transaction: transaction})
 	to := s.port
-	time.AfterFunc(s.delay, func() { to.in <- answer })
+	delay, own := s.slow[unit]
+	if !own {
+		delay = s.delay
+	}
+	time.AfterFunc(delay, func() { to.in <- answer })
 	return len(p), nil
 }
 
 func (s *slaves) answer(words map[uint16]uint16, pdu []byte) []byte {
 	address := binary.BigEndian.Uint16(pdu[1:])
+	if s.refuses != nil && s.refuses(pdu) {
+		return []byte{pdu[0] | 0x80, 3}
+	}
 	switch pdu[0] {
 	case 3:
 		count := binary.BigEndian.Uint16(pdu[3:])
@@ -200,6 +210,54 @@ func (b *busBench) request(r Request) (Answer, error) {
 	e := <-ended
 	return e.a, e.err
 }
+
+// enqueue writes values and does not wait.
+func (b *busBench) enqueue(unit string, values map[string]string, expires time.Time) <-chan ending {
+	ended := make(chan ending, 1)
+	if err := b.dev.Set(unit, values, expires, func(a Answer, err error) { ended <- ending{a, err, time.Now()} }); err != nil {
+		b.t.Fatal(err)
+	}
+	return ended
+}
+
+// ending is how a command ended.
+type ending struct {
+	a   Answer
+	err error
+	at  time.Time
+}
+
+// worstPeriod of a unit from a moment on, that moment and now included.
+func (b *busBench) worstPeriod(unit byte, from time.Time) (worst time.Duration) {
+	last := from
+	for _, q := range b.wasAsked(unit) {
+		if q.at.After(from) {
+			worst, last = max(worst, q.at.Sub(last)), q.at
+		}
+	}
+	return max(worst, time.Since(last))
+}
+
+// readings are all that was told of one register, in order.
+func (b *busBench) readings(unit, name string) (good, bad int, last string) {
+	for _, v := range b.told(unit) {
+		for _, r := range v.Readings {
+			switch {
+			case r.Name != name:
+				continue
+			case r.Bad == "":
+				good++
+			default:
+				bad++
+			}
+			last = r.String()
+		}
+	}
+	return good, bad, last
+}
+
+// address is the register that a request begins with.
+func address(pdu []byte) uint16 { return binary.BigEndian.Uint16(pdu[1:]) }
 
 func word(name string, address uint16) modbus.Register {
 	return modbus.Register{Name: name, Kind: modbus.Holding, Address: address, Type: "uint16", Every: time.Second, Writable: true}

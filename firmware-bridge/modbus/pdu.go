@@ -41,8 +41,10 @@ const (
 	writeCoil, writeRegister                        = 5, 6
 	writeCoils, writeRegisters                      = 15, 16
 	maskWrite, readWrite                            = 22, 23
-	exceptionFlag                                   = 0x80
 )
+
+// ExceptionFlag is set in the function code of an answer that is an exception (APP 7).
+const ExceptionFlag = 0x80
 
 // What one request may ask for (APP 6.1 to 6.4), and how long a PDU may be (APP 4.1).
 const (
@@ -59,6 +61,9 @@ func (k Kind) readFunction() byte {
 func ReadPDU(k Kind, address uint16, count int) []byte {
 	return be16(be16([]byte{k.readFunction()}, address), uint16(count))
 }
+
+// Reads is true when a request changes nothing in the unit, so that it may arrive at any time.
+func Reads(pdu []byte) bool { return len(pdu) > 0 && pdu[0] >= readCoils && pdu[0] <= readInput }
 
 func be16(dst []byte, v uint16) []byte { return binary.BigEndian.AppendUint16(dst, v) }
 
@@ -105,7 +110,7 @@ func answers(request, pdu []byte) bool {
 	if len(request) == 0 || len(pdu) < 2 && len(pdu) != len(request) || len(pdu) == 0 {
 		return false
 	}
-	if pdu[0] == request[0]|exceptionFlag {
+	if pdu[0] == request[0]|ExceptionFlag {
 		return len(pdu) == 2
 	}
 	if pdu[0] != request[0] {
@@ -136,7 +141,7 @@ func Data(request, pdu []byte) ([]byte, error) {
 	if !answers(request, pdu) {
 		return nil, ErrAnswer
 	}
-	if pdu[0]&exceptionFlag != 0 {
+	if pdu[0]&ExceptionFlag != 0 {
 		return nil, Exception(pdu[1])
 	}
 	if len(pdu) < 2 {

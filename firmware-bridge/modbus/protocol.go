@@ -93,7 +93,7 @@ func findRTU(got []byte, q Query, silent bool) (Answer, bool) {
 	}
 	for at := 0; at+5 <= len(got); at++ { // unit, function, a byte, CRC
 		frame := got[at:]
-		if frame[0] != q.Unit || frame[1]&^exceptionFlag != q.PDU[0] {
+		if frame[0] != q.Unit || frame[1]&^ExceptionFlag != q.PDU[0] {
 			continue
 		}
 		size := 1 + answerSize(q.PDU) + 2

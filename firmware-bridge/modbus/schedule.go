@@ -2,16 +2,13 @@ package modbus
 
 import "time"
 
-// Our own choices.
-const (
-	leastTry = 50 * time.Millisecond // a try shorter than that tells nothing
-	patience = time.Minute           // without slack for so long, one try is made all the same
-)
+// patience is our own choice: without slack for so long, one try is made all the same.
+const patience = time.Minute
 
 // ScheduleOptions are the times of a bus.
 type ScheduleOptions struct {
 	Timeout    time.Duration // for an answer to begin
-	Retries    int           // of a unit that answered before, until it counts as dead
+	Retries    int           // of a unit that answered before, until it counts as dead, and of a block
 	BackoffMin time.Duration // a dead unit is tried after this, and after twice as long each time it stays silent,
 	BackoffMax time.Duration // up to this
 	Margin     time.Duration // what a try takes beside its timeout, at most
@@ -27,16 +24,46 @@ const (
 	Dead
 )
 
-// Job is one poll: all blocks of one group of one unit.
+// Part is what of a group is to be read.
+type Part byte
+
+// The parts of a group.
+const (
+	Due   Part = iota // all blocks but those that are apart
+	Left              // what the poll before could not ask: the unit had to rest
+	Apart             // one of those that stay silent while the unit answers
+)
+
+// Job is one poll of one group of one unit.
 type Job struct {
 	Unit, Group int
-	Timeout     time.Duration // for an answer to begin; less than the configured one in a small slack
+	Part        Part
 }
+
+// Silence is a block that a unit did not answer, or not as it should.
+type Silence struct {
+	Times int       // in a row
+	Since time.Time // when the poll began in which the first of them was
+	Alone bool      // the unit has no other block
+}
+
+// Verdict is what becomes of a block, or its unit, after a silence.
+type Verdict byte
+
+// The verdicts.
+const (
+	TryAgain  Verdict = iota // the poll goes on later, with this block as the last one
+	GoesApart                // the unit answers, this block does not: it is tried on its own from now on
+	UnitDead
+)
 
 // Schedule says whose turn it is on one bus. Units that answer are read when they are due, the most overdue first, each in its
 // rhythm. What may cost a timeout waits for the slack: the time until the next of them is due. That are units that are dead or
-// not known yet, and second tries. So a unit that dies delays the others by one timeout, once; and a dead one by nothing, as long as
-// the bus has any slack in a minute.
+// not known yet, blocks that a unit never answers, and second tries. So a unit that dies delays the others by one timeout, once; and a
+// dead one by nothing, as long as the bus has a timeout of slack in a minute; else by a timeout a minute. No try is shorter than
+// the timeout: a unit that answers in time is found.
+//
+// A unit that rests is asked nothing, and nobody waits for it.
 //
 // Not safe for concurrent use.
 type Schedule struct {
@@ -45,24 +72,39 @@ type Schedule struct {
 }
 
 type scheduled struct {
-	state   State
-	backoff time.Duration // when it was tried last
-	next    time.Time     // not live: when it is tried
-	groups  []rhythm
+	state  State
+	rest   time.Time // until then it is asked nothing
+	heard  time.Time // last; zero: never
+	silent int       // requests since then
+	try    trial     // not live
+	turn   int       // the group of the next try
+	groups []rhythm
 }
 
 type rhythm struct {
 	every time.Duration
 	due   time.Time
-	again time.Time // from when on a second try waits for slack; zero: none
-	fails int       // in a row
+	again time.Time // from when on what is left waits for slack; zero: nothing is
+	apart trial
 }
 
-// NewSchedule makes a schedule of units with the periods of their groups; all are due at now.
+// trial is something silent that is asked ever more rarely.
+type trial struct {
+	backoff time.Duration // zero: nothing is tried
+	next    time.Time
+}
+
+func (t *trial) failed(o ScheduleOptions, now time.Time) {
+	t.backoff = min(max(2*t.backoff, o.BackoffMin), o.BackoffMax)
+	t.next = now.Add(t.backoff)
+}
+
+// NewSchedule makes a schedule of units with the periods of their groups; all are due at now. A unit without groups is never
+// polled, and may rest all the same.
 func NewSchedule(o ScheduleOptions, now time.Time, periods [][]time.Duration) *Schedule {
 	s := &Schedule{o: o, units: make([]scheduled, len(periods))}
 	for i, groups := range periods {
-		s.units[i].next = now
+		s.units[i].try.next = now
 		for _, every := range groups {
 			s.units[i].groups = append(s.units[i].groups, rhythm{every: every, due: now})
 		}
@@ -73,6 +115,21 @@ func NewSchedule(o ScheduleOptions, now time.Time, periods [][]time.Duration) *S
 // State of one unit.
 func (s *Schedule) State(unit int) State { return s.units[unit].state }
 
+// Rest keeps a unit from being asked until a moment. An answer that comes too late must not be taken for that to the next question.
+func (s *Schedule) Rest(unit int, until time.Time) {
+	s.units[unit].rest = latest(s.units[unit].rest, until)
+}
+
+// Rested is when a unit may be asked again; it may lie in the past.
+func (s *Schedule) Rested(unit int) time.Time { return s.units[unit].rest }
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // Next is the poll that is to be made at now; false: none is, see Wake.
 func (s *Schedule) Next(now time.Time) (Job, bool) {
 	j, due := s.firstDue()
@@ -82,28 +139,16 @@ func (s *Schedule) Next(now time.Time) (Job, bool) {
 	var first time.Time
 	var found Job
 	s.tries(func(t Job, since time.Time) {
-		if since.After(now) || !first.IsZero() && !since.Before(first) {
-			return
-		}
-		if t.Timeout = s.fits(t, since, now, due); t.Timeout > 0 {
+		if !since.After(now) && (first.IsZero() || since.Before(first)) && s.fits(since, now, due) {
 			found, first = t, since
 		}
 	})
 	return found, !first.IsZero()
 }
 
-// fits is how long a try may wait for its answer; 0: it must not be made now.
-func (s *Schedule) fits(t Job, since, now, due time.Time) time.Duration {
-	slack := due.Sub(now) - s.o.Margin
-	switch {
-	case due.IsZero() || slack >= s.o.Timeout:
-		return s.o.Timeout
-	case s.units[t.Unit].state != Live && slack >= leastTry:
-		return slack
-	case now.Sub(since) >= patience:
-		return s.o.Timeout
-	}
-	return 0
+// fits is true when a try that waits since then may be made now.
+func (s *Schedule) fits(since, now, due time.Time) bool {
+	return due.IsZero() || due.Sub(now) >= s.o.Timeout+s.o.Margin || now.Sub(since) >= patience
 }
 
 // Wake is when Next has something again; zero: never.
@@ -123,12 +168,13 @@ func (s *Schedule) Wake(now time.Time) time.Time {
 // firstDue is the group of a live unit that is due first; a zero time: no unit is live.
 func (s *Schedule) firstDue() (j Job, due time.Time) {
 	for u := range s.units {
-		if s.units[u].state != Live {
+		unit := &s.units[u]
+		if unit.state != Live {
 			continue
 		}
-		for g, r := range s.units[u].groups {
-			if due.IsZero() || r.due.Before(due) {
-				j, due = Job{u, g, s.o.Timeout}, r.due
+		for g, r := range unit.groups {
+			if at := latest(r.due, unit.rest); due.IsZero() || at.Before(due) {
+				j, due = Job{u, g, Due}, at
 			}
 		}
 	}
@@ -141,80 +187,115 @@ func (s *Schedule) tries(f func(Job, time.Time)) {
 		unit := &s.units[u]
 		if unit.state != Live {
 			if len(unit.groups) > 0 {
-				f(Job{u, unit.earliest(), s.o.Timeout}, unit.next)
+				f(Job{u, unit.turn, Due}, latest(unit.try.next, unit.rest))
 			}
 			continue
 		}
 		for g, r := range unit.groups {
 			if !r.again.IsZero() {
-				f(Job{u, g, s.o.Timeout}, r.again)
+				f(Job{u, g, Left}, latest(r.again, unit.rest))
+			}
+			if r.apart.backoff > 0 {
+				f(Job{u, g, Apart}, latest(r.apart.next, unit.rest))
 			}
 		}
 	}
 }
 
-func (u *scheduled) earliest() (first int) {
-	for g, r := range u.groups {
-		if r.due.Before(u.groups[first].due) {
-			first = g
-		}
-	}
-	return first
-}
-
-// Answered is called after a poll that the unit answered, as a whole.
-func (s *Schedule) Answered(j Job, now time.Time) {
-	s.alive(j.Unit, now)
-	r := &s.units[j.Unit].groups[j.Group]
-	r.fails, r.again = 0, time.Time{}
-	r.pass(now)
-}
-
-// Heard is called when the unit answered something else than a poll.
-func (s *Schedule) Heard(unit int, now time.Time) { s.alive(unit, now) }
-
-func (s *Schedule) alive(u int, now time.Time) {
-	unit := &s.units[u]
-	unit.backoff = 0
-	if unit.state == Live {
-		return
-	}
-	unit.state = Live
-	for g := range unit.groups { // in the old rhythm, without what was missed
-		unit.groups[g].pass(now)
-		unit.groups[g].due = unit.groups[g].due.Add(-unit.groups[g].every)
-	}
-}
-
-// Silent is called after a poll that failed: no answer, a bad one, or only to some of its blocks (heard). True: that is how it
-// ends; false: it is tried again. For another timeout nothing is asked of the unit: an answer that comes too late must not be taken
-// for that to the next question.
-func (s *Schedule) Silent(j Job, heard bool, now time.Time) bool {
-	unit := &s.units[j.Unit]
-	r := &unit.groups[j.Group]
-	if heard {
-		s.alive(j.Unit, now)
-	}
-	r.fails++
-	after := now.Add(s.o.Timeout)
-	for g := range unit.groups {
-		unit.groups[g].pass(after)
-	}
-	if unit.state == Live && r.fails <= s.o.Retries {
-		r.again = after
+// Heard is called with every answer of the unit itself, to whatever it was asked. True: it was not live before.
+func (s *Schedule) Heard(unit int, now time.Time) bool {
+	u := &s.units[unit]
+	u.heard, u.silent = now, 0
+	if u.state == Live {
 		return false
 	}
-	r.fails, r.again = 0, time.Time{}
-	if heard {
-		return true
-	}
-	for g := range unit.groups {
-		unit.groups[g].fails, unit.groups[g].again = 0, time.Time{}
-	}
-	unit.state = Dead
-	unit.backoff = min(max(2*unit.backoff, s.o.BackoffMin), s.o.BackoffMax)
-	unit.next = now.Add(max(unit.backoff, s.o.Timeout))
+	u.state, u.try, u.turn = Live, trial{}, 0
+	s.Missed(unit, now)
 	return true
+}
+
+// Missed is called when a unit can be asked again after a while in which it could not: all of it is due.
+func (s *Schedule) Missed(unit int, now time.Time) {
+	for g := range s.units[unit].groups { // in the old rhythm, without what was missed
+		r := &s.units[unit].groups[g]
+		r.pass(now)
+		r.due = r.due.Add(-r.every)
+	}
+}
+
+// Answered is called after a poll without a silence. left: not all of it could be asked.
+func (s *Schedule) Answered(j Job, left bool, now time.Time) {
+	r := &s.units[j.Unit].groups[j.Group]
+	if j.Part == Apart {
+		r.apart = trial{}
+		return
+	}
+	if r.again = (time.Time{}); left {
+		r.again = now
+	}
+	if j.Part == Due {
+		r.pass(now)
+	}
+}
+
+// SetApart is called when blocks of a group are apart that are not tried yet.
+func (s *Schedule) SetApart(unit, group int, now time.Time) {
+	if t := &s.units[unit].groups[group].apart; t.backoff == 0 {
+		t.failed(s.o, now)
+	}
+}
+
+// Anew is called when nothing is left of the polls of a unit any more, and nothing apart.
+func (s *Schedule) Anew(unit int) {
+	for g := range s.units[unit].groups {
+		s.units[unit].groups[g].again, s.units[unit].groups[g].apart = time.Time{}, trial{}
+	}
+}
+
+// Silent is called when a poll ends with a silence. The unit rests for another timeout.
+func (s *Schedule) Silent(j Job, q Silence, now time.Time) Verdict {
+	unit := &s.units[j.Unit]
+	r := &unit.groups[j.Group]
+	s.Rest(j.Unit, now.Add(s.o.Timeout))
+	if j.Part == Apart && unit.state == Live {
+		r.apart.failed(s.o, now)
+		return GoesApart
+	}
+	if j.Part == Due {
+		r.pass(now)
+	}
+	unit.silent++
+	heard := unit.heard.After(q.Since)
+	patient := s.o.Retries
+	if !q.Alone { // it may be the block: another is asked before the unit is given up
+		patient = max(patient, 1)
+	}
+	switch {
+	case unit.state != Live, !heard && unit.silent > patient:
+		s.dead(unit, now)
+		return UnitDead
+	case heard && q.Times > s.o.Retries:
+		r.again = time.Time{}
+		s.SetApart(j.Unit, j.Group, now)
+		return GoesApart
+	}
+	r.again = unit.rest.Add(1)
+	if other := &unit.groups[(j.Group+1)%len(unit.groups)]; !heard && other != r {
+		other.again = now // which comes before
+	}
+	return TryAgain
+}
+
+// Leave is called after GoesApart when others of the group were not asked yet.
+func (s *Schedule) Leave(j Job, now time.Time) { s.units[j.Unit].groups[j.Group].again = now }
+
+func (s *Schedule) dead(u *scheduled, now time.Time) {
+	u.state = Dead
+	u.turn = (u.turn + 1) % len(u.groups)
+	u.try.failed(s.o, now)
+	for g := range u.groups {
+		u.groups[g].again, u.groups[g].apart = time.Time{}, trial{}
+	}
 }
 
 // pass moves due on to after now, in steps: the rhythm stays.

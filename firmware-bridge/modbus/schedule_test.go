@@ -35,13 +35,30 @@ func (b *bus) run(d time.Duration) {
 		}
 		if b.dead[j.Unit] {
 			b.tried[j.Unit] = append(b.tried[j.Unit], b.now)
-			b.now = b.now.Add(j.Timeout)
-			b.s.Silent(j, false, b.now)
+			b.silent(j)
 			continue
 		}
 		b.polls[j.Unit] = append(b.polls[j.Unit], b.now)
 		b.now = b.now.Add(b.cost)
-		b.s.Answered(j, b.now)
+		b.s.Heard(j.Unit, b.now)
+		b.s.Answered(j, false, b.now)
+	}
+}
+
+// silent plays a timeout of a unit with one block.
+func (b *bus) silent(j Job) Verdict {
+	began := b.now
+	b.now = b.now.Add(b.s.o.Timeout)
+	return b.s.Silent(j, Silence{Times: 1, Since: began, Alone: true}, b.now)
+}
+
+// next is the poll that comes next, whenever.
+func (b *bus) next() Job {
+	for {
+		if j, ok := b.s.Next(b.now); ok {
+			return j
+		}
+		b.now = b.s.Wake(b.now)
 	}
 }
 
@@ -131,12 +148,8 @@ func TestWithoutSlackADeadUnitIsTriedOnceAMinute(t *testing.T) {
 func TestOneLostAnswerIsAskedForAgainSoon(t *testing.T) {
 	b := newBus(2, options(), 10*time.Millisecond)
 	b.run(3 * time.Second)
-	j, ok := b.s.Next(b.now)
-	for !ok {
-		b.now = b.s.Wake(b.now)
-		j, ok = b.s.Next(b.now)
-	}
-	if b.s.Silent(j, false, b.now) {
+	j := b.next()
+	if b.silent(j) != TryAgain {
 		t.Error("the first silence is the end of it")
 	}
 	b.polls = map[int][]time.Time{}
@@ -147,22 +160,129 @@ func TestOneLostAnswerIsAskedForAgainSoon(t *testing.T) {
 	}
 }
 
-func TestAPollThatIsAnsweredInPartEnds(t *testing.T) {
+func TestAUnitThatRestsIsNotAskedAndDelaysNobody(t *testing.T) {
+	b := newBus(3, options(), 10*time.Millisecond)
+	b.run(3 * time.Second)
+	from := b.now
+	b.s.Rest(1, from.Add(5*time.Second))
+	b.s.Rest(1, from.Add(time.Second)) // the longer one holds
+	b.polls = map[int][]time.Time{}
+	b.run(10 * time.Second)
+	if at := b.polls[1]; len(at) < 5 || at[0].Sub(from) < 5*time.Second || at[0].Sub(from) > 5050*time.Millisecond {
+		t.Errorf("asked %v after it had to rest", at[0].Sub(from))
+	}
+	if w := worst(b.polls[0]); w > 1020*time.Millisecond {
+		t.Errorf("another had a period of %v", w)
+	}
+}
+
+func TestABlockThatIsNeverAnsweredGoesApart(t *testing.T) {
 	b := newBus(1, options(), 10*time.Millisecond)
-	ends := 0
-	for range 10 {
-		j, ok := b.s.Next(b.now)
-		for !ok {
-			b.now = b.s.Wake(b.now)
-			j, ok = b.s.Next(b.now)
+	j := b.next()
+	b.s.Heard(0, b.now.Add(5*time.Millisecond)) // its other block
+	q := Silence{Times: 1, Since: b.now}
+	b.now = b.now.Add(300 * time.Millisecond)
+	if v := b.s.Silent(j, q, b.now); v != TryAgain {
+		t.Fatalf("verdict %v", v)
+	}
+	if j = b.next(); j.Part != Left {
+		t.Fatalf("%+v", j)
+	}
+	q.Times = 2
+	b.now = b.now.Add(300 * time.Millisecond)
+	if v := b.s.Silent(j, q, b.now); v != GoesApart || b.s.State(0) != Live {
+		t.Fatalf("verdict %v", v)
+	}
+	due, tried := 0, 0
+	for end := b.now.Add(10 * time.Minute); b.now.Before(end); {
+		if j = b.next(); j.Part == Apart {
+			tried++
+			b.silent(j)
+			continue
 		}
-		b.now = b.now.Add(300 * time.Millisecond)
-		if b.s.Silent(j, true, b.now) {
-			ends++
+		due++
+		b.now = b.now.Add(10 * time.Millisecond)
+		b.s.Heard(0, b.now)
+		b.s.Answered(j, false, b.now)
+	}
+	if due < 590 || tried < 10 || tried > 20 {
+		t.Errorf("%d polls, %d tries of what is apart, in ten minutes", due, tried)
+	}
+}
+
+func TestAnotherGroupIsAskedBeforeAUnitIsDead(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		o := options()
+		o.Retries = 0
+		start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		b := &bus{s: NewSchedule(o, start, [][]time.Duration{{time.Second, time.Hour}}), now: start}
+		b.s.Heard(0, start)
+		j := Job{Unit: 0, Group: 1}
+		b.now = b.now.Add(time.Second)
+		q := Silence{Times: 1, Since: b.now}
+		b.now = b.now.Add(o.Timeout)
+		if v := b.s.Silent(j, q, b.now); v != TryAgain {
+			t.Fatalf("verdict %v", v)
+		}
+		if j = b.next(); j.Group != 0 {
+			t.Fatalf("%+v", j)
+		}
+		if !alive {
+			q.Since = b.now
+			if v := b.s.Silent(j, q, b.now.Add(o.Timeout)); v != UnitDead || b.s.State(0) != Dead {
+				t.Fatalf("verdict %v", v)
+			}
+			continue
+		}
+		b.s.Heard(0, b.now.Add(time.Millisecond))
+		b.s.Answered(j, false, b.now.Add(time.Millisecond))
+		b.now = b.now.Add(time.Millisecond)
+		if j = b.next(); j.Group != 1 {
+			t.Fatalf("%+v", j)
+		}
+		q.Times = 2
+		if v := b.s.Silent(j, q, b.now.Add(o.Timeout)); v != GoesApart {
+			t.Fatalf("verdict %v", v)
 		}
 	}
-	if ends != 5 || b.s.State(0) != Live {
-		t.Errorf("%d of 10 polls ended, with one retry each", ends)
+}
+
+// A unit that answers within the timeout is found, however little slack there is.
+func TestNoTryIsShorterThanTheTimeout(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := NewSchedule(options(), start, [][]time.Duration{{250 * time.Millisecond}, {time.Second}})
+	s.Heard(0, start)
+	now, tries := start, 0
+	for now.Before(start.Add(10 * time.Minute)) {
+		j, ok := s.Next(now)
+		switch {
+		case !ok:
+			now = s.Wake(now)
+		case j.Unit == 0:
+			now = now.Add(5 * time.Millisecond)
+			s.Heard(0, now)
+			s.Answered(j, false, now)
+		default:
+			tries++
+			now = now.Add(300 * time.Millisecond)
+			s.Silent(j, Silence{Times: 1, Since: now, Alone: true}, now)
+		}
+	}
+	if tries < 4 || tries > 10 {
+		t.Errorf("%d tries in ten minutes without slack", tries)
+	}
+}
+
+func TestReadingForNothingSparesWhatIsNeverRead(t *testing.T) {
+	regs := []Register{{Kind: Holding, Address: 0, Type: "uint16"}, {Kind: Holding, Address: 1, Type: "uint16", Writable: true, Blind: true},
+		{Kind: Holding, Address: 2, Type: "uint16"}, {Kind: Holding, Address: 5, Type: "uint16"}}
+	blocks := Plan(regs, []int{0, 2, 3}, MaxWords, 8)
+	if len(blocks) != 2 || blocks[0].Count != 1 || blocks[1].Address != 2 || blocks[1].Count != 4 {
+		t.Errorf("%+v", blocks)
+	}
+	regs[1].Type = "bit"
+	if regs[1].Check() == nil {
+		t.Error("a bit of a register that is never read would be read before it is written")
 	}
 }
 

@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+)
+
+// The silence before a request (SERIAL 2.5.1.1): 3.5 characters, and above 19200 baud a fixed time.
+const (
+	frameGapChars2 = 7 // halves of a character
+	frameGapLeast  = 1750 * time.Microsecond
+)
+
+// endOfAnswer is the silence that ends an answer whose length is not known. USB adapters hold bytes back for up to 16 ms.
+const endOfAnswer = 20 * time.Millisecond
+
+// mostNoise is how much is kept in the hope that the end of it is an answer.
+const mostNoise = 2 << 10
+
+// errGarbled is of a request that brought bytes, and no answer: whether it was carried out is not known.
+var errGarbled = fmt.Errorf("%w: what came was none", ErrNoAnswer)
+
+// errTorn is of a connection that was ended so that nothing that was written goes out late.
+var errTorn = errors.New("torn down, so that nothing goes out late")
+
+// question is one request on its way.
+type question struct {
+	unit    int // index: who rests when it stays without an answer
+	query   modbus.Query
+	timeout time.Duration // for the answer to begin
+
+	// of a command
+	expires time.Time // it does not go out later; zero: never
+	queued  time.Time // since when it waits to be the first of its command; zero: it is a later one, or a poll's
+}
+
+// ask sends one request and waits for its answer. The errors that leave the port as it is are ErrExpired, and then nothing was
+// sent, ErrNoAnswer and errGarbled, which is one; an exception is an answer.
+func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time, err error) {
+	defer func() { m.idleSince = time.Now() }()
+	free, err := m.hush(ctx)
+	if err != nil {
+		return nil, at, err
+	}
+	now := time.Now()
+	if !q.expires.IsZero() && now.After(q.expires) {
+		return nil, at, ErrExpired
+	}
+	if !q.queued.IsZero() {
+		m.d.waited(now.Sub(latest(free, latest(q.queued, latest(m.idleSince, m.b.schedule.Rested(q.unit))))))
+	}
+	m.transaction++
+	q.query.Transaction = m.transaction
+	if err := m.send(q.query, now); err != nil {
+		return nil, at, err
+	}
+	asked := m.quiet
+	pdu, at, err = m.answer(ctx, q)
+	now = time.Now()
+	switch {
+	case errors.Is(err, ErrNoAnswer):
+		err = m.unanswered(q, asked, now, err)
+	case err == nil && !absent(pdu) && m.b.schedule.Heard(q.unit, now):
+		m.show(q.unit, "")
+	}
+	return pdu, at, err
+}
+
+// absent is true when it is a gateway that speaks, and not the unit.
+func absent(pdu []byte) bool {
+	return len(pdu) == 2 && pdu[0]&modbus.ExceptionFlag != 0 && modbus.Exception(pdu[1]).Absent()
+}
+
+// send puts a request on the line.
+func (m *master) send(q modbus.Query, now time.Time) error {
+	line := m.b.o.Protocol.Append(nil, q)
+	until := now.Add(m.d.o.WriteTimeout + 2*m.d.onLine(len(line)))
+	err := m.d.push(m.port, line, until)
+	if err == nil && m.d.o.RS485.Mode != RS485Off { // or the driver would stay on
+		err = m.port.Drain(until)
+	}
+	m.quiet = latest(now.Add(m.d.onLine(len(line))), time.Now())
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = m.port.Discard()
+		err = ErrStuck
+	}
+	return err
+}
+
+// unanswered sees to it that nothing of a request comes late: neither its answer, nor the request itself if it may change something.
+func (m *master) unanswered(q question, asked, now time.Time, err error) error {
+	if m.b.o.Protocol != modbus.TCP { // whose answers name their request
+		m.b.schedule.Rest(q.unit, m.b.owes(asked, now, q.timeout))
+	}
+	if modbus.Reads(q.query.PDU) {
+		return err
+	}
+	if t, ok := m.port.(tearer); ok && m.b.o.Protocol == modbus.TCP {
+		_ = t.tear()
+		return fmt.Errorf("%w; the connection was %w", err, errTorn)
+	}
+	_ = m.port.Discard()
+	return err
+}
+
+// answer waits for the answer to what was sent.
+func (m *master) answer(ctx context.Context, q question) (pdu []byte, at time.Time, err error) {
+	until := m.quiet.Add(q.timeout)
+	late := time.NewTimer(time.Until(until))
+	defer late.Stop()
+	silence := time.NewTimer(time.Hour)
+	defer silence.Stop()
+	for silent := false; ; silent = false {
+		select {
+		case <-ctx.Done():
+			return nil, at, ErrLost
+		case p := <-m.rx:
+			m.take(p)
+			if at.IsZero() { // it has begun: now it has time to come to its end
+				at = m.quiet
+				until = latest(until, at.Add(2*m.d.onLine(m.b.o.Protocol.AnswerBytes(q.query))+endOfAnswer))
+				late.Reset(time.Until(until))
+			}
+			silence.Reset(endOfAnswer)
+		case <-silence.C:
+			silent = true
+		case <-late.C:
+			if len(m.got) > 0 {
+				m.spill()
+				return nil, at, errGarbled
+			}
+			return nil, at, ErrNoAnswer
+		}
+		if a, ok := m.b.o.Protocol.Find(m.got, q.query, silent); ok {
+			pdu = slices.Clone(a.PDU)
+			m.answered(a)
+			return pdu, at, nil
+		}
+	}
+}
+
+// hush waits for the silence that a request needs, and throws away what comes before. free is when it was there.
+func (m *master) hush(ctx context.Context) (free time.Time, err error) {
+	gap := m.b.o.Turnaround
+	if m.b.o.Protocol != modbus.TCP {
+		gap += max(m.d.onLine(frameGapChars2)/2, frameGapLeast)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for until := time.Now().Add(m.d.o.WriteTimeout); ; { // a bus that never falls silent is asked all the same
+		select {
+		case p := <-m.rx:
+			m.take(p)
+			m.spill()
+			continue
+		default:
+		}
+		free = m.quiet.Add(gap)
+		wait := time.Until(free)
+		if wait <= 0 || time.Now().After(until) {
+			return free, nil
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return free, ErrLost
+		case p := <-m.rx:
+			m.take(p)
+			m.spill()
+		case <-timer.C:
+		}
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
