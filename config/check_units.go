@@ -67,11 +67,11 @@ func (c *checker) checkUnit(at, name string, d *SerialDevice, names map[string]s
 		c.bad(at, "has no registers")
 	}
 	for _, r := range sortedKeys(u.Registers) {
-		c.checkRegister(join(at+".registers", r), r, u)
+		c.checkRegister(join(at+".registers", r), r, u, d.Modbus.MaxBlock)
 	}
 }
 
-func (c *checker) checkRegister(at, name string, u *Unit) {
+func (c *checker) checkRegister(at, name string, u *Unit, maxBlock int) {
 	r := u.Registers[name]
 	if err := checkValueName(name); err != nil {
 		c.bad(at, "the name of a value %s", err)
@@ -114,8 +114,18 @@ func (c *checker) checkRegister(at, name string, u *Unit) {
 	if (r.Writable || r.WriteOnly) && r.Kind != "coil" && r.Kind != "holding" {
 		c.bad(at, "cannot be written: only coils and holding registers can")
 	}
-	if r.WriteOnly && !r.Writable {
+	switch most := maxBlock; {
+	case r.WriteOnly && !r.Writable:
 		c.bad(at+".write_only", "needs writable: true")
+	case r.WriteOnly && isBits && !onBits:
+		c.bad(at+".write_only", "is not possible for bits of a 16-bit register: it is read before they are written")
+	default:
+		if onBits {
+			most *= 16
+		}
+		if n := r.size(); n > most && maxBlock > 0 {
+			c.bad(at, "takes %d registers, more than modbus.max_block allows in one read (%d): a value is never split", n, most)
+		}
 	}
 	if c.set(at+".deadband") && u.Report != "change" {
 		c.odd(at+".deadband", "has no effect with report: always")

@@ -5,7 +5,7 @@ type Modbus struct {
 	Protocol   string   `yaml:"protocol" oneof:"auto rtu ascii tcp"` // auto: tcp for a port of tcp://, else rtu
 	Timeout    Duration `yaml:"timeout" min:"1ms" max:"1m"`          // until an answer begins
 	Retries    int      `yaml:"retries" min:"0" max:"10"`            // of a unit that answered before
-	Turnaround Duration `yaml:"turnaround" max:"1m"`                 // silence before a request, beside that of the standard
+	Turnaround Duration `yaml:"turnaround" max:"2s"`                 // silence before a request, beside that of the standard
 	MaxBlock   int      `yaml:"max_block" min:"1" max:"125"`         // 16-bit registers in one read
 	Gap        int      `yaml:"gap" min:"0" max:"124"`               // registers read for nothing, so that two reads become one
 }
