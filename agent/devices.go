@@ -255,7 +255,13 @@ func (r *runningDevice) target(u bridge.ModbusUnit) target {
 	t.write, t.request = r.device.Write, r.device.Request
 	if u.Name != "" {
 		t.address = []byte{u.Address}
-		t.fits = func(values map[string]string) error { _, err := r.device.Writes(u.Name, values); return err }
+		t.fits = func(values map[string]string) (longest int, err error) {
+			writes, err := r.device.Writes(u.Name, values)
+			for _, w := range writes {
+				longest = max(longest, len(t.address)+len(w.PDU(nil)))
+			}
+			return longest, err
+		}
 		t.set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
 			return r.device.Set(u.Name, values, expires, done)
 		}

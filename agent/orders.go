@@ -36,7 +36,7 @@ type target struct {
 	write   func(payload []byte, expires time.Time, done func(error)) error
 	request func(bridge.Request, func(bridge.Answer, error)) error
 	set     func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error // nil: it takes no values
-	fits    func(values map[string]string) error                                                     // what set would say at once
+	fits    func(values map[string]string) (longest int, err error)                                  // what set would say at once, and the bytes of its longest request
 }
 
 // check says why a command must not go to the target; an empty code: it may. It counts for the rate.
@@ -68,8 +68,12 @@ func (t target) checkShape(a arrival, c wire.Command) (wire.ErrorCode, string) {
 		case t.set == nil:
 			return wire.Malformed, "values are for the units of a Modbus bus"
 		}
-		if err := t.fits(texts(c.Values)); err != nil {
+		n, err := t.fits(texts(c.Values))
+		switch {
+		case err != nil:
 			return wire.Malformed, err.Error()
+		case t.limits.max > 0 && n > t.limits.max:
+			return wire.TooLarge, fmt.Sprintf("a request of %d bytes, the device's configuration allows %d", n, t.limits.max)
 		}
 		return "", ""
 	}

@@ -30,11 +30,11 @@ func bus(r *downlinkRig, l limits) map[string]target {
 		done(bridge.Answer{Values: []bridge.Reading{{Name: "setpoint", Value: w.Want}}}, errors.Join(err, r.outcome))
 		return nil
 	}
-	fits := func(values map[string]string) error {
+	fits := func(values map[string]string) (int, error) {
 		if values["setpoint"] == "" {
-			return fmt.Errorf("%w", bridge.ErrNoUnit)
+			return 0, fmt.Errorf("%w", bridge.ErrNoUnit)
 		}
-		return nil
+		return len(values["setpoint"]), nil
 	}
 	device := target{commands: true, limits: l, rate: newRate(l.perMinute), encoding: wire.Hex, write: r.write, request: request}
 	unit := device
@@ -66,6 +66,7 @@ func TestRequestsAndValues(t *testing.T) {
 		"values that nobody has":   {"pump/write", `"values":{"x":1}`, nil, "", `"error":"malformed"`},
 		"values that are none":     {"pump/write", `"values":{"setpoint":null}`, nil, "", `"error":"malformed"`},
 		"values and bytes":         {"pump/write", `"values":{"setpoint":1},"hex":"07"`, nil, "", `"error":"malformed"`},
+		"values that are too long": {"pump/write", `"values":{"setpoint":21.55}`, nil, "", `"error":"too_large"`},
 		"bytes to a unit":          {"pump/write", `"hex":"0703"`, nil, "", `"error":"malformed"`},
 		"values to no unit":        {"bus/write", `"values":{"setpoint":1}`, nil, "", `"error":"malformed"`},
 		"a write on the list":      {"bus/write", `"text":"xy"`, nil, "xy", `"ok":true`},
