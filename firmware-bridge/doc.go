@@ -11,10 +11,11 @@
 //
 // With [Options.Modbus] a device is the master of a Modbus bus instead: one goroutine reads, one does all the rest, so the bus has one
 // owner. It polls the units by the schedule of package modbus and hands over [Values]; a command ([Device.Set], [Device.Request]) gets
-// the next slot, between any two requests of a poll, and a due poll the one after it:
+// the next slot, between any two requests of a poll, for one request of its own, and a due poll the one after it. A command for a unit
+// that rests waits, and neither polls nor commands for others wait for it:
 //
 //	Port ◄── master: Schedule.Next → ask → OnValues(Values)
-//	            ▲ queue: Set, Request → ask → done(Answer, err)
+//	            ▲ queue → orders: Set, Request → ask → … → done(Answer, err)
 //
 // # The port
 //

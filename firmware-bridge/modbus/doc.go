@@ -2,7 +2,7 @@
 // the registers mean, which of them are read together, and whose turn it is.
 //
 //	registers → Plan → blocks → PDU → Protocol.Append → the line → Protocol.Find → Data → Block.Cut → Register.Decode → Value
-//	                                     Schedule: Next says which unit is read now, Answered and Silent hear how it went
+//	                Schedule: Next says which unit is read now; Heard, Answered and Silent hear how it went; who must Rest is not asked
 //
 // It is pure: now comes in, a deadline or an action goes out; no clock, goroutine, lock or socket.
 //
@@ -13,8 +13,8 @@
 //
 // # Limits
 //
-// An answer in RTU and ASCII carries no number of its request. After a timeout nothing is asked of that unit for as long again, so that
-// an answer which is late by less than its timeout is taken for the noise that it is; later still, it can be taken for that to
-// another request for as many registers of the same kind. Units that slow need a longer timeout. Broadcasts (unit 0 on a
-// serial line) are not sent.
+// An answer in RTU and ASCII carries no number of its request. After a timeout nothing is asked of that unit for as long again, at least
+// the timeout of the bus, at most four ([Schedule.Rest]), so that an answer which is late by less than that is taken for the noise that
+// it is; later still, it can be taken for that to another request for as many registers of the same kind. Units that slow need a
+// longer timeout. Broadcasts (unit 0 on a serial line) are not sent.
 package modbus
