@@ -82,7 +82,7 @@ func (m *master) send(q modbus.Query, now time.Time) error {
 	line := m.b.o.Protocol.Append(nil, q)
 	until := now.Add(m.d.o.WriteTimeout + 2*m.d.onLine(len(line)))
 	err := m.d.push(m.port, line, until)
-	if err == nil && m.d.o.RS485.Mode != RS485Off { // or the driver would stay on
+	if mode := m.d.o.RS485.Mode; err == nil && (mode == RS485RTS || mode == RS485GPIO) { // or the driver would stay on
 		err = m.port.Drain(until)
 	}
 	m.quiet = latest(now.Add(m.d.onLine(len(line))), time.Now())

@@ -18,7 +18,7 @@ var (
 	ErrBusy = errors.New("write queue is full")
 	// ErrTooLarge: longer than a frame of the device may be; nothing was written.
 	ErrTooLarge = errors.New("payload too large")
-	// ErrExpired: its turn came too late; nothing was written.
+	// ErrExpired: its turn came too late; nothing was written, or of several values only those before.
 	ErrExpired = errors.New("expired in the write queue")
 	// ErrNotOpen: the port is absent, or was lost before its turn came; nothing was written.
 	ErrNotOpen = errors.New("port is not open")

@@ -34,7 +34,7 @@ type Status struct {
 
 	Line     *LineErrors   // nil: nobody counts them (many USB adapters, pseudo-terminals)
 	Units    []UnitStatus  // of a Modbus bus, in the order of its options
-	IdleWait time.Duration // the longest that a command waited there while the bus was idle
+	IdleWait time.Duration // the longest that a command waited there for its first byte while the bus was idle, see waited
 }
 
 // Status returns the state and the counters.

@@ -3,6 +3,7 @@ package labmodbus
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 const byteTime = 10 * time.Second / 115200
 
 // hub is the line: it joins the master's terminal and those of the slaves, and paces both ways. A request goes to the unit that it is
-// for: slaves of libmodbus lose step when a request to somebody else stays without an answer, as dead units make it.
+// for: slaves of libmodbus lose step when a request to somebody else stays without an answer, as dead units make it. The two ways do not
+// share the line, so nothing can collide here.
 type hub struct {
 	Port string // for the master
 
@@ -22,6 +24,7 @@ type hub struct {
 
 	mu       sync.Mutex
 	requests []request
+	trouble  func(unit byte, pdu []byte) (lost bool, late time.Duration) // what is wrong with a unit; nil: nothing
 }
 
 // request is one request as the hub saw it.
@@ -69,17 +72,32 @@ func (h *hub) run() {
 		if size := requestSize(got); size == 0 || len(got) < size {
 			continue
 		}
-		h.mu.Lock()
-		h.requests = append(h.requests, request{got[0], append([]byte(nil), got[1:len(got)-2]...), began})
-		h.mu.Unlock()
+		lost, late := h.note(request{got[0], append([]byte(nil), got[1:len(got)-2]...), began})
 		time.Sleep(time.Until(began.Add(time.Duration(len(got)) * byteTime)))
-		if to := h.units[got[0]]; to != nil {
-			if _, err := to.Write(got); err != nil {
-				return
-			}
+		if to := h.units[got[0]]; to != nil && !lost {
+			line := append([]byte(nil), got...)
+			time.AfterFunc(late, func() { _, _ = to.Write(line) }) // a slave that is gone does not answer
 		}
 		got = got[:0]
 	}
+}
+
+// note keeps a request and says what becomes of it.
+func (h *hub) note(r request) (lost bool, late time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.requests = append(h.requests, r)
+	if h.trouble == nil {
+		return false, 0
+	}
+	return h.trouble(r.unit, r.pdu)
+}
+
+// disturb changes what is wrong with the units; nil: nothing.
+func (h *hub) disturb(trouble func(unit byte, pdu []byte) (lost bool, late time.Duration)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trouble = trouble
 }
 
 // requestSize is how long the request is that begins so; 0: not known yet.
@@ -120,17 +138,43 @@ func (h *hub) since(t time.Time) (out []request) {
 	return out
 }
 
-// periods are the times between two polls of each unit, by unit.
-func periods(all []request) map[byte][]time.Duration {
-	last, out := map[byte]time.Time{}, map[byte][]time.Duration{}
-	for _, r := range all {
-		if r.pdu[0] != 4 {
-			continue
+// stretch is what the line saw between two moments.
+type stretch struct {
+	began, ended time.Time
+	seen         []request
+}
+
+// until ends a stretch now.
+func (h *hub) until(began time.Time) stretch { return stretch{began, time.Now(), h.since(began)} }
+
+// periods of one unit: the times between two of its polls. Both ends of the stretch count as one, so that a unit that is not polled
+// any more, or never was, shows.
+func (s stretch) periods(unit byte) (out []time.Duration) {
+	last := s.began
+	for _, r := range s.seen {
+		if r.unit == unit && r.pdu[0] == 4 {
+			out, last = append(out, r.at.Sub(last)), r.at
 		}
-		if before, ok := last[r.unit]; ok {
-			out[r.unit] = append(out[r.unit], r.at.Sub(before))
-		}
-		last[r.unit] = r.at
 	}
-	return out
+	return append(out, s.ended.Sub(last))
+}
+
+// worst is the longest period of some units.
+func (s stretch) worst(units []int) (worst time.Duration) {
+	for _, id := range units {
+		worst = max(worst, slices.Max(s.periods(byte(id))))
+	}
+	return worst
+}
+
+// later counts the periods of some units that are longer.
+func (s stretch) later(units []int, than time.Duration) (n int) {
+	for _, id := range units {
+		for _, p := range s.periods(byte(id)) {
+			if p > than {
+				n++
+			}
+		}
+	}
+	return n
 }

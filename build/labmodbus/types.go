@@ -68,7 +68,11 @@ func unitOf(all []sample) map[string]any {
 	registers := map[string]any{"coil": map[string]any{"kind": "coil", "address": 5, "writable": true},
 		"flags":  map[string]any{"address": 350, "type": "bits", "bit": 4, "count": 3, "writable": true},
 		"scaled": map[string]any{"address": 351, "scale": 0.1, "writable": true},
-		"absent": map[string]any{"address": 9999}}
+		"absent": map[string]any{"address": 9999},
+		"coils":  map[string]any{"kind": "coil", "address": 20, "type": "bits", "count": 12, "writable": true}}
+	for _, s := range constants() {
+		registers[s.name] = s.register
+	}
 	for _, s := range all {
 		r := map[string]any{"address": s.address, "type": s.kind, "order": s.order, "writable": true}
 		if s.kind == "string" {
@@ -77,6 +81,27 @@ func unitOf(all []sample) map[string]any {
 		registers[s.name] = r
 	}
 	return map[string]any{"address": 1, "every": "1s", "registers": registers}
+}
+
+// constant is a value that only the slave can set.
+type constant struct {
+	name, json string
+	register   map[string]any
+}
+
+// constants are of the two kinds that cannot be written. The slave sets bit i of unit 1 when i + 1 is a multiple of 3, and input
+// register i to 1000 + i.
+func constants() []constant {
+	input := func(i uint64) uint64 { return 1000 + i }
+	return []constant{
+		{"discrete_on", "true", map[string]any{"kind": "discrete", "address": 2}},
+		{"discrete_off", "false", map[string]any{"kind": "discrete", "address": 3}},
+		{"discrete_bits", fmt.Sprint(1<<2 | 1<<5 | 1<<8), map[string]any{"kind": "discrete", "address": 0, "type": "bits", "count": 9}},
+		{"input_int32", fmt.Sprint(input(20)<<16 | input(21)), map[string]any{"kind": "input", "address": 20, "type": "int32"}},
+		{"input_cdab", fmt.Sprint(input(31)<<16 | input(30)), map[string]any{"kind": "input", "address": 30, "type": "uint32", "order": "cdab"}},
+		{"input_uint64", fmt.Sprint(input(40)<<48 | input(41)<<32 | input(42)<<16 | input(43)), map[string]any{"kind": "input", "address": 40, "type": "uint64"}},
+		{"input_bits", fmt.Sprint(input(5) >> 2 & 15), map[string]any{"kind": "input", "address": 5, "type": "bits", "bit": 2, "count": 4}},
+	}
 }
 
 // roundTrips writes every type in every order and reads it back; then mbpoll reads the same registers, and writes what linkbeat reads.
@@ -149,7 +174,7 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 	}
 	wrong := 0
 	var first error
-	wants := map[string]string{"coil": "true", "flags": "5", "scaled": "21.5"}
+	wants := map[string]string{"coil": "true", "flags": "5", "scaled": "21.5", "coils": "2741"}
 	for _, s := range all {
 		wants[s.name] = s.json
 	}
@@ -176,6 +201,14 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 		}
 	}
 	t.Check(on+": they are published", err)
+	err = nil
+	for _, x := range constants() {
+		if got := string(last.Values[x.name]); got != x.json {
+			err = fmt.Errorf("%s is published as %s, want %s", x.name, got, x.json)
+		}
+	}
+	t.Check(on+": so are discrete inputs and input registers, as bits and as numbers of several types", err)
+	err = nil
 	if why := last.Bad["absent"]; why != "ILLEGAL DATA ADDRESS" || len(last.Bad) != 1 {
 		err = fmt.Errorf("bad: %v", last.Bad)
 	}
