@@ -44,6 +44,7 @@ type question struct {
 // sent, ErrNoAnswer and errGarbled, which is one; an exception is an answer.
 func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time, err error) {
 	defer func() { m.idleSince = time.Now() }()
+	m.d.tidy(m.port) // a console that has just ended may not have been heard of
 	free, err := m.hush(ctx)
 	if err != nil {
 		return nil, at, err

@@ -63,7 +63,7 @@
 // # Limits
 //
 // Memory of a device: the longest frame and one read (4 KiB) on the way in, Options.Queue payloads of at most the longest frame
-// on the way out. RS-485 by RTS or GPIO lets go of the line late by what the scheduler takes, often 0.1 ms, at times many: a
+// (on a bus twice as many) on the way out. RS-485 by RTS or GPIO lets go of the line late by what the scheduler takes, often 0.1 ms, at times many: a
 // device that answers at once needs the kernel's mode. A driver that never finishes a drain holds one thread
 // until the port hangs up.
 package bridge

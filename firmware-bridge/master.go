@@ -25,7 +25,7 @@ type master struct {
 	transaction uint16
 	idleSince   time.Time // the last request ended
 
-	orders []*order // taken from the queue and not done, in their order; at most as many as the queue holds
+	orders []*order // taken from the queue and not done, in their order; at most Options.Queue
 	served bool     // the last turn was a command's
 }
 
@@ -110,7 +110,7 @@ func (m *master) idle(ctx context.Context, wake time.Time) {
 		due = timer.C
 	}
 	queue := m.d.queue
-	if len(m.orders) >= cap(queue) {
+	if len(m.orders) >= m.d.o.Queue {
 		queue = nil
 	}
 	select {

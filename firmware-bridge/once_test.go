@@ -249,3 +249,39 @@ func TestCommandsForOthersPassThoseOfAUnitThatRests(t *testing.T) {
 		b.stop()
 	})
 }
+
+// A console gets the bus after what was queued before it, and that may have to wait for a unit that rests.
+func TestAConsoleWaitsForTheCommandsBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pumpAnd(t, true, ModbusOptions{Timeout: time.Second}, every(word("x", 1), time.Hour))
+		b.start()
+		pass(1500 * time.Millisecond)
+		b.change(func(s *slaves) { s.mute = 1 })
+		first, second := b.enqueue("pump", map[string]string{"x": "1"}, time.Time{}), b.enqueue("pump", map[string]string{"x": "2"}, time.Time{})
+		pass(100 * time.Millisecond)
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Write(t.Context(), []byte{0x99, 3, 0, 0, 0, 0, 0, 0}); err != nil {
+			t.Error(err)
+		}
+		if len(first) != 1 || len(second) != 1 {
+			t.Error("it did not wait")
+		}
+		if e := <-second; e.err != nil {
+			t.Error(e.err)
+		}
+		from := time.Now()
+		pass(5 * time.Second)
+		if n := len(b.wasAsked(8)); b.worstPeriod(8, from) < 5*time.Second {
+			t.Errorf("polled under a hold (%d)", n)
+		}
+		h.Release()
+		pass(2 * time.Second)
+		if w := b.worstPeriod(8, time.Now().Add(-1500*time.Millisecond)); w > 1200*time.Millisecond {
+			t.Errorf("not polled for %v after it", w)
+		}
+		b.stop()
+	})
+}

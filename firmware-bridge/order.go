@@ -19,7 +19,7 @@ type order struct {
 
 // admit takes what is queued, as long as there is room.
 func (m *master) admit() {
-	for len(m.orders) < cap(m.d.queue) {
+	for len(m.orders) < m.d.o.Queue {
 		select {
 		case w := <-m.d.queue:
 			m.add(w)
