@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	typed := make(chan input)
-	go read(ctx, c, min(consoleRead, max(s.opened.Max, 1)), typed)
+	go read(ctx, c, s.most(), typed)
 	sent := make(chan error, 1)
 	go func() {
 		defer leave()
@@ -111,7 +112,7 @@ func (s *session) send(ctx context.Context, typed <-chan input, changed func() (
 	defer tend.Stop()
 	look := time.NewTicker(consoleLook)
 	defer look.Stop()
-	w := window{most: max(s.opened.Max, 1)}
+	w := window{most: s.most()}
 	var over <-chan time.Time
 	var ended time.Time
 	for {
@@ -160,6 +161,9 @@ func (s *session) send(ctx context.Context, typed <-chan input, changed func() (
 		}
 	}
 }
+
+// most is how many bytes of data a message to the gateway may have.
+func (s *session) most() int { return min(consoleRead, cmp.Or(max(s.opened.Max, 0), consoleRead)) }
 
 // receive takes what the gateway says until the session ends.
 func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) error {
