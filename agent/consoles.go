@@ -39,6 +39,7 @@ type consoles struct {
 	clock  clock
 	log    zerolog.Logger
 
+	began   time.Time
 	intake  chan consoleArrival
 	waiting atomic.Int64 // bytes in intake
 
@@ -58,7 +59,7 @@ type consoleArrival struct {
 }
 
 func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c clock, log zerolog.Logger) *consoles {
-	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, log: log, intake: make(chan consoleArrival, consoleIntake),
+	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan consoleArrival, consoleIntake),
 		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
 		noes: make(chan struct{}, seatsMost)}
 }
@@ -155,7 +156,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	switch {
 	case a.retained:
 		return wire.Retained, "publish without the retain flag, and clear this one"
-	case a.dup:
+	case a.dup && now.Sub(c.began) < wire.ConsoleOpenS*time.Second: // later the desk knows all that may have come
 		return wire.Expired, "the broker has sent this for a second time, and the first may have been carried out: open another session"
 	case !known:
 		return wire.UnknownDevice, ""
@@ -168,7 +169,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	case c.clock.now().UnixMilli() >= m.Expires:
 		return wire.Expired, ""
 	case m.Expires > c.clock.now().Add(wire.ConsoleOpenS*time.Second).UnixMilli():
-		return wire.Malformed, fmt.Sprintf("expires may be at most %d s ahead", wire.ConsoleOpenS)
+		return wire.Malformed, fmt.Sprintf("expires may be at most %d s ahead: compare the clocks here and there", wire.ConsoleOpenS)
 	case p.device == nil:
 		return wire.Failed, "the device cannot be used: see its status"
 	case m.Op == wire.ConsoleTap && m.ConsoleLine != (wire.ConsoleLine{}):

@@ -77,6 +77,8 @@ type rig struct {
 	broker *transporttest.Broker
 	port   *plainPort
 	device *bridge.Device
+
+	consoles *consoles
 }
 
 // withRig runs f beside it, in a bubble; slow is what each write takes, most the largest packet.
@@ -102,13 +104,13 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 		}
 		topics := wire.DefaultTopics().For("gw")
 		find := func(name string) (port, bool) { return port{r.device, true}, name == "plc" }
-		c := newConsoles(link, find, topics, most, newClock(time.Time{}), zerolog.New(io.Discard))
-		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, c.handler)
+		r.consoles = newConsoles(link, find, topics, most, newClock(time.Time{}), zerolog.New(io.Discard))
+		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, r.consoles.handler)
 		ctx, stop := context.WithCancel(t.Context())
 		linkCtx, stopLink := context.WithCancel(t.Context())
 		var parts, links sync.WaitGroup
 		parts.Go(func() { _ = r.device.Run(ctx) })
-		parts.Go(func() { _ = c.run(ctx) })
+		parts.Go(func() { _ = r.consoles.run(ctx) })
 		links.Go(func() { _ = link.Run(linkCtx) })
 		time.Sleep(time.Minute)
 		f(r)
@@ -197,6 +199,33 @@ func TestAnOpenIsCarriedOutOnce(t *testing.T) {
 		if r.port.written() != "reset\r" {
 			t.Errorf("written %q", r.port.written())
 		}
+	})
+}
+
+// What the broker sends for a second time may have come before the gateway started: only a young one does not know.
+func TestAnOpenThatTheBrokerSendsAgain(t *testing.T) {
+	withRig(t, 0, plentyOfRoom, func(r *rig) {
+		again := func(id string, ahead time.Duration) {
+			m := wire.ConsoleDown{ID: id, Seq: 1, Op: wire.ConsoleTap, Expires: time.Now().Add(ahead).UnixMilli()}
+			r.consoles.handler(transport.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1, Dup: true}, false)
+			time.Sleep(time.Second)
+		}
+		r.consoles.began = time.Now()
+		again("a", 15*time.Second)
+		r.want("a", "closed expired")
+		time.Sleep(wire.ConsoleOpenS * time.Second)
+		again("b", 15*time.Second)
+		r.want("b", "opened")
+		again("c", 2*wire.ConsoleOpenS*time.Second)
+		r.want("c", "closed malformed")
+	})
+}
+
+func TestAHoleDoesNotEndATap(t *testing.T) {
+	withRig(t, 0, plentyOfRoom, func(r *rig) {
+		r.say(wire.ConsoleDown{Seq: 1, Op: wire.ConsoleTap})
+		r.say(wire.ConsoleDown{Seq: 5, Op: wire.ConsoleKeep})
+		r.want("x", "opened", "kept")
 	})
 }
 

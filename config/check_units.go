@@ -150,6 +150,8 @@ func checkValueName(s string) error {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-:._", r))
 	}
 	switch {
+	case s == "frame" || s == "gap":
+		return fmt.Errorf("is what format senml calls something else: choose another name")
 	case s == "" || len(s) > most:
 		return fmt.Errorf("must have 1 to %d characters", most)
 	case strings.ContainsFunc(s, bad), strings.ContainsRune("-:._", rune(s[0])):

@@ -25,6 +25,10 @@ const (
 	mostBaud   = 4_000_000
 	pieceLasts = 250 * time.Millisecond // on the line, of what is written at once
 	leastPiece = 16
+
+	// bufferLasts bounds what waits in the machine, in time on the line: what a user was told is written must not be thrown away when the
+	// hold ends, nor go out at another speed.
+	bufferLasts = 50 * time.Millisecond
 )
 
 // LineChange is what to change about an open line. Zero and nil: as it is.
@@ -132,7 +136,7 @@ func (d *Device) pieces(port Port, w pending) error {
 		n := min(piece, len(data))
 		until := time.Now().Add(d.o.WriteTimeout + 2*time.Duration(n)*char)
 		err := d.push(port, data[:n], until)
-		if err == nil && d.o.RS485.Mode != RS485Off { // or the driver would stay on
+		if err == nil && (d.o.RS485.Mode != RS485Off || time.Duration(n)*char > bufferLasts) { // or the driver of the line would stay on
 			err = port.Drain(until)
 		}
 		if err != nil {
@@ -175,6 +179,11 @@ func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
 	}
 	if d.line.by != h {
 		d.line = lineSet{by: h}
+	}
+	if c.Baud > 0 || c.Mode != (Mode{}) { // what was written goes out as it was meant, unless the device takes nothing
+		if err := port.Drain(time.Now().Add(d.o.WriteTimeout)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return d.verdict(err, port)
+		}
 	}
 	if err := s.SetLine(c); err != nil {
 		return fmt.Errorf("device %q: %w", d.o.Name, err)

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,14 +16,18 @@ import (
 // settable is a fakePort whose line can be changed.
 type settable struct {
 	*fakePort
-	mu  sync.Mutex
-	set []LineChange
+	mu    sync.Mutex
+	set   []LineChange
+	onSet func(LineChange) // may be nil
 }
 
 func (p *settable) SetLine(c LineChange) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.set = append(p.set, c)
+	if p.onSet != nil {
+		p.onSet(c)
+	}
 	return nil
 }
 
@@ -169,6 +174,60 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 		}
 		if len(p.set) != 2 || p.set[0].Baud != 1200 || p.set[1].Baud != 9600 || p.set[1].DTR == nil {
 			t.Errorf("%+v", p.set)
+		}
+	})
+}
+
+// What a user was told is written goes out at the speed at which it was written, and is not thrown away at the end.
+func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &settable{fakePort: newFakePort()}
+		var mu sync.Mutex
+		baud, waiting, wrong := 9600, 0, 0 // a driver that buffers what it is given
+		p.write = func(q []byte, _ time.Time) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			waiting += len(q)
+			return len(q), nil
+		}
+		p.drain = func(until time.Time) error {
+			mu.Lock()
+			defer mu.Unlock()
+			takes := time.Duration(waiting) * 10 * time.Second / time.Duration(baud)
+			if time.Now().Add(takes).After(until) {
+				return os.ErrDeadlineExceeded
+			}
+			time.Sleep(takes)
+			waiting = 0
+			return nil
+		}
+		p.onSet = func(c LineChange) {
+			mu.Lock()
+			defer mu.Unlock()
+			wrong += waiting
+			baud = c.Baud
+		}
+		b := newBench(t, func(o *Options) { o.Baud = 9600 })
+		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.start()
+		h, err := b.dev.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []func() error{
+			func() error { return h.Write(t.Context(), []byte("ACK")) },
+			func() error { return h.Set(t.Context(), LineChange{Baud: 300}) },
+			func() error { return h.Write(t.Context(), make([]byte, 2048)) },
+		} {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.Release()
+		pass(time.Minute)
+		b.stop()
+		if wrong != 0 || p.discarded != 0 {
+			t.Errorf("%d bytes at another speed, %d times thrown away", wrong, p.discarded)
 		}
 	})
 }

@@ -19,6 +19,9 @@ const (
 	consoleLingerMost = 10 * time.Second                 // for one that says something all the time
 	consoleRead       = 2 << 10                          // bytes in one message
 	consoleLook       = 100 * time.Millisecond           // between two looks at what was changed about the line
+	consoleLeave      = 2 * time.Second                  // for what was typed before ~. to go out
+	typedAhead        = 64 << 10                         // bytes that a person may type ahead: a ~. behind them is still seen
+	minRead           = 512                              // bytes of what a terminal hands over at once when much is pasted
 )
 
 // ConsoleOptions say which port, and what it is connected to here.
@@ -56,22 +59,35 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	typed := make(chan input)
-	go read(ctx, c, s.most(), typed)
+	if c.Escape {
+		typed = make(chan input, typedAhead/minRead) // so that ~. is seen while nothing goes out
+	}
+	go read(ctx, leave, c, s.most(), typed)
+	room := s.most()
+	if c.Escape {
+		room = typedAhead
+	}
 	sent := make(chan error, 1)
 	go func() {
 		defer leave()
-		sent <- s.send(ctx, typed, c.Changed)
+		sent <- s.send(ctx, typed, room, c.Changed)
 	}()
 	err = s.receive(ctx, func(m wire.ConsoleUp) error { return out.write(m.Data) })
 	leave()
-	if e := <-sent; err == nil {
-		err = e
+	e := <-sent
+	switch {
+	case err != nil:
+		return err
+	case errors.Is(e, io.EOF) && s.fault != nil: // nobody may be there who reads notices
+		return *s.fault
+	case errors.Is(e, io.EOF):
+		return nil
 	}
-	return err
+	return e
 }
 
 // read hands over what In gives, and closes typed at its end. What was changed about the line before bytes were written goes first.
-func read(ctx context.Context, c ConsoleOptions, most int, typed chan<- input) {
+func read(ctx context.Context, leave func(), c ConsoleOptions, most int, typed chan<- input) {
 	defer close(typed)
 	hand := func(i input) bool {
 		select {
@@ -95,7 +111,9 @@ func read(ctx context.Context, c ConsoleOptions, most int, typed chan<- input) {
 			}
 		}
 		if left {
+			defer time.AfterFunc(consoleLeave, leave).Stop() // a broker that is gone must not hold anybody
 			hand(input{left: true})
+			<-ctx.Done()
 		}
 		if left || err != nil {
 			return
@@ -103,16 +121,16 @@ func read(ctx context.Context, c ConsoleOptions, most int, typed chan<- input) {
 	}
 }
 
-// send sends what is typed within the window, changes of the line, and renewals. It returns when somebody leaves, or at the end of
-// typed, once the port has it all and the device was silent for a while.
-func (s *session) send(ctx context.Context, typed <-chan input, changed func() (wire.ConsoleLine, bool)) error {
+// send sends what is typed within the window, changes of the line, and renewals. It returns nil when somebody leaves, or io.EOF at the
+// end of typed, once the port has it all and the device was silent for a while. room is how many bytes may wait for the window.
+func (s *session) send(ctx context.Context, typed <-chan input, room int, changed func() (wire.ConsoleLine, bool)) error {
 	keep := time.NewTicker(wire.ConsoleRenewS * time.Second)
 	defer keep.Stop()
 	tend := time.NewTicker(time.Second)
 	defer tend.Stop()
 	look := time.NewTicker(consoleLook)
 	defer look.Stop()
-	w := window{most: s.most()}
+	w := window{most: s.most(), room: room}
 	var over <-chan time.Time
 	var ended time.Time
 	for {
@@ -152,7 +170,7 @@ func (s *session) send(ctx context.Context, typed <-chan input, changed func() (
 			over = time.After(consoleLinger)
 			silent := time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger
 			if w.empty(s.taken.Load()) && (silent || time.Since(ended) >= consoleLingerMost) {
-				return nil
+				return io.EOF
 			} // else ask how much is written
 		case <-keep.C:
 		}
@@ -189,6 +207,9 @@ func (s *session) receive(ctx context.Context, data func(wire.ConsoleUp) error) 
 		case m.Op == wire.ConsoleSet && m.Error == "":
 			s.asked = false
 		case m.Error != "":
+			if s.fault == nil && m.Op == wire.ConsoleFault {
+				s.fault = &DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
+			}
 			s.o.Notice("the gateway says: " + saidOf(m))
 		case m.Op == wire.ConsoleData:
 			s.heard.Store(time.Now().UnixNano())

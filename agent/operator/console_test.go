@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,10 +142,55 @@ func TestLeavingADeviceThatTalksAllTheTime(t *testing.T) {
 	}
 }
 
+// Neither a broker that is gone nor a device that takes nothing holds who wants to leave.
+func TestLeavingWhenNothingMoves(t *testing.T) {
+	for name, spoil := range map[string]func(g *station, f *fleet){
+		"the broker is gone":          func(_ *station, f *fleet) { f.broker.Close() },
+		"the device takes no more":    func(g *station, _ *fleet) { g.mu.Lock(); g.slow = true; g.mu.Unlock() },
+		"and nobody answers any more": func(g *station, _ *fleet) { g.mu.Lock(); g.mute = true; g.mu.Unlock() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &station{}
+			withStation(t, g, func(t *testing.T, f *fleet) {
+				in, keys := io.Pipe()
+				done := start(t.Context(), f, operator.ConsoleOptions{In: in, Escape: true})
+				spoil(g, f)
+				began := time.Now()
+				go func() {
+					_, _ = keys.Write(make([]byte, 40<<10)) // pasted
+					_, _ = keys.Write([]byte("\r"))
+					_, _ = keys.Write([]byte("~."))
+				}()
+				if err := <-done; err != nil || time.Since(began) > 10*time.Second {
+					t.Errorf("left after %v: %v", time.Since(began), err)
+				}
+				_ = keys.Close()
+			})
+		})
+	}
+}
+
+// From a pipe nobody reads notices: what the port did not get is an error at the end.
+func TestAPipeWhoseBytesThePortDidNotGet(t *testing.T) {
+	g := &station{refuse: func(d wire.ConsoleDown) *wire.ConsoleUp {
+		if d.Op != wire.ConsoleData {
+			return nil
+		}
+		return &wire.ConsoleUp{Op: wire.ConsoleFault, Error: wire.Failed, Detail: "port is not open"}
+	}}
+	withStation(t, g, func(t *testing.T, f *fleet) {
+		var no operator.DeviceError
+		err := <-start(t.Context(), f, operator.ConsoleOptions{In: strings.NewReader("firmware")})
+		if !errors.As(err, &no) || no.Reply.Error != wire.Failed {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestTheWindow(t *testing.T) {
 	for name, c := range map[string]struct{ size, most int }{
-		"in messages": {1, wire.ConsoleMessages},
-		"in bytes":    {512, wire.ConsoleMessages},
+		"small messages": {1, wire.ConsoleMessages},
+		"large ones":     {512, wire.ConsoleMessages},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &station{slow: true}
@@ -208,6 +254,35 @@ func TestChangesOfTheLineKeepTheirPlace(t *testing.T) {
 		}
 		cancel()
 		<-done
+		_ = keys.Close()
+	})
+}
+
+// A console that began with a line of its own goes on when a later one cannot be set.
+func TestALaterLineThatCannotBeSet(t *testing.T) {
+	g := &station{refuse: func(d wire.ConsoleDown) *wire.ConsoleUp {
+		if d.Op != wire.ConsoleSet {
+			return nil
+		}
+		return &wire.ConsoleUp{Op: wire.ConsoleSet, Error: wire.Failed, Detail: "no such rate"}
+	}}
+	withStation(t, g, func(t *testing.T, f *fleet) {
+		in, keys := io.Pipe()
+		ctx, cancel := context.WithCancel(t.Context())
+		var later atomic.Bool
+		done := start(ctx, f, operator.ConsoleOptions{In: in, Line: wire.ConsoleLine{Baud: 300}, Changed: func() (wire.ConsoleLine, bool) {
+			return wire.ConsoleLine{Baud: 7}, later.Swap(false)
+		}})
+		g.say(wire.ConsoleUp{Op: wire.ConsoleSet, ConsoleLine: wire.ConsoleLine{Baud: 300}})
+		later.Store(true)
+		time.Sleep(time.Second)
+		if ops := g.ops(); !slices.Equal(ops, []string{"open", "set"}) {
+			t.Errorf("%q", ops)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 		_ = keys.Close()
 	})
 }

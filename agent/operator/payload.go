@@ -98,8 +98,9 @@ func shown(b wire.Body) string {
 	switch {
 	case b.Hex != nil:
 		return printable([]byte(*b.Hex))
-	case b.Text != nil && b.Base64 == nil:
-		return printable([]byte(*b.Text))
+	case b.Text != nil:
+		p, _ := b.Bytes() // what is no UTF-8 comes as hex digits
+		return printable(p)
 	case b.Base64 != nil:
 		return printable([]byte(*b.Base64))
 	}

@@ -1,10 +1,8 @@
 package operator
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -15,8 +13,11 @@ import (
 // defaultPatience is how long a command may wait for its turn, and we for its reply.
 const defaultPatience = 30 * time.Second
 
-// defaultAnswer is how long a gateway waits for the answer to a request when neither the command nor its configuration says so.
-const defaultAnswer = time.Second
+// How long a gateway may be at a command whose turn has come.
+const (
+	longestAnswer = time.Minute      // a request
+	writeLasts    = 10 * time.Second // a write, of values with its read-back
+)
 
 // Command is for one serial device, or for a unit of a Modbus bus: a write, or a request if Request is true.
 type Command struct {
@@ -93,12 +94,12 @@ func Send(ctx context.Context, o Options, cmd Command) (wire.Reply, error) {
 	}
 	defer c.close()
 	sent := cmd.wire(time.Now())
-	waiting, cancel := context.WithTimeout(ctx, cmd.wait())
+	publishing, cancel := context.WithTimeout(ctx, cmd.Patience)
 	defer cancel()
-	if err := c.publish(waiting, wire.Expand(t.Cmd, "name", cmd.Name)+cmd.suffix(), sent.Append(nil)); err != nil {
+	if err := c.publish(publishing, wire.Expand(t.Cmd, "name", cmd.Name)+cmd.suffix(), sent.Append(nil)); err != nil {
 		return wire.Reply{}, err
 	}
-	return c.reply(waiting, replies, sent.ID, cmd)
+	return c.reply(ctx, replies, sent.ID, cmd)
 }
 
 func (c Command) wire(now time.Time) wire.Command {
@@ -126,46 +127,61 @@ func (c Command) suffix() string {
 	return wire.WriteSuffix
 }
 
-// wait is how long a reply can take: the command's turn may come at the last moment, and then the device has its own time.
-func (c Command) wait() time.Duration {
+// answer is how long a reply may still take when the command's turn has come at the last moment: the device has its own time.
+func (c Command) answer() time.Duration {
 	if c.Request {
-		return c.Patience + cmp.Or(c.Within, defaultAnswer) + c.Silence
+		return max(c.Within, longestAnswer)
 	}
-	return c.Patience
+	return writeLasts
 }
 
-// reply waits for the answer to id, and keeps in mind what the gateway's state says meanwhile.
+// reply waits for the answer to id. A gateway that is online answers everything, so it has the time of the device beyond the command's
+// expiry.
 func (c *client) reply(ctx context.Context, topic, id string, cmd Command) (wire.Reply, error) {
-	state := fmt.Sprintf("the broker knows no gateway %q: see linkbeatctl devices", cmd.Device)
+	state, online := fmt.Sprintf("the broker knows no gateway %q: see linkbeatctl devices", cmd.Device), false
+	waited := cmd.Patience
+	r, ok := c.replyWithin(ctx, cmd.Patience, topic, id, func(p []byte) { state, online = stateSentence(cmd.Device, p) })
+	if !ok && online && ctx.Err() == nil {
+		waited += cmd.answer()
+		r, ok = c.replyWithin(ctx, cmd.answer(), topic, id, func(p []byte) { state, _ = stateSentence(cmd.Device, p) })
+	}
+	switch {
+	case !ok && ctx.Err() != nil:
+		return r, fmt.Errorf("interrupted: the command may still be carried out until it expires: %w", ctx.Err())
+	case !ok:
+		return r, fmt.Errorf("%w from %s/%s within %v; %s", ErrNoReply, cmd.Device, cmd.Name, waited, state)
+	case !r.OK:
+		return r, DeviceError{Reply: r}
+	}
+	return r, nil
+}
+
+// replyWithin is the reply to id; false when none came in time. state is called with what the gateway says of itself meanwhile.
+func (c *client) replyWithin(ctx context.Context, limit time.Duration, topic, id string, state func(payload []byte)) (wire.Reply, bool) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	for {
 		m, _, ok := c.inbox.take(ctx)
-		switch {
-		case !ok && errors.Is(ctx.Err(), context.Canceled):
-			return wire.Reply{}, fmt.Errorf("interrupted: the command may still be carried out until it expires: %w", ctx.Err())
-		case !ok:
-			return wire.Reply{}, fmt.Errorf("%w from %s/%s within %v; %s", ErrNoReply, cmd.Device, cmd.Name, cmd.wait(), state)
-		case m.topic != topic:
-			state = stateSentence(cmd.Device, m.payload)
+		if !ok {
+			return wire.Reply{}, false
+		}
+		if m.topic != topic {
+			state(m.payload)
 			continue
 		}
-		r, err := wire.ParseReply(m.payload)
-		if err != nil || r.ID != id {
-			continue // another operator's
+		if r, err := wire.ParseReply(m.payload); err == nil && r.ID == id { // or another operator's
+			return r, true
 		}
-		if !r.OK {
-			return r, DeviceError{Reply: r}
-		}
-		return r, nil
 	}
 }
 
-func stateSentence(device string, payload []byte) string {
+func stateSentence(device string, payload []byte) (sentence string, online bool) {
 	s, err := wire.ParseState(payload)
 	if err != nil {
-		return fmt.Sprintf("the state of %s cannot be read: %v", device, err)
+		return fmt.Sprintf("the state of %s cannot be read: %v", device, err), false
 	}
 	if s.Online {
-		return device + " is online: a lost reply is possible, so look at the device before you send it again"
+		return device + " is online: a lost reply is possible, so look at the device before you send it again", true
 	}
-	return device + " is offline: the command has expired and will not be carried out"
+	return device + " is offline: the command has expired and will not be carried out", false
 }

@@ -89,6 +89,45 @@ func TestSendTellsWhatItKnowsOfTheGateway(t *testing.T) {
 	}
 }
 
+// A gateway that is online answers everything: a request whose turn came at the last moment has the device's time as well.
+func TestALateReplyIsWaitedFor(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		request bool
+		after   time.Duration
+		ok      bool
+	}{
+		{"a request that was answered slowly", true, 50 * time.Second, true},
+		{"a write at the last moment", false, 8 * time.Second, true},
+		{"a write that is lost", false, time.Minute, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var fl *fleet
+			hooks := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+				if c, err := wire.ParseCommand(m.Payload); err == nil && strings.Contains(m.Topic, "/dn/cmd/") {
+					time.AfterFunc(tt.after, func() { fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: c.ID, OK: true}.Append(nil)), false) })
+				}
+				return transporttest.Take
+			}}
+			bubble(t, hooks, func(t *testing.T, f *fleet) {
+				fl = f
+				f.say("lb/gw/up/state", `{"online":true}`, true)
+				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"), Request: tt.request, Patience: 2 * time.Second})
+				if (err == nil) != tt.ok {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatAGatewaySaysDoesNotSteerATerminal(t *testing.T) {
+	r, err := wire.ParseReply([]byte(`{"id":"a","ok":false,"error":"\u001b]0;owned\u0007","detail":"\u001b[2J"}`))
+	if text := (operator.DeviceError{Reply: r}).Error(); err != nil || strings.ContainsAny(text, "\x1b\x07") {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 func TestSendInterrupted(t *testing.T) {
 	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -23,7 +23,8 @@ type session struct {
 
 	// of the goroutine that calls next
 	in    wire.Sequence
-	asked bool // a change of the line was asked for at the beginning, and is not answered
+	asked bool         // a change of the line was asked for at the beginning, and is not answered
+	fault *DeviceError // the first thing that could not be done
 
 	taken atomic.Int64  // bytes of ours that the gateway has dealt with
 	heard atomic.Int64  // Unix ns of the last data
@@ -72,6 +73,8 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
 		return fmt.Errorf("%s: %s; set console: true for it in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
+	case m.Op == wire.ConsoleClosed && m.Error == wire.Expired:
+		return errors.New(saidOf(m)) // what there is to advise about commands does not help here
 	case m.Op == wire.ConsoleClosed:
 		return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
 	case m.Op != wire.ConsoleOpened:

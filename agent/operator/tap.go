@@ -32,7 +32,7 @@ func Tap(ctx context.Context, o Options, t TapOptions, emit func(Chunk) error) e
 	sent := make(chan error, 1)
 	go func() {
 		defer leave()
-		sent <- s.send(ctx, nil, func() (l wire.ConsoleLine, ok bool) { return l, false })
+		sent <- s.send(ctx, nil, 0, func() (l wire.ConsoleLine, ok bool) { return l, false })
 	}()
 	err = s.receive(ctx, func(m wire.ConsoleUp) error {
 		return emit(Chunk{Time: time.UnixMilli(m.TS), Out: m.Out, Data: m.Data, Lost: m.Lost})

@@ -19,14 +19,17 @@ func (i input) message() wire.ConsoleDown {
 // window is what is for the port: what waits, and what was sent and the gateway has not dealt with. While that is as much as may be, what
 // waits grows together, so that many small pieces do not make many messages.
 type window struct {
-	most    int // bytes in a message
+	most    int // bytes in a message; ConsoleMessages of them are no more than ConsoleWindow
+	room    int // bytes that may wait
 	waiting []input
+	wait    int     // bytes in waiting
 	total   int64   // bytes sent
 	flight  []int64 // of each message sent the total with it
 }
 
 // add puts i behind what waits.
 func (w *window) add(i input) {
+	w.wait += len(i.data)
 	if n := len(w.waiting); n > 0 && i.data != nil {
 		if last := &w.waiting[n-1]; last.data != nil && len(last.data)+len(i.data) <= w.most {
 			last.data = append(last.data, i.data...)
@@ -37,7 +40,7 @@ func (w *window) add(i input) {
 }
 
 // stuffed is true when nothing more should be added.
-func (w *window) stuffed() bool { return len(w.waiting) > 1 }
+func (w *window) stuffed() bool { return w.wait >= w.room }
 
 // empty is true when all was sent and dealt with.
 func (w *window) empty(taken int64) bool { return len(w.waiting) == 0 && taken >= w.total }
@@ -51,7 +54,7 @@ func (w *window) next(taken int64) (i input, ok bool) {
 		return i, false
 	}
 	i = w.waiting[0]
-	full := w.total-taken > wire.ConsoleWindow-int64(w.most) || len(w.flight) >= wire.ConsoleMessages
+	full := len(w.flight) >= wire.ConsoleMessages
 	if last := w.waiting[len(w.waiting)-1]; full && last.left {
 		return last, true // what it would wait for may never come
 	}
@@ -59,7 +62,7 @@ func (w *window) next(taken int64) (i input, ok bool) {
 		return input{}, false
 	}
 	w.waiting = w.waiting[1:]
-	if i.data != nil {
+	if w.wait -= len(i.data); i.data != nil {
 		w.total += int64(len(i.data))
 		w.flight = append(w.flight, w.total)
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrorCode is what a reply says when a command was not carried out.
@@ -122,7 +124,18 @@ func ParseReply(p []byte) (Reply, error) {
 	if r.ID == "" {
 		return Reply{}, errors.New("reply: no id")
 	}
+	r.Error = plain(r.Error)
 	return r, nil
+}
+
+// plain is a word of ours as it may be shown: whatever else a gateway puts there must not steer a terminal.
+func plain[T ~string](word T) T {
+	return T(strings.Map(func(r rune) rune {
+		if r > ' ' && r < utf8.RuneSelf-1 {
+			return r
+		}
+		return '?'
+	}, string(word[:min(len(word), 32)])))
 }
 
 // Append adds the reply's JSON to dst.

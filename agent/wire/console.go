@@ -91,6 +91,7 @@ func ParseConsoleUp(p []byte) (m ConsoleUp, err error) {
 	if err = json.Unmarshal(p, &m); err != nil {
 		return m, fmt.Errorf("console: %w", err)
 	}
+	m.Error, m.Mode = plain(m.Error), plain(m.Mode)
 	return m, checkConsole(m.ID, m.Seq, len(m.Data))
 }
 

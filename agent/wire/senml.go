@@ -129,6 +129,9 @@ func ParseSenML(p []byte) ([]Record, error) {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
 	}
+	if len(records) == 0 {
+		return nil, errors.New("pack: it is empty")
+	}
 	for i, r := range records {
 		if err := r.check(); err != nil {
 			return nil, fmt.Errorf("record %d: %w", i, err)

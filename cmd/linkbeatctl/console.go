@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/user"
 	"regexp"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +29,9 @@ terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ i
 comes is sent, and the console ends when the device has been silent for a second after that.
 
 With --pty a pseudo-terminal is made, and its path printed, for any program: minicom, a vendor's tool,
-sz and rz. The remote port follows the baud rate and the stop bits that the program sets. A pseudo-terminal
-has no parity, data bits, DTR and RTS: give those here. What no program reads is dropped. Ends with ctrl-C.
+sz and rz. The remote port follows the baud rate and the stop bits that the program sets, before the bytes
+that it writes next; before a change it should wait for an answer, or 0.1 s. A pseudo-terminal has no parity,
+data bits, DTR and RTS: give those here. What no program reads is dropped. Ends with ctrl-C.
 
 Meanwhile the gateway refuses commands to the device and does not poll a Modbus bus; frames go on. Baud
 rate and mode go back to the configuration at the end, which comes 30 s after the last sign of life too.
@@ -91,15 +94,18 @@ func who() string {
 // consoleTerminal connects the port to our own terminal, or to pipes.
 func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error {
 	c.In, c.Out = cmd.InOrStdin(), cmd.OutOrStdout()
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	file, isFile := c.In.(*os.File)
 	back := func() {}
 	defer func() { back() }()
-	file, isFile := c.In.(*os.File)
 	c.Opened = func(l wire.ConsoleLine) {
 		if !isFile {
 			return
 		}
 		if restore, ok := tty.Raw(file); ok {
-			back = restore
+			back = sync.OnceFunc(restore)
+			context.AfterFunc(ctx, back) // at once: a second signal kills us
 			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n", c.Device, c.Name, l.Baud, l.Mode)
 		}
 	}
@@ -108,7 +114,7 @@ func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) e
 			c.Escape = st.Mode()&os.ModeCharDevice != 0
 		}
 	}
-	return operator.Console(cmd.Context(), b.o, c)
+	return operator.Console(ctx, b.o, c)
 }
 
 // consolePty connects the port to a pseudo-terminal.
@@ -129,7 +135,11 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 	}
 	c.Opened = func(l wire.ConsoleLine) {
 		configured = l
-		_ = p.SetBaud(cmp.Or(c.Line.Baud, l.Baud)) // what a program finds is what there is
+		stop := 1
+		if strings.HasSuffix(cmp.Or(c.Line.Mode, l.Mode), "2") {
+			stop = 2
+		}
+		_ = p.SetLine(tty.Line{Baud: cmp.Or(c.Line.Baud, l.Baud), Stop: stop}) // what a program finds is what there is
 		fmt.Fprintln(cmd.OutOrStdout(), p.Path)
 		fmt.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
 	}

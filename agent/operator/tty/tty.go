@@ -82,11 +82,11 @@ func (p *Pty) Close() error {
 	return err
 }
 
-// SetBaud sets the baud rate as a program would; Changed does not tell it.
-func (p *Pty) SetBaud(baud int) error {
+// SetLine sets the line as a program would; zero stays as it is. Changed does not tell it.
+func (p *Pty) SetLine(l Line) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.setBaud(baud); err != nil {
+	if err := p.set(l); err != nil {
 		return err
 	}
 	var err error

@@ -47,7 +47,7 @@ func OpenPty() (*Pty, error) {
 		p.near, err = os.OpenFile(p.Path, os.O_RDWR|unix.O_NOCTTY, 0) // open for good, or the far end would hang up with each program
 	}
 	if err == nil {
-		err = p.SetBaud(0)
+		err = p.SetLine(Line{})
 	}
 	if err != nil {
 		_ = p.far.Close()
@@ -56,21 +56,26 @@ func OpenPty() (*Pty, error) {
 	return p, nil
 }
 
-func (p *Pty) setBaud(baud int) error {
-	return p.control(func(fd int) error { return setLine(fd, baud) })
-}
-
-func setLine(fd, baud int) error {
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
-	if err != nil {
-		return err
-	}
-	raw(t)
-	if baud > 0 {
-		t.Cflag = t.Cflag&^unix.CBAUD | unix.BOTHER
-		t.Ispeed, t.Ospeed = uint32(baud), uint32(baud)
-	}
-	return unix.IoctlSetTermios(fd, unix.TCSETS2, t)
+// set makes the near end raw, with that line.
+func (p *Pty) set(l Line) error {
+	return p.control(func(fd int) error {
+		t, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
+		if err != nil {
+			return err
+		}
+		raw(t)
+		if l.Baud > 0 {
+			t.Cflag = t.Cflag&^unix.CBAUD | unix.BOTHER
+			t.Ispeed, t.Ospeed = uint32(l.Baud), uint32(l.Baud)
+		}
+		switch l.Stop {
+		case 1:
+			t.Cflag &^= unix.CSTOPB
+		case 2:
+			t.Cflag |= unix.CSTOPB
+		}
+		return unix.IoctlSetTermios(fd, unix.TCSETS2, t)
+	})
 }
 
 // control runs do on the near end, which Close does not take away meanwhile.

@@ -29,7 +29,7 @@ func open(t *testing.T) (p *Pty, program *os.File) {
 // A program sets the line and writes at once: who reads the bytes knows of the change by then.
 func TestAChangeIsKnownBeforeTheBytesThatFollowIt(t *testing.T) {
 	p, program := open(t)
-	if err := p.SetBaud(9600); err != nil {
+	if err := p.SetLine(Line{9600, 1}); err != nil {
 		t.Fatal(err)
 	}
 	if l, ok := p.Changed(); ok {

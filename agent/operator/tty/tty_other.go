@@ -15,7 +15,7 @@ func OpenPty() (*Pty, error) {
 	return nil, errors.New("pseudo-terminals are made on Linux only")
 }
 
-func (*Pty) setBaud(int) error { return errors.ErrUnsupported }
+func (*Pty) set(Line) error { return errors.ErrUnsupported }
 
 func (*Pty) look() (Line, error) { return Line{}, errors.ErrUnsupported }
 
