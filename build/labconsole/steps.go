@@ -120,22 +120,29 @@ func (s *scene) lines(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	_, err = shut.Exit(15 * time.Second)
-	t.Check("a device that does not say console: true is denied", errors.Join(err, expect(errors.New(shut.Tail(3)), "denied")))
+	t.Check("a device that does not say console: true is denied, exit status 1", refused(shut, "denied"))
 	_, _, err = s.console()
 	t.Check("a second console is refused", expect(err, "busy"))
 	send, err := s.e.StartProc("send", "", nil, s.ctl, "send", "gw", "plc", "hello", "--server", s.broker.URL(), "--timeout", "5s")
 	if err != nil {
 		return err
 	}
-	_, err = send.Exit(15 * time.Second)
-	t.Check("a command is refused meanwhile", errors.Join(err, expect(errors.New(send.Tail(3)), "busy")))
+	t.Check("a command is refused meanwhile, exit status 1", refused(send, "busy"))
 	if err := s.leave(p); err != nil {
 		return err
 	}
 	err = s.e.Until("the remote port to have its line again", 5*time.Second, func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 115200 })
 	t.Check("the remote port has its own line afterwards", err)
 	return nil
+}
+
+// refused is nil when a program ends with status 1, and says that word.
+func refused(p *kit.Proc, word string) error {
+	code, err := p.Exit(15 * time.Second)
+	if err == nil && code != 1 {
+		err = fmt.Errorf("exit status %d", code)
+	}
+	return errors.Join(err, expect(errors.New(p.Tail(3)), word))
 }
 
 func expect(err error, word string) error {

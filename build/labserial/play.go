@@ -253,10 +253,6 @@ func (p *player) judge(frame []byte) {
 	}
 	p.false++
 	p.excused = p.c.bits > 0
-	for i := range p.waiting { // a piece of it was right by accident
-		w := &p.waiting[i]
-		w.may = w.may || p.excused && bytes.Contains(w.data, frame)
-	}
 }
 
 // miss is called for one that did not come out.
