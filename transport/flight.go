@@ -24,7 +24,8 @@ type Ack struct {
 	id      uint16 // packet identifier; 0 until the library gave one, and with QoS 0
 	written bool   // the write of it has begun
 	acked   bool   // PUBACK came, or QoS 0 was written; but an earlier one may still be open
-	extra   bool   // has no place in the window
+
+	place chan struct{} // the window that it has a place in; nil: none
 }
 
 // Done is closed when the message was acknowledged (QoS 0: written), or its session lost.
@@ -47,7 +48,8 @@ func (a *Ack) Err() error {
 // never by the library. Safe for concurrent use.
 type flight struct {
 	slots chan struct{} // one element per publish in flight: the window
-	out   chan *Ack     // to the publisher; holds a window, so that a send with a slot never blocks
+	apart chan struct{} // the window of what must not wait for a place behind a backlog
+	out   chan *Ack     // to the publisher; holds both windows, so that a send with a slot never blocks
 	lost  chan struct{} // closed by fail
 	ended chan struct{} // closed by stop
 	moved atomic.Bool   // stop was for a planned re-dial
@@ -62,22 +64,28 @@ type flight struct {
 	err     error
 }
 
+// apartWindow is how many publishes of Ordered may be in flight.
+const apartWindow = 16
+
 func newFlight(window int) *flight {
 	return &flight{
-		slots: make(chan struct{}, window), out: make(chan *Ack, window+1), lost: make(chan struct{}), ended: make(chan struct{}),
+		slots: make(chan struct{}, window), apart: make(chan struct{}, apartWindow), out: make(chan *Ack, window+apartWindow+1), lost: make(chan struct{}), ended: make(chan struct{}),
 		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, in: map[uint16]Cause{},
 	}
 }
 
 // send waits for a place in the window and queues m. ErrLost when the session is lost before, ErrStopped after stop.
-func (f *flight) send(ctx context.Context, m Message) (*Ack, error) {
+func (f *flight) send(ctx context.Context, m Message) (*Ack, error) { return f.sendIn(ctx, f.slots, m) }
+
+// sendIn is send for one of the windows.
+func (f *flight) sendIn(ctx context.Context, window chan struct{}, m Message) (*Ack, error) {
 	select {
 	case <-f.ended:
 		return nil, f.stopped()
 	default:
 	}
 	select {
-	case f.slots <- struct{}{}:
+	case window <- struct{}{}:
 	case <-f.lost:
 		return nil, ErrLost
 	case <-f.ended:
@@ -85,19 +93,19 @@ func (f *flight) send(ctx context.Context, m Message) (*Ack, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return f.queue(m, false)
+	return f.queue(m, window)
 }
 
 // last queues m behind everything else, without a place in the window. It is called once, after stop.
-func (f *flight) last(m Message) (*Ack, error) { return f.queue(m, true) }
+func (f *flight) last(m Message) (*Ack, error) { return f.queue(m, nil) }
 
-func (f *flight) queue(m Message, extra bool) (*Ack, error) {
+func (f *flight) queue(m Message, place chan struct{}) (*Ack, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err != nil {
 		return nil, ErrLost
 	}
-	a := &Ack{m: m, done: make(chan struct{}), extra: extra}
+	a := &Ack{m: m, done: make(chan struct{}), place: place}
 	f.order = append(f.order, a)
 	f.out <- a
 	return a, nil
@@ -123,13 +131,15 @@ func (f *flight) inFlight() int {
 
 // drained waits, after stop, until nothing is in flight.
 func (f *flight) drained(ctx context.Context) {
-	for range cap(f.slots) {
-		select {
-		case f.slots <- struct{}{}:
-		case <-f.lost:
-			return
-		case <-ctx.Done():
-			return
+	for _, window := range []chan struct{}{f.slots, f.apart} {
+		for range cap(window) {
+			select {
+			case window <- struct{}{}:
+			case <-f.lost:
+				return
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
@@ -263,8 +273,8 @@ func (f *flight) complete() {
 		f.order[0] = nil
 		f.order = f.order[1:]
 		close(a.done)
-		if !a.extra {
-			<-f.slots
+		if a.place != nil {
+			<-a.place
 		}
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 // Ordered sends messages in order over lost sessions: what was not acknowledged is sent again, in order and before what comes after
 // it. A receiver sees repeats, and no holes, as long as it does not lose its own session. One goroutine at a time; for little data
-// that is not worth a spool. Its messages have QoS 1, and what it keeps is bounded by the window of the link.
+// that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a
+// person at a console does not wait behind a backlog.
 type Ordered struct {
 	l   *Link
 	p   *Publisher // nil: none since the last loss
@@ -84,7 +85,7 @@ func (o *Ordered) push(ctx context.Context) (err error) {
 func (o *Ordered) pushOn(ctx context.Context) (err error) {
 	for i := range o.out {
 		if o.out[i].ack == nil {
-			if o.out[i].ack, err = o.p.Send(ctx, o.out[i].m); err != nil {
+			if o.out[i].ack, err = o.p.sendApart(ctx, o.out[i].m); err != nil {
 				o.out[i].ack = nil
 				return err
 			}

@@ -44,6 +44,14 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	return p.s.flight.send(ctx, m)
 }
 
+// sendApart is Send in the other window.
+func (p *Publisher) sendApart(ctx context.Context, m Message) (*Ack, error) {
+	if err := p.l.fits(m); err != nil {
+		return nil, err
+	}
+	return p.s.flight.sendIn(ctx, p.s.flight.apart, m)
+}
+
 // Send is Publisher.Send on whatever session there is: it blocks while the link is down too.
 func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := l.fits(m); err != nil {
