@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -154,5 +155,38 @@ func TestFilterMatches(t *testing.T) {
 		if got := matches(tt.filter, tt.topic); got != tt.want {
 			t.Errorf("%s takes %s: %v", tt.filter, tt.topic, got)
 		}
+	}
+}
+
+// What goes apart does not wait for a place behind the others, and is drained like them.
+func TestTheOtherWindow(t *testing.T) {
+	f, _ := flown(t, 8)
+	full, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.send(full, data(9)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the window is not full: %v", err)
+	}
+	for id := range apartWindow {
+		if _, err := f.sendIn(t.Context(), f.apart, data(9+id)); err != nil {
+			t.Fatal(err)
+		}
+		f.hand(<-f.out)
+		f.Put(fmt.Sprint("o.", 9+id), packets.NewControlPacket(packets.Publish))
+		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(9 + id)}, backoffDay)
+	}
+	if _, err := f.sendIn(full, f.apart, data(99)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("the other one has no end: %v", err)
+	}
+	f.stop()
+	drained := make(chan int)
+	go func() {
+		f.drained(t.Context())
+		drained <- f.inFlight()
+	}()
+	for id := byte(1); id <= 8+apartWindow; id++ {
+		puback(f, id)
+	}
+	if n := <-drained; n != 0 {
+		t.Errorf("%d in flight", n)
 	}
 }

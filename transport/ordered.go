@@ -7,8 +7,8 @@ import (
 
 // Ordered sends messages in order over lost sessions: what was not acknowledged is sent again, in order and before what comes after
 // it. A receiver sees repeats, and no holes, as long as it does not lose its own session. One goroutine at a time; for little data
-// that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a
-// person at a console does not wait behind a backlog.
+// that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a person at a console
+// does not wait behind a backlog.
 type Ordered struct {
 	l   *Link
 	p   *Publisher // nil: none since the last loss
