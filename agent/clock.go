@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"fmt"
 	"hash/crc32"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
 // stamp is when a frame was read.
@@ -40,6 +43,22 @@ func bootTime() int64 {
 
 // unset tells whether wall time cannot be believed.
 func (c clock) unset() bool { return c.now().Before(c.built) }
+
+// due says why something must not be carried out that expires then, in Unix ms, at most so far ahead; an empty code: it may.
+func (c clock) due(expires int64, most time.Duration) (wire.ErrorCode, string) {
+	now := c.now()
+	switch {
+	case expires == 0:
+		return wire.NoExpiry, "expires is needed: Unix milliseconds"
+	case c.unset():
+		return wire.ClockUnset, "the gateway's clock is not set yet"
+	case now.UnixMilli() >= expires:
+		return wire.Expired, fmt.Sprintf("it was to be carried out until %s, and here it is %s", time.UnixMilli(expires).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case expires > now.Add(most).UnixMilli():
+		return wire.Malformed, fmt.Sprintf("expires may be at most %s ahead: compare the clocks here and there", most)
+	}
+	return "", ""
+}
 
 // stampAt is the stamp of something that happened at t, a recent time.Now.
 func (c clock) stampAt(t time.Time) stamp {

@@ -162,14 +162,11 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 		return wire.UnknownDevice, ""
 	case !p.allowed:
 		return wire.Denied, "the device's configuration does not say console: true"
-	case m.Expires == 0:
-		return wire.NoExpiry, "expires is needed: Unix milliseconds"
-	case c.clock.unset():
-		return wire.ClockUnset, "the gateway's clock is not set yet"
-	case c.clock.now().UnixMilli() >= m.Expires:
-		return wire.Expired, ""
-	case m.Expires > c.clock.now().Add(wire.ConsoleOpenS*time.Second).UnixMilli():
-		return wire.Malformed, fmt.Sprintf("expires may be at most %d s ahead: compare the clocks here and there", wire.ConsoleOpenS)
+	}
+	if code, detail := c.clock.due(m.Expires, wire.ConsoleOpenS*time.Second); code != "" {
+		return code, detail
+	}
+	switch {
 	case p.device == nil:
 		return wire.Failed, "the device cannot be used: see its status"
 	case m.Op == wire.ConsoleTap && m.ConsoleLine != (wire.ConsoleLine{}):

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -174,14 +173,9 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 		return wire.UnknownDevice, ""
 	case !dev.commands:
 		return wire.Denied, "the device's configuration does not say commands: true"
-	case c.Expires == 0:
-		return wire.NoExpiry, "expires is needed: Unix milliseconds"
-	case d.clock.unset():
-		return wire.ClockUnset, "the gateway's clock is not set yet"
-	case d.clock.now().UnixMilli() >= c.Expires:
-		return wire.Expired, ""
-	case c.Expires > d.clock.now().Add(wire.MaxExpiry).UnixMilli():
-		return wire.Malformed, fmt.Sprintf("expires may be at most %.0f hours ahead", wire.MaxExpiry.Hours())
+	}
+	if code, detail := d.clock.due(c.Expires, wire.MaxExpiry); code != "" {
+		return code, detail
 	}
 	return dev.check(a, c, time.Now())
 }
