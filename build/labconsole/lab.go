@@ -34,7 +34,7 @@ func Full() Options {
 }
 
 // Tools that the lab needs, for kit.Missing and kit.Need.
-func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "sh"} }
+func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "script", "sh"} }
 
 // scene is a gateway behind a slow path with one device, and an operator at the broker.
 type scene struct {
@@ -57,7 +57,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 		return err
 	}
 	steady := func(t *kit.Table) error { return s.bulk(t, "random bytes through the console to an echo", false) }
-	for _, step := range []func(*kit.Table) error{s.echo, steady, s.files, s.lines, s.taps} {
+	for _, step := range []func(*kit.Table) error{s.echo, steady, s.files, s.lines, s.terminal, s.taps} {
 		if err := step(t); err != nil {
 			return fmt.Errorf("%w\nagent: %s", err, s.agent.Proc().Tail(15))
 		}

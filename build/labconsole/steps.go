@@ -136,6 +136,23 @@ func (s *scene) lines(t *kit.Table) error {
 	return nil
 }
 
+// terminal plays a person at a terminal: types a line, leaves with ~., and has the terminal as it was.
+func (s *scene) terminal(t *kit.Table) error {
+	const person = `(sleep 1; printf 'AT\r'; sleep 1; printf '\r~.'; sleep 1) | script -qec "$1 console gw plc --server $2 && stty -a" /dev/null`
+	p, err := s.e.StartProc("terminal", "", nil, "sh", "-c", person, "sh", s.ctl, s.broker.URL())
+	if err != nil {
+		return err
+	}
+	code, err := p.Exit(20 * time.Second)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("exit status %d", code)
+	}
+	said := p.Tail(40)
+	t.Check("a terminal: what is typed comes back", errors.Join(err, expect(errors.New(said), "AT")))
+	t.Check("a terminal: ~. leaves, and it is as it was", errors.Join(expect(errors.New(said), " icanon"), expect(errors.New(said), " echo ")))
+	return nil
+}
+
 // refused is nil when a program ends with status 1, and says that word.
 func refused(p *kit.Proc, word string) error {
 	code, err := p.Exit(15 * time.Second)
