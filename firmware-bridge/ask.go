@@ -26,6 +26,9 @@ const mostNoise = 2 << 10
 // errGarbled is of a request that brought bytes, and no answer: whether it was carried out is not known.
 var errGarbled = fmt.Errorf("%w: what came was none", ErrNoAnswer)
 
+// errDoubt is of an answer that may be that to an earlier request.
+var errDoubt = fmt.Errorf("%w: what came may be late", ErrNoAnswer)
+
 // errTorn is of a connection that was ended so that nothing that was written goes out late.
 var errTorn = errors.New("torn down, so that nothing goes out late")
 
@@ -41,7 +44,7 @@ type question struct {
 }
 
 // ask sends one request and waits for its answer. The errors that leave the port as it is are ErrExpired, and then nothing was
-// sent, ErrNoAnswer and errGarbled, which is one; an exception is an answer.
+// sent, ErrNoAnswer, and errGarbled and errDoubt, which are one; an exception is an answer.
 func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time, err error) {
 	defer func() { m.idleSince = time.Now() }()
 	m.d.tidy(m.port) // a console that has just ended may not have been heard of
@@ -66,11 +69,25 @@ func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time,
 	now = time.Now()
 	switch {
 	case errors.Is(err, ErrNoAnswer):
-		err = m.unanswered(q, asked, now, err)
-	case err == nil && !absent(pdu) && m.b.schedule.Heard(q.unit, now):
+		return nil, at, m.unanswered(q, asked, now, err)
+	case err != nil:
+		return nil, at, err
+	case !m.sure(q, pdu, asked, now):
+		return nil, at, errDoubt
+	case !absent(pdu) && m.b.schedule.Heard(q.unit, now):
 		m.show(q.unit, "")
 	}
-	return pdu, at, err
+	return pdu, at, nil
+}
+
+// sure is false when an answer may be that to an earlier question. The unit rests while another one may come.
+func (m *master) sure(q question, pdu []byte, asked, now time.Time) bool {
+	if m.b.o.Protocol == modbus.TCP {
+		return true
+	}
+	sure, rest := m.b.doubts[q.unit].Answered(q.query, pdu, asked, now, m.b.o.Timeout)
+	m.b.schedule.Rest(q.unit, rest)
+	return sure
 }
 
 // absent is true when it is a gateway that speaks, and not the unit.
@@ -98,6 +115,7 @@ func (m *master) send(q modbus.Query, now time.Time) error {
 func (m *master) unanswered(q question, asked, now time.Time, err error) error {
 	if m.b.o.Protocol != modbus.TCP { // whose answers name their request
 		m.b.schedule.Rest(q.unit, m.b.owes(asked, now, q.timeout))
+		m.b.doubts[q.unit].Unanswered(q.query, asked)
 	}
 	if modbus.Reads(q.query.PDU) {
 		return err

@@ -101,6 +101,7 @@ func (o *ModbusOptions) fill() {
 type bus struct {
 	o        ModbusOptions
 	schedule *modbus.Schedule
+	doubts   []modbus.Doubt // by unit, as in the schedule
 	units    []*busUnit
 	byName   map[string]int // immutable
 
@@ -165,6 +166,7 @@ func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
 		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
 	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
+	b.doubts = make([]modbus.Doubt, len(periods)+1)
 	return b, nil
 }
 

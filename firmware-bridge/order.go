@@ -15,6 +15,16 @@ type order struct {
 	pending
 	write *writing // nil: a request
 	begun bool     // something of it was sent
+	twice bool     // what it read was asked for again, as the answer may have been another's
+}
+
+// again is true once, for a read whose answer may be another's: it is asked for anew when the unit has rested.
+func (o *order) again(request []byte, err error) bool {
+	if o.twice || !errors.Is(err, errDoubt) || !modbus.Reads(request) {
+		return false
+	}
+	o.twice = true
+	return true
 }
 
 // admit takes what is queued, as long as there is room.
@@ -79,6 +89,9 @@ func (m *master) step(ctx context.Context, o *order) error {
 			q.expires = time.Time{} // the writes before it were in time
 		}
 		pdu, _, err := m.ask(ctx, q)
+		if o.again(q.query.PDU, err) {
+			return nil
+		}
 		if err == nil {
 			pdu, err = modbus.Data(q.query.PDU, pdu)
 		}
@@ -110,6 +123,9 @@ func (m *master) request(ctx context.Context, o *order) error {
 	q := m.question(o)
 	q.query, q.timeout = o.query, o.timeout
 	pdu, _, err := m.ask(ctx, q)
+	if o.again(q.query.PDU, err) {
+		return nil
+	}
 	if err != nil {
 		return m.end(o, Answer{}, err)
 	}

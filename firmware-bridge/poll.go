@@ -17,6 +17,7 @@ const portLost = "port lost"
 type fault struct {
 	bad   string // for the record
 	void  bool   // the unit said nothing that could be understood
+	doubt bool   // it is to be asked again
 	fatal error  // of the port
 }
 
@@ -42,6 +43,9 @@ func (m *master) judge(unit int, err error) fault {
 	case errors.As(err, &e):
 		m.d.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
 		return fault{bad: e.Error(), void: e.Absent()}
+	case errors.Is(err, errDoubt):
+		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
+		return fault{bad: "late answer", void: true, doubt: true}
 	case errors.Is(err, errGarbled), errors.Is(err, modbus.ErrAnswer):
 		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
 		return fault{bad: "bad answer", void: true}
@@ -81,6 +85,9 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 		switch parts, ok := b.Split(u.Registers); {
 		case f.fatal != nil:
 			return f.fatal
+		case f.doubt: // once the unit has rested
+			p.why = f.bad
+			continue
 		case ok && (f.bad == modbus.IllegalDataAddress.Error() || f.bad == modbus.IllegalDataValue.Error()):
 			p.todo = append(g.split(b, parts), p.todo[1:]...)
 			continue
