@@ -2,7 +2,7 @@ package modbus
 
 import "time"
 
-// patience is our own choice: without slack for so long, one try is made all the same.
+// patience is our own choice: what waited for slack so long is tried all the same, and without slack one try is made in that time.
 const patience = time.Minute
 
 // ScheduleOptions are the times of a bus.
@@ -38,6 +38,8 @@ const (
 type Job struct {
 	Unit, Group int
 	Part        Part
+
+	forced bool // it did not wait for slack any longer
 }
 
 // Silence is a block that a unit did not answer, or not as it should.
@@ -58,17 +60,20 @@ const (
 )
 
 // Schedule says whose turn it is on one bus. Units that answer are read when they are due, the most overdue first, each in its
-// rhythm. What may cost a timeout waits for the slack: the time until the next of them is due. That are units that are dead or
-// not known yet, blocks that a unit never answers, and second tries. So a unit that dies delays the others by one timeout, once; and a
-// dead one by nothing, as long as the bus has a timeout of slack in a minute; else by a timeout a minute. No try is shorter than
-// the timeout: a unit that answers in time is found.
+// rhythm. What may cost a timeout waits for the slack: the time until the next of them is due. That are units that are dead,
+// blocks that a unit never answers, and second tries; these last two also wait for a pause of their own unit that is long enough for the
+// try and the rest after it, but no longer than a minute. So a unit that dies delays the others by one timeout, once; and the dead ones
+// by nothing, as long as the bus has a timeout of slack in a minute; else all of them together by a timeout a minute. No try is
+// shorter than the timeout: a unit that answers in time is found. A unit that was never asked comes first: how busy a bus is shows
+// only when all are known. What is due on a bus that can not do it all is late, and nobody more so than the others.
 //
 // A unit that rests is asked nothing, and nobody waits for it.
 //
 // Not safe for concurrent use.
 type Schedule struct {
-	o     ScheduleOptions
-	units []scheduled
+	o      ScheduleOptions
+	units  []scheduled
+	forced time.Time // the last try without slack
 }
 
 type scheduled struct {
@@ -133,33 +138,46 @@ func latest(a, b time.Time) time.Time {
 // Next is the poll that is to be made at now; false: none is, see Wake.
 func (s *Schedule) Next(now time.Time) (Job, bool) {
 	j, due := s.firstDue()
-	if !due.IsZero() && !due.After(now) {
-		return j, true
-	}
 	var first time.Time
-	var found Job
-	s.tries(func(t Job, since time.Time) {
-		if !since.After(now) && (first.IsZero() || since.Before(first)) && s.fits(since, now, due) {
-			found, first = t, since
+	s.tries(func(t try) {
+		fits, forced := s.fits(t, now, due)
+		if fits && (first.IsZero() || t.since.Before(first)) {
+			j, first = t.Job, t.since
+			j.forced = forced
 		}
 	})
-	return found, !first.IsZero()
+	return j, !first.IsZero() || !due.IsZero() && !due.After(now)
 }
 
-// fits is true when a try that waits since then may be made now.
-func (s *Schedule) fits(since, now, due time.Time) bool {
-	return due.IsZero() || due.Sub(now) >= s.o.Timeout+s.o.Margin || now.Sub(since) >= patience
+// fits is true when a try may be made now; forced: although another poll is due, or soon will be.
+func (s *Schedule) fits(t try, now, due time.Time) (fits, forced bool) {
+	waited := now.Sub(t.since)
+	switch {
+	case waited < 0:
+		return false, false
+	case t.first:
+		return true, false
+	case due.IsZero() || due.Sub(now) >= s.o.Timeout+s.o.Margin:
+		if t.own.IsZero() || waited >= patience || t.own.Sub(now) >= 2*s.o.Timeout+s.o.Margin {
+			return true, false
+		}
+	}
+	return waited >= patience && now.Sub(s.forced) >= patience, true
 }
 
 // Wake is when Next has something again; zero: never.
 func (s *Schedule) Wake(now time.Time) time.Time {
 	_, wake := s.firstDue()
-	s.tries(func(_ Job, since time.Time) {
-		if !since.After(now) {
-			since = since.Add(patience)
+	s.tries(func(t try) {
+		at := t.since
+		if !at.After(now) {
+			at = at.Add(patience)
 		}
-		if wake.IsZero() || since.Before(wake) {
-			wake = since
+		if !at.After(now) {
+			at = s.forced.Add(patience)
+		}
+		if wake.IsZero() || at.Before(wake) {
+			wake = at
 		}
 	})
 	return wake
@@ -174,32 +192,51 @@ func (s *Schedule) firstDue() (j Job, due time.Time) {
 		}
 		for g, r := range unit.groups {
 			if at := latest(r.due, unit.rest); due.IsZero() || at.Before(due) {
-				j, due = Job{u, g, Due}, at
+				j, due = Job{Unit: u, Group: g}, at
 			}
 		}
 	}
 	return j, due
 }
 
-// tries calls f with all that waits for slack, and since when, which may lie ahead.
-func (s *Schedule) tries(f func(Job, time.Time)) {
+// try is something that waits for slack.
+type try struct {
+	Job
+	since time.Time // it may lie ahead
+	own   time.Time // when its own unit is due; zero: it is not live
+	first bool      // its unit was never asked
+}
+
+// tries calls f with all that waits for slack.
+func (s *Schedule) tries(f func(try)) {
 	for u := range s.units {
 		unit := &s.units[u]
 		if unit.state != Live {
 			if len(unit.groups) > 0 {
-				f(Job{u, unit.turn, Due}, latest(unit.try.next, unit.rest))
+				f(try{Job: Job{Unit: u, Group: unit.turn}, since: latest(unit.try.next, unit.rest), first: unit.state == Unknown})
 			}
 			continue
 		}
+		own := unit.due()
 		for g, r := range unit.groups {
 			if !r.again.IsZero() {
-				f(Job{u, g, Left}, latest(r.again, unit.rest))
+				f(try{Job: Job{Unit: u, Group: g, Part: Left}, since: latest(r.again, unit.rest), own: own})
 			}
 			if r.apart.backoff > 0 {
-				f(Job{u, g, Apart}, latest(r.apart.next, unit.rest))
+				f(try{Job: Job{Unit: u, Group: g, Part: Apart}, since: latest(r.apart.next, unit.rest), own: own})
 			}
 		}
 	}
+}
+
+// due is when the first of its groups is.
+func (u *scheduled) due() (due time.Time) {
+	for _, r := range u.groups {
+		if due.IsZero() || r.due.Before(due) {
+			due = r.due
+		}
+	}
+	return due
 }
 
 // Heard is called with every answer of the unit itself, to whatever it was asked. True: it was not live before.
@@ -225,6 +262,7 @@ func (s *Schedule) Missed(unit int, now time.Time) {
 
 // Answered is called after a poll without a silence. left: not all of it could be asked.
 func (s *Schedule) Answered(j Job, left bool, now time.Time) {
+	s.made(j, now)
 	r := &s.units[j.Unit].groups[j.Group]
 	if j.Part == Apart {
 		r.apart = trial{}
@@ -235,6 +273,13 @@ func (s *Schedule) Answered(j Job, left bool, now time.Time) {
 	}
 	if j.Part == Due {
 		r.pass(now)
+	}
+}
+
+// made is called after every poll.
+func (s *Schedule) made(j Job, now time.Time) {
+	if j.forced {
+		s.forced = now
 	}
 }
 
@@ -256,6 +301,7 @@ func (s *Schedule) Anew(unit int) {
 func (s *Schedule) Silent(j Job, q Silence, now time.Time) Verdict {
 	unit := &s.units[j.Unit]
 	r := &unit.groups[j.Group]
+	s.made(j, now)
 	s.Rest(j.Unit, now.Add(s.o.Timeout))
 	if j.Part == Apart && unit.state == Live {
 		r.apart.failed(s.o, now)
