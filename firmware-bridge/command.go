@@ -65,6 +65,7 @@ func (w *writing) heard(data []byte, err error, f fault) {
 		w.readBack(data, f)
 		return
 	case err != nil:
+		err = outcome(err)
 		if w.reads() && !errors.Is(err, ErrExpired) {
 			err = fmt.Errorf("%w: %s", errFirst, f.bad)
 		} else if errors.Is(err, ErrNoAnswer) {
@@ -89,6 +90,15 @@ func (w *writing) heard(data []byte, err error, f fault) {
 			w.find(0)
 		}
 	}
+}
+
+// outcome makes an exception that leaves open what becomes of a write the silence that it stands for.
+func outcome(err error) error {
+	var e modbus.Exception
+	if errors.As(err, &e) && e.Unsure() {
+		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	return err
 }
 
 // readBack takes what a register reads now.

@@ -161,6 +161,24 @@ func TestAGarbledAnswerToAWriteLeavesItsOutcomeOpen(t *testing.T) {
 	})
 }
 
+// A gateway that waits no longer, and a unit that is still at it, do not say that nothing was written.
+func TestAWriteWhoseOutcomeIsNotToldIsReadBack(t *testing.T) {
+	for _, says := range []modbus.Exception{modbus.GatewayTargetSilent, modbus.Acknowledge} {
+		synctest.Test(t, func(t *testing.T) {
+			b := pumpAnd(t, false, ModbusOptions{Retries: 1, Protocol: modbus.TCP}, word("x", 1), word("y", 50))
+			b.change(func(s *slaves) { s.says = map[byte]modbus.Exception{6: says} })
+			b.start()
+			pass(1500 * time.Millisecond)
+			a, err := b.set("pump", map[string]string{"x": "42", "y": "43"})
+			var e modbus.Exception
+			if !errors.Is(err, ErrNoAnswer) || !errors.As(err, &e) || e != says || fmt.Sprint(a.Values) != "[42]" {
+				t.Errorf("%v, %v", a.Values, err)
+			}
+			b.stop()
+		})
+	}
+}
+
 func TestNothingOfAnUnansweredWriteGoesOutLater(t *testing.T) {
 	for _, read := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

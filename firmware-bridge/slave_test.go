@@ -25,6 +25,7 @@ type slaves struct {
 	ignores  func(unit byte, pdu []byte) bool // what is not answered; nil: nothing
 	slow     map[byte]time.Duration           // units with a delay of their own
 	refuses  func(pdu []byte) bool            // what gets ILLEGAL DATA VALUE; nil: nothing
+	says     map[byte]modbus.Exception        // the answer to a function that is carried out
 	wasAsked []wasAsked
 }
 
@@ -54,7 +55,11 @@ func (s *slaves) write(p []byte, _ time.Time) (int, error) {
 	if words == nil || s.ignores != nil && s.ignores(unit, pdu) {
 		return len(p), nil
 	}
-	answer := s.protocol.Append(nil, modbus.Query{Unit: unit, PDU: s.answer(words, pdu), Transaction: transaction})
+	said := s.answer(words, pdu)
+	if e := s.says[pdu[0]]; e != 0 {
+		said = []byte{pdu[0] | modbus.ExceptionFlag, byte(e)}
+	}
+	answer := s.protocol.Append(nil, modbus.Query{Unit: unit, PDU: said, Transaction: transaction})
 	to := s.port
 	delay, own := s.slow[unit]
 	if !own {

@@ -42,7 +42,7 @@ func TestWhoseAnAnswerIs(t *testing.T) {
 		if sure != x.sure || rest.Sub(now) != x.rest {
 			t.Errorf("%s: %v, rest %v", name, sure, rest.Sub(now))
 		}
-		if sure, rest = d.Answered(read(0, 1), word, rest, rest, timeout); !sure || rest.After(rest) {
+		if sure, again := d.Answered(read(0, 1), word, rest, rest, timeout); !sure || again.After(rest) {
 			t.Errorf("%s: the doubt stays", name)
 		}
 	}

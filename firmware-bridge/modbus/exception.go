@@ -10,6 +10,7 @@ const (
 	IllegalFunction     Exception = 1
 	IllegalDataAddress  Exception = 2
 	IllegalDataValue    Exception = 3
+	Acknowledge         Exception = 5
 	GatewayPathMissing  Exception = 0x0a
 	GatewayTargetSilent Exception = 0x0b
 )
@@ -25,7 +26,7 @@ func (e Exception) Error() string {
 		return "ILLEGAL DATA VALUE"
 	case 4:
 		return "SERVER DEVICE FAILURE"
-	case 5:
+	case Acknowledge:
 		return "ACKNOWLEDGE"
 	case 6:
 		return "SERVER DEVICE BUSY"
@@ -43,3 +44,7 @@ func (e Exception) Error() string {
 
 // Absent is true when it is a gateway that speaks: the unit itself said nothing.
 func (e Exception) Absent() bool { return e == GatewayPathMissing || e == GatewayTargetSilent }
+
+// Unsure is true when what was asked for may be carried out all the same: the unit is still at it, or a gateway has given up waiting
+// for its answer.
+func (e Exception) Unsure() bool { return e == Acknowledge || e == GatewayTargetSilent }
