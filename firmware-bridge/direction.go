@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ type directed struct {
 	Port
 	dir           director
 	before, after time.Duration
+	byRTS         bool
 	sending       bool // belongs to the goroutine of Write
 
 	mu     sync.Mutex // of the driver: whoever writes must not switch it on behind Close
@@ -29,7 +31,7 @@ func newDirected(p Port, dir director, r RS485) (*directed, error) {
 	if err := dir.Send(false); err != nil {
 		return nil, err
 	}
-	return &directed{Port: p, dir: dir, before: r.Before, after: r.After}, nil
+	return &directed{Port: p, dir: dir, before: r.Before, after: r.After, byRTS: r.Mode == RS485RTS}, nil
 }
 
 // Write implements [Port].
@@ -84,8 +86,11 @@ func (d *directed) Close() error {
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }
 
-// SetLine implements lineSetter.
+// SetLine implements lineSetter. RTS is not a user's when it is the switch of the driver, which would stay on.
 func (d *directed) SetLine(c LineChange) error {
+	if d.byRTS && c.RTS != nil {
+		return fmt.Errorf("RTS switches the driver of the line: %w", ErrFixedLine)
+	}
 	if s, ok := d.Port.(lineSetter); ok {
 		return s.SetLine(c)
 	}

@@ -149,6 +149,43 @@ func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
 	}
 }
 
+// A console that sets RTS would leave the driver on, and tidying up behind it as well.
+func TestAConsoleCannotSwitchTheDriver(t *testing.T) {
+	for _, mode := range []string{RS485RTS, RS485GPIO} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, nil)
+			p, line := &settable{fakePort: b.plug()}, &noted{began: time.Now()}
+			b.dev.o.RS485 = RS485{Mode: mode}
+			b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return newDirected(p, line, b.dev.o.RS485) }
+			b.start()
+			h, err := b.dev.Hold()
+			if err != nil {
+				t.Fatal(err)
+			}
+			off := false
+			if err := h.Set(t.Context(), LineChange{RTS: &off}); errors.Is(err, ErrFixedLine) != (mode == RS485RTS) {
+				t.Errorf("%s: %v", mode, err)
+			}
+			if err := h.Set(t.Context(), LineChange{Baud: 300}); err != nil {
+				t.Error(err)
+			}
+			h.Release()
+			pass(time.Minute)
+			p.mu.Lock()
+			for _, c := range p.set {
+				if mode == RS485RTS && c.RTS != nil {
+					t.Errorf("RTS was set to %v", *c.RTS)
+				}
+			}
+			if len(p.set) < 2 {
+				t.Errorf("%+v", p.set)
+			}
+			p.mu.Unlock()
+			b.stop()
+		})
+	}
+}
+
 func TestLineRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		line Line
