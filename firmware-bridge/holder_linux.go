@@ -6,30 +6,53 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// device is which device a file is, whatever it is called: the names of a process in a container are those of its own /dev.
+type device struct {
+	number uint64
+	fs     uint64 // of a pseudo-terminal, whose number each mount gives anew; else 0
+}
+
+// deviceOf is the device of an open file or a path; false: it is none.
+func deviceOf(path string) (device, bool) {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		return device{}, false
+	}
+	d := device{number: uint64(st.Rdev)}
+	if pseudo(&st) {
+		d.fs = uint64(st.Dev)
+	}
+	return d, true
+}
 
 // Holders fills in who has which port open, as far as /proc shows it to us: one look at every process.
 func Holders(ports []PortInfo) {
-	by := map[string]*PortInfo{}
+	by := map[device]*PortInfo{}
 	for i := range ports {
-		by[ports[i].Path] = &ports[i]
+		if d, ok := deviceOf(ports[i].Path); ok {
+			by[d] = &ports[i]
+		}
 	}
-	openFiles(func(pid int, target string) bool {
-		if p := by[target]; p != nil && p.InUse == "" {
+	openDevices(func(pid int, d device) bool {
+		if p := by[d]; p != nil && p.InUse == "" {
 			p.InUse = process(pid)
 		}
 		return true
 	})
 }
 
-// holder says which process has the file open, such as "gpsd, pid 812"; empty when /proc does not show it to us.
+// holder says which process has the device open, such as "gpsd, pid 812"; empty when /proc does not show it to us.
 func holder(path string) (who string) {
-	target, err := filepath.EvalSymlinks(path)
-	if err != nil {
+	port, ok := deviceOf(path)
+	if !ok {
 		return ""
 	}
-	openFiles(func(pid int, to string) bool {
-		if to == target {
+	openDevices(func(pid int, d device) bool {
+		if d == port {
 			who = process(pid)
 		}
 		return who == ""
@@ -42,8 +65,8 @@ func process(pid int) string {
 	return fmt.Sprintf("%s, pid %d", strings.TrimSpace(string(name)), pid)
 }
 
-// openFiles calls yield with each open file of each other process, until it returns false.
-func openFiles(yield func(pid int, target string) bool) {
+// openDevices calls yield with each open device of each other process, until it returns false.
+func openDevices(yield func(pid int, d device) bool) {
 	pids, err := os.ReadDir("/proc")
 	if err != nil {
 		return
@@ -57,7 +80,11 @@ func openFiles(yield func(pid int, target string) bool) {
 		dir := fmt.Sprintf("/proc/%d/fd", pid)
 		fds, _ := os.ReadDir(dir) // of another user: not shown
 		for _, fd := range fds {
-			if to, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && !yield(pid, to) {
+			link := filepath.Join(dir, fd.Name())
+			if to, err := os.Readlink(link); err != nil || !strings.HasPrefix(to, "/dev/") { // to look at a file may take long
+				continue
+			}
+			if d, ok := deviceOf(link); ok && !yield(pid, d) {
 				return
 			}
 		}

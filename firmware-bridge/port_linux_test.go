@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -342,5 +343,35 @@ func TestChildrenInheritNothing(t *testing.T) {
 	}
 	if strings.Contains(string(out), c.path+"\n") {
 		t.Errorf("a child has the port open:\n%s", out)
+	}
+}
+
+// The names of a process in a container are those of its own /dev.
+func TestWhoHasAPortIsToldByTheDeviceNotItsName(t *testing.T) {
+	for name, c := range map[string]struct {
+		mounted, over string
+		held          bool
+	}{
+		"another device under its name": {"/dev/zero", "/dev/full", false},
+		"it under another name":         {"/dev/full", "/dev/zero", true},
+	} {
+		cmd := exec.Command("unshare", "-m", "sh", "-c", "mount --bind "+c.mounted+" "+c.over+" && exec 3<>"+c.over+" && echo ready && exec sleep 60")
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Skip("needs unshare: ", err)
+		}
+		line, _ := bufio.NewReader(out).ReadString('\n')
+		who, ports := holder("/dev/full"), []PortInfo{{Path: "/dev/full"}}
+		Holders(ports)
+		_ = cmd.Process.Kill()
+		if err := cmd.Wait(); line == "" {
+			t.Skip("needs root for a mount namespace: ", err)
+		}
+		if (who != "") != c.held || who != ports[0].InUse {
+			t.Errorf("%s: held by %q, %q", name, who, ports[0].InUse)
+		}
 	}
 }
