@@ -65,8 +65,10 @@ func (d *Device) readLoop(ctx context.Context, port Port, framer framing.Framer)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 			defer stop()
-			framer.End()
-			d.deliver(last, now, framer)
+			if ctx.Err() == nil || !d.o.Framing.SilenceAlone() { // we close the port: nothing says that the device was at an end
+				framer.End()
+				d.deliver(last, now, framer)
+			}
 			return err
 		}
 		if n == 0 && until.IsZero() {

@@ -55,6 +55,9 @@ func (s Spec) Silence() time.Duration {
 	return 0
 }
 
+// SilenceAlone is true when nothing but a silence tells a whole frame from half a one.
+func (s Spec) SilenceAlone() bool { return s.Type == "idle" && s.Checksum == "" }
+
 // New makes the framer of a spec, or says what is wrong with the spec.
 func New(s Spec) (Framer, error) {
 	if s.Type == "" {
