@@ -123,7 +123,7 @@ func (c *checker) checkRegister(at, name string, u *Unit, maxBlock int) {
 		if onBits {
 			most *= 16
 		}
-		if n := r.size(); n > most && maxBlock > 0 {
+		if n := r.size(); n > most && maxBlock > 0 && !r.WriteOnly {
 			c.bad(at, "takes %d registers, more than modbus.max_block allows in one read (%d): a value is never split", n, most)
 		}
 	}
