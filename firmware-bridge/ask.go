@@ -135,31 +135,42 @@ func (m *master) answer(ctx context.Context, q question) (pdu []byte, at time.Ti
 	defer late.Stop()
 	silence := time.NewTimer(time.Hour)
 	defer silence.Stop()
-	for silent := false; ; silent = false {
+	came := func(p []byte) {
+		m.take(p)
+		if at.IsZero() { // it has begun: now it has time to come to its end
+			at = m.quiet
+			until = latest(until, at.Add(2*m.d.onLine(m.b.o.Protocol.AnswerBytes(q.query))+endOfAnswer))
+			late.Reset(time.Until(until))
+		}
+		silence.Reset(endOfAnswer)
+	}
+	for {
+		silent, over := false, false
 		select {
 		case <-ctx.Done():
 			return nil, at, ErrLost
 		case p := <-m.rx:
-			m.take(p)
-			if at.IsZero() { // it has begun: now it has time to come to its end
-				at = m.quiet
-				until = latest(until, at.Add(2*m.d.onLine(m.b.o.Protocol.AnswerBytes(q.query))+endOfAnswer))
-				late.Reset(time.Until(until))
-			}
-			silence.Reset(endOfAnswer)
+			came(p)
 		case <-silence.C:
 			silent = true
 		case <-late.C:
-			if len(m.got) > 0 {
-				m.spill()
-				return nil, at, errGarbled
+			waiting := len(m.rx) // more than nothing: it is this machine that was late
+			over = waiting == 0 || !at.IsZero()
+			for range waiting {
+				came(<-m.rx)
 			}
-			return nil, at, ErrNoAnswer
 		}
 		if a, ok := m.b.o.Protocol.Find(m.got, q.query, silent); ok {
 			pdu = slices.Clone(a.PDU)
 			m.answered(a)
 			return pdu, at, nil
+		}
+		switch {
+		case over && len(m.got) > 0:
+			m.spill()
+			return nil, at, errGarbled
+		case over:
+			return nil, at, ErrNoAnswer
 		}
 	}
 }
@@ -172,18 +183,10 @@ func (m *master) hush(ctx context.Context) (free time.Time, err error) {
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for until := time.Now().Add(m.d.o.WriteTimeout); ; { // a bus that never falls silent is asked all the same
-		select {
-		case p := <-m.rx:
-			m.take(p)
-			m.spill()
-			continue
-		default:
-		}
-		free = m.quiet.Add(gap)
-		wait := time.Until(free)
-		if wait <= 0 || time.Now().After(until) {
-			return free, nil
+	for until := time.Now().Add(m.d.o.WriteTimeout); ; {
+		wait := time.Until(m.quiet.Add(gap))
+		if wait <= 0 && len(m.rx) == 0 || time.Now().After(until) { // a bus that never falls silent is asked all the same
+			return m.quiet.Add(gap), nil
 		}
 		timer.Reset(wait)
 		select {

@@ -103,6 +103,7 @@ type bus struct {
 	schedule *modbus.Schedule
 	doubts   []modbus.Doubt // by unit, as in the schedule
 	units    []*busUnit
+	torn     bool           // the last session was ended by us, after a write without an answer: nobody was away
 	byName   map[string]int // immutable
 
 	status []UnitStatus // guarded by Device.mu
@@ -113,7 +114,7 @@ type busUnit struct {
 	groups  []pollGroup
 	report  *modbus.Report
 	planned time.Time
-	lost    bool // it was told that the port is lost
+	lost    bool // it was told that the port is lost, and nothing since
 }
 
 // pollGroup is the registers of a unit with one period.

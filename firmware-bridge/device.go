@@ -132,14 +132,22 @@ func (d *Device) Run(ctx context.Context) error {
 			state = Absent
 		}
 		d.leave(state, err.Error())
-		if d.bus != nil && lived < stableAfter && !errors.Is(err, errTorn) { // it is not back at once
-			d.portLost()
-		}
+		d.missing(lived, err)
 		if d.await(ctx, again.after(err), mark, news) {
 			again.changed()
 		}
 	}
 	return ctx.Err()
+}
+
+// missing is called when a session has ended, or could not begin: the units of a bus are told of when the port is not back at once.
+func (d *Device) missing(lived time.Duration, err error) {
+	if d.bus == nil {
+		return
+	}
+	if d.bus.torn = errors.Is(err, errTorn); !d.bus.torn && lived < stableAfter {
+		d.portLost()
+	}
 }
 
 // Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrHeld], [ErrNotOpen], [ErrTooLarge], or another error of

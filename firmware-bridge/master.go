@@ -32,10 +32,12 @@ type master struct {
 func newMaster(d *Device, port Port) *master {
 	now := time.Now()
 	for i, u := range d.bus.units {
-		if d.bus.anew(i, now); u.lost {
+		if !d.bus.torn {
+			d.bus.anew(i, now)
+		}
+		if u.lost {
 			d.bus.schedule.Missed(i, now)
 		}
-		u.lost = false
 	}
 	return &master{d: d, b: d.bus, port: port, rx: make(chan []byte, 64), quiet: now, idleSince: now}
 }

@@ -251,7 +251,10 @@ func (p *gathered) add(b modbus.Block, data []byte, bad string, at time.Time) {
 }
 
 // tell hands over what is worth a record.
-func (m *master) tell(u *busUnit, p gathered) { m.d.tell(u, p, m.stats) }
+func (m *master) tell(u *busUnit, p gathered) {
+	u.lost = u.lost && len(p.readings) == 0
+	m.d.tell(u, p, m.stats)
+}
 
 func (d *Device) tell(u *busUnit, p gathered, stats framing.Stats) {
 	chosen := u.report.Select(p.readings, time.Now())
@@ -270,7 +273,7 @@ func (d *Device) tell(u *busUnit, p gathered, stats framing.Stats) {
 	d.framed(stats, err)
 }
 
-// portLost tells of each unit, once, that there is nobody to ask. It is called between two sessions.
+// portLost tells of each unit, once until it is heard of again, that there is nobody to ask. It is called between two sessions.
 func (d *Device) portLost() {
 	for _, u := range d.bus.units {
 		if !u.lost {
