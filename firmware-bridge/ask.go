@@ -115,7 +115,7 @@ func (m *master) send(q modbus.Query, now time.Time) error {
 func (m *master) unanswered(q question, asked, now time.Time, err error) error {
 	if m.b.o.Protocol != modbus.TCP { // whose answers name their request
 		m.b.schedule.Rest(q.unit, m.b.owes(asked, now, q.timeout))
-		m.b.doubts[q.unit].Unanswered(q.query, asked)
+		m.b.doubts[q.unit].Unanswered(q.query, asked, m.b.o.Timeout)
 	}
 	if modbus.Reads(q.query.PDU) {
 		return err

@@ -132,3 +132,37 @@ func TestALateAnswerInAWhileIsNotMixedUp(t *testing.T) {
 		})
 	}
 }
+
+// A unit with one read is right however late it is, even if each answer is that to the poll before; what a command reads of it is too.
+func TestWhatACommandReadsOfALateUnitIsItsOwn(t *testing.T) {
+	for ms := 0; ms <= 3000; ms += 20 {
+		t.Run(fmt.Sprint(ms, " ms"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := pumpAnd(t, false, ModbusOptions{Retries: 1}, word("r111", 0))
+				b.change(func(s *slaves) { s.words[7][0], s.words[7][200], s.words[7][201] = 111, 222, 333 })
+				b.start()
+				pass(5 * time.Second)
+				b.answersLate(func() time.Duration { return time.Duration(ms) * time.Millisecond })
+				read := 0
+				ask := func(at byte, want string) {
+					a, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, at, 0, 1}})
+					if err == nil && fmt.Sprintf("%x", a.Frames[0]) != want {
+						t.Errorf("%d reads %x", at, a.Frames[0])
+					}
+					if err == nil {
+						read++
+					}
+				}
+				for i := range 40 {
+					pass(time.Duration(1500+83*i) * time.Millisecond)
+					ask(200, "030200de")
+					ask(201, "0302014d")
+				}
+				if right, wrong := b.mixedUp(); wrong > 0 || ms < 300 && (right < 100 || read < 80) {
+					t.Errorf("%d right, %d wrong, %d read", right, wrong, read)
+				}
+				b.stop()
+			})
+		})
+	}
+}

@@ -34,6 +34,9 @@ type request struct {
 	at   time.Time
 }
 
+// poll is true for the read that every unit has.
+func (r request) poll() bool { return r.pdu[0] == 4 && r.pdu[1] == 0 && r.pdu[2] == 0 }
+
 // newHub makes the line with its slaves, and says how libmodbus finds them.
 func newHub(e *kit.Env, name string, units []int) (*hub, []string, error) {
 	h := &hub{units: map[byte]*os.File{}}
@@ -152,7 +155,7 @@ func (h *hub) until(began time.Time) stretch { return stretch{began, time.Now(),
 func (s stretch) periods(unit byte) (out []time.Duration) {
 	last := s.began
 	for _, r := range s.seen {
-		if r.unit == unit && r.pdu[0] == 4 {
+		if r.unit == unit && r.poll() {
 			out, last = append(out, r.at.Sub(last)), r.at
 		}
 	}

@@ -49,6 +49,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms). How long one waited on an")
 	t.Say("idle bus is the agent's own word, to the first byte out, less the 3.5 characters of silence that the standard wants before it.")
 	t.Say("The first and the last moment of a stretch count as a poll. Then units go wrong, one at a time; each may cost the others a timeout, once.")
+	t.Say("One of them has two reads whose answers look alike, and answers when the other one is asked for: no value may bear another's name.")
 	t.Say("The line hands a request to one unit only, and its two ways are apart: nothing can collide. libmodbus speaks no ASCII: that is tried")
 	t.Say("against slaves of our own, in the unit tests.")
 	slave, err := compile(e)

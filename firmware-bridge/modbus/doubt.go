@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -28,24 +29,41 @@ type question struct {
 }
 
 // Unanswered is called when a question stayed without an answer.
-func (d *Doubt) Unanswered(q Query, asked time.Time) { d.open = append(d.open, question{q, asked}) }
+func (d *Doubt) Unanswered(q Query, asked time.Time, timeout time.Duration) {
+	d.forget(asked, timeout)
+	d.open = append(d.open, question{q, asked})
+}
 
 // Answered is called with the answer to a question, as it seems. sure: it is no other's. Until rest an answer may come that seems to be
 // to another question.
 func (d *Doubt) Answered(q Query, answer []byte, asked, now time.Time, timeout time.Duration) (sure bool, rest time.Time) {
-	first := asked
+	d.forget(now, timeout)
 	sure = true
-	for _, o := range d.open {
-		if o.Unit != q.Unit || now.Sub(o.asked) > max(forgotten, 4*timeout) || !answers(o.PDU, answer) {
+	first := -1
+	for i, o := range d.open {
+		if o.Unit != q.Unit || !answers(o.PDU, answer) {
 			continue
 		}
-		sure = sure && bytes.Equal(o.PDU, q.PDU)
-		if o.asked.Before(first) {
-			first = o.asked
+		if sure = sure && bytes.Equal(o.PDU, q.PDU); first < 0 {
+			first = i
 		}
 	}
-	if d.open = nil; first.Equal(asked) {
+	switch {
+	case first < 0:
+		d.open = nil
+		return true, now
+	case sure: // whichever of them it is to: if to the first, the others and this one are still open
+		d.open = append(slices.Clone(d.open[first+1:]), question{q, asked})
 		return true, now
 	}
-	return sure, now.Add(asked.Sub(first) + timeout)
+	rest = now.Add(asked.Sub(d.open[first].asked) + timeout)
+	d.open = nil
+	return false, rest
+}
+
+// forget gives up what does not come any more.
+func (d *Doubt) forget(now time.Time, timeout time.Duration) {
+	for len(d.open) > 0 && now.Sub(d.open[0].asked) > max(forgotten, 4*timeout) {
+		d.open = d.open[1:]
+	}
 }

@@ -19,7 +19,7 @@ func TestWhoseAnAnswerIs(t *testing.T) {
 	}{
 		"nothing is open":                        {nil, read(0, 1), word, true, 0},
 		"another read of as many":                {[]Query{read(5, 1)}, read(0, 1), word, false, time.Second + timeout},
-		"the same read":                          {[]Query{read(0, 1)}, read(0, 1), word, true, time.Second + timeout},
+		"the same read":                          {[]Query{read(0, 1)}, read(0, 1), word, true, 0},
 		"a read of more":                         {[]Query{read(0, 2)}, read(0, 1), word, true, 0},
 		"a read of more, refused":                {[]Query{read(5, 2)}, read(0, 1), refused, false, time.Second + timeout},
 		"other inputs":                           {[]Query{{Unit: 7, PDU: ReadPDU(Input, 0, 1)}}, read(0, 1), word, true, 0},
@@ -28,13 +28,13 @@ func TestWhoseAnAnswerIs(t *testing.T) {
 		"a write, whose echo tells":              {[]Query{{Unit: 7, PDU: []byte{6, 0, 1, 0, 8}}, read(0, 1)}, set, set.PDU, true, 0},
 		"a write, refused as another one may":    {[]Query{{Unit: 7, PDU: []byte{6, 0, 1, 0, 8}}}, set, []byte{0x86, 2}, false, time.Second + timeout},
 		"so long ago that it does not come":      {append([]Query{read(5, 1)}, make([]Query, 10)...), read(0, 1), word, true, 0},
-		"the answer to two, of which one fits":   {[]Query{read(5, 1), read(0, 2)}, read(0, 2), words, true, time.Second + timeout},
+		"the answer to two, of which one fits":   {[]Query{read(5, 1), read(0, 2)}, read(0, 2), words, true, 0},
 		"a read that was open before a sure one": {[]Query{read(5, 1)}, set, set.PDU, true, 0},
 	} {
 		var d Doubt
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		for _, q := range x.open {
-			d.Unanswered(q, at)
+			d.Unanswered(q, at, timeout)
 			at = at.Add(time.Second)
 		}
 		now := at.Add(5 * time.Millisecond)
@@ -42,8 +42,36 @@ func TestWhoseAnAnswerIs(t *testing.T) {
 		if sure != x.sure || rest.Sub(now) != x.rest {
 			t.Errorf("%s: %v, rest %v", name, sure, rest.Sub(now))
 		}
+		if x.open != nil && !x.sure {
+			continue
+		}
 		if sure, again := d.Answered(read(0, 1), word, rest, rest, timeout); !sure || again.After(rest) {
 			t.Errorf("%s: the doubt stays", name)
 		}
+	}
+}
+
+// An answer to the same read as before may be that to the one before, and then so may all that follow.
+func TestADoubtStaysWhileNothingElseIsAsked(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	a, b := Query{Unit: 7, PDU: ReadPDU(Holding, 0, 1)}, Query{Unit: 7, PDU: ReadPDU(Holding, 5, 1)}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var d Doubt
+	d.Unanswered(a, at, timeout)
+	for range 1000 {
+		at = at.Add(time.Second)
+		if sure, rest := d.Answered(a, []byte{3, 2, 0, 9}, at, at, timeout); !sure || rest.After(at) || len(d.open) != 1 {
+			t.Fatalf("%v, %v, %d open", sure, rest, len(d.open))
+		}
+	}
+	if sure, rest := d.Answered(b, []byte{3, 2, 0, 9}, at, at, timeout); sure || rest.Sub(at) != timeout {
+		t.Errorf("%v, %v", sure, rest)
+	}
+	for range 1000 {
+		at = at.Add(time.Second)
+		d.Unanswered(a, at, timeout)
+	}
+	if n := len(d.open); n > 11 {
+		t.Errorf("%d open", n)
 	}
 }

@@ -5,6 +5,9 @@ import "time"
 // patience is our own choice: what waited for slack so long is tried all the same, and without slack one try is made in that time.
 const patience = time.Minute
 
+// pause is our own choice: what may delay only its own unit waits no longer for a pause of that.
+const pause = 10 * time.Second
+
 // ScheduleOptions are the times of a bus.
 type ScheduleOptions struct {
 	Timeout    time.Duration // for an answer to begin
@@ -61,8 +64,8 @@ const (
 
 // Schedule says whose turn it is on one bus. Units that answer are read when they are due, the most overdue first, each in its
 // rhythm. What may cost a timeout waits for the slack: the time until the next of them is due. That are units that are dead,
-// blocks that a unit never answers, and second tries; these last two also wait for a pause of their own unit that is long enough for the
-// try and the rest after it, but no longer than a minute. So a unit that dies delays the others by one timeout, once; and the dead ones
+// blocks that a unit never answers, and second tries; these last two also wait some seconds for a pause of their own unit that is long
+// enough for the try and the rest after it. So a unit that dies delays the others by one timeout, once; and the dead ones
 // by nothing, as long as the bus has a timeout of slack in a minute; else all of them together by a timeout a minute. No try is
 // shorter than the timeout: a unit that answers in time is found. A unit that was never asked comes first: how busy a bus is shows
 // only when all are known. What is due on a bus that can not do it all is late, and nobody more so than the others.
@@ -158,7 +161,7 @@ func (s *Schedule) fits(t try, now, due time.Time) (fits, forced bool) {
 	case t.first:
 		return true, false
 	case due.IsZero() || due.Sub(now) >= s.o.Timeout+s.o.Margin:
-		if t.own.IsZero() || waited >= patience || t.own.Sub(now) >= 2*s.o.Timeout+s.o.Margin {
+		if t.own.IsZero() || waited >= pause || t.own.Sub(now) >= 2*s.o.Timeout+s.o.Margin {
 			return true, false
 		}
 	}
@@ -171,7 +174,10 @@ func (s *Schedule) Wake(now time.Time) time.Time {
 	s.tries(func(t try) {
 		at := t.since
 		if !at.After(now) {
-			at = at.Add(patience)
+			at = t.since.Add(pause)
+		}
+		if !at.After(now) {
+			at = t.since.Add(patience)
 		}
 		if !at.After(now) {
 			at = s.forced.Add(patience)
