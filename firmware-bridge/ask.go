@@ -86,7 +86,9 @@ func (m *master) sure(q question, pdu []byte, asked, now time.Time) bool {
 		return true
 	}
 	sure, rest := m.b.doubts[q.unit].Answered(q.query, pdu, asked, now, m.b.o.Timeout)
-	m.b.schedule.Rest(q.unit, rest)
+	if !sure {
+		m.b.schedule.Rest(q.unit, rest)
+	}
 	return sure
 }
 

@@ -73,7 +73,7 @@ type UnitStatus struct {
 	Since      time.Time
 	Polls      int64
 	Timeouts   int64 // requests without an answer
-	BadAnswers int64 // requests whose answer was garbled
+	BadAnswers int64 // requests whose answer was garbled, or may be that to an earlier one
 	Exceptions int64
 	Why        string // the last fault; empty when all is well
 }
