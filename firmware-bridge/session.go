@@ -37,15 +37,20 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 		read, write, stats = func() error { return m.pump(ctx) }, func() error { return m.run(ctx) }, m.counted
 	}
 	written := make(chan struct{})
+	var writeErr error
 	go func() {
 		defer close(written)
-		cancel(write())
+		writeErr = write()
+		cancel(writeErr)
 	}()
 	readErr := read()
 	cancel(readErr)
 	<-closed
 	<-written
 	d.ended(stats())
+	if errors.Is(writeErr, errTorn) { // what the reader saw came of it
+		return writeErr
+	}
 	return context.Cause(ctx)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,8 @@ func (p tearable) tear() error { p.hangUp(); return nil }
 func (b *busBench) dials(made func(*fakePort)) {
 	b.dev.o.Open = func(context.Context, string, Line) (Port, error) {
 		b.connect()
+		b.bench.mu.Lock()
+		defer b.bench.mu.Unlock()
 		made(b.port)
 		return tearable{b.port}, nil
 	}
@@ -106,9 +109,10 @@ func TestAWriteWithoutAnAnswerLeavesTheOtherUnitsAsTheyWere(t *testing.T) {
 func TestAPortThatComesOnlyToGoIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := pumpAnd(t, false, ModbusOptions{Protocol: modbus.TCP}, word("x", 1), every(word("slow", 100), time.Hour))
-		well := true
+		var ill atomic.Bool
+		var last atomic.Pointer[fakePort]
 		b.dials(func(p *fakePort) {
-			if !well {
+			if last.Store(p); ill.Load() {
 				p.hangUp()
 			}
 		})
@@ -116,13 +120,13 @@ func TestAPortThatComesOnlyToGoIsToldOnce(t *testing.T) {
 		pass(20 * time.Second)
 		for range 2 {
 			before := len(b.told("pump"))
-			well = false
-			b.slaves.port.hangUp()
+			ill.Store(true)
+			last.Load().hangUp()
 			pass(10 * time.Minute)
 			if got := b.told("pump")[before:]; len(got) != 1 || fmt.Sprint(got[0].Readings) != "[port lost port lost]" {
 				t.Errorf("%d records: %v", len(got), got[:min(len(got), 3)])
 			}
-			well = true
+			ill.Store(false)
 			pass(time.Minute)
 			for _, name := range []string{"x", "slow"} {
 				if _, _, last := b.readings("pump", name); last != "0" {
