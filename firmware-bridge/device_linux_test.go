@@ -46,7 +46,9 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 			heard <- lines.Text()
 		}
 	}()
+	written := make(chan struct{})
 	go func() {
+		defer close(written)
 		done := make(chan error, 1)
 		for i := range commands {
 			if err := s.dev.Write(fmt.Appendf(nil, "command %d", i), time.Time{}, func(err error) { done <- err }); err != nil {
@@ -68,6 +70,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 			t.Fatalf("command %d is %q", i, got)
 		}
 	}
+	recv(t, written, "the answer to the last command") // the device has it a moment before
 	stopLooking()
 	s.stop()
 	if st := s.dev.Status(); st.Read != int64(rounds*len(data)) || st.Bad != 0 || st.Accepted != int64(len(want)) {
