@@ -67,7 +67,7 @@ func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.AtMost("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS, 10, "ms")
+	t.AtMost("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS, float64(o.Idle.Milliseconds()), "ms")
 	dead := 0
 	for _, u := range s.Serial["bus"].Units {
 		if u.State == "dead" {
@@ -110,7 +110,7 @@ func judgePeriods(o Options, watched stretch, live []int, t *kit.Table) {
 		}
 	}
 	t.AtMost("worst period of a live unit", watched.worst(live).Seconds(), o.Worst.Seconds(), "s")
-	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), 0.98, "of 1")
+	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), o.Share, "of 1")
 	t.Info("tries of dead units meanwhile", float64(tried), "")
 }
 

@@ -22,18 +22,22 @@ type Options struct {
 	Registers int
 	Watch     time.Duration
 	Worst     time.Duration // period of a live unit
+	Share     float64       // of the seconds in which a live unit is to be polled
+	Idle      time.Duration // that a queued request may wait on an idle bus
 	Requests  int
 	Trouble   time.Duration // of each kind
 }
 
-// Short is what `make test` runs, beside other tests that want the same processors.
+// Short is what `make test` runs, beside other tests that want the same processors: of time it says only that no unit is forgotten.
 func Short() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 1250 * time.Millisecond, Requests: 20, Trouble: 5 * time.Second}
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8, Idle: 200 * time.Millisecond,
+		Requests: 20, Trouble: 5 * time.Second}
 }
 
 // Full is what `make lab-modbus` runs.
 func Full() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Requests: 200, Trouble: 20 * time.Second}
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98, Idle: 10 * time.Millisecond,
+		Requests: 200, Trouble: 20 * time.Second}
 }
 
 // Tools are what Run needs.
