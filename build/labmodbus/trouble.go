@@ -67,7 +67,7 @@ func (r *rig) troubles(h *hub, o Options, live []int, t *kit.Table) error {
 		if x.reads {
 			own, worst := []int{x.unit}, o.Worst
 			if x.late > 0 {
-				worst += time.Second
+				worst += 3 * timeout
 			}
 			t.AtMost("a unit "+x.name+": its own worst period", seen.worst(own).Seconds(), worst.Seconds(), "s")
 			t.AtMost("a unit "+x.name+": its own late periods", float64(seen.later(own, o.Worst)), float64(x.late), "")
