@@ -1,16 +1,12 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // This is the one place that runs programs. Which ones is said by this machine's own configuration file, never by the fleet.
@@ -77,12 +73,4 @@ type bounded struct {
 func (w *bounded) Write(p []byte) (int, error) {
 	w.b = append(w.b, p[:min(len(p), w.most-len(w.b))]...)
 	return len(p), nil
-}
-
-// printable is one line of printable characters, with single spaces between words.
-func printable[T string | []byte](text T) string {
-	clean := bytes.ToValidUTF8([]byte(text), nil)
-	return strings.Join(strings.FieldsFunc(string(clean), func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError
-	}), " ")
 }

@@ -13,11 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
-	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
-	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
-
-const isStopping = "the agent is stopping"
 
 // memorableBytes is the longest reply that is kept to answer a duplicate.
 const memorableBytes = 2 << 10
@@ -234,26 +230,6 @@ func memorable(r wire.Reply) wire.Reply {
 		return r
 	}
 	return wire.Reply{ID: r.ID, OK: r.OK, Error: r.Error, Detail: "the answer was too long to be kept for a second time"}
-}
-
-// codeOf is the error code for what a device said.
-func codeOf(err error) wire.ErrorCode {
-	switch {
-	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrHeld):
-		return wire.Busy
-	case errors.Is(err, bridge.ErrTooLarge):
-		return wire.TooLarge
-	case errors.Is(err, bridge.ErrExpired):
-		return wire.Expired
-	case errors.Is(err, bridge.ErrStuck), errors.Is(err, bridge.ErrNoAnswer):
-		return wire.Timeout
-	case errors.Is(err, bridge.ErrLost):
-		return wire.UnknownOutcome
-	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
-		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed), errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, bridge.ErrBadLine):
-		return wire.Malformed
-	}
-	return wire.Failed
 }
 
 // refuse answers a command that did not reach its device's queue.

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
@@ -195,12 +193,4 @@ func (g *generation) pageFault(err error) {
 	case changed:
 		g.log.Info().Msg("status page listens")
 	}
-}
-
-// said adds a field that says something.
-func said(line *zerolog.Event, key, text string) *zerolog.Event {
-	if text == "" {
-		return line
-	}
-	return line.Str(key, text)
 }

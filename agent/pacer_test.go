@@ -22,7 +22,7 @@ func TestPacer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := &pacer{fixed: tt.fixed, rate: func() int64 { return tt.seen }, spread: func() float64 { return 0.5 }}
-			start := memoryNow
+			start := time.Unix(1e9, 0)
 			lost := time.Time{}
 			if tt.outage > 0 {
 				lost = start.Add(-tt.outage)

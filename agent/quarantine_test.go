@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/transport"
@@ -19,16 +20,16 @@ func TestQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	q := openQuarantine(root)
+	q, now := openQuarantine(root), time.Unix(1e9, 0)
 	bad := func(n int) *parcel {
 		return &parcel{message: transport.Message{Topic: "up/x", Payload: bytes.Repeat([]byte{0xff}, n)}, positions: []spool.Pos{1}, seq: 7, stream: "x"}
 	}
 	for range 20 { // 20 lines of 100 kB: the last few stay
-		if err := q.keep(bad(75<<10), errors.New("closed"), memoryNow); err != nil {
+		if err := q.keep(bad(75<<10), errors.New("closed"), now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := q.keep(bad(600<<10), errors.New("closed"), memoryNow); err == nil {
+	if err := q.keep(bad(600<<10), errors.New("closed"), now); err == nil {
 		t.Error("kept what does not fit")
 	}
 	st := q.get()
@@ -52,7 +53,7 @@ func TestQuarantine(t *testing.T) {
 	if total != st.Bytes || openQuarantine(root).get().Bytes != total {
 		t.Errorf("%d bytes, status %+v, again %+v", total, st, openQuarantine(root).get())
 	}
-	if err := openQuarantine(nil).keep(bad(1), errors.New("closed"), memoryNow); err == nil {
+	if err := openQuarantine(nil).keep(bad(1), errors.New("closed"), now); err == nil {
 		t.Error("kept without a directory")
 	}
 }

@@ -66,17 +66,3 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 		}
 	}
 }
-
-func TestValuesAreNeverNull(t *testing.T) {
-	for payload, good := range map[string]bool{
-		`{"epoch":"e","seq":1,"values":{"a":1,"b":"x","c":true}}`: true,
-		`{"epoch":"e","seq":1,"bad":{"a":"timeout"}}`:             true,
-		`{"epoch":"e","seq":1,"values":{"a":null}}`:               false,
-		`{"epoch":"e","seq":1,"values":{"a":[1]}}`:                false,
-		`{"epoch":"e","seq":1,"values":{}}`:                       false,
-	} {
-		if _, err := wire.ParseRecords([]byte(payload)); (err == nil) != good {
-			t.Errorf("%s: %v", payload, err)
-		}
-	}
-}

@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -39,26 +38,4 @@ func FuzzParseStored(f *testing.F) {
 			t.Fatal("more than there was")
 		}
 	})
-}
-
-func TestClockStampsLaterWhatWasReadWithoutTime(t *testing.T) {
-	built := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	wall, boot := time.Date(1970, 1, 1, 0, 5, 0, 0, time.UTC), int64(300_000)
-	c := clock{built: built, bootID: 7, now: func() time.Time { return wall }, bootTime: func() int64 { return boot }}
-	s := c.stampAt(wall.Add(-time.Second)) // the frame began a second ago
-	if !s.unsynced || s.boot != 299_000 {
-		t.Fatalf("%+v", s)
-	}
-	if _, unsynced := c.resolve(s); !unsynced {
-		t.Fatal("believed a clock from 1970")
-	}
-	wall, boot = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), 360_000 // set, a minute later
-	ms, unsynced := c.resolve(s)
-	if want := wall.Add(-61 * time.Second).UnixMilli(); unsynced || ms != want {
-		t.Fatalf("%d, want %d (unsynced %v)", ms, want, unsynced)
-	}
-	s.bootID = 8
-	if _, unsynced := c.resolve(s); !unsynced {
-		t.Fatal("the boot time of another boot means nothing")
-	}
 }

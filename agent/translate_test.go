@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
@@ -99,23 +98,6 @@ serial:
 		}
 		got.OnFrame = func(bridge.Frame) error { return nil }
 		if _, err := bridge.New(got); err != nil { // whatever check lets through
-			t.Error(err)
-		}
-	}
-}
-
-// What linkbeat check says about batches is what the pump does.
-func TestTheLongestBatchIsTheOneThatCheckKnows(t *testing.T) {
-	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, 5 * time.Second, time.Hour} {
-		s, err := spool.Open(spool.Dir(t.TempDir()), spool.Options{WriteAfter: after})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := config.Spool{WriteAfter: config.Duration(after)}.LongestBatch().Std()
-		if got := newLane(s, frames{}).longest; got != want {
-			t.Errorf("write_after %v: %v, check says %v", after, got, want)
-		}
-		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -67,6 +67,15 @@ func (p *pump) run(ctx context.Context) error {
 	return nil
 }
 
+// settleFlight waits for what is in flight, and sends nothing more: another pump goes on with what waits in the spools, and would
+// send again what it does not know to have arrived.
+func (p *pump) settleFlight(ctx context.Context) {
+	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
+		p.await(ctx, p.oldest(), p.wake())
+		p.settle()
+	}
+}
+
 // turn does one thing: settles what was acknowledged, sends the next parcel, or waits. With flush it does not wait for more
 // records; then false means that everything was sent and acknowledged.
 func (p *pump) turn(ctx context.Context, flush bool) bool {

@@ -71,6 +71,20 @@ func TestRecordCostsNoEscapes(t *testing.T) {
 	}
 }
 
+func TestValuesAreNeverNull(t *testing.T) {
+	for payload, good := range map[string]bool{
+		`{"epoch":"e","seq":1,"values":{"a":1,"b":"x","c":true}}`: true,
+		`{"epoch":"e","seq":1,"bad":{"a":"timeout"}}`:             true,
+		`{"epoch":"e","seq":1,"values":{"a":null}}`:               false,
+		`{"epoch":"e","seq":1,"values":{"a":[1]}}`:                false,
+		`{"epoch":"e","seq":1,"values":{}}`:                       false,
+	} {
+		if _, err := ParseRecords([]byte(payload)); (err == nil) != good {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+}
+
 func TestCommandFaults(t *testing.T) {
 	for name, c := range map[string]struct{ payload, id, want string }{
 		"not JSON":        {"{", "", "not a command"},
