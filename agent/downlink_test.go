@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
@@ -46,7 +47,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		}
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.downlink = newDownlink(device, openTestSpool(t), j, newClock(time.Time{}), zerolog.Nop(), (&pulses{}).of("commands"))
+	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&pulses{}).of("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -12,7 +13,7 @@ import (
 func TestSenMLPacks(t *testing.T) {
 	for name, b := range map[string]batching{"alone": {}, "in a batch": {frames: 2, delay: time.Minute, bytes: 4096}} {
 		t.Run(name, func(t *testing.T) {
-			s := openTestSpool(t)
+			s := spooltest.Open(t)
 			rs := &routes{topic: "up/{name}", id: "gw 7"}
 			rs.table.Store(&map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
@@ -45,7 +46,7 @@ func TestSenMLPacks(t *testing.T) {
 
 // A reload may change the format while a batch gathers.
 func TestAPackHoldsNothingElse(t *testing.T) {
-	s := openTestSpool(t)
+	s := spooltest.Open(t)
 	rs := &routes{topic: "up/{name}", id: "gw"}
 	rs.table.Store(&map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
 	for i := range 4 {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
@@ -34,13 +35,13 @@ const testWindow = 8
 
 func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route) *pumpRig {
 	t.Helper()
-	return newPumpRigOver(t, openTestSpool(t), hooks, table)
+	return newPumpRigOver(t, spooltest.Open(t), hooks, table)
 }
 
 func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]route) *pumpRig {
 	t.Helper()
 	r := &pumpRig{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(hooks), routes: table,
-		data: data, replies: openTestSpool(t)}
+		data: data, replies: spooltest.Open(t)}
 	listener, err := r.net.Listen("broker:1883")
 	if err != nil {
 		t.Fatal(err)

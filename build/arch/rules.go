@@ -61,6 +61,7 @@ func Rules() []Rule {
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
 		{Package: "agent/spool", NotStd: []string{"net"}, Others: []string{unix}, Why: "opaque records in files; it never sees config or the link"},
+		{Package: "agent/spool/spooltest", Own: []string{"agent/spool"}, Why: "a spool for the tests of the packages above it"},
 		{Package: "agent/wire", NotStd: []string{"net", "os", "sync", "syscall", "context"},
 			Why: "topics and payloads shared by agent and operator's program; pure"},
 		{Package: "config", Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
