@@ -121,6 +121,6 @@ func (g *generation) tryAccess(ctx context.Context) error {
 			continue
 		}
 		g.access.told(st.Server, verdict, time.Now())
-		said(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
+		Str(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
 	}
 }

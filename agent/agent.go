@@ -46,12 +46,12 @@ type Options struct {
 
 // Agent is linkbeat on a gateway. Create it with New, run it once.
 type Agent struct {
-	o       Options // immutable, as all but mu's
-	log     zerolog.Logger
-	level   *level
-	started time.Time
-	clock   clock
-	pulses  *pulses
+	o        Options // immutable, as all but mu's
+	log      zerolog.Logger
+	level    *Level
+	started  time.Time
+	clock    clock
+	liveness *Liveness
 
 	mu       sync.Mutex
 	booted   config.Booted // what is in use
@@ -62,10 +62,10 @@ type Agent struct {
 
 // New returns an agent that is not running.
 func New(o Options) *Agent {
-	lv := &level{}
-	lv.set(zerolog.InfoLevel)
+	lv := &Level{}
+	lv.Set(zerolog.InfoLevel)
 	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
-		clock: newClock(o.Built), pulses: &pulses{}}
+		clock: newClock(o.Built), liveness: &Liveness{}}
 }
 
 // stopWithin is how long all of the agent may take to stop, before it is abandoned.
@@ -85,10 +85,10 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		stop()
 	})()
 	// The watchdog is fed while sites come and go, and until the last of them has ended.
-	err = group{
-		{name: "watchdog", run: a.guard},
-		{name: "agent", run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, stop: stopWithin},
-	}.run(running)
+	err = Group{
+		{Name: "watchdog", Run: a.guard},
+		{Name: "agent", Run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, Stop: stopWithin},
+	}.Run(running)
 	if ctx.Err() == nil {
 		a.log.Error().Err(err).Msg("linkbeat ends by itself")
 		return err
@@ -145,7 +145,7 @@ func (a *Agent) use(b config.Booted) {
 	a.mu.Lock()
 	a.booted = b
 	a.mu.Unlock()
-	a.level.set(levelOf(b.Document))
+	a.level.Set(levelOf(b.Document))
 }
 
 // refuse is called when a reload is not taken.
@@ -158,7 +158,7 @@ func (a *Agent) refuse(why string) {
 
 // say tells the service manager; failing that is no reason to stop.
 func (a *Agent) say(state string) {
-	if err := sdNotify(state); err != nil {
+	if err := Notify(state); err != nil {
 		a.log.Warn().Err(err).Msg("service manager not told")
 	}
 }

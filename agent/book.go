@@ -192,7 +192,7 @@ func (b *book) judge() transport.Frugality {
 	b.level = level
 	b.mu.Unlock()
 	if changed {
-		said(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+		Str(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
 	}
 	return level
 }

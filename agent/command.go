@@ -57,7 +57,7 @@ func (c program) run(ctx context.Context) (string, error) {
 	case timed.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s", errTooSlow, timeout)
 	default:
-		if text := printable(complaint.b); text != "" {
+		if text := Printable(complaint.b); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}

@@ -187,7 +187,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 }
 
 // whoOf is who an operator says to be, for the log.
-func whoOf(said string) string { return printable(said[:min(len(said), whoMost)]) }
+func whoOf(said string) string { return Printable(said[:min(len(said), whoMost)]) }
 
 // chunk is how many bytes of data fit into a message either way: as base64 beside the topic, the id and the rest.
 func (c *consoles) chunk(name, id string) int {

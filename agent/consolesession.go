@@ -76,7 +76,7 @@ func (s *consoleSession) kind() string {
 
 // event is a line for the log. Every use is a warning, so that it is shipped with the defaults.
 func (s *consoleSession) event() *zerolog.Event {
-	return said(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
+	return Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
 // end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.

@@ -33,12 +33,12 @@ type deviceOptions struct {
 
 // devices runs the serial devices and feeds their frames to the spool. Safe for concurrent use.
 type devices struct {
-	spool  *spool.Spool
-	high   *spool.Spool
-	clock  clock
-	log    zerolog.Logger
-	pulses *pulses
-	finder *bridge.Finder
+	spool    *spool.Spool
+	high     *spool.Spool
+	clock    clock
+	log      zerolog.Logger
+	liveness *Liveness
+	finder   *bridge.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
@@ -53,11 +53,11 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *Liveness, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -137,15 +137,15 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	r := &runningDevice{options: o, rate: newRate(o.limits.perMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
-	pulse := d.pulses.of("serial device " + b.Name)
+	pulse := d.liveness.Loop("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
 	sp := d.spool
 	if o.high {
 		sp = d.high
 	}
 	b.OnFrame = func(f bridge.Frame) error {
-		pulse.begin()
-		defer pulse.end()
+		pulse.Begin()
+		defer pulse.End()
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
@@ -154,28 +154,28 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
-		pulse.begin()
-		defer pulse.end()
+		pulse.Begin()
+		defer pulse.End()
 		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.stampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		said(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
+		Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
 	}
 	device, err := bridge.New(b)
 	if err != nil {
 		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
 		r.fault = err.Error()
-		pulse.gone()
+		pulse.Gone()
 		close(r.ended)
 		return r
 	}
 	r.device = device
 	go func() {
 		defer close(r.ended)
-		defer pulse.gone()
+		defer pulse.Gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
 		}

@@ -26,7 +26,7 @@ type downlink struct {
 	journal *journal
 	clock   clock
 	log     zerolog.Logger
-	pulse   *pulse
+	loop    *Loop
 
 	intake   chan arrival // of intakeMessages
 	outcomes chan outcome // of intakeMessages
@@ -45,14 +45,14 @@ type outcome struct {
 	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
-func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *pulse) *downlink {
-	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, pulse: p, intake: make(chan arrival, intakeMessages),
+func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *Loop) *downlink {
+	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }
 
 // run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
 func (d *downlink) run(ctx context.Context) error {
-	defer d.pulse.gone()
+	defer d.loop.Gone()
 	d.answerCut()
 	for ctx.Err() == nil {
 		select {
@@ -74,8 +74,8 @@ func (d *downlink) run(ctx context.Context) error {
 }
 
 func (d *downlink) busy(work func()) {
-	d.pulse.begin()
-	defer d.pulse.end()
+	d.loop.Begin()
+	defer d.loop.End()
 	work()
 }
 

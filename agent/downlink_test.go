@@ -47,7 +47,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		}
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&pulses{}).of("commands"))
+	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&Liveness{}).Loop("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()
@@ -286,7 +286,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 	r.turnAway(turned{name: "meter", id: "w3", code: wire.Busy})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r.pulse = (&pulses{}).of("commands")
+	r.loop = (&Liveness{}).Loop("commands")
 	if err := r.run(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type generation struct {
 	hint   *pathHint        // nil: none
 	begun  chan struct{}    // closed when it runs
 
-	pageNo fault // why there is no status page
+	pageNo Fault // why there is no status page
 }
 
 // uplinkStop is how long a generation may take to stop, all its parts together.
@@ -102,23 +102,23 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		<-ctx.Done()
 		return nil
 	}
-	g.up.pulse, g.report.pulse = g.pulses.of("pump"), g.pulses.of("report")
-	defer g.up.pulse.gone()
-	defer g.report.pulse.gone()
+	g.up.loop, g.report.loop = g.liveness.Loop("pump"), g.liveness.Loop("report")
+	defer g.up.loop.Gone()
+	defer g.report.loop.Gone()
 	for _, l := range g.up.lanes { // the pump before may have taken something
 		l.rewind()
 	}
 	// Started in this order, stopped in the reverse one.
-	err = group{
-		{name: "page", run: g.runPage},
-		{name: "path hint", run: g.hint.run},
-		{name: "link", run: g.runLink, stop: 10 * time.Second},
-		{name: "report", run: g.runReport},
-		{name: "access", run: g.tryAccess},
-		{name: "consoles", run: g.remote.run},
-		{name: "pump", run: g.up.run, stop: drainFor + 2*time.Second},
-		{name: "succession", run: succeeded},
-	}.run(ctx)
+	err = Group{
+		{Name: "page", Run: g.runPage},
+		{Name: "path hint", Run: g.hint.run},
+		{Name: "link", Run: g.runLink, Stop: 10 * time.Second},
+		{Name: "report", Run: g.runReport},
+		{Name: "access", Run: g.tryAccess},
+		{Name: "consoles", Run: g.remote.run},
+		{Name: "pump", Run: g.up.run, Stop: drainFor + 2*time.Second},
+		{Name: "succession", Run: succeeded},
+	}.Run(ctx)
 	return next, err
 }
 
@@ -178,7 +178,7 @@ func (g *generation) linkEvent(e transport.Event, connected chan<- struct{}) {
 		g.hooks.down(e.Server, e.Why)
 	}
 	line = line.Str("server", e.Server).Int64("session", g.sessionsBefore()+e.Session)
-	said(line, "why", e.Why).Msg("uplink " + string(e.Kind))
+	Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }
 
 // pageFault is told at each try to listen; one log line for each change.
@@ -187,7 +187,7 @@ func (g *generation) pageFault(err error) {
 	if err != nil {
 		text = fmt.Sprintf("the status page has no address: %v", err)
 	}
-	switch changed := g.pageNo.set(text); {
+	switch changed := g.pageNo.Set(text); {
 	case changed && err != nil:
 		g.log.Warn().Err(err).Msg("status page cannot listen, trying again")
 	case changed:

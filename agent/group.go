@@ -7,43 +7,43 @@ import (
 	"time"
 )
 
-// part is one running thing of the agent.
-type part struct {
-	name string
-	run  func(ctx context.Context) error // returns soon after ctx is done; before that only for a permanent fault
-	stop time.Duration                   // how long run may take to return after ctx is done; zero: 5 s
+// Part is one running thing of the agent.
+type Part struct {
+	Name string
+	Run  func(ctx context.Context) error // returns soon after ctx is done; before that only for a permanent fault
+	Stop time.Duration                   // how long run may take to return after ctx is done; zero: 5 s
 }
 
-// group starts its parts in order and stops them in the reverse order, each only after the one started later has returned:
+// Group starts its parts in order and stops them in the reverse order, each only after the one started later has returned:
 // what feeds stops before what is fed. The first part that returns by itself stops the group. After oklog/run, with an order.
-type group []part
+type Group []Part
 
-// errStuck is wrapped by what run says of a part that did not stop in time.
-var errStuck = errors.New("did not stop")
+// ErrStuck is wrapped by what run says of a part that did not stop in time.
+var ErrStuck = errors.New("did not stop")
 
 type ended struct {
 	index int
 	err   error
 }
 
-// run blocks until every part has returned. It returns what the first part to end by itself said, what others said while they
+// Run blocks until every part has returned. It returns what the first part to end by itself said, what others said while they
 // stopped, and the names of parts that did not stop in time (they are abandoned: a stuck part must not keep the process from
 // ending).
-func (g group) run(ctx context.Context) error {
+func (g Group) Run(ctx context.Context) error {
 	ends := make(chan ended, len(g))
 	cancels := make([]context.CancelFunc, len(g))
 	for i, p := range g {
 		// Not a child of ctx: the order of the stop is ours.
 		partCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		cancels[i] = cancel
-		go func() { ends <- ended{i, p.run(partCtx)} }()
+		go func() { ends <- ended{i, p.Run(partCtx)} }()
 	}
 	stop := stopping{ends: ends, returned: make([]bool, len(g)), g: g}
 	select {
 	case <-ctx.Done():
 	case e := <-ends:
 		stop.returned[e.index] = true
-		stop.faults = append(stop.faults, fmt.Errorf("%s: %w", g[e.index].name, orEnded(e.err)))
+		stop.faults = append(stop.faults, fmt.Errorf("%s: %w", g[e.index].Name, orEnded(e.err)))
 	}
 	for i := len(g) - 1; i >= 0; i-- {
 		cancels[i]()
@@ -52,16 +52,16 @@ func (g group) run(ctx context.Context) error {
 	return errors.Join(stop.faults...)
 }
 
-func (p part) patience() time.Duration {
-	if p.stop == 0 {
+func (p Part) patience() time.Duration {
+	if p.Stop == 0 {
 		return 5 * time.Second
 	}
-	return p.stop
+	return p.Stop
 }
 
 // stopping is a group on its way to the end.
 type stopping struct {
-	g        group
+	g        Group
 	ends     <-chan ended
 	returned []bool
 	faults   []error
@@ -77,10 +77,10 @@ func (s *stopping) await(i int) {
 		case e := <-s.ends:
 			s.returned[e.index] = true
 			if e.err != nil && !errors.Is(e.err, context.Canceled) {
-				s.faults = append(s.faults, fmt.Errorf("%s: %w", s.g[e.index].name, e.err))
+				s.faults = append(s.faults, fmt.Errorf("%s: %w", s.g[e.index].Name, e.err))
 			}
 		case <-timer.C:
-			s.faults = append(s.faults, fmt.Errorf("%s %w within %s", p.name, errStuck, p.patience()))
+			s.faults = append(s.faults, fmt.Errorf("%s %w within %s", p.Name, ErrStuck, p.patience()))
 			return
 		}
 	}

@@ -17,8 +17,8 @@ type recorder struct {
 	ended []string
 }
 
-func (r *recorder) part(name string, run func(ctx context.Context) error) part {
-	return part{name: name, run: func(ctx context.Context) error {
+func (r *recorder) part(name string, run func(ctx context.Context) error) Part {
+	return Part{Name: name, Run: func(ctx context.Context) error {
 		err := run(ctx)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -33,10 +33,10 @@ func TestGroupStopsInReverse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recorder
 		slowly := func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil }
-		g := group{r.part("spool", untilDone), r.part("link", slowly), r.part("devices", slowly)}
+		g := Group{r.part("spool", untilDone), r.part("link", slowly), r.part("devices", slowly)}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := g.run(ctx); err != nil {
+		if err := g.Run(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{"devices", "link", "spool"}; !slices.Equal(r.ended, want) {
@@ -49,8 +49,8 @@ func TestGroupEndsWithTheFirstFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recorder
 		broken := errors.New("no such device")
-		g := group{r.part("spool", untilDone), r.part("link", func(context.Context) error { return broken }), r.part("devices", untilDone)}
-		err := g.run(t.Context())
+		g := Group{r.part("spool", untilDone), r.part("link", func(context.Context) error { return broken }), r.part("devices", untilDone)}
+		err := g.Run(t.Context())
 		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "link") {
 			t.Fatalf("%v", err)
 		}
@@ -63,11 +63,11 @@ func TestGroupEndsWithTheFirstFault(t *testing.T) {
 func TestGroupAbandonsWhatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		g := group{{name: "disk", run: func(context.Context) error { <-release; return nil }, stop: 3 * time.Second}}
+		g := Group{{Name: "disk", Run: func(context.Context) error { <-release; return nil }, Stop: 3 * time.Second}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		err := g.run(ctx)
+		err := g.Run(ctx)
 		if err == nil || !strings.Contains(err.Error(), "disk did not stop within 3s") || time.Since(start) != 4*time.Second {
 			t.Fatalf("%v after %s", err, time.Since(start))
 		}

@@ -42,11 +42,11 @@ type hooks struct {
 	state linkState           // the latest; guarded by mu
 
 	told    linkState         // what the last hook was told
-	failing map[string]*fault // by event
+	failing map[string]*Fault // by event
 }
 
 func newHooks(log zerolog.Logger) *hooks {
-	return &hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*fault{hookUp: {}, hookDown: {}}}
+	return &hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*Fault{hookUp: {}, hookDown: {}}}
 }
 
 // want takes over what a document says. It counts from the next change on.
@@ -122,7 +122,7 @@ func (h *hooks) outcome(event string, argv []string, err error) {
 	if err != nil {
 		why = err.Error()
 	}
-	switch changed := h.failing[event].set(why); {
+	switch changed := h.failing[event].Set(why); {
 	case changed && err != nil:
 		h.log.Warn().Err(err).Strs("command", argv).Msg("hook " + event + " failed")
 	case changed:

@@ -7,54 +7,56 @@ import (
 	"time"
 )
 
-// stuckAfter is how long a loop may work on one thing before it counts as stuck. A disk that syncs for seconds is slow; one
+// StuckAfter is how long a loop may work on one thing before it counts as stuck. A disk that syncs for seconds is slow; one
 // that takes a minute is not coming back.
-const stuckAfter = 60 * time.Second
+const StuckAfter = 60 * time.Second
 
-// pulses knows of every loop whether it makes progress, for /healthz and the watchdog. Waiting for work is progress; working
+// Liveness knows of every loop whether it makes progress, for /healthz and the watchdog. Waiting for work is progress; working
 // on one thing for longer than stuckAfter is not. The zero value is ready; safe for concurrent use.
-type pulses struct {
+type Liveness struct {
 	mu    sync.Mutex
-	loops map[*pulse]string // guarded by mu; by name
+	loops map[*Loop]string // guarded by mu; by name
 }
 
-// pulse is that of one loop.
-type pulse struct {
-	all   *pulses
+// Loop is that of one loop.
+type Loop struct {
+	all   *Liveness
 	since atomic.Int64 // Unix ns since when it works on one thing; 0: it waits
 }
 
-// of returns the pulse of a loop that starts.
-func (p *pulses) of(loop string) *pulse {
+// Loop returns the pulse of a loop that starts.
+func (p *Liveness) Loop(loop string) *Loop {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.loops == nil {
-		p.loops = map[*pulse]string{}
+		p.loops = map[*Loop]string{}
 	}
-	one := &pulse{all: p}
+	one := &Loop{all: p}
 	p.loops[one] = loop
 	return one
 }
 
-// begin notes that the loop has work, end that it is done with it.
-func (p *pulse) begin() { p.since.Store(time.Now().UnixNano()) }
-func (p *pulse) end()   { p.since.Store(0) }
+// Begin notes that the loop has work, end that it is done with it.
+func (p *Loop) Begin() { p.since.Store(time.Now().UnixNano()) }
 
-// gone forgets a loop that has ended.
-func (p *pulse) gone() {
+// End is called when it is done with it.
+func (p *Loop) End() { p.since.Store(0) }
+
+// Gone forgets a loop that has ended.
+func (p *Loop) Gone() {
 	p.all.mu.Lock()
 	defer p.all.mu.Unlock()
 	delete(p.all.loops, p)
 }
 
-// check names a loop that is stuck. A wall clock that is set makes a loop stuck for one look at most: it is busy for
+// Check names a loop that is stuck. A wall clock that is set makes a loop stuck for one look at most: it is busy for
 // milliseconds only.
-func (p *pulses) check(now time.Time) error {
+func (p *Liveness) Check(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for one, loop := range p.loops {
 		since := one.since.Load()
-		if d := now.Sub(time.Unix(0, since)); since != 0 && d > stuckAfter {
+		if d := now.Sub(time.Unix(0, since)); since != 0 && d > StuckAfter {
 			return fmt.Errorf("%s has been busy with one thing for %s", loop, d.Round(time.Second))
 		}
 	}

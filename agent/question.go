@@ -22,7 +22,7 @@ type question struct {
 
 	due     time.Time // when it is asked again; zero: at once
 	vain    int       // times in a row without an answer
-	failing fault     // of the last try
+	failing Fault     // of the last try
 
 	mu   sync.Mutex
 	last string // guarded by mu; empty: no answer
@@ -53,10 +53,10 @@ func (q *question) ask(ctx context.Context, keep bool) {
 	if err != nil {
 		why = err.Error()
 	}
-	if q.failing.set(why) && err != nil {
+	if q.failing.Set(why) && err != nil {
 		q.log.Warn().Err(err).Strs("command", q.command.argv).Msg(q.key + " failed, asked again later")
 	}
-	answer := printable(out)
+	answer := Printable(out)
 	q.mu.Lock()
 	if err == nil {
 		q.last = answer

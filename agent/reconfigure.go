@@ -16,17 +16,17 @@ import (
 func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
 	s.putToUse()
 	s.say("READY=1")
-	pulse := s.pulses.of("reload")
-	defer pulse.gone()
+	pulse := s.liveness.Loop("reload")
+	defer pulse.Gone()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-reload:
-			pulse.begin()
-			s.say(reloading())
+			pulse.Begin()
+			s.say(Reloading())
 			next := s.reload(ctx)
-			pulse.end()
+			pulse.End()
 			if next != nil { // which will say that it is ready
 				return next
 			}
@@ -168,9 +168,9 @@ func sameButSerial(a, b *config.Document) bool {
 // sayBooted logs what is wrong with a configuration.
 func (a *Agent) sayBooted(b config.Booted) {
 	for _, f := range b.Faults {
-		said(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
+		Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
 	}
 	for _, w := range b.Warnings {
-		said(a.log.Warn(), "path", w.Path).Msg(w.String())
+		Str(a.log.Warn(), "path", w.Path).Msg(w.String())
 	}
 }

@@ -27,7 +27,7 @@ type reporter struct {
 	connected  <-chan struct{} // signalled for each new session
 	told       *told
 	log        zerolog.Logger
-	pulse      *pulse
+	loop       *Loop
 }
 
 // told is what the fleet was told last; it outlives a reporter. Owned by the one that runs.
@@ -50,9 +50,9 @@ func (r *reporter) run(ctx context.Context) error {
 			r.pause(ctx)
 			continue
 		}
-		r.pulse.begin()
+		r.loop.Begin()
 		s := r.status()
-		r.pulse.end()
+		r.loop.End()
 		if info := infoOf(s).Append(nil); r.told.due(info, s.Uplink.Session, time.Now()) {
 			m := transport.Message{Topic: r.info, Payload: info, QoS: 1, Retain: true, Cause: transport.CauseData}
 			if r.publish(ctx, m) {

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sdNotify tells the service manager about us, by the protocol of sd_notify(3): one datagram to $NOTIFY_SOCKET. Without a
+// Notify tells the service manager about us, by the protocol of sd_notify(3): one datagram to $NOTIFY_SOCKET. Without a
 // service manager it does nothing.
-func sdNotify(state string) error {
+func Notify(state string) error {
 	name := os.Getenv("NOTIFY_SOCKET")
 	if name == "" {
 		return nil
@@ -25,8 +25,8 @@ func sdNotify(state string) error {
 	return err
 }
 
-// watchdogInterval is how often the watchdog wants to be fed: half of $WATCHDOG_USEC (sd_watchdog_enabled(3)); 0: never.
-func watchdogInterval() time.Duration {
+// WatchdogInterval is how often the watchdog wants to be fed: half of $WATCHDOG_USEC (sd_watchdog_enabled(3)); 0: never.
+func WatchdogInterval() time.Duration {
 	if pid := os.Getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0
 	}
@@ -37,9 +37,9 @@ func watchdogInterval() time.Duration {
 	return time.Duration(usec) * time.Microsecond / 2
 }
 
-// reloading is what a reload begins with, for Type=notify-reload (sd_notify(3)): the time tells the manager that this is the answer
+// Reloading is what a reload begins with, for Type=notify-reload (sd_notify(3)): the time tells the manager that this is the answer
 // to its SIGHUP, and not to an earlier one. READY=1 ends it.
-func reloading() string {
+func Reloading() string {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
 		return "RELOADING=1"

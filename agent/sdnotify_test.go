@@ -16,7 +16,7 @@ func TestSdNotifySendsOneDatagram(t *testing.T) {
 	}
 	defer l.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
-	if err := sdNotify("READY=1"); err != nil {
+	if err := Notify("READY=1"); err != nil {
 		t.Fatal(err)
 	}
 	p := make([]byte, 64)
@@ -25,11 +25,11 @@ func TestSdNotifySendsOneDatagram(t *testing.T) {
 		t.Fatalf("%q, %v", p[:n], err)
 	}
 	t.Setenv("NOTIFY_SOCKET", path+"-gone")
-	if err := sdNotify("READY=1"); err == nil {
+	if err := Notify("READY=1"); err == nil {
 		t.Fatal("a service manager that is gone was not said")
 	}
 	t.Setenv("NOTIFY_SOCKET", "")
-	if err := sdNotify("READY=1"); err != nil {
+	if err := Notify("READY=1"); err != nil {
 		t.Fatalf("without a service manager: %v", err)
 	}
 }
@@ -48,7 +48,7 @@ func TestWatchdogInterval(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("WATCHDOG_USEC", c.usec)
 			t.Setenv("WATCHDOG_PID", c.pid)
-			if got := watchdogInterval(); got != c.want {
+			if got := WatchdogInterval(); got != c.want {
 				t.Fatalf("%s, want %s", got, c.want)
 			}
 		})

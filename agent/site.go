@@ -75,7 +75,7 @@ func (a *Agent) openSite(b config.Booted, p places) (*site, error) {
 
 // begin logs how a run or a site begins.
 func (a *Agent) begin(b config.Booted, id string) {
-	a.level.set(levelOf(b.Document))
+	a.level.Set(levelOf(b.Document))
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
 		Msg("linkbeat begins")
 	a.sayBooted(b)
@@ -120,7 +120,7 @@ func (s *site) equip(b config.Booted) {
 	s.book = openBook(s.places.state.root, s.log, time.Now, s.clock.unset, counted)
 	s.quarantine, s.access = openQuarantine(s.places.state.root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
-	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.pulses, s.before.serial)
+	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
 	s.facts, s.hooks = newFacts(s.log), newHooks(s.log)
 	s.facts.want(b.Document.Device.Facts)
@@ -129,7 +129,7 @@ func (s *site) equip(b config.Booted) {
 	if err != nil {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
-	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.pulses.of("commands"))
+	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.liveness.Loop("commands"))
 }
 
 // account enters into the ledger what was counted, and lets the link be as frugal as the budget wants it.
@@ -159,20 +159,20 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		return nil
 	}
 	// Started in this order, stopped in the reverse one: see the package documentation.
-	err = group{
-		{name: "spool", run: s.data.Run},
-		{name: "spool of priority high", run: s.high.Run},
-		{name: "reply spool", run: s.replies.Run},
-		{name: "losses", run: s.losses.run},
-		{name: "path memory", run: s.memory.run},
-		{name: "ledger", run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
-		{name: "commands", run: s.down.run},
-		{name: "facts", run: s.facts.run},
-		{name: "hooks", run: s.hooks.run, stop: 2 * hookStop}, // one that runs, and the last one
-		{name: "uplink", run: s.runUplink, stop: uplinkStop},
-		{name: "serial devices", run: s.devices.run, stop: deviceStop + time.Second},
-		{name: "supervision", run: watch, stop: uplinkStop},
-	}.run(ctx)
+	err = Group{
+		{Name: "spool", Run: s.data.Run},
+		{Name: "spool of priority high", Run: s.high.Run},
+		{Name: "reply spool", Run: s.replies.Run},
+		{Name: "losses", Run: s.losses.run},
+		{Name: "path memory", Run: s.memory.run},
+		{Name: "ledger", Run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
+		{Name: "commands", Run: s.down.run},
+		{Name: "facts", Run: s.facts.run},
+		{Name: "hooks", Run: s.hooks.run, Stop: 2 * hookStop}, // one that runs, and the last one
+		{Name: "uplink", Run: s.runUplink, Stop: uplinkStop},
+		{Name: "serial devices", Run: s.devices.run, Stop: deviceStop + time.Second},
+		{Name: "supervision", Run: watch, Stop: uplinkStop},
+	}.Run(ctx)
 	return next, err
 }
 
@@ -180,7 +180,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 func (s *site) runUplink(ctx context.Context) error {
 	for g := s.generation(); ; {
 		next, err := g.run(ctx, s.next)
-		if next == nil || errors.Is(err, errStuck) { // two links under one name, or two pumps on one spool, fight each other
+		if next == nil || errors.Is(err, ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
 			return err
 		}
 		if err != nil {

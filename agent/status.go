@@ -102,7 +102,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 		}
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
-	add("", g.pageNo.get())
+	add("", g.pageNo.Get())
 	return strings.Join(all, "; ")
 }
 

@@ -36,7 +36,7 @@ type pump struct {
 	keep    func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
 	lostAt  time.Time                          // the end of the last session; zero: there was none
 
-	pulse   *pulse
+	loop    *Loop
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
 	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
@@ -90,14 +90,14 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		}
 		return true
 	}
-	p.pulse.begin()
+	p.loop.Begin()
 	p.settle()
 	if p.session == nil {
-		p.pulse.end()
+		p.loop.End()
 		return true
 	}
 	if hold, until := p.doubt.hold(time.Now(), len(p.out)); hold && !flush {
-		p.pulse.end()
+		p.loop.End()
 		p.await(ctx, p.oldest(), until)
 		return true
 	}
@@ -106,7 +106,7 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 	if p.held = nil; next == nil {
 		next = p.next(flush)
 	}
-	p.pulse.end()
+	p.loop.End()
 	if next != nil {
 		p.send(ctx, next)
 		return true

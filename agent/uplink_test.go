@@ -54,14 +54,14 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), pulse: (&pulses{}).of("pump"), starved: r.starved.Load,
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), loop: (&Liveness{}).Loop("pump"), starved: r.starved.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
-	g := group{{name: "spool", run: r.data.Run}, {name: "link", run: r.link.Run, stop: time.Minute},
-		{name: "pump", run: r.pump.run, stop: time.Minute}}
+	g := Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
+		{Name: "pump", Run: r.pump.run, Stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- g.run(ctx) }()
+	go func() { ended <- g.Run(ctx) }()
 	r.stop = func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -7,12 +7,12 @@ import (
 
 // guard feeds the watchdog of the service manager while the loops make progress, until ctx is done.
 func (a *Agent) guard(ctx context.Context) error {
-	interval := watchdogInterval()
+	interval := WatchdogInterval()
 	if interval == 0 {
-		interval = stuckAfter / 2
+		interval = StuckAfter / 2
 	}
-	pulse := a.pulses.of("status")
-	defer pulse.gone()
+	pulse := a.liveness.Loop("status")
+	defer pulse.Gone()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -20,9 +20,9 @@ func (a *Agent) guard(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			pulse.begin()
+			pulse.Begin()
 			a.look()
-			pulse.end()
+			pulse.End()
 			a.feed()
 		}
 	}
@@ -45,4 +45,4 @@ func (a *Agent) feed() {
 }
 
 // healthy is nil while the loops make progress: what the watchdog is fed by, and what /healthz says.
-func (a *Agent) healthy() error { return a.pulses.check(time.Now()) }
+func (a *Agent) healthy() error { return a.liveness.Check(time.Now()) }
