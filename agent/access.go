@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -121,6 +122,6 @@ func (g *generation) tryAccess(ctx context.Context) error {
 			continue
 		}
 		g.access.told(st.Server, verdict, time.Now())
-		Str(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
+		supervise.Str(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
 	}
 }

@@ -33,6 +33,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -48,10 +49,10 @@ type Options struct {
 type Agent struct {
 	o        Options // immutable, as all but mu's
 	log      zerolog.Logger
-	level    *Level
+	level    *supervise.Level
 	started  time.Time
 	clock    clock
-	liveness *Liveness
+	liveness *supervise.Liveness
 
 	mu       sync.Mutex
 	booted   config.Booted // what is in use
@@ -62,10 +63,10 @@ type Agent struct {
 
 // New returns an agent that is not running.
 func New(o Options) *Agent {
-	lv := &Level{}
+	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
 	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
-		clock: newClock(o.Built), liveness: &Liveness{}}
+		clock: newClock(o.Built), liveness: &supervise.Liveness{}}
 }
 
 // stopWithin is how long all of the agent may take to stop, before it is abandoned.
@@ -85,7 +86,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		stop()
 	})()
 	// The watchdog is fed while sites come and go, and until the last of them has ended.
-	err = Group{
+	err = supervise.Group{
 		{Name: "watchdog", Run: a.guard},
 		{Name: "agent", Run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, Stop: stopWithin},
 	}.Run(running)
@@ -158,7 +159,7 @@ func (a *Agent) refuse(why string) {
 
 // say tells the service manager; failing that is no reason to stop.
 func (a *Agent) say(state string) {
-	if err := Notify(state); err != nil {
+	if err := supervise.Notify(state); err != nil {
 		a.log.Warn().Err(err).Msg("service manager not told")
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -192,7 +193,7 @@ func (b *book) judge() transport.Frugality {
 	b.level = level
 	b.mu.Unlock()
 	if changed {
-		Str(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+		supervise.Str(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
 	}
 	return level
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
 // This is the one place that runs programs. Which ones is said by this machine's own configuration file, never by the fleet.
@@ -57,7 +59,7 @@ func (c program) run(ctx context.Context) (string, error) {
 	case timed.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s", errTooSlow, timeout)
 	default:
-		if text := Printable(complaint.b); text != "" {
+		if text := supervise.Printable(complaint.b); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}

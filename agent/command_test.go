@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
 // sh is a command as tests write it; the product never asks a shell.
@@ -39,7 +41,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := program{argv: tt.argv, most: 256}.run(t.Context())
-			if got := Printable(out); got != tt.want {
+			if got := supervise.Printable(out); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 			if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -69,7 +71,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 		cancel()
 	}()
 	out, err := program{argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), most: 64, timeout: time.Minute}.run(ctx)
-	if err == nil || errors.Is(err, errTooSlow) || Printable(out) != "begun" {
+	if err == nil || errors.Is(err, errTooSlow) || supervise.Printable(out) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)
@@ -79,7 +81,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 func TestWhatACommandLeavesRunningEnds(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	out, err := program{argv: sh("sleep 3600 & echo $! >" + pid + "; echo done"), most: 64}.run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "left something running") || Printable(out) != "done" {
+	if err == nil || !strings.Contains(err.Error(), "left something running") || supervise.Printable(out) != "done" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
@@ -187,7 +188,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 }
 
 // whoOf is who an operator says to be, for the log.
-func whoOf(said string) string { return Printable(said[:min(len(said), whoMost)]) }
+func whoOf(said string) string { return supervise.Printable(said[:min(len(said), whoMost)]) }
 
 // chunk is how many bytes of data fit into a message either way: as base64 beside the topic, the id and the rest.
 func (c *consoles) chunk(name, id string) int {

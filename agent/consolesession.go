@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
@@ -76,7 +77,7 @@ func (s *consoleSession) kind() string {
 
 // event is a line for the log. Every use is a warning, so that it is shipped with the defaults.
 func (s *consoleSession) event() *zerolog.Event {
-	return Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
+	return supervise.Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
 // end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.

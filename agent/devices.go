@@ -14,6 +14,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
@@ -37,7 +38,7 @@ type devices struct {
 	high     *spool.Spool
 	clock    clock
 	log      zerolog.Logger
-	liveness *Liveness
+	liveness *supervise.Liveness
 	finder   *bridge.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
@@ -53,7 +54,7 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *Liveness, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
@@ -137,15 +138,15 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	r := &runningDevice{options: o, rate: newRate(o.limits.perMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
-	pulse := d.liveness.Loop("serial device " + b.Name)
+	loop := d.liveness.Loop("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
 	sp := d.spool
 	if o.high {
 		sp = d.high
 	}
 	b.OnFrame = func(f bridge.Frame) error {
-		pulse.Begin()
-		defer pulse.End()
+		loop.Begin()
+		defer loop.End()
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
@@ -154,28 +155,28 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
-		pulse.Begin()
-		defer pulse.End()
+		loop.Begin()
+		defer loop.End()
 		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.stampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
+		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
 	}
 	device, err := bridge.New(b)
 	if err != nil {
 		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
 		r.fault = err.Error()
-		pulse.Gone()
+		loop.Gone()
 		close(r.ended)
 		return r
 	}
 	r.device = device
 	go func() {
 		defer close(r.ended)
-		defer pulse.Gone()
+		defer loop.Gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
@@ -26,7 +27,7 @@ type downlink struct {
 	journal *journal
 	clock   clock
 	log     zerolog.Logger
-	loop    *Loop
+	loop    *supervise.Loop
 
 	intake   chan arrival // of intakeMessages
 	outcomes chan outcome // of intakeMessages
@@ -45,7 +46,7 @@ type outcome struct {
 	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
-func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *Loop) *downlink {
+func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *supervise.Loop) *downlink {
 	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
@@ -47,7 +48,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		}
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&Liveness{}).Loop("commands"))
+	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()
@@ -286,7 +287,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 	r.turnAway(turned{name: "meter", id: "w3", code: wire.Busy})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r.loop = (&Liveness{}).Loop("commands")
+	r.loop = (&supervise.Liveness{}).Loop("commands")
 	if err := r.run(ctx); err != nil {
 		t.Fatal(err)
 	}

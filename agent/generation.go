@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
@@ -29,7 +30,7 @@ type generation struct {
 	hint   *pathHint        // nil: none
 	begun  chan struct{}    // closed when it runs
 
-	pageNo Fault // why there is no status page
+	pageNo supervise.Fault // why there is no status page
 }
 
 // uplinkStop is how long a generation may take to stop, all its parts together.
@@ -109,7 +110,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		l.rewind()
 	}
 	// Started in this order, stopped in the reverse one.
-	err = Group{
+	err = supervise.Group{
 		{Name: "page", Run: g.runPage},
 		{Name: "path hint", Run: g.hint.run},
 		{Name: "link", Run: g.runLink, Stop: 10 * time.Second},
@@ -178,7 +179,7 @@ func (g *generation) linkEvent(e transport.Event, connected chan<- struct{}) {
 		g.hooks.down(e.Server, e.Why)
 	}
 	line = line.Str("server", e.Server).Int64("session", g.sessionsBefore()+e.Session)
-	Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
+	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }
 
 // pageFault is told at each try to listen; one log line for each change.

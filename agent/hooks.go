@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -41,12 +42,12 @@ type hooks struct {
 	argv  map[string][]string // by event; guarded by mu
 	state linkState           // the latest; guarded by mu
 
-	told    linkState         // what the last hook was told
-	failing map[string]*Fault // by event
+	told    linkState                   // what the last hook was told
+	failing map[string]*supervise.Fault // by event
 }
 
 func newHooks(log zerolog.Logger) *hooks {
-	return &hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*Fault{hookUp: {}, hookDown: {}}}
+	return &hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*supervise.Fault{hookUp: {}, hookDown: {}}}
 }
 
 // want takes over what a document says. It counts from the next change on.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
 const (
@@ -20,9 +22,9 @@ type question struct {
 	every   time.Duration
 	log     zerolog.Logger
 
-	due     time.Time // when it is asked again; zero: at once
-	vain    int       // times in a row without an answer
-	failing Fault     // of the last try
+	due     time.Time       // when it is asked again; zero: at once
+	vain    int             // times in a row without an answer
+	failing supervise.Fault // of the last try
 
 	mu   sync.Mutex
 	last string // guarded by mu; empty: no answer
@@ -56,7 +58,7 @@ func (q *question) ask(ctx context.Context, keep bool) {
 	if q.failing.Set(why) && err != nil {
 		q.log.Warn().Err(err).Strs("command", q.command.argv).Msg(q.key + " failed, asked again later")
 	}
-	answer := Printable(out)
+	answer := supervise.Printable(out)
 	q.mu.Lock()
 	if err == nil {
 		q.last = answer

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -16,17 +17,17 @@ import (
 func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
 	s.putToUse()
 	s.say("READY=1")
-	pulse := s.liveness.Loop("reload")
-	defer pulse.Gone()
+	loop := s.liveness.Loop("reload")
+	defer loop.Gone()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-reload:
-			pulse.Begin()
-			s.say(Reloading())
+			loop.Begin()
+			s.say(supervise.Reloading())
 			next := s.reload(ctx)
-			pulse.End()
+			loop.End()
 			if next != nil { // which will say that it is ready
 				return next
 			}
@@ -168,9 +169,9 @@ func sameButSerial(a, b *config.Document) bool {
 // sayBooted logs what is wrong with a configuration.
 func (a *Agent) sayBooted(b config.Booted) {
 	for _, f := range b.Faults {
-		Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
+		supervise.Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
 	}
 	for _, w := range b.Warnings {
-		Str(a.log.Warn(), "path", w.Path).Msg(w.String())
+		supervise.Str(a.log.Warn(), "path", w.Path).Msg(w.String())
 	}
 }

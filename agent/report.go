@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -27,7 +28,7 @@ type reporter struct {
 	connected  <-chan struct{} // signalled for each new session
 	told       *told
 	log        zerolog.Logger
-	loop       *Loop
+	loop       *supervise.Loop
 }
 
 // told is what the fleet was told last; it outlives a reporter. Owned by the one that runs.

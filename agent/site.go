@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -159,7 +160,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		return nil
 	}
 	// Started in this order, stopped in the reverse one: see the package documentation.
-	err = Group{
+	err = supervise.Group{
 		{Name: "spool", Run: s.data.Run},
 		{Name: "spool of priority high", Run: s.high.Run},
 		{Name: "reply spool", Run: s.replies.Run},
@@ -180,7 +181,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 func (s *site) runUplink(ctx context.Context) error {
 	for g := s.generation(); ; {
 		next, err := g.run(ctx, s.next)
-		if next == nil || errors.Is(err, ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
+		if next == nil || errors.Is(err, supervise.ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
 			return err
 		}
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -36,7 +37,7 @@ type pump struct {
 	keep    func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
 	lostAt  time.Time                          // the end of the last session; zero: there was none
 
-	loop    *Loop
+	loop    *supervise.Loop
 	session *transport.Publisher // nil: none since the last loss
 	out     []flight             // sent on it and not acknowledged, in order
 	held    *parcel              // taken from its lane, and not sent because ctx was done; of session

@@ -14,6 +14,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
@@ -54,10 +55,10 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), loop: (&Liveness{}).Loop("pump"), starved: r.starved.Load,
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), loop: (&supervise.Liveness{}).Loop("pump"), starved: r.starved.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
-	g := Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
+	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
 		{Name: "pump", Run: r.pump.run, Stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

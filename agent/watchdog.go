@@ -3,16 +3,18 @@ package agent
 import (
 	"context"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
 // guard feeds the watchdog of the service manager while the loops make progress, until ctx is done.
 func (a *Agent) guard(ctx context.Context) error {
-	interval := WatchdogInterval()
+	interval := supervise.WatchdogInterval()
 	if interval == 0 {
-		interval = StuckAfter / 2
+		interval = supervise.StuckAfter / 2
 	}
-	pulse := a.liveness.Loop("status")
-	defer pulse.Gone()
+	loop := a.liveness.Loop("status")
+	defer loop.Gone()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -20,15 +22,15 @@ func (a *Agent) guard(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			pulse.Begin()
+			loop.Begin()
 			a.look()
-			pulse.End()
+			loop.End()
 			a.feed()
 		}
 	}
 }
 
-// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its pulse with it, and so
+// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its loop with it, and so
 // the watchdog is not fed and /healthz says why.
 func (a *Agent) look() {
 	if g := a.generation(); g != nil {

@@ -1,4 +1,4 @@
-package agent
+package supervise
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ func (l *Level) Run(e *zerolog.Event, v zerolog.Level, _ string) {
 	}
 }
 
-// Str adds a field that says something.
+// Str adds a field to a log line, unless its text is empty.
 func Str(line *zerolog.Event, key, text string) *zerolog.Event {
 	if text == "" {
 		return line

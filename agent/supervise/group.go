@@ -1,4 +1,7 @@
-package agent
+// Package supervise keeps the parts of a long-running program going and says how they are: groups of goroutines that start and
+// stop in order, loops that are watched for progress, the service manager, and log lines that do not repeat themselves. It knows
+// none of the parts.
+package supervise
 
 import (
 	"context"
@@ -7,18 +10,18 @@ import (
 	"time"
 )
 
-// Part is one running thing of the agent.
+// Part is one running thing of a program.
 type Part struct {
 	Name string
 	Run  func(ctx context.Context) error // returns soon after ctx is done; before that only for a permanent fault
-	Stop time.Duration                   // how long run may take to return after ctx is done; zero: 5 s
+	Stop time.Duration                   // how long Run may take to return after ctx is done; zero: 5 s
 }
 
 // Group starts its parts in order and stops them in the reverse order, each only after the one started later has returned:
 // what feeds stops before what is fed. The first part that returns by itself stops the group. After oklog/run, with an order.
 type Group []Part
 
-// ErrStuck is wrapped by what run says of a part that did not stop in time.
+// ErrStuck is wrapped by what Run says of a part that did not stop in time.
 var ErrStuck = errors.New("did not stop")
 
 type ended struct {

@@ -1,4 +1,4 @@
-package agent
+package supervise
 
 import (
 	"fmt"
@@ -12,31 +12,31 @@ import (
 const StuckAfter = 60 * time.Second
 
 // Liveness knows of every loop whether it makes progress, for /healthz and the watchdog. Waiting for work is progress; working
-// on one thing for longer than stuckAfter is not. The zero value is ready; safe for concurrent use.
+// on one thing for longer than StuckAfter is not. The zero value is ready; safe for concurrent use.
 type Liveness struct {
 	mu    sync.Mutex
 	loops map[*Loop]string // guarded by mu; by name
 }
 
-// Loop is that of one loop.
+// Loop is one loop that is watched. Safe for concurrent use.
 type Loop struct {
 	all   *Liveness
 	since atomic.Int64 // Unix ns since when it works on one thing; 0: it waits
 }
 
-// Loop returns the pulse of a loop that starts.
-func (p *Liveness) Loop(loop string) *Loop {
+// Loop is called when a loop of that name starts. Loops may share a name.
+func (p *Liveness) Loop(name string) *Loop {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.loops == nil {
 		p.loops = map[*Loop]string{}
 	}
 	one := &Loop{all: p}
-	p.loops[one] = loop
+	p.loops[one] = name
 	return one
 }
 
-// Begin notes that the loop has work, end that it is done with it.
+// Begin is called when the loop has work.
 func (p *Loop) Begin() { p.since.Store(time.Now().UnixNano()) }
 
 // End is called when it is done with it.
@@ -49,8 +49,8 @@ func (p *Loop) Gone() {
 	delete(p.all.loops, p)
 }
 
-// Check names a loop that is stuck. A wall clock that is set makes a loop stuck for one look at most: it is busy for
-// milliseconds only.
+// Check returns an error that names a loop that is stuck, or nil. A clock step can cause at most one false alarm: a loop is busy
+// for milliseconds only.
 func (p *Liveness) Check(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

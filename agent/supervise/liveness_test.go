@@ -1,4 +1,4 @@
-package agent
+package supervise
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestPulsesNameTheStuckLoop(t *testing.T) {
+func TestLivenessNamesTheStuckLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p Liveness
 		waiting, busy := p.Loop("commands"), p.Loop("pump")
