@@ -51,7 +51,7 @@ type Agent struct {
 	log      zerolog.Logger
 	level    *supervise.Level
 	started  time.Time
-	clock    clock
+	clock    Clock
 	liveness *supervise.Liveness
 
 	mu       sync.Mutex

@@ -11,26 +11,26 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// stamp is when a frame was read.
-type stamp struct {
-	wall     int64 // Unix ms by the wall clock
-	unsynced bool  // the wall clock was unset: boot and bootID say when, once it is set
-	boot     int64 // ms of CLOCK_BOOTTIME, which runs through sleep and is never set
-	bootID   uint32
+// Stamp is when a frame was read.
+type Stamp struct {
+	Wall     int64 // Unix ms by the wall clock
+	Unsynced bool  // the wall clock was unset: boot and bootID say when, once it is set
+	Boot     int64 // ms of CLOCK_BOOTTIME, which runs through sleep and is never set
+	BootID   uint32
 }
 
-// clock tells wall time, and whether it can be believed. A gateway without a battery starts in 1970 or at its image's
+// Clock tells wall time, and whether it can be believed. A gateway without a battery starts in 1970 or at its image's
 // date; unset means before the binary was built and nothing else. Immutable; safe for concurrent use.
-type clock struct {
-	built    time.Time // zero: always believed
-	bootID   uint32
-	now      func() time.Time
-	bootTime func() int64 // ms
+type Clock struct {
+	Built    time.Time // zero: always believed
+	BootID   uint32
+	Now      func() time.Time
+	BootTime func() int64 // ms
 }
 
-func newClock(built time.Time) clock {
+func newClock(built time.Time) Clock {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it, every boot is the same one: still right within one
-	return clock{built: built, bootID: crc32.ChecksumIEEE(id), now: time.Now, bootTime: bootTime}
+	return Clock{Built: built, BootID: crc32.ChecksumIEEE(id), Now: time.Now, BootTime: bootTime}
 }
 
 func bootTime() int64 {
@@ -41,16 +41,16 @@ func bootTime() int64 {
 	return ts.Nano() / int64(time.Millisecond)
 }
 
-// unset tells whether wall time cannot be believed.
-func (c clock) unset() bool { return c.now().Before(c.built) }
+// Unset tells whether wall time cannot be believed.
+func (c Clock) Unset() bool { return c.Now().Before(c.Built) }
 
-// due says why something must not be carried out that expires then, in Unix ms, at most so far ahead; an empty code: it may.
-func (c clock) due(expires int64, most time.Duration) (wire.ErrorCode, string) {
-	now := c.now()
+// Due says why something must not be carried out that expires then, in Unix ms, at most so far ahead; an empty code: it may.
+func (c Clock) Due(expires int64, most time.Duration) (wire.ErrorCode, string) {
+	now := c.Now()
 	switch {
 	case expires == 0:
 		return wire.NoExpiry, "expires is needed: Unix milliseconds"
-	case c.unset():
+	case c.Unset():
 		return wire.ClockUnset, "the gateway's clock is not set yet"
 	case now.UnixMilli() >= expires:
 		return wire.Expired, fmt.Sprintf("it was to be carried out until %s, and here it is %s", time.UnixMilli(expires).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
@@ -60,24 +60,24 @@ func (c clock) due(expires int64, most time.Duration) (wire.ErrorCode, string) {
 	return "", ""
 }
 
-// stampAt is the stamp of something that happened at t, a recent time.Now.
-func (c clock) stampAt(t time.Time) stamp {
-	s := stamp{wall: t.UnixMilli()}
-	if c.now().Before(c.built) {
-		s.unsynced, s.bootID = true, c.bootID
-		s.boot = c.bootTime() - c.now().Sub(t).Milliseconds()
+// StampAt is the stamp of something that happened at t, a recent time.Now.
+func (c Clock) StampAt(t time.Time) Stamp {
+	s := Stamp{Wall: t.UnixMilli()}
+	if c.Now().Before(c.Built) {
+		s.Unsynced, s.BootID = true, c.BootID
+		s.Boot = c.BootTime() - c.Now().Sub(t).Milliseconds()
 	}
 	return s
 }
 
-// resolve turns a stamp into Unix ms, by the clock as it is now. The second result is true when that time is wrong: the
+// Resolve turns a stamp into Unix ms, by the clock as it is now. The second result is true when that time is wrong: the
 // clock is still unset, or was set only in another boot.
-func (c clock) resolve(s stamp) (ms int64, unsynced bool) {
-	if !s.unsynced {
-		return s.wall, false
+func (c Clock) Resolve(s Stamp) (ms int64, unsynced bool) {
+	if !s.Unsynced {
+		return s.Wall, false
 	}
-	if c.unset() || s.bootID != c.bootID {
-		return s.wall, true
+	if c.Unset() || s.BootID != c.BootID {
+		return s.Wall, true
 	}
-	return c.now().UnixMilli() - (c.bootTime() - s.boot), false
+	return c.Now().UnixMilli() - (c.BootTime() - s.Boot), false
 }

@@ -37,7 +37,7 @@ type consoles struct {
 	port   func(name string) (port, bool)
 	topics wire.Topics
 	most   int // bytes of a packet
-	clock  clock
+	clock  Clock
 	log    zerolog.Logger
 
 	began   time.Time
@@ -59,7 +59,7 @@ type consoleArrival struct {
 	dup      bool
 }
 
-func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c clock, log zerolog.Logger) *consoles {
+func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c Clock, log zerolog.Logger) *consoles {
 	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan consoleArrival, consoleIntake),
 		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
 		noes: make(chan struct{}, seatsMost)}
@@ -164,7 +164,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	case !p.allowed:
 		return wire.Denied, "the device's configuration does not say console: true"
 	}
-	if code, detail := c.clock.due(m.Expires, wire.ConsoleOpenS*time.Second); code != "" {
+	if code, detail := c.clock.Due(m.Expires, wire.ConsoleOpenS*time.Second); code != "" {
 		return code, detail
 	}
 	switch {

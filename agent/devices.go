@@ -36,7 +36,7 @@ type deviceOptions struct {
 type devices struct {
 	spool    *spool.Spool
 	high     *spool.Spool
-	clock    clock
+	clock    Clock
 	log      zerolog.Logger
 	liveness *supervise.Liveness
 	finder   *bridge.Finder
@@ -54,7 +54,7 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c Clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
@@ -150,14 +150,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = stored{stamp: d.clock.stampAt(f.Time), raw: o.raw, senML: o.senML, encoding: o.encoding, data: f.Data}.appendTo(buf[:0])
+		buf = stored{stamp: d.clock.StampAt(f.Time), raw: o.raw, senML: o.senML, encoding: o.encoding, data: f.Data}.appendTo(buf[:0])
 		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
 		loop.Begin()
 		defer loop.End()
-		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.stampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
+		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.StampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err

@@ -25,7 +25,7 @@ type downlink struct {
 	device  func(name string) (target, bool)
 	replies *spool.Spool
 	journal *journal
-	clock   clock
+	clock   Clock
 	log     zerolog.Logger
 	loop    *supervise.Loop
 
@@ -46,7 +46,7 @@ type outcome struct {
 	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
-func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock, log zerolog.Logger, p *supervise.Loop) *downlink {
+func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c Clock, log zerolog.Logger, p *supervise.Loop) *downlink {
 	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }
@@ -85,7 +85,7 @@ func (d *downlink) answerCut() {
 	if len(d.journal.cut) == 0 {
 		return
 	}
-	if err := d.journal.rewrite(d.clock.now()); err != nil {
+	if err := d.journal.rewrite(d.clock.Now()); err != nil {
 		d.log.Error().Err(err).Msg("the command journal cannot be written: what a crash cut will be answered again")
 	}
 	for _, e := range d.journal.cut {
@@ -171,7 +171,7 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 	case !dev.commands:
 		return wire.Denied, "the device's configuration does not say commands: true"
 	}
-	if code, detail := d.clock.due(c.Expires, wire.MaxExpiry); code != "" {
+	if code, detail := d.clock.Due(c.Expires, wire.MaxExpiry); code != "" {
 		return code, detail
 	}
 	return dev.check(a, c, time.Now())
@@ -185,7 +185,7 @@ func (d *downlink) start(a arrival, c wire.Command) {
 		d.refuse(name, c.ID, wire.UnknownDevice, "")
 		return
 	}
-	if err := d.journal.begin(name, c, d.clock.now()); errors.Is(err, errJournalFull) {
+	if err := d.journal.begin(name, c, d.clock.Now()); errors.Is(err, errJournalFull) {
 		d.refuse(name, c.ID, wire.Busy, err.Error())
 		return
 	} else if err != nil {

@@ -214,7 +214,7 @@ func TestACommandCutByAKillIsAnsweredOnce(t *testing.T) {
 func TestCommandsWaitForTheClock(t *testing.T) {
 	r := newDownlinkRig(t, t.TempDir())
 	defer r.stop()
-	r.clock.built = time.Now().Add(time.Hour)
+	r.clock.Built = time.Now().Add(time.Hour)
 	r.send("meter", `{"id":"a","expires":1,"text":"x"}`, false)
 	if _, reply := r.reply(t); reply.Error != wire.ClockUnset {
 		t.Fatalf("%+v", reply)
@@ -236,7 +236,7 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			d := newDownlink(nil, nil, nil, clock{}, zerolog.New(&log), nil)
+			d := newDownlink(nil, nil, nil, Clock{}, zerolog.New(&log), nil)
 			for range c.sent {
 				d.deliver("meter/write", c.payload, false)
 			}

@@ -16,7 +16,7 @@ const lateAfter = 30 * time.Second
 
 // frames encodes the records of the data spool.
 type frames struct {
-	clock  clock
+	clock  Clock
 	routes *routes
 }
 
@@ -43,7 +43,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		if rt.raw {
 			return nil, nil // a reader of bare bytes cannot know a gap from a frame
 		}
-		rec := wire.Record{Seq: uint64(r.Seq), TS: r.Time.UnixMilli(), Epoch: r.Epoch, Unsynced: f.clock.unset(),
+		rec := wire.Record{Seq: uint64(r.Seq), TS: r.Time.UnixMilli(), Epoch: r.Epoch, Unsynced: f.clock.Unset(),
 			Gap: &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}}
 		if r.Gap.Epoch != r.Epoch {
 			rec.Gap.Epoch = r.Gap.Epoch
@@ -58,7 +58,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		rt.batch = batching{} // bytes alone have no array to be in
 		return &item{append([]byte(nil), s.data...), rt}, nil
 	}
-	ts, unsynced := f.clock.resolve(s.stamp)
+	ts, unsynced := f.clock.Resolve(s.stamp)
 	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Unsynced: unsynced,
 		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
 	rt.senML = s.senML // as it was when it was read

@@ -13,8 +13,8 @@ func TestEnvelope(t *testing.T) {
 	now := time.UnixMilli(1795208600000)
 	rs := &routes{topic: "up/data/{name}", id: "gw-7"}
 	rs.table.Store(&map[string]route{"raw": {topic: "up/data/raw", raw: true}})
-	read := stamp{wall: now.UnixMilli() - 1000}
-	long := stamp{wall: now.UnixMilli() - 31_000}
+	read := Stamp{Wall: now.UnixMilli() - 1000}
+	long := Stamp{Wall: now.UnixMilli() - 31_000}
 	gap := &spool.Gap{From: 17, To: 40, Epoch: "3f2a9c1e", Reason: spool.ReasonFull}
 	for name, c := range map[string]struct {
 		stream string
@@ -43,7 +43,7 @@ func TestEnvelope(t *testing.T) {
 		"a gap has no place among bare bytes": {"raw", stored{}, gap, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := frames{clock: clock{now: func() time.Time { return now }}, routes: rs}
+			f := frames{clock: Clock{Now: func() time.Time { return now }}, routes: rs}
 			r := spool.Record{Epoch: "3f2a9c1e", Stream: c.stream, Seq: 7, Time: now, Gap: c.gap}
 			if c.gap == nil {
 				r.Data = c.frame.appendTo(nil)
@@ -66,17 +66,17 @@ func TestEnvelope(t *testing.T) {
 func TestUnsyncedFramesSaySo(t *testing.T) {
 	built := time.UnixMilli(1795208600000)
 	wall := time.UnixMilli(60_000)
-	c := clock{built: built, now: func() time.Time { return wall }, bootTime: func() int64 { return 60_000 }}
+	c := Clock{Built: built, Now: func() time.Time { return wall }, BootTime: func() int64 { return 60_000 }}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&map[string]route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
-		Data: stored{stamp: c.stampAt(wall), raw: false, encoding: wire.Text, data: []byte("x")}.appendTo(nil)}
+		Data: stored{stamp: c.StampAt(wall), raw: false, encoding: wire.Text, data: []byte("x")}.appendTo(nil)}
 	it, err := frames{c, rs}.encode(r, wall)
 	if err != nil || !strings.Contains(string(it.payload), `"unsynced":true`) {
 		t.Fatalf("%s, %v", it.payload, err)
 	}
 	wall = built.Add(time.Hour)
-	c.bootTime = func() int64 { return 90_000 }
+	c.BootTime = func() int64 { return 90_000 }
 	it, err = frames{c, rs}.encode(r, wall)
 	want := `"ts":` + "1795212170000" // half a minute before now
 	if err != nil || strings.Contains(string(it.payload), "unsynced") || !strings.Contains(string(it.payload), want) {
@@ -85,7 +85,7 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 }
 
 // polled is what a unit said, as it lies in the spool.
-func polled(at stamp, senML bool) stored {
+func polled(at Stamp, senML bool) stored {
 	data := `{"values":{"u":230.4,"on":true},"bad":{"i":"ILLEGAL DATA ADDRESS"},"units":{"u":"V"}}`
 	return stored{stamp: at, senML: senML, values: true, data: []byte(data)}
 }

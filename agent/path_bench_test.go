@@ -26,7 +26,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = stored{stamp: stamp{wall: 1795208591123}, encoding: wire.Text, data: data}.appendTo(buf[:0])
+		buf = stored{stamp: Stamp{Wall: 1795208591123}, encoding: wire.Text, data: data}.appendTo(buf[:0])
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				r := newPumpRig(t, refuseAt(c.bad), c.routes)
 				defer r.stop()
 				r.feed(t, 20, "meter")
-				odd := stored{encoding: wire.Text, stamp: stamp{wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
+				odd := stored{encoding: wire.Text, stamp: Stamp{Wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
 				if _, err := r.data.Append("odd", odd.appendTo(nil)); err != nil {
 					t.Fatal(err)
 				}

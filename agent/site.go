@@ -114,11 +114,11 @@ func (s *site) openSpools(d *config.Document) error {
 
 // equip makes what works on the spools.
 func (s *site) equip(b config.Booted) {
-	s.memory = openMemory(s.places.state.root, s.log, time.Now, s.clock.unset)
+	s.memory = openMemory(s.places.state.root, s.log, time.Now, s.clock.Unset)
 	s.mu.Lock()
 	counted := s.before.bytes
 	s.mu.Unlock()
-	s.book = openBook(s.places.state.root, s.log, time.Now, s.clock.unset, counted)
+	s.book = openBook(s.places.state.root, s.log, time.Now, s.clock.Unset, counted)
 	s.quarantine, s.access = openQuarantine(s.places.state.root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)

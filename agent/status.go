@@ -82,7 +82,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	add("reply spool: ", s.Replies.Why)
 	add("", g.book.why())
 	add("", g.access.why(s.Uplink.Server))
-	if !g.clock.unset() {
+	if !g.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))
 		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
 	}
@@ -93,7 +93,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 			add("", p.fault.Error())
 		}
 	}
-	if g.clock.unset() {
+	if g.clock.Unset() {
 		add("", "the clock is not set")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {

@@ -35,7 +35,7 @@ func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex,
 
 // stored is one frame with what is needed to publish it.
 type stored struct {
-	stamp    stamp
+	stamp    Stamp
 	raw      bool
 	senML    bool
 	values   bool // data is the JSON of a measured
@@ -66,14 +66,14 @@ func (s stored) appendTo(dst []byte) []byte {
 	if s.senML {
 		kind |= kindSenML
 	}
-	if s.stamp.unsynced {
+	if s.stamp.Unsynced {
 		kind |= kindUnsynced
 	}
 	dst = append(dst, kind)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.wall))
-	if s.stamp.unsynced {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.boot))
-		dst = binary.BigEndian.AppendUint32(dst, s.stamp.bootID)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.Wall))
+	if s.stamp.Unsynced {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.Boot))
+		dst = binary.BigEndian.AppendUint32(dst, s.stamp.BootID)
 	}
 	return append(dst, s.data...)
 }
@@ -91,7 +91,7 @@ func parseStored(p []byte) (stored, error) {
 	if !s.values {
 		s.encoding = encodings()[kind&kindEncoding]
 	}
-	s.stamp.wall = int64(binary.BigEndian.Uint64(p[1:]))
+	s.stamp.Wall = int64(binary.BigEndian.Uint64(p[1:]))
 	if kind&kindUnsynced == 0 {
 		s.data = p[storedHeader:]
 		return s, nil
@@ -99,9 +99,9 @@ func parseStored(p []byte) (stored, error) {
 	if len(p) < unsyncedHeader {
 		return stored{}, errors.New("stored frame has no room for its boot time")
 	}
-	s.stamp.unsynced = true
-	s.stamp.boot = int64(binary.BigEndian.Uint64(p[9:]))
-	s.stamp.bootID = binary.BigEndian.Uint32(p[17:])
+	s.stamp.Unsynced = true
+	s.stamp.Boot = int64(binary.BigEndian.Uint64(p[9:]))
+	s.stamp.BootID = binary.BigEndian.Uint32(p[17:])
 	s.data = p[unsyncedHeader:]
 	return s, nil
 }

@@ -16,9 +16,9 @@ func TestStoredComesBack(t *testing.T) {
 			encoding: rapid.SampledFrom([]wire.Encoding{wire.Text, wire.Hex, wire.Base64}).Draw(t, "encoding"),
 			data:     rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
 		}
-		s.stamp.wall = rapid.Int64().Draw(t, "wall")
+		s.stamp.Wall = rapid.Int64().Draw(t, "wall")
 		if rapid.Bool().Draw(t, "unsynced") {
-			s.stamp.unsynced, s.stamp.boot, s.stamp.bootID = true, rapid.Int64().Draw(t, "boot"), rapid.Uint32().Draw(t, "boot id")
+			s.stamp.Unsynced, s.stamp.Boot, s.stamp.BootID = true, rapid.Int64().Draw(t, "boot"), rapid.Uint32().Draw(t, "boot id")
 		}
 		back, err := parseStored(s.appendTo(nil))
 		if err != nil || back.stamp != s.stamp || back.raw != s.raw || back.encoding != s.encoding || !bytes.Equal(back.data, s.data) {

@@ -79,7 +79,7 @@ func (r *pumpRig) feed(t *testing.T, n int, devices ...string) {
 	t.Helper()
 	for i := range n {
 		for _, d := range devices {
-			frame := stored{encoding: wire.Text, stamp: stamp{wall: time.Now().UnixMilli()}, data: fmt.Appendf(nil, "%s %d", d, i)}
+			frame := stored{encoding: wire.Text, stamp: Stamp{Wall: time.Now().UnixMilli()}, data: fmt.Appendf(nil, "%s %d", d, i)}
 			if _, err := r.data.Append(d, frame.appendTo(nil)); err != nil {
 				t.Fatal(err)
 			}
