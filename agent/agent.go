@@ -33,6 +33,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -51,7 +52,7 @@ type Agent struct {
 	log      zerolog.Logger
 	level    *supervise.Level
 	started  time.Time
-	clock    Clock
+	clock    clock.Clock
 	liveness *supervise.Liveness
 
 	mu       sync.Mutex
@@ -66,7 +67,7 @@ func New(o Options) *Agent {
 	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
 	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
-		clock: newClock(o.Built), liveness: &supervise.Liveness{}}
+		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
 }
 
 // stopWithin is how long all of the agent may take to stop, before it is abandoned.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -37,7 +38,7 @@ type consoles struct {
 	port   func(name string) (port, bool)
 	topics wire.Topics
 	most   int // bytes of a packet
-	clock  Clock
+	clock  clock.Clock
 	log    zerolog.Logger
 
 	began   time.Time
@@ -59,7 +60,7 @@ type consoleArrival struct {
 	dup      bool
 }
 
-func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c Clock, log zerolog.Logger) *consoles {
+func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *consoles {
 	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan consoleArrival, consoleIntake),
 		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
 		noes: make(chan struct{}, seatsMost)}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
@@ -104,7 +105,7 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 		}
 		topics := wire.DefaultTopics().For("gw")
 		find := func(name string) (port, bool) { return port{r.device, true}, name == "plc" }
-		r.consoles = newConsoles(link, find, topics, most, newClock(time.Time{}), zerolog.New(io.Discard))
+		r.consoles = newConsoles(link, find, topics, most, clock.New(time.Time{}), zerolog.New(io.Discard))
 		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, r.consoles.handler)
 		ctx, stop := context.WithCancel(t.Context())
 		linkCtx, stopLink := context.WithCancel(t.Context())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -36,7 +37,7 @@ type deviceOptions struct {
 type devices struct {
 	spool    *spool.Spool
 	high     *spool.Spool
-	clock    Clock
+	clock    clock.Clock
 	log      zerolog.Logger
 	liveness *supervise.Liveness
 	finder   *bridge.Finder
@@ -54,7 +55,7 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c Clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -25,7 +26,7 @@ type downlink struct {
 	device  func(name string) (target, bool)
 	replies *spool.Spool
 	journal *journal
-	clock   Clock
+	clock   clock.Clock
 	log     zerolog.Logger
 	loop    *supervise.Loop
 
@@ -46,7 +47,7 @@ type outcome struct {
 	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
-func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c Clock, log zerolog.Logger, p *supervise.Loop) *downlink {
+func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *downlink {
 	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -48,7 +49,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		}
 		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.downlink = newDownlink(device, spooltest.Open(t), j, newClock(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
+	r.downlink = newDownlink(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.run(ctx) }()
@@ -236,7 +237,7 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			d := newDownlink(nil, nil, nil, Clock{}, zerolog.New(&log), nil)
+			d := newDownlink(nil, nil, nil, clock.Clock{}, zerolog.New(&log), nil)
 			for range c.sent {
 				d.deliver("meter/write", c.payload, false)
 			}

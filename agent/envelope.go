@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
@@ -16,7 +17,7 @@ const lateAfter = 30 * time.Second
 
 // frames encodes the records of the data spool.
 type frames struct {
-	clock  Clock
+	clock  clock.Clock
 	routes *routes
 }
 

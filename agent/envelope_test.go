@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -13,8 +14,8 @@ func TestEnvelope(t *testing.T) {
 	now := time.UnixMilli(1795208600000)
 	rs := &routes{topic: "up/data/{name}", id: "gw-7"}
 	rs.table.Store(&map[string]route{"raw": {topic: "up/data/raw", raw: true}})
-	read := Stamp{Wall: now.UnixMilli() - 1000}
-	long := Stamp{Wall: now.UnixMilli() - 31_000}
+	read := clock.Stamp{Wall: now.UnixMilli() - 1000}
+	long := clock.Stamp{Wall: now.UnixMilli() - 31_000}
 	gap := &spool.Gap{From: 17, To: 40, Epoch: "3f2a9c1e", Reason: spool.ReasonFull}
 	for name, c := range map[string]struct {
 		stream string
@@ -43,7 +44,7 @@ func TestEnvelope(t *testing.T) {
 		"a gap has no place among bare bytes": {"raw", stored{}, gap, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := frames{clock: Clock{Now: func() time.Time { return now }}, routes: rs}
+			f := frames{clock: clock.Clock{Now: func() time.Time { return now }}, routes: rs}
 			r := spool.Record{Epoch: "3f2a9c1e", Stream: c.stream, Seq: 7, Time: now, Gap: c.gap}
 			if c.gap == nil {
 				r.Data = c.frame.appendTo(nil)
@@ -66,7 +67,7 @@ func TestEnvelope(t *testing.T) {
 func TestUnsyncedFramesSaySo(t *testing.T) {
 	built := time.UnixMilli(1795208600000)
 	wall := time.UnixMilli(60_000)
-	c := Clock{Built: built, Now: func() time.Time { return wall }, BootTime: func() int64 { return 60_000 }}
+	c := clock.Clock{Built: built, Now: func() time.Time { return wall }, BootTime: func() int64 { return 60_000 }}
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&map[string]route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
@@ -85,7 +86,7 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 }
 
 // polled is what a unit said, as it lies in the spool.
-func polled(at Stamp, senML bool) stored {
+func polled(at clock.Stamp, senML bool) stored {
 	data := `{"values":{"u":230.4,"on":true},"bad":{"i":"ILLEGAL DATA ADDRESS"},"units":{"u":"V"}}`
 	return stored{stamp: at, senML: senML, values: true, data: []byte(data)}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -18,7 +19,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 	defer s.Close()
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&map[string]route{"meter": {topic: "up/meter"}})
-	l := newLane(s, frames{clock: newClock(time.Time{}), routes: rs})
+	l := newLane(s, frames{clock: clock.New(time.Time{}), routes: rs})
 	data := make([]byte, 100)
 	for i := range data {
 		data[i] = 'a' + byte(i%26)
@@ -26,7 +27,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = stored{stamp: Stamp{Wall: 1795208591123}, encoding: wire.Text, data: data}.appendTo(buf[:0])
+		buf = stored{stamp: clock.Stamp{Wall: 1795208591123}, encoding: wire.Text, data: data}.appendTo(buf[:0])
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
@@ -42,7 +43,7 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				r := newPumpRig(t, refuseAt(c.bad), c.routes)
 				defer r.stop()
 				r.feed(t, 20, "meter")
-				odd := stored{encoding: wire.Text, stamp: Stamp{Wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
+				odd := stored{encoding: wire.Text, stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
 				if _, err := r.data.Append("odd", odd.appendTo(nil)); err != nil {
 					t.Fatal(err)
 				}

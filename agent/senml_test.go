@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -17,11 +18,11 @@ func TestSenMLPacks(t *testing.T) {
 			rs := &routes{topic: "up/{name}", id: "gw 7"}
 			rs.table.Store(&map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
-				if _, err := s.Append("meter", polled(Stamp{Wall: ms}, true).appendTo(nil)); err != nil {
+				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).appendTo(nil)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			l := newLane(s, frames{clock: Clock{Now: time.Now}, routes: rs})
+			l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
 			p, bad, err := l.take(time.Now(), how{})
 			if p == nil || bad != nil || err != nil {
 				t.Fatalf("%v, %v, %v", p, bad, err)
@@ -50,11 +51,11 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 	rs := &routes{topic: "up/{name}", id: "gw"}
 	rs.table.Store(&map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
 	for i := range 4 {
-		if _, err := s.Append("meter", polled(Stamp{Wall: 1795208599000}, i%2 == 0).appendTo(nil)); err != nil {
+		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).appendTo(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l := newLane(s, frames{clock: Clock{Now: time.Now}, routes: rs})
+	l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
 	for parcels := 0; parcels < 4; parcels++ {
 		p, _, err := l.take(time.Now(), how{flush: true})
 		if err != nil || p == nil {

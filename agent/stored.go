@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -35,7 +36,7 @@ func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex,
 
 // stored is one frame with what is needed to publish it.
 type stored struct {
-	stamp    Stamp
+	stamp    clock.Stamp
 	raw      bool
 	senML    bool
 	values   bool // data is the JSON of a measured

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -56,7 +57,7 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	rs := &routes{topic: "up/{name}"}
 	rs.table.Store(&r.routes)
 	r.pump = &pump{link: r.link, log: zerolog.Nop(), loop: (&supervise.Liveness{}).Loop("pump"), starved: r.starved.Load,
-		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: newClock(time.Time{}), routes: rs})}}
+		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
 		{Name: "pump", Run: r.pump.run, Stop: time.Minute}}
@@ -79,7 +80,7 @@ func (r *pumpRig) feed(t *testing.T, n int, devices ...string) {
 	t.Helper()
 	for i := range n {
 		for _, d := range devices {
-			frame := stored{encoding: wire.Text, stamp: Stamp{Wall: time.Now().UnixMilli()}, data: fmt.Appendf(nil, "%s %d", d, i)}
+			frame := stored{encoding: wire.Text, stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, data: fmt.Appendf(nil, "%s %d", d, i)}
 			if _, err := r.data.Append(d, frame.appendTo(nil)); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,6 @@
-package agent
+// Package clock tells wall time and whether it can be believed, and stamps what was read before the clock was set so that its time
+// can be told later.
+package clock
 
 import (
 	"fmt"
@@ -14,13 +16,13 @@ import (
 // Stamp is when a frame was read.
 type Stamp struct {
 	Wall     int64 // Unix ms by the wall clock
-	Unsynced bool  // the wall clock was unset: boot and bootID say when, once it is set
+	Unsynced bool  // the wall clock was unset: Boot and BootID say when, once it is set
 	Boot     int64 // ms of CLOCK_BOOTTIME, which runs through sleep and is never set
 	BootID   uint32
 }
 
 // Clock tells wall time, and whether it can be believed. A gateway without a battery starts in 1970 or at its image's
-// date; unset means before the binary was built and nothing else. Immutable; safe for concurrent use.
+// date; unset means before Built and nothing else. Immutable; safe for concurrent use.
 type Clock struct {
 	Built    time.Time // zero: always believed
 	BootID   uint32
@@ -28,7 +30,9 @@ type Clock struct {
 	BootTime func() int64 // ms
 }
 
-func newClock(built time.Time) Clock {
+// New returns the clock of this machine. Built is when the binary was built: a clock that is before it is unset; zero: every clock
+// is believed.
+func New(built time.Time) Clock {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it, every boot is the same one: still right within one
 	return Clock{Built: built, BootID: crc32.ChecksumIEEE(id), Now: time.Now, BootTime: bootTime}
 }
