@@ -128,7 +128,7 @@ func (c *consoles) look(now time.Time) {
 func (c *consoles) arrived(a consoleArrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
-	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > maxReplyName:
+	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > MaxReplyName:
 		return // nobody to answer
 	case err != nil:
 		c.refuse(a.name, m, wire.Malformed, err.Error())

@@ -151,14 +151,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = stored{stamp: d.clock.StampAt(f.Time), raw: o.raw, senML: o.senML, encoding: o.encoding, data: f.Data}.appendTo(buf[:0])
+		buf = Stored{Stamp: d.clock.StampAt(f.Time), Raw: o.raw, SenML: o.senML, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
 		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
 		loop.Begin()
 		defer loop.End()
-		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.StampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
+		if buf, err = AppendValues(buf[:0], Stored{Stamp: d.clock.StampAt(v.Time), SenML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err

@@ -249,10 +249,10 @@ func (d *downlink) remember(id string, reply wire.Reply) {
 
 // reply appends a reply to its spool, which keeps it over an outage.
 func (d *downlink) reply(name string, reply wire.Reply) {
-	if len(name) > maxReplyName {
+	if len(name) > MaxReplyName {
 		return // no topic of ours is so long
 	}
-	if _, err := d.replies.Append("", appendReply(nil, name, reply)); err != nil {
+	if _, err := d.replies.Append("", AppendReply(nil, name, reply)); err != nil {
 		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply lost")
 	}
 }

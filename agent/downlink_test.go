@@ -93,7 +93,7 @@ func (r *downlinkRig) reply(t *testing.T) (string, wire.Reply) {
 		}
 		if len(records) == 1 {
 			r.seen = records[0].Pos
-			name, payload, err := parseReply(records[0].Data)
+			name, payload, err := ParseReply(records[0].Data)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -51,24 +51,24 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		}
 		return f.item(r, rec, rt, nil), nil
 	}
-	s, err := parseStored(r.Data)
+	s, err := Parse(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("record %d of %q: %w", r.Seq, r.Stream, err)
 	}
-	if s.raw {
+	if s.Raw {
 		rt.batch = batching{} // bytes alone have no array to be in
-		return &item{append([]byte(nil), s.data...), rt}, nil
+		return &item{append([]byte(nil), s.Data...), rt}, nil
 	}
-	ts, unsynced := f.clock.Resolve(s.stamp)
+	ts, unsynced := f.clock.Resolve(s.Stamp)
 	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Unsynced: unsynced,
 		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
-	rt.senML = s.senML // as it was when it was read
-	if !s.values {
-		rec.Body, _ = wire.NewBody(s.data, s.encoding)
+	rt.senML = s.SenML // as it was when it was read
+	if !s.Values {
+		rec.Body, _ = wire.NewBody(s.Data, s.Encoding)
 		return f.item(r, rec, rt, nil), nil
 	}
-	var m measured
-	if err := json.Unmarshal(s.data, &m); err != nil || m.IsZero() {
+	var m Measured
+	if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
 		return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
 	}
 	rec.Measured = m.Measured
@@ -92,7 +92,7 @@ func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
 	if r.Gap != nil {
 		return nil, nil // who waits for an answer has a timeout; a gap in answers has no topic
 	}
-	name, payload, err := parseReply(r.Data)
+	name, payload, err := ParseReply(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}

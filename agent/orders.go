@@ -147,7 +147,7 @@ func (t target) answer(reply *wire.Reply, c wire.Command, a bridge.Answer) {
 		reply.Body, _ = wire.NewBody(a.Frames[0], t.encoding)
 	}
 	if len(a.Values) > 0 {
-		reply.Measured = measuredOf(a.Values, false).Measured
+		reply.Measured = MeasuredOf(a.Values, false).Measured
 	}
 }
 

@@ -27,7 +27,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = stored{stamp: clock.Stamp{Wall: 1795208591123}, encoding: wire.Text, data: data}.appendTo(buf[:0])
+		buf = Stored{Stamp: clock.Stamp{Wall: 1795208591123}, Encoding: wire.Text, Data: data}.Append(buf[:0])
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}

@@ -43,8 +43,8 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				r := newPumpRig(t, refuseAt(c.bad), c.routes)
 				defer r.stop()
 				r.feed(t, 20, "meter")
-				odd := stored{encoding: wire.Text, stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, data: make([]byte, 500)}
-				if _, err := r.data.Append("odd", odd.appendTo(nil)); err != nil {
+				odd := Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: make([]byte, 500)}
+				if _, err := r.data.Append("odd", odd.Append(nil)); err != nil {
 					t.Fatal(err)
 				}
 				r.feed(t, 200, "scale")

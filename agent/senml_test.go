@@ -18,7 +18,7 @@ func TestSenMLPacks(t *testing.T) {
 			rs := &routes{topic: "up/{name}", id: "gw 7"}
 			rs.table.Store(&map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
-				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).appendTo(nil)); err != nil {
+				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).Append(nil)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -51,7 +51,7 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 	rs := &routes{topic: "up/{name}", id: "gw"}
 	rs.table.Store(&map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
 	for i := range 4 {
-		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).appendTo(nil)); err != nil {
+		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,91 +34,92 @@ const (
 // encodings is indexed by kind&kindEncoding.
 func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex, wire.Base64} }
 
-// stored is one frame with what is needed to publish it.
-type stored struct {
-	stamp    clock.Stamp
-	raw      bool
-	senML    bool
-	values   bool // data is the JSON of a measured
-	encoding wire.Encoding
-	data     []byte
+// Stored is one frame with what is needed to publish it.
+type Stored struct {
+	Stamp    clock.Stamp
+	Raw      bool
+	SenML    bool
+	Values   bool // data is the JSON of a measured
+	Encoding wire.Encoding
+	Data     []byte
 }
 
-// measured is what a poll says, as it lies in the spool.
-type measured struct {
+// Measured is what a poll says, as it lies in the spool.
+type Measured struct {
 	wire.Measured
 	Units map[string]string `json:"units,omitempty"` // of measure, by value; only SenML has a place for them
 }
 
-// appendTo adds the spool's form of the frame to dst.
-func (s stored) appendTo(dst []byte) []byte {
+// Append adds the spool's form of the frame to dst.
+func (s Stored) Append(dst []byte) []byte {
 	kind := byte(0)
 	for i, e := range encodings() {
-		if e == s.encoding {
+		if e == s.Encoding {
 			kind = byte(i)
 		}
 	}
-	if s.values {
+	if s.Values {
 		kind = kindEncoding
 	}
-	if s.raw {
+	if s.Raw {
 		kind |= kindRaw
 	}
-	if s.senML {
+	if s.SenML {
 		kind |= kindSenML
 	}
-	if s.stamp.Unsynced {
+	if s.Stamp.Unsynced {
 		kind |= kindUnsynced
 	}
 	dst = append(dst, kind)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.Wall))
-	if s.stamp.Unsynced {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(s.stamp.Boot))
-		dst = binary.BigEndian.AppendUint32(dst, s.stamp.BootID)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(s.Stamp.Wall))
+	if s.Stamp.Unsynced {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(s.Stamp.Boot))
+		dst = binary.BigEndian.AppendUint32(dst, s.Stamp.BootID)
 	}
-	return append(dst, s.data...)
+	return append(dst, s.Data...)
 }
 
-// parseStored takes the spool's form apart; data points into p.
-func parseStored(p []byte) (stored, error) {
+// Parse takes the spool's form apart; data points into p.
+func Parse(p []byte) (Stored, error) {
 	if len(p) < storedHeader {
-		return stored{}, fmt.Errorf("stored frame of %d bytes has no header", len(p))
+		return Stored{}, fmt.Errorf("stored frame of %d bytes has no header", len(p))
 	}
 	kind := p[0]
 	if kind&^kindAll != 0 || kind&(kindEncoding|kindRaw) == kindEncoding|kindRaw {
-		return stored{}, fmt.Errorf("stored frame of unknown kind %#02x", kind)
+		return Stored{}, fmt.Errorf("stored frame of unknown kind %#02x", kind)
 	}
-	s := stored{raw: kind&kindRaw != 0, senML: kind&kindSenML != 0, values: kind&kindEncoding == kindEncoding}
-	if !s.values {
-		s.encoding = encodings()[kind&kindEncoding]
+	s := Stored{Raw: kind&kindRaw != 0, SenML: kind&kindSenML != 0, Values: kind&kindEncoding == kindEncoding}
+	if !s.Values {
+		s.Encoding = encodings()[kind&kindEncoding]
 	}
-	s.stamp.Wall = int64(binary.BigEndian.Uint64(p[1:]))
+	s.Stamp.Wall = int64(binary.BigEndian.Uint64(p[1:]))
 	if kind&kindUnsynced == 0 {
-		s.data = p[storedHeader:]
+		s.Data = p[storedHeader:]
 		return s, nil
 	}
 	if len(p) < unsyncedHeader {
-		return stored{}, errors.New("stored frame has no room for its boot time")
+		return Stored{}, errors.New("stored frame has no room for its boot time")
 	}
-	s.stamp.Unsynced = true
-	s.stamp.Boot = int64(binary.BigEndian.Uint64(p[9:]))
-	s.stamp.BootID = binary.BigEndian.Uint32(p[17:])
-	s.data = p[unsyncedHeader:]
+	s.Stamp.Unsynced = true
+	s.Stamp.Boot = int64(binary.BigEndian.Uint64(p[9:]))
+	s.Stamp.BootID = binary.BigEndian.Uint32(p[17:])
+	s.Data = p[unsyncedHeader:]
 	return s, nil
 }
 
 // A reply in the spool is one byte with the length of the device's name, the name, and the reply's JSON. The name cannot be
 // the spool's stream: an unknown one comes from the network, and streams are few.
-func appendReply(dst []byte, name string, reply wire.Reply) []byte {
+func AppendReply(dst []byte, name string, reply wire.Reply) []byte {
 	dst = append(dst, byte(len(name)))
 	dst = append(dst, name...)
 	return reply.Append(dst)
 }
 
-// maxReplyName is the longest device name that a reply can carry, in bytes.
-const maxReplyName = 255
+// MaxReplyName is the longest device name that a reply can carry, in bytes.
+const MaxReplyName = 255
 
-func parseReply(p []byte) (name string, payload []byte, err error) {
+// ParseReply takes it apart; payload is the reply's JSON and points into p.
+func ParseReply(p []byte) (name string, payload []byte, err error) {
 	if len(p) == 0 || len(p) < 1+int(p[0]) {
 		return "", nil, errors.New("stored reply has no name")
 	}

@@ -7,9 +7,9 @@ import (
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
 
-// measuredOf is readings as they lie in the spool, and travel.
-func measuredOf(readings []bridge.Reading, withUnits bool) measured {
-	var m measured
+// MeasuredOf is readings as they lie in the spool, and travel.
+func MeasuredOf(readings []bridge.Reading, withUnits bool) Measured {
+	var m Measured
 	for _, r := range readings {
 		if r.Bad != "" {
 			if m.Bad == nil {
@@ -32,19 +32,19 @@ func measuredOf(readings []bridge.Reading, withUnits bool) measured {
 	return m
 }
 
-// errNothing is of values that are none.
-var errNothing = errors.New("no values")
+// ErrNoValues is of values that are none.
+var ErrNoValues = errors.New("no values")
 
-// appendValues adds the spool's form of readings.
-func appendValues(dst []byte, s stored, readings []bridge.Reading) ([]byte, error) {
-	m := measuredOf(readings, s.senML)
+// AppendValues adds the spool's form of readings.
+func AppendValues(dst []byte, s Stored, readings []bridge.Reading) ([]byte, error) {
+	m := MeasuredOf(readings, s.SenML)
 	if m.IsZero() {
-		return dst, errNothing
+		return dst, ErrNoValues
 	}
 	p, err := json.Marshal(m)
 	if err != nil {
 		return dst, err
 	}
-	s.values, s.data = true, p
-	return s.appendTo(dst), nil
+	s.Values, s.Data = true, p
+	return s.Append(dst), nil
 }
