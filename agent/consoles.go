@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -128,7 +129,7 @@ func (c *consoles) look(now time.Time) {
 func (c *consoles) arrived(a consoleArrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
-	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > MaxReplyName:
+	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > record.MaxReplyName:
 		return // nobody to answer
 	case err != nil:
 		c.refuse(a.name, m, wire.Malformed, err.Error())

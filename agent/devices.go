@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -151,14 +152,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = Stored{Stamp: d.clock.StampAt(f.Time), Raw: o.raw, SenML: o.senML, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
+		buf = record.Stored{Stamp: d.clock.StampAt(f.Time), Raw: o.raw, SenML: o.senML, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
 		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
 		loop.Begin()
 		defer loop.End()
-		if buf, err = AppendValues(buf[:0], Stored{Stamp: d.clock.StampAt(v.Time), SenML: o.senML}, v.Readings); err == nil {
+		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), SenML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err

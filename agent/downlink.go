@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -249,10 +250,10 @@ func (d *downlink) remember(id string, reply wire.Reply) {
 
 // reply appends a reply to its spool, which keeps it over an outage.
 func (d *downlink) reply(name string, reply wire.Reply) {
-	if len(name) > MaxReplyName {
+	if len(name) > record.MaxReplyName {
 		return // no topic of ours is so long
 	}
-	if _, err := d.replies.Append("", AppendReply(nil, name, reply)); err != nil {
+	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {
 		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply lost")
 	}
 }

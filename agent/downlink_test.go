@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -93,7 +94,7 @@ func (r *downlinkRig) reply(t *testing.T) (string, wire.Reply) {
 		}
 		if len(records) == 1 {
 			r.seen = records[0].Pos
-			name, payload, err := ParseReply(records[0].Data)
+			name, payload, err := record.ParseReply(records[0].Data)
 			if err != nil {
 				t.Fatal(err)
 			}

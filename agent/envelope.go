@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
@@ -51,7 +52,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		}
 		return f.item(r, rec, rt, nil), nil
 	}
-	s, err := Parse(r.Data)
+	s, err := record.Parse(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("record %d of %q: %w", r.Seq, r.Stream, err)
 	}
@@ -67,7 +68,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		rec.Body, _ = wire.NewBody(s.Data, s.Encoding)
 		return f.item(r, rec, rt, nil), nil
 	}
-	var m Measured
+	var m record.Measured
 	if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
 		return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
 	}
@@ -92,7 +93,7 @@ func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
 	if r.Gap != nil {
 		return nil, nil // who waits for an answer has a timeout; a gap in answers has no topic
 	}
-	name, payload, err := ParseReply(r.Data)
+	name, payload, err := record.ParseReply(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
@@ -147,7 +148,7 @@ func (t target) answer(reply *wire.Reply, c wire.Command, a bridge.Answer) {
 		reply.Body, _ = wire.NewBody(a.Frames[0], t.encoding)
 	}
 	if len(a.Values) > 0 {
-		reply.Measured = MeasuredOf(a.Values, false).Measured
+		reply.Measured = record.MeasuredOf(a.Values, false).Measured
 	}
 }
 

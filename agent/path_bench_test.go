@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -27,7 +28,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = Stored{Stamp: clock.Stamp{Wall: 1795208591123}, Encoding: wire.Text, Data: data}.Append(buf[:0])
+		buf = record.Stored{Stamp: clock.Stamp{Wall: 1795208591123}, Encoding: wire.Text, Data: data}.Append(buf[:0])
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}

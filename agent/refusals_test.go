@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
@@ -43,7 +44,7 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				r := newPumpRig(t, refuseAt(c.bad), c.routes)
 				defer r.stop()
 				r.feed(t, 20, "meter")
-				odd := Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: make([]byte, 500)}
+				odd := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: make([]byte, 500)}
 				if _, err := r.data.Append("odd", odd.Append(nil)); err != nil {
 					t.Fatal(err)
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -80,7 +81,7 @@ func (r *pumpRig) feed(t *testing.T, n int, devices ...string) {
 	t.Helper()
 	for i := range n {
 		for _, d := range devices {
-			frame := Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: fmt.Appendf(nil, "%s %d", d, i)}
+			frame := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: fmt.Appendf(nil, "%s %d", d, i)}
 			if _, err := r.data.Append(d, frame.Append(nil)); err != nil {
 				t.Fatal(err)
 			}
@@ -250,7 +251,7 @@ func TestRepliesGoFirst(t *testing.T) {
 		r.broker.Freeze() // the window fills
 		r.feed(t, 200, "meter")
 		synctest.Wait()
-		if _, err := r.replies.Append("", AppendReply(nil, "meter", wire.Reply{ID: "a", OK: true})); err != nil {
+		if _, err := r.replies.Append("", record.AppendReply(nil, "meter", wire.Reply{ID: "a", OK: true})); err != nil {
 			t.Fatal(err)
 		}
 		r.broker.Thaw()
@@ -274,7 +275,7 @@ func TestPumpWithoutABudget(t *testing.T) {
 		defer r.stop()
 		r.starved.Store(true)
 		r.feed(t, 1, "meter")
-		if _, err := r.replies.Append("", AppendReply(nil, "meter", wire.Reply{ID: "x", OK: true})); err != nil {
+		if _, err := r.replies.Append("", record.AppendReply(nil, "meter", wire.Reply{ID: "x", OK: true})); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -295,7 +296,7 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
 		defer r.stop()
 		rotten := binary.BigEndian.AppendUint64([]byte{0xff}, 1)
-		for _, p := range [][]byte{rotten, Stored{Encoding: wire.Hex, Data: make([]byte, 300<<10)}.Append(nil)} {
+		for _, p := range [][]byte{rotten, record.Stored{Encoding: wire.Hex, Data: make([]byte, 300<<10)}.Append(nil)} {
 			if _, err := r.data.Append("rotten", p); err != nil {
 				t.Fatal(err)
 			}

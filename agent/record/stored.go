@@ -1,4 +1,6 @@
-package agent
+// Package record is the form in which frames, readings and replies lie in a spool. What a device said comes in and bytes go out, and
+// the other way; it never sees a spool, a link or a configuration.
+package record
 
 import (
 	"encoding/binary"
@@ -21,7 +23,7 @@ import (
 //
 // All integers are big endian. wall is Unix time; boot is CLOCK_BOOTTIME, good as long as boot id names this boot.
 const (
-	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64, 3 values: JSON instead of a frame's bytes, see measured
+	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64, 3 values: JSON instead of a frame's bytes, see Measured
 	kindRaw      = 0x04 // publish the bytes alone
 	kindUnsynced = 0x08 // the clock was unset when the frame was read
 	kindSenML    = 0x10 // publish it as SenML
@@ -39,7 +41,7 @@ type Stored struct {
 	Stamp    clock.Stamp
 	Raw      bool
 	SenML    bool
-	Values   bool // data is the JSON of a measured
+	Values   bool // data is the JSON of a Measured
 	Encoding wire.Encoding
 	Data     []byte
 }
@@ -107,8 +109,9 @@ func Parse(p []byte) (Stored, error) {
 	return s, nil
 }
 
-// A reply in the spool is one byte with the length of the device's name, the name, and the reply's JSON. The name cannot be
-// the spool's stream: an unknown one comes from the network, and streams are few.
+// AppendReply adds the spool's form of a reply: one byte with the length of the device's name, which is at most
+// MaxReplyName, the name, and the reply's JSON. The name cannot be the spool's stream: an unknown one comes from the network, and
+// streams are few.
 func AppendReply(dst []byte, name string, reply wire.Reply) []byte {
 	dst = append(dst, byte(len(name)))
 	dst = append(dst, name...)

@@ -1,4 +1,4 @@
-package agent
+package record
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
 
-// MeasuredOf is readings as they lie in the spool, and travel.
+// MeasuredOf is readings as they lie in the spool, and travel; their units of measure only withUnits.
 func MeasuredOf(readings []bridge.Reading, withUnits bool) Measured {
 	var m Measured
 	for _, r := range readings {
@@ -32,10 +32,10 @@ func MeasuredOf(readings []bridge.Reading, withUnits bool) Measured {
 	return m
 }
 
-// ErrNoValues is of values that are none.
+// ErrNoValues: there was no reading.
 var ErrNoValues = errors.New("no values")
 
-// AppendValues adds the spool's form of readings.
+// AppendValues adds the spool's form of readings to dst; s says the rest. The error is ErrNoValues, or json's.
 func AppendValues(dst []byte, s Stored, readings []bridge.Reading) ([]byte, error) {
 	m := MeasuredOf(readings, s.SenML)
 	if m.IsZero() {
