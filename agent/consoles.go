@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/errcode"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -103,7 +104,7 @@ func (c *consoles) run(ctx context.Context) error {
 		}
 	}
 	for _, s := range c.live {
-		s.end(wire.Busy, isStopping)
+		s.end(wire.Busy, errcode.Stopping)
 	}
 	close(c.over)
 	c.all.Wait()
@@ -183,7 +184,7 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 	c.desk.from(m.ID, a.name, m.Seq, now)
 	if err := s.begin(m.ConsoleLine); err != nil {
 		c.desk.close(m.ID, now)
-		return codeOf(err), err.Error()
+		return errcode.Of(err), err.Error()
 	}
 	c.live[m.ID] = s
 	return "", ""

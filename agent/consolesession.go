@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/errcode"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -148,7 +149,7 @@ func (s *consoleSession) down(ctx context.Context) {
 			if err := s.hold.Write(ctx, m.Data); err == nil {
 				s.written.Add(int64(len(m.Data)))
 			} else if ctx.Err() == nil {
-				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: codeOf(err), Detail: err.Error()})
+				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: errcode.Of(err), Detail: err.Error()})
 			}
 			n := s.out.took(len(m.Data))
 			if untold++; n-told >= consoleTell || untold >= consoleTells {
@@ -173,7 +174,7 @@ func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
 	}
 	answer := wire.ConsoleUp{Op: wire.ConsoleSet, ConsoleLine: l}
 	if err != nil {
-		answer.Error, answer.Detail = codeOf(err), err.Error()
+		answer.Error, answer.Detail = errcode.Of(err), err.Error()
 	}
 	s.out.say(answer)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/errcode"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -107,7 +108,7 @@ func (d *downlink) last() {
 		case t := <-d.turned:
 			d.answerTurned(t)
 		case a := <-d.intake:
-			d.answerTurned(turned{a.name, wire.CommandID(a.payload), wire.Busy, isStopping})
+			d.answerTurned(turned{a.name, wire.CommandID(a.payload), wire.Busy, errcode.Stopping})
 		default:
 			return
 		}
@@ -210,7 +211,7 @@ func (d *downlink) settle(o outcome) {
 		o.answer(&reply)
 	}
 	if o.err != nil {
-		reply.Error, reply.Detail = codeOf(o.err), o.err.Error()
+		reply.Error, reply.Detail = errcode.Of(o.err), o.err.Error()
 	}
 	d.count(func(n *statuspage.Commands) {
 		n.Running--

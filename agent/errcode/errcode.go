@@ -1,4 +1,6 @@
-package agent
+// Package errcode says which error code of package wire an error of the serial side has. Commands and consoles answer with it, and
+// share nothing else.
+package errcode
 
 import (
 	"errors"
@@ -9,10 +11,11 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-const isStopping = "the agent is stopping"
+// Stopping is the detail beside wire.Busy when the agent ends.
+const Stopping = "the agent is stopping"
 
-// codeOf is the error code for what a device said.
-func codeOf(err error) wire.ErrorCode {
+// Of is the code of what a device said; of an error that it does not know, wire.Failed.
+func Of(err error) wire.ErrorCode {
 	switch {
 	case errors.Is(err, bridge.ErrBusy), errors.Is(err, bridge.ErrHeld):
 		return wire.Busy
@@ -25,7 +28,8 @@ func codeOf(err error) wire.ErrorCode {
 	case errors.Is(err, bridge.ErrLost):
 		return wire.UnknownOutcome
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
-		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed), errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, bridge.ErrBadLine):
+		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed),
+		errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, bridge.ErrBadLine):
 		return wire.Malformed
 	}
 	return wire.Failed
