@@ -14,38 +14,38 @@ import (
 // This is the one place that runs programs. Which ones is said by this machine's own configuration file, never by the fleet.
 
 const (
-	commandTimeout = 10 * time.Second
-	commandDrain   = time.Second // how long what it left behind may hold its output open
+	programTimeout = 10 * time.Second
+	programDrain   = time.Second // how long what it left behind may hold its output open
 	complaintMax   = 256         // bytes of standard error that stand beside a failure
 )
 
 // errTooSlow is of a command that was ended because its time was over.
 var errTooSlow = errors.New("took too long and was killed")
 
-// program is a command: a program and its arguments as the configuration names them. No shell sees it, and of our environment it
+// Program is a command: a program and its arguments as the configuration names them. No shell sees it, and of our environment it
 // gets nothing.
-type program struct {
-	argv    []string
+type Program struct {
+	Argv    []string
 	env     []string      // beside PATH and LC_ALL
-	most    int           // bytes of the output that are kept, from its beginning
+	Most    int           // bytes of the output that are kept, from its beginning
 	both    bool          // standard error is part of the output
 	timeout time.Duration // if zero, commandTimeout
 }
 
 // run runs it to its end, or kills it with all that it started. The output counts up to there, whatever the error.
-func (c program) run(ctx context.Context) (string, error) {
+func (c Program) run(ctx context.Context) (string, error) {
 	timeout := c.timeout
 	if timeout == 0 {
-		timeout = commandTimeout
+		timeout = programTimeout
 	}
 	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	cmd := exec.CommandContext(timed, c.argv[0], c.argv[1:]...)
+	cmd := exec.CommandContext(timed, c.Argv[0], c.Argv[1:]...)
 	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}, c.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a group of its own: what it started ends with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = commandDrain
-	out, complaint := &bounded{most: c.most}, &bounded{most: complaintMax}
+	cmd.WaitDelay = programDrain
+	out, complaint := &bounded{most: c.Most}, &bounded{most: complaintMax}
 	cmd.Stdout, cmd.Stderr = out, complaint
 	if c.both {
 		cmd.Stderr = out

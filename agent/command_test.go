@@ -40,7 +40,7 @@ func TestCommands(t *testing.T) {
 		{"nothing to read", []string{"cat"}, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, err := program{argv: tt.argv, most: 256}.run(t.Context())
+			out, err := Program{Argv: tt.argv, Most: 256}.run(t.Context())
 			if got := supervise.Printable(out); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
@@ -53,7 +53,7 @@ func TestCommands(t *testing.T) {
 
 func TestACommandThatTakesTooLongIsKilled(t *testing.T) {
 	start := time.Now()
-	_, err := program{argv: []string{"sleep", "3600"}, timeout: 50 * time.Millisecond}.run(t.Context())
+	_, err := Program{Argv: []string{"sleep", "3600"}, timeout: 50 * time.Millisecond}.run(t.Context())
 	if !errors.Is(err, errTooSlow) || !strings.Contains(err.Error(), "after 50ms") {
 		t.Errorf("%v", err)
 	}
@@ -70,7 +70,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 		_, _ = os.ReadFile(begun) // until the shell wrote and closed it
 		cancel()
 	}()
-	out, err := program{argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), most: 64, timeout: time.Minute}.run(ctx)
+	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64, timeout: time.Minute}.run(ctx)
 	if err == nil || errors.Is(err, errTooSlow) || supervise.Printable(out) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -80,7 +80,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 // TestWhatACommandLeavesRunningEnds: a child that holds the output open keeps nobody waiting, and does not stay.
 func TestWhatACommandLeavesRunningEnds(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
-	out, err := program{argv: sh("sleep 3600 & echo $! >" + pid + "; echo done"), most: 64}.run(t.Context())
+	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo done"), Most: 64}.run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "left something running") || supervise.Printable(out) != "done" {
 		t.Errorf("%q, %v", out, err)
 	}

@@ -17,33 +17,34 @@ const (
 	factsFirst = 5 * time.Second // how long the first report waits for the first answers
 )
 
-// facts asks the commands of device.facts, one at a time, and keeps what they say. One that has no answer is no fact: what was true
+// Facts asks the commands of device.facts, one at a time, and keeps what they say. One that has no answer is no fact: what was true
 // once may not be now. Safe for concurrent use.
-type facts struct {
+type Facts struct {
 	log     zerolog.Logger
 	changed chan struct{} // capacity 1
 	first   chan struct{} // closed when each was asked once
 
-	mu        sync.Mutex
-	questions map[string]*question // by name; guarded by mu
+	mu      sync.Mutex
+	queries map[string]*Query // by name; guarded by mu
 }
 
-func newFacts(log zerolog.Logger) *facts {
-	return &facts{log: log, changed: make(chan struct{}, 1), first: make(chan struct{}), questions: map[string]*question{}}
+// NewFacts returns facts with nothing to ask.
+func NewFacts(log zerolog.Logger) *Facts {
+	return &Facts{log: log, changed: make(chan struct{}, 1), first: make(chan struct{}), queries: map[string]*Query{}}
 }
 
-// want takes over what a document says; the answers to what did not change stay.
-func (f *facts) want(wanted map[string]config.Fact) {
+// Configure takes over what a document says; the answers to what did not change stay.
+func (f *Facts) Configure(wanted map[string]config.Fact) {
 	f.mu.Lock()
-	questions := map[string]*question{}
+	questions := map[string]*Query{}
 	for name, w := range wanted {
-		q := newQuestion("device.facts."+name, program{argv: w.Command, most: factMax}, w.Every.Std(), f.log)
-		if old := f.questions[name]; old != nil && old.every == q.every && slices.Equal(old.command.argv, q.command.argv) {
+		q := NewQuery("device.facts."+name, Program{Argv: w.Command, Most: factMax}, w.Every.Std(), f.log)
+		if old := f.queries[name]; old != nil && old.every == q.every && slices.Equal(old.program.Argv, q.program.Argv) {
 			q = old
 		}
 		questions[name] = q
 	}
-	f.questions = questions
+	f.queries = questions
 	f.mu.Unlock()
 	select {
 	case f.changed <- struct{}{}:
@@ -51,13 +52,13 @@ func (f *facts) want(wanted map[string]config.Fact) {
 	}
 }
 
-// get is what is known, by name; nil: nothing.
-func (f *facts) get() map[string]string {
+// Get is what is known, by name; nil: nothing.
+func (f *Facts) Get() map[string]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var known map[string]string
-	for name, q := range f.questions {
-		if answer := q.get(); answer != "" {
+	for name, q := range f.queries {
+		if answer := q.Get(); answer != "" {
 			if known == nil {
 				known = map[string]string{}
 			}
@@ -67,17 +68,17 @@ func (f *facts) get() map[string]string {
 	return known
 }
 
-// run asks until ctx is done.
-func (f *facts) run(ctx context.Context) error {
+// Run asks until ctx is done.
+func (f *Facts) Run(ctx context.Context) error {
 	asked := false
 	for ctx.Err() == nil {
 		q := f.next()
-		if !asked && (q == nil || !q.due.IsZero()) {
+		if !asked && (q == nil || !q.Due.IsZero()) {
 			asked = true
 			close(f.first)
 		}
-		if q != nil && !time.Now().Before(q.due) {
-			q.ask(ctx, false)
+		if q != nil && !time.Now().Before(q.Due) {
+			q.Ask(ctx, false)
 			continue
 		}
 		f.pause(ctx, q)
@@ -86,11 +87,11 @@ func (f *facts) run(ctx context.Context) error {
 }
 
 // next is the question that is due first, by name where several are; nil: there is none.
-func (f *facts) next() (first *question) {
+func (f *Facts) next() (first *Query) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(f.questions)) {
-		if q := f.questions[name]; first == nil || q.due.Before(first.due) {
+	for _, name := range slices.Sorted(maps.Keys(f.queries)) {
+		if q := f.queries[name]; first == nil || q.Due.Before(first.Due) {
 			first = q
 		}
 	}
@@ -98,10 +99,10 @@ func (f *facts) next() (first *question) {
 }
 
 // pause waits until q is due, or others are wanted.
-func (f *facts) pause(ctx context.Context, q *question) {
+func (f *Facts) pause(ctx context.Context, q *Query) {
 	var due <-chan time.Time
 	if q != nil {
-		timer := time.NewTimer(time.Until(q.due))
+		timer := time.NewTimer(time.Until(q.Due))
 		defer timer.Stop()
 		due = timer.C
 	}
@@ -112,8 +113,8 @@ func (f *facts) pause(ctx context.Context, q *question) {
 	}
 }
 
-// await gives the first answers a moment, so that the first report has them already.
-func (f *facts) await(ctx context.Context) {
+// Await gives the first answers a moment, so that the first report has them already.
+func (f *Facts) Await(ctx context.Context) {
 	timer := time.NewTimer(factsFirst)
 	defer timer.Stop()
 	select {

@@ -19,11 +19,11 @@ import (
 func fact(argv ...string) config.Fact { return config.Fact{Command: argv} }
 
 // runFacts runs f in the bubble until the test ends.
-func runFacts(t *testing.T, f *facts) {
+func runFacts(t *testing.T, f *Facts) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = f.run(ctx) }()
+	go func() { defer close(done); _ = f.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 }
 
@@ -37,40 +37,40 @@ func TestFacts(t *testing.T) {
 	write("-71 dBm\n")
 	var log bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		f := newFacts(zerolog.New(&log))
-		f.want(map[string]config.Fact{"modem": fact("echo", "EC25", "rev 7"), "signal": fact("cat", file), "none": fact("no-such-command-here")})
+		f := NewFacts(zerolog.New(&log))
+		f.Configure(map[string]config.Fact{"modem": fact("echo", "EC25", "rev 7"), "signal": fact("cat", file), "none": fact("no-such-command-here")})
 		runFacts(t, f)
-		f.await(t.Context())
+		f.Await(t.Context())
 		check := func(when string, want map[string]string) {
 			t.Helper()
-			if got := f.get(); !maps.Equal(got, want) {
+			if got := f.Get(); !maps.Equal(got, want) {
 				t.Errorf("%s: %v, want %v", when, got, want)
 			}
 		}
 		check("at first", map[string]string{"modem": "EC25 rev 7", "signal": "-71 dBm"})
 
 		write("-90 dBm\n")
-		time.Sleep(questionEvery + time.Second)
+		time.Sleep(queryEvery + time.Second)
 		check("asked again", map[string]string{"modem": "EC25 rev 7", "signal": "-90 dBm"})
 
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(questionEvery)
+		time.Sleep(queryEvery)
 		check("no answer is no fact", map[string]string{"modem": "EC25 rev 7"})
 
 		write("-80 dBm\n")
-		time.Sleep(questionEvery)
+		time.Sleep(queryEvery)
 		check("back", map[string]string{"modem": "EC25 rev 7", "signal": "-80 dBm"})
 
-		f.want(map[string]config.Fact{"signal": fact("cat", file), "os": fact("echo", "Linux")})
-		if got := f.get(); got["signal"] != "-80 dBm" || got["modem"] != "" {
+		f.Configure(map[string]config.Fact{"signal": fact("cat", file), "os": fact("echo", "Linux")})
+		if got := f.Get(); got["signal"] != "-80 dBm" || got["modem"] != "" {
 			t.Errorf("reloaded: %v: what did not change stays, what went is gone", got)
 		}
 		time.Sleep(time.Second)
 		check("and the new one is asked at once", map[string]string{"signal": "-80 dBm", "os": "Linux"})
 
-		f.want(nil)
+		f.Configure(nil)
 		check("none", nil)
 	})
 	for key, want := range map[string]int{"device.facts.none failed": 1, "device.facts.signal failed": 1, "device.facts.modem": 0} {
@@ -91,13 +91,13 @@ func TestNobodyWaitsLongForFacts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFacts(zerolog.Nop())
-				f.want(c.wanted)
+				f := NewFacts(zerolog.Nop())
+				f.Configure(c.wanted)
 				if c.run {
 					runFacts(t, f)
 				}
 				start := time.Now()
-				f.await(t.Context())
+				f.Await(t.Context())
 				if waited := time.Since(start); waited != c.want {
 					t.Errorf("waited %v, want %v", waited, c.want)
 				}

@@ -125,12 +125,12 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 
 func (g *generation) runLink(ctx context.Context) error {
 	g.hint.await(ctx)
-	defer g.hooks.ended("stopped")
+	defer g.hooks.Ended("stopped")
 	return g.link.Run(ctx)
 }
 
 func (g *generation) runReport(ctx context.Context) error {
-	g.facts.await(ctx)
+	g.facts.Await(ctx)
 	return g.report.run(ctx)
 }
 
@@ -169,14 +169,14 @@ func (g *generation) linkEvent(e transport.Event, connected chan<- struct{}) {
 	line := g.log.Warn()
 	if e.Kind == transport.EventUp {
 		line = g.log.Info()
-		g.hooks.up(e.Server)
+		g.hooks.Up(e.Server)
 		select {
 		case connected <- struct{}{}:
 		default: // the reporter has not seen the last one yet
 		}
 	}
 	if e.Kind == transport.EventDown {
-		g.hooks.down(e.Server, e.Why)
+		g.hooks.Down(e.Server, e.Why)
 	}
 	line = line.Str("server", e.Server).Int64("session", g.sessionsBefore()+e.Session)
 	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))

@@ -16,9 +16,9 @@ import (
 const (
 	hookUp, hookDown = "up", "down"
 
-	hookMax    = 4 << 10 // bytes of the output that are logged
-	hookWhyMax = 1 << 10 // bytes of LINKBEAT_WHY
-	hookStop   = commandTimeout + commandDrain + time.Second
+	hookMax    = 4 << 10                                     // bytes of the output that are logged
+	hookWhyMax = 1 << 10                                     // bytes of LINKBEAT_WHY
+	HookStop   = programTimeout + programDrain + time.Second // the longest that a hook takes to end, whatever it does
 )
 
 // linkState is what a hook is told.
@@ -31,9 +31,9 @@ type linkState struct {
 // same tells whether no hook needs to run between two states: the reason of a state may change, the LED does not.
 func (s linkState) same(t linkState) bool { return s.event == t.event && s.server == t.server }
 
-// hooks runs the commands of the section hooks, one at a time, when the link comes up or is lost. Whatever happens while one runs,
+// Hooks runs the commands of the section hooks, one at a time, when the link comes up or is lost. Whatever happens while one runs,
 // only the state at its end counts. Safe for concurrent use; run owns the rest.
-type hooks struct {
+type Hooks struct {
 	log     zerolog.Logger
 	timeout time.Duration // of a command; if zero, commandTimeout
 	changed chan struct{} // capacity 1
@@ -46,22 +46,25 @@ type hooks struct {
 	failing map[string]*supervise.Fault // by event
 }
 
-func newHooks(log zerolog.Logger) *hooks {
-	return &hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*supervise.Fault{hookUp: {}, hookDown: {}}}
+// NewHooks returns hooks that run nothing.
+func NewHooks(log zerolog.Logger) *Hooks {
+	return &Hooks{log: log, changed: make(chan struct{}, 1), failing: map[string]*supervise.Fault{hookUp: {}, hookDown: {}}}
 }
 
-// want takes over what a document says. It counts from the next change on.
-func (h *hooks) want(c config.Hooks) {
+// Configure takes over what a document says. It counts from the next change on.
+func (h *Hooks) Configure(c config.Hooks) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.argv = map[string][]string{hookUp: c.Up, hookDown: c.Down}
 }
 
-// up is called when a session is up, down when one that was up is lost or ended. They never block.
-func (h *hooks) up(server string)        { h.note(linkState{hookUp, server, ""}) }
-func (h *hooks) down(server, why string) { h.note(linkState{hookDown, server, why}) }
+// Up is called when a session is up, down when one that was up is lost or ended. They never block.
+func (h *Hooks) Up(server string) { h.note(linkState{hookUp, server, ""}) }
 
-func (h *hooks) note(s linkState) {
+// Down is called when one that was up is lost or ended. It never blocks.
+func (h *Hooks) Down(server, why string) { h.note(linkState{hookDown, server, why}) }
+
+func (h *Hooks) note(s linkState) {
 	h.mu.Lock()
 	h.state = s
 	h.mu.Unlock()
@@ -71,22 +74,22 @@ func (h *hooks) note(s linkState) {
 	}
 }
 
-// ended is called when a link stops for good: if it was up, that is over.
-func (h *hooks) ended(why string) {
+// Ended is called when a link stops for good: if it was up, that is over.
+func (h *Hooks) Ended(why string) {
 	h.mu.Lock()
 	s := h.state
 	h.mu.Unlock()
 	if s.event == hookUp {
-		h.down(s.server, why)
+		h.Down(s.server, why)
 	}
 }
 
-// run runs hooks until ctx is done, and then the last one: what it switches must not stay as it was.
-func (h *hooks) run(ctx context.Context) error {
+// Run runs hooks until ctx is done, and then the last one: what it switches must not stay as it was.
+func (h *Hooks) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), hookStop)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), HookStop)
 			defer cancel()
 			h.turn(last)
 			return nil
@@ -97,7 +100,7 @@ func (h *hooks) run(ctx context.Context) error {
 }
 
 // turn tells the latest state, unless the last hook was told that.
-func (h *hooks) turn(ctx context.Context) {
+func (h *Hooks) turn(ctx context.Context) {
 	h.mu.Lock()
 	s, argv := h.state, h.argv[h.state.event]
 	h.mu.Unlock()
@@ -108,7 +111,7 @@ func (h *hooks) turn(ctx context.Context) {
 	if len(argv) == 0 {
 		return
 	}
-	c := program{argv: argv, most: hookMax, both: true, timeout: h.timeout,
+	c := Program{Argv: argv, Most: hookMax, both: true, timeout: h.timeout,
 		env: []string{"LINKBEAT_EVENT=" + s.event, "LINKBEAT_SERVER=" + clean(s.server), "LINKBEAT_WHY=" + clean(s.why)}}
 	out, err := c.run(ctx)
 	if out = strings.TrimSpace(strings.ToValidUTF8(out, "")); out != "" {
@@ -118,7 +121,7 @@ func (h *hooks) turn(ctx context.Context) {
 }
 
 // outcome says once that a hook fails, and once that it does not any more.
-func (h *hooks) outcome(event string, argv []string, err error) {
+func (h *Hooks) outcome(event string, argv []string, err error) {
 	why := ""
 	if err != nil {
 		why = err.Error()

@@ -19,7 +19,7 @@ import (
 
 // hookRig runs hooks whose commands speak through a pipe with a name: a line that was read says that its command got there.
 type hookRig struct {
-	*hooks
+	*Hooks
 	t     *testing.T
 	pipe  string
 	lines chan string
@@ -48,7 +48,7 @@ func (l *lockedBuffer) String() string {
 func newHookRig(t *testing.T, timeout time.Duration) *hookRig {
 	t.Helper()
 	r := &hookRig{t: t, pipe: fifo(t), lines: make(chan string), log: &lockedBuffer{}}
-	r.hooks = newHooks(zerolog.New(r.log))
+	r.Hooks = NewHooks(zerolog.New(r.log))
 	r.timeout = timeout
 	f, err := os.OpenFile(r.pipe, os.O_RDWR, 0) // for writing too, so that it never ends
 	if err != nil {
@@ -68,7 +68,7 @@ func newHookRig(t *testing.T, timeout time.Duration) *hookRig {
 	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = r.run(ctx) }()
+	go func() { defer close(ended); _ = r.Run(ctx) }()
 	r.stop = func() { cancel(); <-ended }
 	t.Cleanup(func() {
 		r.stop()
@@ -107,15 +107,15 @@ func (r *hookRig) expect(want ...string) {
 
 func TestHooksAreToldWhatHappened(t *testing.T) {
 	r := newHookRig(t, 0)
-	r.want(config.Hooks{Up: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY] $HOME"), Down: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY]")})
-	r.up("mqtts://a:8883")
+	r.Configure(config.Hooks{Up: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY] $HOME"), Down: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY]")})
+	r.Up("mqtts://a:8883")
 	r.expect("up mqtts://a:8883 [] ")
-	r.down("mqtts://a:8883", "mqtts://a:8883: reset\nby peer\x00 $(id)")
+	r.Down("mqtts://a:8883", "mqtts://a:8883: reset\nby peer\x00 $(id)")
 	r.expect("down mqtts://a:8883 [mqtts://a:8883: reset by peer  $(id)]")
-	r.up("mqtts://a:8883")
-	r.up("mqtts://a:8883") // a planned re-dial: nothing that a hook could tell apart
-	r.up("mqtts://b:8883")
-	r.down("mqtts://b:8883", strings.Repeat("x", 10_000))
+	r.Up("mqtts://a:8883")
+	r.Up("mqtts://a:8883") // a planned re-dial: nothing that a hook could tell apart
+	r.Up("mqtts://b:8883")
+	r.Down("mqtts://b:8883", strings.Repeat("x", 10_000))
 	for range 4 {
 		select {
 		case line := <-r.lines:
@@ -141,26 +141,26 @@ func TestOnlyTheLatestStateCountsWhileAHookRuns(t *testing.T) {
 	}
 	defer in.Close()
 	slow := sh("echo begun $LINKBEAT_EVENT $LINKBEAT_SERVER >" + r.pipe + "; read go <" + held + "; echo ended $LINKBEAT_EVENT >" + r.pipe)
-	r.want(config.Hooks{Up: slow, Down: slow})
+	r.Configure(config.Hooks{Up: slow, Down: slow})
 	release := func() {
 		if _, err := in.WriteString("go\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.up("a")
+	r.Up("a")
 	r.expect("begun up a")
 	for range 1000 { // it blocks nobody, and nothing queues up
-		r.down("a", "flapping")
-		r.up("b")
+		r.Down("a", "flapping")
+		r.Up("b")
 	}
-	r.down("b", "for good")
+	r.Down("b", "for good")
 	release()
 	r.expect("ended up", "begun down b")
-	r.up("b")
-	r.down("b", "back where it was")
+	r.Up("b")
+	r.Down("b", "back where it was")
 	release()
 	r.expect("ended down")
-	r.up("c")
+	r.Up("c")
 	r.expect("begun up c") // and nothing for b
 	release()
 	r.expect("ended up")
@@ -168,15 +168,15 @@ func TestOnlyTheLatestStateCountsWhileAHookRuns(t *testing.T) {
 
 func TestAFailingHookIsSaidOnce(t *testing.T) {
 	r := newHookRig(t, 0)
-	r.want(config.Hooks{Up: sh("echo up >" + r.pipe + "; echo no LED >&2; exit 1"), Down: r.says("down")})
+	r.Configure(config.Hooks{Up: sh("echo up >" + r.pipe + "; echo no LED >&2; exit 1"), Down: r.says("down")})
 	for range 3 {
-		r.up("a")
+		r.Up("a")
 		r.expect("up")
-		r.down("a", "lost")
+		r.Down("a", "lost")
 		r.expect("down")
 	}
-	r.want(config.Hooks{Up: sh("echo shines; echo brightly >&2; echo up >" + r.pipe)})
-	r.up("a")
+	r.Configure(config.Hooks{Up: sh("echo shines; echo brightly >&2; echo up >" + r.pipe)})
+	r.Up("a")
 	r.expect("up")
 	r.stop()
 	log := r.log.String()
@@ -190,8 +190,8 @@ func TestAFailingHookIsSaidOnce(t *testing.T) {
 
 func TestAHookThatHangsIsKilled(t *testing.T) {
 	r := newHookRig(t, 50*time.Millisecond)
-	r.want(config.Hooks{Up: []string{"sleep", "3600"}})
-	r.up("a")
+	r.Configure(config.Hooks{Up: []string{"sleep", "3600"}})
+	r.Up("a")
 	r.stop() // which waits for the hook
 	if log := r.log.String(); strings.Count(log, "took too long and was killed after 50ms") != 1 {
 		t.Error(log)
@@ -200,12 +200,12 @@ func TestAHookThatHangsIsKilled(t *testing.T) {
 
 func TestTheLastHookRunsAtTheStop(t *testing.T) {
 	r := newHookRig(t, 0)
-	r.want(config.Hooks{Up: r.says("up"), Down: r.says("down $LINKBEAT_WHY")})
-	r.ended("stopped") // nothing was up
-	r.up("a")
+	r.Configure(config.Hooks{Up: r.says("up"), Down: r.says("down $LINKBEAT_WHY")})
+	r.Ended("stopped") // nothing was up
+	r.Up("a")
 	r.expect("up")
 	go func() { // run waits for the hook, and the hook for its reader
-		r.ended("stopped")
+		r.Ended("stopped")
 		r.stop()
 	}()
 	r.expect("down stopped")
@@ -213,8 +213,8 @@ func TestTheLastHookRunsAtTheStop(t *testing.T) {
 
 func TestTheOutputOfAHookIsBounded(t *testing.T) {
 	r := newHookRig(t, 0)
-	r.want(config.Hooks{Up: sh("head -c 100000 /dev/zero | tr '\\0' x; echo up >" + r.pipe)})
-	r.up("a")
+	r.Configure(config.Hooks{Up: sh("head -c 100000 /dev/zero | tr '\\0' x; echo up >" + r.pipe)})
+	r.Up("a")
 	r.expect("up")
 	r.stop()
 	if n := strings.Count(r.log.String(), "x"); n != hookMax {

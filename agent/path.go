@@ -40,7 +40,7 @@ func (p *paths) name(server string, local net.Addr) string {
 		}
 	}
 	if p.hint != nil {
-		if hint := p.hint.get(); hint != "" {
+		if hint := p.hint.Get(); hint != "" {
 			parts = append(parts, "hint", hint)
 		}
 	}
@@ -103,7 +103,7 @@ func gateway6(table []byte, iface string) string {
 
 // pathHint is a question whose answer (which SIM) becomes part of the path's name.
 type pathHint struct {
-	*question
+	*Query
 	first chan struct{} // closed after the first attempt
 }
 
@@ -111,7 +111,7 @@ func newPathHint(argv []string, every time.Duration, log zerolog.Logger) *pathHi
 	if len(argv) == 0 {
 		return nil
 	}
-	return &pathHint{question: newQuestion("path_hint", program{argv: argv, most: hintMax}, every, log), first: make(chan struct{})}
+	return &pathHint{Query: NewQuery("path_hint", Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
 }
 
 // await gives the first answer a moment, so that the first connection has its name already.
@@ -142,11 +142,11 @@ func (h *pathHint) run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		h.ask(ctx, true)
+		h.Ask(ctx, true)
 		if !asked {
 			asked = true
 			close(h.first)
 		}
-		timer.Reset(time.Until(h.due))
+		timer.Reset(time.Until(h.Due))
 	}
 }

@@ -85,8 +85,8 @@ func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 		if err := os.WriteFile(file, []byte("8944\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * questionRetry)
-		if got := h.get(); got != "8944" {
+		time.Sleep(2 * QueryRetry)
+		if got := h.Get(); got != "8944" {
 			t.Errorf("%q", got)
 		}
 		cancel()

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	questionEvery = 5 * time.Minute
-	questionRetry = 15 * time.Second // until there is an answer, then twice as long each time: a modem takes its time after power-on
+	queryEvery = 5 * time.Minute
+	QueryRetry = 15 * time.Second // until there is an answer, then twice as long each time: a modem takes its time after power-on
 )
 
-// question is a command that is run now and then for what it prints. One loop owns it; only get is for others.
-type question struct {
+// Query is a command that is run now and then for what it prints. One loop owns it; only get is for others.
+type Query struct {
 	key     string // of the configuration, for the log
-	command program
+	program Program
 	every   time.Duration
 	log     zerolog.Logger
 
-	due     time.Time       // when it is asked again; zero: at once
+	Due     time.Time       // when it is asked again; zero: at once
 	vain    int             // times in a row without an answer
 	failing supervise.Fault // of the last try
 
@@ -30,24 +30,24 @@ type question struct {
 	last string // guarded by mu; empty: no answer
 }
 
-// newQuestion returns one that is due. If every is zero, it is asked each questionEvery.
-func newQuestion(key string, c program, every time.Duration, log zerolog.Logger) *question {
+// NewQuery returns one that is due. If every is zero, it is asked each questionEvery.
+func NewQuery(key string, c Program, every time.Duration, log zerolog.Logger) *Query {
 	if every <= 0 {
-		every = questionEvery
+		every = queryEvery
 	}
-	return &question{key: key, command: c, every: every, log: log}
+	return &Query{key: key, program: c, every: every, log: log}
 }
 
-// get is the last answer; empty: there is none.
-func (q *question) get() string {
+// Get is the last answer; empty: there is none.
+func (q *Query) Get() string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.last
 }
 
-// ask runs the command; a failure is said once, until there is another one. With keep the last answer stays then.
-func (q *question) ask(ctx context.Context, keep bool) {
-	out, err := q.command.run(ctx)
+// Ask runs the command; a failure is said once, until there is another one. With keep the last answer stays then.
+func (q *Query) Ask(ctx context.Context, keep bool) {
+	out, err := q.program.run(ctx)
 	if ctx.Err() != nil {
 		return // it was the stop that ended it
 	}
@@ -56,7 +56,7 @@ func (q *question) ask(ctx context.Context, keep bool) {
 		why = err.Error()
 	}
 	if q.failing.Set(why) && err != nil {
-		q.log.Warn().Err(err).Strs("command", q.command.argv).Msg(q.key + " failed, asked again later")
+		q.log.Warn().Err(err).Strs("command", q.program.Argv).Msg(q.key + " failed, asked again later")
 	}
 	answer := supervise.Printable(out)
 	q.mu.Lock()
@@ -71,7 +71,7 @@ func (q *question) ask(ctx context.Context, keep bool) {
 	if q.vain++; known {
 		q.vain = 0
 	} else if q.vain < 16 { // beyond that any pause is longer than every, or than anybody waits
-		pause = min(questionRetry<<(q.vain-1), q.every)
+		pause = min(QueryRetry<<(q.vain-1), q.every)
 	}
-	q.due = time.Now().Add(pause)
+	q.Due = time.Now().Add(pause)
 }

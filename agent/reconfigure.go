@@ -135,8 +135,8 @@ func (s *site) apply(next config.Booted) {
 	s.use(next)
 	s.generation().route(next.Document)
 	s.devices.want(devicesOf(next.Document), next.Disabled)
-	s.facts.want(next.Document.Device.Facts)
-	s.hooks.want(next.Document.Hooks)
+	s.facts.Configure(next.Document.Device.Facts)
+	s.hooks.Configure(next.Document.Hooks)
 	s.putToUse()
 }
 

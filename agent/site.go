@@ -29,8 +29,8 @@ type site struct {
 	losses     *losses
 	devices    *devices
 	down       *downlink
-	facts      *facts
-	hooks      *hooks
+	facts      *Facts
+	hooks      *Hooks
 	told       *told
 	next       chan *generation // from supervision to the uplink
 }
@@ -123,9 +123,9 @@ func (s *site) equip(b config.Booted) {
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
-	s.facts, s.hooks = newFacts(s.log), newHooks(s.log)
-	s.facts.want(b.Document.Device.Facts)
-	s.hooks.want(b.Document.Hooks)
+	s.facts, s.hooks = NewFacts(s.log), NewHooks(s.log)
+	s.facts.Configure(b.Document.Device.Facts)
+	s.hooks.Configure(b.Document.Hooks)
 	journal, err := openJournal(s.places.state.root)
 	if err != nil {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
@@ -168,8 +168,8 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{Name: "path memory", Run: s.memory.run},
 		{Name: "ledger", Run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
 		{Name: "commands", Run: s.down.run},
-		{Name: "facts", Run: s.facts.run},
-		{Name: "hooks", Run: s.hooks.run, Stop: 2 * hookStop}, // one that runs, and the last one
+		{Name: "facts", Run: s.facts.Run},
+		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * HookStop}, // one that runs, and the last one
 		{Name: "uplink", Run: s.runUplink, Stop: uplinkStop},
 		{Name: "serial devices", Run: s.devices.run, Stop: deviceStop + time.Second},
 		{Name: "supervision", Run: watch, Stop: uplinkStop},
