@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/exec"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -103,7 +104,7 @@ func gateway6(table []byte, iface string) string {
 
 // pathHint is a question whose answer (which SIM) becomes part of the path's name.
 type pathHint struct {
-	*Query
+	*exec.Query
 	first chan struct{} // closed after the first attempt
 }
 
@@ -111,7 +112,7 @@ func newPathHint(argv []string, every time.Duration, log zerolog.Logger) *pathHi
 	if len(argv) == 0 {
 		return nil
 	}
-	return &pathHint{Query: NewQuery("path_hint", Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
+	return &pathHint{Query: exec.NewQuery("path_hint", exec.Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
 }
 
 // await gives the first answer a moment, so that the first connection has its name already.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/exec"
 )
 
 const routes4 = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -85,7 +87,7 @@ func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 		if err := os.WriteFile(file, []byte("8944\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * QueryRetry)
+		time.Sleep(2 * exec.QueryRetry)
 		if got := h.Get(); got != "8944" {
 			t.Errorf("%q", got)
 		}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/exec"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -29,8 +30,8 @@ type site struct {
 	losses     *losses
 	devices    *devices
 	down       *downlink
-	facts      *Facts
-	hooks      *Hooks
+	facts      *exec.Facts
+	hooks      *exec.Hooks
 	told       *told
 	next       chan *generation // from supervision to the uplink
 }
@@ -123,7 +124,7 @@ func (s *site) equip(b config.Booted) {
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
-	s.facts, s.hooks = NewFacts(s.log), NewHooks(s.log)
+	s.facts, s.hooks = exec.NewFacts(s.log), exec.NewHooks(s.log)
 	s.facts.Configure(b.Document.Device.Facts)
 	s.hooks.Configure(b.Document.Hooks)
 	journal, err := openJournal(s.places.state.root)
@@ -169,7 +170,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{Name: "ledger", Run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
 		{Name: "commands", Run: s.down.run},
 		{Name: "facts", Run: s.facts.Run},
-		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * HookStop}, // one that runs, and the last one
+		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * exec.HookStop}, // one that runs, and the last one
 		{Name: "uplink", Run: s.runUplink, Stop: uplinkStop},
 		{Name: "serial devices", Run: s.devices.run, Stop: deviceStop + time.Second},
 		{Name: "supervision", Run: watch, Stop: uplinkStop},

@@ -1,4 +1,6 @@
-package agent
+// Package exec runs the programs that this machine's own configuration names: facts, which are asked for what they print, and hooks,
+// which are told that the link came up or was lost. Nothing that the fleet sends is ever run.
+package exec
 
 import (
 	"context"
@@ -29,7 +31,7 @@ type Program struct {
 	env     []string      // beside PATH and LC_ALL
 	Most    int           // bytes of the output that are kept, from its beginning
 	both    bool          // standard error is part of the output
-	timeout time.Duration // if zero, commandTimeout
+	timeout time.Duration // if zero, programTimeout
 }
 
 // run runs it to its end, or kills it with all that it started. The output counts up to there, whatever the error.

@@ -1,4 +1,4 @@
-package agent
+package exec
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func (s linkState) same(t linkState) bool { return s.event == t.event && s.serve
 // only the state at its end counts. Safe for concurrent use; run owns the rest.
 type Hooks struct {
 	log     zerolog.Logger
-	timeout time.Duration // of a command; if zero, commandTimeout
+	timeout time.Duration // of a command; if zero, programTimeout
 	changed chan struct{} // capacity 1
 
 	mu    sync.Mutex
@@ -58,7 +58,7 @@ func (h *Hooks) Configure(c config.Hooks) {
 	h.argv = map[string][]string{hookUp: c.Up, hookDown: c.Down}
 }
 
-// Up is called when a session is up, down when one that was up is lost or ended. They never block.
+// Up is called when a session is up. It never blocks.
 func (h *Hooks) Up(server string) { h.note(linkState{hookUp, server, ""}) }
 
 // Down is called when one that was up is lost or ended. It never blocks.

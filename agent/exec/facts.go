@@ -1,4 +1,4 @@
-package agent
+package exec
 
 import (
 	"context"
@@ -36,15 +36,15 @@ func NewFacts(log zerolog.Logger) *Facts {
 // Configure takes over what a document says; the answers to what did not change stay.
 func (f *Facts) Configure(wanted map[string]config.Fact) {
 	f.mu.Lock()
-	questions := map[string]*Query{}
+	queries := map[string]*Query{}
 	for name, w := range wanted {
 		q := NewQuery("device.facts."+name, Program{Argv: w.Command, Most: factMax}, w.Every.Std(), f.log)
 		if old := f.queries[name]; old != nil && old.every == q.every && slices.Equal(old.program.Argv, q.program.Argv) {
 			q = old
 		}
-		questions[name] = q
+		queries[name] = q
 	}
-	f.queries = questions
+	f.queries = queries
 	f.mu.Unlock()
 	select {
 	case f.changed <- struct{}{}:
@@ -86,7 +86,7 @@ func (f *Facts) Run(ctx context.Context) error {
 	return nil
 }
 
-// next is the question that is due first, by name where several are; nil: there is none.
+// next is the query that is due first, by name where several are; nil: there is none.
 func (f *Facts) next() (first *Query) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,4 +1,4 @@
-package agent
+package exec
 
 import (
 	"context"
@@ -15,7 +15,7 @@ const (
 	QueryRetry = 15 * time.Second // until there is an answer, then twice as long each time: a modem takes its time after power-on
 )
 
-// Query is a command that is run now and then for what it prints. One loop owns it; only get is for others.
+// Query is a command that is run now and then for what it prints. One loop owns it; only Get is for others.
 type Query struct {
 	key     string // of the configuration, for the log
 	program Program
@@ -30,7 +30,7 @@ type Query struct {
 	last string // guarded by mu; empty: no answer
 }
 
-// NewQuery returns one that is due. If every is zero, it is asked each questionEvery.
+// NewQuery returns one that is due. If every is zero, it is asked each queryEvery.
 func NewQuery(key string, c Program, every time.Duration, log zerolog.Logger) *Query {
 	if every <= 0 {
 		every = queryEvery
