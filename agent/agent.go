@@ -104,7 +104,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 
 // sites runs one site after the other until ctx is done. A site that cannot begin gives way to the one before it.
 func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
-	s, err := a.openSite(booted, places{})
+	s, err := a.openSite(booted, Dirs{})
 	if err != nil {
 		return err
 	}
@@ -118,11 +118,11 @@ func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan s
 			a.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
 		before := a.inUse()
-		if s, err = a.openSite(next.booted, next.places); err == nil {
+		if s, err = a.openSite(next.booted, next.dirs); err == nil {
 			continue
 		}
 		a.refuse(err.Error())
-		if s, err = a.openSite(before, places{}); err != nil {
+		if s, err = a.openSite(before, Dirs{}); err != nil {
 			return err
 		}
 	}

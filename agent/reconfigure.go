@@ -46,13 +46,13 @@ func (s *site) reload(ctx context.Context) *succession {
 	case err != nil || next.Origin != config.FromFile:
 		s.refuse(next.Faults.Sentence())
 	case !sameSite(now.Document, next.Document):
-		p, err := openPlaces(next.Document, s.places)
+		p, err := Open(next.Document, s.dirs)
 		if err == nil {
-			if err = p.fault(s.places); err == nil {
+			if err = p.Fault(s.dirs); err == nil {
 				s.sayReload(now, next)
 				return &succession{next, p}
 			}
-			_ = p.close(s.places) // they were never used
+			_ = p.Close(s.dirs) // they were never used
 		}
 		s.refuse(err.Error())
 	case sameButSerial(now.Document, next.Document):

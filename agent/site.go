@@ -18,7 +18,7 @@ import (
 // Generations come and go above it, and no port closes for that.
 type site struct {
 	*Agent
-	places  places
+	dirs    Dirs
 	data    *spool.Spool
 	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
@@ -39,28 +39,28 @@ type site struct {
 // succession is what follows a site.
 type succession struct {
 	booted config.Booted
-	places places // locked already; those that did not change are still the old site's
+	dirs   Dirs // locked already; those that did not change are still the old site's
 }
 
 // openSite builds a site with its first generation; nothing runs yet. The places that it does not use are closed.
-func (a *Agent) openSite(b config.Booted, p places) (*site, error) {
-	p, err := openPlaces(b.Document, p)
+func (a *Agent) openSite(b config.Booted, p Dirs) (*site, error) {
+	p, err := Open(b.Document, p)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Agent: a, places: p, told: &told{}, next: make(chan *generation)}
+	s := &site{Agent: a, dirs: p, told: &told{}, next: make(chan *generation)}
 	id, err := a.identify(b)
 	if err != nil {
-		return nil, errors.Join(err, p.close(places{}))
+		return nil, errors.Join(err, p.Close(Dirs{}))
 	}
 	a.begin(b, id)
-	for _, d := range p.all() {
-		if d.fault != nil {
-			a.log.Error().Err(d.fault).Msg("directory cannot be used, nothing in it survives a restart")
+	for _, d := range p.All() {
+		if d.Fault != nil {
+			a.log.Error().Err(d.Fault).Msg("directory cannot be used, nothing in it survives a restart")
 		}
 	}
 	if err := s.openSpools(b.Document); err != nil {
-		return nil, errors.Join(err, p.close(places{}))
+		return nil, errors.Join(err, p.Close(Dirs{}))
 	}
 	s.equip(b)
 	g, err := s.compose(b, id)
@@ -115,19 +115,19 @@ func (s *site) openSpools(d *config.Document) error {
 
 // equip makes what works on the spools.
 func (s *site) equip(b config.Booted) {
-	s.memory = openMemory(s.places.state.root, s.log, time.Now, s.clock.Unset)
+	s.memory = openMemory(s.dirs.State.Root, s.log, time.Now, s.clock.Unset)
 	s.mu.Lock()
 	counted := s.before.bytes
 	s.mu.Unlock()
-	s.book = openBook(s.places.state.root, s.log, time.Now, s.clock.Unset, counted)
-	s.quarantine, s.access = openQuarantine(s.places.state.root), &access{}
+	s.book = openBook(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
+	s.quarantine, s.access = openQuarantine(s.dirs.State.Root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
 	s.facts, s.hooks = exec.NewFacts(s.log), exec.NewHooks(s.log)
 	s.facts.Configure(b.Document.Device.Facts)
 	s.hooks.Configure(b.Document.Hooks)
-	journal, err := openJournal(s.places.state.root)
+	journal, err := openJournal(s.dirs.State.Root)
 	if err != nil {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
@@ -200,13 +200,13 @@ func (s *site) runUplink(ctx context.Context) error {
 // close ends what run leaves: the spools write what memory holds. The places that next goes on with stay open. A fault of the
 // disk is said and ends nothing.
 func (s *site) close(next *succession) {
-	keep := places{}
+	keep := Dirs{}
 	if next != nil {
-		keep = next.places
+		keep = next.dirs
 	}
 	s.account()
 	s.book.write()
-	err := errors.Join(s.data.Close(), s.high.Close(), s.replies.Close(), s.places.close(keep))
+	err := errors.Join(s.data.Close(), s.high.Close(), s.replies.Close(), s.dirs.Close(keep))
 	if err != nil {
 		s.log.Error().Err(err).Msg("not everything could be written at the end")
 	}

@@ -22,34 +22,34 @@ const (
 	spoolLockFile = "spool.lock"
 )
 
-// stateDir is a directory that is ours alone.
-type stateDir struct {
-	dir   string
-	root  *os.Root // nil when the directory cannot be used
+// Dir is a directory that is ours alone.
+type Dir struct {
+	path  string
+	Root  *os.Root // nil when the directory cannot be used
 	lock  *os.File
-	fault error // why it cannot be used
+	Fault error // why it cannot be used
 }
 
 // openState makes and locks the state directory. It fails only when another agent holds it: two would tear each other's
 // spool. A directory that cannot be used is a fault, not an error: the relay goes on in memory.
-func openState(dir string) (*stateDir, error) { return openOwn("state_dir", dir, lockFile) }
+func openState(dir string) (*Dir, error) { return openOwn("state_dir", dir, lockFile) }
 
 // lockSpool is openState for spool.dir, which agents with different state directories may share by mistake.
-func lockSpool(dir string) (*stateDir, error) { return openOwn("spool.dir", dir, spoolLockFile) }
+func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoolLockFile) }
 
 // openOwn makes dir, which is the value of key, and locks the named file in it.
-func openOwn(key, dir, lock string) (*stateDir, error) {
+func openOwn(key, dir, lock string) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &stateDir{dir: dir, fault: fmt.Errorf("%s: %w", key, err)}, nil
+		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return &stateDir{dir: dir, fault: fmt.Errorf("%s: %w", key, err)}, nil
+		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
-	s := &stateDir{dir: dir, root: root}
+	s := &Dir{path: dir, Root: root}
 	f, err := root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		s.fault = fmt.Errorf("%s %s: %w", key, dir, err)
+		s.Fault = fmt.Errorf("%s %s: %w", key, dir, err)
 		return s, nil
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
@@ -59,7 +59,7 @@ func openOwn(key, dir, lock string) (*stateDir, error) {
 		return nil, fmt.Errorf("%s %s is in use by another linkbeat (pid %s): stop that one, or give this one its own %s",
 			key, dir, strings.TrimSpace(string(holder)), key)
 	} else if err != nil {
-		s.fault = fmt.Errorf("%s %s: lock: %w", key, dir, err)
+		s.Fault = fmt.Errorf("%s %s: lock: %w", key, dir, err)
 		f.Close()
 		return s, nil
 	}
@@ -70,57 +70,58 @@ func openOwn(key, dir, lock string) (*stateDir, error) {
 	return s, nil
 }
 
-func (s *stateDir) close() error {
+func (s *Dir) close() error {
 	var errs []error
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}
-	if s.root != nil {
-		errs = append(errs, s.root.Close())
+	if s.Root != nil {
+		errs = append(errs, s.Root.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// places are the directories of a site.
-type places struct{ state, spools *stateDir }
+// Dirs are the directories of a site.
+type Dirs struct{ State, spools *Dir }
 
-func (p places) all() []*stateDir { return []*stateDir{p.state, p.spools} }
+// All are both, the state directory first.
+func (p Dirs) All() []*Dir { return []*Dir{p.State, p.spools} }
 
-// openPlaces opens the places that a document names, and takes over those of have that are the same: a lock that is ours
+// Open opens the places that a document names, and takes over those of have that are the same: a lock that is ours
 // already cannot be had again. After an error have is as it was.
-func openPlaces(d *config.Document, have places) (p places, err error) {
-	if p.state, err = openOr(have.state, "state_dir", d.StateDir, lockFile); err != nil {
-		return places{}, err
+func Open(d *config.Document, have Dirs) (p Dirs, err error) {
+	if p.State, err = openOr(have.State, "state_dir", d.StateDir, lockFile); err != nil {
+		return Dirs{}, err
 	}
 	if p.spools, err = openOr(have.spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
-		return places{}, errors.Join(err, p.close(have))
+		return Dirs{}, errors.Join(err, p.Close(have))
 	}
 	return p, nil
 }
 
-func openOr(have *stateDir, key, dir, lock string) (*stateDir, error) {
-	if have != nil && filepath.Clean(have.dir) == filepath.Clean(dir) {
+func openOr(have *Dir, key, dir, lock string) (*Dir, error) {
+	if have != nil && filepath.Clean(have.path) == filepath.Clean(dir) {
 		return have, nil
 	}
 	return openOwn(key, dir, lock)
 }
 
-// close closes the places that are not among keep.
-func (p places) close(keep places) error {
+// Close closes the places that are not among keep.
+func (p Dirs) Close(keep Dirs) error {
 	var errs []error
-	for _, s := range p.all() {
-		if s != nil && !slices.Contains(keep.all(), s) {
+	for _, s := range p.All() {
+		if s != nil && !slices.Contains(keep.All(), s) {
 			errs = append(errs, s.close())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// fault is why a place that was not among known cannot be used.
-func (p places) fault(known places) error {
-	for _, s := range p.all() {
-		if s.fault != nil && !slices.Contains(known.all(), s) {
-			return s.fault
+// Fault is why a place that was not among known cannot be used.
+func (p Dirs) Fault(known Dirs) error {
+	for _, s := range p.All() {
+		if s.Fault != nil && !slices.Contains(known.All(), s) {
+			return s.Fault
 		}
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 func TestTwoAgentsDoNotShareAState(t *testing.T) {
 	dir := t.TempDir() + "/state"
 	first, err := openState(dir)
-	if err != nil || first.fault != nil {
-		t.Fatal(err, first.fault)
+	if err != nil || first.Fault != nil {
+		t.Fatal(err, first.Fault)
 	}
 	_, err = openState(dir)
 	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "own state_dir") {
@@ -21,8 +21,8 @@ func TestTwoAgentsDoNotShareAState(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := openState(dir)
-	if err != nil || again.fault != nil {
-		t.Fatal(err, again.fault)
+	if err != nil || again.Fault != nil {
+		t.Fatal(err, again.Fault)
 	}
 	if err := again.close(); err != nil {
 		t.Fatal(err)
@@ -33,8 +33,8 @@ func TestTwoAgentsDoNotShareAState(t *testing.T) {
 func TestTwoAgentsDoNotShareASpool(t *testing.T) {
 	dir := t.TempDir()
 	first, err := lockSpool(dir)
-	if err != nil || first.fault != nil {
-		t.Fatal(err, first.fault)
+	if err != nil || first.Fault != nil {
+		t.Fatal(err, first.Fault)
 	}
 	if state, err := openState(dir); err != nil { // which may be the parent of the spool
 		t.Error(err)
@@ -56,7 +56,7 @@ func TestAStateThatCannotBeIsAFaultNotAnEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := openState(file + "/state")
-	if err != nil || s.fault == nil || s.root != nil {
+	if err != nil || s.Fault == nil || s.Root != nil {
 		t.Fatalf("%v, %+v", err, s)
 	}
 	if err := s.close(); err != nil {

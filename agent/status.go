@@ -88,9 +88,9 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	}
 	add("", g.losses.why())
 	add("", g.up.why())
-	for _, p := range g.places.all() {
-		if p.fault != nil {
-			add("", p.fault.Error())
+	for _, p := range g.dirs.All() {
+		if p.Fault != nil {
+			add("", p.Fault.Error())
 		}
 	}
 	if g.clock.Unset() {
