@@ -34,6 +34,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -104,7 +105,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 
 // sites runs one site after the other until ctx is done. A site that cannot begin gives way to the one before it.
 func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
-	s, err := a.openSite(booted, Dirs{})
+	s, err := a.openSite(booted, statedir.Dirs{})
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,7 @@ func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan s
 			continue
 		}
 		a.refuse(err.Error())
-		if s, err = a.openSite(before, Dirs{}); err != nil {
+		if s, err = a.openSite(before, statedir.Dirs{}); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -46,7 +47,7 @@ func (s *site) reload(ctx context.Context) *succession {
 	case err != nil || next.Origin != config.FromFile:
 		s.refuse(next.Faults.Sentence())
 	case !sameSite(now.Document, next.Document):
-		p, err := Open(next.Document, s.dirs)
+		p, err := statedir.Open(next.Document, s.dirs)
 		if err == nil {
 			if err = p.Fault(s.dirs); err == nil {
 				s.sayReload(now, next)

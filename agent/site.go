@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/exec"
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
@@ -18,7 +19,7 @@ import (
 // Generations come and go above it, and no port closes for that.
 type site struct {
 	*Agent
-	dirs    Dirs
+	dirs    statedir.Dirs
 	data    *spool.Spool
 	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
@@ -39,19 +40,19 @@ type site struct {
 // succession is what follows a site.
 type succession struct {
 	booted config.Booted
-	dirs   Dirs // locked already; those that did not change are still the old site's
+	dirs   statedir.Dirs // locked already; those that did not change are still the old site's
 }
 
-// openSite builds a site with its first generation; nothing runs yet. The places that it does not use are closed.
-func (a *Agent) openSite(b config.Booted, p Dirs) (*site, error) {
-	p, err := Open(b.Document, p)
+// openSite builds a site with its first generation; nothing runs yet. The directories that it does not use are closed.
+func (a *Agent) openSite(b config.Booted, p statedir.Dirs) (*site, error) {
+	p, err := statedir.Open(b.Document, p)
 	if err != nil {
 		return nil, err
 	}
 	s := &site{Agent: a, dirs: p, told: &told{}, next: make(chan *generation)}
 	id, err := a.identify(b)
 	if err != nil {
-		return nil, errors.Join(err, p.Close(Dirs{}))
+		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
 	}
 	a.begin(b, id)
 	for _, d := range p.All() {
@@ -60,7 +61,7 @@ func (a *Agent) openSite(b config.Booted, p Dirs) (*site, error) {
 		}
 	}
 	if err := s.openSpools(b.Document); err != nil {
-		return nil, errors.Join(err, p.Close(Dirs{}))
+		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
 	}
 	s.equip(b)
 	g, err := s.compose(b, id)
@@ -197,10 +198,10 @@ func (s *site) runUplink(ctx context.Context) error {
 	}
 }
 
-// close ends what run leaves: the spools write what memory holds. The places that next goes on with stay open. A fault of the
+// close ends what run leaves: the spools write what memory holds. The directories that next goes on with stay open. A fault of the
 // disk is said and ends nothing.
 func (s *site) close(next *succession) {
-	keep := Dirs{}
+	keep := statedir.Dirs{}
 	if next != nil {
 		keep = next.dirs
 	}

@@ -1,4 +1,5 @@
-package agent
+// Package statedir opens the directories that are the agent's alone, and locks them against a second agent.
+package statedir
 
 import (
 	"errors"
@@ -81,19 +82,19 @@ func (s *Dir) close() error {
 	return errors.Join(errs...)
 }
 
-// Dirs are the directories of a site.
-type Dirs struct{ State, spools *Dir }
+// Dirs are the directories of an agent. The zero value has none.
+type Dirs struct{ State, Spools *Dir }
 
 // All are both, the state directory first.
-func (p Dirs) All() []*Dir { return []*Dir{p.State, p.spools} }
+func (p Dirs) All() []*Dir { return []*Dir{p.State, p.Spools} }
 
-// Open opens the places that a document names, and takes over those of have that are the same: a lock that is ours
+// Open opens the directories that a document names, and takes over those of have that are the same: a lock that is ours
 // already cannot be had again. After an error have is as it was.
 func Open(d *config.Document, have Dirs) (p Dirs, err error) {
 	if p.State, err = openOr(have.State, "state_dir", d.StateDir, lockFile); err != nil {
 		return Dirs{}, err
 	}
-	if p.spools, err = openOr(have.spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
+	if p.Spools, err = openOr(have.Spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
 		return Dirs{}, errors.Join(err, p.Close(have))
 	}
 	return p, nil
@@ -106,7 +107,7 @@ func openOr(have *Dir, key, dir, lock string) (*Dir, error) {
 	return openOwn(key, dir, lock)
 }
 
-// Close closes the places that are not among keep.
+// Close closes the directories that are not among keep.
 func (p Dirs) Close(keep Dirs) error {
 	var errs []error
 	for _, s := range p.All() {
@@ -117,7 +118,7 @@ func (p Dirs) Close(keep Dirs) error {
 	return errors.Join(errs...)
 }
 
-// Fault is why a place that was not among known cannot be used.
+// Fault is why a directory that was not among known cannot be used.
 func (p Dirs) Fault(known Dirs) error {
 	for _, s := range p.All() {
 		if s.Fault != nil && !slices.Contains(known.All(), s) {
