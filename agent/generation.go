@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -27,7 +28,7 @@ type generation struct {
 	remote *consoles
 	report *reporter
 	page   *statuspage.Page // nil: none
-	hint   *pathHint        // nil: none
+	hint   *pathstore.Hint  // nil: none
 	begun  chan struct{}    // closed when it runs
 
 	pageNo supervise.Fault // why there is no status page
@@ -49,8 +50,8 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	}
 	o.Notify = func(e transport.Event) { g.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
-	g.hint = newPathHint(hint.Command, hint.Every.Std(), g.log)
-	o.Learning.Memory, o.Learning.Path = s.memory, (&paths{g.hint}).name
+	g.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), g.log)
+	o.Learning.Memory, o.Learning.Path = s.paths, (&pathstore.Namer{Hint: g.hint}).Name
 	var err error
 	if g.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
@@ -112,7 +113,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 	// Started in this order, stopped in the reverse one.
 	err = supervise.Group{
 		{Name: "page", Run: g.runPage},
-		{Name: "path hint", Run: g.hint.run},
+		{Name: "path hint", Run: g.hint.Run},
 		{Name: "link", Run: g.runLink, Stop: 10 * time.Second},
 		{Name: "report", Run: g.runReport},
 		{Name: "access", Run: g.tryAccess},
@@ -124,7 +125,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 }
 
 func (g *generation) runLink(ctx context.Context) error {
-	g.hint.await(ctx)
+	g.hint.Await(ctx)
 	defer g.hooks.Ended("stopped")
 	return g.link.Run(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/exec"
+	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -23,7 +24,7 @@ type site struct {
 	data    *spool.Spool
 	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
-	memory  *memory
+	paths   *pathstore.Store
 	book    *book
 	access  *access
 
@@ -116,7 +117,7 @@ func (s *site) openSpools(d *config.Document) error {
 
 // equip makes what works on the spools.
 func (s *site) equip(b config.Booted) {
-	s.memory = openMemory(s.dirs.State.Root, s.log, time.Now, s.clock.Unset)
+	s.paths = pathstore.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset)
 	s.mu.Lock()
 	counted := s.before.bytes
 	s.mu.Unlock()
@@ -167,7 +168,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{Name: "spool of priority high", Run: s.high.Run},
 		{Name: "reply spool", Run: s.replies.Run},
 		{Name: "losses", Run: s.losses.run},
-		{Name: "path memory", Run: s.memory.run},
+		{Name: "path memory", Run: s.paths.Run},
 		{Name: "ledger", Run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
 		{Name: "commands", Run: s.down.run},
 		{Name: "facts", Run: s.facts.Run},

@@ -76,7 +76,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	add("", configError) // which says its name
 	add("config_error: not reloaded: ", reloadNo)
 	add("", link)
-	add("", g.memory.why())
+	add("", g.paths.Why())
 	add("spool: ", s.Spool.Why)
 	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)

@@ -1,4 +1,4 @@
-package agent
+package pathstore
 
 import (
 	"bytes"
@@ -49,12 +49,12 @@ func FuzzGateways(f *testing.F) {
 }
 
 func TestPathOfLoopback(t *testing.T) {
-	p := &paths{}
-	got := p.name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	p := &Namer{}
+	got := p.Name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
 	if !strings.HasPrefix(got, "lo") || !strings.HasSuffix(got, " mqtts://a:8883") {
 		t.Errorf("%q", got)
 	}
-	if got := p.name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77)}); got != "mqtts://a:8883" {
+	if got := p.Name("mqtts://a:8883", &net.TCPAddr{IP: net.IPv4(192, 0, 2, 77)}); got != "mqtts://a:8883" {
 		t.Errorf("address of nobody: %q", got)
 	}
 }
@@ -64,7 +64,7 @@ func TestAFailingHintIsSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		_ = newPathHint([]string{"no-such-command-here"}, time.Minute, zerolog.New(&log)).run(ctx)
+		_ = NewHint([]string{"no-such-command-here"}, time.Minute, zerolog.New(&log)).Run(ctx)
 	})
 	if n := strings.Count(log.String(), "path_hint failed"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
@@ -75,12 +75,12 @@ func TestAFailingHintIsSaidOnce(t *testing.T) {
 func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sim")
 	synctest.Test(t, func(t *testing.T) {
-		h := newPathHint([]string{"cat", file}, time.Hour, zerolog.Nop())
+		h := NewHint([]string{"cat", file}, time.Hour, zerolog.Nop())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); _ = h.run(ctx) }()
+		go func() { defer close(done); _ = h.Run(ctx) }()
 		start := time.Now()
-		h.await(ctx)
+		h.Await(ctx)
 		if waited := time.Since(start); waited > hintFirst {
 			t.Errorf("waited %v", waited)
 		}
@@ -99,7 +99,7 @@ func TestAHintIsAskedAgainSoonUntilThereIsOne(t *testing.T) {
 func TestNobodyWaitsLongForAHint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		newPathHint([]string{"nobody", "runs", "it"}, 0, zerolog.Nop()).await(t.Context())
+		NewHint([]string{"nobody", "runs", "it"}, 0, zerolog.Nop()).Await(t.Context())
 		if waited := time.Since(start); waited != hintFirst {
 			t.Errorf("waited %v", waited)
 		}
@@ -107,5 +107,5 @@ func TestNobodyWaitsLongForAHint(t *testing.T) {
 }
 
 func TestNobodyWaitsForAHintThatIsNotWanted(t *testing.T) {
-	newPathHint(nil, 0, zerolog.Nop()).await(t.Context())
+	NewHint(nil, 0, zerolog.Nop()).Await(t.Context())
 }

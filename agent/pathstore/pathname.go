@@ -1,4 +1,4 @@
-package agent
+package pathstore
 
 import (
 	"bytes"
@@ -24,13 +24,13 @@ const (
 	routesMax = 1 << 20         // bytes of a route table that are looked at
 )
 
-// paths names the path of a connection: what is learnt on one says little about another. "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
-type paths struct {
-	hint *pathHint // nil: none
+// Namer names the path of a connection: what is learnt on one says little about another. "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
+type Namer struct {
+	Hint *Hint // nil: none
 }
 
-// name is called at each connect.
-func (p *paths) name(server string, local net.Addr) string {
+// Name is called at each connect.
+func (p *Namer) Name(server string, local net.Addr) string {
 	parts := []string{}
 	if tcp, ok := local.(*net.TCPAddr); ok {
 		if iface := transport.InterfaceOf(tcp.IP); iface != "" {
@@ -40,8 +40,8 @@ func (p *paths) name(server string, local net.Addr) string {
 			}
 		}
 	}
-	if p.hint != nil {
-		if hint := p.hint.Get(); hint != "" {
+	if p.Hint != nil {
+		if hint := p.Hint.Get(); hint != "" {
 			parts = append(parts, "hint", hint)
 		}
 	}
@@ -102,21 +102,22 @@ func gateway6(table []byte, iface string) string {
 	return ""
 }
 
-// pathHint is a question whose answer (which SIM) becomes part of the path's name.
-type pathHint struct {
+// Hint is a query whose answer (which SIM) becomes part of the path's name.
+type Hint struct {
 	*exec.Query
 	first chan struct{} // closed after the first attempt
 }
 
-func newPathHint(argv []string, every time.Duration, log zerolog.Logger) *pathHint {
+// NewHint returns the hint that argv gives, asked each every; nil without a command.
+func NewHint(argv []string, every time.Duration, log zerolog.Logger) *Hint {
 	if len(argv) == 0 {
 		return nil
 	}
-	return &pathHint{Query: exec.NewQuery("path_hint", exec.Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
+	return &Hint{Query: exec.NewQuery("path_hint", exec.Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
 }
 
-// await gives the first answer a moment, so that the first connection has its name already.
-func (h *pathHint) await(ctx context.Context) {
+// Await gives the first answer a moment, so that the first connection has its name already.
+func (h *Hint) Await(ctx context.Context) {
 	if h == nil {
 		return
 	}
@@ -129,8 +130,8 @@ func (h *pathHint) await(ctx context.Context) {
 	}
 }
 
-// run asks at once and then now and then. After a failure the last answer stays, and an answer counts from the next connection on.
-func (h *pathHint) run(ctx context.Context) error {
+// Run asks at once and then now and then. After a failure the last answer stays, and an answer counts from the next connection on.
+func (h *Hint) Run(ctx context.Context) error {
 	if h == nil {
 		<-ctx.Done()
 		return nil

@@ -1,4 +1,6 @@
-package agent
+// Package pathstore names network paths, and keeps what was learnt about them over restarts. It learns nothing itself: package
+// transport does, and is handed a Store.
+package pathstore
 
 import (
 	"context"
@@ -18,21 +20,21 @@ import (
 )
 
 const (
-	memoryFile   = "paths.json"
-	memoryAside  = "paths.json.corrupt"
-	memoryPaths  = 64                  // the oldest make room
-	memoryAge    = 30 * 24 * time.Hour // what is older says nothing about today's network
-	memoryEvery  = 10 * time.Second    // writes are never closer together
-	memorySay    = time.Hour           // how long a file that was set aside is a reason for concern
-	memoryName   = 1 << 10             // bytes of a path's name; one that is longer is not kept
-	memoryMax    = 256 << 10           // bytes of a file that is ours; what is kept is always less
-	memoryBeat   = 24 * time.Hour      // no silence that is worth a word is longer
-	memoryLayout = 1
+	storeFile   = "paths.json"
+	storeAside  = "paths.json.corrupt"
+	storePaths  = 64                  // the oldest make room
+	storeAge    = 30 * 24 * time.Hour // what is older says nothing about today's network
+	storeEvery  = 10 * time.Second    // writes are never closer together
+	storeSay    = time.Hour           // how long a file that was set aside is a reason for concern
+	storeName   = 1 << 10             // bytes of a path's name; one that is longer is not kept
+	storeMax    = 256 << 10           // bytes of a file that is ours; what is kept is always less
+	storeBeat   = 24 * time.Hour      // no silence that is worth a word is longer
+	storeLayout = 1
 )
 
-// memory keeps what was learnt about paths, and what learning may still cost, in a file of the state directory. Safe for
-// concurrent use; nothing but run touches the disk.
-type memory struct {
+// Store keeps what was learnt about paths, and what learning may still cost, in a file of the state directory. Safe for
+// concurrent use; nothing but Run touches the disk.
+type Store struct {
 	root  *os.Root // nil: nothing survives
 	log   zerolog.Logger
 	now   func() time.Time
@@ -40,29 +42,29 @@ type memory struct {
 	dirty chan struct{} // capacity 1
 
 	mu    sync.Mutex
-	doc   memoryDocument // guarded by mu
-	fault string         // why the file could not be written; guarded by mu
+	doc   document // guarded by mu
+	fault string   // why the file could not be written; guarded by mu
 
 	aside      string    // why the file was set aside
 	asideUntil time.Time // that is worth saying
 }
 
-var _ transport.Memory = (*memory)(nil)
+var _ transport.Memory = (*Store)(nil)
 
-// memoryDocument is the file. Times are Unix milliseconds, *_s seconds.
-type memoryDocument struct {
+// document is the file. Times are Unix milliseconds, *_s seconds.
+type document struct {
 	Layout int                   `json:"layout"`
-	Budget memoryBudget          `json:"budget"`
-	Paths  map[string]memoryPath `json:"paths"`
+	Budget storedBudget          `json:"budget"`
+	Paths  map[string]storedPath `json:"paths"`
 }
 
-type memoryBudget struct {
+type storedBudget struct {
 	Left     int64 `json:"left"`
 	At       int64 `json:"at"`
 	Unsynced bool  `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
-type memoryPath struct {
+type storedPath struct {
 	ProvenS  float64 `json:"proven_s"`
 	FailingS float64 `json:"failing_s,omitempty"`
 	Kind     string  `json:"kind"`
@@ -70,44 +72,44 @@ type memoryPath struct {
 	Unsynced bool    `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
-// openMemory reads the file. One that cannot be understood is set aside and said; learning begins anew then.
-func openMemory(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *memory {
-	m := &memory{root: root, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1), doc: memoryDocument{Layout: memoryLayout}}
+// Open reads the file. One that cannot be understood is set aside and said; learning begins anew then.
+func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *Store {
+	m := &Store{root: root, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1), doc: document{Layout: storeLayout}}
 	if root != nil {
 		if err := m.read(); err != nil {
-			m.asideUntil = now().Add(memorySay)
+			m.asideUntil = now().Add(storeSay)
 			m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
-			log.Warn().Err(err).Str("kept", memoryAside).Msg("what was learnt about paths could not be read, learning begins anew")
+			log.Warn().Err(err).Str("kept", storeAside).Msg("what was learnt about paths could not be read, learning begins anew")
 		}
 	}
 	if m.doc.Paths == nil {
-		m.doc.Paths = map[string]memoryPath{}
+		m.doc.Paths = map[string]storedPath{}
 	}
 	m.tidy()
 	return m
 }
 
-func (m *memory) read() error {
-	info, err := m.root.Stat(memoryFile)
+func (m *Store) read() error {
+	info, err := m.root.Stat(storeFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	var p []byte
-	if err == nil && info.Size() > memoryMax {
-		err = fmt.Errorf("%d bytes, at most %d", info.Size(), memoryMax)
+	if err == nil && info.Size() > storeMax {
+		err = fmt.Errorf("%d bytes, at most %d", info.Size(), storeMax)
 	}
 	if err == nil {
-		p, err = m.root.ReadFile(memoryFile)
+		p, err = m.root.ReadFile(storeFile)
 	}
-	var doc memoryDocument
+	var doc document
 	if err == nil {
 		err = json.Unmarshal(p, &doc)
 	}
-	if err == nil && doc.Layout != memoryLayout {
-		err = fmt.Errorf("layout %d, not %d", doc.Layout, memoryLayout)
+	if err == nil && doc.Layout != storeLayout {
+		err = fmt.Errorf("layout %d, not %d", doc.Layout, storeLayout)
 	}
 	if err != nil {
-		return errors.Join(err, m.root.Rename(memoryFile, memoryAside))
+		return errors.Join(err, m.root.Rename(storeFile, storeAside))
 	}
 	m.doc = doc
 	return nil
@@ -115,23 +117,23 @@ func (m *memory) read() error {
 
 // tidy drops what is too old or too much. A stored time in the future is not old: the clock was wrong then, or is now. What was
 // stored by a clock that was not set begins to age when it is; a clock that is not set ages nothing.
-func (m *memory) tidy() {
+func (m *Store) tidy() {
 	now, unset := m.now().UnixMilli(), m.unset()
 	for name, p := range m.doc.Paths {
 		if p.Unsynced && !unset {
 			p.At, p.Unsynced = now, false
 			m.doc.Paths[name] = p
 		}
-		if !unset && p.At < now-memoryAge.Milliseconds() || !sane(p) {
+		if !unset && p.At < now-storeAge.Milliseconds() || !sane(p) {
 			delete(m.doc.Paths, name)
 		}
 	}
-	for len(m.doc.Paths) > memoryPaths {
+	for len(m.doc.Paths) > storePaths {
 		delete(m.doc.Paths, m.oldest())
 	}
 }
 
-func (m *memory) oldest() string {
+func (m *Store) oldest() string {
 	found := ""
 	for name, p := range m.doc.Paths {
 		if found == "" || p.At < m.doc.Paths[found].At {
@@ -142,12 +144,12 @@ func (m *memory) oldest() string {
 }
 
 // sane reports whether p can be what was written: a file may be anybody's.
-func sane(p memoryPath) bool {
-	return p.ProvenS > 0 && p.ProvenS < memoryBeat.Seconds() && p.FailingS >= 0 && p.FailingS < memoryBeat.Seconds()
+func sane(p storedPath) bool {
+	return p.ProvenS > 0 && p.ProvenS < storeBeat.Seconds() && p.FailingS >= 0 && p.FailingS < storeBeat.Seconds()
 }
 
 // Recall implements transport.Memory.
-func (m *memory) Recall(path string) (heartbeat.Knowledge, bool) {
+func (m *Store) Recall(path string) (heartbeat.Knowledge, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.tidy()
@@ -165,19 +167,19 @@ func (m *memory) Recall(path string) (heartbeat.Knowledge, bool) {
 }
 
 // Remember implements transport.Memory.
-func (m *memory) Remember(path string, k heartbeat.Knowledge) {
-	if len(path) > memoryName {
+func (m *Store) Remember(path string, k heartbeat.Knowledge) {
+	if len(path) > storeName {
 		return
 	}
 	m.mu.Lock()
-	m.doc.Paths[path] = memoryPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli(), Unsynced: m.unset()}
+	m.doc.Paths[path] = storedPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli(), Unsynced: m.unset()}
 	m.tidy()
 	m.mu.Unlock()
 	m.touched()
 }
 
 // Budget implements transport.Memory.
-func (m *memory) Budget() heartbeat.BudgetState {
+func (m *Store) Budget() heartbeat.BudgetState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.doc.Budget.At == 0 {
@@ -191,22 +193,22 @@ func (m *memory) Budget() heartbeat.BudgetState {
 }
 
 // SaveBudget implements transport.Memory.
-func (m *memory) SaveBudget(b heartbeat.BudgetState) {
+func (m *Store) SaveBudget(b heartbeat.BudgetState) {
 	m.mu.Lock()
-	m.doc.Budget = memoryBudget{Left: b.Left, At: b.At.UnixMilli(), Unsynced: m.unset()}
+	m.doc.Budget = storedBudget{Left: b.Left, At: b.At.UnixMilli(), Unsynced: m.unset()}
 	m.mu.Unlock()
 	m.touched()
 }
 
-func (m *memory) touched() {
+func (m *Store) touched() {
 	select {
 	case m.dirty <- struct{}{}:
 	default:
 	}
 }
 
-// why says what is wrong with the file, and for an hour that one was set aside; empty: nothing.
-func (m *memory) why() string {
+// Why says what is wrong with the file, and for an hour that one was set aside; empty: nothing.
+func (m *Store) Why() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fault == "" && m.now().Before(m.asideUntil) {
@@ -215,8 +217,8 @@ func (m *memory) why() string {
 	return m.fault
 }
 
-// run writes what changed, at most each memoryEvery, and at the end.
-func (m *memory) run(ctx context.Context) error {
+// Run writes what changed, at most each storeEvery, and at the end.
+func (m *Store) Run(ctx context.Context) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
@@ -230,13 +232,13 @@ func (m *memory) run(ctx context.Context) error {
 			return m.last()
 		case <-m.dirty:
 			m.write()
-			pause.Reset(memoryEvery)
+			pause.Reset(storeEvery)
 		}
 	}
 }
 
 // last writes what the last moment changed.
-func (m *memory) last() error {
+func (m *Store) last() error {
 	select {
 	case <-m.dirty:
 		m.write()
@@ -245,7 +247,7 @@ func (m *memory) last() error {
 	return nil
 }
 
-func (m *memory) write() {
+func (m *Store) write() {
 	if m.root == nil {
 		return
 	}
@@ -253,7 +255,7 @@ func (m *memory) write() {
 	p, err := json.MarshalIndent(m.doc, "", " ")
 	m.mu.Unlock()
 	if err == nil {
-		err = config.Replace(m.root, memoryFile, append(p, '\n'))
+		err = config.Replace(m.root, storeFile, append(p, '\n'))
 	}
 	fault := ""
 	if err != nil {
