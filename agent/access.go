@@ -111,7 +111,7 @@ func (g *generation) tryAccess(ctx context.Context) error {
 		}
 		wait = accessRetry
 		st := g.link.Status()
-		if st.State != transport.StateUp || !g.access.next(st.Server, time.Now()) || g.book.starved() {
+		if st.State != transport.StateUp || !g.access.next(st.Server, time.Now()) || g.ledger.Exhausted() {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, accessTime)

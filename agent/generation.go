@@ -67,14 +67,14 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 		newLane(s.replies, replies{g.topics.Reply}),
 		newLane(s.high, frames{clock: g.clock, routes: g.routes}),
 		newLane(s.data, frames{clock: g.clock, routes: g.routes}),
-	}, starved: s.book.starved,
+	}, starved: s.ledger.Exhausted,
 		keep: func(bad *parcel, why error) error { return s.quarantine.keep(bad, why, time.Now()) },
 		pace: &pacer{fixed: d.Uplink.ReplayRate.Bytes.Int64(), spread: rand.Float64, rate: func() int64 { return g.link.Status().Throughput }}}
 	g.up.lanes[0].vital, g.up.lanes[1].vital = true, true
 	g.up.lanes[2].paced = true // what matters most waits for nobody
-	s.book.want(d.Uplink.Budget)
+	s.ledger.SetBudget(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: g.status, starved: s.book.starved, connected: connected, told: s.told, log: g.log}
+		status: g.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: g.log}
 	if d.HTTP.Listen != "" {
 		g.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: g.status, Healthy: g.healthy, Tap: g.devices.tap,
 			Fault: g.pageFault})
@@ -145,7 +145,7 @@ func (g *generation) runPage(ctx context.Context) error {
 
 // statsMessage is up/stats as a beat; false while the link has no time for it.
 func (g *generation) statsMessage() (transport.Message, bool) {
-	if g.book.starved() {
+	if g.ledger.Exhausted() {
 		return transport.Message{}, false
 	}
 	payload, err := json.Marshal(g.status())

@@ -24,7 +24,7 @@ type reporter struct {
 	stats      string        // topic
 	statsEvery time.Duration // 0: never
 	status     func() statuspage.Status
-	starved    func() bool     // nothing but what matters most may be sent
+	exhausted  func() bool     // nothing but what matters most may be sent
 	connected  <-chan struct{} // signalled for each new session
 	told       *told
 	log        zerolog.Logger
@@ -47,7 +47,7 @@ func (r *reporter) run(ctx context.Context) error {
 			return nil
 		case <-r.link.Ready():
 		}
-		if r.starved() {
+		if r.exhausted() {
 			r.pause(ctx)
 			continue
 		}

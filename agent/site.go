@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/exec"
+	"github.com/linkbeat/linkbeat/agent/ledger"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statedir"
@@ -25,7 +26,7 @@ type site struct {
 	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
 	paths   *pathstore.Store
-	book    *book
+	ledger  *ledger.Ledger
 	access  *access
 
 	quarantine *quarantine
@@ -121,7 +122,7 @@ func (s *site) equip(b config.Booted) {
 	s.mu.Lock()
 	counted := s.before.bytes
 	s.mu.Unlock()
-	s.book = openBook(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
+	s.ledger = ledger.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
 	s.quarantine, s.access = openQuarantine(s.dirs.State.Root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
@@ -136,7 +137,7 @@ func (s *site) equip(b config.Booted) {
 	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.liveness.Loop("commands"))
 }
 
-// account enters into the ledger what was counted, and lets the link be as frugal as the budget wants it.
+// account records in the ledger what was counted, and sets the link's budget level.
 func (s *site) account() {
 	g := s.generation()
 	if g == nil || g.site != s {
@@ -146,8 +147,8 @@ func (s *site) account() {
 	before := s.before.bytes
 	s.mu.Unlock()
 	link := g.link.Status()
-	s.book.enter(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
-	g.link.Frugal(s.book.judge())
+	s.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
+	g.link.Frugal(s.ledger.Level())
 }
 
 // run runs the site until ctx is done (next is nil) or a reload needs another one.
@@ -169,7 +170,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{Name: "reply spool", Run: s.replies.Run},
 		{Name: "losses", Run: s.losses.run},
 		{Name: "path memory", Run: s.paths.Run},
-		{Name: "ledger", Run: func(ctx context.Context) error { return s.book.run(ctx, s.account) }},
+		{Name: "ledger", Run: func(ctx context.Context) error { return s.ledger.Run(ctx, s.account) }},
 		{Name: "commands", Run: s.down.run},
 		{Name: "facts", Run: s.facts.Run},
 		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * exec.HookStop}, // one that runs, and the last one
@@ -207,7 +208,7 @@ func (s *site) close(next *succession) {
 		keep = next.dirs
 	}
 	s.account()
-	s.book.write()
+	s.ledger.Write()
 	err := errors.Join(s.data.Close(), s.high.Close(), s.replies.Close(), s.dirs.Close(keep))
 	if err != nil {
 		s.log.Error().Err(err).Msg("not everything could be written at the end")

@@ -29,7 +29,7 @@ func (g *generation) status() statuspage.Status {
 	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := g.data.Status(), g.replies.Status()
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(g.high.Status(), now), spoolStatus(replies, now)
-	s.Month, s.Quarantine, s.ACL = g.book.month(), g.quarantine.get(), g.access.get(s.Uplink.Server)
+	s.Month, s.Quarantine, s.ACL = g.ledger.Month(), g.quarantine.get(), g.access.get(s.Uplink.Server)
 	before.onto(&s)
 	s.Why = g.why(s, booted.ConfigError, reloadNo, link.Why)
 	return s
@@ -80,7 +80,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	add("spool: ", s.Spool.Why)
 	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)
-	add("", g.book.why())
+	add("", g.ledger.Why())
 	add("", g.access.why(s.Uplink.Server))
 	if !g.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))

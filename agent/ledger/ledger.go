@@ -1,4 +1,6 @@
-package agent
+// Package ledger counts the bytes on the wire by day, interface and cause over restarts, and says what they leave of the monthly data
+// budget. What was counted comes in; the level of the budget goes out. It does not know the link.
+package ledger
 
 import (
 	"context"
@@ -21,28 +23,28 @@ import (
 )
 
 const (
-	bookFile   = "ledger.json"
-	bookAside  = "ledger.json.corrupt"
-	bookLayout = 1
-	bookDays   = 62               // two months
-	bookLook   = 10 * time.Second // how often the link is asked
-	bookWrite  = 5 * time.Minute  // writes are never closer together, but at the end
-	bookMax    = 1 << 20          // bytes of a file that is ours
-	unknownWay = "unknown"        // for what went by an interface that nobody knows
-	dayLayout  = time.DateOnly
-	sparePart  = 0.8 // of the budget, from which on logs and probes rest
+	ledgerFile       = "ledger.json"
+	ledgerAside      = "ledger.json.corrupt"
+	ledgerLayout     = 1
+	ledgerDays       = 62               // two months
+	ledgerLook       = 10 * time.Second // how often the link is asked
+	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
+	ledgerMax        = 1 << 20          // bytes of a file that is ours
+	unknownInterface = "unknown"        // for what went by an interface that nobody knows
+	dayLayout        = time.DateOnly
+	lowPart          = 0.8 // of the budget, from which on logs and probes rest
 )
 
-// book is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the budget. Days
-// are those of UTC. Safe for concurrent use; nothing but run and close touches the disk.
-type book struct {
+// Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the budget. Days
+// are those of UTC. Safe for concurrent use; nothing but Run and Write touches the disk.
+type Ledger struct {
 	root  *os.Root // nil: nothing survives
 	log   zerolog.Logger
 	now   func() time.Time
 	unset func() bool // the clock cannot be believed
 
 	mu     sync.Mutex
-	doc    bookDocument
+	doc    document
 	last   statuspage.Bytes            // counted since the start of the process, at the last entry
 	iface  string                      // of the last entry
 	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
@@ -53,19 +55,19 @@ type book struct {
 	wrote  time.Time
 }
 
-// bookDocument is the file.
-type bookDocument struct {
+// document is the file.
+type document struct {
 	Layout int                                    `json:"layout"`
 	Days   map[string]map[string]statuspage.Bytes `json:"days"` // day, interface
 }
 
-// openBook reads the file; one that cannot be understood is set aside. Counted is what the process has counted so far.
-func openBook(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *book {
-	b := &book{root: root, log: log, now: now, unset: unset, last: counted, iface: unknownWay, owed: map[string]statuspage.Bytes{}, wrote: now()}
-	b.doc = bookDocument{Layout: bookLayout}
+// Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
+func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *Ledger {
+	b := &Ledger{root: root, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	b.doc = document{Layout: ledgerLayout}
 	if root != nil {
 		if err := b.read(); err != nil {
-			log.Warn().Err(err).Str("kept", bookAside).Msg("the ledger could not be read, it begins anew")
+			log.Warn().Err(err).Str("kept", ledgerAside).Msg("the ledger could not be read, it begins anew")
 		}
 	}
 	if b.doc.Days == nil {
@@ -74,36 +76,36 @@ func openBook(root *os.Root, log zerolog.Logger, now func() time.Time, unset fun
 	return b
 }
 
-func (b *book) read() error {
-	p, err := b.root.ReadFile(bookFile)
+func (b *Ledger) read() error {
+	p, err := b.root.ReadFile(ledgerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var doc bookDocument
-	if err == nil && len(p) > bookMax {
-		err = fmt.Errorf("%d bytes, at most %d", len(p), bookMax)
+	var doc document
+	if err == nil && len(p) > ledgerMax {
+		err = fmt.Errorf("%d bytes, at most %d", len(p), ledgerMax)
 	}
 	if err == nil {
 		err = json.Unmarshal(p, &doc)
 	}
-	if err == nil && doc.Layout != bookLayout {
-		err = fmt.Errorf("layout %d, not %d", doc.Layout, bookLayout)
+	if err == nil && doc.Layout != ledgerLayout {
+		err = fmt.Errorf("layout %d, not %d", doc.Layout, ledgerLayout)
 	}
 	if err != nil {
-		return errors.Join(err, b.root.Rename(bookFile, bookAside))
+		return errors.Join(err, b.root.Rename(ledgerFile, ledgerAside))
 	}
 	b.doc = doc
 	return nil
 }
 
-// enter books what was counted since the last entry under today and an interface.
-func (b *book) enter(counted statuspage.Bytes, iface string) {
+// Record enters what was counted since the last entry under today and an interface.
+func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	more := counted.Minus(b.last)
 	b.last = counted
 	if iface == "" {
-		iface = b.iface // down: what failed since belongs to the way that was tried last, about
+		iface = b.iface // down: what failed since belongs to the interface that was tried last, about
 	}
 	b.iface = iface
 	if more != (statuspage.Bytes{}) {
@@ -121,20 +123,20 @@ func (b *book) enter(counted statuspage.Bytes, iface string) {
 		b.dirty = true
 	}
 	clear(b.owed)
-	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > bookDays; days = days[1:] {
+	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > ledgerDays; days = days[1:] {
 		delete(b.doc.Days, days[0])
 	}
 }
 
-// want changes the budget.
-func (b *book) want(budget config.Budget) {
+// SetBudget changes the budget.
+func (b *Ledger) SetBudget(budget config.Budget) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.budget = budget
 }
 
-// month is what was used since the day on which the budget begins anew.
-func (b *book) month() statuspage.Month {
+// Month is what was used since the day on which the budget begins anew.
+func (b *Ledger) Month() statuspage.Month {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	today := b.today()
@@ -158,7 +160,7 @@ func (b *book) month() statuspage.Month {
 }
 
 // today is the day, or while the clock is not set, the last one that is known of. mu is held.
-func (b *book) today() time.Time {
+func (b *Ledger) today() time.Time {
 	now := b.now().UTC()
 	if days := slices.Sorted(maps.Keys(b.doc.Days)); b.unset() && len(days) > 0 {
 		if last, err := time.Parse(dayLayout, days[len(days)-1]); err == nil {
@@ -177,15 +179,15 @@ func periodStart(now time.Time, day int) time.Time {
 	return start
 }
 
-// judge says what the budget still allows, and logs a change.
-func (b *book) judge() transport.Frugality {
-	m := b.month()
+// Level says what the budget still allows, and logs a change.
+func (b *Ledger) Level() transport.Frugality {
+	m := b.Month()
 	level := transport.Spend
 	switch part := float64(m.Bytes) / float64(max(m.Budget, 1)); {
 	case m.Budget <= 0:
 	case part >= 1:
 		level = transport.Starved
-	case part >= sparePart:
+	case part >= lowPart:
 		level = transport.Spare
 	}
 	b.mu.Lock()
@@ -193,21 +195,21 @@ func (b *book) judge() transport.Frugality {
 	b.level = level
 	b.mu.Unlock()
 	if changed {
-		supervise.Str(b.log.Warn(), "why", b.why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
 	}
 	return level
 }
 
-// starved reports that only what matters most may still be sent.
-func (b *book) starved() bool {
+// Exhausted reports that only what matters most may still be sent.
+func (b *Ledger) Exhausted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.level == transport.Starved
 }
 
-// why is what the budget holds back, or what is wrong with the file; empty: nothing.
-func (b *book) why() string {
-	m := b.month()
+// Why is what the budget holds back, or what is wrong with the file; empty: nothing.
+func (b *Ledger) Why() string {
+	m := b.Month()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
@@ -220,9 +222,9 @@ func (b *book) why() string {
 	return b.fault
 }
 
-// run enters what the link counts until ctx is done.
-func (b *book) run(ctx context.Context, look func()) error {
-	tick := time.NewTicker(bookLook)
+// Run calls look, which records what the link has counted, and writes now and then, until ctx is done.
+func (b *Ledger) Run(ctx context.Context, look func()) error {
+	tick := time.NewTicker(ledgerLook)
 	defer tick.Stop()
 	for {
 		select {
@@ -231,14 +233,14 @@ func (b *book) run(ctx context.Context, look func()) error {
 		case <-tick.C:
 		}
 		look()
-		if b.now().Sub(b.wrote) >= bookWrite {
-			b.write()
+		if b.now().Sub(b.wrote) >= ledgerWrite {
+			b.Write()
 		}
 	}
 }
 
-// write keeps the file, when something has changed.
-func (b *book) write() {
+// Write keeps the file, when something has changed.
+func (b *Ledger) Write() {
 	b.mu.Lock()
 	p, err := json.MarshalIndent(b.doc, "", " ")
 	dirty, said := b.dirty, b.fault
@@ -248,7 +250,7 @@ func (b *book) write() {
 		return
 	}
 	if err == nil {
-		err = config.Replace(b.root, bookFile, append(p, '\n'))
+		err = config.Replace(b.root, ledgerFile, append(p, '\n'))
 	}
 	fault := ""
 	if err != nil {
