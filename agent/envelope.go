@@ -30,6 +30,16 @@ type routes struct {
 	table atomic.Pointer[map[string]route]
 }
 
+// newRoutes returns routes without a table; topic is the template of the data topic, with {name}, and id the gateway's.
+func newRoutes(topic, id string) *routes {
+	r := &routes{topic: topic, id: id}
+	r.set(nil)
+	return r
+}
+
+// set replaces the routes, by device.
+func (r *routes) set(table map[string]route) { r.table.Store(&table) }
+
 // of returns the route of a device. One that the configuration knows no more gets the plain one: its records still wait in
 // the spool.
 func (r *routes) of(device string) route {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/pathstore"
@@ -56,22 +55,16 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	if g.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	g.routes = &routes{topic: g.topics.Data, id: id}
+	g.routes = newRoutes(g.topics.Data, id)
 	g.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
 	}
 	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
-	g.up = &pump{link: g.link, log: g.log, lanes: []*lane{
-		newLane(s.replies, replies{g.topics.Reply}),
-		newLane(s.high, frames{clock: g.clock, routes: g.routes}),
-		newLane(s.data, frames{clock: g.clock, routes: g.routes}),
-	}, starved: s.ledger.Exhausted,
-		keep: func(bad *parcel, why error) error { return s.quarantine.keep(bad, why, time.Now()) },
-		pace: &pacer{fixed: d.Uplink.ReplayRate.Bytes.Int64(), spread: rand.Float64, rate: func() int64 { return g.link.Status().Throughput }}}
-	g.up.lanes[0].vital, g.up.lanes[1].vital = true, true
-	g.up.lanes[2].paced = true // what matters most waits for nobody
+	g.up = newPump(pumpOptions{link: g.link, data: s.data, high: s.high, replies: s.replies, replyTopic: g.topics.Reply, routes: g.routes,
+		clock: g.clock, replayRate: d.Uplink.ReplayRate.Bytes.Int64(), exhausted: s.ledger.Exhausted, quarantine: s.quarantine,
+		liveness: g.liveness, log: g.log})
 	s.ledger.SetBudget(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: g.log}
@@ -84,8 +77,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 
 // route puts the routes of a document to use.
 func (g *generation) route(d *config.Document) {
-	table := routesOf(d, g.topics)
-	g.routes.table.Store(&table)
+	g.routes.set(routesOf(d, g.topics))
 }
 
 // run runs the parts until ctx is done (next is nil) or another generation comes from successors, which goes on with the same
@@ -97,19 +89,15 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		close(g.begun)
 		select {
 		case next = <-successors:
-			g.up.handOver.Store(true)
+			g.up.handOverAtEnd()
 			end()
 		case <-ctx.Done():
 		}
 		<-ctx.Done()
 		return nil
 	}
-	g.up.loop, g.report.loop = g.liveness.Loop("pump"), g.liveness.Loop("report")
-	defer g.up.loop.Gone()
+	g.report.loop = g.liveness.Loop("report")
 	defer g.report.loop.Gone()
-	for _, l := range g.up.lanes { // the pump before may have taken something
-		l.rewind()
-	}
 	// Started in this order, stopped in the reverse one.
 	err = supervise.Group{
 		{Name: "page", Run: g.runPage},
@@ -118,7 +106,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{Name: "report", Run: g.runReport},
 		{Name: "access", Run: g.tryAccess},
 		{Name: "consoles", Run: g.remote.run},
-		{Name: "pump", Run: g.up.run, Stop: drainFor + 2*time.Second},
+		{Name: "pump", Run: g.up.run, Stop: pumpStop},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
 	return next, err

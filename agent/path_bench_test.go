@@ -18,8 +18,8 @@ func BenchmarkFrameToMessage(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	rs := &routes{topic: "up/{name}"}
-	rs.table.Store(&map[string]route{"meter": {topic: "up/meter"}})
+	rs := newRoutes("up/{name}", "")
+	rs.set(map[string]route{"meter": {topic: "up/meter"}})
 	l := newLane(s, frames{clock: clock.New(time.Time{}), routes: rs})
 	data := make([]byte, 100)
 	for i := range data {

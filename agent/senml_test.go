@@ -15,8 +15,8 @@ func TestSenMLPacks(t *testing.T) {
 	for name, b := range map[string]batching{"alone": {}, "in a batch": {frames: 2, delay: time.Minute, bytes: 4096}} {
 		t.Run(name, func(t *testing.T) {
 			s := spooltest.Open(t)
-			rs := &routes{topic: "up/{name}", id: "gw 7"}
-			rs.table.Store(&map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
+			rs := newRoutes("up/{name}", "gw 7")
+			rs.set(map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
 				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).Append(nil)); err != nil {
 					t.Fatal(err)
@@ -48,8 +48,8 @@ func TestSenMLPacks(t *testing.T) {
 // A reload may change the format while a batch gathers.
 func TestAPackHoldsNothingElse(t *testing.T) {
 	s := spooltest.Open(t)
-	rs := &routes{topic: "up/{name}", id: "gw"}
-	rs.table.Store(&map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
+	rs := newRoutes("up/{name}", "gw")
+	rs.set(map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
 	for i := range 4 {
 		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).Append(nil)); err != nil {
 			t.Fatal(err)

@@ -157,7 +157,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	defer end()
 	watch := func(ctx context.Context) error {
 		if next = s.watch(ctx, reload); next != nil {
-			s.generation().up.handOver.Store(true)
+			s.generation().up.handOverAtEnd()
 			end()
 		}
 		<-ctx.Done()

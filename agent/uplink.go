@@ -5,21 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// drainFor is how long a stop may go on publishing what the spools hold.
-const drainFor = 5 * time.Second
+// drainFor is how long a stop may go on publishing what the spools hold, pumpStop how long all of it may take.
+const (
+	drainFor = 5 * time.Second
+	pumpStop = drainFor + 2*time.Second
+)
 
-// starvedLook is how often the pump looks whether there is a budget again.
-const starvedLook = 10 * time.Second
+// exhaustedLook is how often the pump looks whether there is a budget again.
+const exhaustedLook = 10 * time.Second
 
 // readRetry is how soon a spool that could not be read is asked again.
 const readRetry = time.Second
@@ -32,20 +37,53 @@ type pump struct {
 	lanes []*lane
 	log   zerolog.Logger
 
-	pace    *pacer                             // of the lanes with devices' records; nil: none
-	starved func() bool                        // only what matters most may be sent; nil: never
-	keep    func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
-	lostAt  time.Time                          // the end of the last session; zero: there was none
+	pace      *pacer                             // of the lanes with devices' records; nil: none
+	exhausted func() bool                        // only what matters most may be sent; nil: never
+	keep      func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
+	lostAt    time.Time                          // the end of the last session; zero: there was none
 
-	loop    *supervise.Loop
-	session *transport.Publisher // nil: none since the last loss
-	out     []flight             // sent on it and not acknowledged, in order
-	held    *parcel              // taken from its lane, and not sent because ctx was done; of session
-	doubt   doubt
-	refused refusals
+	liveness *supervise.Liveness
+	loop     *supervise.Loop      // of run
+	session  *transport.Publisher // nil: none since the last loss
+	out      []flight             // sent on it and not acknowledged, in order
+	held     *parcel              // taken from its lane, and not sent because ctx was done; of session
+	doubt    doubt
+	refused  refusals
 
 	handOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
+
+// pumpOptions configure a pump.
+type pumpOptions struct {
+	link                *transport.Link
+	data, high, replies *spool.Spool // high: of devices with priority high
+	replyTopic          string       // template with {name}
+	routes              *routes      // of the devices' records
+	clock               clock.Clock
+	replayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
+	exhausted           func() bool // only what matters most may be sent
+	quarantine          *quarantine
+	liveness            *supervise.Liveness
+	log                 zerolog.Logger
+}
+
+// newPump returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
+func newPump(o pumpOptions) *pump {
+	p := &pump{link: o.link, log: o.log, liveness: o.liveness, exhausted: o.exhausted,
+		lanes: []*lane{
+			newLane(o.replies, replies{o.replyTopic}),
+			newLane(o.high, frames{clock: o.clock, routes: o.routes}),
+			newLane(o.data, frames{clock: o.clock, routes: o.routes}),
+		},
+		keep: func(bad *parcel, why error) error { return o.quarantine.keep(bad, why, time.Now()) },
+		pace: &pacer{fixed: o.replayRate, spread: rand.Float64, rate: func() int64 { return o.link.Status().Throughput }}}
+	p.lanes[0].vital, p.lanes[1].vital = true, true
+	p.lanes[2].paced = true
+	return p
+}
+
+// handOverAtEnd is called before run ends, when another pump goes on with the same spools.
+func (p *pump) handOverAtEnd() { p.handOver.Store(true) }
 
 type flight struct {
 	parcel *parcel
@@ -54,6 +92,11 @@ type flight struct {
 
 // run pumps until ctx is done, then drains for at most drainFor while the link is up.
 func (p *pump) run(ctx context.Context) error {
+	p.loop = p.liveness.Loop("pump")
+	defer p.loop.Gone()
+	for _, l := range p.lanes { // the pump before may have taken something
+		l.rewind()
+	}
 	for ctx.Err() == nil {
 		p.turn(ctx, false)
 	}
@@ -294,14 +337,14 @@ func (p *pump) tellHeld() {
 }
 
 // rests tells whether there is no budget for a lane.
-func (p *pump) rests(l *lane) bool { return !l.vital && p.starved != nil && p.starved() }
+func (p *pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
 
 func (p *pump) wake() (first time.Time) {
 	first = p.doubt.wake()
 	for _, l := range p.lanes {
 		w := l.wake()
 		if p.rests(l) {
-			w = time.Now().Add(starvedLook) // the budget may begin anew
+			w = time.Now().Add(exhaustedLook) // the budget may begin anew
 		}
 		if !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w

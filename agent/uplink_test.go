@@ -30,7 +30,7 @@ type pumpRig struct {
 	data, replies *spool.Spool
 	pump          *pump
 	routes        map[string]route
-	starved       atomic.Bool
+	exhausted     atomic.Bool
 	stop          func()
 }
 
@@ -55,9 +55,9 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs := &routes{topic: "up/{name}"}
-	rs.table.Store(&r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), loop: (&supervise.Liveness{}).Loop("pump"), starved: r.starved.Load,
+	rs := newRoutes("up/{name}", "")
+	rs.set(r.routes)
+	r.pump = &pump{link: r.link, log: zerolog.Nop(), liveness: &supervise.Liveness{}, exhausted: r.exhausted.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
@@ -273,7 +273,7 @@ func TestPumpWithoutABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
 		defer r.stop()
-		r.starved.Store(true)
+		r.exhausted.Store(true)
 		r.feed(t, 1, "meter")
 		if _, err := r.replies.Append("", record.AppendReply(nil, "meter", wire.Reply{ID: "x", OK: true})); err != nil {
 			t.Fatal(err)
@@ -282,8 +282,8 @@ func TestPumpWithoutABudget(t *testing.T) {
 		if frames, answers := len(r.broker.Published("up/#")), len(r.broker.Published("reply/#")); frames != 0 || answers != 1 {
 			t.Errorf("%d frames and %d replies without a budget", frames, answers)
 		}
-		r.starved.Store(false)
-		time.Sleep(2 * starvedLook)
+		r.exhausted.Store(false)
+		time.Sleep(2 * exhaustedLook)
 		if frames := len(r.broker.Published("up/#")); frames != 1 {
 			t.Errorf("%d frames after it began anew", frames)
 		}
