@@ -8,37 +8,37 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// batching is how many records of a device travel in one publish. The zero value: each travels alone.
-type batching struct {
-	frames int           // at most; 0 or 1: no batches
-	delay  time.Duration // a batch that is not full waits this long for more
-	bytes  int           // of JSON, at most, before compression
+// Batching is how many records of a device travel in one publish. The zero value: each travels alone.
+type Batching struct {
+	Frames int           // at most; 0 or 1: no batches
+	Delay  time.Duration // a batch that is not full waits this long for more
+	Bytes  int           // of JSON, at most, before compression
 }
 
-func (b batching) on() bool { return b.frames > 1 }
+func (b Batching) on() bool { return b.Frames > 1 }
 
-// route is where and how the records of one device travel.
-type route struct {
-	topic string
-	raw   bool // the bytes of a frame alone
-	senML bool // a record is entries, and an array is around them also when it travels alone
-	batch batching
-	gzip  bool
-	cause transport.Cause
+// Route is where and how the records of one device travel.
+type Route struct {
+	Topic string
+	Raw   bool // the bytes of a frame alone
+	SenML bool // a record is entries, and an array is around them also when it travels alone
+	Batch Batching
+	Gzip  bool
+	Cause transport.Cause
 }
 
 // message is payload on its way.
-func (r route) message(payload []byte) transport.Message {
-	topic := r.topic
-	if r.gzip {
+func (r Route) message(payload []byte) transport.Message {
+	topic := r.Topic
+	if r.Gzip {
 		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
 	}
-	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.cause}
+	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.Cause}
 }
 
 // batch gathers records of one device.
 type batch struct {
-	route     route
+	route     Route
 	seq       spool.Seq // of the first record
 	begun     time.Time // when the first was taken from the spool
 	oldest    time.Time // when it came into it
@@ -49,7 +49,7 @@ type batch struct {
 }
 
 func (b *batch) fits(record []byte) bool {
-	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.batch.bytes
+	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.Batch.Bytes
 }
 
 func (b *batch) add(p spool.Pos, record []byte) {
@@ -64,7 +64,7 @@ func (b *batch) add(p spool.Pos, record []byte) {
 }
 
 func (b *batch) full() bool {
-	return len(b.records) >= b.route.batch.frames || b.bytes >= b.route.batch.bytes
+	return len(b.records) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
 }
 
 func (b *batch) message() transport.Message {

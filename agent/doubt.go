@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	closesToDoubt = 3               // by the server, in a row, with the same record the oldest in flight
-	carefulFor    = 64              // parcels that are sent one at a time then, at least
-	quietFor      = 2 * time.Second // a session of a doubtful record must live so long before that record is sent
+	closesToSuspect = 3               // by the server, in a row, with the same record the oldest in flight
+	isolatedFor     = 64              // parcels that are sent one at a time then, at least
+	quietFor        = 2 * time.Second // a session of a doubtful record must live so long before that record is sent
 
-	guiltsToHold = 3                // in a row, of one stream: then it is not the record, but its topic
-	holdFor      = 15 * time.Minute // that the stream is held back, and then tried again
+	offencesToHold = 3                // in a row, of one stream: then it is not the record, but its topic
+	holdFor        = 15 * time.Minute // that the stream is held back, and then tried again
 )
 
-// doubt finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
+// suspects finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
 // Sent again at each reconnect, that record would stop the uplink for ever.
 //
 //	closed thrice with the same oldest record in flight ─▶ careful: each record alone, and nothing before the session has
@@ -27,55 +27,55 @@ const (
 //
 // Only what the server closes counts. Silence and a broken path accuse nobody, and a server that closes sessions on which
 // nothing was sent yet has troubles of its own. Owned by the pump's loop; pure: now comes in.
-type doubt struct {
+type suspects struct {
 	lane   *lane
 	first  spool.Pos // of the parcel that was the oldest in flight at the last close
 	closes int       // in a row with that one
 
-	careful    int       // so many parcels more are sent one at a time; 0: no doubt
+	isolated   int       // so many parcels more are sent one at a time; 0: no doubt
 	quietUntil time.Time // of this session; zero: it need not be quiet
-	batch      *parcel   // that led to careful; nil: it was no batch, or one of its records was guilty
+	batch      *publish  // that led to careful; nil: it was no batch, or one of its records was guilty
 
-	streams map[string]*guilt // with something against them
+	offenders map[string]*offender // with something against them
 }
 
-// guilt is what is held against a stream.
-type guilt struct {
+// offender is what is held against a stream.
+type offender struct {
 	inRow int       // guilty records since the last one that was acknowledged
 	until time.Time // the stream is held back; zero: it is not
 }
 
 // connected is called with each new session.
-func (d *doubt) connected(now time.Time) {
+func (d *suspects) connected(now time.Time) {
 	d.quietUntil = time.Time{}
-	if d.closes >= closesToDoubt {
+	if d.closes >= closesToSuspect {
 		d.quietUntil = now.Add(quietFor)
 	}
 }
 
 // hold tells whether nothing may be sent now, and until when, which is zero while it waits for what is in flight.
-func (d *doubt) hold(now time.Time, inFlight int) (bool, time.Time) {
+func (d *suspects) hold(now time.Time, inFlight int) (bool, time.Time) {
 	if now.Before(d.quietUntil) {
 		return true, d.quietUntil
 	}
-	return (d.careful > 0 || d.over(now)) && inFlight > 0, time.Time{}
+	return (d.isolated > 0 || d.over(now)) && inFlight > 0, time.Time{}
 }
 
 // holds tells whether a stream is held back.
-func (d *doubt) holds(stream string) bool {
-	g := d.streams[stream]
+func (d *suspects) holds(stream string) bool {
+	g := d.offenders[stream]
 	return g != nil && !g.until.IsZero()
 }
 
 // over tells whether a stream was held back for long enough.
-func (d *doubt) over(now time.Time) bool {
+func (d *suspects) over(now time.Time) bool {
 	at := d.wake()
 	return !at.IsZero() && !now.Before(at)
 }
 
 // wake is when a stream was held back for long enough; zero: none is held back.
-func (d *doubt) wake() (first time.Time) {
-	for _, g := range d.streams {
+func (d *suspects) wake() (first time.Time) {
+	for _, g := range d.offenders {
 		if !g.until.IsZero() && (first.IsZero() || g.until.Before(first)) {
 			first = g.until
 		}
@@ -84,18 +84,18 @@ func (d *doubt) wake() (first time.Time) {
 }
 
 // release lets the streams go that were held back for long enough; carefully.
-func (d *doubt) release(now time.Time) {
-	for _, g := range d.streams {
+func (d *suspects) release(now time.Time) {
+	for _, g := range d.offenders {
 		if !g.until.IsZero() && !now.Before(g.until) {
 			g.until = time.Time{}
-			d.careful = max(d.careful, carefulFor)
+			d.isolated = max(d.isolated, isolatedFor)
 		}
 	}
 }
 
 // held are the streams that are held back.
-func (d *doubt) held() (streams []string) {
-	for stream := range d.streams {
+func (d *suspects) held() (streams []string) {
+	for stream := range d.offenders {
 		if d.holds(stream) {
 			streams = append(streams, stream)
 		}
@@ -105,24 +105,24 @@ func (d *doubt) held() (streams []string) {
 }
 
 // acked is called with each parcel that was acknowledged.
-func (d *doubt) acked(p *parcel) {
-	delete(d.streams, p.stream)
+func (d *suspects) acked(p *publish) {
+	delete(d.offenders, p.stream)
 	if d.is(p) {
 		d.lane, d.closes = nil, 0
 	}
-	if d.careful == 0 {
+	if d.isolated == 0 {
 		return
 	}
-	if d.careful--; d.careful == 0 && d.batch != nil {
+	if d.isolated--; d.isolated == 0 && d.batch != nil {
 		d.batch.lane.most[d.batch.stream] = d.batch.size / 2
 		d.batch = nil
 	}
 }
 
 // lost is called after a session was lost with oldest in flight, one of inFlight. It tells whether oldest is guilty.
-func (d *doubt) lost(oldest *parcel, inFlight int, closed bool, now time.Time) (guilty bool) {
+func (d *suspects) lost(oldest *publish, inFlight int, closed bool, now time.Time) (guilty bool) {
 	switch {
-	case !closed && d.careful == 0:
+	case !closed && d.isolated == 0:
 		d.closes = 0
 		return false
 	case !closed:
@@ -131,14 +131,14 @@ func (d *doubt) lost(oldest *parcel, inFlight int, closed bool, now time.Time) (
 		d.closes++
 	default:
 		d.lane, d.first, d.closes = oldest.lane, oldest.positions[0], 1
-		if d.careful > 0 { // it was alone
-			d.closes = closesToDoubt
+		if d.isolated > 0 { // it was alone
+			d.closes = closesToSuspect
 		}
 	}
-	if d.closes < closesToDoubt {
+	if d.closes < closesToSuspect {
 		return false
 	}
-	guilty = d.closes > closesToDoubt && inFlight == 1 && len(oldest.positions) == 1 && !d.quietUntil.IsZero()
+	guilty = d.closes > closesToSuspect && inFlight == 1 && len(oldest.positions) == 1 && !d.quietUntil.IsZero()
 	if len(oldest.positions) > 1 {
 		d.batch = oldest
 	}
@@ -146,22 +146,22 @@ func (d *doubt) lost(oldest *parcel, inFlight int, closed bool, now time.Time) (
 		d.lane, d.closes, d.batch = nil, 0, nil
 		d.blame(oldest.stream, now)
 	}
-	d.careful = max(d.careful, carefulFor, len(oldest.positions))
+	d.isolated = max(d.isolated, isolatedFor, len(oldest.positions))
 	return guilty
 }
 
-func (d *doubt) blame(stream string, now time.Time) {
-	if d.streams == nil {
-		d.streams = map[string]*guilt{}
+func (d *suspects) blame(stream string, now time.Time) {
+	if d.offenders == nil {
+		d.offenders = map[string]*offender{}
 	}
-	g := d.streams[stream]
+	g := d.offenders[stream]
 	if g == nil {
-		g = &guilt{}
-		d.streams[stream] = g
+		g = &offender{}
+		d.offenders[stream] = g
 	}
-	if g.inRow++; g.inRow >= guiltsToHold {
+	if g.inRow++; g.inRow >= offencesToHold {
 		g.until = now.Add(holdFor)
 	}
 }
 
-func (d *doubt) is(p *parcel) bool { return d.lane == p.lane && d.first == p.positions[0] }
+func (d *suspects) is(p *publish) bool { return d.lane == p.lane && d.first == p.positions[0] }

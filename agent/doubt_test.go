@@ -34,12 +34,12 @@ func TestWhoIsGuilty(t *testing.T) {
 		"the next one, while careful, twice": {[]end{many, many, many, {closed, 1, 2}, {closed, 1, 2}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, l, now := doubt{}, &lane{}, time.Unix(0, 0)
+			d, l, now := suspects{}, &lane{}, time.Unix(0, 0)
 			got := false
 			for _, e := range c.ends {
 				d.connected(now)
 				now = now.Add(time.Minute)
-				got = d.lost(&parcel{lane: l, positions: []spool.Pos{e.oldest}}, e.inFlight, e.closed, now)
+				got = d.lost(&publish{lane: l, positions: []spool.Pos{e.oldest}}, e.inFlight, e.closed, now)
 			}
 			if got != c.want {
 				t.Fatalf("guilty: %v", got)
@@ -49,8 +49,8 @@ func TestWhoIsGuilty(t *testing.T) {
 }
 
 func TestASuspectIsSentAloneAndNotAtOnce(t *testing.T) {
-	d, p, now := doubt{}, &parcel{lane: &lane{}, positions: []spool.Pos{1}}, time.Unix(0, 0)
-	for range closesToDoubt {
+	d, p, now := suspects{}, &publish{lane: &lane{}, positions: []spool.Pos{1}}, time.Unix(0, 0)
+	for range closesToSuspect {
 		d.connected(now)
 		if hold, _ := d.hold(now, 5); hold {
 			t.Fatal("held without a doubt")
@@ -68,7 +68,7 @@ func TestASuspectIsSentAloneAndNotAtOnce(t *testing.T) {
 	if hold, _ := d.hold(now, 1); !hold {
 		t.Fatal("not alone")
 	}
-	for range carefulFor {
+	for range isolatedFor {
 		d.acked(p)
 	}
 	if hold, _ := d.hold(now, 1); hold {

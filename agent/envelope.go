@@ -19,40 +19,40 @@ const lateAfter = 30 * time.Second
 // frames encodes the records of the data spool.
 type frames struct {
 	clock  clock.Clock
-	routes *routes
+	routes *Routes
 }
 
-// routes knows how each device's records travel. Replaced as a whole when the configuration changes; safe for concurrent
+// Routes knows how each device's records travel. Replaced as a whole when the configuration changes; safe for concurrent
 // use.
-type routes struct {
+type Routes struct {
 	topic string // template of the data topic, with {name}
 	id    string // of the gateway
-	table atomic.Pointer[map[string]route]
+	table atomic.Pointer[map[string]Route]
 }
 
-// newRoutes returns routes without a table; topic is the template of the data topic, with {name}, and id the gateway's.
-func newRoutes(topic, id string) *routes {
-	r := &routes{topic: topic, id: id}
-	r.set(nil)
+// NewRoutes returns routes without a table; topic is the template of the data topic, with {name}, and id the gateway's.
+func NewRoutes(topic, id string) *Routes {
+	r := &Routes{topic: topic, id: id}
+	r.Set(nil)
 	return r
 }
 
-// set replaces the routes, by device.
-func (r *routes) set(table map[string]route) { r.table.Store(&table) }
+// Set replaces the routes, by device.
+func (r *Routes) Set(table map[string]Route) { r.table.Store(&table) }
 
 // of returns the route of a device. One that the configuration knows no more gets the plain one: its records still wait in
 // the spool.
-func (r *routes) of(device string) route {
+func (r *Routes) of(device string) Route {
 	if rt, ok := (*r.table.Load())[device]; ok {
 		return rt
 	}
-	return route{topic: wire.Expand(r.topic, "name", device), cause: transport.CauseData}
+	return Route{Topic: wire.Expand(r.topic, "name", device), Cause: transport.CauseData}
 }
 
 func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 	rt := f.routes.of(r.Stream)
 	if r.Gap != nil {
-		if rt.raw {
+		if rt.Raw {
 			return nil, nil // a reader of bare bytes cannot know a gap from a frame
 		}
 		rec := wire.Record{Seq: uint64(r.Seq), TS: r.Time.UnixMilli(), Epoch: r.Epoch, Unsynced: f.clock.Unset(),
@@ -67,13 +67,13 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 		return nil, fmt.Errorf("record %d of %q: %w", r.Seq, r.Stream, err)
 	}
 	if s.Raw {
-		rt.batch = batching{} // bytes alone have no array to be in
+		rt.Batch = Batching{} // bytes alone have no array to be in
 		return &item{append([]byte(nil), s.Data...), rt}, nil
 	}
 	ts, unsynced := f.clock.Resolve(s.Stamp)
 	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Unsynced: unsynced,
 		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
-	rt.senML = s.SenML // as it was when it was read
+	rt.SenML = s.SenML // as it was when it was read
 	if !s.Values {
 		rec.Body, _ = wire.NewBody(s.Data, s.Encoding)
 		return f.item(r, rec, rt, nil), nil
@@ -87,8 +87,8 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 }
 
 // item is a record in the format of its route.
-func (f frames) item(r spool.Record, rec wire.Record, rt route, units map[string]string) *item {
-	if rt.senML {
+func (f frames) item(r spool.Record, rec wire.Record, rt Route, units map[string]string) *item {
+	if rt.SenML {
 		return &item{rec.AppendSenML(nil, wire.SenMLBase(f.routes.id, r.Stream), units), rt}
 	}
 	return &item{rec.Append(nil), rt}
@@ -107,5 +107,5 @@ func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}
-	return &item{append([]byte(nil), payload...), route{topic: wire.Expand(e.topic, "name", name), cause: transport.CauseCmd}}, nil
+	return &item{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name), Cause: transport.CauseCmd}}, nil
 }

@@ -13,8 +13,8 @@ import (
 
 func TestEnvelope(t *testing.T) {
 	now := time.UnixMilli(1795208600000)
-	rs := newRoutes("up/data/{name}", "gw-7")
-	rs.set(map[string]route{"raw": {topic: "up/data/raw", raw: true}})
+	rs := NewRoutes("up/data/{name}", "gw-7")
+	rs.Set(map[string]Route{"raw": {Topic: "up/data/raw", Raw: true}})
 	read := clock.Stamp{Wall: now.UnixMilli() - 1000}
 	long := clock.Stamp{Wall: now.UnixMilli() - 31_000}
 	gap := &spool.Gap{From: 17, To: 40, Epoch: "3f2a9c1e", Reason: spool.ReasonFull}
@@ -69,8 +69,8 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	built := time.UnixMilli(1795208600000)
 	wall := time.UnixMilli(60_000)
 	c := clock.Clock{Built: built, Now: func() time.Time { return wall }, BootTime: func() int64 { return 60_000 }}
-	rs := newRoutes("up/{name}", "")
-	rs.set(map[string]route{})
+	rs := NewRoutes("up/{name}", "")
+	rs.Set(map[string]Route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
 		Data: record.Stored{Stamp: c.StampAt(wall), Raw: false, Encoding: wire.Text, Data: []byte("x")}.Append(nil)}
 	it, err := frames{c, rs}.encode(r, wall)

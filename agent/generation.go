@@ -21,9 +21,9 @@ type generation struct {
 	id     string
 	doc    *config.Document // but for what changes within a generation
 	link   *transport.Link
-	routes *routes
+	routes *Routes
 	topics wire.Topics
-	up     *pump
+	pump   *Pump
 	remote *consoles
 	report *reporter
 	page   *statuspage.Page // nil: none
@@ -55,16 +55,16 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	if g.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	g.routes = newRoutes(g.topics.Data, id)
+	g.routes = NewRoutes(g.topics.Data, id)
 	g.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
 	}
 	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
-	g.up = newPump(pumpOptions{link: g.link, data: s.data, high: s.high, replies: s.replies, replyTopic: g.topics.Reply, routes: g.routes,
-		clock: g.clock, replayRate: d.Uplink.ReplayRate.Bytes.Int64(), exhausted: s.ledger.Exhausted, quarantine: s.quarantine,
-		liveness: g.liveness, log: g.log})
+	g.pump = newPump(pumpOptions{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
+		Clock: g.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
+		Liveness: g.liveness, Log: g.log})
 	s.ledger.SetBudget(d.Uplink.Budget)
 	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: g.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: g.log}
@@ -77,7 +77,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 
 // route puts the routes of a document to use.
 func (g *generation) route(d *config.Document) {
-	g.routes.set(routesOf(d, g.topics))
+	g.routes.Set(routesOf(d, g.topics))
 }
 
 // run runs the parts until ctx is done (next is nil) or another generation comes from successors, which goes on with the same
@@ -89,7 +89,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		close(g.begun)
 		select {
 		case next = <-successors:
-			g.up.handOverAtEnd()
+			g.pump.HandOver()
 			end()
 		case <-ctx.Done():
 		}
@@ -106,7 +106,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{Name: "report", Run: g.runReport},
 		{Name: "access", Run: g.tryAccess},
 		{Name: "consoles", Run: g.remote.run},
-		{Name: "pump", Run: g.up.run, Stop: pumpStop},
+		{Name: "pump", Run: g.pump.Run, Stop: StopWithin},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
 	return next, err

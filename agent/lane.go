@@ -22,8 +22,8 @@ const leaveEarlier = 2 * time.Second
 // what is done with between them, and has room for about so many.
 const maxRuns = 2000
 
-// parcel is one publish and the records that it carries.
-type parcel struct {
+// publish is one publish and the records that it carries.
+type publish struct {
 	lane      *lane
 	message   transport.Message
 	positions []spool.Pos
@@ -61,7 +61,7 @@ type encoder interface {
 // item is one record ready to be published, alone or in a batch.
 type item struct {
 	payload []byte
-	route   route
+	route   Route
 }
 
 func newLane(s *spool.Spool, e encoder) *lane {
@@ -79,7 +79,7 @@ type how struct {
 
 // take returns the next parcel, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
 // returned too, with why.
-func (l *lane) take(now time.Time, h how) (*parcel, *spool.Record, error) {
+func (l *lane) take(now time.Time, h how) (*publish, *spool.Record, error) {
 	l.slowed = time.Time{}
 	for {
 		if l.next == len(l.ahead) {
@@ -128,23 +128,23 @@ func (l *lane) refill() (bool, error) {
 }
 
 // pack makes a parcel of one record, or adds it to its device's batch and returns that when it is full.
-func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *parcel {
-	if !it.route.batch.on() {
+func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *publish {
+	if !it.route.Batch.on() {
 		payload := it.payload
-		if it.route.senML {
+		if it.route.SenML {
 			payload = wire.AppendBatch(nil, payload)
 		}
-		return &parcel{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
+		return &publish{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
 	}
-	var p *parcel
-	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.payload) || b.route.senML != it.route.senML) {
+	var p *publish
+	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.payload) || b.route.SenML != it.route.SenML) {
 		p = l.ship(r.Stream) // this one opens the next batch
 	}
 	b := l.batches[r.Stream]
 	if b == nil {
 		b = &batch{route: it.route, seq: r.Seq, begun: now, oldest: r.Time}
 		if n := l.most[r.Stream]; n > 0 {
-			b.route.batch.bytes = min(b.route.batch.bytes, n)
+			b.route.Batch.Bytes = min(b.route.Batch.Bytes, n)
 		}
 		l.batches[r.Stream] = b
 	}
@@ -164,7 +164,7 @@ func (l *lane) runs() (n int) {
 }
 
 // dueBatch returns a batch that has gathered long enough, or any with flush. idle: there is nothing else to send.
-func (l *lane) dueBatch(now time.Time, idle, flush bool) *parcel {
+func (l *lane) dueBatch(now time.Time, idle, flush bool) *publish {
 	for stream, b := range l.batches {
 		if flush || !now.Before(l.due(b, idle)) {
 			return l.ship(stream)
@@ -180,19 +180,19 @@ func (l *lane) due(b *batch, idle bool) time.Time {
 		return time.Time{}
 	}
 	if l.longest <= 0 {
-		return b.begun.Add(b.route.batch.delay)
+		return b.begun.Add(b.route.Batch.Delay)
 	}
-	due := b.begun.Add(min(b.route.batch.delay, l.longest))
+	due := b.begun.Add(min(b.route.Batch.Delay, l.longest))
 	if old := b.oldest.Add(l.longest); idle && old.Before(due) {
 		return old
 	}
 	return due
 }
 
-func (l *lane) ship(stream string) *parcel {
+func (l *lane) ship(stream string) *publish {
 	b := l.batches[stream]
 	delete(l.batches, stream)
-	return &parcel{l, b.message(), b.positions, b.seq, stream, b.bytes}
+	return &publish{l, b.message(), b.positions, b.seq, stream, b.bytes}
 }
 
 // wake is when a batch is due, or the spool is asked again; zero: neither.

@@ -18,8 +18,8 @@ func BenchmarkFrameToMessage(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	rs := newRoutes("up/{name}", "")
-	rs.set(map[string]route{"meter": {topic: "up/meter"}})
+	rs := NewRoutes("up/{name}", "")
+	rs.Set(map[string]Route{"meter": {Topic: "up/meter"}})
 	l := newLane(s, frames{clock: clock.New(time.Time{}), routes: rs})
 	data := make([]byte, 100)
 	for i := range data {

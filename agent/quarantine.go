@@ -19,14 +19,14 @@ const (
 	quarantineMax  = 1 << 20 // bytes of both together
 )
 
-// quarantine keeps what could not be published, for a person: the server hangs up at it, or it is no valid publish. Sent again and
+// Quarantine keeps what could not be published, for a person: the server hangs up at it, or it is no valid publish. Sent again and
 // again it would stop the uplink, and it is not ours to throw away. Safe for concurrent use.
-type quarantine struct {
+type Quarantine struct {
 	root *os.Root // nil: nothing can be kept
 
-	mu     sync.Mutex
-	status statuspage.Quarantine
-	size   int64 // of quarantineFile
+	mu   sync.Mutex
+	kept statuspage.Quarantine
+	size int64 // of quarantineFile
 }
 
 // quarantined is one line.
@@ -40,14 +40,15 @@ type quarantined struct {
 	Payload []byte `json:"payload"` // base64
 }
 
-func openQuarantine(root *os.Root) *quarantine {
-	q := &quarantine{root: root}
+// OpenQuarantine returns the quarantine in the state directory; with a nil root nothing can be kept, and all is lost and counted.
+func OpenQuarantine(root *os.Root) *Quarantine {
+	q := &Quarantine{root: root}
 	if root == nil {
 		return q
 	}
 	for _, name := range []string{quarantineOld, quarantineFile} {
 		if info, err := root.Stat(name); err == nil {
-			q.status.Bytes, q.size = q.status.Bytes+info.Size(), info.Size()
+			q.kept.Bytes, q.size = q.kept.Bytes+info.Size(), info.Size()
 		} else {
 			q.size = 0
 		}
@@ -56,19 +57,19 @@ func openQuarantine(root *os.Root) *quarantine {
 }
 
 // keep writes a publish down. An error says that it could not: it is lost then, and counted.
-func (q *quarantine) keep(bad *parcel, why error, now time.Time) error {
+func (q *Quarantine) keep(bad *publish, why error, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := int64(len(bad.positions))
-	q.status.Records += n
+	q.kept.Records += n
 	err := q.write(bad, why, now)
 	if err != nil {
-		q.status.Lost += n
+		q.kept.Lost += n
 	}
 	return err
 }
 
-func (q *quarantine) write(bad *parcel, why error, now time.Time) error {
+func (q *Quarantine) write(bad *publish, why error, now time.Time) error {
 	if q.root == nil {
 		return errors.New("no state directory")
 	}
@@ -85,7 +86,7 @@ func (q *quarantine) write(bad *parcel, why error, now time.Time) error {
 		if err := q.root.Rename(quarantineFile, quarantineOld); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		q.status.Bytes, q.size = q.size, 0
+		q.kept.Bytes, q.size = q.size, 0
 	}
 	f, err := q.root.OpenFile(quarantineFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -93,13 +94,13 @@ func (q *quarantine) write(bad *parcel, why error, now time.Time) error {
 	}
 	written, err := f.Write(line)
 	err = errors.Join(err, f.Sync(), f.Close())
-	q.size, q.status.Bytes = q.size+int64(written), q.status.Bytes+int64(written)
+	q.size, q.kept.Bytes = q.size+int64(written), q.kept.Bytes+int64(written)
 	return err
 }
 
-// get is what is in it.
-func (q *quarantine) get() statuspage.Quarantine {
+// Status is what is in it.
+func (q *Quarantine) Status() statuspage.Quarantine {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.status
+	return q.kept
 }

@@ -20,9 +20,9 @@ func TestQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	q, now := openQuarantine(root), time.Unix(1e9, 0)
-	bad := func(n int) *parcel {
-		return &parcel{message: transport.Message{Topic: "up/x", Payload: bytes.Repeat([]byte{0xff}, n)}, positions: []spool.Pos{1}, seq: 7, stream: "x"}
+	q, now := OpenQuarantine(root), time.Unix(1e9, 0)
+	bad := func(n int) *publish {
+		return &publish{message: transport.Message{Topic: "up/x", Payload: bytes.Repeat([]byte{0xff}, n)}, positions: []spool.Pos{1}, seq: 7, stream: "x"}
 	}
 	for range 20 { // 20 lines of 100 kB: the last few stay
 		if err := q.keep(bad(75<<10), errors.New("closed"), now); err != nil {
@@ -32,7 +32,7 @@ func TestQuarantine(t *testing.T) {
 	if err := q.keep(bad(600<<10), errors.New("closed"), now); err == nil {
 		t.Error("kept what does not fit")
 	}
-	st := q.get()
+	st := q.Status()
 	if st.Records != 21 || st.Lost != 1 || st.Bytes > quarantineMax || st.Bytes < quarantineMax/2 {
 		t.Errorf("%+v", st)
 	}
@@ -50,10 +50,10 @@ func TestQuarantine(t *testing.T) {
 			}
 		}
 	}
-	if total != st.Bytes || openQuarantine(root).get().Bytes != total {
-		t.Errorf("%d bytes, status %+v, again %+v", total, st, openQuarantine(root).get())
+	if total != st.Bytes || OpenQuarantine(root).Status().Bytes != total {
+		t.Errorf("%d bytes, status %+v, again %+v", total, st, OpenQuarantine(root).Status())
 	}
-	if err := openQuarantine(nil).keep(bad(1), errors.New("closed"), now); err == nil {
+	if err := OpenQuarantine(nil).keep(bad(1), errors.New("closed"), now); err == nil {
 		t.Error("kept without a directory")
 	}
 }

@@ -31,7 +31,7 @@ func (r *refusals) holds(devices []string, until time.Time) (changed bool) {
 }
 
 // note is called with what was given up, and why.
-func (r *refusals) note(p *parcel, why error, now time.Time) {
+func (r *refusals) note(p *publish, why error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now.Sub(r.last) >= refusalShown {

@@ -29,15 +29,15 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 	large := func(m transporttest.Message) bool { return len(m.Payload) > 400 }
 	for name, c := range map[string]struct {
 		bad    func(m transporttest.Message) bool
-		routes map[string]route
+		routes map[string]Route
 		poison int64
 	}{
 		"too large for it":               {large, nil, 1},
 		"a topic that it does not allow": {func(m transporttest.Message) bool { return m.Topic == "up/odd" }, nil, 2},
-		"too large in a batch": {large, map[string]route{"odd": {topic: "up/odd", cause: transport.CauseData,
-			batch: batching{frames: 10, delay: time.Second, bytes: 4 << 10}}}, 1},
-		"a batch that is too large": {large, map[string]route{"meter": {topic: "up/meter", cause: transport.CauseData,
-			batch: batching{frames: 50, delay: time.Second, bytes: 600}}}, 1},
+		"too large in a batch": {large, map[string]Route{"odd": {Topic: "up/odd", Cause: transport.CauseData,
+			Batch: Batching{Frames: 10, Delay: time.Second, Bytes: 4 << 10}}}, 1},
+		"a batch that is too large": {large, map[string]Route{"meter": {Topic: "up/meter", Cause: transport.CauseData,
+			Batch: Batching{Frames: 50, Delay: time.Second, Bytes: 600}}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				if s := r.data.Status(); s.Poison != c.poison {
 					t.Fatalf("%+v", s)
 				}
-				if why := r.pump.why(); !strings.Contains(why, `"odd"`) || !strings.Contains(why, "the server closes the connection when it gets this") {
+				if why := r.pump.Why(); !strings.Contains(why, `"odd"`) || !strings.Contains(why, "the server closes the connection when it gets this") {
 					t.Fatalf("%q", why)
 				}
 			})
@@ -79,18 +79,18 @@ func TestADeviceThatIsNotAllowedIsHeldBack(t *testing.T) {
 				t.Fatalf("%d of 100 in %v", len(texts), time.Since(start))
 			}
 		}
-		if s := r.data.Status(); s.Poison != guiltsToHold {
+		if s := r.data.Status(); s.Poison != offencesToHold {
 			t.Fatalf("%+v", s)
 		}
-		if why := r.pump.why(); !strings.Contains(why, "at each record of odd: held back until") {
+		if why := r.pump.Why(); !strings.Contains(why, "at each record of odd: held back until") {
 			t.Fatalf("%q", why)
 		}
 		allowed.Store(true)
 		r.waitEmpty(t)
-		if s := r.data.Status(); s.Poison != guiltsToHold || s.Accepted != s.Acked+s.Poison {
+		if s := r.data.Status(); s.Poison != offencesToHold || s.Accepted != s.Acked+s.Poison {
 			t.Fatalf("%+v", s)
 		}
-		if why := r.pump.why(); strings.Contains(why, "held back") {
+		if why := r.pump.Why(); strings.Contains(why, "held back") {
 			t.Fatalf("%q", why)
 		}
 		if _, again := r.records(t, "scale"); again > 12*testWindow {

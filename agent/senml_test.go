@@ -12,11 +12,11 @@ import (
 
 // A record in SenML is a pack of its own, and the records of a batch make one pack: each begins with the base of its own.
 func TestSenMLPacks(t *testing.T) {
-	for name, b := range map[string]batching{"alone": {}, "in a batch": {frames: 2, delay: time.Minute, bytes: 4096}} {
+	for name, b := range map[string]Batching{"alone": {}, "in a batch": {Frames: 2, Delay: time.Minute, Bytes: 4096}} {
 		t.Run(name, func(t *testing.T) {
 			s := spooltest.Open(t)
-			rs := newRoutes("up/{name}", "gw 7")
-			rs.set(map[string]route{"meter": {topic: "up/meter", senML: true, batch: b}})
+			rs := NewRoutes("up/{name}", "gw 7")
+			rs.Set(map[string]Route{"meter": {Topic: "up/meter", SenML: true, Batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
 				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).Append(nil)); err != nil {
 					t.Fatal(err)
@@ -48,8 +48,8 @@ func TestSenMLPacks(t *testing.T) {
 // A reload may change the format while a batch gathers.
 func TestAPackHoldsNothingElse(t *testing.T) {
 	s := spooltest.Open(t)
-	rs := newRoutes("up/{name}", "gw")
-	rs.set(map[string]route{"meter": {topic: "up/meter", batch: batching{frames: 3, delay: time.Minute, bytes: 4096}}})
+	rs := NewRoutes("up/{name}", "gw")
+	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
 	for i := range 4 {
 		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).Append(nil)); err != nil {
 			t.Fatal(err)

@@ -29,7 +29,7 @@ type site struct {
 	ledger  *ledger.Ledger
 	access  *access
 
-	quarantine *quarantine
+	quarantine *Quarantine
 	losses     *losses
 	devices    *devices
 	down       *downlink
@@ -123,7 +123,7 @@ func (s *site) equip(b config.Booted) {
 	counted := s.before.bytes
 	s.mu.Unlock()
 	s.ledger = ledger.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
-	s.quarantine, s.access = openQuarantine(s.dirs.State.Root), &access{}
+	s.quarantine, s.access = OpenQuarantine(s.dirs.State.Root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)
@@ -157,7 +157,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	defer end()
 	watch := func(ctx context.Context) error {
 		if next = s.watch(ctx, reload); next != nil {
-			s.generation().up.handOverAtEnd()
+			s.generation().pump.HandOver()
 			end()
 		}
 		<-ctx.Done()

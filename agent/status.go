@@ -29,7 +29,7 @@ func (g *generation) status() statuspage.Status {
 	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := g.data.Status(), g.replies.Status()
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(g.high.Status(), now), spoolStatus(replies, now)
-	s.Month, s.Quarantine, s.ACL = g.ledger.Month(), g.quarantine.get(), g.access.get(s.Uplink.Server)
+	s.Month, s.Quarantine, s.ACL = g.ledger.Month(), g.quarantine.Status(), g.access.get(s.Uplink.Server)
 	before.onto(&s)
 	s.Why = g.why(s, booted.ConfigError, reloadNo, link.Why)
 	return s
@@ -87,7 +87,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
 	}
 	add("", g.losses.why())
-	add("", g.up.why())
+	add("", g.pump.Why())
 	for _, p := range g.dirs.All() {
 		if p.Fault != nil {
 			add("", p.Fault.Error())

@@ -128,19 +128,19 @@ func framingOf(s *config.SerialDevice) framing.Spec {
 		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
 }
 
-func routesOf(d *config.Document, topics wire.Topics) map[string]route {
-	table := map[string]route{}
+func routesOf(d *config.Document, topics wire.Topics) map[string]Route {
+	table := map[string]Route{}
 	for name, s := range d.Serial {
-		r := route{topic: wire.Expand(topics.Data, "name", name), raw: s.Format == "raw", senML: s.Format == "senml", gzip: s.Compress == "gzip",
-			cause: transport.CauseData}
-		if s.Batch.On() && !r.raw {
+		r := Route{Topic: wire.Expand(topics.Data, "name", name), Raw: s.Format == "raw", SenML: s.Format == "senml", Gzip: s.Compress == "gzip",
+			Cause: transport.CauseData}
+		if s.Batch.On() && !r.Raw {
 			b := s.Batch.Resolved()
-			r.batch = batching{frames: b.Frames, delay: b.Delay.Std(), bytes: int(b.Bytes.Int64())}
+			r.Batch = Batching{Frames: b.Frames, Delay: b.Delay.Std(), Bytes: int(b.Bytes.Int64())}
 		}
 		table[name] = r
 		for unit := range s.Units {
 			u := r
-			u.topic = wire.Expand(topics.Data, "name", unit)
+			u.Topic = wire.Expand(topics.Data, "name", unit)
 			table[unit] = u
 		}
 	}

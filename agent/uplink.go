@@ -19,8 +19,8 @@ import (
 
 // drainFor is how long a stop may go on publishing what the spools hold, pumpStop how long all of it may take.
 const (
-	drainFor = 5 * time.Second
-	pumpStop = drainFor + 2*time.Second
+	drainFor   = 5 * time.Second
+	StopWithin = drainFor + 2*time.Second
 )
 
 // exhaustedLook is how often the pump looks whether there is a budget again.
@@ -29,69 +29,69 @@ const exhaustedLook = 10 * time.Second
 // readRetry is how soon a spool that could not be read is asked again.
 const readRetry = time.Second
 
-// pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
+// Pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
 // order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
 // the link's window holds at a time; after a loss the pump starts over with what waits in the spools.
-type pump struct {
+type Pump struct {
 	link  *transport.Link
 	lanes []*lane
 	log   zerolog.Logger
 
-	pace      *pacer                             // of the lanes with devices' records; nil: none
-	exhausted func() bool                        // only what matters most may be sent; nil: never
-	keep      func(bad *parcel, why error) error // puts what cannot be published into quarantine; nil: it is dropped
-	lostAt    time.Time                          // the end of the last session; zero: there was none
+	pace      *pacer                              // of the lanes with devices' records; nil: none
+	exhausted func() bool                         // only what matters most may be sent; nil: never
+	keep      func(bad *publish, why error) error // puts what cannot be published into quarantine; nil: it is dropped
+	lostAt    time.Time                           // the end of the last session; zero: there was none
 
 	liveness *supervise.Liveness
 	loop     *supervise.Loop      // of run
 	session  *transport.Publisher // nil: none since the last loss
-	out      []flight             // sent on it and not acknowledged, in order
-	held     *parcel              // taken from its lane, and not sent because ctx was done; of session
-	doubt    doubt
+	out      []inflight           // sent on it and not acknowledged, in order
+	held     *publish             // taken from its lane, and not sent because ctx was done; of session
+	suspects suspects
 	refused  refusals
 
-	handOver atomic.Bool // another pump follows: nothing more is sent at the end
+	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
 
 // pumpOptions configure a pump.
 type pumpOptions struct {
-	link                *transport.Link
-	data, high, replies *spool.Spool // high: of devices with priority high
-	replyTopic          string       // template with {name}
-	routes              *routes      // of the devices' records
-	clock               clock.Clock
-	replayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
-	exhausted           func() bool // only what matters most may be sent
-	quarantine          *quarantine
-	liveness            *supervise.Liveness
-	log                 zerolog.Logger
+	Link                *transport.Link
+	Data, High, Replies *spool.Spool // high: of devices with priority high
+	ReplyTopic          string       // template with {name}
+	Routes              *Routes      // of the devices' records
+	Clock               clock.Clock
+	ReplayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
+	Exhausted           func() bool // only what matters most may be sent
+	Quarantine          *Quarantine
+	Liveness            *supervise.Liveness
+	Log                 zerolog.Logger
 }
 
 // newPump returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
-func newPump(o pumpOptions) *pump {
-	p := &pump{link: o.link, log: o.log, liveness: o.liveness, exhausted: o.exhausted,
+func newPump(o pumpOptions) *Pump {
+	p := &Pump{link: o.Link, log: o.Log, liveness: o.Liveness, exhausted: o.Exhausted,
 		lanes: []*lane{
-			newLane(o.replies, replies{o.replyTopic}),
-			newLane(o.high, frames{clock: o.clock, routes: o.routes}),
-			newLane(o.data, frames{clock: o.clock, routes: o.routes}),
+			newLane(o.Replies, replies{o.ReplyTopic}),
+			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
+			newLane(o.Data, frames{clock: o.Clock, routes: o.Routes}),
 		},
-		keep: func(bad *parcel, why error) error { return o.quarantine.keep(bad, why, time.Now()) },
-		pace: &pacer{fixed: o.replayRate, spread: rand.Float64, rate: func() int64 { return o.link.Status().Throughput }}}
+		keep: func(bad *publish, why error) error { return o.Quarantine.keep(bad, why, time.Now()) },
+		pace: &pacer{fixed: o.ReplayRate, spread: rand.Float64, rate: func() int64 { return o.Link.Status().Throughput }}}
 	p.lanes[0].vital, p.lanes[1].vital = true, true
 	p.lanes[2].paced = true
 	return p
 }
 
-// handOverAtEnd is called before run ends, when another pump goes on with the same spools.
-func (p *pump) handOverAtEnd() { p.handOver.Store(true) }
+// HandOver is called before run ends, when another pump goes on with the same spools.
+func (p *Pump) HandOver() { p.handedOver.Store(true) }
 
-type flight struct {
-	parcel *parcel
-	ack    *transport.Ack
+type inflight struct {
+	publish *publish
+	ack     *transport.Ack
 }
 
-// run pumps until ctx is done, then drains for at most drainFor while the link is up.
-func (p *pump) run(ctx context.Context) error {
+// Run pumps until ctx is done, then drains for at most drainFor while the link is up.
+func (p *Pump) Run(ctx context.Context) error {
 	p.loop = p.liveness.Loop("pump")
 	defer p.loop.Gone()
 	for _, l := range p.lanes { // the pump before may have taken something
@@ -102,7 +102,7 @@ func (p *pump) run(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
 	defer cancel()
-	if p.handOver.Load() {
+	if p.handedOver.Load() {
 		p.settleFlight(drain)
 		return nil
 	}
@@ -113,7 +113,7 @@ func (p *pump) run(ctx context.Context) error {
 
 // settleFlight waits for what is in flight, and sends nothing more: another pump goes on with what waits in the spools, and would
 // send again what it does not know to have arrived.
-func (p *pump) settleFlight(ctx context.Context) {
+func (p *Pump) settleFlight(ctx context.Context) {
 	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
 		p.await(ctx, p.oldest(), p.wake())
 		p.settle()
@@ -122,13 +122,13 @@ func (p *pump) settleFlight(ctx context.Context) {
 
 // turn does one thing: settles what was acknowledged, sends the next parcel, or waits. With flush it does not wait for more
 // records; then false means that everything was sent and acknowledged.
-func (p *pump) turn(ctx context.Context, flush bool) bool {
+func (p *Pump) turn(ctx context.Context, flush bool) bool {
 	if p.session == nil {
 		var err error
 		if p.session, err = p.link.Publisher(ctx); err != nil { // ctx is done, or the link has ended and ctx will be
 			<-ctx.Done()
 		}
-		p.doubt.connected(time.Now())
+		p.suspects.connected(time.Now())
 		if p.pace != nil {
 			p.pace.connected(p.lostAt, time.Now())
 		}
@@ -140,7 +140,7 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 		p.loop.End()
 		return true
 	}
-	if hold, until := p.doubt.hold(time.Now(), len(p.out)); hold && !flush {
+	if hold, until := p.suspects.hold(time.Now(), len(p.out)); hold && !flush {
 		p.loop.End()
 		p.await(ctx, p.oldest(), until)
 		return true
@@ -166,7 +166,7 @@ func (p *pump) turn(ctx context.Context, flush bool) bool {
 }
 
 // oldest is closed when the oldest record in flight is acknowledged or lost; nil: there is none.
-func (p *pump) oldest() <-chan struct{} {
+func (p *Pump) oldest() <-chan struct{} {
 	if len(p.out) == 0 {
 		return nil
 	}
@@ -174,8 +174,8 @@ func (p *pump) oldest() <-chan struct{} {
 }
 
 // next is the next parcel to send. Records that cannot become one are counted, logged and passed over.
-func (p *pump) next(flush bool) *parcel {
-	h := how{flush: flush, single: p.doubt.careful > 0, skip: p.doubt.holds}
+func (p *Pump) next(flush bool) *publish {
+	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
 	for _, l := range p.lanes {
 		if p.rests(l) {
 			continue
@@ -187,7 +187,7 @@ func (p *pump) next(flush bool) *parcel {
 		for now := time.Now(); !now.Before(l.retryAt); {
 			next, bad, err := l.take(now, h)
 			if bad != nil {
-				p.poison(&parcel{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream,
+				p.poison(&publish{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream,
 					message: transport.Message{Payload: bytes.Clone(bad.Data)}}, err)
 				continue
 			}
@@ -203,7 +203,7 @@ func (p *pump) next(flush bool) *parcel {
 
 // reading is called after each try to read a spool. One that failed is asked again in readRetry; one log line for each fault,
 // not for each try, and one when it is over.
-func (p *pump) reading(l *lane, err error) {
+func (p *Pump) reading(l *lane, err error) {
 	if err != nil {
 		if l.fault != err.Error() {
 			l.fault = err.Error()
@@ -218,11 +218,11 @@ func (p *pump) reading(l *lane, err error) {
 	l.fault, l.retryAt = "", time.Time{}
 }
 
-func (p *pump) send(ctx context.Context, next *parcel) {
+func (p *Pump) send(ctx context.Context, next *publish) {
 	ack, err := p.session.Send(ctx, next.message)
 	switch {
 	case err == nil:
-		p.out = append(p.out, flight{next, ack})
+		p.out = append(p.out, inflight{next, ack})
 	case errors.Is(err, transport.ErrTooLarge), errors.Is(err, transport.ErrInvalid):
 		p.poison(next, err)
 	case ctx.Err() != nil: // the stop: what was taken goes first in the drain
@@ -233,7 +233,7 @@ func (p *pump) send(ctx context.Context, next *parcel) {
 }
 
 // poison gives up on what can never be published.
-func (p *pump) poison(bad *parcel, why error) {
+func (p *Pump) poison(bad *publish, why error) {
 	p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
 		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, put into quarantine")
 	p.refused.note(bad, why, time.Now())
@@ -249,11 +249,11 @@ func (p *pump) poison(bad *parcel, why error) {
 	}
 }
 
-// why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
-func (p *pump) why() string { return p.refused.why(time.Now()) }
+// Why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
+func (p *Pump) Why() string { return p.refused.why(time.Now()) }
 
 // settle tells the spools what was acknowledged, and starts over when the session was lost.
-func (p *pump) settle() {
+func (p *Pump) settle() {
 	n, lost := 0, false
 	for n < len(p.out) && isDone(p.out[n].ack) && !lost {
 		if lost = p.out[n].ack.Err() != nil; !lost {
@@ -276,13 +276,13 @@ func isDone(a *transport.Ack) bool {
 }
 
 // commit tells each spool at once which of its records arrived.
-func (p *pump) commit(arrived []flight) {
+func (p *Pump) commit(arrived []inflight) {
 	for _, l := range p.lanes {
 		var positions []spool.Pos
 		for _, f := range arrived {
-			if f.parcel.lane == l {
-				positions = append(positions, f.parcel.positions...)
-				p.doubt.acked(f.parcel)
+			if f.publish.lane == l {
+				positions = append(positions, f.publish.positions...)
+				p.suspects.acked(f.publish)
 			}
 		}
 		p.tellHeld()
@@ -293,8 +293,8 @@ func (p *pump) commit(arrived []flight) {
 }
 
 // lost ends what is in flight: the acks of a session that is gone are final by now, or at once.
-func (p *pump) lost() {
-	var open []flight
+func (p *Pump) lost() {
+	var open []inflight
 	for i, f := range p.out {
 		<-f.ack.Done()
 		if f.ack.Err() == nil {
@@ -305,8 +305,8 @@ func (p *pump) lost() {
 	}
 	if len(open) > 0 {
 		why := open[0].ack.Err()
-		if p.doubt.lost(open[0].parcel, len(open), errors.Is(why, transport.ErrClosed), time.Now()) {
-			p.poison(open[0].parcel, fmt.Errorf("the server closes the connection when it gets this: %w", why))
+		if p.suspects.lost(open[0].publish, len(open), errors.Is(why, transport.ErrClosed), time.Now()) {
+			p.poison(open[0].publish, fmt.Errorf("the server closes the connection when it gets this: %w", why))
 			p.tellHeld()
 		}
 	}
@@ -317,11 +317,11 @@ func (p *pump) lost() {
 }
 
 // release starts over when streams were held back for long enough; nothing is in flight then.
-func (p *pump) release(now time.Time) {
-	if !p.doubt.over(now) || len(p.out) > 0 {
+func (p *Pump) release(now time.Time) {
+	if !p.suspects.over(now) || len(p.out) > 0 {
 		return
 	}
-	p.doubt.release(now)
+	p.suspects.release(now)
 	p.held = nil
 	for _, l := range p.lanes {
 		l.rewind()
@@ -329,18 +329,18 @@ func (p *pump) release(now time.Time) {
 }
 
 // tellHeld is called when it may have changed which streams are held back.
-func (p *pump) tellHeld() {
-	held := p.doubt.held()
-	if p.refused.holds(held, p.doubt.wake()) && len(held) > 0 {
+func (p *Pump) tellHeld() {
+	held := p.suspects.held()
+	if p.refused.holds(held, p.suspects.wake()) && len(held) > 0 {
 		p.log.Error().Strs("devices", held).Dur("for", holdFor).Msg("server closes the connection at each record of these devices: held back")
 	}
 }
 
 // rests tells whether there is no budget for a lane.
-func (p *pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
+func (p *Pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
 
-func (p *pump) wake() (first time.Time) {
-	first = p.doubt.wake()
+func (p *Pump) wake() (first time.Time) {
+	first = p.suspects.wake()
 	for _, l := range p.lanes {
 		w := l.wake()
 		if p.rests(l) {
@@ -355,7 +355,7 @@ func (p *pump) wake() (first time.Time) {
 
 // await blocks until there may be something to do: ctx, an ack, a spool with more, or the time at. The loss of a session
 // without anything in flight is noticed by the next send.
-func (p *pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
+func (p *Pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
 	var timer <-chan time.Time
 	if !at.IsZero() {
 		t := time.NewTimer(time.Until(at))
@@ -373,7 +373,7 @@ func (p *pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
 }
 
 // ready is closed when the i-th lane has more; nil: there is no such lane.
-func (p *pump) ready(i int) <-chan struct{} {
+func (p *Pump) ready(i int) <-chan struct{} {
 	if i >= len(p.lanes) {
 		return nil
 	}

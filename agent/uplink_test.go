@@ -28,20 +28,20 @@ type pumpRig struct {
 	broker        *transporttest.Broker
 	link          *transport.Link
 	data, replies *spool.Spool
-	pump          *pump
-	routes        map[string]route
+	pump          *Pump
+	routes        map[string]Route
 	exhausted     atomic.Bool
 	stop          func()
 }
 
 const testWindow = 8
 
-func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]route) *pumpRig {
+func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]Route) *pumpRig {
 	t.Helper()
 	return newPumpRigOver(t, spooltest.Open(t), hooks, table)
 }
 
-func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]route) *pumpRig {
+func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]Route) *pumpRig {
 	t.Helper()
 	r := &pumpRig{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(hooks), routes: table,
 		data: data, replies: spooltest.Open(t)}
@@ -55,13 +55,13 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs := newRoutes("up/{name}", "")
-	rs.set(r.routes)
-	r.pump = &pump{link: r.link, log: zerolog.Nop(), liveness: &supervise.Liveness{}, exhausted: r.exhausted.Load,
+	rs := NewRoutes("up/{name}", "")
+	rs.Set(r.routes)
+	r.pump = &Pump{link: r.link, log: zerolog.Nop(), liveness: &supervise.Liveness{}, exhausted: r.exhausted.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
-		{Name: "pump", Run: r.pump.run, Stop: time.Minute}}
+		{Name: "pump", Run: r.pump.Run, Stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
@@ -138,7 +138,7 @@ func checkTexts(t *testing.T, device string, texts []string, n int) {
 
 func TestPumpDeliversEverythingInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{})
 		defer r.stop()
 		r.feed(t, 500, "meter", "scale")
 		r.waitEmpty(t)
@@ -162,7 +162,7 @@ func TestPumpRepeatsAtMostTheWindow(t *testing.T) {
 				return transporttest.HangUp
 			}
 			return transporttest.Take
-		}}, map[string]route{})
+		}}, map[string]Route{})
 		defer r.stop()
 		r.feed(t, 400, "meter")
 		r.waitEmpty(t)
@@ -177,8 +177,8 @@ func TestPumpRepeatsAtMostTheWindow(t *testing.T) {
 // One device gathers batches while the other's records pass it: none is lost or sent again because of that, over a loss too.
 func TestBatchesAndSinglesDoNotDisturbEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{
-			"meter": {topic: "up/meter", batch: batching{frames: 20, delay: 10 * time.Second, bytes: 32 << 10}, cause: transport.CauseData},
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{
+			"meter": {Topic: "up/meter", Batch: Batching{Frames: 20, Delay: 10 * time.Second, Bytes: 32 << 10}, Cause: transport.CauseData},
 		})
 		defer r.stop()
 		r.feed(t, 30, "meter", "scale") // one full batch, ten gathering
@@ -211,8 +211,8 @@ func TestABatchBesideCostsNoFlash(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer data.Close()
-				r := newPumpRigOver(t, data, transporttest.Hooks{}, map[string]route{"meter": {topic: "up/meter",
-					batch: batching{frames: 1000, delay: delay, bytes: 32 << 10}, gzip: false, cause: transport.CauseData}})
+				r := newPumpRigOver(t, data, transporttest.Hooks{}, map[string]Route{"meter": {Topic: "up/meter",
+					Batch: Batching{Frames: 1000, Delay: delay, Bytes: 32 << 10}, Gzip: false, Cause: transport.CauseData}})
 				defer r.stop()
 				<-r.link.Ready()
 				r.feed(t, 1, "meter", "scale")
@@ -234,7 +234,7 @@ func TestABatchBesideCostsNoFlash(t *testing.T) {
 }
 
 func TestBatchIsBoundedInBytes(t *testing.T) {
-	b := batch{route: route{topic: "up/m", batch: batching{frames: 100, bytes: 64}}}
+	b := batch{route: Route{Topic: "up/m", Batch: Batching{Frames: 100, Bytes: 64}}}
 	for i := 0; b.fits([]byte(`{"seq":1}`)); i++ {
 		b.add(spool.Pos(i+1), []byte(`{"seq":1}`))
 	}
@@ -245,7 +245,7 @@ func TestBatchIsBoundedInBytes(t *testing.T) {
 
 func TestRepliesGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{})
 		defer r.stop()
 		<-r.link.Ready()
 		r.broker.Freeze() // the window fills
@@ -271,7 +271,7 @@ func TestRepliesGoFirst(t *testing.T) {
 // When the budget is used up only vital lanes are drained; when it begins anew the others go on by themselves.
 func TestPumpWithoutABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{})
 		defer r.stop()
 		r.exhausted.Store(true)
 		r.feed(t, 1, "meter")
@@ -293,7 +293,7 @@ func TestPumpWithoutABudget(t *testing.T) {
 // A record that can never be published is dropped, counted, and does not stop the others.
 func TestPoisonIsCommittedPast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{})
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{})
 		defer r.stop()
 		rotten := binary.BigEndian.AppendUint64([]byte{0xff}, 1)
 		for _, p := range [][]byte{rotten, record.Stored{Encoding: wire.Hex, Data: make([]byte, 300<<10)}.Append(nil)} {
@@ -308,7 +308,7 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 		if s := r.data.Status(); s.Poison != 2 || s.Acked < 4 || s.Accepted != s.Acked+s.Poison { // 3 frames, 1 or 2 marks
 			t.Fatalf("%+v", s)
 		}
-		if why := r.pump.why(); !strings.Contains(why, `2 records could not be published`) || !strings.Contains(why, `number 2 of "rotten"`) {
+		if why := r.pump.Why(); !strings.Contains(why, `2 records could not be published`) || !strings.Contains(why, `number 2 of "rotten"`) {
 			t.Fatalf("%q", why)
 		}
 		if got := string(r.broker.Published("up/rotten")[0].Payload); !strings.Contains(got, `"reason":"poison"}`) {
@@ -320,7 +320,7 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 // An error of the message itself is not one of the session: it costs the record, not the processor.
 func TestATopicThatMQTTDoesNotAllowIsPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{"bad": {topic: "up/#/bad", cause: transport.CauseData}})
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{"bad": {Topic: "up/#/bad", Cause: transport.CauseData}})
 		defer r.stop()
 		r.feed(t, 3, "bad", "meter")
 		r.waitEmpty(t)
@@ -334,8 +334,8 @@ func TestATopicThatMQTTDoesNotAllowIsPoison(t *testing.T) {
 
 func TestPumpDrainsAtTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newPumpRig(t, transporttest.Hooks{}, map[string]route{
-			"meter": {topic: "up/meter", batch: batching{frames: 1000, delay: time.Hour, bytes: 32 << 10}, cause: transport.CauseData},
+		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{
+			"meter": {Topic: "up/meter", Batch: Batching{Frames: 1000, Delay: time.Hour, Bytes: 32 << 10}, Cause: transport.CauseData},
 		})
 		<-r.link.Ready()
 		r.feed(t, 30, "meter")
