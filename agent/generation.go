@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/pathstore"
+	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -21,9 +22,9 @@ type generation struct {
 	id     string
 	doc    *config.Document // but for what changes within a generation
 	link   *transport.Link
-	routes *Routes
+	routes *pump.Routes
 	topics wire.Topics
-	pump   *Pump
+	pump   *pump.Pump
 	remote *consoles
 	report *reporter
 	page   *statuspage.Page // nil: none
@@ -55,14 +56,14 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	if g.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	g.routes = NewRoutes(g.topics.Data, id)
+	g.routes = pump.NewRoutes(g.topics.Data, id)
 	g.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
 	}
 	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
-	g.pump = newPump(pumpOptions{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
+	g.pump = pump.New(pump.Options{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
 		Clock: g.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
 		Liveness: g.liveness, Log: g.log})
 	s.ledger.SetBudget(d.Uplink.Budget)
@@ -106,7 +107,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{Name: "report", Run: g.runReport},
 		{Name: "access", Run: g.tryAccess},
 		{Name: "consoles", Run: g.remote.run},
-		{Name: "pump", Run: g.pump.Run, Stop: StopWithin},
+		{Name: "pump", Run: g.pump.Run, Stop: pump.StopWithin},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
 	return next, err

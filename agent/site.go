@@ -10,6 +10,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/exec"
 	"github.com/linkbeat/linkbeat/agent/ledger"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
+	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -29,7 +30,7 @@ type site struct {
 	ledger  *ledger.Ledger
 	access  *access
 
-	quarantine *Quarantine
+	quarantine *pump.Quarantine
 	losses     *losses
 	devices    *devices
 	down       *downlink
@@ -123,7 +124,7 @@ func (s *site) equip(b config.Booted) {
 	counted := s.before.bytes
 	s.mu.Unlock()
 	s.ledger = ledger.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
-	s.quarantine, s.access = OpenQuarantine(s.dirs.State.Root), &access{}
+	s.quarantine, s.access = pump.OpenQuarantine(s.dirs.State.Root), &access{}
 	s.losses = newLosses(s.log, s.data, s.high, s.replies)
 	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
 	s.devices.want(devicesOf(b.Document), b.Disabled)

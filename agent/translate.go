@@ -3,6 +3,7 @@ package agent
 import (
 	"strconv"
 
+	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
@@ -128,14 +129,14 @@ func framingOf(s *config.SerialDevice) framing.Spec {
 		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
 }
 
-func routesOf(d *config.Document, topics wire.Topics) map[string]Route {
-	table := map[string]Route{}
+func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
+	table := map[string]pump.Route{}
 	for name, s := range d.Serial {
-		r := Route{Topic: wire.Expand(topics.Data, "name", name), Raw: s.Format == "raw", SenML: s.Format == "senml", Gzip: s.Compress == "gzip",
+		r := pump.Route{Topic: wire.Expand(topics.Data, "name", name), Raw: s.Format == "raw", SenML: s.Format == "senml", Gzip: s.Compress == "gzip",
 			Cause: transport.CauseData}
 		if s.Batch.On() && !r.Raw {
 			b := s.Batch.Resolved()
-			r.Batch = Batching{Frames: b.Frames, Delay: b.Delay.Std(), Bytes: int(b.Bytes.Int64())}
+			r.Batch = pump.Batching{Frames: b.Frames, Delay: b.Delay.Std(), Bytes: int(b.Bytes.Int64())}
 		}
 		table[name] = r
 		for unit := range s.Units {

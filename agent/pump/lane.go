@@ -1,4 +1,4 @@
-package agent
+package pump
 
 import (
 	"time"
@@ -39,7 +39,7 @@ type lane struct {
 	encode encoder
 
 	read    spool.Pos         // the last position taken from the spool
-	ahead   []spool.Record    // taken, not yet in a parcel or a batch
+	ahead   []spool.Record    // taken, not yet in a publish or a batch
 	next    int               // index into ahead
 	batches map[string]*batch // by stream
 	most    map[string]int    // by stream: bytes of a batch, where the server did not take larger ones
@@ -69,7 +69,7 @@ func newLane(s *spool.Spool, e encoder) *lane {
 	return &lane{spool: s, encode: e, batches: map[string]*batch{}, most: map[string]int{}, longest: wait - min(leaveEarlier, wait/2)}
 }
 
-// how the next parcel is made.
+// how the next publish is made.
 type how struct {
 	flush  bool                     // batches that are not full are sent too
 	single bool                     // each record alone
@@ -77,7 +77,7 @@ type how struct {
 	pace   *pacer                   // of what waited through an outage; nil: it goes at once
 }
 
-// take returns the next parcel, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
+// take returns the next publish, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
 // returned too, with why.
 func (l *lane) take(now time.Time, h how) (*publish, *spool.Record, error) {
 	l.slowed = time.Time{}
@@ -127,7 +127,7 @@ func (l *lane) refill() (bool, error) {
 	return len(ahead) > 0, err
 }
 
-// pack makes a parcel of one record, or adds it to its device's batch and returns that when it is full.
+// pack makes a publish of one record, or adds it to its device's batch and returns that when it is full.
 func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *publish {
 	if !it.route.Batch.on() {
 		payload := it.payload

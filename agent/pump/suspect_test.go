@@ -1,4 +1,4 @@
-package agent
+package pump
 
 import (
 	"testing"
@@ -21,17 +21,17 @@ func TestWhoIsGuilty(t *testing.T) {
 		ends []end
 		want bool
 	}{
-		"closed once":                        {[]end{alone}, false},
-		"closed thrice":                      {[]end{many, many, many}, false},
-		"and alone":                          {[]end{many, many, many, alone}, true},
-		"never alone":                        {[]end{many, many, many, many, many, many}, false},
-		"silence":                            {[]end{{silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}}, false},
-		"silence breaks the row":             {[]end{many, many, {silent, 1, 1}, many, alone}, false},
-		"silence when alone":                 {[]end{many, many, many, {silent, 1, 1}}, false},
-		"closed alone after silence":         {[]end{many, many, many, {silent, 1, 1}, alone}, true},
-		"another one each time":              {[]end{{closed, 8, 1}, {closed, 8, 2}, {closed, 8, 3}, {closed, 8, 4}, {closed, 8, 5}}, false},
-		"the next one, while careful":        {[]end{many, many, many, {closed, 1, 2}}, false},
-		"the next one, while careful, twice": {[]end{many, many, many, {closed, 1, 2}, {closed, 1, 2}}, true},
+		"closed once":                         {[]end{alone}, false},
+		"closed thrice":                       {[]end{many, many, many}, false},
+		"and alone":                           {[]end{many, many, many, alone}, true},
+		"never alone":                         {[]end{many, many, many, many, many, many}, false},
+		"silence":                             {[]end{{silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}}, false},
+		"silence breaks the row":              {[]end{many, many, {silent, 1, 1}, many, alone}, false},
+		"silence when alone":                  {[]end{many, many, many, {silent, 1, 1}}, false},
+		"closed alone after silence":          {[]end{many, many, many, {silent, 1, 1}, alone}, true},
+		"another one each time":               {[]end{{closed, 8, 1}, {closed, 8, 2}, {closed, 8, 3}, {closed, 8, 4}, {closed, 8, 5}}, false},
+		"the next one, while isolated":        {[]end{many, many, many, {closed, 1, 2}}, false},
+		"the next one, while isolated, twice": {[]end{many, many, many, {closed, 1, 2}, {closed, 1, 2}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, l, now := suspects{}, &lane{}, time.Unix(0, 0)
@@ -53,7 +53,7 @@ func TestASuspectIsSentAloneAndNotAtOnce(t *testing.T) {
 	for range closesToSuspect {
 		d.connected(now)
 		if hold, _ := d.hold(now, 5); hold {
-			t.Fatal("held without a doubt")
+			t.Fatal("held without a suspicion")
 		}
 		d.lost(p, 5, true, now)
 	}
@@ -72,6 +72,6 @@ func TestASuspectIsSentAloneAndNotAtOnce(t *testing.T) {
 		d.acked(p)
 	}
 	if hold, _ := d.hold(now, 1); hold {
-		t.Fatal("careful for ever")
+		t.Fatal("isolated for ever")
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package pump
 
 import (
 	"slices"
@@ -9,8 +9,8 @@ import (
 
 const (
 	closesToSuspect = 3               // by the server, in a row, with the same record the oldest in flight
-	isolatedFor     = 64              // parcels that are sent one at a time then, at least
-	quietFor        = 2 * time.Second // a session of a doubtful record must live so long before that record is sent
+	isolatedFor     = 64              // publishes that are sent one at a time then, at least
+	quietFor        = 2 * time.Second // a session of a suspect record must live so long before that record is sent
 
 	offencesToHold = 3                // in a row, of one stream: then it is not the record, but its topic
 	holdFor        = 15 * time.Minute // that the stream is held back, and then tried again
@@ -19,27 +19,27 @@ const (
 // suspects finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
 // Sent again at each reconnect, that record would stop the uplink for ever.
 //
-//	closed thrice with the same oldest record in flight ─▶ careful: each record alone, and nothing before the session has
+//	closed thrice with the same oldest record in flight ─▶ isolated: each record alone, and nothing before the session has
 //	                                                       lived for quietFor
-//	closed again, with that record alone in flight      ─▶ guilty; careful goes on, the next one may be no better
-//	acknowledged                                        ─▶ innocent; if it came in a batch, that was too large
+//	closed again, with that record alone in flight      ─▶ it is guilty; isolation goes on, the next one may be no better
+//	acknowledged                                        ─▶ it is cleared; if it came in a batch, that was too large
 //	three guilty ones in a row of one stream            ─▶ the stream is held back in the spool for holdFor
 //
 // Only what the server closes counts. Silence and a broken path accuse nobody, and a server that closes sessions on which
 // nothing was sent yet has troubles of its own. Owned by the pump's loop; pure: now comes in.
 type suspects struct {
 	lane   *lane
-	first  spool.Pos // of the parcel that was the oldest in flight at the last close
+	first  spool.Pos // of the publish that was the oldest in flight at the last close
 	closes int       // in a row with that one
 
-	isolated   int       // so many parcels more are sent one at a time; 0: no doubt
+	isolated   int       // so many publishes more are sent one at a time; 0: no suspicion
 	quietUntil time.Time // of this session; zero: it need not be quiet
-	batch      *publish  // that led to careful; nil: it was no batch, or one of its records was guilty
+	batch      *publish  // that led to isolation; nil: it was no batch, or one of its records was guilty
 
-	offenders map[string]*offender // with something against them
+	offenders map[string]*offender // by name
 }
 
-// offender is what is held against a stream.
+// offender is a stream with guilty records.
 type offender struct {
 	inRow int       // guilty records since the last one that was acknowledged
 	until time.Time // the stream is held back; zero: it is not
@@ -83,7 +83,7 @@ func (d *suspects) wake() (first time.Time) {
 	return first
 }
 
-// release lets the streams go that were held back for long enough; carefully.
+// release lets the streams go that were held back for long enough; their records go isolated at first.
 func (d *suspects) release(now time.Time) {
 	for _, g := range d.offenders {
 		if !g.until.IsZero() && !now.Before(g.until) {
@@ -104,7 +104,7 @@ func (d *suspects) held() (streams []string) {
 	return streams
 }
 
-// acked is called with each parcel that was acknowledged.
+// acked is called with each publish that was acknowledged.
 func (d *suspects) acked(p *publish) {
 	delete(d.offenders, p.stream)
 	if d.is(p) {

@@ -1,4 +1,4 @@
-package agent
+package pump
 
 import (
 	"encoding/json"
@@ -56,7 +56,7 @@ func OpenQuarantine(root *os.Root) *Quarantine {
 	return q
 }
 
-// keep writes a publish down. An error says that it could not: it is lost then, and counted.
+// keep writes a publish down. On error the records are lost, and counted so.
 func (q *Quarantine) keep(bad *publish, why error, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,4 +1,6 @@
-package agent
+// Package pump carries records from the spools to the link, in order and as fast as both allow, and tells the spools what the server
+// acknowledged. What can never be published goes into quarantine. It never sees a device, a command or the configuration.
+package pump
 
 import (
 	"bytes"
@@ -17,11 +19,11 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// drainFor is how long a stop may go on publishing what the spools hold, pumpStop how long all of it may take.
-const (
-	drainFor   = 5 * time.Second
-	StopWithin = drainFor + 2*time.Second
-)
+// drainFor is how long a stop may go on publishing what the spools hold.
+const drainFor = 5 * time.Second
+
+// StopWithin is how long Run may take to return after its context is done.
+const StopWithin = drainFor + 2*time.Second
 
 // exhaustedLook is how often the pump looks whether there is a budget again.
 const exhaustedLook = 10 * time.Second
@@ -43,7 +45,7 @@ type Pump struct {
 	lostAt    time.Time                           // the end of the last session; zero: there was none
 
 	liveness *supervise.Liveness
-	loop     *supervise.Loop      // of run
+	loop     *supervise.Loop      // of Run
 	session  *transport.Publisher // nil: none since the last loss
 	out      []inflight           // sent on it and not acknowledged, in order
 	held     *publish             // taken from its lane, and not sent because ctx was done; of session
@@ -53,10 +55,10 @@ type Pump struct {
 	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
 
-// pumpOptions configure a pump.
-type pumpOptions struct {
+// Options configure a pump.
+type Options struct {
 	Link                *transport.Link
-	Data, High, Replies *spool.Spool // high: of devices with priority high
+	Data, High, Replies *spool.Spool // High: of devices with priority high
 	ReplyTopic          string       // template with {name}
 	Routes              *Routes      // of the devices' records
 	Clock               clock.Clock
@@ -67,8 +69,8 @@ type pumpOptions struct {
 	Log                 zerolog.Logger
 }
 
-// newPump returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
-func newPump(o pumpOptions) *Pump {
+// New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
+func New(o Options) *Pump {
 	p := &Pump{link: o.Link, log: o.Log, liveness: o.Liveness, exhausted: o.Exhausted,
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
@@ -82,7 +84,7 @@ func newPump(o pumpOptions) *Pump {
 	return p
 }
 
-// HandOver is called before run ends, when another pump goes on with the same spools.
+// HandOver is called before Run ends, when another pump goes on with the same spools.
 func (p *Pump) HandOver() { p.handedOver.Store(true) }
 
 type inflight struct {
@@ -120,7 +122,7 @@ func (p *Pump) settleFlight(ctx context.Context) {
 	}
 }
 
-// turn does one thing: settles what was acknowledged, sends the next parcel, or waits. With flush it does not wait for more
+// turn does one thing: settles what was acknowledged, sends the next publish, or waits. With flush it does not wait for more
 // records; then false means that everything was sent and acknowledged.
 func (p *Pump) turn(ctx context.Context, flush bool) bool {
 	if p.session == nil {
@@ -173,7 +175,7 @@ func (p *Pump) oldest() <-chan struct{} {
 	return p.out[0].ack.Done()
 }
 
-// next is the next parcel to send. Records that cannot become one are counted, logged and passed over.
+// next is the next publish to send. Records that cannot become one are counted, logged and passed over.
 func (p *Pump) next(flush bool) *publish {
 	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
 	for _, l := range p.lanes {
