@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -30,7 +31,7 @@ type deviceOptions struct {
 	senML    bool
 	commands bool
 	console  bool
-	limits   limits
+	limits   downlink.Limits
 	high     bool // priority
 }
 
@@ -66,7 +67,7 @@ func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supe
 type runningDevice struct {
 	options deviceOptions
 	device  *bridge.Device
-	rate    *rate
+	rate    *downlink.Rate
 	notUTF8 atomic.Int64
 	fault   string // why there is no device
 	since   time.Time
@@ -137,7 +138,7 @@ func (d *devices) reconcile() {
 
 func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &runningDevice{options: o, rate: newRate(o.limits.perMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits.PerMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
 	loop := d.liveness.Loop("serial device " + b.Name)
@@ -205,7 +206,7 @@ func (d *devices) stop(all []*runningDevice) {
 }
 
 // target finds the device, or the unit of a bus, that a command is for.
-func (d *devices) target(name string) (target, bool) {
+func (d *devices) target(name string) (downlink.Target, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r := d.running[name]; r != nil {
@@ -221,7 +222,7 @@ func (d *devices) target(name string) (target, bool) {
 			}
 		}
 	}
-	return target{}, false
+	return downlink.Target{}, false
 }
 
 // port finds the device that a console is for.
@@ -249,23 +250,23 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 	}, true
 }
 
-func (r *runningDevice) target(u bridge.ModbusUnit) target {
-	t := target{commands: r.options.commands, limits: r.options.limits, rate: r.rate, encoding: r.options.encoding, unit: u.Name,
-		write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
+func (r *runningDevice) target(u bridge.ModbusUnit) downlink.Target {
+	t := downlink.Target{Commands: r.options.commands, Limits: r.options.limits, Rate: r.rate, Encoding: r.options.encoding, Unit: u.Name,
+		Write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
 	if r.device == nil {
 		return t
 	}
-	t.write, t.request = r.device.Write, r.device.Request
+	t.Write, t.Request = r.device.Write, r.device.Request
 	if u.Name != "" {
-		t.address = []byte{u.Address}
-		t.fits = func(values map[string]string) (longest int, err error) {
+		t.Address = []byte{u.Address}
+		t.Fits = func(values map[string]string) (longest int, err error) {
 			writes, err := r.device.Writes(u.Name, values)
 			for _, w := range writes {
-				longest = max(longest, len(t.address)+len(w.PDU(nil)))
+				longest = max(longest, len(t.Address)+len(w.PDU(nil)))
 			}
 			return longest, err
 		}
-		t.set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
+		t.Set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
 			return r.device.Set(u.Name, values, expires, done)
 		}
 	}

@@ -59,7 +59,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	g.routes = pump.NewRoutes(g.topics.Data, id)
 	g.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
-		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.handler(g.topics.Cmd+suffix))
+		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.Handler(g.topics.Cmd+suffix))
 	}
 	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)

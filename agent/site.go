@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/agent/exec"
 	"github.com/linkbeat/linkbeat/agent/ledger"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
@@ -33,7 +34,7 @@ type site struct {
 	quarantine *pump.Quarantine
 	losses     *losses
 	devices    *devices
-	down       *downlink
+	down       *downlink.Downlink
 	facts      *exec.Facts
 	hooks      *exec.Hooks
 	told       *told
@@ -131,11 +132,11 @@ func (s *site) equip(b config.Booted) {
 	s.facts, s.hooks = exec.NewFacts(s.log), exec.NewHooks(s.log)
 	s.facts.Configure(b.Document.Device.Facts)
 	s.hooks.Configure(b.Document.Hooks)
-	journal, err := openJournal(s.dirs.State.Root)
+	journal, err := downlink.OpenJournal(s.dirs.State.Root)
 	if err != nil {
 		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
-	s.down = newDownlink(s.devices.target, s.replies, journal, s.clock, s.log, s.liveness.Loop("commands"))
+	s.down = downlink.New(s.devices.target, s.replies, journal, s.clock, s.log, s.liveness.Loop("commands"))
 }
 
 // account records in the ledger what was counted, and sets the link's budget level.
@@ -172,7 +173,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 		{Name: "losses", Run: s.losses.run},
 		{Name: "path memory", Run: s.paths.Run},
 		{Name: "ledger", Run: func(ctx context.Context) error { return s.ledger.Run(ctx, s.account) }},
-		{Name: "commands", Run: s.down.run},
+		{Name: "commands", Run: s.down.Run},
 		{Name: "facts", Run: s.facts.Run},
 		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * exec.HookStop}, // one that runs, and the last one
 		{Name: "uplink", Run: s.runUplink, Stop: uplinkStop},

@@ -24,7 +24,7 @@ func (g *generation) status() statuspage.Status {
 	s := statuspage.Status{
 		ID: g.id, Version: g.o.Version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
 		Uplink: uplinkStatus(link), Heartbeat: heartbeatStatus(link), Bytes: statuspage.Bytes(link.Bytes),
-		Serial: g.devices.status(), Commands: g.down.status(), Facts: g.facts.Get(),
+		Serial: g.devices.status(), Commands: g.down.Status(), Facts: g.facts.Get(),
 	}
 	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := g.data.Status(), g.replies.Status()

@@ -31,7 +31,7 @@ func (t *totals) addSite(s *site) {
 	addSpool(&t.spool, left(s.data.Status()))
 	addSpool(&t.high, left(s.high.Status()))
 	addSpool(&t.replies, left(s.replies.Status()))
-	c := s.down.status()
+	c := s.down.Status()
 	c.Failed += c.Running // nobody knows how they ended
 	addCommands(&t.commands, c)
 	t.serial = s.devices.ended()

@@ -1,4 +1,4 @@
-package agent
+package downlink
 
 import (
 	"bytes"
@@ -24,11 +24,11 @@ import (
 
 // downlinkRig is a downlink with a device that tests script.
 type downlinkRig struct {
-	*downlink
+	*Downlink
 	written chan string
 	outcome error             // of the next write, when it comes to its turn
 	refusal error             // of the next write, at once
-	targets map[string]target // others
+	targets map[string]Target // others
 	seen    spool.Pos
 	stop    func()
 }
@@ -39,21 +39,21 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := openJournal(root)
+	j, err := OpenJournal(root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
-	device := func(name string) (target, bool) {
+	device := func(name string) (Target, bool) {
 		if t, ok := r.targets[name]; ok {
 			return t, true
 		}
-		return target{commands: name == "meter", write: r.write}, name == "meter" || name == "readonly"
+		return Target{Commands: name == "meter", Write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.downlink = newDownlink(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
+	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- r.run(ctx) }()
+	go func() { ended <- r.Run(ctx) }()
 	r.stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -77,10 +77,10 @@ func (r *downlinkRig) send(name, payload string, retained bool) {
 	r.deliver(name+"/write", payload, retained)
 }
 
-func (d *downlink) deliver(what, payload string, retained bool) {
+func (d *Downlink) deliver(what, payload string, retained bool) {
 	for _, suffix := range []string{"/write", "/request"} {
 		m := transport.Message{Topic: "lb/gw/dn/cmd/" + what, Payload: []byte(payload)}
-		d.handler("lb/gw/dn/cmd/{name}"+suffix)(m, retained)
+		d.Handler("lb/gw/dn/cmd/{name}"+suffix)(m, retained)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 			if want := c.want == "" || c.outcome != nil; wrote != want {
 				t.Fatalf("written: %v", wrote)
 			}
-			n := r.status()
+			n := r.Status()
 			if n.Received != 1 || n.Received != n.Done+n.Failed+n.Refused+n.Running+n.Overflowed {
 				t.Fatalf("counters do not balance: %+v", n)
 			}
@@ -238,11 +238,11 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			d := newDownlink(nil, nil, nil, clock.Clock{}, zerolog.New(&log), nil)
+			d := New(nil, nil, nil, clock.Clock{}, zerolog.New(&log), nil)
 			for range c.sent {
 				d.deliver("meter/write", c.payload, false)
 			}
-			if n := d.status(); len(d.intake) != c.waiting || len(d.turned) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
+			if n := d.Status(); len(d.intake) != c.waiting || len(d.turned) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
 				t.Fatalf("%d waiting, %d turned away, %+v", len(d.intake), len(d.turned), n)
 			}
 			if lines := strings.Count(log.String(), "\n"); name != "too large" && lines != 1 {
@@ -290,7 +290,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r.loop = (&supervise.Liveness{}).Loop("commands")
-	if err := r.run(ctx); err != nil {
+	if err := r.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -304,7 +304,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 	if len(seen) != 4 {
 		t.Fatalf("answered: %v", seen)
 	}
-	if n := r.status(); n.Received+1 != n.Done+n.Failed+n.Refused+n.Running+n.Overflowed { // w3 did not come through the handler
+	if n := r.Status(); n.Received+1 != n.Done+n.Failed+n.Refused+n.Running+n.Overflowed { // w3 did not come through the handler
 		t.Fatalf("counters do not balance: %+v", n)
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package downlink
 
 import (
 	"bufio"
@@ -41,8 +41,8 @@ type journalEntry struct {
 	Reply   *wire.Reply `json:"reply,omitempty"` // nil: not finished
 }
 
-// journal remembers commands. Owned by the downlink's loop; not safe for concurrent use.
-type journal struct {
+// Journal remembers commands. Owned by the downlink's loop; not safe for concurrent use.
+type Journal struct {
 	root    *os.Root
 	file    *os.File // nil after a disk error: opened again at the next command
 	entries map[string]*journalEntry
@@ -50,10 +50,10 @@ type journal struct {
 	cut     []*journalEntry // taken by an earlier process and not finished: to be answered
 }
 
-// openJournal reads the journal in root. It never refuses: a file that cannot be read is an empty one, and the returned
+// OpenJournal reads the journal in root. It never refuses: a file that cannot be read is an empty one, and the returned
 // error says so. Commands that an earlier process took and did not finish get the outcome unknown_outcome.
-func openJournal(root *os.Root) (*journal, error) {
-	j := &journal{root: root, entries: map[string]*journalEntry{}}
+func OpenJournal(root *os.Root) (*Journal, error) {
+	j := &Journal{root: root, entries: map[string]*journalEntry{}}
 	if root == nil {
 		return j, errNoState
 	}
@@ -77,7 +77,7 @@ func openJournal(root *os.Root) (*journal, error) {
 	return j, nil
 }
 
-func (j *journal) read(r io.Reader) error {
+func (j *Journal) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -91,7 +91,7 @@ func (j *journal) read(r io.Reader) error {
 }
 
 // lookup returns the reply of a command seen before: nil and errRunning while it runs, nil and nil when it is new.
-func (j *journal) lookup(id string) (*wire.Reply, error) {
+func (j *Journal) lookup(id string) (*wire.Reply, error) {
 	e := j.entries[id]
 	if e == nil {
 		return nil, nil
@@ -103,7 +103,7 @@ func (j *journal) lookup(id string) (*wire.Reply, error) {
 }
 
 // begin puts a command on disk. Only when it returns nil may the command's first byte go out.
-func (j *journal) begin(name string, c wire.Command, now time.Time) error {
+func (j *Journal) begin(name string, c wire.Command, now time.Time) error {
 	if len(j.entries) >= journalMax || j.lines >= journalRewrite || j.file == nil {
 		if err := j.rewrite(now); err != nil {
 			return fmt.Errorf("command journal: %w", err)
@@ -121,7 +121,7 @@ func (j *journal) begin(name string, c wire.Command, now time.Time) error {
 }
 
 // finish notes the outcome of a command. A disk error costs only the memory of it over a restart.
-func (j *journal) finish(id string, reply wire.Reply) error {
+func (j *Journal) finish(id string, reply wire.Reply) error {
 	e := j.entries[id]
 	if e == nil {
 		return nil
@@ -130,7 +130,7 @@ func (j *journal) finish(id string, reply wire.Reply) error {
 	return j.write(e, false)
 }
 
-func (j *journal) write(e *journalEntry, sync bool) error {
+func (j *Journal) write(e *journalEntry, sync bool) error {
 	if j.file == nil {
 		return errors.New("not writable")
 	}
@@ -151,7 +151,7 @@ func (j *journal) write(e *journalEntry, sync bool) error {
 }
 
 // rewrite drops what the clock refuses by itself, and starts a new file: temporary, synced, renamed, directory synced.
-func (j *journal) rewrite(now time.Time) error {
+func (j *Journal) rewrite(now time.Time) error {
 	if j.root == nil {
 		return errNoState
 	}
@@ -185,7 +185,7 @@ func (j *journal) rewrite(now time.Time) error {
 	return nil
 }
 
-func (j *journal) replace(f *os.File, tmp string, content []byte) error {
+func (j *Journal) replace(f *os.File, tmp string, content []byte) error {
 	if _, err := f.Write(content); err != nil {
 		return err
 	}
@@ -204,7 +204,7 @@ func (j *journal) replace(f *os.File, tmp string, content []byte) error {
 }
 
 // close ends the journal. What runs is left unfinished on disk: its outcome is unknown.
-func (j *journal) close() error {
+func (j *Journal) close() error {
 	if j.file == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package agent
+package downlink
 
 import (
 	"fmt"
@@ -31,8 +31,8 @@ type turned struct {
 	detail   string
 }
 
-// handler is the link's handler of the topics of a template with {name}: it hands over and returns.
-func (d *downlink) handler(template string) transport.Handler {
+// Handler is the link's handler of the topics of a template with {name}: it hands over and returns.
+func (d *Downlink) Handler(template string) transport.Handler {
 	request := strings.HasSuffix(template, wire.RequestSuffix)
 	return func(m transport.Message, retained bool) {
 		if vars, ok := wire.Match(template, m.Topic); ok {
@@ -43,7 +43,7 @@ func (d *downlink) handler(template string) transport.Handler {
 }
 
 // arrived puts a command into the intake, or turns it away.
-func (d *downlink) arrived(a arrival) {
+func (d *Downlink) arrived(a arrival) {
 	size := int64(len(a.payload))
 	if size > intakeBytes {
 		detail := fmt.Sprintf("%d bytes, the gateway takes at most %d", size, intakeBytes)
@@ -64,7 +64,7 @@ func (d *downlink) arrived(a arrival) {
 	d.turnAway(turned{a.name, wire.CommandID(a.payload), wire.Busy, "too many commands at once"})
 }
 
-func (d *downlink) turnAway(t turned) {
+func (d *Downlink) turnAway(t turned) {
 	if t.id != "" {
 		select {
 		case d.turned <- t:

@@ -1,4 +1,4 @@
-package agent
+package downlink
 
 import (
 	"fmt"
@@ -10,14 +10,14 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-func openTestJournal(t *testing.T, dir string) *journal {
+func openTestJournal(t *testing.T, dir string) *Journal {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { root.Close() })
-	j, err := openJournal(root)
+	j, err := OpenJournal(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestJournalIsBounded(t *testing.T) {
 }
 
 func TestJournalWithoutADisk(t *testing.T) {
-	j, err := openJournal(nil)
+	j, err := OpenJournal(nil)
 	if err != errNoState {
 		t.Fatal(err)
 	}

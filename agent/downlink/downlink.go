@@ -1,4 +1,7 @@
-package agent
+// Package downlink carries commands from the link to devices, each at most once, and answers every one. A command comes in as the link
+// delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a port or what publishes the
+// reply.
+package downlink
 
 import (
 	"context"
@@ -22,12 +25,12 @@ import (
 // memorableBytes is the longest reply that is kept to answer a duplicate.
 const memorableBytes = 2 << 10
 
-// downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
+// Downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
 // counters is immutable.
-type downlink struct {
-	device  func(name string) (target, bool)
+type Downlink struct {
+	device  func(name string) (Target, bool)
 	replies *spool.Spool
-	journal *journal
+	journal *Journal
 	clock   clock.Clock
 	log     zerolog.Logger
 	loop    *supervise.Loop
@@ -49,13 +52,15 @@ type outcome struct {
 	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
 }
 
-func newDownlink(device func(string) (target, bool), replies *spool.Spool, j *journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *downlink {
-	return &downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
+// New returns a downlink that is not running. device finds the target of a command by its name; p is told while a command is
+// worked on.
+func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
+	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }
 
-// run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
-func (d *downlink) run(ctx context.Context) error {
+// Run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
+func (d *Downlink) Run(ctx context.Context) error {
 	defer d.loop.Gone()
 	d.answerCut()
 	for ctx.Err() == nil {
@@ -77,14 +82,14 @@ func (d *downlink) run(ctx context.Context) error {
 	return d.journal.close()
 }
 
-func (d *downlink) busy(work func()) {
+func (d *Downlink) busy(work func()) {
 	d.loop.Begin()
 	defer d.loop.End()
 	work()
 }
 
 // answerCut answers what a crash cut. The answer is in the spool before the journal forgets that it is owed.
-func (d *downlink) answerCut() {
+func (d *Downlink) answerCut() {
 	if len(d.journal.cut) == 0 {
 		return
 	}
@@ -100,7 +105,7 @@ func (d *downlink) answerCut() {
 }
 
 // last answers what ended before the stop, as the devices have returned by now, and what nobody will carry out.
-func (d *downlink) last() {
+func (d *Downlink) last() {
 	for {
 		select {
 		case o := <-d.outcomes:
@@ -116,7 +121,7 @@ func (d *downlink) last() {
 }
 
 // answerTurned answers what the intake did not take.
-func (d *downlink) answerTurned(t turned) {
+func (d *Downlink) answerTurned(t turned) {
 	if t.id == "" {
 		d.count(func(c *statuspage.Commands) { c.Refused++ })
 		return
@@ -128,7 +133,7 @@ func (d *downlink) answerTurned(t turned) {
 }
 
 // answered answers a command that came before, from the journal; false: it did not.
-func (d *downlink) answered(name, id string) bool {
+func (d *Downlink) answered(name, id string) bool {
 	known, running := d.journal.lookup(id)
 	switch {
 	case known != nil:
@@ -143,7 +148,7 @@ func (d *downlink) answered(name, id string) bool {
 }
 
 // command judges one command and hands it to its device, or answers with an error.
-func (d *downlink) command(a arrival) {
+func (d *Downlink) command(a arrival) {
 	c, err := wire.ParseCommand(a.payload)
 	if c.ID == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++ })
@@ -162,7 +167,7 @@ func (d *downlink) command(a arrival) {
 }
 
 // judge says why a command must not be carried out; an empty code: it may.
-func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode, string) {
+func (d *Downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode, string) {
 	dev, known := d.device(a.name)
 	switch {
 	case a.retained:
@@ -171,7 +176,7 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 		return wire.Malformed, fault.Error()
 	case !known:
 		return wire.UnknownDevice, ""
-	case !dev.commands:
+	case !dev.Commands:
 		return wire.Denied, "the device's configuration does not say commands: true"
 	}
 	if code, detail := d.clock.Due(c.Expires, wire.MaxExpiry); code != "" {
@@ -181,7 +186,7 @@ func (d *downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode
 }
 
 // start puts the command on disk and into the device's queue.
-func (d *downlink) start(a arrival, c wire.Command) {
+func (d *Downlink) start(a arrival, c wire.Command) {
 	name := a.name
 	dev, known := d.device(name)
 	if !known { // since it was judged
@@ -205,7 +210,7 @@ func (d *downlink) start(a arrival, c wire.Command) {
 }
 
 // settle answers a command that ended at its device.
-func (d *downlink) settle(o outcome) {
+func (d *Downlink) settle(o outcome) {
 	reply := wire.Reply{ID: o.id, OK: o.err == nil}
 	if o.answer != nil {
 		o.answer(&reply)
@@ -237,20 +242,20 @@ func memorable(r wire.Reply) wire.Reply {
 }
 
 // refuse answers a command that did not reach its device's queue.
-func (d *downlink) refuse(name, id string, code wire.ErrorCode, detail string) {
+func (d *Downlink) refuse(name, id string, code wire.ErrorCode, detail string) {
 	d.count(func(n *statuspage.Commands) { n.Refused++ })
 	d.log.Warn().Str("device", name).Str("id", id).Str("error", string(code)).Msg("command refused")
 	d.reply(name, wire.Reply{ID: id, Error: code, Detail: detail})
 }
 
-func (d *downlink) remember(id string, reply wire.Reply) {
+func (d *Downlink) remember(id string, reply wire.Reply) {
 	if err := d.journal.finish(id, reply); err != nil {
 		d.log.Warn().Str("id", id).Err(err).Msg("the command journal cannot note an outcome")
 	}
 }
 
 // reply appends a reply to its spool, which keeps it over an outage.
-func (d *downlink) reply(name string, reply wire.Reply) {
+func (d *Downlink) reply(name string, reply wire.Reply) {
 	if len(name) > record.MaxReplyName {
 		return // no topic of ours is so long
 	}
@@ -259,13 +264,14 @@ func (d *downlink) reply(name string, reply wire.Reply) {
 	}
 }
 
-func (d *downlink) count(f func(*statuspage.Commands)) {
+func (d *Downlink) count(f func(*statuspage.Commands)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f(&d.counters)
 }
 
-func (d *downlink) status() statuspage.Commands {
+// Status is the counters, which balance: received = done + failed + refused + running + overflowed.
+func (d *Downlink) Status() statuspage.Commands {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.counters

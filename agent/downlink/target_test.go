@@ -1,4 +1,4 @@
-package agent
+package downlink
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 )
 
 // bus is the targets of a bus with one unit, whose device answers what was asked.
-func bus(r *downlinkRig, l limits) map[string]target {
+func bus(r *downlinkRig, l Limits) map[string]Target {
 	request := func(q bridge.Request, done func(bridge.Answer, error)) error {
 		r.written <- fmt.Sprintf("%s %x %s %s", q.Unit, q.Payload, q.Timeout, q.Silence)
 		if r.outcome != nil {
@@ -36,14 +36,14 @@ func bus(r *downlinkRig, l limits) map[string]target {
 		}
 		return len(values["setpoint"]), nil
 	}
-	device := target{commands: true, limits: l, rate: newRate(l.perMinute), encoding: wire.Hex, write: r.write, request: request}
+	device := Target{Commands: true, Limits: l, Rate: NewRate(l.PerMinute), Encoding: wire.Hex, Write: r.write, Request: request}
 	unit := device
-	unit.unit, unit.address, unit.set, unit.fits = "pump", []byte{7}, set, fits
-	return map[string]target{"bus": device, "pump": unit}
+	unit.Unit, unit.Address, unit.Set, unit.Fits = "pump", []byte{7}, set, fits
+	return map[string]Target{"bus": device, "pump": unit}
 }
 
 func TestRequestsAndValues(t *testing.T) {
-	l := limits{max: 4, timeout: time.Second, allow: [][]byte{{7, 3}, {'x'}}}
+	l := Limits{Max: 4, Timeout: time.Second, Allow: [][]byte{{7, 3}, {'x'}}}
 	for name, c := range map[string]struct {
 		to, body string
 		outcome  error
@@ -100,7 +100,7 @@ func TestRequestsAndValues(t *testing.T) {
 
 func TestTooManyCommandsInAMinute(t *testing.T) {
 	now := time.Now()
-	r := newRate(3)
+	r := NewRate(3)
 	took := func(at time.Duration) (n int) {
 		for r.take(now.Add(at)) {
 			n++
@@ -112,7 +112,7 @@ func TestTooManyCommandsInAMinute(t *testing.T) {
 	}
 	rig := newDownlinkRig(t, t.TempDir())
 	defer rig.stop()
-	rig.targets = bus(rig, limits{perMinute: 2})
+	rig.targets = bus(rig, Limits{PerMinute: 2})
 	for i := range 3 {
 		rig.deliver("bus/request", fmt.Sprintf(`{"id":"%d","expires":%d,"hex":"07"}`, i, soon()), false)
 		if _, reply := rig.reply(t); reply.OK != (i < 2) || i == 2 && reply.Error != wire.Busy {
