@@ -19,65 +19,65 @@ import (
 )
 
 const (
-	consoleLook   = time.Second // how often leases are looked at
-	consoleIntake = 256         // messages between the link's reader and us
-	consoleWait   = 512 << 10   // bytes there
-	consoleEnd    = 2 * time.Second
-	whoMost       = 64 // bytes
-	leastChunk    = 64
+	lookEvery      = time.Second // how often leases are looked at
+	intakeMessages = 256         // messages between the link's reader and us
+	intakeBytes    = 512 << 10   // bytes there
+	endWithin      = 2 * time.Second
+	whoMost        = 64 // bytes
+	leastChunk     = 64
 )
 
-// port is a device as a console sees it.
-type port struct {
-	device  *bridge.Device // nil: there is none, its configuration has a fault
-	allowed bool           // its configuration says console: true
+// Port is a device as a console sees it.
+type Port struct {
+	Device  *bridge.Device // nil: there is none, its configuration has a fault
+	Allowed bool           // its configuration says console: true
 }
 
-// consoles serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the framer and
+// Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the framer and
 // up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs to run.
-type consoles struct {
+type Server struct {
 	link   *transport.Link
-	port   func(name string) (port, bool)
+	port   func(name string) (Port, bool)
 	topics wire.Topics
 	most   int // bytes of a packet
 	clock  clock.Clock
 	log    zerolog.Logger
 
 	began   time.Time
-	intake  chan consoleArrival
+	intake  chan arrival
 	waiting atomic.Int64 // bytes in intake
 
-	desk  desk
-	live  map[string]*consoleSession
-	ended chan *consoleSession
-	over  chan struct{} // closed when run is over
-	noes  chan struct{} // a place for each refusal on its way
-	all   sync.WaitGroup
+	leases   leases
+	live     map[string]*session
+	ended    chan *session
+	over     chan struct{} // closed when run is over
+	refusals chan struct{} // a place for each refusal on its way
+	all      sync.WaitGroup
 }
 
-type consoleArrival struct {
+type arrival struct {
 	name     string
 	payload  []byte
 	retained bool
 	dup      bool
 }
 
-func newConsoles(link *transport.Link, port func(string) (port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *consoles {
-	return &consoles{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan consoleArrival, consoleIntake),
-		live: map[string]*consoleSession{}, ended: make(chan *consoleSession), over: make(chan struct{}),
-		noes: make(chan struct{}, seatsMost)}
+func newConsoles(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *Server {
+	return &Server{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan arrival, intakeMessages),
+		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
+		refusals: make(chan struct{}, leasesMost)}
 }
 
-// handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
-func (c *consoles) handler(m transport.Message, retained bool) {
+// Handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
+func (c *Server) Handler(m transport.Message, retained bool) {
 	vars, ok := wire.Match(c.topics.Cmd+wire.ConsoleSuffix, m.Topic)
 	if !ok {
 		return
 	}
 	size := int64(len(m.Payload))
-	if c.waiting.Add(size) <= consoleWait {
+	if c.waiting.Add(size) <= intakeBytes {
 		select {
-		case c.intake <- consoleArrival{vars["name"], m.Payload, retained, m.Dup}:
+		case c.intake <- arrival{vars["name"], m.Payload, retained, m.Dup}:
 			return
 		default:
 		}
@@ -85,9 +85,9 @@ func (c *consoles) handler(m transport.Message, retained bool) {
 	c.waiting.Add(-size)
 }
 
-// run serves until ctx is done; then it closes every session and waits.
-func (c *consoles) run(ctx context.Context) error {
-	look := time.NewTicker(consoleLook)
+// Run serves until ctx is done; then it closes every session and waits.
+func (c *Server) Run(ctx context.Context) error {
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -112,22 +112,22 @@ func (c *consoles) run(ctx context.Context) error {
 }
 
 // look ends the sessions whose operator has vanished, or whose device is another one now.
-func (c *consoles) look(now time.Time) {
-	for _, id := range c.desk.over(now) {
+func (c *Server) look(now time.Time) {
+	for _, id := range c.leases.expired(now) {
 		c.live[id].end(wire.Timeout, fmt.Sprintf("nobody renewed the session for %d s", wire.ConsoleLeaseS))
 	}
 	for _, s := range c.live {
 		switch p, known := c.port(s.name); {
-		case !known || p.device != s.device:
+		case !known || p.Device != s.device:
 			s.end(wire.Failed, "the device was configured anew")
-		case !p.allowed:
+		case !p.Allowed:
 			s.end(wire.Denied, "the configuration does not say console: true any more")
 		}
 	}
 }
 
 // arrived takes one message of an operator.
-func (c *consoles) arrived(a consoleArrival, now time.Time) {
+func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
 	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > record.MaxReplyName:
@@ -136,7 +136,7 @@ func (c *consoles) arrived(a consoleArrival, now time.Time) {
 		c.refuse(a.name, m, wire.Malformed, err.Error())
 		return
 	case m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap:
-		if c.desk.knows(m.ID, now) {
+		if c.leases.knows(m.ID, now) {
 			return // a repeat
 		}
 		if code, detail := c.open(a, m, now); code != "" {
@@ -144,7 +144,7 @@ func (c *consoles) arrived(a consoleArrival, now time.Time) {
 		}
 		return
 	}
-	fresh, missing := c.desk.from(m.ID, a.name, m.Seq, now)
+	fresh, missing := c.leases.from(m.ID, a.name, m.Seq, now)
 	s := c.live[m.ID]
 	switch {
 	case s == nil && m.Op != wire.ConsoleClose:
@@ -155,7 +155,7 @@ func (c *consoles) arrived(a consoleArrival, now time.Time) {
 }
 
 // open judges and begins a session.
-func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wire.ErrorCode, string) {
+func (c *Server) open(a arrival, m wire.ConsoleDown, now time.Time) (wire.ErrorCode, string) {
 	p, known := c.port(a.name)
 	switch {
 	case a.retained:
@@ -164,26 +164,26 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 		return wire.Expired, "the broker has sent this for a second time, and the first may have been carried out: open another session"
 	case !known:
 		return wire.UnknownDevice, ""
-	case !p.allowed:
+	case !p.Allowed:
 		return wire.Denied, "the device's configuration does not say console: true"
 	}
 	if code, detail := c.clock.Due(m.Expires, wire.ConsoleOpenS*time.Second); code != "" {
 		return code, detail
 	}
 	switch {
-	case p.device == nil:
+	case p.Device == nil:
 		return wire.Failed, "the device cannot be used: see its status"
 	case m.Op == wire.ConsoleTap && m.ConsoleLine != (wire.ConsoleLine{}):
 		return wire.Malformed, "a tap only looks: it cannot change the line"
 	}
-	s := &consoleSession{of: c, id: m.ID, name: a.name, who: whoOf(m.Who), tap: m.Op == wire.ConsoleTap, device: p.device, began: now,
+	s := &session{of: c, id: m.ID, name: a.name, who: whoOf(m.Who), tap: m.Op == wire.ConsoleTap, device: p.Device, began: now,
 		chunk: c.chunk(a.name, m.ID)}
-	if code, detail := c.desk.open(s.id, s.name, s.who, s.tap, now); code != "" {
+	if code, detail := c.leases.open(s.id, s.name, s.who, s.tap, now); code != "" {
 		return code, detail
 	}
-	c.desk.from(m.ID, a.name, m.Seq, now)
+	c.leases.from(m.ID, a.name, m.Seq, now)
 	if err := s.begin(m.ConsoleLine); err != nil {
-		c.desk.close(m.ID, now)
+		c.leases.close(m.ID, now)
 		return errcode.Of(err), err.Error()
 	}
 	c.live[m.ID] = s
@@ -194,30 +194,30 @@ func (c *consoles) open(a consoleArrival, m wire.ConsoleDown, now time.Time) (wi
 func whoOf(said string) string { return supervise.Printable(said[:min(len(said), whoMost)]) }
 
 // chunk is how many bytes of data fit into a message either way: as base64 beside the topic, the id and the rest.
-func (c *consoles) chunk(name, id string) int {
+func (c *Server) chunk(name, id string) int {
 	const rest = 200
 	topics := max(len(c.topics.Reply), len(c.topics.Cmd)) + len(name) + len(wire.ConsoleSuffix)
 	return max(leastChunk, min(wire.ConsoleChunk, (c.most-topics-len(id)-rest)/4*3))
 }
 
 // refuse answers an operator who has no session; it does not wait for the link, and a flood is not answered.
-func (c *consoles) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
+func (c *Server) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
 	if m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap {
 		c.log.Warn().Str("device", name).Str("session", m.ID).Str("error", string(code)).Msg("console refused")
 	}
 	select {
-	case c.noes <- struct{}{}:
+	case c.refusals <- struct{}{}:
 	default:
 		return
 	}
 	up := wire.ConsoleUp{ID: m.ID, Seq: 1, Op: wire.ConsoleClosed, Error: code, Detail: detail}
-	ctx, cancel := context.WithTimeout(context.Background(), consoleEnd)
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	c.all.Go(func() {
-		defer func() { cancel(); <-c.noes }()
+		defer func() { cancel(); <-c.refusals }()
 		_, _ = c.link.Send(ctx, c.message(name, up))
 	})
 }
 
-func (c *consoles) message(name string, m wire.ConsoleUp) transport.Message {
+func (c *Server) message(name string, m wire.ConsoleUp) transport.Message {
 	return transport.Message{Topic: wire.Expand(c.topics.Reply, "name", name) + wire.ConsoleSuffix, Payload: m.Append(nil), QoS: 1, Cause: transport.CauseCmd}
 }

@@ -79,7 +79,7 @@ type rig struct {
 	port   *plainPort
 	device *bridge.Device
 
-	consoles *consoles
+	server *Server
 }
 
 // withRig runs f beside it, in a bubble; slow is what each write takes, most the largest packet.
@@ -104,14 +104,14 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 			t.Fatal(err)
 		}
 		topics := wire.DefaultTopics().For("gw")
-		find := func(name string) (port, bool) { return port{r.device, true}, name == "plc" }
-		r.consoles = newConsoles(link, find, topics, most, clock.New(time.Time{}), zerolog.New(io.Discard))
-		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, r.consoles.handler)
+		find := func(name string) (Port, bool) { return Port{r.device, true}, name == "plc" }
+		r.server = newConsoles(link, find, topics, most, clock.New(time.Time{}), zerolog.New(io.Discard))
+		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, r.server.Handler)
 		ctx, stop := context.WithCancel(t.Context())
 		linkCtx, stopLink := context.WithCancel(t.Context())
 		var parts, links sync.WaitGroup
 		parts.Go(func() { _ = r.device.Run(ctx) })
-		parts.Go(func() { _ = r.consoles.run(ctx) })
+		parts.Go(func() { _ = r.server.Run(ctx) })
 		links.Go(func() { _ = link.Run(linkCtx) })
 		time.Sleep(time.Minute)
 		f(r)
@@ -208,10 +208,10 @@ func TestAnOpenThatTheBrokerSendsAgain(t *testing.T) {
 	withRig(t, 0, plentyOfRoom, func(r *rig) {
 		again := func(id string, ahead time.Duration) {
 			m := wire.ConsoleDown{ID: id, Seq: 1, Op: wire.ConsoleTap, Expires: time.Now().Add(ahead).UnixMilli()}
-			r.consoles.handler(transport.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1, Dup: true}, false)
+			r.server.Handler(transport.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1, Dup: true}, false)
 			time.Sleep(time.Second)
 		}
-		r.consoles.began = time.Now()
+		r.server.began = time.Now()
 		again("a", 15*time.Second)
 		r.want("a", "closed expired")
 		time.Sleep(wire.ConsoleOpenS * time.Second)
@@ -252,7 +252,7 @@ func TestAConsoleTellsOftenEnoughHowMuchIsWritten(t *testing.T) {
 			r.broker.Publish(transporttest.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1})
 		}
 		time.Sleep(5 * time.Second)
-		if _, last := r.heard("x"); last.Op != wire.ConsoleKept || last.Taken < 2*wire.ConsoleMessages-consoleTells || len(r.port.written()) != 2*wire.ConsoleMessages {
+		if _, last := r.heard("x"); last.Op != wire.ConsoleKept || last.Taken < 2*wire.ConsoleMessages-tellMessages || len(r.port.written()) != 2*wire.ConsoleMessages {
 			t.Errorf("%+v, %d written", last, len(r.port.written()))
 		}
 	})

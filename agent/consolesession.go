@@ -16,16 +16,16 @@ import (
 )
 
 const (
-	consoleBuffer = 256 << 10            // what a device may say faster than it can be sent
-	consoleGather = 5 * time.Millisecond // between two messages with data: what comes meanwhile goes together
-	consoleTend   = time.Second          // how often a lost session of the link is looked for
-	consoleTell   = wire.ConsoleWindow / 4
-	consoleTells  = wire.ConsoleMessages / 4
+	outBytes     = 256 << 10            // what a device may say faster than it can be sent
+	gatherFor    = 5 * time.Millisecond // between two messages with data: what comes meanwhile goes together
+	tendEvery    = time.Second          // how often a lost session of the link is looked for
+	tellBytes    = wire.ConsoleWindow / 4
+	tellMessages = wire.ConsoleMessages / 4
 )
 
-// consoleSession is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
-type consoleSession struct {
-	of            *consoles
+// session is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
+type session struct {
+	of            *Server
 	id, name, who string
 	tap           bool
 	device        *bridge.Device
@@ -45,13 +45,13 @@ type consoleSession struct {
 }
 
 // begin takes the device and starts the session.
-func (s *consoleSession) begin(line wire.ConsoleLine) (err error) {
+func (s *session) begin(line wire.ConsoleLine) (err error) {
 	if !s.tap {
 		if s.hold, err = s.device.Hold(); err != nil {
 			return err
 		}
 	}
-	s.out, s.in = newOutbox(consoleBuffer, s.chunk), make(chan wire.ConsoleDown, 2*wire.ConsoleMessages)
+	s.out, s.in = newOutbox(outBytes, s.chunk), make(chan wire.ConsoleDown, 2*wire.ConsoleMessages)
 	baud, mode := s.device.Line()
 	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, Max: s.chunk, ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
 	s.untap = s.device.Tap(func(t bridge.Traffic) {
@@ -69,7 +69,7 @@ func (s *consoleSession) begin(line wire.ConsoleLine) (err error) {
 	return nil
 }
 
-func (s *consoleSession) kind() string {
+func (s *session) kind() string {
 	if s.tap {
 		return "tap"
 	}
@@ -77,12 +77,12 @@ func (s *consoleSession) kind() string {
 }
 
 // event is a line for the log. Every use is a warning, so that it is shipped with the defaults.
-func (s *consoleSession) event() *zerolog.Event {
+func (s *session) event() *zerolog.Event {
 	return supervise.Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
 // end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.
-func (s *consoleSession) end(code wire.ErrorCode, why string) {
+func (s *session) end(code wire.ErrorCode, why string) {
 	if s.ending.Swap(true) {
 		return
 	}
@@ -94,11 +94,11 @@ func (s *consoleSession) end(code wire.ErrorCode, why string) {
 	if s.hold != nil {
 		s.hold.Release()
 	}
-	s.of.desk.close(s.id, time.Now())
+	s.of.leases.close(s.id, time.Now())
 }
 
 // heard takes what the operator said; it never waits. missing is how many messages did not come before.
-func (s *consoleSession) heard(m wire.ConsoleDown, missing uint64) {
+func (s *session) heard(m wire.ConsoleDown, missing uint64) {
 	const hole = "what the port has got is not all that you sent: look at the device, and open the console again"
 	switch {
 	case missing > 0 && !s.tap:
@@ -119,7 +119,7 @@ func (s *consoleSession) heard(m wire.ConsoleDown, missing uint64) {
 }
 
 // run carries both directions until end.
-func (s *consoleSession) run(ctx context.Context) {
+func (s *session) run(ctx context.Context) {
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -134,7 +134,7 @@ func (s *consoleSession) run(ctx context.Context) {
 }
 
 // down writes what the operator typed, and says how much was dealt with.
-func (s *consoleSession) down(ctx context.Context) {
+func (s *session) down(ctx context.Context) {
 	var told int64
 	untold := 0
 	for {
@@ -152,7 +152,7 @@ func (s *consoleSession) down(ctx context.Context) {
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: errcode.Of(err), Detail: err.Error()})
 			}
 			n := s.out.took(len(m.Data))
-			if untold++; n-told >= consoleTell || untold >= consoleTells {
+			if untold++; n-told >= tellBytes || untold >= tellMessages {
 				told, untold = n, 0
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 			}
@@ -161,7 +161,7 @@ func (s *consoleSession) down(ctx context.Context) {
 }
 
 // set changes the line and says how that went.
-func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
+func (s *session) set(ctx context.Context, l wire.ConsoleLine) {
 	c := bridge.LineChange{Baud: l.Baud, DTR: l.DTR, RTS: l.RTS, Break: l.Break}
 	var err error
 	if l.Mode != "" {
@@ -180,9 +180,9 @@ func (s *consoleSession) set(ctx context.Context, l wire.ConsoleLine) {
 }
 
 // up sends what there is to tell: data at once, but with a pause after it in which more may gather.
-func (s *consoleSession) up(ctx context.Context) {
+func (s *session) up(ctx context.Context) {
 	o, seq := s.of.link.Ordered(), uint64(0)
-	tend := time.NewTicker(consoleTend)
+	tend := time.NewTicker(tendEvery)
 	defer tend.Stop()
 	for {
 		m, ok := s.out.take()
@@ -204,13 +204,13 @@ func (s *consoleSession) up(ctx context.Context) {
 		m.ID, m.Seq = s.id, seq
 		s.read.Add(int64(len(m.Data)))
 		if m.Op == wire.ConsoleClosed {
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), consoleEnd)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 			defer cancel()
 			_ = o.Send(last, s.of.message(s.name, m))
 			return
 		}
 		if o.Send(ctx, s.of.message(s.name, m)) == nil && m.Op == wire.ConsoleData {
-			pause(ctx, consoleGather)
+			pause(ctx, gatherFor)
 		}
 	}
 }

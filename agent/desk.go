@@ -8,11 +8,11 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// seatsMost is how many consoles and taps a gateway serves at once.
-const seatsMost = 8
+// leasesMost is how many consoles and taps a gateway serves at once.
+const leasesMost = 8
 
-// seat is one session of a remote console, or of a tap.
-type seat struct {
+// lease is one session of a remote console, or of a tap.
+type lease struct {
 	id, name string
 	who      string
 	tap      bool
@@ -21,44 +21,44 @@ type seat struct {
 	seq      wire.Sequence
 }
 
-// desk says who may have which device, and for how long. Pure: now comes in. The zero value is ready.
-type desk struct {
-	seats map[string]*seat
-	gone  map[string]time.Time // sessions that have ended, until their open would be too late anyway
+// leases says who may have which device, and for how long. Pure: now comes in. The zero value is ready.
+type leases struct {
+	held map[string]*lease
+	gone map[string]time.Time // sessions that have ended, until their open would be too late anyway
 }
 
 // knows a session that is there, or has ended lately: open is carried out once.
-func (d *desk) knows(id string, now time.Time) bool {
+func (d *leases) knows(id string, now time.Time) bool {
 	for id, until := range d.gone {
 		if now.After(until) {
 			delete(d.gone, id)
 		}
 	}
 	_, gone := d.gone[id]
-	return gone || d.seats[id] != nil
+	return gone || d.held[id] != nil
 }
 
 // open gives out a seat. Denied, unknown, expired and repeats are for the caller to say; here it is busy.
-func (d *desk) open(id, name, who string, tap bool, now time.Time) (wire.ErrorCode, string) {
-	if len(d.seats) >= seatsMost {
+func (d *leases) open(id, name, who string, tap bool, now time.Time) (wire.ErrorCode, string) {
+	if len(d.held) >= leasesMost {
 		return wire.Busy, "the gateway serves no more consoles at once"
 	}
-	for _, s := range d.seats {
+	for _, s := range d.held {
 		if !tap && !s.tap && s.name == name {
 			return wire.Busy, fmt.Sprintf("%s has the console of this device for %s", cmp.Or(s.who, "somebody"), now.Sub(s.begun).Round(time.Second))
 		}
 	}
-	if d.seats == nil {
-		d.seats, d.gone = map[string]*seat{}, map[string]time.Time{}
+	if d.held == nil {
+		d.held, d.gone = map[string]*lease{}, map[string]time.Time{}
 	}
-	d.seats[id] = &seat{id: id, name: name, who: who, tap: tap, begun: now, heard: now}
+	d.held[id] = &lease{id: id, name: name, who: who, tap: tap, begun: now, heard: now}
 	return "", ""
 }
 
 // from is called with each message of a session: false for a repeat, or a session that there is not. What did not come before it is
 // missing.
-func (d *desk) from(id, name string, seq uint64, now time.Time) (fresh bool, missing uint64) {
-	s := d.seats[id]
+func (d *leases) from(id, name string, seq uint64, now time.Time) (fresh bool, missing uint64) {
+	s := d.held[id]
 	if s == nil || s.name != name {
 		return false, 0
 	}
@@ -68,9 +68,9 @@ func (d *desk) from(id, name string, seq uint64, now time.Time) (fresh bool, mis
 	return fresh, missing
 }
 
-// over are the sessions that nobody has renewed in time.
-func (d *desk) over(now time.Time) (ids []string) {
-	for id, s := range d.seats {
+// expired are the sessions that nobody has renewed in time.
+func (d *leases) expired(now time.Time) (ids []string) {
+	for id, s := range d.held {
 		if now.Sub(s.heard) >= wire.ConsoleLeaseS*time.Second {
 			ids = append(ids, id)
 		}
@@ -79,7 +79,7 @@ func (d *desk) over(now time.Time) (ids []string) {
 }
 
 // close is called when a session has ended.
-func (d *desk) close(id string, now time.Time) {
-	delete(d.seats, id)
+func (d *leases) close(id string, now time.Time) {
+	delete(d.held, id)
 	d.gone[id] = now.Add(wire.ConsoleOpenS * time.Second)
 }

@@ -10,7 +10,7 @@ import (
 func TestDesk(t *testing.T) {
 	start := time.Unix(1e9, 0)
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
-	var d desk
+	var d leases
 	for _, step := range []struct {
 		what     string
 		id, name string
@@ -44,10 +44,10 @@ func TestDesk(t *testing.T) {
 			t.Errorf("%s: %v, %d missing", step.what, fresh, missing)
 		}
 	}
-	if over := d.over(at(34)); len(over) != 0 {
+	if over := d.expired(at(34)); len(over) != 0 {
 		t.Errorf("%v over after 34 s", over)
 	}
-	if over := d.over(at(35)); len(over) != 2 { // the tap and the other console, opened at 5
+	if over := d.expired(at(35)); len(over) != 2 { // the tap and the other console, opened at 5
 		t.Errorf("%v over after 35 s", over)
 	}
 	if !d.knows("a", at(39)) || d.knows("b", at(39)) {
@@ -66,8 +66,8 @@ func TestDesk(t *testing.T) {
 }
 
 func TestDeskHasAnEnd(t *testing.T) {
-	var d desk
-	for i := range seatsMost {
+	var d leases
+	for i := range leasesMost {
 		d.open(string(rune('a'+i)), "meter", "", true, time.Now())
 	}
 	if code, _ := d.open("one more", "gps", "", true, time.Now()); code != wire.Busy {

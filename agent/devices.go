@@ -226,24 +226,24 @@ func (d *devices) target(name string) (downlink.Target, bool) {
 }
 
 // port finds the device that a console is for.
-func (d *devices) port(name string) (port, bool) {
+func (d *devices) port(name string) (Port, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.running[name]
 	if r == nil {
-		return port{}, false
+		return Port{}, false
 	}
-	return port{r.device, r.options.console}, true
+	return Port{r.device, r.options.console}, true
 }
 
 // tap shows what goes over the port of a device as text, to somebody on this machine.
 func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool) {
 	p, known := d.port(name)
-	if !known || p.device == nil {
+	if !known || p.Device == nil {
 		return nil, false
 	}
 	d.log.Info().Str("device", name).Msg("local tap begins")
-	untap := p.device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
+	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
 		d.log.Info().Str("device", name).Msg("local tap ends")

@@ -19,17 +19,17 @@ import (
 // it. Routes, facts, hooks and the log level change within a generation; anything else ends it and begins the next one, on the same site.
 type generation struct {
 	*site
-	id     string
-	doc    *config.Document // but for what changes within a generation
-	link   *transport.Link
-	routes *pump.Routes
-	topics wire.Topics
-	pump   *pump.Pump
-	remote *consoles
-	report *reporter
-	page   *statuspage.Page // nil: none
-	hint   *pathstore.Hint  // nil: none
-	begun  chan struct{}    // closed when it runs
+	id       string
+	doc      *config.Document // but for what changes within a generation
+	link     *transport.Link
+	routes   *pump.Routes
+	topics   wire.Topics
+	pump     *pump.Pump
+	consoles *Server
+	report   *reporter
+	page     *statuspage.Page // nil: none
+	hint     *pathstore.Hint  // nil: none
+	begun    chan struct{}    // closed when it runs
 
 	pageNo supervise.Fault // why there is no status page
 }
@@ -61,8 +61,8 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.Handler(g.topics.Cmd+suffix))
 	}
-	g.remote = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
-	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.remote.handler)
+	g.consoles = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
+	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.consoles.Handler)
 	g.pump = pump.New(pump.Options{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
 		Clock: g.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
 		Liveness: g.liveness, Log: g.log})
@@ -106,7 +106,7 @@ func (g *generation) run(ctx context.Context, successors <-chan *generation) (ne
 		{Name: "link", Run: g.runLink, Stop: 10 * time.Second},
 		{Name: "report", Run: g.runReport},
 		{Name: "access", Run: g.tryAccess},
-		{Name: "consoles", Run: g.remote.run},
+		{Name: "consoles", Run: g.consoles.Run},
 		{Name: "pump", Run: g.pump.Run, Stop: pump.StopWithin},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
