@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/console"
 	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
@@ -226,14 +227,14 @@ func (d *devices) target(name string) (downlink.Target, bool) {
 }
 
 // port finds the device that a console is for.
-func (d *devices) port(name string) (Port, bool) {
+func (d *devices) port(name string) (console.Port, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.running[name]
 	if r == nil {
-		return Port{}, false
+		return console.Port{}, false
 	}
-	return Port{r.device, r.options.console}, true
+	return console.Port{Device: r.device, Allowed: r.options.console}, true
 }
 
 // tap shows what goes over the port of a device as text, to somebody on this machine.

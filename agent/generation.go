@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/console"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -25,7 +26,7 @@ type generation struct {
 	routes   *pump.Routes
 	topics   wire.Topics
 	pump     *pump.Pump
-	consoles *Server
+	consoles *console.Server
 	report   *reporter
 	page     *statuspage.Page // nil: none
 	hint     *pathstore.Hint  // nil: none
@@ -61,7 +62,7 @@ func (s *site) compose(b config.Booted, id string) (*generation, error) {
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.Handler(g.topics.Cmd+suffix))
 	}
-	g.consoles = newConsoles(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
+	g.consoles = console.New(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
 	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.consoles.Handler)
 	g.pump = pump.New(pump.Options{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
 		Clock: g.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,

@@ -1,4 +1,6 @@
-package agent
+// Package console serves remote consoles and taps: what an operator types goes to a serial device, and what the device says comes back,
+// in numbered messages over the link. It takes devices that it is handed, and never sees a spool or config.
+package console
 
 import (
 	"context"
@@ -34,7 +36,7 @@ type Port struct {
 }
 
 // Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the framer and
-// up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs to run.
+// up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs to Run.
 type Server struct {
 	link   *transport.Link
 	port   func(name string) (Port, bool)
@@ -50,7 +52,7 @@ type Server struct {
 	leases   leases
 	live     map[string]*session
 	ended    chan *session
-	over     chan struct{} // closed when run is over
+	over     chan struct{} // closed when Run has ended
 	refusals chan struct{} // a place for each refusal on its way
 	all      sync.WaitGroup
 }
@@ -62,7 +64,8 @@ type arrival struct {
 	dup      bool
 }
 
-func newConsoles(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *Server {
+// New returns a server that is not running. port finds a device by its name; most is the largest packet of the link, in bytes.
+func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *Server {
 	return &Server{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan arrival, intakeMessages),
 		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
 		refusals: make(chan struct{}, leasesMost)}
@@ -160,7 +163,7 @@ func (c *Server) open(a arrival, m wire.ConsoleDown, now time.Time) (wire.ErrorC
 	switch {
 	case a.retained:
 		return wire.Retained, "publish without the retain flag, and clear this one"
-	case a.dup && now.Sub(c.began) < wire.ConsoleOpenS*time.Second: // later the desk knows all that may have come
+	case a.dup && now.Sub(c.began) < wire.ConsoleOpenS*time.Second: // later leases knows all that may have come
 		return wire.Expired, "the broker has sent this for a second time, and the first may have been carried out: open another session"
 	case !known:
 		return wire.UnknownDevice, ""

@@ -1,4 +1,4 @@
-package agent
+package console
 
 import (
 	"context"
@@ -105,7 +105,7 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 		}
 		topics := wire.DefaultTopics().For("gw")
 		find := func(name string) (Port, bool) { return Port{r.device, true}, name == "plc" }
-		r.server = newConsoles(link, find, topics, most, clock.New(time.Time{}), zerolog.New(io.Discard))
+		r.server = New(link, find, topics, most, clock.New(time.Time{}), zerolog.New(io.Discard))
 		link.Handle(wire.Filter(topics.Cmd)+wire.ConsoleSuffix, r.server.Handler)
 		ctx, stop := context.WithCancel(t.Context())
 		linkCtx, stopLink := context.WithCancel(t.Context())

@@ -1,4 +1,4 @@
-package agent
+package console
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-func TestDesk(t *testing.T) {
+func TestLeases(t *testing.T) {
 	start := time.Unix(1e9, 0)
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
 	var d leases
@@ -65,7 +65,7 @@ func TestDesk(t *testing.T) {
 	}
 }
 
-func TestDeskHasAnEnd(t *testing.T) {
+func TestLeasesHaveAnEnd(t *testing.T) {
 	var d leases
 	for i := range leasesMost {
 		d.open(string(rune('a'+i)), "meter", "", true, time.Now())

@@ -1,4 +1,4 @@
-package agent
+package console
 
 import (
 	"cmp"
@@ -38,7 +38,7 @@ func (d *leases) knows(id string, now time.Time) bool {
 	return gone || d.held[id] != nil
 }
 
-// open gives out a seat. Denied, unknown, expired and repeats are for the caller to say; here it is busy.
+// open gives out a lease. Denied, unknown, expired and repeats are for the caller to say; here it is busy.
 func (d *leases) open(id, name, who string, tap bool, now time.Time) (wire.ErrorCode, string) {
 	if len(d.held) >= leasesMost {
 		return wire.Busy, "the gateway serves no more consoles at once"
