@@ -13,7 +13,6 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/errcode"
-	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -133,7 +132,7 @@ func (c *Server) look(now time.Time) {
 func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
-	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > record.MaxReplyName:
+	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > wire.MaxName:
 		return // nobody to answer
 	case err != nil:
 		c.refuse(a.name, m, wire.Malformed, err.Error())

@@ -256,7 +256,7 @@ func (d *Downlink) remember(id string, reply wire.Reply) {
 
 // reply appends a reply to its spool, which keeps it over an outage.
 func (d *Downlink) reply(name string, reply wire.Reply) {
-	if len(name) > record.MaxReplyName {
+	if len(name) > wire.MaxName {
 		return // no topic of ours is so long
 	}
 	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {

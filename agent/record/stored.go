@@ -110,16 +110,13 @@ func Parse(p []byte) (Stored, error) {
 }
 
 // AppendReply adds the spool's form of a reply: one byte with the length of the device's name, which is at most
-// MaxReplyName, the name, and the reply's JSON. The name cannot be the spool's stream: an unknown one comes from the network, and
+// wire.MaxName, the name, and the reply's JSON. The name cannot be the spool's stream: an unknown one comes from the network, and
 // streams are few.
 func AppendReply(dst []byte, name string, reply wire.Reply) []byte {
 	dst = append(dst, byte(len(name)))
 	dst = append(dst, name...)
 	return reply.Append(dst)
 }
-
-// MaxReplyName is the longest device name that a reply can carry, in bytes.
-const MaxReplyName = 255
 
 // ParseReply takes it apart; payload is the reply's JSON and points into p.
 func ParseReply(p []byte) (name string, payload []byte, err error) {
