@@ -14,7 +14,7 @@
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
 //	site        what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
-//	generation  what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
+//	uplinkRun   what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
 //
 // A reload that changes only serial devices or the log level begins nothing anew.
 //
@@ -22,7 +22,7 @@
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
 // and disconnects; then the commands, which heard how the devices ended and answer what nobody carried out; then its last word on
-// the path is kept; then the spools write what is left. Where another generation follows, nothing drains: it goes on.
+// the path is kept; then the spools write what is left. Where another uplink follows, nothing drains: it goes on.
 package agent
 
 import (
@@ -59,8 +59,8 @@ type Agent struct {
 	mu       sync.Mutex
 	booted   config.Booted // what is in use
 	reloadNo string        // why the last reload was not taken
-	current  *generation   // the one that runs; nil between two sites
-	before   totals        // of generations and sites that are over
+	current  *uplinkRun    // the one that runs; nil between two sites
+	before   totals        // of uplinks and sites that are over
 }
 
 // New returns an agent that is not running.
@@ -136,8 +136,8 @@ func (a *Agent) inUse() config.Booted {
 	return a.booted
 }
 
-// generation is the one that runs, or nil.
-func (a *Agent) generation() *generation {
+// uplink is the one that runs, or nil.
+func (a *Agent) uplink() *uplinkRun {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.current

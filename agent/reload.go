@@ -38,7 +38,7 @@ func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
 }
 
 // reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
-// running is applied; for another one the generation makes room for the next; and for another state_dir or spool the site must
+// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the site must
 // end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
 func (s *site) reload(ctx context.Context) *succession {
 	now := s.inUse()
@@ -63,30 +63,30 @@ func (s *site) reload(ctx context.Context) *succession {
 		s.succeed(ctx, now, next)
 	}
 	s.access.forget()
-	s.generation().link.Retry()
+	s.uplink().link.Retry()
 	return nil
 }
 
-// succeed makes a generation for another configuration, and returns when it runs.
+// succeed makes an uplink for another configuration, and returns when it runs.
 func (s *site) succeed(ctx context.Context, now, next config.Booted) {
 	id, err := s.identify(next)
 	if err != nil {
 		s.refuse(err.Error())
 		return
 	}
-	g, err := s.compose(next, id)
+	u, err := s.compose(next, id)
 	if err != nil {
 		s.refuse(err.Error())
 		return
 	}
 	s.sayReload(now, next)
 	select {
-	case s.next <- g:
+	case s.next <- u:
 	case <-ctx.Done():
 		return
 	}
 	select {
-	case <-g.begun:
+	case <-u.begun:
 	case <-ctx.Done():
 		return
 	}
@@ -131,10 +131,10 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 	}
 }
 
-// apply puts to use what can change within a generation.
+// apply puts to use what can change within an uplink run.
 func (s *site) apply(next config.Booted) {
 	s.use(next)
-	s.generation().route(next.Document)
+	s.uplink().route(next.Document)
 	s.devices.want(devicesOf(next.Document), next.Disabled)
 	s.facts.Configure(next.Document.Device.Facts)
 	s.hooks.Configure(next.Document.Hooks)

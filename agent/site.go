@@ -20,7 +20,7 @@ import (
 )
 
 // site is what the agent has on this machine: its directories, the spools in them, the serial devices and the commands to them.
-// Generations come and go above it, and no port closes for that.
+// Uplinks come and go above it, and no port closes for that.
 type site struct {
 	*Agent
 	dirs    statedir.Dirs
@@ -38,7 +38,7 @@ type site struct {
 	facts      *exec.Facts
 	hooks      *exec.Hooks
 	told       *told
-	next       chan *generation // from supervision to the uplink
+	next       chan *uplinkRun // from supervision to the uplink
 }
 
 // succession is what follows a site.
@@ -47,13 +47,13 @@ type succession struct {
 	dirs   statedir.Dirs // locked already; those that did not change are still the old site's
 }
 
-// openSite builds a site with its first generation; nothing runs yet. The directories that it does not use are closed.
+// openSite builds a site with its first uplink; nothing runs yet. The directories that it does not use are closed.
 func (a *Agent) openSite(b config.Booted, p statedir.Dirs) (*site, error) {
 	p, err := statedir.Open(b.Document, p)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Agent: a, dirs: p, told: &told{}, next: make(chan *generation)}
+	s := &site{Agent: a, dirs: p, told: &told{}, next: make(chan *uplinkRun)}
 	id, err := a.identify(b)
 	if err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -68,13 +68,13 @@ func (a *Agent) openSite(b config.Booted, p statedir.Dirs) (*site, error) {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
 	}
 	s.equip(b)
-	g, err := s.compose(b, id)
+	u, err := s.compose(b, id)
 	if err != nil {
 		s.close(nil)
 		return nil, err
 	}
 	a.mu.Lock()
-	a.current = g
+	a.current = u
 	a.mu.Unlock()
 	a.use(b)
 	return s, nil
@@ -141,16 +141,16 @@ func (s *site) equip(b config.Booted) {
 
 // account records in the ledger what was counted, and sets the link's budget level.
 func (s *site) account() {
-	g := s.generation()
-	if g == nil || g.site != s {
+	u := s.uplink()
+	if u == nil || u.site != s {
 		return
 	}
 	s.mu.Lock() // before the link is asked: what an earlier one counted is added once
 	before := s.before.bytes
 	s.mu.Unlock()
-	link := g.link.Status()
+	link := u.link.Status()
 	s.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
-	g.link.Frugal(s.ledger.Level())
+	u.link.Frugal(s.ledger.Level())
 }
 
 // run runs the site until ctx is done (next is nil) or a reload needs another one.
@@ -159,7 +159,7 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	defer end()
 	watch := func(ctx context.Context) error {
 		if next = s.watch(ctx, reload); next != nil {
-			s.generation().pump.HandOver()
+			s.uplink().pump.HandOver()
 			end()
 		}
 		<-ctx.Done()
@@ -183,22 +183,22 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	return next, err
 }
 
-// runUplink runs one generation after the other until ctx is done.
+// runUplink runs one uplink after the other until ctx is done.
 func (s *site) runUplink(ctx context.Context) error {
-	for g := s.generation(); ; {
-		next, err := g.run(ctx, s.next)
+	for u := s.uplink(); ; {
+		next, err := u.run(ctx, s.next)
 		if next == nil || errors.Is(err, supervise.ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
 			return err
 		}
 		if err != nil {
 			s.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
-		last := g.link.Status()
+		last := u.link.Status()
 		s.mu.Lock()
 		s.before.addUplink(last)
 		s.current = next
 		s.mu.Unlock()
-		g = next
+		u = next
 	}
 }
 
@@ -215,11 +215,11 @@ func (s *site) close(next *succession) {
 	if err != nil {
 		s.log.Error().Err(err).Msg("not everything could be written at the end")
 	}
-	g := s.generation()
-	if g == nil || g.site != s {
+	u := s.uplink()
+	if u == nil || u.site != s {
 		return // it never ran
 	}
-	last := g.link.Status()
+	last := u.link.Status()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = nil

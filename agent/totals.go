@@ -6,7 +6,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// totals is what the counters of generations and sites that are over had reached. Counters count from the start of the process,
+// totals is what the counters of uplinks and sites that are over had reached. Counters count from the start of the process,
 // whatever was reloaded since; and they balance over a reload as they did before it. The zero value is ready.
 type totals struct {
 	uplink   statuspage.Uplink

@@ -41,7 +41,7 @@ func serversOf(u *config.Uplink) []transport.Server {
 	return servers
 }
 
-// learningOf is what the heartbeat section says. What it lacks, Path and Memory, is the generation's.
+// learningOf is what the heartbeat section says. Path and Memory are set by the caller.
 func learningOf(h config.Heartbeat, id string, topics wire.Topics) transport.Learning {
 	l := transport.Learning{
 		Mode: map[string]heartbeat.Mode{"thrifty": heartbeat.Thrifty, "fast": heartbeat.Fast}[h.Learn],

@@ -16,12 +16,12 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// generation is what is on the way to the server under one configuration: the link, what it carries, and the page that tells of
-// it. Routes, facts, hooks and the log level change within a generation; anything else ends it and begins the next one, on the same site.
-type generation struct {
+// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page that reports
+// it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one begins on the same site.
+type uplinkRun struct {
 	*site
 	id       string
-	doc      *config.Document // but for what changes within a generation
+	doc      *config.Document // but for what changes within the run
 	link     *transport.Link
 	routes   *pump.Routes
 	topics   wire.Topics
@@ -35,120 +35,120 @@ type generation struct {
 	pageNo supervise.Fault // why there is no status page
 }
 
-// uplinkStop is how long a generation may take to stop, all its parts together.
+// uplinkStop is how long an uplink run may take to stop, all its parts together.
 const uplinkStop = 45 * time.Second
 
-// compose makes the parts of a generation and ties them together; nothing runs and nothing is opened yet.
-func (s *site) compose(b config.Booted, id string) (*generation, error) {
+// compose makes the parts of an uplink run and ties them together; nothing runs and nothing is opened yet.
+func (s *site) compose(b config.Booted, id string) (*uplinkRun, error) {
 	d := b.Document
-	g := &generation{site: s, id: id, doc: d, topics: topicsOf(d, id), begun: make(chan struct{})}
+	u := &uplinkRun{site: s, id: id, doc: d, topics: topicsOf(d, id), begun: make(chan struct{})}
 	connected := make(chan struct{}, 1)
-	o := linkOptions(d, g.id, g.topics)
-	o.State = g.announce
-	o.ReportEvery, o.Report = d.Heartbeat.Report, g.statsMessage
+	o := linkOptions(d, u.id, u.topics)
+	o.State = u.announce
+	o.ReportEvery, o.Report = d.Heartbeat.Report, u.statsMessage
 	if d.Uplink.TimeFloor != "off" {
-		o.Floor = g.o.Built
+		o.Floor = u.o.Built
 	}
-	o.Notify = func(e transport.Event) { g.linkEvent(e, connected) }
+	o.Notify = func(e transport.Event) { u.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
-	g.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), g.log)
-	o.Learning.Memory, o.Learning.Path = s.paths, (&pathstore.Namer{Hint: g.hint}).Name
+	u.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), u.log)
+	o.Learning.Memory, o.Learning.Path = s.paths, (&pathstore.Namer{Hint: u.hint}).Name
 	var err error
-	if g.link, err = transport.New(o); err != nil {
+	if u.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
-	g.routes = pump.NewRoutes(g.topics.Data, id)
-	g.route(d)
+	u.routes = pump.NewRoutes(u.topics.Data, id)
+	u.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
-		g.link.Handle(wire.Filter(g.topics.Cmd)+suffix, s.down.Handler(g.topics.Cmd+suffix))
+		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, s.down.Handler(u.topics.Cmd+suffix))
 	}
-	g.consoles = console.New(g.link, s.devices.port, g.topics, o.MaxPacket, g.clock, g.log)
-	g.link.Handle(wire.Filter(g.topics.Cmd)+wire.ConsoleSuffix, g.consoles.Handler)
-	g.pump = pump.New(pump.Options{Link: g.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: g.topics.Reply, Routes: g.routes,
-		Clock: g.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
-		Liveness: g.liveness, Log: g.log})
+	u.consoles = console.New(u.link, s.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
+	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
+	u.pump = pump.New(pump.Options{Link: u.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
+		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
+		Liveness: u.liveness, Log: u.log})
 	s.ledger.SetBudget(d.Uplink.Budget)
-	g.report = &reporter{link: g.link, info: g.topics.Info, stats: g.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: g.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: g.log}
+	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
+		status: u.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: u.log}
 	if d.HTTP.Listen != "" {
-		g.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: g.status, Healthy: g.healthy, Tap: g.devices.tap,
-			Fault: g.pageFault})
+		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
+			Fault: u.pageFault})
 	}
-	return g, nil
+	return u, nil
 }
 
 // route puts the routes of a document to use.
-func (g *generation) route(d *config.Document) {
-	g.routes.Set(routesOf(d, g.topics))
+func (u *uplinkRun) route(d *config.Document) {
+	u.routes.Set(routesOf(d, u.topics))
 }
 
-// run runs the parts until ctx is done (next is nil) or another generation comes from successors, which goes on with the same
+// run runs the parts until ctx is done (next is nil) or another run comes from successors, which goes on with the same
 // spools: nothing drains then.
-func (g *generation) run(ctx context.Context, successors <-chan *generation) (next *generation, err error) {
+func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next *uplinkRun, err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	succeeded := func(ctx context.Context) error {
-		close(g.begun)
+		close(u.begun)
 		select {
 		case next = <-successors:
-			g.pump.HandOver()
+			u.pump.HandOver()
 			end()
 		case <-ctx.Done():
 		}
 		<-ctx.Done()
 		return nil
 	}
-	g.report.loop = g.liveness.Loop("report")
-	defer g.report.loop.Gone()
+	u.report.loop = u.liveness.Loop("report")
+	defer u.report.loop.Gone()
 	// Started in this order, stopped in the reverse one.
 	err = supervise.Group{
-		{Name: "page", Run: g.runPage},
-		{Name: "path hint", Run: g.hint.Run},
-		{Name: "link", Run: g.runLink, Stop: 10 * time.Second},
-		{Name: "report", Run: g.runReport},
-		{Name: "access", Run: g.tryAccess},
-		{Name: "consoles", Run: g.consoles.Run},
-		{Name: "pump", Run: g.pump.Run, Stop: pump.StopWithin},
+		{Name: "page", Run: u.runPage},
+		{Name: "path hint", Run: u.hint.Run},
+		{Name: "link", Run: u.runLink, Stop: 10 * time.Second},
+		{Name: "report", Run: u.runReport},
+		{Name: "access", Run: u.tryAccess},
+		{Name: "consoles", Run: u.consoles.Run},
+		{Name: "pump", Run: u.pump.Run, Stop: pump.StopWithin},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
 	return next, err
 }
 
-func (g *generation) runLink(ctx context.Context) error {
-	g.hint.Await(ctx)
-	defer g.hooks.Ended("stopped")
-	return g.link.Run(ctx)
+func (u *uplinkRun) runLink(ctx context.Context) error {
+	u.hint.Await(ctx)
+	defer u.hooks.Ended("stopped")
+	return u.link.Run(ctx)
 }
 
-func (g *generation) runReport(ctx context.Context) error {
-	g.facts.Await(ctx)
-	return g.report.run(ctx)
+func (u *uplinkRun) runReport(ctx context.Context) error {
+	u.facts.Await(ctx)
+	return u.report.run(ctx)
 }
 
-func (g *generation) runPage(ctx context.Context) error {
-	if g.page == nil {
+func (u *uplinkRun) runPage(ctx context.Context) error {
+	if u.page == nil {
 		<-ctx.Done()
 		return nil
 	}
-	return g.page.Run(ctx)
+	return u.page.Run(ctx)
 }
 
 // statsMessage is up/stats as a beat; false while the link has no time for it.
-func (g *generation) statsMessage() (transport.Message, bool) {
-	if g.ledger.Exhausted() {
+func (u *uplinkRun) statsMessage() (transport.Message, bool) {
+	if u.ledger.Exhausted() {
 		return transport.Message{}, false
 	}
-	payload, err := json.Marshal(g.status())
-	return transport.Message{Topic: g.topics.Stats, Payload: payload, QoS: 1, Cause: transport.CauseData}, err == nil
+	payload, err := json.Marshal(u.status())
+	return transport.Message{Topic: u.topics.Stats, Payload: payload, QoS: 1, Cause: transport.CauseData}, err == nil
 }
 
 // announce is the birth (online) and the will of a session.
-func (g *generation) announce(online bool, s transport.Session) []byte {
-	return wire.State{Online: online, Session: g.sessionsBefore() + s.Number, Epoch: g.data.Epoch(), Since: s.Since.UnixMilli(),
-		Version: g.o.Version, Server: s.Server}.Append(nil)
+func (u *uplinkRun) announce(online bool, s transport.Session) []byte {
+	return wire.State{Online: online, Session: u.sessionsBefore() + s.Number, Epoch: u.data.Epoch(), Since: s.Since.UnixMilli(),
+		Version: u.o.Version, Server: s.Server}.Append(nil)
 }
 
-// sessionsBefore are those of earlier generations: sessions are numbered from the start of the process.
+// sessionsBefore are those of earlier runs: sessions are numbered from the start of the process.
 func (a *Agent) sessionsBefore() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,33 +156,33 @@ func (a *Agent) sessionsBefore() int64 {
 }
 
 // linkEvent logs one change of the link.
-func (g *generation) linkEvent(e transport.Event, connected chan<- struct{}) {
-	line := g.log.Warn()
+func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
+	line := u.log.Warn()
 	if e.Kind == transport.EventUp {
-		line = g.log.Info()
-		g.hooks.Up(e.Server)
+		line = u.log.Info()
+		u.hooks.Up(e.Server)
 		select {
 		case connected <- struct{}{}:
 		default: // the reporter has not seen the last one yet
 		}
 	}
 	if e.Kind == transport.EventDown {
-		g.hooks.Down(e.Server, e.Why)
+		u.hooks.Down(e.Server, e.Why)
 	}
-	line = line.Str("server", e.Server).Int64("session", g.sessionsBefore()+e.Session)
+	line = line.Str("server", e.Server).Int64("session", u.sessionsBefore()+e.Session)
 	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }
 
 // pageFault is told at each try to listen; one log line for each change.
-func (g *generation) pageFault(err error) {
+func (u *uplinkRun) pageFault(err error) {
 	text := ""
 	if err != nil {
 		text = fmt.Sprintf("the status page has no address: %v", err)
 	}
-	switch changed := g.pageNo.Set(text); {
+	switch changed := u.pageNo.Set(text); {
 	case changed && err != nil:
-		g.log.Warn().Err(err).Msg("status page cannot listen, trying again")
+		u.log.Warn().Err(err).Msg("status page cannot listen, trying again")
 	case changed:
-		g.log.Info().Msg("status page listens")
+		u.log.Info().Msg("status page listens")
 	}
 }

@@ -33,8 +33,8 @@ func (a *Agent) guard(ctx context.Context) error {
 // look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its loop with it, and so
 // the watchdog is not fed and /healthz says why.
 func (a *Agent) look() {
-	if g := a.generation(); g != nil {
-		g.status()
+	if u := a.uplink(); u != nil {
+		u.status()
 	}
 }
 
