@@ -13,7 +13,7 @@
 // # Three lives
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
-//	site        what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
+//	localState  what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
 //	uplinkRun   what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
 //
 // A reload that changes only serial devices or the log level begins nothing anew.
@@ -59,8 +59,8 @@ type Agent struct {
 	mu       sync.Mutex
 	booted   config.Booted // what is in use
 	reloadNo string        // why the last reload was not taken
-	current  *uplinkRun    // the one that runs; nil between two sites
-	before   totals        // of uplinks and sites that are over
+	current  *uplinkRun    // the one that runs; nil between two local states
+	before   totals        // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.
@@ -87,10 +87,10 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		a.say("STOPPING=1") // before anything stops
 		stop()
 	})()
-	// The watchdog is fed while sites come and go, and until the last of them has ended.
+	// The watchdog is fed while local states come and go, and until the last of them has ended.
 	err = supervise.Group{
 		{Name: "watchdog", Run: a.guard},
-		{Name: "agent", Run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, Stop: stopWithin},
+		{Name: "agent", Run: func(ctx context.Context) error { return a.runLocal(ctx, booted, reload) }, Stop: stopWithin},
 	}.Run(running)
 	if ctx.Err() == nil {
 		a.log.Error().Err(err).Msg("linkbeat ends by itself")
@@ -103,15 +103,15 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	return nil
 }
 
-// sites runs one site after the other until ctx is done. A site that cannot begin gives way to the one before it.
-func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
-	s, err := a.openSite(booted, statedir.Dirs{})
+// runLocal runs one local state after the other until ctx is done. One that cannot begin gives way to the one before it.
+func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
+	l, err := a.openLocal(booted, statedir.Dirs{})
 	if err != nil {
 		return err
 	}
 	for {
-		next, err := s.run(ctx, reload)
-		s.close(next)
+		next, err := l.run(ctx, reload)
+		l.close(next)
 		if next == nil {
 			return err
 		}
@@ -119,11 +119,11 @@ func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan s
 			a.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
 		before := a.inUse()
-		if s, err = a.openSite(next.booted, next.dirs); err == nil {
+		if l, err = a.openLocal(next.booted, next.dirs); err == nil {
 			continue
 		}
 		a.refuse(err.Error())
-		if s, err = a.openSite(before, statedir.Dirs{}); err != nil {
+		if l, err = a.openLocal(before, statedir.Dirs{}); err != nil {
 			return err
 		}
 	}

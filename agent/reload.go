@@ -13,12 +13,12 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// watch supervises a site: it tells the service manager when all is started, and reloads. It returns what follows when a reload
-// needs another site, or nil when ctx is done.
-func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
-	s.putToUse()
-	s.say("READY=1")
-	loop := s.liveness.Loop("reload")
+// watch supervises a local state: it tells the service manager when all is started, and reloads. It returns what follows when a reload
+// needs another one, or nil when ctx is done.
+func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *succession {
+	l.putToUse()
+	l.say("READY=1")
+	loop := l.liveness.Loop("reload")
 	defer loop.Gone()
 	for {
 		select {
@@ -26,62 +26,62 @@ func (s *site) watch(ctx context.Context, reload <-chan struct{}) *succession {
 			return nil
 		case <-reload:
 			loop.Begin()
-			s.say(supervise.Reloading())
-			next := s.reload(ctx)
+			l.say(supervise.Reloading())
+			next := l.reload(ctx)
 			loop.End()
 			if next != nil { // which will say that it is ready
 				return next
 			}
-			s.say("READY=1")
+			l.say("READY=1")
 		}
 	}
 }
 
 // reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
-// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the site must
+// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the local state must
 // end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
-func (s *site) reload(ctx context.Context) *succession {
-	now := s.inUse()
-	next, err := s.o.Load()
+func (l *localState) reload(ctx context.Context) *succession {
+	now := l.inUse()
+	next, err := l.o.Load()
 	switch {
 	case err != nil || next.Origin != config.FromFile:
-		s.refuse(next.Faults.Sentence())
-	case !sameSite(now.Document, next.Document):
-		p, err := statedir.Open(next.Document, s.dirs)
+		l.refuse(next.Faults.Sentence())
+	case !sameLocal(now.Document, next.Document):
+		p, err := statedir.Open(next.Document, l.dirs)
 		if err == nil {
-			if err = p.Fault(s.dirs); err == nil {
-				s.sayReload(now, next)
+			if err = p.Fault(l.dirs); err == nil {
+				l.sayReload(now, next)
 				return &succession{next, p}
 			}
-			_ = p.Close(s.dirs) // they were never used
+			_ = p.Close(l.dirs) // they were never used
 		}
-		s.refuse(err.Error())
+		l.refuse(err.Error())
 	case sameButSerial(now.Document, next.Document):
-		s.sayReload(now, next)
-		s.apply(next)
+		l.sayReload(now, next)
+		l.apply(next)
 	default:
-		s.succeed(ctx, now, next)
+		l.succeed(ctx, now, next)
 	}
-	s.access.forget()
-	s.uplink().link.Retry()
+	l.access.forget()
+	l.uplink().link.Retry()
 	return nil
 }
 
 // succeed makes an uplink for another configuration, and returns when it runs.
-func (s *site) succeed(ctx context.Context, now, next config.Booted) {
-	id, err := s.identify(next)
+func (l *localState) succeed(ctx context.Context, now, next config.Booted) {
+	id, err := l.identify(next)
 	if err != nil {
-		s.refuse(err.Error())
+		l.refuse(err.Error())
 		return
 	}
-	u, err := s.compose(next, id)
+	u, err := l.compose(next, id)
 	if err != nil {
-		s.refuse(err.Error())
+		l.refuse(err.Error())
 		return
 	}
-	s.sayReload(now, next)
+	l.sayReload(now, next)
 	select {
-	case s.next <- u:
+	case l.next <- u:
 	case <-ctx.Done():
 		return
 	}
@@ -90,16 +90,16 @@ func (s *site) succeed(ctx context.Context, now, next config.Booted) {
 	case <-ctx.Done():
 		return
 	}
-	s.apply(next)
+	l.apply(next)
 }
 
 // sayReload logs what a reload brings.
-func (s *site) sayReload(now, next config.Booted) {
-	s.mu.Lock()
-	s.reloadNo = ""
-	s.mu.Unlock()
-	s.sayChanges(now.Document, next.Document)
-	s.sayBooted(next)
+func (l *localState) sayReload(now, next config.Booted) {
+	l.mu.Lock()
+	l.reloadNo = ""
+	l.mu.Unlock()
+	l.sayChanges(now.Document, next.Document)
+	l.sayBooted(next)
 }
 
 // maxChanges is how many changes of a reload are logged, a line each.
@@ -132,13 +132,13 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 }
 
 // apply puts to use what can change within an uplink run.
-func (s *site) apply(next config.Booted) {
-	s.use(next)
-	s.uplink().route(next.Document)
-	s.devices.want(devicesOf(next.Document), next.Disabled)
-	s.facts.Configure(next.Document.Device.Facts)
-	s.hooks.Configure(next.Document.Hooks)
-	s.putToUse()
+func (l *localState) apply(next config.Booted) {
+	l.use(next)
+	l.uplink().route(next.Document)
+	l.devices.want(devicesOf(next.Document), next.Disabled)
+	l.facts.Configure(next.Document.Device.Facts)
+	l.hooks.Configure(next.Document.Hooks)
+	l.putToUse()
 }
 
 // putToUse keeps the document that runs now as the last good one.
@@ -152,8 +152,8 @@ func (a *Agent) putToUse() {
 	}
 }
 
-// sameSite tells whether a site can go on under another document.
-func sameSite(a, b *config.Document) bool {
+// sameLocal tells whether a local state can go on under another document.
+func sameLocal(a, b *config.Document) bool {
 	return filepath.Clean(a.StateDir) == filepath.Clean(b.StateDir) && reflect.DeepEqual(a.Spool, b.Spool)
 }
 

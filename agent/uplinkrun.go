@@ -17,9 +17,9 @@ import (
 )
 
 // uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page that reports
-// it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one begins on the same site.
+// it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one begins on the same local state.
 type uplinkRun struct {
-	*site
+	*localState
 	id       string
 	doc      *config.Document // but for what changes within the run
 	link     *transport.Link
@@ -39,9 +39,9 @@ type uplinkRun struct {
 const uplinkStop = 45 * time.Second
 
 // compose makes the parts of an uplink run and ties them together; nothing runs and nothing is opened yet.
-func (s *site) compose(b config.Booted, id string) (*uplinkRun, error) {
+func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	d := b.Document
-	u := &uplinkRun{site: s, id: id, doc: d, topics: topicsOf(d, id), begun: make(chan struct{})}
+	u := &uplinkRun{localState: l, id: id, doc: d, topics: topicsOf(d, id), begun: make(chan struct{})}
 	connected := make(chan struct{}, 1)
 	o := linkOptions(d, u.id, u.topics)
 	o.State = u.announce
@@ -52,7 +52,7 @@ func (s *site) compose(b config.Booted, id string) (*uplinkRun, error) {
 	o.Notify = func(e transport.Event) { u.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
 	u.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), u.log)
-	o.Learning.Memory, o.Learning.Path = s.paths, (&pathstore.Namer{Hint: u.hint}).Name
+	o.Learning.Memory, o.Learning.Path = l.paths, (&pathstore.Namer{Hint: u.hint}).Name
 	var err error
 	if u.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
@@ -60,16 +60,16 @@ func (s *site) compose(b config.Booted, id string) (*uplinkRun, error) {
 	u.routes = pump.NewRoutes(u.topics.Data, id)
 	u.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
-		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, s.down.Handler(u.topics.Cmd+suffix))
+		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, l.down.Handler(u.topics.Cmd+suffix))
 	}
-	u.consoles = console.New(u.link, s.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
+	u.consoles = console.New(u.link, l.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
 	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
-	u.pump = pump.New(pump.Options{Link: u.link, Data: s.data, High: s.high, Replies: s.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
-		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: s.ledger.Exhausted, Quarantine: s.quarantine,
+	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high, Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
+		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
 		Liveness: u.liveness, Log: u.log})
-	s.ledger.SetBudget(d.Uplink.Budget)
+	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: u.status, exhausted: s.ledger.Exhausted, connected: connected, told: s.told, log: u.log}
+		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, told: l.told, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
 			Fault: u.pageFault})

@@ -19,9 +19,9 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// site is what the agent has on this machine: its directories, the spools in them, the serial devices and the commands to them.
-// Uplinks come and go above it, and no port closes for that.
-type site struct {
+// localState is what the agent has on this machine, and what outlives an uplink: its directories, the spools in them, the serial
+// devices and the commands to them. Uplinks come and go above it, and no port closes for that.
+type localState struct {
 	*Agent
 	dirs    statedir.Dirs
 	data    *spool.Spool
@@ -41,19 +41,19 @@ type site struct {
 	next       chan *uplinkRun // from supervision to the uplink
 }
 
-// succession is what follows a site.
+// succession is what follows a local state.
 type succession struct {
 	booted config.Booted
-	dirs   statedir.Dirs // locked already; those that did not change are still the old site's
+	dirs   statedir.Dirs // locked already; those that did not change are still the old one's
 }
 
-// openSite builds a site with its first uplink; nothing runs yet. The directories that it does not use are closed.
-func (a *Agent) openSite(b config.Booted, p statedir.Dirs) (*site, error) {
+// openLocal builds a local state with its first uplink; nothing runs yet. The directories that it does not use are closed.
+func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error) {
 	p, err := statedir.Open(b.Document, p)
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Agent: a, dirs: p, told: &told{}, next: make(chan *uplinkRun)}
+	l := &localState{Agent: a, dirs: p, told: &told{}, next: make(chan *uplinkRun)}
 	id, err := a.identify(b)
 	if err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -64,23 +64,23 @@ func (a *Agent) openSite(b config.Booted, p statedir.Dirs) (*site, error) {
 			a.log.Error().Err(d.Fault).Msg("directory cannot be used, nothing in it survives a restart")
 		}
 	}
-	if err := s.openSpools(b.Document); err != nil {
+	if err := l.openSpools(b.Document); err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
 	}
-	s.equip(b)
-	u, err := s.compose(b, id)
+	l.equip(b)
+	u, err := l.compose(b, id)
 	if err != nil {
-		s.close(nil)
+		l.close(nil)
 		return nil, err
 	}
 	a.mu.Lock()
 	a.current = u
 	a.mu.Unlock()
 	a.use(b)
-	return s, nil
+	return l, nil
 }
 
-// begin logs how a run or a site begins.
+// begin logs how a run or a local state begins.
 func (a *Agent) begin(b config.Booted, id string) {
 	a.level.Set(levelOf(b.Document))
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
@@ -98,7 +98,7 @@ func (a *Agent) identify(b config.Booted) (string, error) {
 	return id, err
 }
 
-func (s *site) openSpools(d *config.Document) error {
+func (l *localState) openSpools(d *config.Document) error {
 	dir := d.SpoolDir()
 	data, err := spool.Open(spool.Dir(filepath.Join(dir, "data")), spoolOptions(d.Spool))
 	if err != nil {
@@ -114,52 +114,52 @@ func (s *site) openSpools(d *config.Document) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close(), high.Close())
 	}
-	s.data, s.high, s.replies = data, high, answers
+	l.data, l.high, l.replies = data, high, answers
 	return nil
 }
 
 // equip makes what works on the spools.
-func (s *site) equip(b config.Booted) {
-	s.paths = pathstore.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset)
-	s.mu.Lock()
-	counted := s.before.bytes
-	s.mu.Unlock()
-	s.ledger = ledger.Open(s.dirs.State.Root, s.log, time.Now, s.clock.Unset, counted)
-	s.quarantine, s.access = pump.OpenQuarantine(s.dirs.State.Root), &access{}
-	s.losses = newLosses(s.log, s.data, s.high, s.replies)
-	s.devices = newDevices(s.data, s.high, s.clock, s.log, s.liveness, s.before.serial)
-	s.devices.want(devicesOf(b.Document), b.Disabled)
-	s.facts, s.hooks = exec.NewFacts(s.log), exec.NewHooks(s.log)
-	s.facts.Configure(b.Document.Device.Facts)
-	s.hooks.Configure(b.Document.Hooks)
-	journal, err := downlink.OpenJournal(s.dirs.State.Root)
+func (l *localState) equip(b config.Booted) {
+	l.paths = pathstore.Open(l.dirs.State.Root, l.log, time.Now, l.clock.Unset)
+	l.mu.Lock()
+	counted := l.before.bytes
+	l.mu.Unlock()
+	l.ledger = ledger.Open(l.dirs.State.Root, l.log, time.Now, l.clock.Unset, counted)
+	l.quarantine, l.access = pump.OpenQuarantine(l.dirs.State.Root), &access{}
+	l.losses = newLosses(l.log, l.data, l.high, l.replies)
+	l.devices = newDevices(l.data, l.high, l.clock, l.log, l.liveness, l.before.serial)
+	l.devices.want(devicesOf(b.Document), b.Disabled)
+	l.facts, l.hooks = exec.NewFacts(l.log), exec.NewHooks(l.log)
+	l.facts.Configure(b.Document.Device.Facts)
+	l.hooks.Configure(b.Document.Hooks)
+	journal, err := downlink.OpenJournal(l.dirs.State.Root)
 	if err != nil {
-		s.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
+		l.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
 	}
-	s.down = downlink.New(s.devices.target, s.replies, journal, s.clock, s.log, s.liveness.Loop("commands"))
+	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 }
 
 // account records in the ledger what was counted, and sets the link's budget level.
-func (s *site) account() {
-	u := s.uplink()
-	if u == nil || u.site != s {
+func (l *localState) account() {
+	u := l.uplink()
+	if u == nil || u.localState != l {
 		return
 	}
-	s.mu.Lock() // before the link is asked: what an earlier one counted is added once
-	before := s.before.bytes
-	s.mu.Unlock()
+	l.mu.Lock() // before the link is asked: what an earlier one counted is added once
+	before := l.before.bytes
+	l.mu.Unlock()
 	link := u.link.Status()
-	s.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
-	u.link.Frugal(s.ledger.Level())
+	l.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
+	u.link.Frugal(l.ledger.Level())
 }
 
-// run runs the site until ctx is done (next is nil) or a reload needs another one.
-func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *succession, err error) {
+// run runs it until ctx is done (next is nil) or a reload needs another one.
+func (l *localState) run(ctx context.Context, reload <-chan struct{}) (next *succession, err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	watch := func(ctx context.Context) error {
-		if next = s.watch(ctx, reload); next != nil {
-			s.uplink().pump.HandOver()
+		if next = l.watch(ctx, reload); next != nil {
+			l.uplink().pump.HandOver()
 			end()
 		}
 		<-ctx.Done()
@@ -167,62 +167,62 @@ func (s *site) run(ctx context.Context, reload <-chan struct{}) (next *successio
 	}
 	// Started in this order, stopped in the reverse one: see the package documentation.
 	err = supervise.Group{
-		{Name: "spool", Run: s.data.Run},
-		{Name: "spool of priority high", Run: s.high.Run},
-		{Name: "reply spool", Run: s.replies.Run},
-		{Name: "losses", Run: s.losses.run},
-		{Name: "path memory", Run: s.paths.Run},
-		{Name: "ledger", Run: func(ctx context.Context) error { return s.ledger.Run(ctx, s.account) }},
-		{Name: "commands", Run: s.down.Run},
-		{Name: "facts", Run: s.facts.Run},
-		{Name: "hooks", Run: s.hooks.Run, Stop: 2 * exec.HookStop}, // one that runs, and the last one
-		{Name: "uplink", Run: s.runUplink, Stop: uplinkStop},
-		{Name: "serial devices", Run: s.devices.run, Stop: deviceStop + time.Second},
+		{Name: "spool", Run: l.data.Run},
+		{Name: "spool of priority high", Run: l.high.Run},
+		{Name: "reply spool", Run: l.replies.Run},
+		{Name: "losses", Run: l.losses.run},
+		{Name: "path memory", Run: l.paths.Run},
+		{Name: "ledger", Run: func(ctx context.Context) error { return l.ledger.Run(ctx, l.account) }},
+		{Name: "commands", Run: l.down.Run},
+		{Name: "facts", Run: l.facts.Run},
+		{Name: "hooks", Run: l.hooks.Run, Stop: 2 * exec.HookStop}, // one that runs, and the last one
+		{Name: "uplink", Run: l.runUplink, Stop: uplinkStop},
+		{Name: "serial devices", Run: l.devices.run, Stop: deviceStop + time.Second},
 		{Name: "supervision", Run: watch, Stop: uplinkStop},
 	}.Run(ctx)
 	return next, err
 }
 
 // runUplink runs one uplink after the other until ctx is done.
-func (s *site) runUplink(ctx context.Context) error {
-	for u := s.uplink(); ; {
-		next, err := u.run(ctx, s.next)
+func (l *localState) runUplink(ctx context.Context) error {
+	for u := l.uplink(); ; {
+		next, err := u.run(ctx, l.next)
 		if next == nil || errors.Is(err, supervise.ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
 			return err
 		}
 		if err != nil {
-			s.log.Error().Err(err).Msg("not everything stopped as it should")
+			l.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
 		last := u.link.Status()
-		s.mu.Lock()
-		s.before.addUplink(last)
-		s.current = next
-		s.mu.Unlock()
+		l.mu.Lock()
+		l.before.addUplink(last)
+		l.current = next
+		l.mu.Unlock()
 		u = next
 	}
 }
 
 // close ends what run leaves: the spools write what memory holds. The directories that next goes on with stay open. A fault of the
 // disk is said and ends nothing.
-func (s *site) close(next *succession) {
+func (l *localState) close(next *succession) {
 	keep := statedir.Dirs{}
 	if next != nil {
 		keep = next.dirs
 	}
-	s.account()
-	s.ledger.Write()
-	err := errors.Join(s.data.Close(), s.high.Close(), s.replies.Close(), s.dirs.Close(keep))
+	l.account()
+	l.ledger.Write()
+	err := errors.Join(l.data.Close(), l.high.Close(), l.replies.Close(), l.dirs.Close(keep))
 	if err != nil {
-		s.log.Error().Err(err).Msg("not everything could be written at the end")
+		l.log.Error().Err(err).Msg("not everything could be written at the end")
 	}
-	u := s.uplink()
-	if u == nil || u.site != s {
+	u := l.uplink()
+	if u == nil || u.localState != l {
 		return // it never ran
 	}
 	last := u.link.Status()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current = nil
-	s.before.addUplink(last)
-	s.before.addSite(s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = nil
+	l.before.addUplink(last)
+	l.before.addLocal(l)
 }
