@@ -22,58 +22,17 @@ const (
 	unix      = "golang.org/x/sys/unix"
 	xproxy    = "golang.org/x/net/proxy"
 	mochi     = "github.com/mochi-mqtt/server/v2"
+	pty       = "github.com/creack/pty"
 )
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return []Rule{
+	return append(agentRules(), []Rule{
 		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "config", "firmware-bridge", "agent/statuspage"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
-		{Package: "cmd/linkbeatctl", Own: []string{"agent/operator", "agent/operator/tty", "agent/wire", "build/demo"}, Others: []string{cobra},
+		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire"}, Others: []string{cobra},
 			Why: "flags and exit codes of the operator's program"},
-		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/ledger", "agent/pathstore", "agent/pump",
-			"agent/record", "agent/spool", "agent/statedir", "agent/statuspage", "agent/supervise", "agent/wire", "agent/logship", "config",
-			"firmware-bridge", "firmware-bridge/framing", "firmware-bridge/modbus", "transport", "transport/heartbeat"},
-			Others: []string{zerolog},
-			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
-		{Package: "agent/operator", Own: []string{"transport", "agent/wire"},
-			Why: "what linkbeatctl does, over the same link; linkbeat never carries it"},
-		{Package: "agent/operator/tty", Others: []string{unix}, Why: "the operator's terminal and pseudo-terminals; system calls and nothing else"},
-		{Package: "agent/probe", Own: []string{"transport", "transport/heartbeat", "agent/wire", "config"},
-			Why: "linkbeat probe: a link of its own, for a person at a shell; like agent it translates config into transport's Options"},
-		{Package: "agent/diag", Own: []string{"transport", "agent/wire", "agent/statuspage", "config"},
-			Why: "linkbeat diag: like agent it translates config, into a transport.Trial; it works where no agent does"},
-		{Package: "agent/estimate", Own: []string{"agent/wire", "config"}, NotStd: []string{"net", "os", "sync", "syscall", "context"},
-			Why: "linkbeat check --estimate: pure, a document comes in and a table goes out"},
-		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
-			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
-		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},
-		{Package: "agent/clock", Own: []string{"agent/wire"}, Others: []string{unix},
-			Why: "the machine's clocks; what it answers are the codes of package wire"},
-		{Package: "agent/record", Own: []string{"agent/clock", "agent/wire", "firmware-bridge"},
-			Why: "what lies in a spool, as bytes; it never sees the spool itself, the link or config"},
-		{Package: "agent/errcode", Own: []string{"agent/wire", "firmware-bridge", "firmware-bridge/framing", "firmware-bridge/modbus"},
-			Why: "a table: errors of the serial side, codes of package wire; commands and consoles share it and not each other"},
-		{Package: "agent/exec", Own: []string{"agent/supervise", "config"}, Others: []string{zerolog},
-			Why: "the only place that runs programs; which ones, the local file says"},
-		{Package: "agent/statedir", Own: []string{"config"}, Others: []string{unix},
-			Why: "directories and their locks; it does not know what is kept in them"},
-		{Package: "agent/pathstore", Own: []string{"agent/exec", "config", "transport", "transport/heartbeat"}, Others: []string{zerolog},
-			Why: "what is known of paths, in a file; transport says what that is"},
-		{Package: "agent/ledger", Own: []string{"agent/statuspage", "agent/supervise", "config", "transport"}, Others: []string{zerolog},
-			Why: "bytes by day and the budget; it is told what was counted, and asks no link"},
-		{Package: "agent/pump", Own: []string{"agent/clock", "agent/record", "agent/spool", "agent/statuspage", "agent/supervise", "agent/wire", "transport"},
-			Others: []string{zerolog},
-			Why:    "from spools to a link that it is handed; it never sees a device, a command or config"},
-		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/record", "agent/spool", "agent/statuspage", "agent/supervise", "agent/wire",
-			"firmware-bridge", "transport"}, Others: []string{zerolog},
-			Why: "commands to targets that it is handed, replies into a spool; it never sees config, nor how a device is opened"},
-		{Package: "agent/console", Own: []string{"agent/clock", "agent/errcode", "agent/supervise", "agent/wire", "firmware-bridge", "transport"},
-			Others: []string{zerolog},
-			Why:    "operators and devices, over a link that it is handed; it never sees commands, spools or config"},
-		{Package: "agent/supervise", Others: []string{zerolog, unix},
-			Why: "runs parts that it is handed, watches loops, speaks to the service manager; it knows nobody"},
 		{Package: "transport", Own: []string{"transport/heartbeat"}, Others: []string{paho, websocket, unix, xproxy},
 			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
 		{Package: "transport/transporttest", Own: []string{"transport", "transport/heartbeat"}, Others: []string{paho, mochi},
@@ -86,13 +45,9 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "agent/spool", NotStd: []string{"net"}, Others: []string{unix}, Why: "opaque records in files; it never sees config or the link"},
-		{Package: "agent/spool/spooltest", Own: []string{"agent/spool"}, Why: "a spool for the tests of the packages above it"},
-		{Package: "agent/wire", NotStd: []string{"net", "os", "sync", "syscall", "context"},
-			Why: "topics and payloads shared by agent and operator's program; pure"},
 		{Package: "config", Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; it knows no part that it configures"},
-	}
+	}...)
 }
 
 // Outside names folders whose packages are tools, not product, and what even they may not do.
@@ -103,8 +58,8 @@ func Outside() []string { return []string{"build"} }
 func OnlyFor() map[string][]string {
 	return map[string][]string{
 		paho:                       {"transport", "transport/transporttest", "build"},
-		mochi:                      {"transport/transporttest", "build"},
-		"github.com/creack/pty":    {"build"},
+		mochi:                      {"agent/demo", "transport/transporttest", "build"},
+		pty:                        {"agent/demo", "build"},
 		"pgregory.net/rapid":       {},
 		"github.com/rogpeppe":      {},
 		"text/template":            {},

@@ -1,13 +1,14 @@
-package demo
+package e2e
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/demo"
 )
 
 // buildAgent builds the real one.
@@ -23,10 +24,11 @@ func buildAgent(t *testing.T) string {
 // The demo in short: the real agent, a pty, the NAT with a cut, the broker.
 func TestDemoLosesNothing(t *testing.T) {
 	var out strings.Builder
-	if err := Run(t.Context(), Options{Out: &out, Agent: buildAgent(t), For: 10 * time.Second}); err != nil {
+	if err := demo.Run(t.Context(), demo.Options{Out: &out, Agent: buildAgent(t), For: 10 * time.Second}); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	for _, want := range []string{"CUT: nothing passes", "the path is back", "GET /status: uplink up", "frames sent by the device", "What to try next"} {
+	for _, want := range []string{"CUT: nothing passes", "the path is back", "GET /status: uplink up", "frames sent by the device",
+		"What to try next"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not say %q:\n%s", want, &out)
 		}
@@ -37,7 +39,7 @@ func TestInterruptEndsTheDemoWithItsSummary(t *testing.T) {
 	program := buildAgent(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &cancelAt{text: "frames, the last", cancel: cancel}
-	if err := Run(ctx, Options{Out: out, Agent: program}); err != nil {
+	if err := demo.Run(ctx, demo.Options{Out: out, Agent: program}); err != nil {
 		t.Fatalf("%v\n%s", err, &out.all)
 	}
 	if !strings.Contains(out.all.String(), "frames received by the broker") {
@@ -57,16 +59,4 @@ func (c *cancelAt) Write(p []byte) (int, error) {
 		c.cancel()
 	}
 	return c.all.Write(p)
-}
-
-func TestAgentsThatDoNotRun(t *testing.T) {
-	broken := filepath.Join(t.TempDir(), "linkbeat")
-	if err := os.WriteFile(broken, []byte("#!/bin/sh\necho no such luck\nexit 1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for program, want := range map[string]string{"no/such/program": "build it (make build)", t.TempDir(): "build it", broken: "no such luck"} {
-		if err := Run(t.Context(), Options{Out: &strings.Builder{}, Agent: program}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", program, err)
-		}
-	}
 }
