@@ -5,7 +5,8 @@
 //
 //	UP    bridge.Device → devices: stored frame → spool.Append → pump: lane → envelope → transport.Link.Send → PUBACK
 //	        → spool.Ack
-//	DOWN  transport.Link → downlink: judged, id on disk → bridge.Device.Write → written and drained → reply → its spool → up
+//	DOWN  transport.Link → downlink: parsed, judged, id on disk, judged again → bridge.Device.Write → written and drained
+//	        → reply → its spool → up
 //
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the
 // stream.

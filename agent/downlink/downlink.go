@@ -1,11 +1,12 @@
-// Package downlink carries commands from the link to devices, each at most once, and answers every one. A command comes in as the link
-// delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a port or what publishes the
-// reply.
+// Package downlink carries commands from the link to devices, each at most once, and answers every one. A command comes in
+// as the link delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a
+// port or what publishes the reply.
 package downlink
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,7 @@ type Downlink struct {
 	log     zerolog.Logger
 	loop    *supervise.Loop
 
-	intake   chan arrival // of intakeMessages
+	intake   chan order   // of intakeMessages
 	outcomes chan outcome // of intakeMessages
 	turned   chan turned  // of turnedMessages
 	waiting  atomic.Int64 // bytes in intake
@@ -45,17 +46,18 @@ type Downlink struct {
 	counters statuspage.Commands // guarded by mu
 }
 
-// outcome is how a command in a device's queue ended.
+// outcome is how a command in its target's queue ended.
 type outcome struct {
-	name, id string
-	err      error
-	answer   func(*wire.Reply) // puts in what the device brought back; nil: nothing
+	order  order
+	target Target
+	answer bridge.Answer
+	err    error
 }
 
 // New returns a downlink that is not running. device finds the target of a command by its name; p is told while a command is
 // worked on.
 func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
-	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan arrival, intakeMessages),
+	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan order, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
 }
 
@@ -66,9 +68,9 @@ func (d *Downlink) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case a := <-d.intake:
-			d.waiting.Add(-int64(len(a.payload)))
-			d.busy(func() { d.command(a) })
+		case o := <-d.intake:
+			d.waiting.Add(-int64(o.size))
+			d.busy(func() { d.command(o) })
 		case t := <-d.turned:
 			d.busy(func() { d.answerTurned(t) })
 		case o := <-d.outcomes:
@@ -112,8 +114,8 @@ func (d *Downlink) last() {
 			d.settle(o)
 		case t := <-d.turned:
 			d.answerTurned(t)
-		case a := <-d.intake:
-			d.answerTurned(turned{a.name, wire.CommandID(a.payload), wire.Busy, errcode.Stopping})
+		case o := <-d.intake:
+			d.answerTurned(turned{o.name, o.id, wire.Busy, errcode.Stopping})
 		default:
 			return
 		}
@@ -147,81 +149,84 @@ func (d *Downlink) answered(name, id string) bool {
 	return true
 }
 
-// command judges one command and hands it to its device, or answers with an error.
-func (d *Downlink) command(a arrival) {
-	c, err := wire.ParseCommand(a.payload)
-	if c.ID == "" {
+// command carries out one command, or answers with an error.
+func (d *Downlink) command(o order) {
+	if o.id == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.log.Warn().Str("device", a.name).Err(err).Msg("command without a usable id, not answered")
+		d.log.Warn().Str("device", o.name).Err(o.fault).Msg("command without a usable id, not answered")
 		return
 	}
-	if !a.retained && d.answered(a.name, c.ID) {
+	if !o.retained && d.answered(o.name, o.id) {
 		return
 	}
-	code, detail := d.judge(a, c, err)
+	t, code, detail := d.judge(o, nil)
 	if code != "" {
-		d.refuse(a.name, c.ID, code, detail)
+		d.refuse(o.name, o.id, code, detail)
 		return
 	}
-	d.start(a, c)
+	d.start(o, t.Rate)
 }
 
-// judge says why a command must not be carried out; an empty code: it may.
-func (d *Downlink) judge(a arrival, c wire.Command, fault error) (wire.ErrorCode, string) {
-	dev, known := d.device(a.name)
+// judge finds the target of a command and says why it must not be carried out there; an empty code: it may. The command
+// counts for the target's rate, unless it did so already.
+func (d *Downlink) judge(o order, counted *Rate) (Target, wire.ErrorCode, string) {
+	t, known := d.device(o.name)
 	switch {
-	case a.retained:
-		return wire.Retained, "publish commands without the retain flag, and clear this one"
-	case fault != nil:
-		return wire.Malformed, fault.Error()
+	case o.retained:
+		return t, wire.Retained, "publish commands without the retain flag, and clear this one"
+	case o.fault != nil:
+		return t, wire.Malformed, o.fault.Error()
 	case !known:
-		return wire.UnknownDevice, ""
-	case !dev.Commands:
-		return wire.Denied, "the device's configuration does not say commands: true"
+		return t, wire.UnknownDevice, ""
+	case !t.Commands:
+		return t, wire.Denied, "the device's configuration does not say commands: true"
 	}
-	if code, detail := d.clock.Due(c.Expires, wire.MaxExpiry); code != "" {
-		return code, detail
+	code, detail := d.clock.Due(o.expires, wire.MaxExpiry)
+	if code == "" {
+		code, detail = t.check(o)
 	}
-	return dev.check(a, c, time.Now())
+	if code == "" && t.Rate != counted && !t.Rate.take(time.Now()) {
+		return t, wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.Limits.PerMinute)
+	}
+	return t, code, detail
 }
 
-// start puts the command on disk and into the device's queue.
-func (d *Downlink) start(a arrival, c wire.Command) {
-	name := a.name
-	dev, known := d.device(name)
-	if !known { // since it was judged
-		d.refuse(name, c.ID, wire.UnknownDevice, "")
-		return
-	}
-	if err := d.journal.begin(name, c, d.clock.Now()); errors.Is(err, errJournalFull) {
-		d.refuse(name, c.ID, wire.Busy, err.Error())
+// start puts the id of a command that may be carried out on disk, and the command into its target's queue. It is judged once
+// more in between: the disk takes its time, and a reload may have come.
+func (d *Downlink) start(o order, counted *Rate) {
+	if err := d.journal.begin(o, d.clock.Now()); errors.Is(err, errJournalFull) {
+		d.refuse(o.name, o.id, wire.Busy, err.Error())
 		return
 	} else if err != nil {
-		d.refuse(name, c.ID, wire.Failed, "at most once cannot be kept: "+err.Error())
+		d.refuse(o.name, o.id, wire.Failed, "at most once cannot be kept: "+err.Error())
 		return
 	}
 	d.count(func(n *statuspage.Commands) { n.Running++ })
-	err := dev.carry(a, c, func(got bridge.Answer, err error) {
-		d.outcomes <- outcome{name, c.ID, err, func(r *wire.Reply) { dev.answer(r, c, got) }}
+	t, code, detail := d.judge(o, counted)
+	if code != "" {
+		d.logRefusal(o.name, o.id, code)
+		d.finish(o.name, wire.Reply{ID: o.id, Error: code, Detail: detail})
+		return
+	}
+	err := t.carry(o, func(got bridge.Answer, err error) {
+		d.outcomes <- outcome{o, t, got, err}
 	})
 	if err != nil {
-		d.settle(outcome{name: name, id: c.ID, err: err})
+		d.settle(outcome{order: o, target: t, err: err})
 	}
 }
 
-// settle answers a command that ended at its device.
+// settle answers a command that ended at its target.
 func (d *Downlink) settle(o outcome) {
-	reply := wire.Reply{ID: o.id, OK: o.err == nil}
-	if o.answer != nil {
-		o.answer(&reply)
-	}
-	if o.err != nil {
-		reply.Error, reply.Detail = errcode.Of(o.err), o.err.Error()
-	}
+	d.finish(o.order.name, o.target.reply(o.order, o.answer, o.err))
+}
+
+// finish counts, remembers and sends the reply to a command that was begun.
+func (d *Downlink) finish(name string, reply wire.Reply) {
 	d.count(func(n *statuspage.Commands) {
 		n.Running--
 		switch {
-		case o.err == nil:
+		case reply.OK:
 			n.Done++
 		case reply.Error == wire.Failed || reply.Error == wire.Timeout || reply.Error == wire.UnknownOutcome:
 			n.Failed++
@@ -229,8 +234,8 @@ func (d *Downlink) settle(o outcome) {
 			n.Refused++
 		}
 	})
-	d.remember(o.id, memorable(reply))
-	d.reply(o.name, reply)
+	d.remember(reply.ID, memorable(reply))
+	d.reply(name, reply)
 }
 
 // memorable is what the journal keeps of a reply: a long answer is not worth its memory.
@@ -244,8 +249,12 @@ func memorable(r wire.Reply) wire.Reply {
 // refuse answers a command that did not reach its device's queue.
 func (d *Downlink) refuse(name, id string, code wire.ErrorCode, detail string) {
 	d.count(func(n *statuspage.Commands) { n.Refused++ })
-	d.log.Warn().Str("device", name).Str("id", id).Str("error", string(code)).Msg("command refused")
+	d.logRefusal(name, id, code)
 	d.reply(name, wire.Reply{ID: id, Error: code, Detail: detail})
+}
+
+func (d *Downlink) logRefusal(name, id string, code wire.ErrorCode) {
+	d.log.Warn().Str("device", name).Str("id", id).Str("error", string(code)).Msg("command refused")
 }
 
 func (d *Downlink) remember(id string, reply wire.Reply) {

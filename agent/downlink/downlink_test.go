@@ -29,6 +29,7 @@ type downlinkRig struct {
 	outcome error             // of the next write, when it comes to its turn
 	refusal error             // of the next write, at once
 	targets map[string]Target // others
+	lookup  func()            // called before each look at a target; nil: nothing
 	seen    spool.Pos
 	stop    func()
 }
@@ -45,6 +46,9 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
 	device := func(name string) (Target, bool) {
+		if r.lookup != nil {
+			r.lookup()
+		}
 		if t, ok := r.targets[name]; ok {
 			return t, true
 		}
@@ -194,7 +198,7 @@ func TestACommandIsWrittenOnceOverARestart(t *testing.T) {
 func TestACommandCutByAKillIsAnsweredOnce(t *testing.T) {
 	dir := t.TempDir()
 	j := openTestJournal(t, dir)
-	if err := j.begin("meter", wire.Command{ID: "cut", Expires: soon()}, time.Now()); err != nil {
+	if err := j.begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r := newDownlinkRig(t, dir) // the process before was killed
@@ -312,7 +316,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 // What a crash cut is answered once, not at each start.
 func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
 	dir := t.TempDir()
-	if err := openTestJournal(t, dir).begin("meter", wire.Command{ID: "cut", Expires: soon()}, time.Now()); err != nil {
+	if err := openTestJournal(t, dir).begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for start, want := range []int64{1, 0, 0} {

@@ -17,13 +17,6 @@ const (
 	turnedMessages = 256 // of which only name and id are kept, to be answered
 )
 
-type arrival struct {
-	name     string
-	payload  []byte
-	retained bool
-	request  bool
-}
-
 // turned is a command that the intake did not take.
 type turned struct {
 	name, id string
@@ -37,22 +30,22 @@ func (d *Downlink) Handler(template string) transport.Handler {
 	return func(m transport.Message, retained bool) {
 		if vars, ok := wire.Match(template, m.Topic); ok {
 			d.count(func(c *statuspage.Commands) { c.Received++ })
-			d.arrived(arrival{vars["name"], m.Payload, retained, request})
+			d.arrived(vars["name"], m.Payload, retained, request)
 		}
 	}
 }
 
-// arrived puts a command into the intake, or turns it away.
-func (d *Downlink) arrived(a arrival) {
-	size := int64(len(a.payload))
+// arrived parses a command and puts it into the intake, or turns it away: of what does not fit only the id is looked for.
+func (d *Downlink) arrived(name string, payload []byte, retained, request bool) {
+	size := int64(len(payload))
 	if size > intakeBytes {
 		detail := fmt.Sprintf("%d bytes, the gateway takes at most %d", size, intakeBytes)
-		d.turnAway(turned{a.name, wire.CommandID(a.payload), wire.TooLarge, detail})
+		d.turnAway(turned{name, wire.CommandID(payload), wire.TooLarge, detail})
 		return
 	}
-	if d.waiting.Add(size) <= intakeBytes {
+	if d.waiting.Add(size) <= intakeBytes && len(d.intake) < cap(d.intake) {
 		select {
-		case d.intake <- a:
+		case d.intake <- newOrder(name, payload, retained, request):
 			return
 		default:
 		}
@@ -61,7 +54,7 @@ func (d *Downlink) arrived(a arrival) {
 	if !d.flooded.Swap(true) {
 		d.log.Warn().Msg("commands come faster than they can be taken, some are answered busy or not at all")
 	}
-	d.turnAway(turned{a.name, wire.CommandID(a.payload), wire.Busy, "too many commands at once"})
+	d.turnAway(turned{name, wire.CommandID(payload), wire.Busy, "too many commands at once"})
 }
 
 func (d *Downlink) turnAway(t turned) {

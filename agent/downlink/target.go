@@ -2,11 +2,11 @@ package downlink
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/errcode"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -39,52 +39,50 @@ type Target struct {
 	Fits    func(values map[string]string) (longest int, err error)                                  // what Set would say at once, and the bytes of its longest request
 }
 
-// check says why a command must not go to the target; an empty code: it may. It counts for the rate.
-func (t Target) check(a arrival, c wire.Command, now time.Time) (wire.ErrorCode, string) {
-	if code, detail := t.checkShape(a, c); code != "" {
+// check says why a command must not go to the target; an empty code: it may, as far as its rate allows.
+func (t Target) check(o order) (wire.ErrorCode, string) {
+	if code, detail := t.checkShape(o); code != "" || o.values != nil {
 		return code, detail
 	}
-	if p, err := c.Bytes(); err == nil {
-		p = append(bytes.Clone(t.Address), p...)
-		switch {
-		case t.Limits.Max > 0 && len(p) > t.Limits.Max:
-			return wire.TooLarge, fmt.Sprintf("%d bytes, the device's configuration allows %d", len(p), t.Limits.Max)
-		case !t.Limits.allows(p):
-			return wire.Denied, "the device's configuration does not allow bytes that begin so"
-		}
-	}
-	if !t.Rate.take(now) {
-		return wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.Limits.PerMinute)
+	p := append(bytes.Clone(t.Address), o.bytes...)
+	switch {
+	case t.Limits.Max > 0 && len(p) > t.Limits.Max:
+		return wire.TooLarge, fmt.Sprintf("%d bytes, the device's configuration allows %d", len(p), t.Limits.Max)
+	case !t.Limits.allows(p):
+		return wire.Denied, "the device's configuration does not allow bytes that begin so"
 	}
 	return "", ""
 }
 
 // checkShape says why a command is not of the kind that the target takes.
-func (t Target) checkShape(a arrival, c wire.Command) (wire.ErrorCode, string) {
-	if c.Values != nil {
-		switch {
-		case a.request:
-			return wire.Malformed, "a request has bytes: use /write for values"
-		case t.Set == nil:
-			return wire.Malformed, "values are for the units of a Modbus bus"
-		}
-		n, err := t.Fits(texts(c.Values))
-		switch {
-		case err != nil:
-			return wire.Malformed, err.Error()
-		case t.Limits.Max > 0 && n > t.Limits.Max:
-			return wire.TooLarge, fmt.Sprintf("a request of %d bytes, the device's configuration allows %d", n, t.Limits.Max)
-		}
-		return "", ""
+func (t Target) checkShape(o order) (wire.ErrorCode, string) {
+	if o.values != nil {
+		return t.checkValues(o)
 	}
 	switch {
-	case a.request && t.Request == nil:
+	case o.request && t.Request == nil:
 		return wire.Failed, bridge.ErrNotOpen.Error()
-	case !a.request && t.Set != nil:
+	case !o.request && t.Set != nil:
 		return wire.Malformed, "a unit takes values: use /request for bytes"
+	case o.spanFault != nil:
+		return wire.Malformed, o.spanFault.Error()
 	}
-	if _, err := t.ask(c); err != nil {
+	return "", ""
+}
+
+func (t Target) checkValues(o order) (wire.ErrorCode, string) {
+	switch {
+	case o.request:
+		return wire.Malformed, "a request has bytes: use /write for values"
+	case t.Set == nil:
+		return wire.Malformed, "values are for the units of a Modbus bus"
+	}
+	n, err := t.Fits(o.values)
+	switch {
+	case err != nil:
 		return wire.Malformed, err.Error()
+	case t.Limits.Max > 0 && n > t.Limits.Max:
+		return wire.TooLarge, fmt.Sprintf("a request of %d bytes, the device's configuration allows %d", n, t.Limits.Max)
 	}
 	return "", ""
 }
@@ -98,48 +96,36 @@ func (l Limits) allows(p []byte) bool {
 	return len(l.Allow) == 0
 }
 
-// ask is the request that a command makes.
-func (t Target) ask(c wire.Command) (bridge.Request, error) {
-	r := bridge.Request{Expires: time.UnixMilli(c.Expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence, Unit: t.Unit}
-	for _, span := range []struct {
-		name, text string
-		to         *time.Duration
-	}{{"timeout", c.Timeout, &r.Timeout}, {"silence", c.Silence, &r.Silence}} {
-		if span.text == "" {
-			continue
-		}
-		d, err := time.ParseDuration(span.text)
-		if err != nil || d < 0 || d > longestWait {
-			return r, fmt.Errorf("%s must be a duration of at most %s, such as 500ms", span.name, longestWait)
-		}
-		*span.to = d
+// exchange is the request that a command makes of the device.
+func (t Target) exchange(o order) bridge.Request {
+	r := bridge.Request{Payload: o.bytes, Expires: time.UnixMilli(o.expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence,
+		Unit: t.Unit}
+	if o.timeout >= 0 {
+		r.Timeout = o.timeout
 	}
-	r.Payload, _ = c.Bytes() // ParseCommand has seen to it
-	return r, nil
+	if o.silence >= 0 {
+		r.Silence = o.silence
+	}
+	return r
 }
 
-// carry hands a command to the device's queue; done as its methods say.
-func (t Target) carry(a arrival, c wire.Command, done func(bridge.Answer, error)) error {
+// carry hands a command to the device's queue. done is called exactly once, unless an error is returned.
+func (t Target) carry(o order, done func(bridge.Answer, error)) error {
 	switch {
-	case c.Values != nil:
-		return t.Set(texts(c.Values), time.UnixMilli(c.Expires), done)
-	case a.request:
-		r, err := t.ask(c)
-		if err != nil {
-			return err
-		}
-		return t.Request(r, done)
+	case o.values != nil:
+		return t.Set(o.values, time.UnixMilli(o.expires), done)
+	case o.request:
+		return t.Request(t.exchange(o), done)
 	}
-	p, _ := c.Bytes()
-	return t.Write(p, time.UnixMilli(c.Expires), func(err error) { done(bridge.Answer{}, err) })
+	return t.Write(o.bytes, time.UnixMilli(o.expires), func(err error) { done(bridge.Answer{}, err) })
 }
 
-// answer puts into a reply what the device brought back.
-func (t Target) answer(reply *wire.Reply, c wire.Command, a bridge.Answer) {
-	r, err := t.ask(c)
+// reply is what a command is answered with: what the device brought back, and the error that it ended with.
+func (t Target) reply(o order, a bridge.Answer, err error) wire.Reply {
+	reply := wire.Reply{ID: o.id, OK: err == nil}
 	switch {
-	case err != nil || len(a.Frames) == 0:
-	case r.Silence > 0 && t.Unit == "" && t.Address == nil:
+	case len(a.Frames) == 0:
+	case t.exchange(o).Silence > 0 && t.Unit == "" && t.Address == nil:
 		for _, f := range a.Frames {
 			body, _ := wire.NewBody(f, t.Encoding)
 			reply.Frames = append(reply.Frames, body)
@@ -150,14 +136,10 @@ func (t Target) answer(reply *wire.Reply, c wire.Command, a bridge.Answer) {
 	if len(a.Values) > 0 {
 		reply.Measured = record.MeasuredOf(a.Values, false).Measured
 	}
-}
-
-func texts(values map[string]json.RawMessage) map[string]string {
-	out := make(map[string]string, len(values))
-	for name, v := range values {
-		out[name] = string(v)
+	if err != nil {
+		reply.Error, reply.Detail = errcode.Of(err), err.Error()
 	}
-	return out
+	return reply
 }
 
 // Rate is a bucket of a minute's commands, refilled evenly. Safe for concurrent use; nil has no limit.
