@@ -13,8 +13,8 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// watch supervises a local state: it tells the service manager when all is started, and reloads. It returns what follows when a reload
-// needs another one, or nil when ctx is done.
+// watch supervises a local state: it tells the service manager when all is started, and reloads. It returns what follows
+// when a reload needs another one, or nil when ctx is done.
 func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *succession {
 	l.putToUse()
 	l.say("READY=1")

@@ -16,8 +16,9 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page that reports
-// it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one begins on the same local state.
+// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page
+// that reports it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one
+// begins on the same local state.
 type uplinkRun struct {
 	*localState
 	id       string

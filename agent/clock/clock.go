@@ -1,5 +1,5 @@
-// Package clock tells wall time and whether it can be believed, and stamps what was read before the clock was set so that its time
-// can be told later.
+// Package clock tells wall time and whether it can be believed, and stamps what was read before the clock was set so that
+// its time can be told later.
 package clock
 
 import (
@@ -30,8 +30,8 @@ type Clock struct {
 	BootTime func() int64 // ms
 }
 
-// New returns the clock of this machine. Built is when the binary was built: a clock that is before it is unset; zero: every clock
-// is believed.
+// New returns the clock of this machine. Built is when the binary was built: a clock that is before it is unset; zero: every
+// clock is believed.
 func New(built time.Time) Clock {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it, every boot is the same one: still right within one
 	return Clock{Built: built, BootID: crc32.ChecksumIEEE(id), Now: time.Now, BootTime: bootTime}

@@ -1,5 +1,5 @@
-// Package console serves remote consoles and taps: what an operator types goes to a serial device, and what the device says comes back,
-// in numbered messages over the link. It takes devices that it is handed, and never sees a spool or config.
+// Package console serves remote consoles and taps: what an operator types goes to a serial device, and what the device says
+// comes back, in numbered messages over the link. It takes devices that it is handed, and never sees a spool or config.
 package console
 
 import (
@@ -34,8 +34,9 @@ type Port struct {
 	Allowed bool           // its configuration says console: true
 }
 
-// Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the framer and
-// up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs to Run.
+// Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the
+// framer and up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs
+// to Run.
 type Server struct {
 	link   *transport.Link
 	port   func(name string) (Port, bool)

@@ -1,5 +1,5 @@
-// Package errcode says which error code of package wire an error of the serial side has. Commands and consoles answer with it, and
-// share nothing else.
+// Package errcode says which error code of package wire an error of the serial side has. Commands and consoles answer with
+// it, and share nothing else.
 package errcode
 
 import (

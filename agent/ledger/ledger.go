@@ -1,5 +1,5 @@
-// Package ledger counts the bytes on the wire by day, interface and cause over restarts, and says what they leave of the monthly data
-// budget. What was counted comes in; the level of the budget goes out. It does not know the link.
+// Package ledger counts the bytes on the wire by day, interface and cause over restarts, and says what they leave of the
+// monthly data budget. What was counted comes in; the level of the budget goes out. It does not know the link.
 package ledger
 
 import (
@@ -35,8 +35,8 @@ const (
 	lowPart          = 0.8 // of the budget, from which on logs and probes rest
 )
 
-// Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the budget. Days
-// are those of UTC. Safe for concurrent use; nothing but Run and Write touches the disk.
+// Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the
+// budget. Days are those of UTC. Safe for concurrent use; nothing but Run and Write touches the disk.
 type Ledger struct {
 	root  *os.Root // nil: nothing survives
 	log   zerolog.Logger

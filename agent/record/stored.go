@@ -1,5 +1,5 @@
-// Package record is the form in which frames, readings and replies lie in a spool. What a device said comes in and bytes go out, and
-// the other way; it never sees a spool, a link or a configuration.
+// Package record is the form in which frames, readings and replies lie in a spool. What a device said comes in and bytes go
+// out, and the other way; it never sees a spool, a link or a configuration.
 package record
 
 import (
