@@ -81,7 +81,7 @@ func (s *session) event() *zerolog.Event {
 	return supervise.Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
-// end is called by run of the consoles, once or more: the first reason counts. From here on the device is free for the next.
+// end is called by Run of the server, once or more: the first reason counts. From here on the device is free for the next.
 func (s *session) end(code wire.ErrorCode, why string) {
 	if s.ending.Swap(true) {
 		return
