@@ -1,5 +1,4 @@
-// Package arch holds the architecture as data, and the tests that enforce it.
-package arch
+package main
 
 // Rule says what a package may import: of our own module (paths below it), of other modules, and, for pure packages,
 // of the standard library. Why is shown when the rule is broken. Tests of a package are free to import more.
@@ -32,7 +31,7 @@ func Rules() []Rule {
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/operator", "agent/operator/tty", "agent/wire", "build/demo"}, Others: []string{cobra},
 			Why: "flags and exit codes of the operator's program"},
-		{Package: "agent", Own: []string{"agent/spool", "agent/wire", "agent/logship", "agent/statuspage", "config",
+		{Package: "agent", Own: []string{"agent/spool", "agent/wire", "agent/statuspage", "config",
 			"firmware-bridge", "firmware-bridge/framing", "firmware-bridge/modbus", "transport", "transport/heartbeat"},
 			Others: []string{zerolog, unix},
 			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
@@ -45,13 +44,10 @@ func Rules() []Rule {
 			Why: "linkbeat diag: like agent it translates config, into a transport.Trial; it works where no agent does"},
 		{Package: "agent/estimate", Own: []string{"agent/wire", "config"}, NotStd: []string{"net", "os", "sync", "syscall", "context"},
 			Why: "linkbeat check --estimate: pure, a document comes in and a table goes out"},
-		{Package: "agent/logship", Own: []string{"agent/spool"}, Others: []string{zerolog},
-			Why: "zerolog to spool to a publisher it is handed; it never sees config"},
 		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},
 		{Package: "transport", Own: []string{"transport/heartbeat"}, Others: []string{paho, websocket, unix, xproxy},
 			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
-		{Package: "transport/transporttest", Own: []string{"transport", "transport/heartbeat"}, Others: []string{paho, mochi},
-			Why: "fake NAT and broker for tests and the demo"},
+		{Package: "transport/transporttest", Why: "fake NAT and broker for tests and the demo; it knows nobody, so that anybody's tests may use it"},
 		{Package: "transport/heartbeat", Std: []string{"math", "slices", "time"},
 			Why: "pure: now comes in, an action goes out; no clock, goroutine, lock or socket"},
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/framing", "firmware-bridge/modbus"}, Others: []string{serial, unix},
@@ -75,8 +71,8 @@ func Outside() []string { return []string{"build"} }
 // on it.
 func OnlyFor() map[string][]string {
 	return map[string][]string{
-		paho:                       {"transport", "transport/transporttest", "build"},
-		mochi:                      {"transport/transporttest", "build"},
+		paho:                       {"transport", "build"},
+		mochi:                      {"build"},
 		"github.com/creack/pty":    {"build"},
 		"pgregory.net/rapid":       {},
 		"github.com/rogpeppe":      {},
@@ -93,9 +89,3 @@ func OnlyFor() map[string][]string {
 		"github.com/goccy/go-yaml": {},
 	}
 }
-
-// Uneasy are our limits, in lines: above the first a file or function is listed, above the second it fails.
-const (
-	fileListed, fileMax = 300, 400
-	funcListed, funcMax = 50, 70
-)
