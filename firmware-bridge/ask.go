@@ -29,9 +29,6 @@ var errGarbled = fmt.Errorf("%w: what came was none", ErrNoAnswer)
 // errDoubt is of an answer that may be that to an earlier request.
 var errDoubt = fmt.Errorf("%w: what came may be late", ErrNoAnswer)
 
-// errTorn is of a connection that was ended so that nothing that was written goes out late.
-var errTorn = errors.New("torn down, so that nothing goes out late")
-
 // question is one request on its way.
 type question struct {
 	unit    int // index: who rests when it stays without an answer

@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
-	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -11,122 +9,8 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
-
-// fakePort is a Port over channels, for bubbles of testing/synctest.
-type fakePort struct {
-	in     chan []byte
-	gone   chan struct{} // closed: hung up
-	closed chan struct{}
-
-	// what Write and Drain do; nil: take all at once
-	write func(p []byte, until time.Time) (int, error)
-	drain func(until time.Time) error
-
-	mu        sync.Mutex
-	rest      []byte
-	out       []byte
-	discarded int
-	once      sync.Once
-	hangOnce  sync.Once
-}
-
-func newFakePort() *fakePort {
-	return &fakePort{in: make(chan []byte, 1024), gone: make(chan struct{}), closed: make(chan struct{})}
-}
-
-func (p *fakePort) Read(b []byte, until time.Time) (int, error) {
-	if len(p.rest) == 0 {
-		data, err := p.arrive(until)
-		if err != nil {
-			return 0, err
-		}
-		p.rest = data
-	}
-	n := copy(b, p.rest)
-	p.rest = p.rest[n:]
-	return n, nil
-}
-
-func (p *fakePort) arrive(until time.Time) ([]byte, error) {
-	select {
-	case data := <-p.in: // what is waiting comes before any deadline
-		return data, nil
-	default:
-	}
-	late, stop := deadline(until)
-	defer stop()
-	select {
-	case data := <-p.in:
-		return data, nil
-	case <-p.gone:
-		return nil, ErrGone
-	case <-p.closed:
-		return nil, os.ErrClosed
-	case <-late:
-		return nil, os.ErrDeadlineExceeded
-	}
-}
-
-func (p *fakePort) Write(b []byte, until time.Time) (int, error) {
-	n, err := len(b), error(nil)
-	if p.write != nil {
-		n, err = p.write(b, until)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.out = append(p.out, b[:n]...)
-	return n, err
-}
-
-func (p *fakePort) Drain(until time.Time) error {
-	if p.drain != nil {
-		return p.drain(until)
-	}
-	return nil
-}
-
-func (p *fakePort) Discard() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.discarded++
-	return nil
-}
-
-func (p *fakePort) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *fakePort) hangUp() { p.hangOnce.Do(func() { close(p.gone) }) }
-
-func (p *fakePort) written() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return string(bytes.Clone(p.out))
-}
-
-// wait blocks a Write or a Drain like a device that takes nothing.
-func (p *fakePort) wait(until time.Time) error {
-	late, stop := deadline(until)
-	defer stop()
-	select {
-	case <-p.gone:
-		return ErrGone
-	case <-p.closed:
-		return os.ErrClosed
-	case <-late:
-		return os.ErrDeadlineExceeded
-	}
-}
-
-func deadline(until time.Time) (<-chan time.Time, func() bool) {
-	if until.IsZero() {
-		return nil, func() bool { return true }
-	}
-	t := time.NewTimer(time.Until(until))
-	return t.C, t.Stop
-}
 
 // bench is a device on a fake socket: ports are plugged into it and pulled out.
 type bench struct {
@@ -136,8 +20,8 @@ type bench struct {
 	ended  chan error
 
 	mu     sync.Mutex
-	port   *fakePort // nil: nothing plugged in
-	fault  error     // what opening says instead
+	port   *porttest.Port // nil: nothing plugged in
+	fault  error          // what opening says instead
 	opens  []time.Time
 	frames []string
 	times  []time.Time
@@ -208,8 +92,8 @@ func (b *bench) notify(e Event) {
 	b.events = append(b.events, e)
 }
 
-func (b *bench) plug() *fakePort {
-	p := newFakePort()
+func (b *bench) plug() *porttest.Port {
+	p := porttest.NewPort(ErrGone)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.port, b.fault = p, nil
@@ -221,7 +105,7 @@ func (b *bench) unplug() {
 	p := b.port
 	b.port = nil
 	b.mu.Unlock()
-	p.hangUp()
+	p.HangUp()
 	synctest.Wait()
 }
 

@@ -9,12 +9,13 @@ import (
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // slaves play the units on a fake port: holding registers only.
 type slaves struct {
 	protocol modbus.Protocol
-	port     *fakePort
+	port     *porttest.Port
 
 	mu       sync.Mutex
 	delay    time.Duration
@@ -35,11 +36,11 @@ type wasAsked struct {
 	at   time.Time
 }
 
-func (s *slaves) plug(p *fakePort) {
+func (s *slaves) plug(p *porttest.Port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.port = p
-	p.write = s.write
+	p.OnWrite = s.write
 }
 
 func (s *slaves) write(p []byte, _ time.Time) (int, error) {
@@ -65,7 +66,7 @@ func (s *slaves) write(p []byte, _ time.Time) (int, error) {
 	if !own {
 		delay = s.delay
 	}
-	time.AfterFunc(delay, func() { to.in <- answer })
+	time.AfterFunc(delay, func() { to.In <- answer })
 	return len(p), nil
 }
 
@@ -153,7 +154,7 @@ func newBusBench(t *testing.T, o ModbusOptions) *busBench {
 
 // connect plugs the units in.
 func (b *busBench) connect() {
-	p := newFakePort()
+	p := porttest.NewPort(ErrGone)
 	b.slaves.plug(p)
 	b.bench.mu.Lock()
 	defer b.bench.mu.Unlock()

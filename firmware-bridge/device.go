@@ -222,7 +222,7 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 		if left <= 0 {
 			return false
 		}
-		rest(ctx, min(left, d.look), news)
+		waitNews(ctx, min(left, d.look), news)
 		news, _ = d.o.Finder.changes()
 		if d.mark() != before {
 			return true
@@ -231,4 +231,4 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 	return false
 }
 
-func sleep(ctx context.Context, d time.Duration) { rest(ctx, d, nil) }
+func sleep(ctx context.Context, d time.Duration) { waitNews(ctx, d, nil) }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // hung is a drainer whose calls end when the test says so.
@@ -33,14 +35,12 @@ func hung(t *testing.T) (d *drainer, calls chan chan error, open func() bool) {
 	return d, calls, open
 }
 
-func later() time.Time { return time.Now().Add(patience) }
-
 func TestADrainThatHangsIsGivenUpAndNotStartedTwice(t *testing.T) {
 	d, calls, open := hung(t)
 	if err := d.wait(time.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("hanging: %v", err)
 	}
-	first := recv(t, calls, "the first call")
+	first := porttest.Recv(t, calls, "the first call")
 	if err := d.wait(time.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("still hanging: %v", err)
 	}
@@ -48,10 +48,10 @@ func TestADrainThatHangsIsGivenUpAndNotStartedTwice(t *testing.T) {
 		t.Error("a second thread waits beside the first")
 	}
 	done := make(chan error, 1)
-	go func() { done <- d.wait(later()) }()
+	go func() { done <- d.wait(porttest.Later()) }()
 	first <- nil
 	// the first call began before the bytes of the second were written: it must not answer for them
-	second := recv(t, calls, "a call of its own")
+	second := porttest.Recv(t, calls, "a call of its own")
 	select {
 	case err := <-done:
 		t.Fatalf("answered %v by an older call", err)
@@ -59,7 +59,7 @@ func TestADrainThatHangsIsGivenUpAndNotStartedTwice(t *testing.T) {
 	}
 	fault := errors.New("from the second call")
 	second <- fault
-	if err := recv(t, done, "the answer"); !errors.Is(err, fault) {
+	if err := porttest.Recv(t, done, "the answer"); !errors.Is(err, fault) {
 		t.Errorf("answer %v", err)
 	}
 	d.close()
@@ -73,20 +73,20 @@ func TestTheLastUserOfADrainClosesTheDescriptor(t *testing.T) {
 	if err := d.wait(time.Now().Add(time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("hanging: %v", err)
 	}
-	call := recv(t, calls, "the call")
+	call := porttest.Recv(t, calls, "the call")
 	waiting := make(chan error, 1)
-	go func() { waiting <- d.wait(later()) }()
+	go func() { waiting <- d.wait(porttest.Later()) }()
 	d.close()
-	if err := recv(t, waiting, "a released wait"); !errors.Is(err, os.ErrClosed) {
+	if err := porttest.Recv(t, waiting, "a released wait"); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("released with %v", err)
 	}
 	d.close()
 	if !open() {
 		t.Error("the descriptor was closed under a running call")
 	}
-	if err := d.wait(later()); !errors.Is(err, os.ErrClosed) {
+	if err := d.wait(porttest.Later()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
 	call <- nil
-	eventually(t, "the descriptor to close", func() bool { return !open() })
+	porttest.Eventually(t, "the descriptor to close", func() bool { return !open() })
 }

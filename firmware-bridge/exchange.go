@@ -87,7 +87,7 @@ func (d *Device) carry(ctx context.Context, port Port, w pending) (Answer, error
 // settle waits for the answer that the request before did not get in time.
 func (d *Device) settle(ctx context.Context) {
 	if l := d.listening.Load(); l != nil {
-		rest(ctx, time.Until(l.until), l.late)
+		waitNews(ctx, time.Until(l.until), l.late)
 		d.listening.Store(nil)
 	}
 }

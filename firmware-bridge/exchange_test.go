@@ -27,20 +27,15 @@ func (b *bench) ask(r Request) <-chan replied {
 	return ended
 }
 
-// say lets a device speak after a while.
-func (p *fakePort) say(after time.Duration, s string) {
-	time.AfterFunc(after, func() { p.in <- []byte(s) })
-}
-
 func TestAnAnswerEndsWithASilenceOfBytesNotOfFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
 		p := b.plug()
 		b.start()
 		for i, c := range []byte("first line\nsecond line\nthird\n") { // 1000 baud: a line takes longer than the silence
-			p.say(20*time.Millisecond+time.Duration(i)*10*time.Millisecond, string(c))
+			p.Say(20*time.Millisecond+time.Duration(i)*10*time.Millisecond, string(c))
 		}
-		p.say(time.Second, "later\n")
+		p.Say(time.Second, "later\n")
 		if e := <-b.ask(Request{Payload: []byte("?"), Silence: 50 * time.Millisecond}); e.got != "first line|second line|third" || e.err != nil {
 			t.Errorf("%+v", e)
 		}
@@ -55,7 +50,7 @@ func TestADeviceThatIsNeverSilentIsNotHeldForLong(t *testing.T) {
 		p := b.plug()
 		b.start()
 		for i := range 20 {
-			p.say(time.Duration(i+1)*9*time.Second, "x\n")
+			p.Say(time.Duration(i+1)*9*time.Second, "x\n")
 		}
 		began := time.Now()
 		e := <-b.ask(Request{Payload: []byte("?"), Timeout: 10 * time.Second, Silence: 10 * time.Second})
@@ -73,9 +68,9 @@ func TestAPromptIsNoReasonToMissTheAnswer(t *testing.T) {
 		b := newBench(t, nil)
 		p := b.plug()
 		b.start()
-		p.in <- []byte("> ")
+		p.In <- []byte("> ")
 		pass(time.Hour)
-		p.say(10*time.Millisecond, "OK\n")
+		p.Say(10*time.Millisecond, "OK\n")
 		if e := <-b.ask(Request{Payload: []byte("?")}); e.got != "> OK" || e.err != nil {
 			t.Errorf("%+v", e)
 		}
@@ -100,15 +95,15 @@ func TestALateAnswerIsNotThatOfTheNextRequest(t *testing.T) {
 				b := newBench(t, nil)
 				p := b.plug()
 				var out []time.Time
-				p.write = func(q []byte, _ time.Time) (int, error) {
+				p.OnWrite = func(q []byte, _ time.Time) (int, error) {
 					if out = append(out, time.Now()); len(out) == 2 {
-						p.say(50*time.Millisecond, "two\n")
+						p.Say(50*time.Millisecond, "two\n")
 					}
 					return len(q), nil
 				}
 				b.start()
 				if c.late > 0 {
-					p.say(c.late, "one\n")
+					p.Say(c.late, "one\n")
 				}
 				began := time.Now()
 				first := b.ask(Request{Payload: []byte("1?"), Timeout: 100 * time.Millisecond})
@@ -137,8 +132,8 @@ func TestARequestDoesNotOutliveItsExpiryWhileALateAnswerIsAwaited(t *testing.T) 
 		first := b.ask(Request{Payload: []byte("1?"), Timeout: time.Second})
 		second := b.ask(Request{Payload: []byte("2?"), Expires: time.Now().Add(1500 * time.Millisecond)})
 		<-first
-		if e := <-second; !errors.Is(e.err, ErrExpired) || p.written() != "1?\n" {
-			t.Errorf("%+v, written %q", e, p.written())
+		if e := <-second; !errors.Is(e.err, ErrExpired) || p.Written() != "1?\n" {
+			t.Errorf("%+v, written %q", e, p.Written())
 		}
 		b.stop()
 	})

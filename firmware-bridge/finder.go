@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// ErrClaimed: another device of ours has the port. Wrapped, with the path and that device.
+var ErrClaimed = errors.New("is the port of the device")
+
 // Our own choices: how long a list of ports is good. Where uevents come it is read anew at each of them, and soon enough to find what
 // one of them that got lost would have told.
 const (
@@ -23,7 +26,7 @@ const (
 type Finder struct {
 	sysfs  fs.FS // these three immutable
 	dev    string
-	listen func() (uevents, error)
+	listen func() (Uevents, error)
 
 	mu      sync.Mutex
 	watched bool // uevents of ports come: one did
@@ -38,6 +41,8 @@ type Finder struct {
 type FinderOptions struct {
 	Sysfs fs.FS  // if nil, then /sys; must implement [fs.ReadLinkFS]
 	Dev   string // if empty, then /dev; where device nodes are
+
+	Listen func() (Uevents, error) // subscribes to uevents; if nil, then to those of the kernel
 }
 
 // NewFinder returns a finder. Without [Finder.Run] it looks again twice a second.
@@ -48,12 +53,17 @@ func NewFinder(o FinderOptions) *Finder {
 	if o.Dev == "" {
 		o.Dev = "/dev"
 	}
-	return &Finder{sysfs: o.Sysfs, dev: o.Dev, listen: listenUevents, news: make(chan struct{}), owners: map[string]string{}}
+	if o.Listen == nil {
+		o.Listen = listenUevents
+	}
+	return &Finder{sysfs: o.Sysfs, dev: o.Dev, listen: o.Listen, news: make(chan struct{}), owners: map[string]string{}}
 }
 
-// uevents is a subscription to what the kernel says of devices that come and go.
-type uevents interface {
-	Next() (uevent, error)
+// Uevents is a subscription to what the kernel says of devices that come and go.
+type Uevents interface {
+	// Next waits for a message, until Close. The zero Uevent stands for messages that got lost.
+	Next() (Uevent, error)
+	// Close releases Next.
 	Close() error
 }
 
@@ -79,7 +89,7 @@ func (f *Finder) Run(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return fmt.Errorf("uevents: %w", err)
-		case e == uevent{}:
+		case e == Uevent{}:
 			f.Changed()
 		case e.aboutPorts():
 			f.setWatched(true)
@@ -188,7 +198,7 @@ func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Co
 			default:
 				wait = goneGrace - time.Since(missed)
 			}
-			rest(ctx, wait, news)
+			waitNews(ctx, wait, news)
 		}
 	}()
 	return ctx, func() {
@@ -197,8 +207,8 @@ func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Co
 	}
 }
 
-// rest waits, but no longer than until news.
-func rest(ctx context.Context, d time.Duration, news <-chan struct{}) {
+// waitNews waits, but no longer than until news.
+func waitNews(ctx context.Context, d time.Duration, news <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -9,15 +9,8 @@ import (
 	"time"
 )
 
-// Errors of a console.
-var (
-	// ErrHeld: a console has the device; nothing was written.
-	ErrHeld = errors.New("a console has the port")
-	// ErrFixedLine: the settings of the line cannot be changed here.
-	ErrFixedLine = errors.New("the line of this port cannot be set")
-	// ErrBadLine: no line can be set so.
-	ErrBadLine = errors.New("no such line")
-)
+// ErrHeld says that a console has the device; nothing was written.
+var ErrHeld = errors.New("a console has the port")
 
 // Limits of a hold.
 const (
@@ -30,17 +23,6 @@ const (
 	// hold ends, nor go out at another speed.
 	bufferLasts = 50 * time.Millisecond
 )
-
-// LineChange is what to change about an open line. Zero and nil: as it is.
-type LineChange struct {
-	Baud     int
-	Mode     Mode
-	DTR, RTS *bool
-	Break    bool // send one, of a quarter to half a second
-}
-
-// lineSetter is a [Port] whose line can be changed while it is open. It belongs to the goroutine of Write.
-type lineSetter interface{ SetLine(LineChange) error }
 
 // Hold is the right to write to a device for one user alone, from its beginning to Release: commands are refused with [ErrHeld], and
 // a Modbus bus is not polled. What is read goes to OnFrame as ever; [Device.Tap] shows it to the user. A lost port does not end a
@@ -190,23 +172,6 @@ func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
 	}
 	d.line.LineChange = d.line.with(c)
 	return nil
-}
-
-// with is c after a further change; a break passes.
-func (c LineChange) with(more LineChange) LineChange {
-	if more.Baud > 0 {
-		c.Baud = more.Baud
-	}
-	if more.Mode != (Mode{}) {
-		c.Mode = more.Mode
-	}
-	if more.DTR != nil {
-		c.DTR = more.DTR
-	}
-	if more.RTS != nil {
-		c.RTS = more.RTS
-	}
-	return c
 }
 
 // tidy gives the line back that a hold changed which has ended: as configured, with DTR and RTS on, as they are when a port is opened.

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// settable is a fakePort whose line can be changed.
+// settable is a fake port whose line can be changed.
 type settable struct {
-	*fakePort
+	*porttest.Port
 	mu    sync.Mutex
 	set   []LineChange
 	onSet func(LineChange) // may be nil
@@ -73,11 +74,11 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 		if err := h.Write(t.Context(), []byte("AT\r")); err != nil {
 			t.Fatal(err)
 		}
-		p.in <- []byte("OK\n")
+		p.In <- []byte("OK\n")
 		pass(time.Second)
 		b.wantFrames("OK")
-		if p.written() != "AT\r" || seen.String() != ">AT\r<OK\n" {
-			t.Errorf("written %q, seen %q", p.written(), &seen)
+		if p.Written() != "AT\r" || seen.String() != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.Written(), &seen)
 		}
 		if err := h.Set(t.Context(), LineChange{Baud: 300}); !errors.Is(err, ErrFixedLine) {
 			t.Errorf("a port without a line: %v", err)
@@ -91,8 +92,8 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 			t.Errorf("a command afterwards: %v", err)
 		}
 		pass(time.Second)
-		if got := seen.String(); p.written() != "AT\rx\n" || got != ">AT\r<OK\n" {
-			t.Errorf("written %q, seen %q", p.written(), got)
+		if got := seen.String(); p.Written() != "AT\rx\n" || got != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.Written(), got)
 		}
 		b.stop()
 	})
@@ -100,8 +101,8 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 
 func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
-		ports := []*settable{p, {fakePort: newFakePort()}}
+		p := &settable{Port: porttest.NewPort(ErrGone)}
+		ports := []*settable{p, {Port: porttest.NewPort(ErrGone)}}
 		opened := 0
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
 		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
@@ -116,7 +117,7 @@ func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p.hangUp() // unplugged and plugged in again
+		p.HangUp() // unplugged and plugged in again
 		pass(time.Minute)
 		h.Release()
 		pass(time.Second)
@@ -132,7 +133,7 @@ func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 // A change and bytes that waited behind a request come too late for a hold that has ended meanwhile.
 func TestWhatAHoldLeavesBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
+		p := &settable{Port: porttest.NewPort(ErrGone)}
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
 		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
 		b.start()
@@ -169,8 +170,8 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 		}
 		next.Release()
 		b.stop()
-		if p.written() != "?\n" {
-			t.Errorf("written %q", p.written())
+		if p.Written() != "?\n" {
+			t.Errorf("written %q", p.Written())
 		}
 		if len(p.set) != 2 || p.set[0].Baud != 1200 || p.set[1].Baud != 9600 || p.set[1].DTR == nil {
 			t.Errorf("%+v", p.set)
@@ -181,16 +182,16 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 // What a user was told is written goes out at the speed at which it was written, and is not thrown away at the end.
 func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
+		p := &settable{Port: porttest.NewPort(ErrGone)}
 		var mu sync.Mutex
 		baud, waiting, wrong := 9600, 0, 0 // a driver that buffers what it is given
-		p.write = func(q []byte, _ time.Time) (int, error) {
+		p.OnWrite = func(q []byte, _ time.Time) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			waiting += len(q)
 			return len(q), nil
 		}
-		p.drain = func(until time.Time) error {
+		p.OnDrain = func(until time.Time) error {
 			mu.Lock()
 			defer mu.Unlock()
 			takes := time.Duration(waiting) * 10 * time.Second / time.Duration(baud)
@@ -226,8 +227,8 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 		h.Release()
 		pass(time.Minute)
 		b.stop()
-		if wrong != 0 || p.discarded != 0 {
-			t.Errorf("%d bytes at another speed, %d times thrown away", wrong, p.discarded)
+		if wrong != 0 || p.Discarded() != 0 {
+			t.Errorf("%d bytes at another speed, %d times thrown away", wrong, p.Discarded())
 		}
 	})
 }
@@ -235,8 +236,8 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 // A long write under a hold ends with it, at the speed of the line.
 func TestASlowWriteEndsWithItsHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
-		p.write = func(q []byte, _ time.Time) (int, error) {
+		p := &settable{Port: porttest.NewPort(ErrGone)}
+		p.OnWrite = func(q []byte, _ time.Time) (int, error) {
 			time.Sleep(time.Duration(len(q)) * 200 * time.Millisecond)
 			return len(q), nil
 		}
@@ -256,7 +257,7 @@ func TestASlowWriteEndsWithItsHold(t *testing.T) {
 		cancel()
 		h.Release()
 		pass(5 * time.Second)
-		if n := len(p.written()); n > 100 || p.set[len(p.set)-1].Baud != 9600 {
+		if n := len(p.Written()); n > 100 || p.set[len(p.set)-1].Baud != 9600 {
 			t.Errorf("%d bytes written, line %+v", n, p.set)
 		}
 		b.stop()

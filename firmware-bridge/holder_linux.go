@@ -29,20 +29,22 @@ func deviceOf(path string) (device, bool) {
 	return d, true
 }
 
-// Holders fills in who has which port open, as far as /proc shows it to us: one look at every process.
-func Holders(ports []PortInfo) {
-	by := map[device]*PortInfo{}
-	for i := range ports {
-		if d, ok := deviceOf(ports[i].Path); ok {
-			by[d] = &ports[i]
+// holders says for each path which process has that device open, such as "gpsd, pid 812", as far as /proc shows it to us: one look at
+// every process. Empty: none.
+func holders(paths []string) []string {
+	by, who := map[device]int{}, make([]string, len(paths))
+	for i, path := range paths {
+		if d, ok := deviceOf(path); ok {
+			by[d] = i
 		}
 	}
 	openDevices(func(pid int, d device) bool {
-		if p := by[d]; p != nil && p.InUse == "" {
-			p.InUse = process(pid)
+		if i, ok := by[d]; ok && who[i] == "" {
+			who[i] = process(pid)
 		}
 		return true
 	})
+	return who
 }
 
 // holder says which process has the device open, such as "gpsd, pid 812"; empty when /proc does not show it to us.

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // call is one recorded ioctl: the request, and what the kernel reads, in hex without the zeros at its end.
@@ -136,8 +138,8 @@ func TestRS485OfTheKernel(t *testing.T) {
 		"gone while it asked": {take, get(wish, false, unix.EIO), "input/output", true},
 	} {
 		d := &recorder{answer: map[uint]func([]byte) error{unix.TIOCSRS485: c.set, unix.TIOCGRS485: c.get}}
-		cable := newCable(t)
-		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: wish}, d.ask)
+		cable := porttest.NewCable(t)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: wish}, d.ask)
 		switch {
 		case c.says == "" && err != nil, c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
 			t.Errorf("%s: %v", name, err)
@@ -165,15 +167,15 @@ func TestRS485ByRTS(t *testing.T) {
 				}
 				return nil
 			}}
-		cable := newCable(t)
-		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
+		cable := porttest.NewCable(t)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Write([]byte("x"), later()); err != nil {
+		if _, err := p.Write([]byte("x"), porttest.Later()); err != nil {
 			t.Error(err)
 		}
-		if err := p.Drain(later()); err != nil {
+		if err := p.Drain(porttest.Later()); err != nil {
 			t.Error(err)
 		}
 		_ = p.Close()
@@ -202,20 +204,20 @@ func TestRS485ByGPIO(t *testing.T) {
 			binary.NativeEndian.PutUint32(arg[gpioFD:], uint32(line))
 			return err
 		}}
-	cable := newCable(t)
+	cable := porttest.NewCable(t)
 	line := Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485GPIO, Chip: file, Line: 17}}
-	before := len(descriptors(t))
-	p, err := openLine(cable.path, line, d.ask)
+	before := len(porttest.Descriptors(t))
+	p, err := openLine(cable.Path, line, d.ask)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Write([]byte("x"), later()); err != nil {
+	if _, err := p.Write([]byte("x"), porttest.Later()); err != nil {
 		t.Error(err)
 	}
-	if err := errors.Join(p.Drain(later()), p.Close()); err != nil {
+	if err := errors.Join(p.Drain(porttest.Later()), p.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := p.Write([]byte("x"), later()); !errors.Is(err, os.ErrClosed) {
+	if _, err := p.Write([]byte("x"), porttest.Later()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	const on, off = "0100000000000000" + "01", "0000000000000000" + "01"
@@ -229,12 +231,12 @@ func TestRS485ByGPIO(t *testing.T) {
 	if want := []call{{set, off}, {set, on}, {set, off}, {set, off}}; !slices.Equal(got, want) {
 		t.Errorf("\n got %x\nwant %x", got, want)
 	}
-	if after := len(descriptors(t)); after != before {
+	if after := len(porttest.Descriptors(t)); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
 	for errno, says := range map[unix.Errno]string{unix.EBUSY: "in use", unix.EINVAL: "has no line 17", unix.EPERM: "not permitted"} {
 		d.answer[unix.GPIO_V2_GET_LINE_IOCTL] = func([]byte) error { return errno }
-		if _, err := openLine(cable.path, line, d.ask); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := openLine(cable.Path, line, d.ask); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
@@ -251,9 +253,9 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 		}
 		return nil
 	}}}
-	cable := newCable(t)
+	cable := porttest.NewCable(t)
 	open := func() Port {
-		p, err := openLine(cable.path, Line{Baud: 9600, Mode: Mode{}.orDefault()}, d.ask)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault()}, d.ask)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +274,7 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 	if e := look(); e != (LineErrors{Framing: 1, Overrun: 2, Break: 4}) {
 		t.Errorf("after Close: %+v", e)
 	}
-	none := newCable(t).mustOpen(t)
+	none := mustOpen(t, porttest.NewCable(t))
 	if _, known := none.(errorCounter).LineErrors(); known {
 		t.Error("a pseudo-terminal counts nothing")
 	}
@@ -280,46 +282,18 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 
 func TestFlowControl(t *testing.T) {
 	for flow, want := range map[Flow][2]uint32{FlowNone: {0, 0}, FlowRTSCTS: {unix.CRTSCTS, 0}, FlowXonXoff: {0, unix.IXON | unix.IXOFF}} {
-		c := newCable(t)
-		p, err := Open(t.Context(), c.path, Line{Baud: 250000, Flow: flow})
+		c := porttest.NewCable(t)
+		p, err := Open(t.Context(), c.Path, Line{Baud: 250000, Flow: flow})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var set *unix.Termios
-		if cerr := control(c.far, func(fd int) { set, err = unix.IoctlGetTermios(fd, unix.TCGETS2) }); cerr != nil || err != nil {
+		if cerr := control(c.Far, func(fd int) { set, err = unix.IoctlGetTermios(fd, unix.TCGETS2) }); cerr != nil || err != nil {
 			t.Fatal(cerr, err)
 		}
 		if set.Cflag&unix.CRTSCTS != want[0] || set.Iflag&(unix.IXON|unix.IXOFF) != want[1] || set.Ospeed != 250000 {
 			t.Errorf("%q: cflag %o, iflag %o, %d baud", flow, set.Cflag, set.Iflag, set.Ospeed)
 		}
 		_ = p.Close()
-	}
-}
-
-// The kernel's own uevents, of a tty that is there: root may ask for one.
-func TestUeventsOfTheKernel(t *testing.T) {
-	f := NewFinder(FinderOptions{})
-	events, err := f.listen()
-	if err != nil {
-		t.Skip("no uevents here: ", err)
-	}
-	defer events.Close()
-	if err := os.WriteFile("/sys/class/tty/tty/uevent", []byte("change"), 0); err != nil {
-		t.Skip("only root can make one: ", err)
-	}
-	heard := make(chan uevent, 16)
-	go func() {
-		for {
-			e, err := events.Next()
-			if err != nil {
-				return
-			}
-			heard <- e
-		}
-	}()
-	for {
-		if e := recv(t, heard, "a uevent"); e.subsystem == "tty" && e.action == "change" {
-			return
-		}
 	}
 }

@@ -36,6 +36,9 @@ type RS485 struct {
 	Line          int    // gpio: offset on the chip
 }
 
+// defaultBaud is that of a line whose options say nothing.
+const defaultBaud = 9600
+
 // maxRS485Delay is RS485_MAX_RTS_DELAY of the kernel (drivers/tty/serial/serial_core.c).
 const maxRS485Delay = 100 * time.Millisecond
 

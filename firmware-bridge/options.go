@@ -8,9 +8,7 @@ import (
 
 // Our own choices.
 const (
-	defaultBaud  = 9600
 	defaultQueue = 16
-	readSize     = 4 << 10         // what a tty of the kernel holds at most
 	stuckAfter   = 5 * time.Second // without progress beyond what the baud rate needs
 	answerWithin = time.Second     // the answer to a request
 	lastWords    = time.Second     // for the search in what is left when a port was lost

@@ -12,11 +12,12 @@ var (
 	ErrAbsent = errors.New("no such device")
 	// ErrInUse: another program holds the port.
 	ErrInUse = errors.New("in use by another program")
-	// ErrClaimed: another device of ours has the port.
-	ErrClaimed = errors.New("is the port of the device")
 	// ErrGone: the device hung up: unplugged, or the other end of a pseudo-terminal closed.
 	ErrGone = errors.New("the device is gone")
 )
+
+// readSize is a good size of a buffer for [Port.Read]: what a tty of the kernel holds at most.
+const readSize = 4 << 10
 
 // Port is an open serial port. Read belongs to one goroutine, Write, Drain and Discard to another, Close to anybody.
 type Port interface {
@@ -35,6 +36,9 @@ type Port interface {
 
 // tearer is a [Port] that can be ended at once: what was written and not taken by the other end is dropped.
 type tearer interface{ tear() error }
+
+// errTorn is of a connection that was ended so that nothing that was written goes out late.
+var errTorn = errors.New("torn down, so that nothing goes out late")
 
 // Line is how the bytes go over the wire. The zero value stands for 9600 baud, 8N1, no flow control, no RS-485.
 type Line struct {

@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // comServer is a serial server that speaks RFC 2217 for one connection, as far as a line of 19200 baud 8N1 needs it, and begins with
 // greeting.
 func comServer(t *testing.T, greeting ...byte) (port string, conn <-chan *net.TCPConn) {
 	t.Helper()
-	address, conns := serialServer(t)
+	address, conns := porttest.SerialServer(t)
 	ready := make(chan *net.TCPConn, 1)
 	go func() {
 		c := <-conns
@@ -66,7 +68,7 @@ func TestAServerThatAltersBytesIsRefused(t *testing.T) {
 func TestAnAnswerThatMetACommandIsSentBehindIt(t *testing.T) {
 	port, conn := comServer(t)
 	p := dialTo(t, port).(*telnetPort)
-	server := recv(t, conn, "the connection")
+	server := porttest.Recv(t, conn, "the connection")
 	p.sending.Lock() // as a command that is on its way
 	set := make(chan error, 1)
 	go func() { set <- p.SetLine(LineChange{Baud: 300}) }()
@@ -78,10 +80,10 @@ func TestAnAnswerThatMetACommandIsSentBehindIt(t *testing.T) {
 		t.Fatalf("%v, %v waits", err, p.telnet.reply)
 	}
 	p.sending.Unlock()
-	if err := recv(t, set, "the setting"); err != nil {
+	if err := porttest.Recv(t, set, "the setting"); err != nil {
 		t.Fatal(err)
 	}
-	_ = server.SetReadDeadline(later())
+	_ = server.SetReadDeadline(porttest.Later())
 	var got []byte
 	for buf := make([]byte, 64); !bytes.Contains(got, []byte{telnetIAC, telnetWONT, unknown}); {
 		n, err := server.Read(buf)
@@ -97,27 +99,27 @@ func TestAServerThatTakesNoAnswerIsGone(t *testing.T) {
 	port, conn := comServer(t)
 	p := dialTo(t, port).(*telnetPort)
 	p.replyWithin = -time.Second // as if it had taken nothing since
-	server := recv(t, conn, "the connection")
+	server := porttest.Recv(t, conn, "the connection")
 	if _, err := server.Write([]byte{telnetIAC, telnetDO, 99}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Read(make([]byte, 1), later()); !errors.Is(err, ErrGone) || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := p.Read(make([]byte, 1), porttest.Later()); !errors.Is(err, ErrGone) || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }
 
 // The kernel tells only once what broke a connection, and the writer may be the one that hears it.
 func TestWhatBrokeAConnectionIsToldToTheReaderToo(t *testing.T) {
-	address, conns := serialServer(t)
+	address, conns := porttest.SerialServer(t)
 	p := dialTo(t, schemeTCP+address).(*netPort)
-	server := recv(t, conns, "the connection")
+	server := porttest.Recv(t, conns, "the connection")
 	_ = server.SetLinger(0)
 	_ = server.Close() // a reset
-	eventually(t, "the reset", func() bool {
+	porttest.Eventually(t, "the reset", func() bool {
 		_, err := p.unacked()
 		return errors.Is(err, unix.ECONNRESET)
 	})
-	if _, err := p.Read(make([]byte, 1), later()); !errors.Is(err, unix.ECONNRESET) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "closed") {
+	if _, err := p.Read(make([]byte, 1), porttest.Later()); !errors.Is(err, unix.ECONNRESET) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "closed") {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // What is whole and only waits for a silence, or behind a false start, is a frame when the port is lost or the agent stops; of idle
@@ -33,7 +34,7 @@ func TestTheEndOfASessionLosesNoWholeFrame(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.in <- append([]byte(c.noise), line...)
+				p.In <- append([]byte(c.noise), line...)
 				synctest.Wait()
 				b.wantFrames()
 				if how == "lost" {
@@ -51,7 +52,7 @@ func TestTheEndOfASessionLosesNoWholeFrame(t *testing.T) {
 
 // A megabyte in which every sixteenth byte may begin a frame of up to as much would be searched for a minute and more.
 func TestAStopDoesNotWaitForASearch(t *testing.T) {
-	p := newFakePort()
+	p := porttest.NewPort(ErrGone)
 	dev, err := New(Options{Name: "meter", Port: "/dev/fake", Open: func(context.Context, string, Line) (Port, error) { return p, nil },
 		Framing: framing.Spec{Type: "length", Width: 3, Checksum: "crc16/modbus", Max: 1 << 20}, OnFrame: func(Frame) error { return nil }})
 	if err != nil {
@@ -65,8 +66,8 @@ func TestAStopDoesNotWaitForASearch(t *testing.T) {
 	for i := range noise {
 		noise[i] ^= byte(r.Uint32()) & 0x0f
 	}
-	p.in <- noise
-	eventually(t, "the noise to be read", func() bool { return dev.Status().Read == int64(len(noise)) })
+	p.In <- noise
+	porttest.Eventually(t, "the noise to be read", func() bool { return dev.Status().Read == int64(len(noise)) })
 	cancel()
 	began := time.Now()
 	select {
@@ -83,13 +84,13 @@ func TestAStopDoesNotWaitForASearch(t *testing.T) {
 
 // counting is a port whose driver counts errors, and forgets them when it is closed.
 type counting struct {
-	*fakePort
+	*porttest.Port
 	errors int64
 }
 
 func (c *counting) LineErrors() (LineErrors, bool) {
 	select {
-	case <-c.closed:
+	case <-c.Closed():
 		return LineErrors{}, true
 	default:
 		return LineErrors{Framing: c.errors}, true
@@ -98,13 +99,13 @@ func (c *counting) LineErrors() (LineErrors, bool) {
 
 func TestErrorsOfALineAddUpThoughNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ports := []*counting{{newFakePort(), 3}, {newFakePort(), 4}, {newFakePort(), 0}}
+		ports := []*counting{{porttest.NewPort(ErrGone), 3}, {porttest.NewPort(ErrGone), 4}, {porttest.NewPort(ErrGone), 0}}
 		b := newBench(t, nil)
 		opened := 0
 		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
 		b.start()
 		for _, p := range ports[:2] {
-			p.hangUp()
+			p.HangUp()
 			pass(time.Minute)
 		}
 		if s := b.balance(); s.Line == nil || s.Line.Framing != 7 || s.Opens != 3 {

@@ -5,16 +5,18 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 func TestTheLineOfAnOpenPort(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t).(*ttyPort)
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c).(*ttyPort)
 	mode, _ := ParseMode("8N2")
 	if err := p.SetLine(LineChange{Baud: 12345, Mode: mode}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := unix.IoctlGetTermios(int(c.far.Fd()), unix.TCGETS2)
+	got, err := unix.IoctlGetTermios(int(c.Far.Fd()), unix.TCGETS2)
 	if err != nil {
 		t.Fatal(err)
 	}

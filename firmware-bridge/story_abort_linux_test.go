@@ -9,12 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // What a path or a send queue still holds of a write that was given up must not arrive. What the PLC's kernel has received already is
 // beyond recall: Linux hands it over even after the reset.
 func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
-	address, conns := serialServer(t)
+	address, conns := porttest.SerialServer(t)
 	x := word("x", 1)
 	x.Every = time.Hour
 	s := newSite(t, func(o *Options) {
@@ -22,7 +23,7 @@ func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
 		o.Modbus = &ModbusOptions{Protocol: modbus.TCP, Timeout: 100 * time.Millisecond, Units: []ModbusUnit{{Name: "pump", Address: 1, Registers: []modbus.Register{x}}}}
 	})
 	s.wantState(Opened)
-	plc := recv(t, conns, "the connection")
+	plc := porttest.Recv(t, conns, "the connection")
 	poll := make([]byte, 12)
 	if _, err := io.ReadFull(plc, poll); err != nil || poll[7] != 3 {
 		t.Fatalf("%x, %v", poll, err)
@@ -31,7 +32,7 @@ func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
 	if err := s.dev.Set("pump", map[string]string{"x": "1"}, time.Now().Add(time.Minute), func(_ Answer, err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	if err := recv(t, done, "the write"); !errors.Is(err, ErrNoAnswer) {
+	if err := porttest.Recv(t, done, "the write"); !errors.Is(err, ErrNoAnswer) {
 		t.Error(err)
 	}
 	if _, err := io.ReadAll(plc); !errors.Is(err, unix.ECONNRESET) {
@@ -39,5 +40,5 @@ func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
 	}
 	s.wantState(Absent)
 	s.wantState(Opened)
-	recv(t, conns, "the next connection")
+	porttest.Recv(t, conns, "the next connection")
 }

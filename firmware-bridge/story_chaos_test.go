@@ -73,7 +73,7 @@ func (s *slaves) odd(r *rand.Rand, unit byte, pdu []byte) bool {
 	case 1:
 		port := s.port
 		noise := []byte{unit, byte(r.IntN(256))}
-		time.AfterFunc(time.Duration(r.IntN(60))*time.Millisecond, func() { port.in <- noise })
+		time.AfterFunc(time.Duration(r.IntN(60))*time.Millisecond, func() { port.In <- noise })
 	case 2:
 		return true
 	}

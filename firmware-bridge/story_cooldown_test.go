@@ -52,7 +52,7 @@ func TestALateAnswerAfterNoiseIsNotThatOfTheNextRequest(t *testing.T) {
 		b.start()
 		pass(1100 * time.Millisecond)
 		b.change(func(s *slaves) { s.delay = 350 * time.Millisecond; s.words[7][100] = 999; s.words[7][1] = 11 })
-		time.AfterFunc(50*time.Millisecond, func() { b.slaves.port.in <- []byte{0xff} })
+		time.AfterFunc(50*time.Millisecond, func() { b.slaves.port.In <- []byte{0xff} })
 		if _, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 100, 0, 1}, Timeout: 300 * time.Millisecond}); err == nil {
 			t.Error("noise is an answer")
 		}

@@ -26,7 +26,7 @@ func TestHalfAFrameIsNoneWhenWeCloseThePort(t *testing.T) {
 			b := newBench(t, func(o *Options) { o.Framing = framing.Spec{Type: "idle", Gap: 20 * time.Millisecond, Checksum: c.sum} })
 			p := b.plug()
 			b.start()
-			p.in <- []byte("12c") // c is the sum of the others
+			p.In <- []byte("12c") // c is the sum of the others
 			pass(c.waits)
 			if c.lost {
 				b.unplug()

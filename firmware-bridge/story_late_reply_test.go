@@ -26,7 +26,7 @@ func (b *busBench) answersLate(lag func() time.Duration) {
 			last = latest(last, time.Now().Add(after))
 			answer := s.protocol.Append(nil, modbus.Query{Unit: 7, PDU: s.answer(s.words[7], pdu)})
 			to := s.port
-			time.AfterFunc(time.Until(last), func() { to.in <- answer })
+			time.AfterFunc(time.Until(last), func() { to.In <- answer })
 			return true
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 // When this machine was stopped for a while, the answer and the end of the time for it are there at once.
@@ -57,12 +58,12 @@ func TestABusThatNeverFallsSilent(t *testing.T) {
 }
 
 // tearable is a connection.
-type tearable struct{ *fakePort }
+type tearable struct{ *porttest.Port }
 
-func (p tearable) tear() error { p.hangUp(); return nil }
+func (p tearable) tear() error { p.HangUp(); return nil }
 
 // dials lets the bus find a port of its own each time it opens one.
-func (b *busBench) dials(made func(*fakePort)) {
+func (b *busBench) dials(made func(*porttest.Port)) {
 	b.dev.o.Open = func(context.Context, string, Line) (Port, error) {
 		b.connect()
 		b.bench.mu.Lock()
@@ -81,7 +82,7 @@ func TestAWriteWithoutAnAnswerLeavesTheOtherUnitsAsTheyWere(t *testing.T) {
 		}
 		b := newBusBench(t, ModbusOptions{Protocol: modbus.TCP, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: regs},
 			{Name: "other", Address: 8, Registers: regs}}})
-		b.dials(func(*fakePort) {})
+		b.dials(func(*porttest.Port) {})
 		b.change(func(s *slaves) {
 			s.missed = map[uint16]bool{5: true}
 			s.ignores = func(unit byte, pdu []byte) bool { return unit == 7 && !modbus.Reads(pdu) }
@@ -110,10 +111,10 @@ func TestAPortThatComesOnlyToGoIsToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := pumpAnd(t, false, ModbusOptions{Protocol: modbus.TCP}, word("x", 1), every(word("slow", 100), time.Hour))
 		var ill atomic.Bool
-		var last atomic.Pointer[fakePort]
-		b.dials(func(p *fakePort) {
+		var last atomic.Pointer[porttest.Port]
+		b.dials(func(p *porttest.Port) {
 			if last.Store(p); ill.Load() {
-				p.hangUp()
+				p.HangUp()
 			}
 		})
 		b.start()
@@ -121,7 +122,7 @@ func TestAPortThatComesOnlyToGoIsToldOnce(t *testing.T) {
 		for range 2 {
 			before := len(b.told("pump"))
 			ill.Store(true)
-			last.Load().hangUp()
+			last.Load().HangUp()
 			pass(10 * time.Minute)
 			if got := b.told("pump")[before:]; len(got) != 1 || fmt.Sprint(got[0].Readings) != "[port lost port lost]" {
 				t.Errorf("%d records: %v", len(got), got[:min(len(got), 3)])

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
 func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
@@ -16,7 +18,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, c := newSite(t, nil), newCable(t)
+	s, c := newSite(t, nil), porttest.NewCable(t)
 	s.plug(c)
 	s.wantOpen()
 
@@ -25,7 +27,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 	const rounds, commands = 40, 500
 	go func() { // the device talks as fast as the terminal takes it
 		for range rounds {
-			if _, err := c.far.Write(data); err != nil {
+			if _, err := c.Far.Write(data); err != nil {
 				t.Errorf("device: %v", err)
 			}
 		}
@@ -37,7 +39,7 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 	}
 	heard := make(chan string, commands)
 	go func() {
-		lines := bufio.NewScanner(c.far)
+		lines := bufio.NewScanner(c.Far)
 		for range commands {
 			if !lines.Scan() {
 				t.Errorf("device: %v", lines.Err())
@@ -55,22 +57,22 @@ func TestBytesInOrderUnderLoadBothWays(t *testing.T) {
 				t.Errorf("command %d: %v", i, err)
 				return
 			}
-			if err := recv(t, done, "a written command"); err != nil {
+			if err := porttest.Recv(t, done, "a written command"); err != nil {
 				t.Errorf("command %d: %v", i, err)
 			}
 		}
 	}()
 	for i, w := range want {
-		if got := recv(t, s.frames, "a frame"); got != w {
+		if got := porttest.Recv(t, s.frames, "a frame"); got != w {
 			t.Fatalf("frame %d is %q, want %q", i, got, w)
 		}
 	}
 	for i := range commands {
-		if got := recv(t, heard, "a command"); got != fmt.Sprint("command ", i) {
+		if got := porttest.Recv(t, heard, "a command"); got != fmt.Sprint("command ", i) {
 			t.Fatalf("command %d is %q", i, got)
 		}
 	}
-	recv(t, written, "the answer to the last command") // the device has it a moment before
+	porttest.Recv(t, written, "the answer to the last command") // the device has it a moment before
 	stopLooking()
 	s.stop()
 	if st := s.dev.Status(); st.Read != int64(rounds*len(data)) || st.Bad != 0 || st.Accepted != int64(len(want)) {
@@ -103,7 +105,7 @@ func (s *site) keepBalance() (stop func()) {
 // wantOpen waits until the device is open; it may have been absent before.
 func (s *site) wantOpen() {
 	s.t.Helper()
-	if e := recv(s.t, s.events, "state open"); e.State == Absent {
+	if e := porttest.Recv(s.t, s.events, "state open"); e.State == Absent {
 		s.wantState(Opened)
 	} else if e.State != Opened {
 		s.t.Fatalf("%+v", e)
@@ -114,20 +116,20 @@ func TestUnplugAndReplugAtAnotherNumber(t *testing.T) {
 	s := newSite(t, nil)
 	s.wantState(Absent)
 	for i := range 3 {
-		c := newCable(t)
+		c := porttest.NewCable(t)
 		s.plug(c)
 		s.wantState(Opened)
-		if _, err := fmt.Fprintf(c.far, "frame %d\ntorn", i); err != nil {
+		if _, err := fmt.Fprintf(c.Far, "frame %d\ntorn", i); err != nil {
 			t.Fatal(err)
 		}
-		if got := recv(t, s.frames, "a frame"); got != fmt.Sprint("frame ", i) {
+		if got := porttest.Recv(t, s.frames, "a frame"); got != fmt.Sprint("frame ", i) {
 			t.Errorf("got %q", got)
 		}
-		eventually(t, "the torn frame", func() bool { return s.dev.Status().Pending == 4 })
+		porttest.Eventually(t, "the torn frame", func() bool { return s.dev.Status().Pending == 4 })
 		if err := os.Remove(s.port); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.far.Close(); err != nil {
+		if err := c.Far.Close(); err != nil {
 			t.Fatal(err)
 		}
 		s.wantState(Absent)
@@ -145,7 +147,7 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 		o.WriteTimeout = 100 * time.Millisecond
 		o.Framing.Max = 64 << 10
 		o.Baud = 4000000
-	}), newCable(t)
+	}), porttest.NewCable(t)
 	s.plug(c)
 	s.wantOpen()
 	done := make(chan error, 1)
@@ -153,18 +155,18 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 	if err := s.dev.Write([]byte(big), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	if err := recv(t, done, "the stuck write"); !errors.Is(err, ErrStuck) {
+	if err := porttest.Recv(t, done, "the stuck write"); !errors.Is(err, ErrStuck) {
 		t.Errorf("stuck write: %v", err)
 	}
-	if _, err := c.far.WriteString("alive\n"); err != nil {
+	if _, err := c.Far.WriteString("alive\n"); err != nil {
 		t.Fatal(err)
 	}
-	if got := recv(t, s.frames, "a frame"); got != "alive" {
+	if got := porttest.Recv(t, s.frames, "a frame"); got != "alive" {
 		t.Errorf("got %q", got)
 	}
 	heard := make(chan string, 1)
 	go func() {
-		lines := bufio.NewReaderSize(c.far, 128<<10)
+		lines := bufio.NewReaderSize(c.Far, 128<<10)
 		for {
 			line, err := lines.ReadString('\n')
 			if err != nil || strings.HasSuffix(line, "again\n") {
@@ -176,10 +178,10 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 	if err := s.dev.Write([]byte("again"), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	if err := recv(t, done, "the next write"); err != nil {
+	if err := porttest.Recv(t, done, "the next write"); err != nil {
 		t.Errorf("after the device took bytes again: %v", err)
 	}
-	if line := recv(t, heard, "the next command"); len(line) > len(big) {
+	if line := porttest.Recv(t, heard, "the next command"); len(line) > len(big) {
 		t.Errorf("the failed write went out whole (%d bytes)", len(line))
 	}
 }
@@ -189,50 +191,50 @@ func TestAHundredReopensLeakNothing(t *testing.T) {
 	s.wantState(Absent)
 	var fds []string
 	goroutines := 0
-	next := newCable(t)
+	next := porttest.NewCable(t)
 	for i := range 100 {
 		c := next
-		next = newCable(t) // while c is there: the kernel gives the number of a closed one away at once
+		next = porttest.NewCable(t) // while c is there: the kernel gives the number of a closed one away at once
 		s.plug(c)
 		s.wantState(Opened)
 		done := make(chan error, 1)
 		if err := s.dev.Write([]byte("hello"), time.Time{}, func(err error) { done <- err }); err != nil {
 			t.Fatal(err)
 		}
-		if err := recv(t, done, "a write"); err != nil {
+		if err := porttest.Recv(t, done, "a write"); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Remove(s.port); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.far.Close(); err != nil {
+		if err := c.Far.Close(); err != nil {
 			t.Fatal(err)
 		}
 		s.wantState(Absent)
 		if i == 0 { // the runtime has opened what it needs
-			fds, goroutines = descriptors(t), runtime.NumGoroutine()
+			fds, goroutines = porttest.Descriptors(t), runtime.NumGoroutine()
 		}
 	}
-	if now := descriptors(t); len(now) > len(fds) {
+	if now := porttest.Descriptors(t); len(now) > len(fds) {
 		t.Errorf("%d descriptors, %d after the first cycle:\n%s", len(now), len(fds), strings.Join(now, "\n"))
 	}
-	eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
+	porttest.Eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines })
 	if st := s.dev.Status(); st.Opens != 100 || st.Written != 600 {
 		t.Errorf("%+v", st)
 	}
 }
 
 func TestStopWhileADeviceIsStuckIsQuick(t *testing.T) {
-	s, c := newSite(t, func(o *Options) { o.WriteTimeout = time.Hour; o.Framing.Max = 1 << 20 }), newCable(t)
+	s, c := newSite(t, func(o *Options) { o.WriteTimeout = time.Hour; o.Framing.Max = 1 << 20 }), porttest.NewCable(t)
 	s.plug(c)
 	s.wantOpen()
 	done := make(chan error, 1)
 	if err := s.dev.Write([]byte(strings.Repeat("x", 1<<20)), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a full buffer", func() bool { return queued(t, c.far) > 0 })
+	porttest.Eventually(t, "a full buffer", func() bool { return c.Queued(t) > 0 })
 	s.stop()
-	if err := recv(t, done, "the answer"); !errors.Is(err, ErrLost) {
+	if err := porttest.Recv(t, done, "the answer"); !errors.Is(err, ErrLost) {
 		t.Errorf("answered %v", err)
 	}
 }

@@ -153,7 +153,7 @@ func TestAGarbledAnswerToAWriteLeavesItsOutcomeOpen(t *testing.T) {
 		b.start()
 		pass(time.Second)
 		b.change(func(s *slaves) { s.mute = 1 })
-		time.AfterFunc(10*time.Millisecond, func() { b.slaves.port.in <- []byte{7, 6, 0xff, 1} })
+		time.AfterFunc(10*time.Millisecond, func() { b.slaves.port.In <- []byte{7, 6, 0xff, 1} })
 		if e := <-b.enqueue("pump", map[string]string{"x": "3"}, time.Time{}); !errors.Is(e.err, ErrNoAnswer) || fmt.Sprint(e.a.Values) != "[0]" {
 			t.Errorf("%v, %v", e.a.Values, e.err)
 		}
@@ -193,7 +193,7 @@ func TestNothingOfAnUnansweredWriteGoesOutLater(t *testing.T) {
 			if _, err := b.request(Request{Unit: "pump", Payload: pdu}); !errors.Is(err, ErrNoAnswer) {
 				t.Error(err)
 			}
-			if n := b.slaves.port.discarded; n != want {
+			if n := b.slaves.port.Discarded(); n != want {
 				t.Errorf("discarded %d times, a read: %v", n, read)
 			}
 			b.stop()
@@ -235,7 +235,7 @@ func TestABusWithTwoWiresIsListenedTo(t *testing.T) {
 		b := pumpAnd(t, false, ModbusOptions{}, word("x", 1))
 		b.dev.o.RS485.Mode = RS485RTS
 		drained := 0
-		b.slaves.port.drain = func(time.Time) error { drained++; return nil }
+		b.slaves.port.OnDrain = func(time.Time) error { drained++; return nil }
 		b.start()
 		pass(10500 * time.Millisecond)
 		if n := len(b.wasAsked(7)); drained != n || n < 10 {

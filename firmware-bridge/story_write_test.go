@@ -60,8 +60,8 @@ func TestWritesGoOutInOrderAndAreDoneWhenDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, nil), newAnswers(t)
 		p := b.plug()
-		p.write = func(d []byte, _ time.Time) (int, error) { return min(2, len(d)), nil } // short, without an error
-		p.drain = func(time.Time) error { time.Sleep(time.Second); return nil }
+		p.OnWrite = func(d []byte, _ time.Time) (int, error) { return min(2, len(d)), nil } // short, without an error
+		p.OnDrain = func(time.Time) error { time.Sleep(time.Second); return nil }
 		b.start()
 		t0 := time.Now()
 		for _, s := range []string{"alpha", "beta\n", "gamma"} {
@@ -80,7 +80,7 @@ func TestWritesGoOutInOrderAndAreDoneWhenDrained(t *testing.T) {
 				t.Errorf("%q done after %v", s, d)
 			}
 		}
-		if got := p.written(); got != "alpha\nbeta\ngamma\n" {
+		if got := p.Written(); got != "alpha\nbeta\ngamma\n" {
 			t.Errorf("wrote %q", got)
 		}
 		if s := b.dev.Status(); s.Written != 17 {
@@ -94,7 +94,7 @@ func TestAFullQueueIsBusyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, func(o *Options) { o.Queue = 3 }), newAnswers(t)
 		p := b.plug()
-		p.write = func(d []byte, until time.Time) (int, error) { return 0, p.wait(until) }
+		p.OnWrite = func(d []byte, until time.Time) (int, error) { return 0, p.Wait(until) }
 		b.start()
 		if err := a.write(b.dev, "at work"); err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestWhatExpiresInTheQueueIsNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, func(*Options) {}), newAnswers(t)
 		p := b.plug()
-		p.drain = func(time.Time) error { time.Sleep(time.Second); return nil }
+		p.OnDrain = func(time.Time) error { time.Sleep(time.Second); return nil }
 		b.start()
 		if err := a.write(b.dev, "slow"); err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func TestWhatExpiresInTheQueueIsNotWritten(t *testing.T) {
 		a.want("slow", nil)
 		a.want("stale", ErrExpired)
 		a.want("good", nil)
-		if got := p.written(); got != "slow\ngood\n" {
+		if got := p.Written(); got != "slow\ngood\n" {
 			t.Errorf("wrote %q", got)
 		}
 		b.stop()
@@ -154,9 +154,9 @@ func TestAStuckDeviceFailsTheWriteAndKeepsReading(t *testing.T) {
 		b, a := newBench(t, func(o *Options) { o.WriteTimeout = 2 * time.Second; o.Baud = 1200 }), newAnswers(t)
 		p := b.plug()
 		stuck := true
-		p.write = func(d []byte, until time.Time) (int, error) {
+		p.OnWrite = func(d []byte, until time.Time) (int, error) {
 			if stuck {
-				return 1, p.wait(until)
+				return 1, p.Wait(until)
 			}
 			return len(d), nil
 		}
@@ -166,7 +166,7 @@ func TestAStuckDeviceFailsTheWriteAndKeepsReading(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(time.Second)
-		p.in <- []byte("alive\n")
+		p.In <- []byte("alive\n")
 		pass(2 * time.Second)
 		b.wantFrames("alive")
 		a.want("stuck", ErrStuck)
@@ -174,7 +174,7 @@ func TestAStuckDeviceFailsTheWriteAndKeepsReading(t *testing.T) {
 		if d := a.when["stuck"].Sub(t0); d < 2*time.Second || d > 2200*time.Millisecond {
 			t.Errorf("gave up after %v", d)
 		}
-		if p.discarded != 1 {
+		if p.Discarded() != 1 {
 			t.Error("the rest of the write may still go out")
 		}
 		stuck = false
@@ -194,7 +194,7 @@ func TestAStuckDrainFailsTheWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, nil), newAnswers(t)
 		p := b.plug()
-		p.drain = p.wait
+		p.OnDrain = p.Wait
 		b.start()
 		if err := a.write(b.dev, "x"); err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestAPortLostWhileWritingLeavesNothingUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, nil), newAnswers(t)
 		p := b.plug()
-		p.write = func(d []byte, until time.Time) (int, error) { return 1, p.wait(until) }
+		p.OnWrite = func(d []byte, until time.Time) (int, error) { return 1, p.Wait(until) }
 		b.start()
 		for _, s := range []string{"at work", "waits"} {
 			if err := a.write(b.dev, s); err != nil {
@@ -231,7 +231,7 @@ func TestAPortLostWhileWritingLeavesNothingUnanswered(t *testing.T) {
 		}
 		synctest.Wait()
 		a.want("back", nil)
-		if got := p.written(); got != "back\n" {
+		if got := p.Written(); got != "back\n" {
 			t.Errorf("a stale write went out: %q", got)
 		}
 		b.stop()
@@ -242,7 +242,7 @@ func TestAFailedWriteOpensThePortAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, a := newBench(t, nil), newAnswers(t)
 		p := b.plug()
-		p.write = func([]byte, time.Time) (int, error) { return 0, nil } // no progress, no error
+		p.OnWrite = func([]byte, time.Time) (int, error) { return 0, nil } // no progress, no error
 		b.start()
 		if err := a.write(b.dev, "x"); err != nil {
 			t.Fatal(err)

@@ -1,26 +1,13 @@
 package bridge
 
 import (
-	"io/fs"
 	"os"
 	"reflect"
-	"strings"
 	"testing"
 	"testing/fstest"
-)
 
-// tree builds a sysfs: a value that starts with "→" is a symbolic link.
-func tree(files map[string]string) fstest.MapFS {
-	out := fstest.MapFS{}
-	for name, data := range files {
-		if to, ok := strings.CutPrefix(data, "→"); ok {
-			out[name] = &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink | 0o777}
-			continue
-		}
-		out[name] = &fstest.MapFile{Data: []byte(data + "\n"), Mode: 0o444}
-	}
-	return out
-}
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover/discovertest"
+)
 
 // pi4 is what a Raspberry Pi 4 with an FTDI adapter, a modem and its own UART shows.
 func pi4() fstest.MapFS {
@@ -28,7 +15,7 @@ func pi4() fstest.MapFS {
 	const ftdi = pci + "/usb1/1-1/1-1.2"
 	const modem = pci + "/usb2/2-1"
 	const uart = "devices/platform/soc/fe201000.serial"
-	return tree(map[string]string{
+	return discovertest.Tree(map[string]string{
 		"class/tty/ttyUSB0":                            "→../../" + ftdi + "/1-1.2:1.0/ttyUSB0/tty/ttyUSB0",
 		ftdi + "/1-1.2:1.0/ttyUSB0/tty/ttyUSB0/device": "→../../../ttyUSB0",
 		ftdi + "/1-1.2:1.0/ttyUSB0/driver":             "→../../../../../../../../../../../../bus/usb-serial/drivers/ftdi_sio",
@@ -127,7 +114,7 @@ func TestPortsWithoutSysfsSaysSo(t *testing.T) {
 }
 
 func TestPortsSurvivesOddTrees(t *testing.T) {
-	odd := tree(map[string]string{
+	odd := discovertest.Tree(map[string]string{
 		"class/tty/ttyUSB7":             "→../../devices/x/tty/ttyUSB7",
 		"devices/x/tty/ttyUSB7/device":  "→../../../x",
 		"class/tty/plain":               "not a link",

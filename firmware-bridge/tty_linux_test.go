@@ -13,16 +13,29 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
+
+// mustOpen opens the near end of a cable and closes it after the test.
+func mustOpen(t *testing.T, c *porttest.Cable) Port {
+	t.Helper()
+	p, err := Open(t.Context(), c.Path, Line{Baud: 115200, Mode: Mode{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
 
 func TestOpenSetsTheLine(t *testing.T) {
 	for _, baud := range []int{9600, 115200, 250000, 31250} {
-		c := newCable(t)
-		p, err := Open(t.Context(), c.path, Line{Baud: baud, Mode: Mode{DataBits: 8, Parity: 'N', Stop: TwoStop}})
+		c := porttest.NewCable(t)
+		p, err := Open(t.Context(), c.Path, Line{Baud: baud, Mode: Mode{DataBits: 8, Parity: 'N', Stop: TwoStop}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := c.far.SyscallConn()
+		raw, err := c.Far.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,23 +79,23 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestASecondOpenerIsRefused(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t)
-	if _, err := Open(t.Context(), c.path, Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrInUse) {
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c)
+	if _, err := Open(t.Context(), c.Path, Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrInUse) {
 		t.Errorf("second opener: %v", err)
 	}
 	// the first one is not disturbed: same baud rate, still exclusive, bytes flow
-	if _, err := c.far.WriteString("hello"); err != nil {
+	if _, err := c.Far.WriteString("hello"); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 16)
-	if n, err := p.Read(buf, time.Now().Add(patience)); err != nil || string(buf[:n]) != "hello" {
+	if n, err := p.Read(buf, time.Now().Add(porttest.Patience)); err != nil || string(buf[:n]) != "hello" {
 		t.Errorf("read %q, %v", buf[:n], err)
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Open(t.Context(), c.path, Line{Baud: 9600, Mode: Mode{}})
+	again, err := Open(t.Context(), c.Path, Line{Baud: 9600, Mode: Mode{}})
 	if err != nil {
 		t.Fatalf("after Close: %v", err)
 	}
@@ -115,8 +128,8 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 	} {
 		hold, open := c.hold, c.open
 		t.Run(name, func(t *testing.T) {
-			c := newCable(t)
-			f, err := os.OpenFile(c.path, os.O_RDWR|unix.O_NOCTTY, 0)
+			c := porttest.NewCable(t)
+			f, err := os.OpenFile(c.Path, os.O_RDWR|unix.O_NOCTTY, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,12 +147,11 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = f.Close()
-			ports := []PortInfo{{Path: "/dev/not-this-one"}, {Path: c.path}}
-			Holders(ports)
-			if ports[0].InUse != "" || ports[1].InUse != "cat, pid "+strconv.Itoa(cat.Process.Pid) {
-				t.Errorf("holders %+v", ports)
+			who := holders([]string{"/dev/not-this-one", c.Path})
+			if who[0] != "" || who[1] != "cat, pid "+strconv.Itoa(cat.Process.Pid) {
+				t.Errorf("holders %q", who)
 			}
-			err = open(c.path)
+			err = open(c.Path)
 			if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "pid "+strconv.Itoa(cat.Process.Pid)) {
 				t.Errorf("error %v, want one that names pid %d", err, cat.Process.Pid)
 			}
@@ -148,7 +160,7 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			// the exclusive mode is still set: a program that was killed must not lock a pseudo-terminal for ever
-			p := c.mustOpen(t)
+			p := mustOpen(t, c)
 			_ = p.Close()
 		})
 	}
@@ -189,8 +201,8 @@ func TestAPortThatIsOnlyOpenIsRefused(t *testing.T) {
 // was raw already loses nothing.
 func TestWhatATTYEditedIsNotRead(t *testing.T) {
 	for _, raw := range []bool{false, true} {
-		c := newCable(t)
-		near, err := os.OpenFile(c.path, os.O_RDWR|unix.O_NOCTTY, 0)
+		c := porttest.NewCable(t)
+		near, err := os.OpenFile(c.Path, os.O_RDWR|unix.O_NOCTTY, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,21 +214,21 @@ func TestWhatATTYEditedIsNotRead(t *testing.T) {
 			}
 			want = "be\x7f\x15fore\r" + want
 		}
-		if _, err := c.far.WriteString("be\x7f\x15fore\r"); err != nil {
+		if _, err := c.Far.WriteString("be\x7f\x15fore\r"); err != nil {
 			t.Fatal(err)
 		}
 		if !raw { // the echo says that it was edited
-			if _, err := c.far.Read(make([]byte, 64)); err != nil {
+			if _, err := c.Far.Read(make([]byte, 64)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		p := c.mustOpen(t)
-		if _, err := c.far.WriteString("after\r\x03\x11\n"); err != nil {
+		p := mustOpen(t, c)
+		if _, err := c.Far.WriteString("after\r\x03\x11\n"); err != nil {
 			t.Fatal(err)
 		}
 		var got []byte
 		for buf := make([]byte, 64); len(got) < len(want); {
-			n, err := p.Read(buf, later())
+			n, err := p.Read(buf, porttest.Later())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -229,8 +241,8 @@ func TestWhatATTYEditedIsNotRead(t *testing.T) {
 }
 
 func TestAfterCloseNothingIsTouched(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t)
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +271,8 @@ func TestAfterCloseNothingIsTouched(t *testing.T) {
 }
 
 func TestCloseReleasesWhoeverWaits(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t)
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c)
 	read, write := make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := p.Read(make([]byte, 8), time.Time{})
@@ -270,36 +282,24 @@ func TestCloseReleasesWhoeverWaits(t *testing.T) {
 		_, err := p.Write(bytes.Repeat([]byte("x"), 1<<20), time.Time{})
 		write <- err
 	}()
-	eventually(t, "a full buffer", func() bool { return queued(t, c.far) > 0 })
+	porttest.Eventually(t, "a full buffer", func() bool { return c.Queued(t) > 0 })
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 	for _, ch := range []chan error{read, write} {
-		if err := recv(t, ch, "a released call"); !errors.Is(err, os.ErrClosed) {
+		if err := porttest.Recv(t, ch, "a released call"); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("released with %v", err)
 		}
 	}
 }
 
-// queued is how many bytes wait at the far end.
-func queued(t *testing.T, far *os.File) (n int) {
-	raw, err := far.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestAHangUpHasOneName(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t)
-	if err := c.far.Close(); err != nil {
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c)
+	if err := c.Far.Close(); err != nil {
 		t.Fatal(err)
 	}
-	until := time.Now().Add(patience)
+	until := time.Now().Add(porttest.Patience)
 	if _, err := p.Read(make([]byte, 8), until); !errors.Is(err, ErrGone) {
 		t.Errorf("read: %v", err)
 	}
@@ -312,18 +312,18 @@ func TestAHangUpHasOneName(t *testing.T) {
 }
 
 func TestADeadlineThatPassedStillReadsWhatIsWaiting(t *testing.T) {
-	c := newCable(t)
-	p := c.mustOpen(t)
+	c := porttest.NewCable(t)
+	p := mustOpen(t, c)
 	past := time.Now().Add(-time.Second)
 	buf := make([]byte, 8)
 	if n, err := p.Read(buf, past); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %d, %v", n, err)
 	}
-	if _, err := c.far.WriteString("here"); err != nil {
+	if _, err := c.Far.WriteString("here"); err != nil {
 		t.Fatal(err)
 	}
 	var n int
-	eventually(t, "the bytes", func() bool {
+	porttest.Eventually(t, "the bytes", func() bool {
 		var err error
 		n, err = p.Read(buf, past)
 		return err == nil
@@ -335,13 +335,13 @@ func TestADeadlineThatPassedStillReadsWhatIsWaiting(t *testing.T) {
 
 // A program that we start (a hook) must not hold the port open.
 func TestChildrenInheritNothing(t *testing.T) {
-	c := newCable(t)
-	c.mustOpen(t)
+	c := porttest.NewCable(t)
+	mustOpen(t, c)
 	out, err := exec.Command("ls", "-l", "/proc/self/fd").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(out), c.path+"\n") {
+	if strings.Contains(string(out), c.Path+"\n") {
 		t.Errorf("a child has the port open:\n%s", out)
 	}
 }
@@ -364,14 +364,13 @@ func TestWhoHasAPortIsToldByTheDeviceNotItsName(t *testing.T) {
 			t.Skip("needs unshare: ", err)
 		}
 		line, _ := bufio.NewReader(out).ReadString('\n')
-		who, ports := holder("/dev/full"), []PortInfo{{Path: "/dev/full"}}
-		Holders(ports)
+		who, all := holder("/dev/full"), holders([]string{"/dev/full"})
 		_ = cmd.Process.Kill()
 		if err := cmd.Wait(); line == "" {
 			t.Skip("needs root for a mount namespace: ", err)
 		}
-		if (who != "") != c.held || who != ports[0].InUse {
-			t.Errorf("%s: held by %q, %q", name, who, ports[0].InUse)
+		if (who != "") != c.held || who != all[0] {
+			t.Errorf("%s: held by %q, %q", name, who, all[0])
 		}
 	}
 }

@@ -2,19 +2,19 @@ package bridge
 
 import "strings"
 
-// uevent is one message of the kernel about a device.
-type uevent struct{ action, subsystem string }
+// Uevent is one message of the kernel about a device: what happened ("add", "remove", "change", "bind"), and to which kind ("tty").
+type Uevent struct{ Action, Subsystem string }
 
 // parseUevent reads a message of NETLINK_KOBJECT_UEVENT (lib/kobject_uevent.c):
 //
 //	add@/devices/…/ttyUSB0 NUL ACTION=add NUL DEVPATH=/devices/… NUL SUBSYSTEM=tty NUL … SEQNUM=4711 NUL
-func parseUevent(p []byte) (e uevent) {
+func parseUevent(p []byte) (e Uevent) {
 	for field := range strings.SplitSeq(string(p), "\x00") {
 		if v, ok := strings.CutPrefix(field, "ACTION="); ok {
-			e.action = v
+			e.Action = v
 		}
 		if v, ok := strings.CutPrefix(field, "SUBSYSTEM="); ok {
-			e.subsystem = v
+			e.Subsystem = v
 		}
 	}
 	return e
@@ -22,6 +22,6 @@ func parseUevent(p []byte) (e uevent) {
 
 // aboutPorts is true when the list of ports may be another now. "bind" comes when the driver is there; an empty one stands for
 // messages that got lost.
-func (e uevent) aboutPorts() bool {
-	return e == uevent{} || e.subsystem == "tty" || e.subsystem == "usb-serial"
+func (e Uevent) aboutPorts() bool {
+	return e == Uevent{} || e.Subsystem == "tty" || e.Subsystem == "usb-serial"
 }

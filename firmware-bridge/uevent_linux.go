@@ -16,7 +16,7 @@ type ueventSocket struct {
 	buf []byte
 }
 
-func listenUevents() (uevents, error) {
+func listenUevents() (Uevents, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return nil, err
@@ -30,13 +30,13 @@ func listenUevents() (uevents, error) {
 }
 
 // Next waits for a message. Who sent it is not asked: it is only a reason to look.
-func (s *ueventSocket) Next() (uevent, error) {
+func (s *ueventSocket) Next() (Uevent, error) {
 	n, err := s.f.Read(s.buf)
 	if errors.Is(err, unix.ENOBUFS) {
-		return uevent{}, nil
+		return Uevent{}, nil
 	}
 	if err != nil {
-		return uevent{}, err
+		return Uevent{}, err
 	}
 	return parseUevent(s.buf[:n]), nil
 }

@@ -4,4 +4,4 @@ package bridge
 
 import "errors"
 
-func listenUevents() (uevents, error) { return nil, errors.New("need Linux") }
+func listenUevents() (Uevents, error) { return nil, errors.New("need Linux") }

@@ -21,6 +21,7 @@ const (
 	unix      = "golang.org/x/sys/unix"
 	xproxy    = "golang.org/x/net/proxy"
 	mochi     = "github.com/mochi-mqtt/server/v2"
+	pty       = "github.com/creack/pty"
 )
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
@@ -52,6 +53,10 @@ func Rules() []Rule {
 			Why: "pure: now comes in, an action goes out; no clock, goroutine, lock or socket"},
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/framing", "firmware-bridge/modbus"}, Others: []string{serial, unix},
 			Why: "serial ports; it never sees config, the link or the spool"},
+		{Package: "firmware-bridge/serialport/porttest", Others: []string{unix, pty}, NotStd: []string{"net/http"},
+			Why: "fake ports, cables and serial servers for tests; serialport's own tests use it, so it imports nothing of ours"},
+		{Package: "firmware-bridge/discover/discovertest", NotStd: []string{"net", "os", "syscall"},
+			Why: "a sysfs for tests; discover's own tests use it, so it imports nothing of ours"},
 		{Package: "firmware-bridge/framing", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
@@ -73,7 +78,7 @@ func OnlyFor() map[string][]string {
 	return map[string][]string{
 		paho:                       {"transport", "build"},
 		mochi:                      {"build"},
-		"github.com/creack/pty":    {"build"},
+		pty:                        {"firmware-bridge/serialport/porttest", "build"},
 		"pgregory.net/rapid":       {},
 		"github.com/rogpeppe":      {},
 		"text/template":            {},

@@ -1,0 +1,14 @@
+package bridge
+
+// Holders fills in who has which port open, as far as /proc shows it to us: one look at every process.
+func Holders(ports []PortInfo) {
+	paths := make([]string, len(ports))
+	for i, p := range ports {
+		paths[i] = p.Path
+	}
+	for i, who := range holders(paths) {
+		if ports[i].InUse == "" {
+			ports[i].InUse = who
+		}
+	}
+}
