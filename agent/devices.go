@@ -16,6 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // deviceOptions is what the agent needs to know of one serial device. Comparable by reflect.DeepEqual: a device whose options
@@ -312,7 +313,7 @@ func (r *runningDevice) status() statuspage.Serial {
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
 }
 
-func lineErrorsOf(e *bridge.LineErrors) *statuspage.LineErrors {
+func lineErrorsOf(e *serialport.LineErrors) *statuspage.LineErrors {
 	if e == nil {
 		return nil
 	}

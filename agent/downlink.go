@@ -15,6 +15,7 @@ import (
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 const isStopping = "the agent is stopping"
@@ -250,7 +251,7 @@ func codeOf(err error) wire.ErrorCode {
 	case errors.Is(err, bridge.ErrLost):
 		return wire.UnknownOutcome
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
-		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed), errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, bridge.ErrBadLine):
+		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed), errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, serialport.ErrBadLine):
 		return wire.Malformed
 	}
 	return wire.Failed

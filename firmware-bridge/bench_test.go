@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
@@ -62,7 +63,7 @@ func (b *bench) stop() {
 	b.balance()
 }
 
-func (b *bench) open(context.Context, string, Line) (Port, error) {
+func (b *bench) open(context.Context, string, serialport.Line) (serialport.Port, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.opens = append(b.opens, time.Now())
@@ -70,7 +71,7 @@ func (b *bench) open(context.Context, string, Line) (Port, error) {
 	case b.fault != nil:
 		return nil, b.fault
 	case b.port == nil:
-		return nil, ErrAbsent
+		return nil, serialport.ErrAbsent
 	}
 	return b.port, nil
 }
@@ -93,7 +94,7 @@ func (b *bench) notify(e Event) {
 }
 
 func (b *bench) plug() *porttest.Port {
-	p := porttest.NewPort(ErrGone)
+	p := porttest.NewPort(serialport.ErrGone)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.port, b.fault = p, nil

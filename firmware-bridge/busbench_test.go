@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
@@ -154,7 +155,7 @@ func newBusBench(t *testing.T, o ModbusOptions) *busBench {
 
 // connect plugs the units in.
 func (b *busBench) connect() {
-	p := porttest.NewPort(ErrGone)
+	p := porttest.NewPort(serialport.ErrGone)
 	b.slaves.plug(p)
 	b.bench.mu.Lock()
 	defer b.bench.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Why a write failed. Wrapped, with the device and the detail.
@@ -63,9 +64,9 @@ type pending struct {
 	asks             bool // it has an answer
 	timeout, silence time.Duration
 
-	hold   *Hold       // whose it is; nil: a command
-	change *LineChange // of a hold, instead of data
-	wakes  bool        // nothing to carry out: a hold has ended
+	hold   *Hold                  // whose it is; nil: a command
+	change *serialport.LineChange // of a hold, instead of data
+	wakes  bool                   // nothing to carry out: a hold has ended
 
 	// of a Modbus bus, instead of data
 	query  modbus.Query
@@ -84,20 +85,20 @@ func New(o Options) (*Device, error) {
 	}
 	isFake := o.Open != nil
 	o.fill()
-	if _, err := ParseMode(o.Mode.String()); err != nil {
+	if _, err := serialport.ParseMode(o.Mode.String()); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	if o.Baud < 0 || o.Queue < 0 || o.WriteTimeout < 0 {
 		return nil, fmt.Errorf("device %q: negative baud, queue or write timeout", o.Name)
 	}
-	if err := o.line().check(o.Port); err != nil {
+	if err := o.line().Check(o.Port); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	codec, err := framing.New(o.Framing)
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: node, look: lookAgain}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: serialport.Identity, look: lookAgain}
 	if isFake {
 		d.node = func(string) string { return "" }
 	}
@@ -128,7 +129,7 @@ func (d *Device) Run(ctx context.Context) error {
 			break
 		}
 		state := Failed
-		if errors.Is(err, ErrAbsent) || errors.Is(err, ErrGone) {
+		if errors.Is(err, serialport.ErrAbsent) || errors.Is(err, serialport.ErrGone) {
 			state = Absent
 		}
 		d.leave(state, err.Error())
@@ -145,7 +146,7 @@ func (d *Device) missing(lived time.Duration, err error) {
 	if d.bus == nil {
 		return
 	}
-	if d.bus.torn = errors.Is(err, errTorn); !d.bus.torn && lived < stableAfter {
+	if d.bus.torn = errors.Is(err, serialport.ErrAborted); !d.bus.torn && lived < stableAfter {
 		d.portLost()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 func TestFramesComeInOrderWithTheTimeOfTheirFirstByte(t *testing.T) {
@@ -93,7 +94,7 @@ func TestAnAbsentPortIsLookedForTwiceASecondAndToldOnce(t *testing.T) {
 func TestAFaultIsTriedAgainMoreSlowlyAndToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		b.setFault(fmt.Errorf("/dev/fake: %w: gpsd, pid 812", ErrInUse))
+		b.setFault(fmt.Errorf("/dev/fake: %w: gpsd, pid 812", serialport.ErrInUse))
 		b.start()
 		pass(time.Hour)
 		if n := b.attempts(); n < 700 || n > 740 {
@@ -201,8 +202,8 @@ func TestNewRefuses(t *testing.T) {
 		"no port":     {Name: "x", OnFrame: take},
 		"no taker":    {Name: "x", Port: "/dev/x"},
 		"bad framing": {Name: "x", Port: "/dev/x", OnFrame: take, Framing: framing.Spec{Type: "morse"}},
-		"bad mode":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: Mode{DataBits: 9, Parity: 'N', Stop: OneStop}},
-		"bad stop":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: Mode{DataBits: 8, Parity: 'N'}},
+		"bad mode":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 9, Parity: 'N', Stop: serialport.OneStop}},
+		"bad stop":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 8, Parity: 'N'}},
 		"bad baud":    {Name: "x", Port: "/dev/x", OnFrame: take, Baud: -1},
 		"bad queue":   {Name: "x", Port: "/dev/x", OnFrame: take, Queue: -1},
 	} {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 const (
@@ -67,7 +69,7 @@ func poke(c chan<- struct{}) {
 }
 
 // carry writes what is queued, and waits for its answer if it has one.
-func (d *Device) carry(ctx context.Context, port Port, w pending) (Answer, error) {
+func (d *Device) carry(ctx context.Context, port serialport.Port, w pending) (Answer, error) {
 	if !w.asks {
 		return Answer{}, d.put(port, w.data)
 	}

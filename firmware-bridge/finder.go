@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // ErrClaimed: another device of ours has the port. Wrapped, with the path and that device.
@@ -128,7 +130,7 @@ func (f *Finder) patience() time.Duration {
 	return listPolled
 }
 
-// Find returns the path of the port that is meant: [ErrAbsent] when there is none, another error when there are several.
+// Find returns the path of the port that is meant: [serialport.ErrAbsent] when there is none, another error when there are several.
 func (f *Finder) Find(s Selector) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,7 +146,7 @@ func (f *Finder) Find(s Selector) (string, error) {
 		return filepath.Join(f.dev, filepath.FromSlash(p.node())), nil
 	}
 	// a name that udev gives and we do not: of a port that is not on USB
-	if s.ByPath != "" && errors.Is(err, ErrAbsent) {
+	if s.ByPath != "" && errors.Is(err, serialport.ErrAbsent) {
 		link := filepath.Join(f.dev, "serial/by-path", filepath.Base(s.ByPath))
 		if _, serr := os.Stat(link); serr == nil {
 			return link, nil
@@ -156,8 +158,8 @@ func (f *Finder) Find(s Selector) (string, error) {
 // claim takes a port for a device until release is called. Two that mean one port would each read half of it.
 func (f *Finder) claim(port, device string) (release func(), err error) {
 	key := port
-	if isNetwork(port) {
-		key = serverKey(port)
+	if serialport.IsNetwork(port) {
+		key = serialport.ServerKey(port)
 	} else if to, err := filepath.EvalSymlinks(port); err == nil {
 		key = to
 	}
@@ -178,7 +180,7 @@ func (f *Finder) claim(port, device string) (release func(), err error) {
 // this is for a driver that does not.
 const goneGrace = 500 * time.Millisecond
 
-// while returns a context that ends with [ErrGone] once the selector has meant another port than path, or none, for goneGrace.
+// while returns a context that ends with [serialport.ErrGone] once the selector has meant another port than path, or none, for goneGrace.
 func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -188,13 +190,13 @@ func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Co
 		for ctx.Err() == nil {
 			news, wait := f.changes()
 			now, err := f.Find(s)
-			switch gone := err == nil && now != path || errors.Is(err, ErrAbsent); {
+			switch gone := err == nil && now != path || errors.Is(err, serialport.ErrAbsent); {
 			case !gone: // a fault or a second one of its kind says nothing of this one
 				missed = time.Time{}
 			case missed.IsZero():
 				missed, wait = time.Now(), goneGrace
 			case time.Since(missed) >= goneGrace:
-				cancel(fmt.Errorf("%s: %w", path, ErrGone))
+				cancel(fmt.Errorf("%s: %w", path, serialport.ErrGone))
 			default:
 				wait = goneGrace - time.Since(missed)
 			}

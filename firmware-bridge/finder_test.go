@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 func TestOneSerialServerSpelledInTwoWays(t *testing.T) {
@@ -32,7 +34,7 @@ func TestASelectorThatMeansTwoPortsIsAFault(t *testing.T) {
 	if path, err := f.Find(Selector{ByPath: "platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1:1.2"}); err != nil || path != "/dev/ttyACM0" {
 		t.Errorf("%q %v", path, err)
 	}
-	if _, err := f.Find(Selector{ByPath: "pci-gone"}); !errors.Is(err, ErrAbsent) {
+	if _, err := f.Find(Selector{ByPath: "pci-gone"}); !errors.Is(err, serialport.ErrAbsent) {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Our own choices.
@@ -24,17 +25,17 @@ type Frame struct {
 // Options of a device. Name, and Port or Select, are needed.
 type Options struct {
 	Name         string
-	Port         string        // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
-	Select       Selector      // if Port is empty: which port, whatever its path
-	Finder       *Finder       // the one that all devices share; if nil, then one of its own that looks twice a second
-	Baud         int           // if zero, then 9600
-	Mode         Mode          // if zero, then 8N1
-	Flow         Flow          // if empty, then none
-	RS485        RS485         // if zero, then a line of one's own in each direction
-	Framing      framing.Spec  // CharTime: if zero, then by Baud and Mode
-	Queue        int           // payloads that wait to be written; if zero, then 16
-	WriteTimeout time.Duration // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
-	Open         OpenFunc      // if nil, then [Open], and for a Port of tcp:// a connection to a Modbus TCP server
+	Port         string              // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
+	Select       Selector            // if Port is empty: which port, whatever its path
+	Finder       *Finder             // the one that all devices share; if nil, then one of its own that looks twice a second
+	Baud         int                 // if zero, then 9600
+	Mode         serialport.Mode     // if zero, then 8N1
+	Flow         serialport.Flow     // if empty, then none
+	RS485        serialport.RS485    // if zero, then a line of one's own in each direction
+	Framing      framing.Spec        // CharTime: if zero, then by Baud and Mode
+	Queue        int                 // payloads that wait to be written; if zero, then 16
+	WriteTimeout time.Duration       // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
+	Open         serialport.OpenFunc // if nil, then [serialport.Open], and for a Port of tcp:// a connection to a Modbus TCP server
 
 	Modbus *ModbusOptions // if nil, then the port is no Modbus bus; else Framing and OnFrame have no meaning
 
@@ -49,9 +50,9 @@ type Options struct {
 
 func (o *Options) fill() {
 	if o.Baud == 0 {
-		o.Baud = defaultBaud
+		o.Baud = serialport.DefaultBaud
 	}
-	o.Mode = o.Mode.orDefault()
+	o.Mode = o.Mode.OrDefault()
 	if o.Framing.CharTime == 0 {
 		o.Framing.CharTime = o.Mode.CharTime(o.Baud)
 	}
@@ -62,7 +63,7 @@ func (o *Options) fill() {
 		o.WriteTimeout = stuckAfter
 	}
 	if o.Open == nil {
-		o.Open = Open
+		o.Open = serialport.Open
 	}
 	if o.Finder == nil {
 		o.Finder = NewFinder(FinderOptions{})
@@ -72,4 +73,6 @@ func (o *Options) fill() {
 	}
 }
 
-func (o *Options) line() Line { return Line{Baud: o.Baud, Mode: o.Mode, Flow: o.Flow, RS485: o.RS485} }
+func (o *Options) line() serialport.Line {
+	return serialport.Line{Baud: o.Baud, Mode: o.Mode, Flow: o.Flow, RS485: o.RS485}
+}

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Selector names a port by what it is, whatever number it got this time. Empty fields match anything; an empty selector matches
@@ -73,7 +75,7 @@ func (s Selector) choose(ports []PortInfo) (PortInfo, error) {
 	}
 	switch len(found) {
 	case 0:
-		return PortInfo{}, fmt.Errorf("%s: %w", s, ErrAbsent)
+		return PortInfo{}, fmt.Errorf("%s: %w", s, serialport.ErrAbsent)
 	case 1:
 		return found[0], nil
 	}

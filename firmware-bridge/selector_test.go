@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 func usbPort(name, vendor, serial string, iface int) PortInfo {
@@ -34,7 +36,7 @@ func TestChoose(t *testing.T) {
 	} {
 		p, err := c.s.choose(ports)
 		got := p.Name
-		if errors.Is(err, ErrAbsent) {
+		if errors.Is(err, serialport.ErrAbsent) {
 			got = "absent"
 		} else if err != nil {
 			got = "several"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
@@ -52,8 +53,9 @@ func TestTheEndOfASessionLosesNoWholeFrame(t *testing.T) {
 
 // A megabyte in which every sixteenth byte may begin a frame of up to as much would be searched for a minute and more.
 func TestAStopDoesNotWaitForASearch(t *testing.T) {
-	p := porttest.NewPort(ErrGone)
-	dev, err := New(Options{Name: "meter", Port: "/dev/fake", Open: func(context.Context, string, Line) (Port, error) { return p, nil },
+	p := porttest.NewPort(serialport.ErrGone)
+	dev, err := New(Options{Name: "meter", Port: "/dev/fake",
+		Open:    func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil },
 		Framing: framing.Spec{Type: "length", Width: 3, Checksum: "crc16/modbus", Max: 1 << 20}, OnFrame: func(Frame) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
@@ -88,21 +90,27 @@ type counting struct {
 	errors int64
 }
 
-func (c *counting) LineErrors() (LineErrors, bool) {
+func (c *counting) LineErrors() (serialport.LineErrors, bool) {
 	select {
 	case <-c.Closed():
-		return LineErrors{}, true
+		return serialport.LineErrors{}, true
 	default:
-		return LineErrors{Framing: c.errors}, true
+		return serialport.LineErrors{Framing: c.errors}, true
 	}
 }
 
 func TestErrorsOfALineAddUpThoughNobodyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ports := []*counting{{porttest.NewPort(ErrGone), 3}, {porttest.NewPort(ErrGone), 4}, {porttest.NewPort(ErrGone), 0}}
+		var ports []*counting
+		for _, errors := range []int64{3, 4, 0} {
+			ports = append(ports, &counting{porttest.NewPort(serialport.ErrGone), errors})
+		}
 		b := newBench(t, nil)
 		opened := 0
-		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
+		b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) {
+			opened++
+			return ports[opened-1], nil
+		}
 		b.start()
 		for _, p := range ports[:2] {
 			p.HangUp()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
@@ -49,8 +50,10 @@ func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
 			}
 			p, line := b.port, porttest.NewDriver()
 			p.OnDrain = func(time.Time) error { time.Sleep(2 * time.Millisecond); return nil }
-			b.dev.o.RS485 = RS485{Mode: RS485RTS}
-			b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return newDirected(p, line, b.dev.o.RS485) }
+			b.dev.o.RS485 = serialport.RS485{Mode: serialport.RS485RTS}
+			b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) {
+				return serialport.NewHalfDuplex(p, line, b.dev.o.RS485)
+			}
 			b.start()
 			if err := c.do(b); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -66,29 +69,32 @@ func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
 
 // A console that sets RTS would leave the driver on, and tidying up behind it as well.
 func TestAConsoleCannotSwitchTheDriver(t *testing.T) {
-	for _, mode := range []string{RS485RTS, RS485GPIO} {
+	for _, mode := range []string{serialport.RS485RTS, serialport.RS485GPIO} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, nil)
 			p, line := &settable{Port: b.plug()}, porttest.NewDriver()
-			b.dev.o.RS485 = RS485{Mode: mode}
-			b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return newDirected(p, line, b.dev.o.RS485) }
+			b.dev.o.RS485 = serialport.RS485{Mode: mode}
+			b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) {
+				return serialport.NewHalfDuplex(p, line, b.dev.o.RS485)
+			}
 			b.start()
 			h, err := b.dev.Hold()
 			if err != nil {
 				t.Fatal(err)
 			}
 			off := false
-			if err := h.Set(t.Context(), LineChange{RTS: &off}); errors.Is(err, ErrFixedLine) != (mode == RS485RTS) {
-				t.Errorf("%s: %v", mode, err)
+			refused := errors.Is(h.Set(t.Context(), serialport.LineChange{RTS: &off}), serialport.ErrFixedLine)
+			if refused != (mode == serialport.RS485RTS) {
+				t.Errorf("%s: refused %v", mode, refused)
 			}
-			if err := h.Set(t.Context(), LineChange{Baud: 300}); err != nil {
+			if err := h.Set(t.Context(), serialport.LineChange{Baud: 300}); err != nil {
 				t.Error(err)
 			}
 			h.Release()
 			pass(time.Minute)
 			p.mu.Lock()
 			for _, c := range p.set {
-				if mode == RS485RTS && c.RTS != nil {
+				if mode == serialport.RS485RTS && c.RTS != nil {
 					t.Errorf("RTS was set to %v", *c.RTS)
 				}
 			}

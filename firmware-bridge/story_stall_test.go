@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
@@ -60,11 +61,11 @@ func TestABusThatNeverFallsSilent(t *testing.T) {
 // tearable is a connection.
 type tearable struct{ *porttest.Port }
 
-func (p tearable) tear() error { p.HangUp(); return nil }
+func (p tearable) Abort() error { p.HangUp(); return nil }
 
 // dials lets the bus find a port of its own each time it opens one.
 func (b *busBench) dials(made func(*porttest.Port)) {
-	b.dev.o.Open = func(context.Context, string, Line) (Port, error) {
+	b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) {
 		b.connect()
 		b.bench.mu.Lock()
 		defer b.bench.mu.Unlock()

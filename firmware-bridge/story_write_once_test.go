@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // codeless is the error that callers branch on.
@@ -233,7 +234,7 @@ func TestAFunctionOfAnExceptionIsRefused(t *testing.T) {
 func TestABusWithTwoWiresIsListenedTo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := pumpAnd(t, false, ModbusOptions{}, word("x", 1))
-		b.dev.o.RS485.Mode = RS485RTS
+		b.dev.o.RS485.Mode = serialport.RS485RTS
 		drained := 0
 		b.slaves.port.OnDrain = func(time.Time) error { drained++; return nil }
 		b.start()

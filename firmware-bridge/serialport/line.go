@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"errors"
@@ -36,14 +36,14 @@ type RS485 struct {
 	Line          int    // gpio: offset on the chip
 }
 
-// defaultBaud is that of a line whose options say nothing.
-const defaultBaud = 9600
+// DefaultBaud is that of a line whose options say nothing.
+const DefaultBaud = 9600
 
 // maxRS485Delay is RS485_MAX_RTS_DELAY of the kernel (drivers/tty/serial/serial_core.c).
 const maxRS485Delay = 100 * time.Millisecond
 
-// check says what does not go together on a port.
-func (l Line) check(port string) error {
+// Check says what does not go together on a port.
+func (l Line) Check(port string) error {
 	r := l.RS485
 	switch l.Flow {
 	case FlowNone, FlowRTSCTS, FlowXonXoff:
@@ -53,7 +53,7 @@ func (l Line) check(port string) error {
 	switch {
 	case r.Mode == RS485Off:
 		return nil
-	case isNetwork(port):
+	case IsNetwork(port):
 		return errors.New("rs485 is for a port of this machine: a serial server switches by itself")
 	case r.Before < 0 || r.After < 0 || r.Before > maxRS485Delay || r.After > maxRS485Delay:
 		return fmt.Errorf("rs485: delays are 0 to %v", maxRS485Delay)
@@ -82,12 +82,13 @@ const (
 	schemeRFC2217 = "rfc2217://" // with the settings of the line
 )
 
-func isNetwork(port string) bool {
+// IsNetwork is true of a port behind a serial server.
+func IsNetwork(port string) bool {
 	return strings.HasPrefix(port, schemeTCP) || strings.HasPrefix(port, schemeRFC2217)
 }
 
-// serverKey is the address of a serial server in one spelling, whatever the scheme; config has the same.
-func serverKey(port string) string {
+// ServerKey is the address of a serial server in one spelling, whatever the scheme; config has the same.
+func ServerKey(port string) string {
 	_, address, _ := strings.Cut(port, "://")
 	host, number, err := net.SplitHostPort(address)
 	if err != nil {

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"encoding/binary"
@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetLine implements lineSetter. What is not named stays: flow control, raw mode, RS-485.
+// SetLine implements [LineSetter]. What is not named stays: flow control, raw mode, RS-485.
 func (p *ttyPort) SetLine(c LineChange) error {
 	var err error
 	if c.Baud > 0 || c.Mode != (Mode{}) {

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"encoding/binary"
@@ -139,7 +139,7 @@ func TestRS485OfTheKernel(t *testing.T) {
 	} {
 		d := &recorder{answer: map[uint]func([]byte) error{unix.TIOCSRS485: c.set, unix.TIOCGRS485: c.get}}
 		cable := porttest.NewCable(t)
-		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: wish}, d.ask)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.OrDefault(), RS485: wish}, d.ask)
 		switch {
 		case c.says == "" && err != nil, c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
 			t.Errorf("%s: %v", name, err)
@@ -168,7 +168,7 @@ func TestRS485ByRTS(t *testing.T) {
 				return nil
 			}}
 		cable := porttest.NewCable(t)
-		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.OrDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestRS485ByGPIO(t *testing.T) {
 			return err
 		}}
 	cable := porttest.NewCable(t)
-	line := Line{Baud: 9600, Mode: Mode{}.orDefault(), RS485: RS485{Mode: RS485GPIO, Chip: file, Line: 17}}
+	line := Line{Baud: 9600, Mode: Mode{}.OrDefault(), RS485: RS485{Mode: RS485GPIO, Chip: file, Line: 17}}
 	before := len(porttest.Descriptors(t))
 	p, err := openLine(cable.Path, line, d.ask)
 	if err != nil {
@@ -255,14 +255,14 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 	}}}
 	cable := porttest.NewCable(t)
 	open := func() Port {
-		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.orDefault()}, d.ask)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.OrDefault()}, d.ask)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	p := open()
-	look := func() LineErrors { e, _ := p.(errorCounter).LineErrors(); return e }
+	look := func() LineErrors { e, _ := p.(ErrorCounter).LineErrors(); return e }
 	if e := look(); e != (LineErrors{}) {
 		t.Errorf("%+v", e)
 	}
@@ -275,7 +275,7 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 		t.Errorf("after Close: %+v", e)
 	}
 	none := mustOpen(t, porttest.NewCable(t))
-	if _, known := none.(errorCounter).LineErrors(); known {
+	if _, known := none.(ErrorCounter).LineErrors(); known {
 		t.Error("a pseudo-terminal counts nothing")
 	}
 }

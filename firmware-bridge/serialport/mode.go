@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ const (
 // One and a half stop bits exist only with 5 data bits (16550 UART, line control register, bit 2).
 func ParseMode(s string) (Mode, error) {
 	if s == "" {
-		return Mode{}.orDefault(), nil
+		return Mode{}.OrDefault(), nil
 	}
 	bad := fmt.Errorf("mode %q: use data bits 5 to 8, parity N E O M or S, stop bits 1, 1.5 or 2, such as 8N1", s)
 	if len(s) < 3 {
@@ -55,7 +55,7 @@ func ParseMode(s string) (Mode, error) {
 
 // String is what ParseMode reads.
 func (m Mode) String() string {
-	m = m.orDefault()
+	m = m.OrDefault()
 	stop := map[StopBits]string{OneStop: "1", OneAndHalfStop: "1.5", TwoStop: "2"}[m.Stop]
 	return fmt.Sprintf("%d%c%s", m.DataBits, m.Parity, stop)
 }
@@ -65,7 +65,7 @@ func (m Mode) CharTime(baud int) time.Duration {
 	if baud <= 0 {
 		return 0
 	}
-	m = m.orDefault()
+	m = m.OrDefault()
 	halfBits := 2*(1+m.DataBits) + int(m.Stop)
 	if m.Parity != 'N' {
 		halfBits += 2
@@ -73,7 +73,8 @@ func (m Mode) CharTime(baud int) time.Duration {
 	return time.Duration(halfBits) * time.Second / time.Duration(2*baud)
 }
 
-func (m Mode) orDefault() Mode {
+// OrDefault is 8N1 for the zero value.
+func (m Mode) OrDefault() Mode {
 	if m == (Mode{}) {
 		return Mode{DataBits: 8, Parity: 'N', Stop: OneStop}
 	}

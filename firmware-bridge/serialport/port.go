@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"context"
@@ -16,8 +16,8 @@ var (
 	ErrGone = errors.New("the device is gone")
 )
 
-// readSize is a good size of a buffer for [Port.Read]: what a tty of the kernel holds at most.
-const readSize = 4 << 10
+// ReadSize is a good size of a buffer for [Port.Read]: what a tty of the kernel holds at most.
+const ReadSize = 4 << 10
 
 // Port is an open serial port. Read belongs to one goroutine, Write, Drain and Discard to another, Close to anybody.
 type Port interface {
@@ -34,11 +34,11 @@ type Port interface {
 	Close() error
 }
 
-// tearer is a [Port] that can be ended at once: what was written and not taken by the other end is dropped.
-type tearer interface{ tear() error }
+// Aborter is a [Port] that can be ended at once: what was written and not taken by the other end is dropped.
+type Aborter interface{ Abort() error }
 
-// errTorn is of a connection that was ended so that nothing that was written goes out late.
-var errTorn = errors.New("torn down, so that nothing goes out late")
+// ErrAborted is of a connection that was ended so that nothing that was written goes out late.
+var ErrAborted = errors.New("torn down, so that nothing goes out late")
 
 // Line is how the bytes go over the wire. The zero value stands for 9600 baud, 8N1, no flow control, no RS-485.
 type Line struct {
@@ -48,7 +48,7 @@ type Line struct {
 	RS485 RS485
 }
 
-// OpenFunc opens a port until ctx ends or it gives up. Errors that Run tells apart: [ErrAbsent]; anything else is a fault that
+// OpenFunc opens a port until ctx ends or it gives up. Errors that a caller tells apart: [ErrAbsent]; anything else is a fault that
 // is tried again more slowly.
 type OpenFunc func(ctx context.Context, path string, line Line) (Port, error)
 
@@ -57,8 +57,8 @@ type LineErrors struct {
 	Framing, Overrun, Parity, Break, Buffer int64 // Buffer: overruns of the buffer of the kernel
 }
 
-// errorCounter is a [Port] that knows the errors of its line. Safe to call at any time; false when it does not know now.
-type errorCounter interface{ LineErrors() (LineErrors, bool) }
+// ErrorCounter is a [Port] that knows the errors of its line. Safe to call at any time; false when it does not know now.
+type ErrorCounter interface{ LineErrors() (LineErrors, bool) }
 
 // Add returns the sum.
 func (a LineErrors) Add(b LineErrors) LineErrors {

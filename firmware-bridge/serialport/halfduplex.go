@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"errors"
@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// director switches the driver of a half-duplex line.
-type director interface {
+// DriverEnable switches the driver of a half-duplex line.
+type DriverEnable interface {
 	Send(on bool) error
 	Close() error
 }
 
-// directed is a [Port] on a half-duplex line: the driver is on from before the first byte until what was written has drained.
-type directed struct {
+// HalfDuplex is a [Port] on a half-duplex line: the driver is on from before the first byte until what was written has drained.
+type HalfDuplex struct {
 	Port
-	dir           director
+	dir           DriverEnable
 	before, after time.Duration
 	byRTS         bool
 	sending       bool // belongs to the goroutine of Write
@@ -26,16 +26,16 @@ type directed struct {
 	closed bool
 }
 
-// newDirected listens from the start.
-func newDirected(p Port, dir director, r RS485) (*directed, error) {
+// NewHalfDuplex puts the switching in front of a port. It listens from the start.
+func NewHalfDuplex(p Port, dir DriverEnable, r RS485) (*HalfDuplex, error) {
 	if err := dir.Send(false); err != nil {
 		return nil, err
 	}
-	return &directed{Port: p, dir: dir, before: r.Before, after: r.After, byRTS: r.Mode == RS485RTS}, nil
+	return &HalfDuplex{Port: p, dir: dir, before: r.Before, after: r.After, byRTS: r.Mode == RS485RTS}, nil
 }
 
 // Write implements [Port].
-func (d *directed) Write(p []byte, until time.Time) (int, error) {
+func (d *HalfDuplex) Write(p []byte, until time.Time) (int, error) {
 	if !d.sending {
 		if err := d.turn(true); err != nil {
 			return 0, err
@@ -47,7 +47,7 @@ func (d *directed) Write(p []byte, until time.Time) (int, error) {
 }
 
 // Drain implements [Port]. After a deadline the driver stays on: bytes are still leaving, until [Port.Discard].
-func (d *directed) Drain(until time.Time) error {
+func (d *HalfDuplex) Drain(until time.Time) error {
 	if err := d.Port.Drain(until); err != nil {
 		return err
 	}
@@ -59,14 +59,14 @@ func (d *directed) Drain(until time.Time) error {
 }
 
 // Discard implements [Port].
-func (d *directed) Discard() error { return errors.Join(d.Port.Discard(), d.listen()) }
+func (d *HalfDuplex) Discard() error { return errors.Join(d.Port.Discard(), d.listen()) }
 
-func (d *directed) listen() error {
+func (d *HalfDuplex) listen() error {
 	d.sending = false
 	return d.turn(false)
 }
 
-func (d *directed) turn(send bool) error {
+func (d *HalfDuplex) turn(send bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -76,7 +76,7 @@ func (d *directed) turn(send bool) error {
 }
 
 // Close implements [Port]: a line that nobody serves is left to the others.
-func (d *directed) Close() error {
+func (d *HalfDuplex) Close() error {
 	d.mu.Lock()
 	if !d.closed {
 		d.closed = true
@@ -86,20 +86,20 @@ func (d *directed) Close() error {
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }
 
-// SetLine implements lineSetter. RTS is not a user's when it is the switch of the driver, which would stay on.
-func (d *directed) SetLine(c LineChange) error {
+// SetLine implements [LineSetter]. RTS is not a user's when it is the switch of the driver, which would stay on.
+func (d *HalfDuplex) SetLine(c LineChange) error {
 	if d.byRTS && c.RTS != nil {
 		return fmt.Errorf("RTS switches the driver of the line: %w", ErrFixedLine)
 	}
-	if s, ok := d.Port.(lineSetter); ok {
+	if s, ok := d.Port.(LineSetter); ok {
 		return s.SetLine(c)
 	}
 	return ErrFixedLine
 }
 
 // LineErrors are those of the port behind it.
-func (d *directed) LineErrors() (LineErrors, bool) {
-	if c, ok := d.Port.(errorCounter); ok {
+func (d *HalfDuplex) LineErrors() (LineErrors, bool) {
+	if c, ok := d.Port.(ErrorCounter); ok {
 		return c.LineErrors()
 	}
 	return LineErrors{}, false

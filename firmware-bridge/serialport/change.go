@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import "errors"
 
@@ -18,11 +18,11 @@ type LineChange struct {
 	Break    bool // send one, of a quarter to half a second
 }
 
-// lineSetter is a [Port] whose line can be changed while it is open. It belongs to the goroutine of Write.
-type lineSetter interface{ SetLine(LineChange) error }
+// LineSetter is a [Port] whose line can be changed while it is open. It belongs to the goroutine of Write.
+type LineSetter interface{ SetLine(LineChange) error }
 
-// with is c after a further change; a break passes.
-func (c LineChange) with(more LineChange) LineChange {
+// With is c after a further change; a break passes.
+func (c LineChange) With(more LineChange) LineChange {
 	if more.Baud > 0 {
 		c.Baud = more.Baud
 	}

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ type ttyPort struct {
 	closed  atomic.Bool
 }
 
-// LineErrors implements errorCounter.
+// LineErrors implements [ErrorCounter].
 func (p *ttyPort) LineErrors() (LineErrors, bool) { return p.lines.look(p.ask) }
 
 // ask asks the driver, never after Close.

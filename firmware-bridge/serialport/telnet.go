@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 // Bytes of Telnet, RFC 854 and RFC 855.
 const (

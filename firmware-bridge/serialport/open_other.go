@@ -1,6 +1,6 @@
 //go:build !linux
 
-package bridge
+package serialport
 
 import (
 	"context"
@@ -12,7 +12,8 @@ func Open(context.Context, string, Line) (Port, error) {
 	return nil, errors.New("serial ports need Linux")
 }
 
-// holders knows nobody here.
-func holders(paths []string) []string { return make([]string, len(paths)) }
+// Holders knows nobody here.
+func Holders(paths []string) []string { return make([]string, len(paths)) }
 
-func node(string) string { return "" }
+// Identity knows no device here.
+func Identity(string) string { return "" }

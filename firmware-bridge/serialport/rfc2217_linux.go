@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type telnetPort struct {
 
 // negotiate sets the line and returns the port.
 func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) {
-	t := &telnetPort{netPort: p, raw: make([]byte, readSize), replyWithin: negotiateTimeout}
+	t := &telnetPort{netPort: p, raw: make([]byte, ReadSize), replyWithin: negotiateTimeout}
 	t.telnet.heard = t.com.heard
 	t.telnet.offer(optionBinary, true)
 	t.telnet.offer(optionSGA, true)
@@ -194,7 +194,7 @@ func (t *telnetPort) Discard() error {
 	return err
 }
 
-// SetLine implements lineSetter: the server is told, and what it makes of it is not waited for.
+// SetLine implements [LineSetter]: the server is told, and what it makes of it is not waited for.
 func (t *telnetPort) SetLine(c LineChange) error {
 	t.mu.Lock()
 	commands := t.com.change(c)
@@ -208,7 +208,7 @@ func (t *telnetPort) SetLine(c LineChange) error {
 	return nil
 }
 
-// LineErrors implements errorCounter: what the server has told.
+// LineErrors implements [ErrorCounter]: what the server has told.
 func (t *telnetPort) LineErrors() (LineErrors, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 // (tcp://host:port, rfc2217://host:port).
 func Open(ctx context.Context, path string, line Line) (Port, error) {
 	if line.Baud == 0 {
-		line.Baud = defaultBaud
+		line.Baud = DefaultBaud
 	}
-	line.Mode = line.Mode.orDefault()
-	if err := line.check(path); err != nil {
+	line.Mode = line.Mode.OrDefault()
+	if err := line.Check(path); err != nil {
 		return nil, err
 	}
-	if isNetwork(path) {
+	if IsNetwork(path) {
 		return dial(ctx, path, line)
 	}
 	return openLine(path, line, askKernel)
@@ -59,13 +59,13 @@ func (p *ttyPort) direct(r RS485) (Port, error) {
 	case RS485Kernel:
 		return p, p.setRS485(r)
 	case RS485RTS:
-		return newDirected(p, rtsLine{p, r.Invert}, r)
+		return NewHalfDuplex(p, rtsLine{p, r.Invert}, r)
 	}
 	gpio, err := openGPIO(p.ioctl, r)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDirected(p, gpio, r)
+	d, err := NewHalfDuplex(p, gpio, r)
 	if err != nil {
 		_ = gpio.Close()
 		return nil, err
@@ -268,7 +268,7 @@ func setFlow(fd int, flow Flow) error {
 }
 
 func libraryMode(baud int, mode Mode) (*serial.Mode, error) {
-	mode = mode.orDefault()
+	mode = mode.OrDefault()
 	parity, ok := map[byte]serial.Parity{'N': serial.NoParity, 'E': serial.EvenParity, 'O': serial.OddParity,
 		'M': serial.MarkParity, 'S': serial.SpaceParity}[mode.Parity]
 	if !ok {

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"fmt"
@@ -29,9 +29,9 @@ func deviceOf(path string) (device, bool) {
 	return d, true
 }
 
-// holders says for each path which process has that device open, such as "gpsd, pid 812", as far as /proc shows it to us: one look at
+// Holders says for each path which process has that device open, such as "gpsd, pid 812", as far as /proc shows it to us: one look at
 // every process. Empty: none.
-func holders(paths []string) []string {
+func Holders(paths []string) []string {
 	by, who := map[device]int{}, make([]string, len(paths))
 	for i, path := range paths {
 		if d, ok := deviceOf(path); ok {

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"bufio"
@@ -147,7 +147,7 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = f.Close()
-			who := holders([]string{"/dev/not-this-one", c.Path})
+			who := Holders([]string{"/dev/not-this-one", c.Path})
 			if who[0] != "" || who[1] != "cat, pid "+strconv.Itoa(cat.Process.Pid) {
 				t.Errorf("holders %q", who)
 			}
@@ -364,7 +364,7 @@ func TestWhoHasAPortIsToldByTheDeviceNotItsName(t *testing.T) {
 			t.Skip("needs unshare: ", err)
 		}
 		line, _ := bufio.NewReader(out).ReadString('\n')
-		who, all := holder("/dev/full"), holders([]string{"/dev/full"})
+		who, all := holder("/dev/full"), Holders([]string{"/dev/full"})
 		_ = cmd.Process.Kill()
 		if err := cmd.Wait(); line == "" {
 			t.Skip("needs root for a mount namespace: ", err)

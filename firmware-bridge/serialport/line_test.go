@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"testing"
@@ -18,12 +18,12 @@ func TestLineRefuses(t *testing.T) {
 		"gpio without a chip":    {Line{RS485: RS485{Mode: RS485GPIO}}, "/dev/x"},
 		"rs485 over the network": {Line{RS485: RS485{Mode: RS485RTS}}, "tcp://a:1"},
 	} {
-		if err := c.line.check(c.port); err == nil {
+		if err := c.line.Check(c.port); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
 	for _, good := range []Line{{}, {Flow: FlowRTSCTS, RS485: RS485{Mode: RS485GPIO, Chip: "gpiochip0"}}} {
-		if err := good.check("/dev/x"); err != nil {
+		if err := good.Check("/dev/x"); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func TestTheDriverOfALineIsOnFromBeforeTheFirstByteUntilTheLast(t *testing.T) {
 			return min(1, len(b)), nil
 		}
 		p.OnDrain = func(time.Time) error { time.Sleep(20 * time.Millisecond); line.Note("drained"); return nil }
-		d, err := newDirected(p, line, RS485{Mode: RS485RTS, Before: 2 * time.Millisecond, After: 3 * time.Millisecond})
+		d, err := NewHalfDuplex(p, line, RS485{Mode: RS485RTS, Before: 2 * time.Millisecond, After: 3 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,13 +63,13 @@ func TestAWriteThatComesWithCloseLeavesTheDriverOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := porttest.NewDriver()
 		p := closing{Port: porttest.NewPort(ErrGone)}
-		var d *directed
+		var d *HalfDuplex
 		p.meanwhile = func() {
 			if _, err := d.Write([]byte("x"), time.Time{}); !errors.Is(err, os.ErrClosed) {
 				t.Errorf("a write behind Close: %v", err)
 			}
 		}
-		d = &directed{Port: &p, dir: line}
+		d = &HalfDuplex{Port: &p, dir: line}
 		if err := errors.Join(d.Close(), d.Close()); err != nil {
 			t.Error(err)
 		}

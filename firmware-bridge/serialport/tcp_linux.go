@@ -1,4 +1,4 @@
-package bridge
+package serialport
 
 import (
 	"context"
@@ -116,11 +116,11 @@ func (p *netPort) Discard() error {
 	if n, err := p.unacked(); err == nil && n == 0 {
 		return nil
 	}
-	return p.tear()
+	return p.Abort()
 }
 
-// tear implements tearer: it ends the connection with a reset, which empties the send queue.
-func (p *netPort) tear() error {
+// Abort implements [Aborter]: it ends the connection with a reset, which empties the send queue.
+func (p *netPort) Abort() error {
 	_ = p.conn.SetLinger(0)
 	return p.conn.Close()
 }
@@ -131,7 +131,7 @@ func (p *netPort) Close() error {
 	if n, err := p.unacked(); err == nil && n == 0 {
 		return p.conn.Close()
 	}
-	return p.tear()
+	return p.Abort()
 }
 
 // fault gives the end of a connection one name, with what ended it.
@@ -152,7 +152,7 @@ func (p *netPort) fault(err error) error {
 	case errors.Is(err, unix.ETIMEDOUT):
 		err = errors.New("the serial server does not answer")
 	case errors.Is(err, net.ErrClosed):
-		err = errTorn
+		err = ErrAborted
 	case errors.Is(err, io.EOF):
 		err = errors.New("the serial server has closed the connection")
 	}
