@@ -16,6 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
@@ -39,7 +40,7 @@ type devices struct {
 	clock  clock
 	log    zerolog.Logger
 	pulses *pulses
-	finder *bridge.Finder
+	finder *discover.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
@@ -58,7 +59,7 @@ func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, pa
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, finder: discover.NewFinder(discover.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {

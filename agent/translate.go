@@ -7,6 +7,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
@@ -89,9 +90,9 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	return all
 }
 
-func selectorOf(s *config.SerialDevice) bridge.Selector {
+func selectorOf(s *config.SerialDevice) discover.Selector {
 	u := s.USB
-	selector := bridge.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
+	selector := discover.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
 	if u.Interface.Set {
 		selector.Interface = &u.Interface.N
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
@@ -88,10 +89,10 @@ serial:
 	}
 	all, zero := devicesOf(doc), 0
 	for name, want := range map[string]bridge.Options{
-		"a": {Select: bridge.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: serialport.FlowRTSCTS},
-		"b": {Select: bridge.Selector{Serial: "B"},
+		"a": {Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: serialport.FlowRTSCTS},
+		"b": {Select: discover.Selector{Serial: "B"},
 			RS485: serialport.RS485{Mode: serialport.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond, Invert: true}},
-		"c": {Select: bridge.Selector{ByPath: "pci-1"}, RS485: serialport.RS485{Mode: serialport.RS485GPIO, Chip: "gpiochip1", Line: 17}},
+		"c": {Select: discover.Selector{ByPath: "pci-1"}, RS485: serialport.RS485{Mode: serialport.RS485GPIO, Chip: "gpiochip1", Line: 17}},
 		"d": {Port: "rfc2217://10.0.0.5:4001"},
 	} {
 		got := all[name].bridge

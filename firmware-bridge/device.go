@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
@@ -122,7 +123,7 @@ func (d *Device) Run(ctx context.Context) error {
 	var again retry
 	for ctx.Err() == nil {
 		mark := d.mark()
-		news, _ := d.o.Finder.changes()
+		news, _ := d.o.Finder.Changes()
 		lived, err := d.session(ctx)
 		again.served(lived)
 		if ctx.Err() != nil {
@@ -223,8 +224,8 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 		if left <= 0 {
 			return false
 		}
-		waitNews(ctx, min(left, d.look), news)
-		news, _ = d.o.Finder.changes()
+		discover.Wait(ctx, min(left, d.look), news)
+		news, _ = d.o.Finder.Changes()
 		if d.mark() != before {
 			return true
 		}
@@ -232,4 +233,4 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 	return false
 }
 
-func sleep(ctx context.Context, d time.Duration) { waitNews(ctx, d, nil) }
+func sleep(ctx context.Context, d time.Duration) { discover.Wait(ctx, d, nil) }

@@ -17,14 +17,8 @@
 //	Port ◄── master: Schedule.Next → ask → OnValues(Values)
 //	            ▲ queue → orders: Set, Request → ask → … → done(Answer, err)
 //
-// The parts of a device: package serialport opens a port and moves its bytes, package framing finds frames in them, package modbus says
-// what goes on a bus and whose turn it is.
-//
-// # Which port
-//
-// Options.Port is a path, or a serial server; Options.Select picks a port by what is plugged in ([Selector]). One [Finder] for all
-// devices reads sysfs, hears uevents (NETLINK_KOBJECT_UEVENT; until one came it looks twice a second), and refuses a port to a
-// second device ([ErrClaimed]). Found again after a replug: 3 ms in the median with uevents, 0.5 s without.
+// The parts of a device: package discover says which port is meant, package serialport opens it and moves its bytes, package framing
+// finds frames in them, package modbus says what goes on a bus and whose turn it is.
 //
 // # Counting
 //

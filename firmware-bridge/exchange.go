@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
@@ -89,7 +90,7 @@ func (d *Device) carry(ctx context.Context, port serialport.Port, w pending) (An
 // settle waits for the answer that the request before did not get in time.
 func (d *Device) settle(ctx context.Context) {
 	if l := d.listening.Load(); l != nil {
-		waitNews(ctx, time.Until(l.until), l.late)
+		discover.Wait(ctx, time.Until(l.until), l.late)
 		d.listening.Store(nil)
 	}
 }

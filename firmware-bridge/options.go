@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
@@ -26,8 +27,8 @@ type Frame struct {
 type Options struct {
 	Name         string
 	Port         string              // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
-	Select       Selector            // if Port is empty: which port, whatever its path
-	Finder       *Finder             // the one that all devices share; if nil, then one of its own that looks twice a second
+	Select       discover.Selector   // if Port is empty: which port, whatever its path
+	Finder       *discover.Finder    // the one that all devices share; if nil, then one of its own that looks twice a second
 	Baud         int                 // if zero, then 9600
 	Mode         serialport.Mode     // if zero, then 8N1
 	Flow         serialport.Flow     // if empty, then none
@@ -66,7 +67,7 @@ func (o *Options) fill() {
 		o.Open = serialport.Open
 	}
 	if o.Finder == nil {
-		o.Finder = NewFinder(FinderOptions{})
+		o.Finder = discover.NewFinder(discover.FinderOptions{})
 	}
 	if o.Notify == nil {
 		o.Notify = func(Event) {}

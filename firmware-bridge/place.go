@@ -41,7 +41,7 @@ func (d *Device) session(ctx context.Context) (lived time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	release, err := d.o.Finder.claim(path, d.o.Name)
+	release, err := d.o.Finder.Claim(path, d.o.Name)
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +52,7 @@ func (d *Device) session(ctx context.Context) (lived time.Duration, err error) {
 	}
 	began := time.Now()
 	if !d.o.Select.IsZero() {
-		present, stop := d.o.Finder.while(ctx, d.o.Select, path)
+		present, stop := d.o.Finder.WhilePresent(ctx, d.o.Select, path)
 		defer stop()
 		ctx = present
 	}

@@ -8,21 +8,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/discover/discovertest"
 )
 
 // fakeUevents is a subscription that a test feeds.
 type fakeUevents struct {
-	events chan Uevent
+	events chan discover.Uevent
 	closed chan struct{}
 }
 
-func (f *fakeUevents) Next() (Uevent, error) {
+func (f *fakeUevents) Next() (discover.Uevent, error) {
 	select {
 	case e := <-f.events:
 		return e, nil
 	case <-f.closed:
-		return Uevent{}, errors.New("closed")
+		return discover.Uevent{}, errors.New("closed")
 	}
 }
 
@@ -32,15 +33,15 @@ func (f *fakeUevents) Close() error { close(f.closed); return nil }
 type hotplug struct {
 	*bench
 	sysfs  *discovertest.Sysfs
-	finder *Finder
+	finder *discover.Finder
 	events *fakeUevents
 	stop   func()
 }
 
 func newHotplug(t *testing.T, kernel bool) *hotplug {
 	h := &hotplug{sysfs: discovertest.NewSysfs(map[string]string{"class/tty/tty1": "→../../devices/virtual/tty/tty1"}),
-		events: &fakeUevents{make(chan Uevent), make(chan struct{})}}
-	h.finder = NewFinder(FinderOptions{Sysfs: h.sysfs, Listen: func() (Uevents, error) {
+		events: &fakeUevents{make(chan discover.Uevent), make(chan struct{})}}
+	h.finder = discover.NewFinder(discover.FinderOptions{Sysfs: h.sysfs, Listen: func() (discover.Uevents, error) {
 		if !kernel {
 			return nil, errors.New("not here")
 		}
@@ -54,7 +55,7 @@ func newHotplug(t *testing.T, kernel bool) *hotplug {
 	}()
 	h.stop = func() { cancel(); <-ended }
 	h.bench = newBench(t, func(o *Options) {
-		o.Port, o.Select, o.Finder = "", Selector{Vendor: "0403", Serial: "A"}, h.finder
+		o.Port, o.Select, o.Finder = "", discover.Selector{Vendor: "0403", Serial: "A"}, h.finder
 	})
 	return h
 }
@@ -78,14 +79,14 @@ func TestAPortIsFoundByWhatIsPluggedInWhateverNumberItGets(t *testing.T) {
 		for _, tty := range []string{"ttyUSB0", "ttyUSB1", "ttyUSB7"} {
 			h.plug()
 			h.show(tty)
-			h.events.events <- Uevent{"add", "tty"}
+			h.events.events <- discover.Uevent{Action: "add", Subsystem: "tty"}
 			synctest.Wait()
 			if s := h.balance(); s.State != Opened || s.Port != "/dev/"+tty {
 				t.Fatalf("right after the uevent: %+v", s)
 			}
 			h.hide(tty)
 			h.unplug()
-			h.events.events <- Uevent{"remove", "tty"}
+			h.events.events <- discover.Uevent{Action: "remove", Subsystem: "tty"}
 			synctest.Wait()
 			if s := h.balance(); s.State != Absent {
 				t.Errorf("%+v", s)
@@ -125,9 +126,9 @@ func TestADriverThatDoesNotHangUpIsLeft(t *testing.T) {
 		h.mu.Lock()
 		h.port = nil
 		h.mu.Unlock()
-		h.events.events <- Uevent{"remove", "tty"}
+		h.events.events <- discover.Uevent{Action: "remove", Subsystem: "tty"}
 		p.In <- []byte("last words\n") // which were on the way
-		pass(2 * goneGrace)
+		pass(time.Second)              // longer than the finder waits for what is on the way
 		h.wantFrames("last words")
 		if s := h.balance(); s.State != Absent || !strings.Contains(s.Why, "no such device") && !strings.Contains(s.Why, "gone") {
 			t.Errorf("%+v", s)
@@ -144,8 +145,8 @@ func TestOtherDevicesThatComeAndGoDisturbNothing(t *testing.T) {
 		h.show("ttyUSB0")
 		h.start()
 		for range 100 {
-			h.events.events <- Uevent{"add", "tty"}
-			h.events.events <- Uevent{"add", "block"}
+			h.events.events <- discover.Uevent{Action: "add", Subsystem: "tty"}
+			h.events.events <- discover.Uevent{Action: "add", Subsystem: "block"}
 		}
 		pass(time.Hour)
 		if s := h.balance(); s.State != Opened || s.Opens != 1 {

@@ -1,4 +1,4 @@
-package bridge
+package discover
 
 import (
 	"context"
@@ -115,8 +115,8 @@ func (f *Finder) Changed() {
 	f.news = make(chan struct{})
 }
 
-// changes is closed at the next change; who waits for it looks again after a while all the same.
-func (f *Finder) changes() (news <-chan struct{}, again time.Duration) {
+// Changes is closed at the next change; who waits for it looks again after a while all the same.
+func (f *Finder) Changes() (news <-chan struct{}, again time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.news, f.patience()
@@ -155,8 +155,8 @@ func (f *Finder) Find(s Selector) (string, error) {
 	return "", err
 }
 
-// claim takes a port for a device until release is called. Two that mean one port would each read half of it.
-func (f *Finder) claim(port, device string) (release func(), err error) {
+// Claim takes a port for a device until release is called. Two that mean one port would each read half of it.
+func (f *Finder) Claim(port, device string) (release func(), err error) {
 	key := port
 	if serialport.IsNetwork(port) {
 		key = serialport.ServerKey(port)
@@ -180,15 +180,15 @@ func (f *Finder) claim(port, device string) (release func(), err error) {
 // this is for a driver that does not.
 const goneGrace = 500 * time.Millisecond
 
-// while returns a context that ends with [serialport.ErrGone] once the selector has meant another port than path, or none, for goneGrace.
-func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Context, context.CancelFunc) {
+// WhilePresent returns a context that ends with [serialport.ErrGone] once the selector has meant another port than path, or none, for goneGrace.
+func (f *Finder) WhilePresent(ctx context.Context, s Selector, path string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		var missed time.Time // since when
 		for ctx.Err() == nil {
-			news, wait := f.changes()
+			news, wait := f.Changes()
 			now, err := f.Find(s)
 			switch gone := err == nil && now != path || errors.Is(err, serialport.ErrAbsent); {
 			case !gone: // a fault or a second one of its kind says nothing of this one
@@ -200,7 +200,7 @@ func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Co
 			default:
 				wait = goneGrace - time.Since(missed)
 			}
-			waitNews(ctx, wait, news)
+			Wait(ctx, wait, news)
 		}
 	}()
 	return ctx, func() {
@@ -209,8 +209,8 @@ func (f *Finder) while(ctx context.Context, s Selector, path string) (context.Co
 	}
 }
 
-// waitNews waits, but no longer than until news.
-func waitNews(ctx context.Context, d time.Duration, news <-chan struct{}) {
+// Wait waits, but no longer than until news, see [Finder.Changes]; nil: none come.
+func Wait(ctx context.Context, d time.Duration, news <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

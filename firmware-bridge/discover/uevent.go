@@ -1,4 +1,4 @@
-package bridge
+package discover
 
 import "strings"
 

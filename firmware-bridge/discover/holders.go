@@ -1,4 +1,4 @@
-package bridge
+package discover
 
 import "github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 

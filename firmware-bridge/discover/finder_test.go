@@ -1,4 +1,4 @@
-package bridge
+package discover
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func TestOneSerialServerSpelledInTwoWays(t *testing.T) {
 		{"tcp://[FE80:0::1]:4001", false},
 		{"tcp://[fe80::1]:4001", true},
 	} {
-		if _, err := f.claim(c.port, "x"); errors.Is(err, ErrClaimed) != c.taken {
+		if _, err := f.Claim(c.port, "x"); errors.Is(err, ErrClaimed) != c.taken {
 			t.Errorf("%s: %v", c.port, err)
 		}
 	}
