@@ -17,8 +17,8 @@
 //	Port ◄── master: Schedule.Next → ask → OnValues(Values)
 //	            ▲ queue → orders: Set, Request → ask → … → done(Answer, err)
 //
-// The parts of a device: package discover says which port is meant, package serialport opens it and moves its bytes, package framing
-// finds frames in them, package modbus says what goes on a bus and whose turn it is.
+// The parts of a device: package discover says which port is meant, package serialport opens it and moves its bytes, package
+// framing finds frames in them, package modbus says what goes on a bus and whose turn it is.
 //
 // # Counting
 //

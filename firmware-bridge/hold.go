@@ -50,8 +50,8 @@ func (h *Hold) Write(ctx context.Context, p []byte) error {
 	return h.do(ctx, pending{data: bytes.Clone(p)})
 }
 
-// Set changes the line until Release. [serialport.ErrFixedLine] when the port has none to change, [serialport.ErrBadLine], or another
-// error of the driver; all leave the port open.
+// Set changes the line until Release. [serialport.ErrFixedLine] when the port has none to change, [serialport.ErrBadLine], or
+// another error of the driver; all leave the port open.
 func (h *Hold) Set(ctx context.Context, c serialport.LineChange) error {
 	if c.Baud != 0 && (c.Baud < leastBaud || c.Baud > mostBaud) {
 		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, serialport.ErrBadLine, leastBaud, mostBaud)

@@ -2,7 +2,8 @@ package discover
 
 import "strings"
 
-// Uevent is one message of the kernel about a device: what happened ("add", "remove", "change", "bind"), and to which kind ("tty").
+// Uevent is one message of the kernel about a device: what happened ("add", "remove", "change", "bind"), and to which kind of
+// device ("tty").
 type Uevent struct{ Action, Subsystem string }
 
 // parseUevent reads a message of NETLINK_KOBJECT_UEVENT (lib/kobject_uevent.c):

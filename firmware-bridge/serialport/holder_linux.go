@@ -29,8 +29,8 @@ func deviceOf(path string) (device, bool) {
 	return d, true
 }
 
-// Holders says for each path which process has that device open, such as "gpsd, pid 812", as far as /proc shows it to us: one look at
-// every process. Empty: none.
+// Holders says for each path which process has that device open, such as "gpsd, pid 812", as far as /proc shows it to us: one
+// look at every process. Empty: none.
 func Holders(paths []string) []string {
 	by, who := map[device]int{}, make([]string, len(paths))
 	for i, path := range paths {

@@ -1,5 +1,5 @@
-// Package porttest has what tests of serial ports and of their users share: a fake port, a cable made of a pseudo-terminal, a serial
-// server, and waiting for what must come. It imports nothing of ours.
+// Package porttest has what tests of serial ports and of their users share: a fake port, a cable made of a pseudo-terminal, a
+// serial server, and waiting for what must come. It imports nothing of ours.
 package porttest
 
 import (
@@ -29,8 +29,8 @@ type Port struct {
 	hangOnce  sync.Once
 }
 
-// NewPort returns a port that is open. After [Port.HangUp] it says gone, which is serialport.ErrGone: serialport's own tests use this
-// package, so it cannot import it.
+// NewPort returns a port that is open. After [Port.HangUp] it says gone, which is serialport.ErrGone: serialport's own tests use
+// this package, so it cannot import it.
 func NewPort(gone error) *Port {
 	return &Port{In: make(chan []byte, 1024), gone: gone, hung: make(chan struct{}), closed: make(chan struct{})}
 }
