@@ -21,6 +21,8 @@ import (
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // deviceOptions is what the agent needs to know of one serial device. Comparable by reflect.DeepEqual: a device whose options
@@ -43,7 +45,7 @@ type devices struct {
 	clock    clock.Clock
 	log      zerolog.Logger
 	liveness *supervise.Liveness
-	finder   *bridge.Finder
+	finder   *discover.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
@@ -62,7 +64,7 @@ func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supe
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: discover.NewFinder(discover.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -317,7 +319,7 @@ func (r *runningDevice) status() statuspage.Serial {
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
 }
 
-func lineErrorsOf(e *bridge.LineErrors) *statuspage.LineErrors {
+func lineErrorsOf(e *serialport.LineErrors) *statuspage.LineErrors {
 	if e == nil {
 		return nil
 	}

@@ -8,7 +8,9 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -89,33 +91,33 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	return all
 }
 
-func selectorOf(s *config.SerialDevice) bridge.Selector {
+func selectorOf(s *config.SerialDevice) discover.Selector {
 	u := s.USB
-	selector := bridge.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
+	selector := discover.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
 	if u.Interface.Set {
 		selector.Interface = &u.Interface.N
 	}
 	return selector
 }
 
-func flowOf(flow string) bridge.Flow {
+func flowOf(flow string) serialport.Flow {
 	if flow == "none" {
-		return bridge.FlowNone
+		return serialport.FlowNone
 	}
-	return bridge.Flow(flow) // the same words
+	return serialport.Flow(flow) // the same words
 }
 
-func rs485Of(r config.RS485) bridge.RS485 {
+func rs485Of(r config.RS485) serialport.RS485 {
 	if !r.On() {
-		return bridge.RS485{}
+		return serialport.RS485{}
 	}
-	return bridge.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
+	return serialport.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
 }
 
-func modeOf(m config.Mode) bridge.Mode {
-	mode, err := bridge.ParseMode(m.String())
+func modeOf(m config.Mode) serialport.Mode {
+	mode, err := serialport.ParseMode(m.String())
 	if err != nil { // config allows no mode that bridge does not know
-		return bridge.Mode{}
+		return serialport.Mode{}
 	}
 	return mode
 }

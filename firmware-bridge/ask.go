@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // The silence before a request (SERIAL 2.5.1.1): 3.5 characters, and above 19200 baud a fixed time.
@@ -28,9 +29,6 @@ var errGarbled = fmt.Errorf("%w: what came was none", ErrNoAnswer)
 
 // errDoubt is of an answer that may be that to an earlier request.
 var errDoubt = fmt.Errorf("%w: what came may be late", ErrNoAnswer)
-
-// errTorn is of a connection that was ended so that nothing that was written goes out late.
-var errTorn = errors.New("torn down, so that nothing goes out late")
 
 // question is one request on its way.
 type question struct {
@@ -102,7 +100,7 @@ func (m *master) send(q modbus.Query, now time.Time) error {
 	line := m.b.o.Protocol.Append(nil, q)
 	until := now.Add(m.d.o.WriteTimeout + 2*m.d.onLine(len(line)))
 	err := m.d.push(m.port, line, until)
-	if mode := m.d.o.RS485.Mode; err == nil && (mode == RS485RTS || mode == RS485GPIO) { // or the driver would stay on
+	if mode := m.d.o.RS485.Mode; err == nil && (mode == serialport.RS485RTS || mode == serialport.RS485GPIO) { // or the driver would stay on
 		err = m.port.Drain(until)
 	}
 	m.quiet = latest(now.Add(m.d.onLine(len(line))), time.Now())
@@ -122,9 +120,9 @@ func (m *master) unanswered(q question, asked, now time.Time, err error) error {
 	if modbus.Reads(q.query.PDU) {
 		return err
 	}
-	if t, ok := m.port.(tearer); ok && m.b.o.Protocol == modbus.TCP {
-		_ = t.tear()
-		return fmt.Errorf("%w; the connection was %w", err, errTorn)
+	if t, ok := m.port.(serialport.Aborter); ok && m.b.o.Protocol == modbus.TCP {
+		_ = t.Abort()
+		return fmt.Errorf("%w; the connection was %w", err, serialport.ErrAborted)
 	}
 	_ = m.port.Discard()
 	return err

@@ -8,8 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Why a write failed. Wrapped, with the device and the detail.
@@ -63,9 +65,9 @@ type pending struct {
 	asks             bool // it has an answer
 	timeout, silence time.Duration
 
-	hold   *Hold       // whose it is; nil: a command
-	change *LineChange // of a hold, instead of data
-	wakes  bool        // nothing to carry out: a hold has ended
+	hold   *Hold                  // whose it is; nil: a command
+	change *serialport.LineChange // of a hold, instead of data
+	wakes  bool                   // nothing to carry out: a hold has ended
 
 	// of a Modbus bus, instead of data
 	query  modbus.Query
@@ -84,20 +86,20 @@ func New(o Options) (*Device, error) {
 	}
 	isFake := o.Open != nil
 	o.fill()
-	if _, err := ParseMode(o.Mode.String()); err != nil {
+	if _, err := serialport.ParseMode(o.Mode.String()); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	if o.Baud < 0 || o.Queue < 0 || o.WriteTimeout < 0 {
 		return nil, fmt.Errorf("device %q: negative baud, queue or write timeout", o.Name)
 	}
-	if err := o.line().check(o.Port); err != nil {
+	if err := o.line().Check(o.Port); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	codec, err := framing.New(o.Framing)
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: node, look: lookAgain}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: serialport.Identity, look: lookAgain}
 	if isFake {
 		d.node = func(string) string { return "" }
 	}
@@ -121,14 +123,14 @@ func (d *Device) Run(ctx context.Context) error {
 	var again retry
 	for ctx.Err() == nil {
 		mark := d.mark()
-		news, _ := d.o.Finder.changes()
+		news, _ := d.o.Finder.Changes()
 		lived, err := d.session(ctx)
 		again.served(lived)
 		if ctx.Err() != nil {
 			break
 		}
 		state := Failed
-		if errors.Is(err, ErrAbsent) || errors.Is(err, ErrGone) {
+		if errors.Is(err, serialport.ErrAbsent) || errors.Is(err, serialport.ErrGone) {
 			state = Absent
 		}
 		d.leave(state, err.Error())
@@ -145,7 +147,7 @@ func (d *Device) missing(lived time.Duration, err error) {
 	if d.bus == nil {
 		return
 	}
-	if d.bus.torn = errors.Is(err, errTorn); !d.bus.torn && lived < stableAfter {
+	if d.bus.torn = errors.Is(err, serialport.ErrAborted); !d.bus.torn && lived < stableAfter {
 		d.portLost()
 	}
 }
@@ -222,8 +224,8 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 		if left <= 0 {
 			return false
 		}
-		rest(ctx, min(left, d.look), news)
-		news, _ = d.o.Finder.changes()
+		discover.Wait(ctx, min(left, d.look), news)
+		news, _ = d.o.Finder.Changes()
 		if d.mark() != before {
 			return true
 		}
@@ -231,4 +233,4 @@ func (d *Device) await(ctx context.Context, wait time.Duration, before string, n
 	return false
 }
 
-func sleep(ctx context.Context, d time.Duration) { rest(ctx, d, nil) }
+func sleep(ctx context.Context, d time.Duration) { discover.Wait(ctx, d, nil) }

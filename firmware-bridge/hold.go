@@ -7,17 +7,12 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
-// Errors of a console.
-var (
-	// ErrHeld: a console has the device; nothing was written.
-	ErrHeld = errors.New("a console has the port")
-	// ErrFixedLine: the settings of the line cannot be changed here.
-	ErrFixedLine = errors.New("the line of this port cannot be set")
-	// ErrBadLine: no line can be set so.
-	ErrBadLine = errors.New("no such line")
-)
+// ErrHeld says that a console has the device; nothing was written.
+var ErrHeld = errors.New("a console has the port")
 
 // Limits of a hold.
 const (
@@ -30,17 +25,6 @@ const (
 	// hold ends, nor go out at another speed.
 	bufferLasts = 50 * time.Millisecond
 )
-
-// LineChange is what to change about an open line. Zero and nil: as it is.
-type LineChange struct {
-	Baud     int
-	Mode     Mode
-	DTR, RTS *bool
-	Break    bool // send one, of a quarter to half a second
-}
-
-// lineSetter is a [Port] whose line can be changed while it is open. It belongs to the goroutine of Write.
-type lineSetter interface{ SetLine(LineChange) error }
 
 // Hold is the right to write to a device for one user alone, from its beginning to Release: commands are refused with [ErrHeld], and
 // a Modbus bus is not polled. What is read goes to OnFrame as ever; [Device.Tap] shows it to the user. A lost port does not end a
@@ -58,7 +42,7 @@ func (d *Device) Hold() (*Hold, error) {
 }
 
 // Line is how the line is configured.
-func (d *Device) Line() (baud int, mode Mode) { return d.o.Baud, d.o.Mode }
+func (d *Device) Line() (baud int, mode serialport.Mode) { return d.o.Baud, d.o.Mode }
 
 // Write writes bytes as they are, without framing, and returns when the driver has them: nil, [ErrNotOpen], [ErrStuck], [ErrLost],
 // or ctx's error, and then they may still be written until Release.
@@ -66,11 +50,11 @@ func (h *Hold) Write(ctx context.Context, p []byte) error {
 	return h.do(ctx, pending{data: bytes.Clone(p)})
 }
 
-// Set changes the line until Release. [ErrFixedLine] when the port has none to change, [ErrBadLine], or another error of the driver;
-// all leave the port open.
-func (h *Hold) Set(ctx context.Context, c LineChange) error {
+// Set changes the line until Release. [serialport.ErrFixedLine] when the port has none to change, [serialport.ErrBadLine], or
+// another error of the driver; all leave the port open.
+func (h *Hold) Set(ctx context.Context, c serialport.LineChange) error {
 	if c.Baud != 0 && (c.Baud < leastBaud || c.Baud > mostBaud) {
-		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, ErrBadLine, leastBaud, mostBaud)
+		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, serialport.ErrBadLine, leastBaud, mostBaud)
 	}
 	return h.do(ctx, pending{change: &c})
 }
@@ -110,7 +94,7 @@ func (d *Device) held(w pending) error {
 }
 
 // direct carries out what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
-func (d *Device) direct(port Port, w pending) (err error, fatal bool) {
+func (d *Device) direct(port serialport.Port, w pending) (err error, fatal bool) {
 	defer d.tidy(port)
 	switch {
 	case d.holder.Load() != w.hold:
@@ -126,7 +110,7 @@ func (d *Device) direct(port Port, w pending) (err error, fatal bool) {
 var errReleased = errors.New("the console has ended")
 
 // pieces writes no more at once than a slow line takes in a while: a hold that ends must not go on.
-func (d *Device) pieces(port Port, w pending) error {
+func (d *Device) pieces(port serialport.Port, w pending) error {
 	char := d.charTime(w.hold)
 	piece := max(leastPiece, int(pieceLasts/max(char, 1)))
 	for data := w.data; len(data) > 0; {
@@ -136,7 +120,8 @@ func (d *Device) pieces(port Port, w pending) error {
 		n := min(piece, len(data))
 		until := time.Now().Add(d.o.WriteTimeout + 2*time.Duration(n)*char)
 		err := d.push(port, data[:n], until)
-		if err == nil && (d.o.RS485.Mode != RS485Off || time.Duration(n)*char > bufferLasts) { // or the driver of the line would stay on
+		slow := time.Duration(n)*char > bufferLasts
+		if err == nil && (d.o.RS485.Mode != serialport.RS485Off || slow) { // or the driver of the line would stay on
 			err = port.Drain(until)
 		}
 		if err != nil {
@@ -150,17 +135,17 @@ func (d *Device) pieces(port Port, w pending) error {
 // lineSet is what a hold has changed about the line of the port. It belongs to the goroutine that writes.
 type lineSet struct {
 	by *Hold // nil: it is as configured
-	LineChange
+	serialport.LineChange
 }
 
 // charTime is how long a character takes under a hold.
 func (d *Device) charTime(h *Hold) time.Duration {
-	if d.line.by == h && (d.line.Baud > 0 || d.line.Mode != (Mode{})) {
+	if d.line.by == h && (d.line.Baud > 0 || d.line.Mode != (serialport.Mode{})) {
 		baud, mode := d.o.Baud, d.o.Mode
 		if d.line.Baud > 0 {
 			baud = d.line.Baud
 		}
-		if d.line.Mode != (Mode{}) {
+		if d.line.Mode != (serialport.Mode{}) {
 			mode = d.line.Mode
 		}
 		return mode.CharTime(baud)
@@ -169,18 +154,18 @@ func (d *Device) charTime(h *Hold) time.Duration {
 }
 
 // setLine changes the line for a hold and keeps in mind how it is then.
-func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
-	if c == (LineChange{}) {
+func (d *Device) setLine(port serialport.Port, h *Hold, c serialport.LineChange) error {
+	if c == (serialport.LineChange{}) {
 		return nil
 	}
-	s, ok := port.(lineSetter)
+	s, ok := port.(serialport.LineSetter)
 	if !ok {
-		return fmt.Errorf("device %q: %w", d.o.Name, ErrFixedLine)
+		return fmt.Errorf("device %q: %w", d.o.Name, serialport.ErrFixedLine)
 	}
 	if d.line.by != h {
 		d.line = lineSet{by: h}
 	}
-	if c.Baud > 0 || c.Mode != (Mode{}) { // what was written goes out as it was meant, unless the device takes nothing
+	if c.Baud > 0 || c.Mode != (serialport.Mode{}) { // what was written goes out as it was meant, unless the device takes nothing
 		if err := port.Drain(time.Now().Add(d.o.WriteTimeout)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return d.verdict(err, port)
 		}
@@ -188,29 +173,12 @@ func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
 	if err := s.SetLine(c); err != nil {
 		return fmt.Errorf("device %q: %w", d.o.Name, err)
 	}
-	d.line.LineChange = d.line.with(c)
+	d.line.LineChange = d.line.With(c)
 	return nil
 }
 
-// with is c after a further change; a break passes.
-func (c LineChange) with(more LineChange) LineChange {
-	if more.Baud > 0 {
-		c.Baud = more.Baud
-	}
-	if more.Mode != (Mode{}) {
-		c.Mode = more.Mode
-	}
-	if more.DTR != nil {
-		c.DTR = more.DTR
-	}
-	if more.RTS != nil {
-		c.RTS = more.RTS
-	}
-	return c
-}
-
 // tidy gives the line back that a hold changed which has ended: as configured, with DTR and RTS on, as they are when a port is opened.
-func (d *Device) tidy(port Port) {
+func (d *Device) tidy(port serialport.Port) {
 	changed := d.line
 	if changed.by == nil || d.holder.Load() == changed.by {
 		return
@@ -219,20 +187,20 @@ func (d *Device) tidy(port Port) {
 	if errors.Is(port.Drain(time.Now().Add(d.o.WriteTimeout)), os.ErrDeadlineExceeded) { // what was written goes out as it was meant
 		_ = port.Discard()
 	}
-	on, back := true, LineChange{Baud: d.o.Baud, Mode: d.o.Mode}
+	on, back := true, serialport.LineChange{Baud: d.o.Baud, Mode: d.o.Mode}
 	if changed.DTR != nil {
 		back.DTR = &on
 	}
 	if changed.RTS != nil {
 		back.RTS = &on
 	}
-	if s, ok := port.(lineSetter); ok {
+	if s, ok := port.(serialport.LineSetter); ok {
 		_ = s.SetLine(back) // a port that is lost is opened with its own line
 	}
 }
 
 // resume gives a port that was opened anew the line that a hold had set.
-func (d *Device) resume(port Port) {
+func (d *Device) resume(port serialport.Port) {
 	was := d.line
 	d.line = lineSet{}
 	if h := d.holder.Load(); h != nil && was.by == h {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // master owns an open bus for one session of its port: nobody else writes. One goroutine, pump, does nothing but read; run does all
@@ -16,7 +17,7 @@ import (
 type master struct {
 	d    *Device
 	b    *bus
-	port Port
+	port serialport.Port
 	rx   chan []byte // from pump
 
 	got         []byte        // since the last request went out
@@ -29,7 +30,7 @@ type master struct {
 	served bool     // the last turn was a command's
 }
 
-func newMaster(d *Device, port Port) *master {
+func newMaster(d *Device, port serialport.Port) *master {
 	now := time.Now()
 	for i, u := range d.bus.units {
 		if !d.bus.torn {
@@ -44,7 +45,7 @@ func newMaster(d *Device, port Port) *master {
 
 // pump hands over what the port reads until it says no.
 func (m *master) pump(ctx context.Context) error {
-	buf := make([]byte, readSize)
+	buf := make([]byte, serialport.ReadSize)
 	for {
 		n, err := m.port.Read(buf, time.Time{})
 		if n > 0 {

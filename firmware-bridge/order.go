@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // order is a command that was taken from the queue of a bus.
@@ -99,7 +100,7 @@ func (m *master) step(ctx context.Context, o *order) error {
 		if f.fatal != nil {
 			return m.end(o, Answer{Values: o.write.values}, err)
 		}
-		if o.write.heard(pdu, err, f); o.write.over() || errors.Is(err, errTorn) {
+		if o.write.heard(pdu, err, f); o.write.over() || errors.Is(err, serialport.ErrAborted) {
 			return m.end(o, Answer{Values: o.write.values}, o.write.err)
 		}
 		if o.write.before == nil { // else what was read may change before it is written back
@@ -141,9 +142,9 @@ func (m *master) end(o *order, a Answer, err error) error {
 	switch {
 	case err == nil:
 		m.finish(o, a, nil)
-	case errors.Is(err, errTorn):
+	case errors.Is(err, serialport.ErrAborted):
 		m.finish(o, a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
-		return fmt.Errorf("%w: %w", ErrGone, errTorn)
+		return fmt.Errorf("%w: %w", serialport.ErrGone, serialport.ErrAborted)
 	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrReadBack), errors.Is(err, ErrExpired), errors.Is(err, ErrStuck), errors.Is(err, errFirst), errors.As(err, &e):
 		m.finish(o, a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
 	default:

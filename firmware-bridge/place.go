@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Wanted is which port the device is on, in words, before it is found.
@@ -39,7 +41,7 @@ func (d *Device) session(ctx context.Context) (lived time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	release, err := d.o.Finder.claim(path, d.o.Name)
+	release, err := d.o.Finder.Claim(path, d.o.Name)
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +52,7 @@ func (d *Device) session(ctx context.Context) (lived time.Duration, err error) {
 	}
 	began := time.Now()
 	if !d.o.Select.IsZero() {
-		present, stop := d.o.Finder.while(ctx, d.o.Select, path)
+		present, stop := d.o.Finder.WhilePresent(ctx, d.o.Select, path)
 		defer stop()
 		ctx = present
 	}
@@ -61,8 +63,8 @@ func (d *Device) session(ctx context.Context) (lived time.Duration, err error) {
 }
 
 // found is called when a port was opened.
-func (d *Device) found(path string, port Port) {
-	lines, _ := port.(errorCounter)
+func (d *Device) found(path string, port serialport.Port) {
+	lines, _ := port.(serialport.ErrorCounter)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.status.Port = path
@@ -73,18 +75,18 @@ func (d *Device) found(path string, port Port) {
 func (d *Device) lost() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lines.past, d.lines.now, d.lines.port = d.lines.past.Add(d.lines.now), LineErrors{}, nil
+	d.lines.past, d.lines.now, d.lines.port = d.lines.past.Add(d.lines.now), serialport.LineErrors{}, nil
 }
 
 // lineCount adds up the errors of a line over reopens.
 type lineCount struct {
-	port  errorCounter // nil: closed, or it counts none
-	known bool         // a port counted some time
-	now   LineErrors   // of this session
-	past  LineErrors   // of those before
+	port  serialport.ErrorCounter // nil: closed, or it counts none
+	known bool                    // a port counted some time
+	now   serialport.LineErrors   // of this session
+	past  serialport.LineErrors   // of those before
 }
 
-func (c *lineCount) sum() *LineErrors {
+func (c *lineCount) sum() *serialport.LineErrors {
 	if !c.known {
 		return nil
 	}

@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Our own choices: opening an absent path costs one system call, so it is what a stat would be; opening a port that is there
@@ -30,11 +32,11 @@ func (r *retry) served(lived time.Duration) {
 
 // after is called when opening failed or a port was lost with err.
 func (r *retry) after(err error) time.Duration {
-	if errors.Is(err, ErrAbsent) {
+	if errors.Is(err, serialport.ErrAbsent) {
 		r.fault = 0 // what comes back is plugged in anew
 		return absentAgain
 	}
-	if errors.Is(err, errTorn) {
+	if errors.Is(err, serialport.ErrAborted) {
 		return 0 // it was ours, and took a timeout
 	}
 	r.fault = min(max(2*r.fault, faultFirst), faultMax)

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // serve reads and writes one open port until it is lost or ctx ends, and closes it. The error says why it was lost.
-func (d *Device) serve(ctx context.Context, port Port) error {
+func (d *Device) serve(ctx context.Context, port serialport.Port) error {
 	framer, err := framing.New(d.o.Framing)
 	if err != nil {
 		_ = port.Close()
@@ -48,15 +49,15 @@ func (d *Device) serve(ctx context.Context, port Port) error {
 	<-closed
 	<-written
 	d.ended(stats())
-	if errors.Is(writeErr, errTorn) { // what the reader saw came of it
+	if errors.Is(writeErr, serialport.ErrAborted) { // what the reader saw came of it
 		return writeErr
 	}
 	return context.Cause(ctx)
 }
 
 // readLoop moves frames from the port to OnFrame until the port says no. What waits for a silence then need not wait for it.
-func (d *Device) readLoop(ctx context.Context, port Port, framer framing.Framer) error {
-	buf := make([]byte, readSize)
+func (d *Device) readLoop(ctx context.Context, port serialport.Port, framer framing.Framer) error {
+	buf := make([]byte, serialport.ReadSize)
 	for {
 		until := framer.Wake()
 		n, err := port.Read(buf, until)
@@ -100,7 +101,7 @@ func (d *Device) deliver(ctx context.Context, now time.Time, framer framing.Fram
 }
 
 // writeLoop writes what is queued until the port fails, which it returns, or ctx ends.
-func (d *Device) writeLoop(ctx context.Context, port Port) error {
+func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 	silence := d.o.Framing.Silence()
 	d.listening.Store(nil) // an answer that an earlier session owes does not come any more
 	for {
@@ -135,7 +136,7 @@ func (d *Device) writeLoop(ctx context.Context, port Port) error {
 }
 
 // put writes all of data and waits until it has left.
-func (d *Device) put(port Port, data []byte) error {
+func (d *Device) put(port serialport.Port, data []byte) error {
 	until := time.Now().Add(d.o.WriteTimeout + 2*d.onLine(len(data)))
 	if err := d.push(port, data, until); err != nil {
 		return err
@@ -147,7 +148,7 @@ func (d *Device) put(port Port, data []byte) error {
 func (d *Device) onLine(bytes int) time.Duration { return time.Duration(bytes) * d.o.Framing.CharTime }
 
 // push hands all of data to the driver; of a half-duplex line that we switch it waits for the last byte, and listens again.
-func (d *Device) push(port Port, data []byte, until time.Time) error {
+func (d *Device) push(port serialport.Port, data []byte, until time.Time) error {
 	for len(data) > 0 {
 		n, err := port.Write(data, until)
 		d.wrote(n)
@@ -160,14 +161,14 @@ func (d *Device) push(port Port, data []byte, until time.Time) error {
 		}
 		data = data[n:]
 	}
-	if _, ours := port.(*directed); ours {
+	if _, ours := port.(*serialport.HalfDuplex); ours {
 		return port.Drain(until)
 	}
 	return nil
 }
 
 // verdict is what done hears. Of a write that got stuck nothing more may go out later: whoever sent it was told that it failed.
-func (d *Device) verdict(err error, port Port) error {
+func (d *Device) verdict(err error, port serialport.Port) error {
 	switch {
 	case err == nil:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // The states of a device.
@@ -32,9 +33,9 @@ type Status struct {
 	Opens                                    int64
 	Held                                     bool // a [Hold] has it
 
-	Line     *LineErrors   // nil: nobody counts them (many USB adapters, pseudo-terminals)
-	Units    []UnitStatus  // of a Modbus bus, in the order of its options
-	IdleWait time.Duration // the longest that a command waited there for its first byte while the bus was idle, see waited
+	Line     *serialport.LineErrors // nil: nobody counts them (many USB adapters, pseudo-terminals)
+	Units    []UnitStatus           // of a Modbus bus, in the order of its options
+	IdleWait time.Duration          // the longest that a command waited there for its first byte while the bus was idle, see waited
 }
 
 // Status returns the state and the counters.

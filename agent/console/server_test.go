@@ -16,11 +16,12 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
-// plainPort is a bridge.Port that takes everything, perhaps slowly, and gives what is put into in.
+// plainPort is a serialport.Port that takes everything, perhaps slowly, and gives what is put into in.
 type plainPort struct {
 	in     chan []byte
 	slow   time.Duration // for each write
@@ -99,7 +100,7 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 		}
 		r.device, err = bridge.New(bridge.Options{Name: "plc", Port: "/dev/fake", Baud: 9600, Framing: framing.Spec{Type: "line", Max: 64},
 			OnFrame: func(bridge.Frame) error { return nil },
-			Open:    func(context.Context, string, bridge.Line) (bridge.Port, error) { return p, nil }})
+			Open:    func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

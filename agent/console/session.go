@@ -13,6 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 const (
@@ -162,11 +163,11 @@ func (s *session) down(ctx context.Context) {
 
 // set changes the line and says how that went.
 func (s *session) set(ctx context.Context, l wire.ConsoleLine) {
-	c := bridge.LineChange{Baud: l.Baud, DTR: l.DTR, RTS: l.RTS, Break: l.Break}
+	c := serialport.LineChange{Baud: l.Baud, DTR: l.DTR, RTS: l.RTS, Break: l.Break}
 	var err error
 	if l.Mode != "" {
-		if c.Mode, err = bridge.ParseMode(l.Mode); err != nil {
-			err = errors.Join(bridge.ErrBadLine, err)
+		if c.Mode, err = serialport.ParseMode(l.Mode); err != nil {
+			err = errors.Join(serialport.ErrBadLine, err)
 		}
 	}
 	if err == nil {

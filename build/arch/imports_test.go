@@ -1,6 +1,7 @@
-package arch
+package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +108,49 @@ func TestRulesNameOnlyPackagesOfTheDesign(t *testing.T) {
 		for _, own := range r.Own {
 			if !known[own] {
 				t.Errorf("rule of %s allows %s, which has no rule itself", r.Package, own)
+			}
+		}
+	}
+}
+
+func TestEveryRuleHasAPackage(t *testing.T) {
+	there := map[string]bool{}
+	for _, s := range sources(t) {
+		there[s.Package] = there[s.Package] || !s.Test
+	}
+	for _, r := range Rules() {
+		if !there[r.Package] {
+			t.Errorf("rules.go has a rule of %s, which has no source file: take it out", r.Package)
+		}
+	}
+}
+
+func TestEveryAllowedArrowIsUsed(t *testing.T) {
+	imports := map[string][]string{} // by package
+	for _, s := range sources(t) {
+		if !s.Test {
+			imports[s.Package] = append(imports[s.Package], s.Imports...)
+		}
+	}
+	used := func(pkg, path string, exact bool) bool {
+		return slices.ContainsFunc(imports[pkg], func(i string) bool { return i == path || !exact && within(i, path) })
+	}
+	for _, r := range Rules() {
+		for _, own := range r.Own {
+			if !used(r.Package, module+own, true) {
+				t.Errorf("rules.go lets %s import %s, and no file of it does: take the arrow out", r.Package, own)
+			}
+		}
+		for _, other := range r.Others {
+			if !used(r.Package, other, false) {
+				t.Errorf("rules.go lets %s import %s, and no file of it does: take it out", r.Package, other)
+			}
+		}
+	}
+	for mod, homes := range OnlyFor() {
+		for _, home := range homes {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(imports)), func(pkg string) bool { return within(pkg, home) && used(pkg, mod, false) }) {
+				t.Errorf("rules.go names %s as a home of %s, and no file there imports it: take it out", home, mod)
 			}
 		}
 	}

@@ -1,19 +1,19 @@
-package arch
+package main
 
 // agentRules are those of agent and of what is below it, by name.
 func agentRules() []Rule {
 	return []Rule{
 		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/ledger",
-			"agent/pathstore", "agent/pump",
-			"agent/record", "agent/spool", "agent/statedir", "agent/statuspage", "agent/supervise", "agent/wire",
-			"config",
-			"firmware-bridge", "firmware-bridge/framing", "firmware-bridge/modbus", "transport", "transport/heartbeat"},
+			"agent/pathstore", "agent/pump", "agent/record", "agent/spool", "agent/statedir", "agent/statuspage",
+			"agent/supervise", "agent/wire", "config",
+			"firmware-bridge", "firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",
+			"firmware-bridge/serialport", "transport", "transport/heartbeat"},
 			Others: []string{zerolog},
 			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
 		{Package: "agent/clock", Own: []string{"agent/wire"}, Others: []string{unix},
 			Why: "the machine's clocks; what it answers are the codes of package wire"},
 		{Package: "agent/console", Own: []string{"agent/clock", "agent/errcode", "agent/supervise", "agent/wire",
-			"firmware-bridge", "transport"},
+			"firmware-bridge", "firmware-bridge/serialport", "transport"},
 			Others: []string{zerolog},
 			Why:    "operators and devices, over a link that it is handed; it never sees commands, spools or config"},
 		{Package: "agent/demo", Own: []string{"agent/operator", "agent/wire",
@@ -26,7 +26,7 @@ func agentRules() []Rule {
 			"firmware-bridge", "transport"}, Others: []string{zerolog},
 			Why: "commands to targets that it is handed, replies into a spool; it never sees config, nor how a device is opened"},
 		{Package: "agent/errcode", Own: []string{"agent/wire", "firmware-bridge", "firmware-bridge/framing",
-			"firmware-bridge/modbus"},
+			"firmware-bridge/modbus", "firmware-bridge/serialport"},
 			Why: "a table: errors of the serial side, codes of package wire; commands and consoles share it and not each other"},
 		{Package: "agent/estimate", Own: []string{"agent/wire", "config"}, NotStd: []string{"net", "os", "sync", "syscall",
 			"context"},
