@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,28 +12,6 @@ const (
 	headStart   = 300 * time.Millisecond // of the preferred family (RFC 8305)
 	leastToDial = 2 * time.Second        // that each of several addresses gets
 )
-
-// resolve is what a host's name stands for. When no name server answers, what it stood for last will do.
-func (e *endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	for i := range found {
-		found[i] = found[i].Unmap()
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if err == nil {
-		e.known = found
-		return found, nil
-	}
-	var fault *net.DNSError
-	if len(e.known) > 0 && ctx.Err() == nil && !(errors.As(err, &fault) && fault.IsNotFound) {
-		return e.known, nil
-	}
-	return nil, err
-}
 
 // dialAny tries addresses in order, each for its share of the time. Those of the other family than the first one begin headStart
 // later, or when the first family has failed, side by side with it: the first connection wins.

@@ -2,30 +2,6 @@ package transport
 
 import "time"
 
-// outcome is how an attempt or a session ended, as far as the next attempt cares.
-type outcome uint8
-
-const (
-	outcomeSilence  outcome = iota // nobody answers: refused TCP, no route, no name, time-out, a path that died
-	outcomeClosed                  // the server ended it: FIN or RST
-	outcomeRefused                 // credentials, certificate, not authorised: only a person can help
-	outcomeNonsense                // the server does not speak MQTT
-	outcomeLost                    // the mapping is gone while the server is fine: a fresh connection answered
-	outcomeStopped                 // by us
-	outcomePlanned                 // by us, to go on with another connection to the same server
-	outcomeLower                   // the server wants a lower keepalive: asked again at once
-)
-
-// verdict is an outcome with what it took.
-type verdict struct {
-	kind      outcome
-	loss      Loss          // how it was noticed
-	up        bool          // a session was up
-	idle      bool          // and idle: what stayed unanswered was a beat, no data
-	forgotten bool          // the path was fine before and after that beat: it forgot us in the silence before
-	lasted    time.Duration // how long it was up
-}
-
 const (
 	stableAfter   = time.Minute            // a session this long forgets what was held against its server
 	kickFactor    = 3                      // accept-then-kick: min × 3ⁿ × rand(½, 1)
@@ -70,7 +46,6 @@ const (
 	restFactor = 2
 	restMax    = 10 * time.Minute
 	restLeast  = 10 * time.Second
-	holdDown   = 2 // detect_within: how long a session lasts before a better server is looked for
 )
 
 // newBackoff is for servers in order of preference; ranks says which of them are equal.
@@ -118,7 +93,11 @@ func (b *backoff) laid(now time.Time, h *host) {
 func (b *backoff) better(i int) (j int, at time.Time, ok bool) {
 	for k := range i {
 		h := &b.hosts[k]
-		if due := later(h.rested, h.notBefore); b.ranks[k] < b.ranks[i] && (!ok || due.Before(at)) {
+		due := h.rested
+		if h.notBefore.After(due) {
+			due = h.notBefore
+		}
+		if b.ranks[k] < b.ranks[i] && (!ok || due.Before(at)) {
 			j, at, ok = k, due, true
 		}
 	}
@@ -127,6 +106,12 @@ func (b *backoff) better(i int) (j int, at time.Time, ok bool) {
 
 // unfit is called after a better server turned out not to be back.
 func (b *backoff) unfit(now time.Time, j int) { b.laid(now, &b.hosts[j]) }
+
+// refused is called after a better server was asked whether it is back, and refused us.
+func (b *backoff) refused(now time.Time, j int) { b.hosts[j].notBefore = now.Add(b.limits.Refused) }
+
+// stableAfter is how long a session at server i must last until what was held against it is forgotten.
+func (b *backoff) stableAfter(i int) time.Duration { return b.hosts[i].stable() }
 
 // stable is how long a session must last until the past is forgotten: longer the more often it was kicked, since the other
 // side of a takeover backs off as well and lets us live longer each time.
@@ -219,4 +204,11 @@ func (b *backoff) forgiven(now time.Time) (int, time.Time) {
 		b.hosts[i].notBefore, b.hosts[i].rested = now, now
 	}
 	return 0, now
+}
+
+// Backoff bounds the waiting; see backoff.go for the rules.
+type Backoff struct {
+	Min     time.Duration // if zero, 1 s
+	Max     time.Duration // of the jitter after silence; if zero, 2 m
+	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, 15 m
 }

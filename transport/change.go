@@ -95,7 +95,7 @@ func (l *Link) unfit(to int, err error, session int64, now time.Time) {
 	if f.kind != outcomeRefused {
 		return
 	}
-	l.backoff.hosts[to].notBefore = now.Add(l.o.Backoff.Refused)
+	l.backoff.refused(now, to)
 	e := l.endpoints[to]
 	why := fmt.Sprintf("%s: %v", e.name, f)
 	l.mu.Lock()

@@ -18,10 +18,6 @@ const (
 	pingBacklog  = 64                     // pings that wait for a stuck write; the beat doubles its patience, so few ever do
 )
 
-// errOver is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
-// its own closing and waits for ever.
-var errOver = errors.New("session is over")
-
 // observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
 	writing(o outbound) Cause                                            // before a packet goes out; not for our own pings

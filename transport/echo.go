@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -26,36 +25,6 @@ const (
 	echoWait  = 2 * time.Second // after the acknowledgement
 	echoTries = 2               // connections that are closed on us before it is the topic's fault
 )
-
-// Echo publishes to each topic on a short session of its own (client id "<ClientID>-p0", clean), with QoS 1 and not retained, and
-// listens whether it comes back: by class EchoOK, EchoDenied or EchoUnknown. The session shares server, path and login with the
-// link's own, and its bytes are booked as probes. An error says why nothing could be learnt; all is unknown then. It takes some
-// seconds at most, and 2 for each topic that is denied.
-func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string, error) {
-	verdicts := map[string]string{}
-	for _, t := range topics {
-		verdicts[t.Class] = EchoUnknown
-	}
-	s, _ := l.current()
-	if s == nil {
-		return verdicts, errors.New("the link is not up")
-	}
-	password, err := s.e.password()
-	if err != nil {
-		return verdicts, err
-	}
-	hello := cleanConnect(s.e, l.o.ClientID+checkSuffix, password)
-	hello.Keepalive = checkKeepalive
-	e := &echoer{hello: hello, dial: func(ctx context.Context) (net.Conn, error) {
-		return l.openTo(ctx, s.e, CauseProbe, s.stream.pinned())
-	}}
-	defer e.close()
-	if err := e.connected(ctx); err != nil {
-		return verdicts, err
-	}
-	e.hear(ctx, topics, func(h hearing) { verdicts[h.topic.Class] = h.verdict })
-	return verdicts, ctx.Err()
-}
 
 // echoer listens for itself, on one session after another where the server closes them.
 type echoer struct {

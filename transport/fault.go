@@ -8,27 +8,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
-)
-
-// Errors that callers branch on.
-var (
-	// ErrTooLarge is returned at once for a message that exceeds MaxPacket; the link stays up.
-	ErrTooLarge = errors.New("message is too large")
-	// ErrLost is the error of an Ack whose session was lost before the server acknowledged.
-	ErrLost = errors.New("session lost before the acknowledgement")
-	// ErrInvalid is returned at once for a message that no server may be sent: its topic, its QoS.
-	ErrInvalid = errors.New("message cannot be published")
-	// ErrClosed is wrapped beside ErrLost when the server closed the session, and it was neither silence nor the path.
-	ErrClosed = errors.New("server closed the session")
-	// ErrPending is the error of an Ack that is not done yet.
-	ErrPending = errors.New("not acknowledged yet")
-	// ErrStopped is returned after Run has returned, or is about to.
-	ErrStopped = errors.New("link is stopped")
 )
 
 // Loss is how the loss of a session was noticed; Status counts them by it.
@@ -82,32 +65,6 @@ func (f *fault) Error() string {
 }
 
 func (f *fault) Unwrap() error { return f.err }
-
-const (
-	codeIdentifier  = 2 // identifier rejected
-	codeUnavailable = 3
-)
-
-// connackReasons are the return codes of CONNACK, table 3.1 of MQTT 3.1.1.
-var connackReasons = map[byte]struct {
-	kind outcome
-	msg  string
-}{
-	1: {outcomeRefused, "server refused the connection: it does not speak MQTT 3.1.1"},
-	2: {outcomeRefused, "server refused the connection: it does not accept the client id %q"},
-	3: {outcomeSilence, "server refused the connection: it is unavailable"},
-	4: {outcomeRefused, "server refused the connection: wrong user name or password"},
-	5: {outcomeRefused, "server refused the connection: not authorised; check user name, password and access rules of client id %q"},
-}
-
-func refusedBy(code byte, clientID string) error {
-	r := connackReasons[code]
-	msg := r.msg
-	if strings.Contains(msg, "%q") {
-		msg = fmt.Sprintf(msg, clientID)
-	}
-	return &fault{kind: r.kind, msg: msg}
-}
 
 // asFault says what an error of dialling, reading or writing means.
 func asFault(err error, now time.Time) *fault {
@@ -173,3 +130,16 @@ func certificateFault(err error, now time.Time) *fault {
 	}
 	return f
 }
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// nonsense is the fault of a server that does not speak MQTT 3.1.1.
+func nonsense(format string, args ...any) error {
+	return &fault{kind: outcomeNonsense, msg: "server speaks no MQTT that we understand: " + fmt.Sprintf(format, args...)}
+}
+
+// errOver is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
+// its own closing and waits for ever.
+var errOver = errors.New("session is over")

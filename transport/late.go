@@ -10,9 +10,7 @@ import (
 )
 
 const (
-	checkSuffix    = "-p0" // of the client id of a fresh connection; probes are -p1 and up
-	checkKeepalive = 60    // seconds; it lives for one round trip
-	checkSpare     = time.Second
+	checkSpare = time.Second
 )
 
 // lateness follows the beat's opinion. Late is not dead: the beat pings again by itself, we say so, and a fresh connection to
@@ -124,14 +122,14 @@ func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
 	if err != nil {
 		return err
 	}
-	s, err := l.openTo(ctx, e, CauseProbe, p)
+	s, err := l.dialer.openTo(ctx, e, CauseProbe, p)
 	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
 	defer func() { stop(); _ = s.raw.Close() }()
-	_ = s.SetDeadline(time.Now().Add(l.o.handshakeTime()))
-	if err := l.checkConnect(e, password).Write(s); err != nil {
+	_ = s.SetDeadline(time.Now().Add(l.dialer.handshakeTime()))
+	if err := checkConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
 		return err
 	}
 	_, h, err := readPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
@@ -142,24 +140,4 @@ func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
 		return fmt.Errorf("packet of type %d instead of CONNACK", h.kind)
 	}
 	return packets.NewControlPacket(packets.Disconnect).Write(s)
-}
-
-func (l *Link) checkConnect(e *endpoint, password string) *packets.ConnectPacket {
-	c := cleanConnect(e, l.o.ClientID+checkSuffix, password)
-	c.Keepalive = checkKeepalive
-	return c
-}
-
-// cleanConnect is the CONNECT of a connection of our own: a clean session.
-func cleanConnect(e *endpoint, clientID, password string) *packets.ConnectPacket {
-	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	c.ProtocolName, c.ProtocolVersion = "MQTT", 4
-	c.ClientIdentifier, c.CleanSession = clientID, true
-	if e.Username != "" {
-		c.UsernameFlag, c.Username = true, e.Username
-	}
-	if password != "" {
-		c.PasswordFlag, c.Password = true, []byte(password)
-	}
-	return c
 }

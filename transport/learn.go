@@ -161,7 +161,7 @@ func (le *learner) close(now time.Time) {
 	le.remember(now)
 	for _, p := range le.probes {
 		if p.conn != nil {
-			le.bookOne(p, p.conn.s.raw.cost()+endSegments*headers4, now)
+			le.bookOne(p, p.conn.s.raw.finalCost(), now)
 		}
 	}
 	le.saveBudget()
@@ -269,7 +269,7 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	ctx, cancel := context.WithCancel(le.ctx)
 	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
 		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
-			keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}}
+			keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.handshakeTime()}}
 	if canary && !le.shortCanary {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}

@@ -21,7 +21,6 @@ const (
 	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
 	sayFailures  = 3       // sessions in a row that could not be opened are worth a word
 	shutOut      = 8       // and so many, all closed by a server that keeps the main link, are a denial
-	endSegments  = 3       // FIN, FIN, ACK: after the last look at a socket
 )
 
 // nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
@@ -144,7 +143,7 @@ func (le *learner) refused(p *probe, err error) {
 func (le *learner) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
-		le.bookOne(p, p.conn.s.raw.cost()+endSegments*headers4, time.Now())
+		le.bookOne(p, p.conn.s.raw.finalCost(), time.Now())
 	} else {
 		le.bookOne(p, p.failed, time.Now())
 	}

@@ -23,13 +23,12 @@ type Link struct {
 	group     sync.WaitGroup // every goroutine that we started
 
 	learner *learner
-	ways    ways
+	dialer  *dialer
 
 	reroute  rerouted // of Run: the last move to another way out
 	rerouted time.Time
 	spare    *spare // of Run: what a planned re-dial goes on with
 
-	ledger  ledger
 	pings   atomic.Int64
 	ignored atomic.Int64
 
@@ -55,6 +54,7 @@ func New(o Options) (*Link, error) {
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
 		takeover: newTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: newBackoff(o.Backoff, ranks, o.DetectWithin, o.Rand),
+		dialer: newDialer(dialOptions{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy, Dial: o.Dial}),
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
 	}
 	for _, s := range o.Servers {
@@ -65,7 +65,6 @@ func New(o Options) (*Link, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	l.ways.names = o.Interfaces
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].name
 	l.learner = newLearner(l)
@@ -227,13 +226,13 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	if s == nil {
 		password, err := e.password()
 		if err == nil && !planned {
-			sp.stream, err = l.open(ctx, e, causeHandshake)
+			sp.stream, err = l.dialer.open(ctx, e, causeHandshake)
 		}
 		if err != nil {
 			sp.close()
 			return failed(err)
 		}
-		s = l.newSession(sp.stream, i, info, l.backoff.hosts[i].stable(), password, planned)
+		s = l.newSession(sp.stream, i, info, l.backoff.stableAfter(i), password, planned)
 	}
 	v, err := s.run(ctx)
 	l.spare, v = s.takeSpare(v)
@@ -268,11 +267,11 @@ func (l *Link) Status() Status {
 	st, s, trouble, next := l.status, l.session, l.trouble, l.next
 	st.Losses = maps.Clone(l.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
-	trouble.way = l.ways.why()
+	trouble.way = l.dialer.interfaces.why()
 	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()
 	st.Oversized = l.oversized.Load()
-	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
+	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.dialer.ledger.read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
 		st.Throughput = throughput(s.stream.raw.Conn)

@@ -81,7 +81,7 @@ func (s *session) mayMove(now time.Time) bool {
 	}
 	if (!late || wanted.now) && !s.preparing {
 		s.preparing = true
-		stableFor := s.l.backoff.hosts[wanted.to].stable()
+		stableFor := s.l.backoff.stableAfter(wanted.to)
 		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
 	}
 	return false
@@ -95,9 +95,9 @@ func (s *session) prepare(m move, stableFor time.Duration) spare {
 		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
 	case s.unreadable(&sp):
 	case m.pin:
-		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, s.stream.pinned())
+		sp.stream, sp.err = s.l.dialer.openTo(s.ctx, s.e, causeHandshake, s.stream.pinned())
 	default:
-		sp.stream, sp.err = s.l.openTo(s.ctx, s.e, causeHandshake, pin{iface: m.way})
+		sp.stream, sp.err = s.l.dialer.openTo(s.ctx, s.e, causeHandshake, pin{iface: m.way})
 	}
 	return sp
 }
@@ -123,7 +123,7 @@ func (s *session) prepared(sp spare, now time.Time) {
 	case failed.to != s.i:
 		s.l.unfit(failed.to, sp.err, s.info.Number, now)
 	case failed.way != "":
-		s.l.ways.rests.failed(failed.way, now)
+		s.l.dialer.interfaces.rests.failed(failed.way, now)
 		s.lookAtWays(now)
 	case failed.now: // the look decides
 	case !failed.pin:
@@ -145,7 +145,7 @@ func (s *session) consider(now time.Time) {
 		s.want(move{to: to})
 	} else if !s.wayAt.IsZero() && !now.Before(s.wayAt) {
 		s.wayAt = time.Time{}
-		if name, _ := s.l.ways.better(s.stream.iface); name != "" {
+		if name, _ := s.l.dialer.interfaces.better(s.stream.iface); name != "" {
 			s.want(move{to: s.i, way: name})
 		}
 	} else if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
@@ -186,7 +186,7 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	stream, err := l.open(ctx, e, causeHandshake)
+	stream, err := l.dialer.open(ctx, e, causeHandshake)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	s := l.newSession(stream, i, info, stableFor, password, true)
 	s.candidate = true
 	s.begin()
-	timer := time.NewTimer(l.o.handshakeTime())
+	timer := time.NewTimer(l.dialer.handshakeTime())
 	defer timer.Stop()
 	select {
 	case <-s.done:
@@ -306,3 +306,5 @@ func (sp *spare) over() bool {
 		return false
 	}
 }
+
+const holdDown = 2 // detect_within: how long a session lasts before a better server is looked for

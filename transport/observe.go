@@ -1,9 +1,7 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 	"time"
 )
 
@@ -31,7 +29,7 @@ func (s *session) writing(o outbound) Cause {
 // wrote books what went out; until CONNACK it is part of the handshake anyway.
 func (s *session) wrote(o outbound, c Cause, n int, err error) {
 	if o.kind != typeConnect && s.stream.raw.up.Load() {
-		s.l.ledger.book(c, n)
+		s.l.dialer.ledger.book(c, n)
 	}
 	if err == nil && o.kind == typePublish && o.qos == 0 {
 		s.flight.wrote()
@@ -60,7 +58,7 @@ func (s *session) arrived(h header, body []byte, buffered int) (known bool, err 
 			s.l.ignored.Add(1)
 		}
 	}
-	s.l.ledger.book(cause, h.total())
+	s.l.dialer.ledger.book(cause, h.total())
 	s.listen(h.kind, owed)
 	return known, err
 }
@@ -124,8 +122,4 @@ func (s *session) over(err error) {
 	s.cause = err
 	s.mu.Unlock()
 	close(s.lost)
-}
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

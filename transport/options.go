@@ -11,20 +11,6 @@ import (
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
-// Cause is what a message is booked under in the ledger of Status.
-type Cause uint8
-
-const (
-	CauseData   Cause = iota // frames and replies of devices
-	CauseCmd                 // commands
-	CauseLog                 // our own log
-	CauseConfig              // the fleet's configuration and what is reported about it
-	CauseProbe               // what learning costs
-	causeHandshake
-	causePing
-	causeCount
-)
-
 // Message is one MQTT publish. QoS is 0 or 1. Cause is for the ledger only; if zero, it is data.
 type Message struct {
 	Topic   string
@@ -40,36 +26,11 @@ type Message struct {
 // Retained says that the server had stored the message before we subscribed.
 type Handler func(m Message, retained bool)
 
-// Server is one place to connect to.
-type Server struct {
-	URL      string                 // mqtt://host:1883, mqtts://host:8883, ws://host:80/mqtt, wss://host:443/mqtt; these are the defaults
-	Rank     int                    // lower is preferred; servers of equal rank share the gateways; if zero, the place in the list
-	Username string                 // if empty, none is sent
-	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent
-	TLS      TLSOptions             // of mqtts and wss
-}
-
-// TLSOptions name files that are read again at each dial, so that a renewed certificate needs no restart.
-type TLSOptions struct {
-	CAFile     string   // PEM; if empty, the system's certificates
-	CertFile   string   // PEM, our own certificate; if empty, none
-	KeyFile    string   // PEM, its key
-	ServerName string   // if empty, the host of the URL
-	ALPN       []string // if empty, none
-}
-
 // Session names one connection that was, or is about to be, accepted by a server.
 type Session struct {
 	Number int64     // 1 for the first of this Link
 	Server string    // URL without user info
 	Since  time.Time // when it was dialled
-}
-
-// Backoff bounds the waiting; see backoff.go for the rules.
-type Backoff struct {
-	Min     time.Duration // if zero, 1 s
-	Max     time.Duration // of the jitter after silence; if zero, 2 m
-	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, 15 m
 }
 
 // Options of New. ClientID and one Server are required.
@@ -103,14 +64,13 @@ type Options struct {
 }
 
 const (
-	defaultWindow       = 32
-	defaultMaxPacket    = 256 << 10
-	defaultDetectWithin = 60 * time.Second
-	defaultInterval     = 60 * time.Second
-	defaultKeepalive    = 1170 * time.Second
-	maxKeepalive        = 65535 * time.Second // [MQTT-3.1.2-24]: 16 bits of seconds
-	minMaxPacket        = 1 << 10             // below this not even our own CONNECT is sure to fit
-	maxMaxPacket        = 256 << 20           // what MQTT's length field can say
+	defaultWindow    = 32
+	defaultMaxPacket = 256 << 10
+	defaultInterval  = 60 * time.Second
+	defaultKeepalive = 1170 * time.Second
+	maxKeepalive     = 65535 * time.Second // [MQTT-3.1.2-24]: 16 bits of seconds
+	minMaxPacket     = 1 << 10             // below this not even our own CONNECT is sure to fit
+	maxMaxPacket     = 256 << 20           // what MQTT's length field can say
 )
 
 func (o Options) withDefaults() Options {

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -10,9 +9,6 @@ import (
 
 // A PUBLISH beyond MaxPacket is read past and acknowledged. Were the session dropped instead, the server would deliver it
 // again to the next one, and so for ever: one message too long would keep a gateway offline.
-
-// errOversized says that the header just peeked is of such a PUBLISH.
-var errOversized = errors.New("a PUBLISH of more than the limit")
 
 // ackBacklog is how many of our own PUBACKs may wait for a write; then the reader waits too.
 const ackBacklog = 64
@@ -75,7 +71,7 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 
 // skipped is told of a PUBLISH that the library does not see.
 func (s *session) skipped(h header, topic string) {
-	s.l.ledger.book(s.l.causeOf(topic), h.total())
+	s.l.dialer.ledger.book(s.l.causeOf(topic), h.total())
 	s.listen(h.kind, -1)
 	s.l.oversized.Add(1)
 	s.l.notify(EventOversized, s.e.name, fmt.Sprintf("a message of %d bytes on %s is larger than the limit of %d: dropped",

@@ -2,7 +2,9 @@ package transport
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -64,11 +66,6 @@ func parseHeader(b []byte) (header, error) {
 		}
 	}
 	return h, nonsense("a remaining length of more than four bytes")
-}
-
-// nonsense is the fault of a server that does not speak MQTT 3.1.1.
-func nonsense(format string, args ...any) error {
-	return &fault{kind: outcomeNonsense, msg: "server speaks no MQTT that we understand: " + fmt.Sprintf(format, args...)}
 }
 
 // readPacket reads the next whole packet of at most limit bytes into buf, which grows as bytes arrive and is returned. It calls
@@ -267,10 +264,10 @@ func patchKeepalive(p []byte, seconds uint16) ([]byte, error) {
 	return out, nil
 }
 
-// publishSize is the bytes of a PUBLISH on the wire.
-func publishSize(m Message) int {
-	body := 2 + len(m.Topic) + len(m.Payload)
-	if m.QoS > 0 {
+// publishSize is the bytes on the wire of a PUBLISH with so many bytes of payload.
+func publishSize(topic string, payload int, qos byte) int {
+	body := 2 + len(topic) + payload
+	if qos > 0 {
 		body += 2
 	}
 	size := 2
@@ -278,4 +275,15 @@ func publishSize(m Message) int {
 		size++
 	}
 	return size + body
+}
+
+// errOversized says that the header just peeked is of such a PUBLISH.
+var errOversized = errors.New("a PUBLISH of more than the limit")
+
+const maxSubscribe = 8 // filters in one SUBSCRIBE: the limit of AWS IoT
+
+func newNonce() []byte {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.AppendEncode(nil, b[:])
 }

@@ -67,7 +67,7 @@ func TestReadPacket(t *testing.T) {
 
 func TestBufferGrowsOnlyWithWhatArrives(t *testing.T) {
 	in := "\x30\xff\xff\xff\x7f" + "\x00\x01a" + strings.Repeat("x", 40000) // promises 256 MiB
-	p, _, err := readPacket(bufio.NewReader(strings.NewReader(in)), maxMaxPacket+maxHeader, nil, func() {})
+	p, _, err := readPacket(bufio.NewReader(strings.NewReader(in)), 256<<20+maxHeader, nil, func() {})
 	if !errors.Is(err, io.ErrUnexpectedEOF) || cap(p) > 4*len(in) {
 		t.Errorf("buffer of %d bytes for %d that came: %v", cap(p), len(in), err)
 	}
@@ -137,7 +137,7 @@ func TestOutboundPackets(t *testing.T) {
 			t.Errorf("%s, cut: no error", tt.name)
 		}
 	}
-	if got, want := publishSize(Message{Topic: "a/b", QoS: 1, Payload: make([]byte, 300)}), len(write(publish)); got != want {
+	if got, want := publishSize("a/b", 300, 1), len(write(publish)); got != want {
 		t.Errorf("publish is %d bytes, thought %d", want, got)
 	}
 }

@@ -133,7 +133,7 @@ func (le *learner) openPair(now time.Time) {
 	slot := le.freeSlot()
 	le.pair.slot = slot
 	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
-		keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.o.handshakeTime()}
+		keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.handshakeTime()}
 	if !le.shortCanary {
 		o.keepalive = canaryKeepalive
 	}

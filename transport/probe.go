@@ -3,8 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"time"
 )
@@ -14,7 +12,6 @@ const (
 	armSoon    = 20 * time.Millisecond  // where the kernel sent it at our word
 	lateNonce  = 2 * time.Second        // after the main link's PUBACK: the nonce did not get through
 	staleNonce = 10 * time.Second       // after it was written: an arrival proves nothing any more
-	sleepSlack = time.Second            // that the two clocks may differ by
 	slowMain   = 2 * time.Second        // a PUBACK that took longer makes a loss doubtful
 	afterLoss  = 5 * time.Second        // for the answer that tells loose from strict
 )
@@ -182,10 +179,4 @@ func (p *probe) ask(ctx context.Context, c *probeConn, t *session) {
 	t.conn.ping() // which shows whether there is an outage
 	err := c.ping(ctx, afterLoss)
 	p.le.do(func() { p.le.kindSeen(err, asked, true) })
-}
-
-func newNonce() []byte {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.AppendEncode(nil, b[:])
 }

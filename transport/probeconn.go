@@ -52,7 +52,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.openTo(ctx, o.e, CauseProbe, o.path)
+	s, err := l.dialer.openTo(ctx, o.e, CauseProbe, o.path)
 	if err != nil {
 		*cost += failedDial
 		return nil, err
@@ -60,7 +60,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
 	l.group.Go(c.read)
 	if err := c.enter(ctx, l.probeConnect(o, password), o.patience); err != nil {
-		*cost += s.raw.cost() + endSegments*headers4
+		*cost += s.raw.finalCost()
 		c.close()
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 }
 
 func (l *Link) probeConnect(o probeOptions, password string) *packets.ConnectPacket {
-	p := cleanConnect(o.e, o.clientID, password)
+	p := cleanConnect(o.clientID, o.e.Username, password)
 	p.Keepalive = o.keepalive
 	return p
 }

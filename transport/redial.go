@@ -5,7 +5,6 @@ import "time"
 // What CONNECT says: it follows the beat, by a planned re-dial (move.go).
 
 const (
-	leastKeepalive = 60 * time.Second
 	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
 	keepFactorPair = 4 // where the beat is kept by a second session, and pings are rare
 	redialRetry    = time.Hour
@@ -59,29 +58,6 @@ func (l *Link) pathOf(e *endpoint, s *stream) string {
 		return e.name
 	}
 	return l.o.Learning.Path(e.name, s.raw.LocalAddr())
-}
-
-// lower is called when the server refused a CONNECT in a way that may mean its keepalive (mosquitto's max_keepalive: "identifier
-// rejected"); false: it was as low as can be.
-func (e *endpoint) lower(refused time.Duration) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if refused <= leastKeepalive {
-		e.maxKeep = 0 // that was not it
-		return false
-	}
-	e.maxKeep = max(leastKeepalive, (refused / 2).Truncate(time.Second))
-	return true
-}
-
-// allowed is d, or what the server takes.
-func (e *endpoint) allowed(d time.Duration) time.Duration {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.maxKeep > 0 {
-		return min(d, e.maxKeep)
-	}
-	return d
 }
 
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.

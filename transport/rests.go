@@ -22,6 +22,7 @@ type rest struct {
 const (
 	restFirst = 30 * time.Second // of an address or an interface
 	restsMost = 64               // that are remembered
+	restsMax  = 10 * time.Minute // the longest
 )
 
 // failed lets k rest.
@@ -32,7 +33,7 @@ func (r *rests[K]) failed(k K, now time.Time) {
 		r.all = map[K]rest{}
 	}
 	was := r.all[k]
-	r.all[k] = rest{until: now.Add(min(restFirst<<min(was.times, 8), restMax)), times: was.times + 1}
+	r.all[k] = rest{until: now.Add(min(restFirst<<min(was.times, 8), restsMax)), times: was.times + 1}
 }
 
 // fine forgives k.

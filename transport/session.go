@@ -19,7 +19,6 @@ const (
 	drainTime     = 1200 * time.Millisecond // of the 2 s that an end in order may take: what is in flight
 	offlineTime   = 400 * time.Millisecond  // online:false
 	goodbyeTime   = 400 * time.Millisecond  // DISCONNECT, and the server's FIN
-	maxSubscribe  = 8                       // filters in one SUBSCRIBE: the limit of AWS IoT
 	stateQoS      = 1
 	subscribeQoS  = 1
 	forgotWithin  = 5 * time.Second // of a beat, a fresh connection was answered: there was no outage
@@ -108,7 +107,7 @@ func (l *Link) newSession(s *stream, i int, info Session, stableFor time.Duratio
 		l: l, i: i, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
 		lost: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
 		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
-		setupBy:     time.Now().Add(l.o.handshakeTime()),
+		setupBy:     time.Now().Add(l.dialer.handshakeTime()),
 		announceGap: announceMin,
 		beat:        heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin, Keepalive: keepalive}),
 	}
@@ -123,7 +122,7 @@ func (s *session) silence() time.Duration {
 	if !s.l.learner.on() {
 		longest = min(longest, max(s.l.o.Interval, s.l.o.Learning.Max))
 	}
-	return s.l.o.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
+	return s.l.dialer.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
 }
 
 // begin connects and subscribes, in the background.

@@ -22,7 +22,7 @@ func TestSocketOptionsOfTheMainLink(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := l.open(t.Context(), l.endpoints[0], causeHandshake)
+			s, err := l.dialer.open(t.Context(), l.endpoints[0], causeHandshake)
 			if err != nil {
 				t.Fatal(err)
 			}

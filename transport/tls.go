@@ -20,7 +20,12 @@ func (e *endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	config.Time = func() time.Time { return later(time.Now(), floor) }
+	config.Time = func() time.Time {
+		if now := time.Now(); now.After(floor) {
+			return now
+		}
+		return floor
+	}
 	t := tls.Client(c, config)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err

@@ -107,8 +107,7 @@ func (r *trialRun) run(ctx context.Context) {
 		r.step(TrialStep{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})
 		return
 	}
-	hello := cleanConnect(r.e, r.ClientID+checkSuffix, password)
-	hello.Keepalive = checkKeepalive
+	hello := checkConnect(r.ClientID, r.e.Username, password)
 	echoes := &echoer{talk: newTalk(c), hello: hello, dial: r.again}
 	defer echoes.close()
 	if !r.connect(ctx, echoes.talk, hello) || !r.subscribe(ctx, echoes.talk) {

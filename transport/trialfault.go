@@ -69,6 +69,13 @@ func faultOf(err error, now time.Time) (TrialFault, string) {
 	if errors.As(err, &known) {
 		return known.fault, text
 	}
+	var proxy *ProxyError
+	switch {
+	case errors.As(err, &proxy) && proxy.Login:
+		return FaultProxyLogin, text
+	case proxy != nil:
+		return FaultProxy, text
+	}
 	if f := certFaultOf(err, now); f != "" {
 		return f, text
 	}

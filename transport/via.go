@@ -23,6 +23,16 @@ type Via struct {
 	Tunnel func(ctx context.Context, c net.Conn, addr string) (net.Conn, error)
 }
 
+// ProxyError is the error of a proxy that answered, and did not connect us.
+type ProxyError struct {
+	Login bool // it wants another login
+	Err   error
+}
+
+func (e *ProxyError) Error() string { return e.Err.Error() }
+
+func (e *ProxyError) Unwrap() error { return e.Err }
+
 const maxProxyAnswer = 16 << 10 // bytes of its headers
 
 // viaPorts are the ports of proxies that name none.
@@ -141,9 +151,9 @@ func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string)
 		_ = answer.Body.Close()
 		switch {
 		case answer.StatusCode == http.StatusProxyAuthRequired:
-			return nil, &trialError{FaultProxyLogin, fmt.Errorf("proxy answers %s", answer.Status)}
+			return nil, &ProxyError{true, fmt.Errorf("proxy answers %s", answer.Status)}
 		case answer.StatusCode/100 != 2:
-			return nil, &trialError{FaultProxy, fmt.Errorf("proxy answers %s for %s", answer.Status, addr)}
+			return nil, &ProxyError{false, fmt.Errorf("proxy answers %s for %s", answer.Status, addr)}
 		}
 		return c, nil
 	}
@@ -173,10 +183,10 @@ func socksThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (
 func socksFault(err error) error {
 	switch text := err.Error(); {
 	case strings.Contains(text, "username/password"), strings.Contains(text, "authentication"):
-		return &trialError{FaultProxyLogin, errors.New("proxy does not accept our login")}
+		return &ProxyError{true, errors.New("proxy does not accept our login")}
 	case strings.Contains(text, "unknown error"):
 		_, what, _ := strings.Cut(text, "unknown error ")
-		return &trialError{FaultProxy, errors.New("proxy refuses: " + what)}
+		return &ProxyError{false, errors.New("proxy refuses: " + what)}
 	}
 	return err
 }

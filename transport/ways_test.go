@@ -35,7 +35,7 @@ func TestRests(t *testing.T) {
 	for i := range 20 {
 		r.failed("c", now.Add(time.Duration(i)))
 	}
-	if d := r.until("c").Sub(now); d > restMax+time.Second {
+	if d := r.until("c").Sub(now); d > restsMax+time.Second {
 		t.Errorf("rests for %v", d)
 	}
 }
