@@ -3,7 +3,6 @@ package transport
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,21 +112,6 @@ func TestRestGrows(t *testing.T) {
 	}
 	if _, _, ok := b.better(0); ok {
 		t.Error("there is nothing better than the first")
-	}
-}
-
-func TestRanks(t *testing.T) {
-	servers := []Server{{URL: "mqtt://a", Rank: 2}, {URL: "mqtt://b", Rank: 1}, {URL: "mqtt://c", Rank: 1}, {URL: "mqtt://d"}}
-	first := map[string]int{}
-	for i := range 1000 {
-		o := Options{ClientID: fmt.Sprint("gw-", i), Servers: slices.Clone(servers)}
-		if ranks := o.rank(); !slices.Equal(ranks, []int{1, 1, 2, 4}) || o.Servers[2].URL != "mqtt://a" || o.Servers[3].URL != "mqtt://d" {
-			t.Fatalf("%v, %v", ranks, o.Servers)
-		}
-		first[o.Servers[0].URL]++
-	}
-	if b := first["mqtt://b"]; b < 400 || b > 600 {
-		t.Errorf("equal servers share the gateways %v", first)
 	}
 }
 

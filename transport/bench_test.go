@@ -6,15 +6,17 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/brokertest"
 )
 
 // BenchmarkSend is QoS 1 publishes of 100 bytes to mosquitto with a window of 32: by the link, and by the bare library, which
 // is the limit.
 func BenchmarkSend(b *testing.B) {
-	m := startMosquitto(b, plainConfig)
+	m := brokertest.Start(b, brokertest.Plain)
 	message := Message{Topic: "bench", Payload: make([]byte, 100), QoS: 1}
 	b.Run("link", func(b *testing.B) {
-		l, err := New(Options{ClientID: "bench-link", Servers: []Server{{URL: "mqtt://" + m.addr()}}, CleanSession: true})
+		l, err := New(Options{ClientID: "bench-link", Servers: []Server{{URL: "mqtt://" + m.Addr()}}, CleanSession: true})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -29,7 +31,7 @@ func BenchmarkSend(b *testing.B) {
 		<-last.Done()
 	})
 	b.Run("paho", func(b *testing.B) {
-		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + m.addr()).SetClientID("bench-paho"))
+		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + m.Addr()).SetClientID("bench-paho"))
 		if t := c.Connect(); !t.WaitTimeout(patience) || t.Error() != nil {
 			b.Fatal(t.Error())
 		}

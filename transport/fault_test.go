@@ -2,15 +2,20 @@ package transport
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/linkbeat/linkbeat/transport/brokertest"
 )
 
 func TestWhatAnErrorMeans(t *testing.T) {
@@ -38,8 +43,37 @@ func TestWhatAnErrorMeans(t *testing.T) {
 		{errors.New("something else"), outcomeSilence, "something else"},
 		{refusedBy(5, "x"), outcomeRefused, `server refused the connection: not authorised; check user name, password and access rules of client id "x"`},
 	} {
-		if f := asFault(tt.err, backoffDay); f.kind != tt.kind || f.Error() != tt.says {
+		if f := asFault(tt.err, time.Now()); f.kind != tt.kind || f.Error() != tt.says {
 			t.Errorf("%v: kind %d, %q", tt.err, f.kind, f)
+		}
+	}
+}
+
+func TestClockThatIsNotSetIsNoReasonToWaitLong(t *testing.T) {
+	a := brokertest.NewAuthority(t, "ca")
+	ca, err := os.ReadFile(a.File("ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name     string
+		from, to time.Duration
+		kind     outcome
+		why      string
+	}{
+		{"expired", -2 * time.Hour, -time.Hour, outcomeRefused, "expired"},
+		{"not yet valid", time.Hour, 2 * time.Hour, outcomeSilence, "our clock says"},
+	} {
+		cert, _ := a.Issue(tt.name, func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(tt.from), time.Now().Add(tt.to)
+		})
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(ca) {
+			t.Fatal("no certificate of the authority")
+		}
+		_, err := cert.Verify(x509.VerifyOptions{Roots: roots})
+		if f := asFault(err, time.Now()); f.kind != tt.kind || !strings.Contains(f.Error(), tt.why) {
+			t.Errorf("%s: kind %d, %v", tt.name, f.kind, f)
 		}
 	}
 }

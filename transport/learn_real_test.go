@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/brokertest"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
@@ -47,13 +48,13 @@ func settledReal(st Status) bool { return st.Heartbeat.Phase == "settled" && st.
 
 // Over TLS with a client certificate: probes resume the session, the kernel tells what they cost, CONNECT is adapted.
 func TestMosquittoLearnsOverTLS(t *testing.T) {
-	a := newAuthority(t, "ca")
-	a.issue("server", onLoopback)
-	a.issue("gw-1", named("gw-1"))
+	a := brokertest.NewAuthority(t, "ca")
+	a.Issue("server", brokertest.OnLoopback)
+	a.Issue("gw-1", brokertest.Named("gw-1"))
 	for protocol, scheme := range map[string]string{"mqtt": "mqtts", "websockets": "wss"} {
 		t.Run(scheme, func(t *testing.T) {
-			m := startMosquitto(t, tlsListener(a, "server", protocol))
-			l := learningLink(t, Server{URL: scheme + "://" + m.addr(), TLS: a.options("gw-1")}, nil)
+			m := brokertest.Start(t, brokertest.TLS(a, "server", protocol))
+			l := learningLink(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")}, nil)
 			runLink(t, l)
 			st := awaitStatus(t, l, "settled", settledReal)
 			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != leastKeepalive {
@@ -68,15 +69,15 @@ func TestMosquittoLearnsOverTLS(t *testing.T) {
 
 // mosquitto's acl_file swallows what it denies: the echo finds out, and the beat goes on with pings.
 func TestMosquittoDeniesProbes(t *testing.T) {
-	m := startMosquitto(t, func(port int, dir string) string {
+	m := brokertest.Start(t, func(port int, dir string) string {
 		file := filepath.Join(dir, "acl")
 		rules := "topic readwrite lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n"
 		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprintf("%sacl_file %s\nuser root\n", plainConfig(port, dir), file)
+		return fmt.Sprintf("%sacl_file %s\nuser root\n", brokertest.Plain(port, dir), file)
 	})
-	l := learningLink(t, Server{URL: "mqtt://" + m.addr()}, func(o *Options) { o.DetectWithin = time.Second })
+	l := learningLink(t, Server{URL: "mqtt://" + m.Addr()}, func(o *Options) { o.DetectWithin = time.Second })
 	runLink(t, l)
 	st := awaitStatus(t, l, "weak", func(st Status) bool { return strings.Contains(st.Why, "learning is not possible") })
 	if st.Drops != 0 || st.Heartbeat.Proven != 0 {
@@ -86,8 +87,8 @@ func TestMosquittoDeniesProbes(t *testing.T) {
 
 // The pair proves the main link's own flow, and saves its pings.
 func TestMosquittoPair(t *testing.T) {
-	m := startMosquitto(t, plainConfig)
-	l := learningLink(t, Server{URL: "mqtt://" + m.addr()}, func(o *Options) {
+	m := brokertest.Start(t, brokertest.Plain)
+	l := learningLink(t, Server{URL: "mqtt://" + m.Addr()}, func(o *Options) {
 		o.Learning.Canary.Pair = true
 		o.Learning.Max = 5 * time.Second // longer than pairLead, or nothing is ever due
 	})

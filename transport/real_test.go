@@ -10,14 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/brokertest"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
 func TestMosquittoPlain(t *testing.T) {
-	m := startMosquitto(t, plainConfig)
+	m := brokertest.Start(t, brokertest.Plain)
 	got := make(chan Message, 16)
 	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + m.addr()}}, StateTopic: "lb/gw-1/up/state", State: stateOf,
+		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + m.Addr()}}, StateTopic: "lb/gw-1/up/state", State: stateOf,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -39,62 +40,20 @@ func TestMosquittoPlain(t *testing.T) {
 	}
 	t.Logf("%+v", l.Status())
 	stop()
-	m.stop()
-	if !strings.Contains(m.log.String(), "Received DISCONNECT from gw-1") {
+	m.Stop()
+	if !strings.Contains(m.Log(), "Received DISCONNECT from gw-1") {
 		t.Errorf("no DISCONNECT")
 	}
 }
 
-// plainToo is another listener: with WebSocket alone mosquitto 2.0.11 does not start.
-func plainToo(t *testing.T) string { return fmt.Sprintf("listener %d 127.0.0.1\n", freePort(t)) }
-
-// tlsListener is a listener that wants a client certificate.
-func tlsListener(a *authority, server, protocol string) func(int, string) string {
-	return func(port int, _ string) string {
-		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol %s\nallow_anonymous true\nlog_type debug\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\nuser root\n",
-			plainToo(a.t), port, protocol, a.file("ca.crt"), a.file(server+".crt"), a.file(server+".key"))
-	}
-}
-
-func (a *authority) options(client string) TLSOptions {
-	return TLSOptions{CAFile: a.file("ca.crt"), CertFile: a.file(client + ".crt"), KeyFile: a.file(client + ".key")}
-}
-
-func linkTo(t *testing.T, s ...Server) *Link {
-	t.Helper()
-	l, err := New(Options{ClientID: "gw-1", Servers: s, StateTopic: "lb/gw-1/up/state", State: stateOf, DetectWithin: 4 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// works publishes over l and hears itself.
-func works(t *testing.T, l *Link) {
-	t.Helper()
-	awaitUp(t, l)
-	for range 3 {
-		if n, err := l.Publish(t.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 50_000), QoS: 1}); n != 1 || err != nil {
-			t.Fatalf("%d acknowledged, %v", n, err)
-		}
-	}
-	st := l.Status()
-	if st.Why != "" || st.State != StateUp {
-		t.Errorf("status: %+v", st)
-	}
-	if st.Bytes.Data < 100_000 || st.Bytes.Overhead < 0 || st.Bytes.Handshake <= 0 {
-		t.Errorf("ledger: %+v", st.Bytes)
-	}
-}
-
 func TestMosquittoTLS(t *testing.T) {
-	a := newAuthority(t, "ca")
-	a.issue("server", onLoopback)
-	a.issue("gw-1", named("gw-1"))
+	a := brokertest.NewAuthority(t, "ca")
+	a.Issue("server", brokertest.OnLoopback)
+	a.Issue("gw-1", brokertest.Named("gw-1"))
 	for protocol, scheme := range map[string]string{"mqtt": "mqtts", "websockets": "wss"} {
 		t.Run(scheme, func(t *testing.T) {
-			m := startMosquitto(t, tlsListener(a, "server", protocol))
-			l := linkTo(t, Server{URL: scheme + "://" + m.addr(), TLS: a.options("gw-1")})
+			m := brokertest.Start(t, brokertest.TLS(a, "server", protocol))
+			l := linkTo(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")})
 			runLink(t, l)
 			works(t, l)
 			over := func() int64 { return l.Status().Bytes.Overhead }
@@ -109,82 +68,60 @@ func TestMosquittoTLS(t *testing.T) {
 	}
 }
 
-// awaitWhy waits until Why has all of want.
-func awaitWhy(t *testing.T, l *Link, want ...string) {
-	t.Helper()
-	end := time.After(patience)
-	for {
-		why, missing := l.Status().Why, ""
-		for _, w := range want {
-			if !strings.Contains(why, w) {
-				missing = w
-			}
-		}
-		if missing == "" {
-			return
-		}
-		select {
-		case <-end:
-			t.Fatalf("why is %q, want %q in it", why, missing)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
 func TestMosquittoCertificates(t *testing.T) {
-	a, b := newAuthority(t, "ca"), newAuthority(t, "ca")
-	a.issue("server", onLoopback)
-	a.issue("other", named("other.example"))
-	a.issue("gw-1", named("gw-1"))
-	b.issue("gw-1", named("gw-1"))
+	a, b := brokertest.NewAuthority(t, "ca"), brokertest.NewAuthority(t, "ca")
+	a.Issue("server", brokertest.OnLoopback)
+	a.Issue("other", brokertest.Named("other.example"))
+	a.Issue("gw-1", brokertest.Named("gw-1"))
+	b.Issue("gw-1", brokertest.Named("gw-1"))
 	for _, tt := range []struct {
 		name, server string
 		options      TLSOptions
 		why          []string
 	}{
-		{"unknown authority", "server", b.options("gw-1"), []string{"certificate of the server is not accepted", "check ca_file"}},
-		{"another name", "other", a.options("gw-1"), []string{"certificate of the server is not accepted", "check server_name"}},
-		{"our certificate is missing", "server", TLSOptions{CAFile: a.file("ca.crt")}, []string{"our certificate"}},
-		{"our certificate is foreign", "server", TLSOptions{CAFile: a.file("ca.crt"), CertFile: b.file("gw-1.crt"), KeyFile: b.file("gw-1.key")}, []string{"our certificate"}},
+		{"unknown authority", "server", tlsOptions(b, "gw-1"), []string{"certificate of the server is not accepted", "check ca_file"}},
+		{"another name", "other", tlsOptions(a, "gw-1"), []string{"certificate of the server is not accepted", "check server_name"}},
+		{"our certificate is missing", "server", TLSOptions{CAFile: a.File("ca.crt")}, []string{"our certificate"}},
+		{"our certificate is foreign", "server", TLSOptions{CAFile: a.File("ca.crt"), CertFile: b.File("gw-1.crt"), KeyFile: b.File("gw-1.key")}, []string{"our certificate"}},
 		{"no such file", "server", TLSOptions{CAFile: "/no/such/file"}, []string{"ca_file", "/no/such/file"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := startMosquitto(t, tlsListener(a, tt.server, "mqtt"))
-			l := linkTo(t, Server{URL: "mqtts://" + m.addr(), TLS: tt.options})
+			m := brokertest.Start(t, brokertest.TLS(a, tt.server, "mqtt"))
+			l := linkTo(t, Server{URL: "mqtts://" + m.Addr(), TLS: tt.options})
 			runLink(t, l)
 			awaitWhy(t, l, append(tt.why, "next attempt")...)
 		})
 	}
 	t.Run("another name that is asked for", func(t *testing.T) {
-		m := startMosquitto(t, tlsListener(a, "other", "mqtt"))
-		o := a.options("gw-1")
+		m := brokertest.Start(t, brokertest.TLS(a, "other", "mqtt"))
+		o := tlsOptions(a, "gw-1")
 		o.ServerName = "other.example"
-		l := linkTo(t, Server{URL: "mqtts://" + m.addr(), TLS: o})
+		l := linkTo(t, Server{URL: "mqtts://" + m.Addr(), TLS: o})
 		runLink(t, l)
 		works(t, l)
 	})
 }
 
 func TestMosquittoWebSocket(t *testing.T) {
-	m := startMosquitto(t, func(port int, _ string) string {
-		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type debug\n", plainToo(t), port)
+	m := brokertest.Start(t, func(port int, _ string) string {
+		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type debug\n", brokertest.PlainToo(t), port)
 	})
-	l := linkTo(t, Server{URL: "ws://" + m.addr()})
+	l := linkTo(t, Server{URL: "ws://" + m.Addr()})
 	stop := runLink(t, l)
 	works(t, l)
 	stop()
-	m.stop()
-	if !strings.Contains(m.log.String(), "Received DISCONNECT from gw-1") {
+	m.Stop()
+	if !strings.Contains(m.Log(), "Received DISCONNECT from gw-1") {
 		t.Error("no DISCONNECT")
 	}
 }
 
 func TestMosquittoStoppedIsLeftWithinDetectWithin(t *testing.T) {
-	a, b := startMosquitto(t, plainConfig), startMosquitto(t, plainConfig)
-	l := linkTo(t, Server{URL: "mqtt://" + a.addr()}, Server{URL: "mqtt://" + b.addr()})
+	a, b := brokertest.Start(t, brokertest.Plain), brokertest.Start(t, brokertest.Plain)
+	l := linkTo(t, Server{URL: "mqtt://" + a.Addr()}, Server{URL: "mqtt://" + b.Addr()})
 	runLink(t, l)
 	works(t, l)
-	a.freeze()
+	a.Freeze()
 	start := time.Now()
 	ack, err := l.Send(t.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: []byte("x"), QoS: 1})
 	if err != nil {
@@ -195,7 +132,7 @@ func TestMosquittoStoppedIsLeftWithinDetectWithin(t *testing.T) {
 		t.Errorf("noticed after %v: %v", took, ack.Err())
 	}
 	works(t, l)
-	if st := l.Status(); st.Server != "mqtt://"+b.addr() || st.WorstDetect > l.o.DetectWithin+time.Second {
+	if st := l.Status(); st.Server != "mqtt://"+b.Addr() || st.WorstDetect > l.o.DetectWithin+time.Second {
 		t.Errorf("status: %+v", st)
 	}
 	t.Logf("worst detect %v of %v", l.Status().WorstDetect, l.o.DetectWithin)
@@ -209,7 +146,7 @@ func TestMosquittoWrongPassword(t *testing.T) {
 		}
 		t.Skip("mosquitto_passwd is missing: install the Debian package mosquitto")
 	}
-	m := startMosquitto(t, func(port int, dir string) string {
+	m := brokertest.Start(t, func(port int, dir string) string {
 		file := filepath.Join(dir, "passwords")
 		if out, err := exec.Command(tool, "-b", "-c", file, "gw", "right").CombinedOutput(); err != nil {
 			t.Fatalf("mosquitto_passwd: %v: %s", err, out)
@@ -217,7 +154,7 @@ func TestMosquittoWrongPassword(t *testing.T) {
 		return fmt.Sprintf("listener %d 127.0.0.1\npassword_file %s\nlog_type debug\nuser root\n", port, file)
 	})
 	server := func(password string) Server {
-		return Server{URL: "mqtt://" + m.addr(), Username: "gw", Password: func() (string, error) { return password, nil }}
+		return Server{URL: "mqtt://" + m.Addr(), Username: "gw", Password: func() (string, error) { return password, nil }}
 	}
 	wrong := linkTo(t, server("wrong"))
 	runLink(t, wrong)
@@ -228,14 +165,14 @@ func TestMosquittoWrongPassword(t *testing.T) {
 }
 
 func TestMosquittoRestarts(t *testing.T) {
-	m := startMosquitto(t, plainConfig)
-	l := linkTo(t, Server{URL: "mqtt://" + m.addr()})
-	l.backoff.rand = func() float64 { return 0 } // no waiting
+	m := brokertest.Start(t, brokertest.Plain)
+	noWaiting := func(o *Options) { o.Rand = func() float64 { return 0 } }
+	l := linkWith(t, noWaiting, Server{URL: "mqtt://" + m.Addr()})
 	runLink(t, l)
 	works(t, l)
 	ready := l.Ready()
-	m.stop()
-	m.again()
+	m.Stop()
+	m.Again()
 	for l.Ready() == ready {
 		<-time.After(10 * time.Millisecond)
 	}
@@ -247,8 +184,8 @@ func TestMosquittoRestarts(t *testing.T) {
 
 // Behind a NAT that forgets, over real TCP: known soon after the beat, not only after detect_within.
 func TestForgottenOverRealTCP(t *testing.T) {
-	m := startMosquitto(t, plainConfig)
-	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: m.addr()})
+	m := brokertest.Start(t, brokertest.Plain)
+	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: m.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,11 +18,11 @@ func TestSocketOptionsOfTheMainLink(t *testing.T) {
 	defer server.Close()
 	for detect, rto := range map[time.Duration]int{2 * time.Second: 1000, 60 * time.Second: 10_000, 2 * time.Hour: 120_000} {
 		t.Run(detect.String(), func(t *testing.T) {
-			l, err := New(Options{ClientID: "x", Servers: []Server{{URL: "mqtt://" + server.Addr().String()}}, DetectWithin: detect})
+			e, err := newEndpoint(Server{URL: "mqtt://" + server.Addr().String()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := l.dialer.open(t.Context(), l.endpoints[0], causeHandshake)
+			s, err := newDialer(dialOptions{DetectWithin: detect}).open(t.Context(), e, causeHandshake)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,20 +81,20 @@ func TestDraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if draining(c, patience) {
+	if draining(c, 30*time.Second) {
 		t.Error("nothing was sent")
 	}
 	for n := 1; n > 0; { // nobody reads it: in the end all buffers are full
 		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		n, _ = c.Write(make([]byte, 1<<20))
 	}
-	if !draining(c, patience) {
+	if !draining(c, 30*time.Second) {
 		t.Error("bytes are on the way, and some were just acknowledged")
 	}
 	if draining(c, time.Nanosecond) {
 		t.Error("nothing was acknowledged in the last nanosecond")
 	}
-	if one, other := net.Pipe(); draining(one, patience) || other.Close() != nil {
+	if one, other := net.Pipe(); draining(one, 30*time.Second) || other.Close() != nil {
 		t.Error("this is no socket")
 	}
 }

@@ -3,17 +3,15 @@ package transport
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/brokertest"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -120,17 +118,6 @@ func TestTrialOverAFakeBroker(t *testing.T) {
 	}
 }
 
-// withACL is mosquitto with an acl_file: it grants every subscription, and acknowledges what it denies.
-func withACL(rules string) func(int, string) string {
-	return func(port int, dir string) string {
-		file := filepath.Join(dir, "acl")
-		if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
-			panic(err)
-		}
-		return fmt.Sprintf("%sacl_file %s\nuser root\n", plainConfig(port, dir), file)
-	}
-}
-
 func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules string
@@ -143,8 +130,8 @@ func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startMosquitto(t, withACL(c.rules))
-			steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://" + m.addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
+			m := brokertest.Start(t, brokertest.ACL(c.rules))
+			steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
 					t.Errorf("%s is %q, want %q", class, got, want)
@@ -154,33 +141,15 @@ func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 	}
 }
 
-// TestLinkEchoes wants the link of the same gateway undisturbed.
-func TestLinkEchoes(t *testing.T) {
-	m := startMosquitto(t, withACL("topic readwrite lb/gw-1/up/data\ntopic readwrite lb/gw-1/up/state\ntopic read lb/gw-1/up/log\n"))
-	l := linkTo(t, Server{URL: "mqtt://" + m.addr()})
-	if v, err := l.Echo(t.Context(), echoTopics("data")); err == nil || v["data"] != EchoUnknown {
-		t.Errorf("before it is up: %v, %v", v, err)
-	}
-	runLink(t, l)
-	awaitUp(t, l)
-	v, err := l.Echo(t.Context(), echoTopics("data", "log"))
-	if err != nil || v["data"] != EchoOK || v["log"] != EchoDenied {
-		t.Errorf("%v, %v", v, err)
-	}
-	if st := l.Status(); st.Drops != 0 || st.State != StateUp || st.Bytes.Probe == 0 {
-		t.Errorf("%+v", st)
-	}
-}
-
 func TestTrialSeesCertificates(t *testing.T) {
-	a, b := newAuthority(t, "ca"), newAuthority(t, "ca")
-	a.issue("server", onLoopback)
-	a.issue("other", named("other.example"))
-	a.issue("gw-1", named("gw-1"))
-	b.issue("gw-1", named("gw-1"))
+	a, b := brokertest.NewAuthority(t, "ca"), brokertest.NewAuthority(t, "ca")
+	a.Issue("server", brokertest.OnLoopback)
+	a.Issue("other", brokertest.Named("other.example"))
+	a.Issue("gw-1", brokertest.Named("gw-1"))
+	b.Issue("gw-1", brokertest.Named("gw-1"))
 	later := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
-	good, other := startMosquitto(t, tlsListener(a, "server", "mqtt")), startMosquitto(t, tlsListener(a, "other", "mqtt"))
-	ws, plain := startMosquitto(t, tlsListener(a, "server", "websockets")), startMosquitto(t, plainConfig)
+	good, other := brokertest.Start(t, brokertest.TLS(a, "server", "mqtt")), brokertest.Start(t, brokertest.TLS(a, "other", "mqtt"))
+	ws, plain := brokertest.Start(t, brokertest.TLS(a, "server", "websockets")), brokertest.Start(t, brokertest.Plain)
 	for name, c := range map[string]struct {
 		url   string
 		o     TLSOptions
@@ -188,17 +157,17 @@ func TestTrialSeesCertificates(t *testing.T) {
 		step  string
 		fault TrialFault
 	}{
-		"good":              {"mqtts://" + good.addr(), a.options("gw-1"), nil, "connect", ""},
-		"over WebSocket":    {"wss://" + ws.addr(), a.options("gw-1"), nil, "connect", ""},
-		"other authority":   {"mqtts://" + good.addr(), b.options("gw-1"), nil, "tls", FaultAuthority},
-		"other name":        {"mqtts://" + other.addr(), a.options("gw-1"), nil, "tls", FaultName},
-		"expired":           {"mqtts://" + good.addr(), a.options("gw-1"), later(2 * time.Hour), "tls", FaultExpired},
-		"clock":             {"mqtts://" + good.addr(), a.options("gw-1"), later(-2 * time.Hour), "tls", FaultClock},
-		"ours is missing":   {"mqtts://" + good.addr(), TLSOptions{CAFile: a.file("ca.crt")}, nil, "connect", FaultOurs},
-		"no such file":      {"mqtts://" + good.addr(), TLSOptions{CAFile: "/no/such/file"}, nil, "tls", FaultFiles},
-		"no TLS there":      {"mqtts://" + plain.addr(), a.options("gw-1"), nil, "tls", FaultClosed},
-		"no WebSocket":      {"ws://" + plain.addr(), TLSOptions{}, nil, "websocket", FaultClosed},
-		"TLS, and we plain": {"mqtt://" + good.addr(), TLSOptions{}, nil, "connect", FaultClosed},
+		"good":              {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), nil, "connect", ""},
+		"over WebSocket":    {"wss://" + ws.Addr(), tlsOptions(a, "gw-1"), nil, "connect", ""},
+		"other authority":   {"mqtts://" + good.Addr(), tlsOptions(b, "gw-1"), nil, "tls", FaultAuthority},
+		"other name":        {"mqtts://" + other.Addr(), tlsOptions(a, "gw-1"), nil, "tls", FaultName},
+		"expired":           {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), later(2 * time.Hour), "tls", FaultExpired},
+		"clock":             {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), later(-2 * time.Hour), "tls", FaultClock},
+		"ours is missing":   {"mqtts://" + good.Addr(), TLSOptions{CAFile: a.File("ca.crt")}, nil, "connect", FaultOurs},
+		"no such file":      {"mqtts://" + good.Addr(), TLSOptions{CAFile: "/no/such/file"}, nil, "tls", FaultFiles},
+		"no TLS there":      {"mqtts://" + plain.Addr(), tlsOptions(a, "gw-1"), nil, "tls", FaultClosed},
+		"no WebSocket":      {"ws://" + plain.Addr(), TLSOptions{}, nil, "websocket", FaultClosed},
+		"TLS, and we plain": {"mqtt://" + good.Addr(), TLSOptions{}, nil, "connect", FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps, _ := tried(t, Trial{Server: Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
@@ -220,8 +189,8 @@ func TestTrialHasErrorsOnlyForItsServer(t *testing.T) {
 	if steps["tcp"].Fault != FaultRefused {
 		t.Errorf("%+v", steps)
 	}
-	m := startMosquitto(t, plainConfig)
-	steps, _ = tried(t, Trial{Server: Server{URL: "mqtt://" + m.addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
+	m := brokertest.Start(t, brokertest.Plain)
+	steps, _ = tried(t, Trial{Server: Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
 	if steps["connect"].Fault != FaultFiles {
 		t.Errorf("%+v", steps)
 	}

@@ -126,7 +126,7 @@ func TestARefusalIsToldWhileAnotherServerServes(t *testing.T) {
 		r.up(time.Second)
 		r.sleep(2 * time.Hour)
 		r.why("mqtt://a: server refused the connection: not authorised", "(since "+since+")", "; on mqtt://b")
-		r.b.Close() // both are down: each is named, none twice
+		r.b.Close() // both are down: each is brokertest.Named, none twice
 		r.sleep(time.Hour)
 		if why := r.link.Status().Why; strings.Count(why, "mqtt://a: server refused") != 1 {
 			r.Errorf("%q", why)

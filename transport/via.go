@@ -29,8 +29,10 @@ type ProxyError struct {
 	Err   error
 }
 
+// Error is what the proxy said.
 func (e *ProxyError) Error() string { return e.Err.Error() }
 
+// Unwrap is the error behind it.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
 const maxProxyAnswer = 16 << 10 // bytes of its headers

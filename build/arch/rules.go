@@ -52,6 +52,8 @@ func Rules() []Rule {
 			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
 		{Package: "transport/transporttest", Own: []string{"transport", "transport/heartbeat"}, Others: []string{paho, mochi},
 			Why: "fake NAT and broker for tests and the demo"},
+		{Package: "transport/brokertest",
+			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, and no program carries it"},
 		{Package: "transport/heartbeat", Std: []string{"math", "slices", "time"},
 			Why: "pure: now comes in, an action goes out; no clock, goroutine, lock or socket"},
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/framing", "firmware-bridge/modbus"}, Others: []string{serial, unix},

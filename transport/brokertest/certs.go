@@ -1,4 +1,4 @@
-package transport
+package brokertest
 
 import (
 	"crypto/ecdsa"
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// authority makes certificates in a folder: <name>.crt and <name>.key.
-type authority struct {
+// Authority makes certificates in a folder: <name>.crt and <name>.key.
+type Authority struct {
 	t    *testing.T
 	dir  string
 	cert *x509.Certificate
@@ -24,17 +24,18 @@ type authority struct {
 	n    int64
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+// NewAuthority is one of its own, in a folder of the test.
+func NewAuthority(t *testing.T, name string) *Authority {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.issue(name, func(c *x509.Certificate) {
+	a := &Authority{t: t, dir: t.TempDir()}
+	a.cert, a.key = a.Issue(name, func(c *x509.Certificate) {
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
 	})
 	return a
 }
 
-// issue writes a certificate signed by the authority, or by itself when it is the first.
-func (a *authority) issue(name string, change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
+// Issue writes a certificate signed by the authority, or by itself when it is the first.
+func (a *Authority) Issue(name string, change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	a.must(err)
@@ -61,21 +62,24 @@ func (a *authority) issue(name string, change func(*x509.Certificate)) (*x509.Ce
 	return cert, key
 }
 
-func (a *authority) write(name, kind string, der []byte) {
-	a.must(os.WriteFile(a.file(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644))
+func (a *Authority) write(name, kind string, der []byte) {
+	a.must(os.WriteFile(a.File(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644))
 }
 
-func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
+// File is the path of a file of the folder.
+func (a *Authority) File(name string) string { return filepath.Join(a.dir, name) }
 
-func (a *authority) must(err error) {
+func (a *Authority) must(err error) {
 	a.t.Helper()
 	if err != nil {
 		a.t.Fatal(err)
 	}
 }
 
-func onLoopback(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} }
+// OnLoopback makes a certificate one of 127.0.0.1, for Issue.
+func OnLoopback(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} }
 
-func named(name string) func(*x509.Certificate) {
+// Named makes a certificate one of a host, for Issue.
+func Named(name string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.DNSNames = []string{name} }
 }
