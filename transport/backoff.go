@@ -1,6 +1,10 @@
 package transport
 
-import "time"
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
+)
 
 const (
 	stableAfter   = time.Minute            // a session this long forgets what was held against its server
@@ -54,26 +58,26 @@ func newBackoff(limits Backoff, ranks []int, detectWithin time.Duration, rand fu
 }
 
 // failed is called after server i ended with v; it returns which server to dial next, and when.
-func (b *backoff) failed(now time.Time, i int, v verdict) (next int, at time.Time) {
+func (b *backoff) failed(now time.Time, i int, v faults.Verdict) (next int, at time.Time) {
 	h := &b.hosts[i]
-	if v.loss == LossAddress { // which is not the server's fault
+	if v.Loss == faults.LossAddress { // which is not the server's fault
 		return i, now
 	}
-	stable := v.up && v.lasted >= h.stable()
+	stable := v.Up && v.Lasted >= h.stable()
 	if stable {
 		*h = host{}
 	}
 	restarting := now.Before(h.restart)
 	wait := b.wait(now, h, v, stable)
-	if restarting && (v.kind == outcomeSilence || v.kind == outcomeClosed) {
+	if restarting && (v.Kind == faults.OutcomeSilence || v.Kind == faults.OutcomeClosed) {
 		h.last = 0
 		spread := b.spread()
-		if v.kind == outcomeSilence || spread > wait {
+		if v.Kind == faults.OutcomeSilence || spread > wait {
 			wait = spread
 		}
 	}
-	h.notBefore, h.silent = now.Add(wait), v.kind == outcomeSilence
-	if v.kind != outcomeLost && v.kind != outcomeStopped {
+	h.notBefore, h.silent = now.Add(wait), v.Kind == faults.OutcomeSilence
+	if v.Kind != faults.OutcomeLost && v.Kind != faults.OutcomeStopped {
 		b.laid(now, h)
 	}
 	return b.next(now, i)
@@ -123,20 +127,20 @@ func (h *host) stable() time.Duration {
 	return min(d, 3*kickMax)
 }
 
-func (b *backoff) wait(now time.Time, h *host, v verdict, stable bool) time.Duration {
+func (b *backoff) wait(now time.Time, h *host, v faults.Verdict, stable bool) time.Duration {
 	switch {
-	case v.kind == outcomeRefused:
+	case v.Kind == faults.OutcomeRefused:
 		return b.limits.Refused
-	case v.kind == outcomeNonsense, v.kind == outcomeClosed && !stable:
+	case v.Kind == faults.OutcomeNonsense, v.Kind == faults.OutcomeClosed && !stable:
 		h.kicks++
 		return time.Duration(float64(b.kickBase(h.kicks-1)) * (0.5 + b.rand()/2))
-	case v.kind == outcomeClosed:
+	case v.Kind == faults.OutcomeClosed:
 		h.restart = now.Add(restartWindow)
 		return b.spread()
-	case v.kind == outcomeLost && !h.lost:
+	case v.Kind == faults.OutcomeLost && !h.lost:
 		h.lost = true
 		return 0
-	case v.kind == outcomeSilence && v.up && v.idle, v.kind == outcomeStopped:
+	case v.Kind == faults.OutcomeSilence && v.Up && v.Idle, v.Kind == faults.OutcomeStopped:
 		return 0
 	}
 	return b.jitter(h)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 var (
@@ -14,7 +16,9 @@ var (
 )
 
 // lasted is the verdict on a session that was up so long.
-func lasted(kind outcome, d time.Duration) verdict { return verdict{kind: kind, up: true, lasted: d} }
+func lasted(kind faults.Outcome, d time.Duration) faults.Verdict {
+	return faults.Verdict{Kind: kind, Up: true, Lasted: d}
+}
 
 // inOrder are the ranks of so many servers, each preferred to the next.
 func inOrder(servers int) []int {
@@ -26,42 +30,42 @@ func inOrder(servers int) []int {
 }
 
 func TestBackoff(t *testing.T) {
-	dial := func(kind outcome) verdict { return verdict{kind: kind} }
-	idle := verdict{kind: outcomeSilence, up: true, idle: true, lasted: time.Hour}
-	quick, long := lasted(outcomeClosed, time.Second), lasted(outcomeClosed, time.Hour)
+	dial := func(kind faults.Outcome) faults.Verdict { return faults.Verdict{Kind: kind} }
+	idle := faults.Verdict{Kind: faults.OutcomeSilence, Up: true, Idle: true, Lasted: time.Hour}
+	quick, long := lasted(faults.OutcomeClosed, time.Second), lasted(faults.OutcomeClosed, time.Hour)
 	for _, tt := range []struct {
 		name    string
 		servers int
 		rand    float64
-		play    []verdict // each at the server that was chosen before, when it was due
-		want    string    // the servers and the waiting before each of them
+		play    []faults.Verdict // each at the server that was chosen before, when it was due
+		want    string           // the servers and the waiting before each of them
 	}{
-		{"refused TCP is jittered up to max", 1, 1, []verdict{dial(0), dial(0), dial(0), dial(0), dial(0), dial(0)},
+		{"refused TCP is jittered up to max", 1, 1, []faults.Verdict{dial(0), dial(0), dial(0), dial(0), dial(0), dial(0)},
 			"0+3s 0+9s 0+27s 0+1m21s 0+2m0s 0+2m0s"},
-		{"low draws stay low", 1, 0, []verdict{dial(0), dial(0), dial(0)}, "0+1s 0+1s 0+1s"},
-		{"the next server at once, and waiting when the round is finished", 3, 1, []verdict{dial(0), dial(0), dial(0), dial(0)},
+		{"low draws stay low", 1, 0, []faults.Verdict{dial(0), dial(0), dial(0)}, "0+1s 0+1s 0+1s"},
+		{"the next server at once, and waiting when the round is finished", 3, 1, []faults.Verdict{dial(0), dial(0), dial(0), dial(0)},
 			"1+0s 2+0s 0+3s 1+0s"},
-		{"accept then kick", 1, 1, []verdict{quick, quick, quick, quick, quick, quick, quick, quick},
+		{"accept then kick", 1, 1, []faults.Verdict{quick, quick, quick, quick, quick, quick, quick, quick},
 			"0+1s 0+3s 0+9s 0+27s 0+1m21s 0+4m3s 0+10m0s 0+10m0s"},
-		{"accept then kick, drawn low", 1, 0, []verdict{quick, quick, quick, quick, quick, quick, quick, quick},
+		{"accept then kick, drawn low", 1, 0, []faults.Verdict{quick, quick, quick, quick, quick, quick, quick, quick},
 			"0+500ms 0+1.5s 0+4.5s 0+13.5s 0+40.5s 0+2m1.5s 0+5m0s 0+5m0s"},
-		{"closed before CONNACK is a kick", 1, 1, []verdict{dial(outcomeClosed), dial(outcomeClosed)}, "0+1s 0+3s"},
-		{"CONNACK alone forgets nothing", 1, 1, []verdict{quick, quick, lasted(outcomeClosed, 59*time.Second), quick}, "0+1s 0+3s 0+9s 0+27s"},
+		{"closed before CONNACK is a kick", 1, 1, []faults.Verdict{dial(faults.OutcomeClosed), dial(faults.OutcomeClosed)}, "0+1s 0+3s"},
+		{"CONNACK alone forgets nothing", 1, 1, []faults.Verdict{quick, quick, lasted(faults.OutcomeClosed, 59*time.Second), quick}, "0+1s 0+3s 0+9s 0+27s"},
 		{"a stable session forgets, the more kicks the later", 1, 1,
-			[]verdict{quick, quick, lasted(outcomeClosed, 8*time.Minute), lasted(outcomeClosed, 28*time.Minute), idle, quick},
+			[]faults.Verdict{quick, quick, lasted(faults.OutcomeClosed, 8*time.Minute), lasted(faults.OutcomeClosed, 28*time.Minute), idle, quick},
 			"0+1s 0+3s 0+9s 0+20s 0+0s 0+1s"},
-		{"a server that restarts", 1, 1, []verdict{long, dial(0), dial(0), dial(0), dial(0)},
+		{"a server that restarts", 1, 1, []faults.Verdict{long, dial(0), dial(0), dial(0), dial(0)},
 			"0+20s 0+20s 0+20s 0+3s 0+9s"},
-		{"a server that restarts, drawn low, is no tight loop", 1, 0, []verdict{long, dial(0), quick, dial(0)}, "0+100ms 0+100ms 0+500ms 0+100ms"},
-		{"a server that restarts, and another one", 2, 1, []verdict{long, dial(0), dial(0)}, "1+0s 1+3s 1+9s"},
-		{"silence after idle", 1, 1, []verdict{idle, idle}, "0+0s 0+0s"},
-		{"silence after idle, another server first", 2, 1, []verdict{idle, idle}, "1+0s 0+0s"},
-		{"silence with data", 1, 1, []verdict{lasted(0, time.Hour), lasted(0, time.Second)}, "0+3s 0+9s"},
-		{"refused", 1, 1, []verdict{dial(outcomeRefused), dial(outcomeRefused)}, "0+15m0s 0+15m0s"},
-		{"refused by one of two", 2, 1, []verdict{dial(outcomeRefused), dial(0), dial(0)}, "1+0s 1+3s 1+9s"},
-		{"nonsense is a kick, stable or not", 1, 1, []verdict{dial(outcomeNonsense), lasted(outcomeNonsense, 10*time.Second)}, "0+1s 0+3s"},
-		{"a lost mapping", 1, 1, []verdict{lasted(outcomeLost, time.Hour), lasted(outcomeLost, time.Hour)}, "0+0s 0+0s"},
-		{"a mapping that is lost again and again", 1, 1, []verdict{lasted(outcomeLost, time.Second), lasted(outcomeLost, time.Second), lasted(outcomeLost, time.Second)},
+		{"a server that restarts, drawn low, is no tight loop", 1, 0, []faults.Verdict{long, dial(0), quick, dial(0)}, "0+100ms 0+100ms 0+500ms 0+100ms"},
+		{"a server that restarts, and another one", 2, 1, []faults.Verdict{long, dial(0), dial(0)}, "1+0s 1+3s 1+9s"},
+		{"silence after idle", 1, 1, []faults.Verdict{idle, idle}, "0+0s 0+0s"},
+		{"silence after idle, another server first", 2, 1, []faults.Verdict{idle, idle}, "1+0s 0+0s"},
+		{"silence with data", 1, 1, []faults.Verdict{lasted(0, time.Hour), lasted(0, time.Second)}, "0+3s 0+9s"},
+		{"refused", 1, 1, []faults.Verdict{dial(faults.OutcomeRefused), dial(faults.OutcomeRefused)}, "0+15m0s 0+15m0s"},
+		{"refused by one of two", 2, 1, []faults.Verdict{dial(faults.OutcomeRefused), dial(0), dial(0)}, "1+0s 1+3s 1+9s"},
+		{"nonsense is a kick, stable or not", 1, 1, []faults.Verdict{dial(faults.OutcomeNonsense), lasted(faults.OutcomeNonsense, 10*time.Second)}, "0+1s 0+3s"},
+		{"a lost mapping", 1, 1, []faults.Verdict{lasted(faults.OutcomeLost, time.Hour), lasted(faults.OutcomeLost, time.Hour)}, "0+0s 0+0s"},
+		{"a mapping that is lost again and again", 1, 1, []faults.Verdict{lasted(faults.OutcomeLost, time.Second), lasted(faults.OutcomeLost, time.Second), lasted(faults.OutcomeLost, time.Second)},
 			"0+0s 0+3s 0+9s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +73,7 @@ func TestBackoff(t *testing.T) {
 			now, i := backoffDay, 0
 			var got []string
 			for _, v := range tt.play {
-				now = now.Add(v.lasted)
+				now = now.Add(v.Lasted)
 				next, at := b.failed(now, i, v)
 				got = append(got, fmt.Sprintf("%d+%v", next, at.Sub(now)))
 				now, i = at, next
@@ -83,9 +87,9 @@ func TestBackoff(t *testing.T) {
 
 func TestRestGrows(t *testing.T) {
 	b := newBackoff(testLimits, inOrder(3), time.Minute, func() float64 { return 1 })
-	idle := verdict{kind: outcomeSilence, up: true, idle: true, lasted: time.Hour}
+	idle := faults.Verdict{Kind: faults.OutcomeSilence, Up: true, Idle: true, Lasted: time.Hour}
 	now := backoffDay
-	step := func(i int, v verdict, want int) {
+	step := func(i int, v faults.Verdict, want int) {
 		t.Helper()
 		if next, at := b.failed(now, i, v); next != want || at != now {
 			t.Fatalf("after %d: %d in %v, want %d at once", i, next, at.Sub(now), want)
@@ -116,13 +120,13 @@ func TestRestGrows(t *testing.T) {
 }
 
 func TestChangedRoutesEndSilenceOnly(t *testing.T) {
-	for kind, want := range map[outcome]time.Duration{
-		outcomeSilence:  0,
-		outcomeRefused:  15 * time.Minute,
-		outcomeNonsense: 750 * time.Millisecond,
+	for kind, want := range map[faults.Outcome]time.Duration{
+		faults.OutcomeSilence:  0,
+		faults.OutcomeRefused:  15 * time.Minute,
+		faults.OutcomeNonsense: 750 * time.Millisecond,
 	} {
 		b := newBackoff(testLimits, inOrder(1), time.Minute, func() float64 { return 0.5 })
-		b.failed(backoffDay, 0, verdict{kind: kind})
+		b.failed(backoffDay, 0, faults.Verdict{Kind: kind})
 		if _, at := b.routed(backoffDay, 0); at.Sub(backoffDay) != want {
 			t.Errorf("outcome %d: waits %v", kind, at.Sub(backoffDay))
 		}
@@ -135,7 +139,7 @@ func TestFleetIsSpread(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
 		b := newBackoff(testLimits, inOrder(1), time.Minute, r.Float64)
-		v, silence := lasted(outcomeClosed, time.Hour), verdict{}
+		v, silence := lasted(faults.OutcomeClosed, time.Hour), faults.Verdict{}
 		for now := backoffDay; now.Sub(backoffDay) < time.Minute; v = silence {
 			_, now = b.failed(now, 0, v)
 			perSecond[int(now.Sub(backoffDay).Seconds())]++

@@ -3,6 +3,8 @@ package transport
 import (
 	"fmt"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // What happened to a link, told by its loop, the session and the session's helpers: each method changes the status, and
@@ -60,39 +62,39 @@ func (l *Link) detach(s *session) {
 }
 
 // lost is called after an attempt or a session ended, and not by us.
-func (l *Link) lost(i int, e *endpoint, info Session, v verdict, err error) {
+func (l *Link) lost(i int, e *endpoint, info Session, v faults.Verdict, err error) {
 	now, why := time.Now(), fmt.Sprintf("%s: %v", e.name, err)
 	kind := EventDialFailed
 	l.mu.Lock()
 	wasLate := l.trouble.late != ""
-	if v.up {
+	if v.Up {
 		kind = EventDown
 		l.status.Drops++
-		l.losses[v.loss]++
-		l.takeover.ended(v.kind == outcomeClosed && !wasLate)
+		l.losses[v.Loss]++
+		l.takeover.ended(v.Kind == faults.OutcomeClosed && !wasLate)
 	}
-	if v.kind == outcomeRefused {
+	if v.Kind == faults.OutcomeRefused {
 		kind = EventRefused
 		l.trouble.refusedBy(e.name, why, now)
 	}
 	l.trouble.down, l.trouble.late, l.trouble.denied = why, "", nil
-	repeated := !v.up && l.failures[i] == why
+	repeated := !v.Up && l.failures[i] == why
 	l.failures[i] = why
 	l.setState(StateDialing, e.name)
 	l.mu.Unlock()
 	if !repeated {
 		l.notify(kind, e.name, why, info.Number, now)
 	}
-	if v.up {
+	if v.Up {
 		l.judgeTakeover(e.name, info.Number, now)
 	}
 }
 
 // unfit is called after a better server turned out not to be back. One that refuses us says so, and waits for a person.
 func (l *Link) unfit(to int, err error, session int64, now time.Time) {
-	f := asFault(err, now)
+	f := faults.Of(err, now)
 	l.backoff.unfit(now, to)
-	if f.kind != outcomeRefused {
+	if f.Kind != faults.OutcomeRefused {
 		return
 	}
 	l.backoff.refused(now, to)

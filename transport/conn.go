@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 const (
@@ -116,9 +118,9 @@ func (c *conn) ping() {
 // up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
 func (c *conn) failWrite(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &fault{kind: outcomeSilence, loss: LossWrite, msg: fmt.Sprintf("a write was stuck for %v", c.patience), err: err}
+		err = &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossWrite, Msg: fmt.Sprintf("a write was stuck for %v", c.patience), Err: err}
 	}
-	if isReset(err) {
+	if faults.IsReset(err) {
 		select {
 		case <-c.closed:
 		case <-time.After(lastWords):
@@ -144,7 +146,7 @@ func (c *conn) halfClose() {
 	}
 }
 
-// fail ends the conn at once and returns errOver. Closing the socket below TLS and WebSocket never blocks, as their own
+// fail ends the conn at once and returns faults.ErrEnded. Closing the socket below TLS and WebSocket never blocks, as their own
 // closing would.
 func (c *conn) fail(err error) error {
 	c.once.Do(func() {
@@ -152,12 +154,12 @@ func (c *conn) fail(err error) error {
 		close(c.closed)
 		_ = c.stream.raw.Close()
 	})
-	return errOver
+	return faults.ErrEnded
 }
 
 // Close ends the conn; it is the library's way of fail.
 func (c *conn) Close() error {
-	_ = c.fail(errOver)
+	_ = c.fail(faults.ErrEnded)
 	return nil
 }
 

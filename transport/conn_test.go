@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -85,7 +86,7 @@ func TestPingGoesBetweenPackets(t *testing.T) {
 		if all := <-got; !bytes.Equal(all, want) {
 			t.Errorf("%d bytes arrived, want %d in order", len(all), len(want))
 		}
-		if <-w.overDone; !errors.Is(w.err, errOver) || string(w.out) != "\x01\x0c\x03\x0c\x03\x0c\x03\x0c\x03\x0c\x03" {
+		if <-w.overDone; !errors.Is(w.err, faults.ErrEnded) || string(w.out) != "\x01\x0c\x03\x0c\x03\x0c\x03\x0c\x03\x0c\x03" {
 			t.Errorf("over: %v; out: %x", w.err, w.out)
 		}
 	})
@@ -101,13 +102,13 @@ func TestStuckWriteEnds(t *testing.T) {
 		publish := append([]byte("\x30\x83\x80\x08\x00\x01a"), make([]byte, 131072)...)
 		c.ping() // waits for the lock behind it
 		_, err := c.Write(publish)
-		if !errors.Is(err, errOver) || time.Since(start) != 6*time.Second || !errors.Is(w.err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, faults.ErrEnded) || time.Since(start) != 6*time.Second || !errors.Is(w.err, os.ErrDeadlineExceeded) {
 			t.Errorf("%v after %v: %v", err, time.Since(start), w.err)
 		}
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errOver) || errors.Is(err, net.ErrClosed) {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, faults.ErrEnded) || errors.Is(err, net.ErrClosed) {
 			t.Errorf("Read: %v", err)
 		}
-		if _, err := c.Write(publish); !errors.Is(err, errOver) {
+		if _, err := c.Write(publish); !errors.Is(err, faults.ErrEnded) {
 			t.Errorf("Write: %v", err)
 		}
 	})
@@ -118,10 +119,10 @@ func TestReadWatchdog(t *testing.T) {
 		c, w, server := connPair(Options{}, 10*time.Second)
 		defer server.Close()
 		start := time.Now()
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errOver) || time.Since(start) != 10*time.Second {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, faults.ErrEnded) || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
-		if f := asFault(w.err, time.Now()); f.kind != outcomeSilence {
+		if f := faults.Of(w.err, time.Now()); f.Kind != faults.OutcomeSilence {
 			t.Errorf("fault: %+v", f)
 		}
 	})
@@ -139,7 +140,7 @@ func TestReadHandsOutWholePackets(t *testing.T) {
 			_ = server.Close()
 		}()
 		all, err := io.ReadAll(c)
-		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) || !errors.Is(err, errOver) {
+		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) || !errors.Is(err, faults.ErrEnded) {
 			t.Errorf("%d bytes, %v", len(all), err)
 		}
 		if string(w.in) != "\x02\x04\x0d\x03" || w.parts < 3 || !errors.Is(w.err, io.EOF) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // What an echo test says about a topic. MQTT 3.1.1 has no word for "denied": brokers acknowledge what an access list makes them
@@ -114,7 +116,7 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 	refused, err := e.talk.subscribe(ctx, []string{topic.Topic}, trialPatience)
 	switch {
 	case err != nil:
-		return EchoUnknown, "could not be listened to: " + asFault(err, time.Now()).Error(), isEnd(err)
+		return EchoUnknown, "could not be listened to: " + faults.Of(err, time.Now()).Error(), isEnd(err)
 	case len(refused) > 0:
 		return EchoUnknown, "may not be listened to, so nobody can tell", false
 	}
@@ -125,7 +127,7 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 	case err != nil && isEnd(err):
 		return EchoDenied, "makes the server close the connection", true
 	case err != nil:
-		return EchoUnknown, "was not answered: " + asFault(err, time.Now()).Error(), false
+		return EchoUnknown, "was not answered: " + faults.Of(err, time.Now()).Error(), false
 	case acked:
 		return EchoDenied, "is acknowledged and not delivered", false
 	}
@@ -167,7 +169,7 @@ func (t *talk) echo(ctx context.Context, topic string, patience time.Duration) (
 			}
 		case <-timer.C:
 			if !answered {
-				err = &fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", patience)}
+				err = &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("no answer for %v", patience)}
 			}
 			return false, acked, err
 		case <-ctx.Done():

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
@@ -67,17 +68,17 @@ func (le *learner) after(known bool) time.Duration {
 }
 
 // down is called after a session was lost, not after a planned re-dial.
-func (le *learner) down(s *session, v verdict, now time.Time) {
+func (le *learner) down(s *session, v faults.Verdict, now time.Time) {
 	if le.main != s {
 		return
 	}
-	if v.kind == outcomeClosed && !le.asking.IsZero() && now.Sub(le.asking) < deniedWithin {
+	if v.Kind == faults.OutcomeClosed && !le.asking.IsZero() && now.Sub(le.asking) < deniedWithin {
 		le.deny(s.e, now)
 	}
-	if le.weak != nil && v.idle {
+	if le.weak != nil && v.Idle {
 		le.weakLost, le.weakPath = le.interval, le.path
 	}
-	if v.forgotten && le.weak == nil && le.search.Safe() > 0 {
+	if v.Forgotten && le.weak == nil && le.search.Safe() > 0 {
 		le.forgot = le.interval
 	}
 	le.main = nil

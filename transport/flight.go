@@ -11,6 +11,8 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // Ack tells what became of one message. Acks of a link complete in the order of Send: a done Ack without error means that
@@ -244,7 +246,7 @@ func (f *flight) answer(h header, body []byte, now time.Time) (cause Cause, owed
 	if h.kind == typeSuback {
 		n, ok := f.subs[id]
 		if ok && len(body)-2 != n { // [MQTT-3.8.4-5]; the library would panic
-			return causeHandshake, 0, true, nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
+			return causeHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
 		}
 		delete(f.subs, id)
 		return causeHandshake, f.progress(now), ok, nil
@@ -280,8 +282,8 @@ func (f *flight) complete() {
 }
 
 // blame is why a session's flight failed, for those whose messages were in it.
-func blame(v verdict, why error) error {
-	if v.kind == outcomeClosed {
+func blame(v faults.Verdict, why error) error {
+	if v.Kind == faults.OutcomeClosed {
 		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
 	return why

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 var flightDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -67,11 +69,11 @@ func TestAcksCompleteInOrder(t *testing.T) {
 			if got := doneAcks(acks); got != tt.want || f.inFlight() != tt.flight || len(f.slots) != tt.flight {
 				t.Errorf("done %q, %d in flight, %d slots", got, f.inFlight(), len(f.slots))
 			}
-			f.fail(errOver)
-			f.fail(errOver)
+			f.fail(faults.ErrEnded)
+			f.fail(faults.ErrEnded)
 			for i, a := range acks {
 				<-a.Done()
-				if e := a.Err(); e != nil && (!errors.Is(e, ErrLost) || !errors.Is(e, errOver)) {
+				if e := a.Err(); e != nil && (!errors.Is(e, ErrLost) || !errors.Is(e, faults.ErrEnded)) {
 					t.Errorf("ack %d: %v", i+1, e)
 				}
 			}
@@ -105,7 +107,7 @@ func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
 	f := newFlight(1)
 	f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, flightDay)
 	_, _, _, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 0, 0}, flightDay)
-	if e := asFault(err, flightDay); e.kind != outcomeNonsense {
+	if e := faults.Of(err, flightDay); e.Kind != faults.OutcomeNonsense {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 const (
@@ -76,15 +78,15 @@ func (s *session) condemn(now time.Time) {
 		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin/2)
 		return
 	}
-	_ = s.conn.fail(&fault{kind: outcomeLost, msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
+	_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeLost, Msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
 }
 
 // silent says what it means that nobody answered for DetectWithin. A server whose kernel acknowledged all that we sent is
 // reachable: its service is dead, or so busy that it is as good as dead.
-func (s *session) silent() *fault {
-	f := &fault{kind: outcomeSilence, loss: LossSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)}
+func (s *session) silent() *faults.Fault {
+	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence, Msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)}
 	if acknowledged(s.stream.raw.Conn) {
-		f.loss, f.msg = LossService, f.msg+", though its TCP acknowledges: the service does not run, or is overloaded"
+		f.Loss, f.Msg = faults.LossService, f.Msg+", though its TCP acknowledges: the service does not run, or is overloaded"
 	}
 	return f
 }
@@ -99,8 +101,8 @@ func (s *session) unacknowledged(now time.Time) {
 		s.slow = now
 		return
 	}
-	_ = s.conn.fail(&fault{kind: outcomeSilence, loss: LossAck,
-		msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", now.Sub(s.flight.unanswered()).Round(time.Millisecond))})
+	_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
+		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", now.Sub(s.flight.unanswered()).Round(time.Millisecond))})
 }
 
 // ackAt is when the oldest publish will have waited for too long; zero: none waits.

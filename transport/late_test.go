@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -174,7 +175,7 @@ func TestPublishThatIsNotAcknowledged(t *testing.T) {
 			}
 			r.up(time.Second)
 			st := r.link.Status()
-			if st.Server != "mqtt://b" || st.Losses[LossAck] != 1 {
+			if st.Server != "mqtt://b" || st.Losses[faults.LossAck] != 1 {
 				r.Errorf("status: %+v", st)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
@@ -93,8 +94,8 @@ func (le *learner) cut(p *probe, silence time.Duration, slept bool, err error) {
 		return
 	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
-	kind := asFault(err, time.Now()).kind
-	if main, search := le.main, le.search; main != nil && kind == outcomeClosed && !slept && silence < keepalive*5/4 {
+	kind := faults.Of(err, time.Now()).Kind
+	if main, search := le.main, le.search; main != nil && kind == faults.OutcomeClosed && !slept && silence < keepalive*5/4 {
 		le.search.Hold(p.flow)
 		p.held = true
 		main.conn.ping()
@@ -133,7 +134,7 @@ func (le *learner) refused(p *probe, err error) {
 		le.paused = now.Add(min(retryMin<<min(le.failures, 8), retryMax))
 		le.failures++
 	}
-	if le.unlucky = err.Error(); le.failures >= shutOut && asFault(err, now).kind == outcomeClosed {
+	if le.unlucky = err.Error(); le.failures >= shutOut && faults.Of(err, now).Kind == faults.OutcomeClosed {
 		le.failures, le.denied[p.o.e], le.why = 0, now.Add(deniedFor), "the server closes every probe session: "+err.Error()
 		le.weaken(now.Add(deniedFor), now)
 	}
@@ -167,11 +168,11 @@ func (le *learner) ended(p *probe) {
 func (le *learner) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):
-	case err != nil && asFault(err, asked).kind == outcomeSilence && (le.main == nil || !le.main.heardSince(asked)):
+	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (le.main == nil || !le.main.heardSince(asked)):
 		le.asked = le.asked && !quiet // once more
 	case err == nil:
 		le.kind = heartbeat.Loose
-	case quiet, !isReset(err) && asFault(err, time.Now()).kind != outcomeClosed:
+	case quiet, !faults.IsReset(err) && faults.Of(err, time.Now()).Kind != faults.OutcomeClosed:
 		le.kind = heartbeat.Strict
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // Link keeps one MQTT session open. Make it with New, give it its handlers, then call Run once. All other methods are safe for
@@ -83,12 +85,12 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
-		if v.up { // what was asked for before it is done
+		if v.Up { // what was asked for before it is done
 			drained(l.retry)
 		}
 		if l.spare != nil {
 			i = l.spare.to
-		} else if !over(ctx) && v.kind != outcomeLower {
+		} else if !over(ctx) && v.Kind != faults.OutcomeLower {
 			next, at := l.backoff.failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
@@ -194,7 +196,7 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 }
 
 // attempt dials server i and serves the session until it ends.
-func (l *Link) attempt(ctx context.Context, i int) verdict {
+func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	e := l.endpoints[i]
 	l.mu.Lock()
 	if l.spare == nil || l.spare.session == nil {
@@ -204,8 +206,8 @@ func (l *Link) attempt(ctx context.Context, i int) verdict {
 	l.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
-	case over(ctx), v.kind == outcomeLower:
-	case v.kind == outcomePlanned:
+	case over(ctx), v.Kind == faults.OutcomeLower:
+	case v.Kind == faults.OutcomePlanned:
 		l.moved()
 	default:
 		l.lost(i, e, info, v, err)
@@ -213,10 +215,10 @@ func (l *Link) attempt(ctx context.Context, i int) verdict {
 	return v
 }
 
-func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (verdict, error) {
-	failed := func(err error) (verdict, error) {
-		f := asFault(err, time.Now())
-		return verdict{kind: f.kind}, f
+func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (faults.Verdict, error) {
+	failed := func(err error) (faults.Verdict, error) {
+		f := faults.Of(err, time.Now())
+		return faults.Verdict{Kind: f.Kind}, f
 	}
 	sp, planned := l.spare, l.spare != nil
 	if l.spare = nil; !planned {
@@ -241,7 +243,7 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (ver
 	if err != nil {
 		s.flight.fail(blame(v, err))
 	}
-	if v.kind != outcomePlanned {
+	if v.Kind != faults.OutcomePlanned {
 		l.learner.do(func() { l.learner.down(s, v, time.Now()) })
 	}
 	return v, err

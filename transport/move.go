@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // The planned re-dial: to the same server, to another node behind the same name, by another interface, or to a better server. To the
@@ -73,7 +75,7 @@ func (s *session) mayMove(now time.Time) bool {
 	if s.next != nil && s.next.over() {
 		s.next.close()
 		s.next = nil
-		s.prepared(spare{to: wanted.to, err: errOver}, now)
+		s.prepared(spare{to: wanted.to, err: faults.ErrEnded}, now)
 		return false
 	}
 	if s.next != nil {
@@ -263,9 +265,9 @@ func (s *session) leaveWithin(patience time.Duration) {
 
 // takeSpare hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
 // be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
-func (s *session) takeSpare(v verdict) (*spare, verdict) {
+func (s *session) takeSpare(v faults.Verdict) (*spare, faults.Verdict) {
 	m, wanted := s.moving()
-	if s.preparing && wanted && m.to != s.i && v.kind == outcomeClosed {
+	if s.preparing && wanted && m.to != s.i && v.Kind == faults.OutcomeClosed {
 		timer := time.NewTimer(clusterTime)
 		defer timer.Stop()
 		select {
@@ -284,9 +286,9 @@ func (s *session) takeSpare(v verdict) (*spare, verdict) {
 		return nil, v
 	case s.next.err != nil:
 		return nil, v
-	case v.kind == outcomePlanned:
-	case s.next.session != nil && v.kind != outcomeStopped && !s.next.over():
-		v = verdict{kind: outcomePlanned, up: true}
+	case v.Kind == faults.OutcomePlanned:
+	case s.next.session != nil && v.Kind != faults.OutcomeStopped && !s.next.over():
+		v = faults.Verdict{Kind: faults.OutcomePlanned, Up: true}
 	default:
 		s.next.close()
 		return nil, v

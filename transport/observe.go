@@ -3,6 +3,8 @@ package transport
 import (
 	"fmt"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // The session as the observer of its conn: each method is called on a goroutine of the library or on the writer's, and
@@ -44,7 +46,7 @@ func (s *session) arrived(h header, body []byte, buffered int) (known bool, err 
 	cause, owed, known := causeHandshake, -1, true
 	switch h.kind {
 	case typeConnack:
-		return false, nonsense("a second CONNACK")
+		return false, faults.Nonsense("a second CONNACK")
 	case typePingresp:
 		cause = causePing
 	case typePublish:
@@ -98,13 +100,13 @@ func (s *session) isAccepted() bool {
 // connack judges the first packet.
 func (s *session) connack(h header, body []byte, buffered int) error {
 	if h.kind != typeConnack {
-		return nonsense("a packet of type %d instead of CONNACK", h.kind)
+		return faults.Nonsense("a packet of type %d instead of CONNACK", h.kind)
 	}
 	if code := body[1]; code != 0 {
-		if code == codeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {
-			return &fault{kind: outcomeLower, msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
+		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {
+			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
 		}
-		return refusedBy(code, s.l.o.ClientID)
+		return faults.RefusedBy(code, s.l.o.ClientID)
 	}
 	now := time.Now()
 	s.mu.Lock()

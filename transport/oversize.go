@@ -5,6 +5,8 @@ import (
 	"io"
 	"time"
 	"unicode/utf8"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // A PUBLISH beyond MaxPacket is read past and acknowledged. Were the session dropped instead, the server would deliver it
@@ -16,7 +18,7 @@ const ackBacklog = 64
 // skip reads past the PUBLISH with header h, which was peeked and not read.
 func (c *conn) skip(h header) error {
 	if !c.watch.isAccepted() {
-		return nonsense("a packet of %d bytes, more than the limit of %d, instead of CONNACK", h.total(), c.maxPacket)
+		return faults.Nonsense("a packet of %d bytes, more than the limit of %d, instead of CONNACK", h.total(), c.maxPacket)
 	}
 	topic, id, n, err := c.readHead(h)
 	if err != nil {
@@ -51,7 +53,7 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 	rest := int(packetID(head[h.size:]))
 	qos := h.flags >> 1 & 3
 	if qos == 3 || rest == 0 {
-		return "", 0, 0, nonsense("a PUBLISH with QoS %d and a topic of %d bytes", qos, rest)
+		return "", 0, 0, faults.Nonsense("a PUBLISH with QoS %d and a topic of %d bytes", qos, rest)
 	}
 	if qos > 0 {
 		rest += 2
@@ -64,7 +66,7 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 		id, p = packetID(p[rest-2:]), p[:rest-2]
 	}
 	if !utf8.Valid(p) || qos > 0 && id == 0 {
-		return "", 0, 0, nonsense("a PUBLISH without a valid topic, or without an identifier")
+		return "", 0, 0, faults.Nonsense("a PUBLISH without a valid topic, or without an identifier")
 	}
 	return string(p), id, len(head) + rest, nil
 }

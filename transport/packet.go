@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // Control packet types of MQTT 3.1.1, table 2.1.
@@ -65,7 +67,7 @@ func parseHeader(b []byte) (header, error) {
 			return h, nil
 		}
 	}
-	return h, nonsense("a remaining length of more than four bytes")
+	return h, faults.Nonsense("a remaining length of more than four bytes")
 }
 
 // readPacket reads the next whole packet of at most limit bytes into buf, which grows as bytes arrive and is returned. It calls
@@ -131,16 +133,16 @@ func checkHeader(h header, limit int) error {
 		flags = 2 // [MQTT-3.6.1-1]
 	case typeConnack, typePuback:
 	default:
-		return nonsense("a packet of type %d", h.kind)
+		return faults.Nonsense("a packet of type %d", h.kind)
 	}
 	if h.flags != flags || h.body != body {
-		return nonsense("a packet of type %d with flags %d and %d bytes", h.kind, h.flags, h.total())
+		return faults.Nonsense("a packet of type %d with flags %d and %d bytes", h.kind, h.flags, h.total())
 	}
 	if h.kind == typePublish && h.total() > limit {
 		return errOversized
 	}
 	if h.total() > limit {
-		return nonsense("a packet of %d bytes, more than the limit of %d", h.total(), limit)
+		return faults.Nonsense("a packet of %d bytes, more than the limit of %d", h.total(), limit)
 	}
 	return nil
 }
@@ -154,11 +156,11 @@ func checkInbound(h header, body []byte) error {
 		return checkSuback(h, body)
 	case typeConnack:
 		if body[0] > 1 || body[1] > 5 {
-			return nonsense("a CONNACK of % x", body)
+			return faults.Nonsense("a CONNACK of % x", body)
 		}
 	case typePuback, typePubrel:
 		if packetID(body) == 0 {
-			return nonsense("a packet of type %d with the identifier 0", h.kind)
+			return faults.Nonsense("a packet of type %d with the identifier 0", h.kind)
 		}
 	}
 	return nil
@@ -167,25 +169,25 @@ func checkInbound(h header, body []byte) error {
 func checkPublish(h header, body []byte) error {
 	qos := h.flags >> 1 & 3
 	if qos == 3 { // [MQTT-3.3.1-4]
-		return nonsense("a PUBLISH with QoS 3")
+		return faults.Nonsense("a PUBLISH with QoS 3")
 	}
 	topic, rest, ok := cutString(body)
 	if !ok || len(topic) == 0 || !utf8.Valid(topic) { // [MQTT-4.7.3-1], [MQTT-1.5.3-1]
-		return nonsense("a PUBLISH without a valid topic")
+		return faults.Nonsense("a PUBLISH without a valid topic")
 	}
 	if qos > 0 && (len(rest) < 2 || packetID(rest) == 0) { // [MQTT-2.3.1-1]
-		return nonsense("a PUBLISH with QoS %d and no packet identifier", qos)
+		return faults.Nonsense("a PUBLISH with QoS %d and no packet identifier", qos)
 	}
 	return nil
 }
 
 func checkSuback(h header, body []byte) error {
 	if packetID(body) == 0 {
-		return nonsense("a SUBACK with the identifier 0")
+		return faults.Nonsense("a SUBACK with the identifier 0")
 	}
 	for _, code := range body[2:] {
 		if code > 2 && code != subackFailure { // [MQTT-3.9.3-2]
-			return nonsense("a SUBACK with code %d", code)
+			return faults.Nonsense("a SUBACK with code %d", code)
 		}
 	}
 	return nil

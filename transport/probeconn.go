@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // probeConn is the MQTT connection of a probe session: over the same server, address, interface, TLS session cache and
@@ -82,11 +84,11 @@ func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, p
 	if err != nil {
 		return err
 	}
-	if p.code == codeUnavailable {
-		return refusedBy(p.code, connect.ClientIdentifier)
+	if p.code == faults.CodeUnavailable {
+		return faults.RefusedBy(p.code, connect.ClientIdentifier)
 	}
 	if p.code != 0 {
-		return fmt.Errorf("%w: %w", errDenied, refusedBy(p.code, connect.ClientIdentifier))
+		return fmt.Errorf("%w: %w", errDenied, faults.RefusedBy(p.code, connect.ClientIdentifier))
 	}
 	sub := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
 	sub.MessageID, sub.Topics, sub.Qoss = 1, []string{c.topic}, []byte{probeQoS}
@@ -115,7 +117,7 @@ func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Durati
 		case err == nil && bytes.Equal(p.payload, nonce):
 			return nil
 		case err == nil:
-		case asFault(err, time.Now()).kind == outcomeSilence:
+		case faults.Of(err, time.Now()).Kind == faults.OutcomeSilence:
 			if err := c.ping(ctx, patience); err != nil {
 				return err // an outage looks the same
 			}
@@ -159,7 +161,7 @@ func (c *probeConn) await(ctx context.Context, kind byte, patience time.Duration
 				return p, nil
 			}
 		case <-timer.C:
-			return probePacket{}, &fault{kind: outcomeSilence, msg: "no answer in time"}
+			return probePacket{}, &faults.Fault{Kind: faults.OutcomeSilence, Msg: "no answer in time"}
 		case <-ctx.Done():
 			return probePacket{}, ctx.Err()
 		}
@@ -192,7 +194,7 @@ func (c *probeConn) read() {
 		select {
 		case c.packets <- p:
 		case <-c.done:
-			c.err = errOver
+			c.err = faults.ErrEnded
 			return
 		}
 	}

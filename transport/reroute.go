@@ -5,18 +5,20 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // judged lets the address and the interface of a session rest that ended as v, or forgives them.
-func (l *Link) judged(s *session, v verdict) {
+func (l *Link) judged(s *session, v faults.Verdict) {
 	a := addressOf(s.conn.RemoteAddr())
 	if !a.IsValid() {
 		return
 	}
 	now := time.Now()
 	switch {
-	case v.loss == LossAddress || v.kind == outcomeStopped || v.kind == outcomePlanned || v.kind == outcomeRefused:
-	case v.up && v.lasted >= stableAfter:
+	case v.Loss == faults.LossAddress || v.Kind == faults.OutcomeStopped || v.Kind == faults.OutcomePlanned || v.Kind == faults.OutcomeRefused:
+	case v.Up && v.Lasted >= stableAfter:
 		s.e.rests.fine(a)
 		if s.stream.iface != "" {
 			l.dialer.interfaces.rests.fine(s.stream.iface)
@@ -24,7 +26,7 @@ func (l *Link) judged(s *session, v verdict) {
 		fallthrough
 	default:
 		s.e.rests.failed(a, now)
-		if s.stream.iface != "" && v.kind == outcomeSilence {
+		if s.stream.iface != "" && v.Kind == faults.OutcomeSilence {
 			l.dialer.interfaces.rests.failed(s.stream.iface, now)
 		}
 	}
@@ -37,7 +39,7 @@ func (s *session) lookAtWays(now time.Time) {
 		return
 	}
 	if InterfaceOf(local.IP) == "" {
-		_ = s.conn.fail(&fault{kind: outcomeSilence, loss: LossAddress, msg: fmt.Sprintf("our address %s is gone", local.IP)})
+		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress, Msg: fmt.Sprintf("our address %s is gone", local.IP)})
 		return
 	}
 	if w := &s.l.dialer.interfaces; w.bound() {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -27,7 +28,7 @@ func TestReturnsToTheBetterServer(t *testing.T) {
 		r.a.Close()
 		r.serve(r.a, "a:1883")
 		r.up(30 * time.Second)
-		if st := r.link.Status(); st.Server != "mqtt://b" || st.Losses[LossClosed] != 1 {
+		if st := r.link.Status(); st.Server != "mqtt://b" || st.Losses[faults.LossClosed] != 1 {
 			r.Fatalf("status: %+v", st)
 		}
 		r.sleep(20 * time.Minute)

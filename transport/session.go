@@ -8,6 +8,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
@@ -134,7 +135,7 @@ func (s *session) begin() {
 }
 
 // run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
-func (s *session) run(ctx context.Context) (verdict, error) {
+func (s *session) run(ctx context.Context) (faults.Verdict, error) {
 	if !s.begun {
 		s.begin()
 	}
@@ -147,7 +148,7 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 			return s.ended(time.Now())
 		case <-ctx.Done():
 			s.shutdown()
-			return verdict{kind: outcomeStopped, up: s.isUp}, nil
+			return faults.Verdict{Kind: faults.OutcomeStopped, Up: s.isUp}, nil
 		case <-timer.C:
 		case <-s.kick:
 		case <-done:
@@ -163,7 +164,7 @@ func (s *session) run(ctx context.Context) (verdict, error) {
 		now := time.Now()
 		if s.step(now); s.mayMove(now) {
 			s.move()
-			return verdict{kind: outcomePlanned, up: true}, nil
+			return faults.Verdict{Kind: faults.OutcomePlanned, Up: true}, nil
 		}
 		timer.Reset(max(0, s.wake().Sub(now)))
 	}
@@ -183,7 +184,7 @@ func (s *session) step(now time.Time) {
 	s.unacknowledged(now)
 	s.consider(now)
 	if !s.isUp && !now.Before(s.setupBy) {
-		_ = s.conn.fail(&fault{kind: outcomeSilence, msg: s.setupSilence()})
+		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Msg: s.setupSilence()})
 	}
 	if s.isUp && !s.isStable && now.Sub(s.calmSince) >= s.stableFor {
 		s.isStable, s.announceGap = true, announceMin
@@ -304,30 +305,30 @@ func (s *session) lateBirth() {
 }
 
 // ended says how a lost session ended.
-func (s *session) ended(now time.Time) (verdict, error) {
+func (s *session) ended(now time.Time) (faults.Verdict, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := asFault(s.cause, now)
-	v := verdict{kind: f.kind, loss: f.noticed(), up: s.isUp}
+	f := faults.Of(s.cause, now)
+	v := faults.Verdict{Kind: f.Kind, Loss: f.Noticed(), Up: s.isUp}
 	if s.isUp {
-		v.lasted = now.Sub(s.upSince)
+		v.Lasted = now.Sub(s.upSince)
 	}
-	if f.kind == outcomeSilence || f.kind == outcomeLost {
-		v.idle = s.askedBy
+	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeLost {
+		v.Idle = s.askedBy
 		if s.isUp && !s.asked.IsZero() {
 			s.l.detected(now.Sub(s.asked))
 		}
 	}
 	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
-	if f.kind == outcomeClosed && s.isUp && s.askedBy && isReset(s.cause) {
-		v.kind, v.loss, v.idle = outcomeSilence, LossMapping, true
+	if f.Kind == faults.OutcomeClosed && s.isUp && s.askedBy && faults.IsReset(s.cause) {
+		v.Kind, v.Loss, v.Idle = faults.OutcomeSilence, faults.LossMapping, true
 	}
-	v.forgotten = v.idle && s.isUp && (f.kind == outcomeLost && s.answered.Sub(s.asked) < forgotWithin || isReset(s.cause) && now.Sub(s.asked) < forgotWithin)
-	if v.kind == outcomeClosed && s.isUp {
-		f = &fault{kind: f.kind, err: f.err, msg: fmt.Sprintf("%s after %v", f.msg, v.lasted.Round(time.Millisecond))}
+	v.Forgotten = v.Idle && s.isUp && (f.Kind == faults.OutcomeLost && s.answered.Sub(s.asked) < forgotWithin || faults.IsReset(s.cause) && now.Sub(s.asked) < forgotWithin)
+	if v.Kind == faults.OutcomeClosed && s.isUp {
+		f = &faults.Fault{Kind: f.Kind, Err: f.Err, Msg: fmt.Sprintf("%s after %v", f.Msg, v.Lasted.Round(time.Millisecond))}
 	}
-	if v.kind == outcomeClosed && !s.accepted {
-		f = &fault{kind: f.kind, err: f.err, msg: f.msg + s.closedEarly()}
+	if v.Kind == faults.OutcomeClosed && !s.accepted {
+		f = &faults.Fault{Kind: f.Kind, Err: f.Err, Msg: f.Msg + s.closedEarly()}
 	}
 	return v, f
 }

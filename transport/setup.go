@@ -9,6 +9,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // libraryTimeout is how the library says that a packet was not taken up within libraryTime, and not sent.
@@ -57,7 +59,7 @@ func (s *session) setup() {
 	if s.l.o.StateTopic != "" {
 		m := s.stateMessage(s.birth)
 		if err := s.l.fits(m); err != nil {
-			_ = s.conn.fail(&fault{kind: outcomeRefused, msg: "own state", err: err})
+			_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeRefused, Msg: "own state", Err: err})
 			return
 		}
 		if s.candidate {

@@ -88,7 +88,7 @@ type refusal struct {
 	since       time.Time
 }
 
-// refusedBy is called after a server refused us.
+// faults.RefusedBy is called after a server refused us.
 func (t *troubles) refusedBy(server, why string, now time.Time) {
 	was := slices.IndexFunc(t.refused, func(r refusal) bool { return r.server == server && r.why == why })
 	if was >= 0 {

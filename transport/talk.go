@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 const (
@@ -63,7 +65,7 @@ func (t *talk) read() {
 		select {
 		case t.packets <- p:
 		case <-t.done:
-			t.err = errOver
+			t.err = faults.ErrEnded
 			return
 		}
 	}
@@ -76,7 +78,7 @@ func (t *talk) connect(ctx context.Context, hello *packets.ConnectPacket, patien
 		return err
 	}
 	if code := p.payload[1]; code != 0 {
-		return &trialError{connackFaults[code-1], refusedBy(code, hello.ClientIdentifier)}
+		return &trialError{connackFaults[code-1], faults.RefusedBy(code, hello.ClientIdentifier)}
 	}
 	return nil
 }
@@ -91,7 +93,7 @@ func (t *talk) subscribe(ctx context.Context, filters []string, patience time.Du
 			return denied, err
 		}
 		if codes := p.payload[2:]; len(codes) != len(some) {
-			return denied, nonsense("a SUBACK with %d codes for %d filters", len(codes), len(some))
+			return denied, faults.Nonsense("a SUBACK with %d codes for %d filters", len(codes), len(some))
 		}
 		for i, code := range p.payload[2:] {
 			if code == subackFailure {
@@ -124,7 +126,7 @@ func (t *talk) ask(ctx context.Context, p packets.ControlPacket, kind byte, pati
 				return got, nil
 			}
 		case <-timer.C:
-			return talkPacket{}, &fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", patience)}
+			return talkPacket{}, &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("no answer for %v", patience)}
 		case <-ctx.Done():
 			return talkPacket{}, ctx.Err()
 		}

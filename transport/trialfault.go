@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // TrialFault is what is wrong, in one word; what to do about it is for others to say.
@@ -65,7 +67,7 @@ func (e *trialError) Unwrap() error { return e.err }
 // faultOf says what an error of a step means, and tells it in words.
 func faultOf(err error, now time.Time) (TrialFault, string) {
 	var known *trialError
-	text := asFault(err, now).Error()
+	text := faults.Of(err, now).Error()
 	if errors.As(err, &known) {
 		return known.fault, text
 	}
@@ -101,7 +103,7 @@ func aboutUs(alert string) bool {
 
 func pathFaultOf(err error) TrialFault {
 	var (
-		f     *fault
+		f     *faults.Fault
 		name  *net.DNSError
 		plain tls.RecordHeaderError
 		path  *fs.PathError
@@ -109,7 +111,7 @@ func pathFaultOf(err error) TrialFault {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return FaultStopped
-	case errors.As(err, &f) && f.kind == outcomeNonsense:
+	case errors.As(err, &f) && f.Kind == faults.OutcomeNonsense:
 		return FaultNoMQTT
 	case errors.As(err, &plain):
 		return FaultNoTLS
@@ -130,10 +132,10 @@ func pathFaultOf(err error) TrialFault {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return FaultSilence
 	}
-	switch asFault(err, time.Time{}).kind {
-	case outcomeClosed:
+	switch faults.Of(err, time.Time{}).Kind {
+	case faults.OutcomeClosed:
 		return FaultClosed
-	case outcomeSilence:
+	case faults.OutcomeSilence:
 		return FaultSilence
 	}
 	return FaultOther

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // reach goes up to where MQTT begins.
@@ -150,7 +152,7 @@ func (r *trialRun) tunnel(ctx context.Context, c net.Conn, s *TrialStep) (net.Co
 func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
 	s.Text = "server speaks MQTT over WebSocket"
 	up, err := r.e.upgrade(ctx, c)
-	var f *fault
+	var f *faults.Fault
 	if errors.As(err, &f) {
 		return nil, &trialError{FaultWebSocket, err}
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // ways are the interfaces that connections may leave by, in order of preference; none: the kernel chooses. Safe for concurrent use.
@@ -37,7 +39,7 @@ func (w *ways) order(now time.Time) ([]string, error) {
 		}
 	}
 	if len(fit) == 0 {
-		return nil, &fault{kind: outcomeSilence, msg: "no way out: " + strings.Join(unfit, ", ")}
+		return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: "no way out: " + strings.Join(unfit, ", ")}
 	}
 	return w.rests.sorted(fit, now), nil
 }
@@ -96,7 +98,7 @@ func dialBy(w *ways) func(ctx context.Context, network, addr string) (net.Conn, 
 		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(defaultDetectWithin, &rtoMax, order[0])}
 		c, err := d.DialContext(ctx, network, addr)
 		if errors.Is(err, os.ErrPermission) && order[0] != "" {
-			return nil, &fault{kind: outcomeSilence, msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
+			return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
 		}
 		return c, err
 	}

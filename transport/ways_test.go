@@ -5,11 +5,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 func TestWays(t *testing.T) {
 	w := &ways{names: []string{"lb-none0", "lb-none1"}}
-	if _, err := w.order(time.Now()); err == nil || asFault(err, time.Now()).kind != outcomeSilence {
+	if _, err := w.order(time.Now()); err == nil || faults.Of(err, time.Now()).Kind != faults.OutcomeSilence {
 		t.Errorf("no interface is there: %v", err)
 	}
 	if name, _ := w.better("lb-none1"); name != "" {

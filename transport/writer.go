@@ -3,6 +3,8 @@ package transport
 import (
 	"bytes"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 const (
@@ -29,13 +31,13 @@ func (c *conn) post(m letter, wait bool) error {
 	}
 	select {
 	case <-c.closed: // a select among ready cases picks any
-		return errOver
+		return faults.ErrEnded
 	default:
 	}
 	select {
 	case c.out <- m:
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 	if !wait {
 		return nil
@@ -44,7 +46,7 @@ func (c *conn) post(m letter, wait bool) error {
 	case <-m.gone:
 		return nil
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 }
 

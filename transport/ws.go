@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 const (
@@ -38,7 +40,7 @@ func (e *endpoint) upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 	}
 	if ws.Subprotocol() != wsProtocol { // [MQTT-6.0.0-4]
 		_ = ws.Close()
-		return nil, nonsense("a WebSocket without the subprotocol %q", wsProtocol)
+		return nil, faults.Nonsense("a WebSocket without the subprotocol %q", wsProtocol)
 	}
 	return &wsConn{Conn: ws}, nil
 }
@@ -47,12 +49,12 @@ func upgradeFault(resp *http.Response, err error) error {
 	if resp == nil || !errors.Is(err, websocket.ErrBadHandshake) {
 		return err
 	}
-	f := &fault{kind: outcomeSilence, msg: fmt.Sprintf("server answered the WebSocket request with %s", resp.Status)}
+	f := &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("server answered the WebSocket request with %s", resp.Status)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		f.kind = outcomeRefused
+		f.Kind = faults.OutcomeRefused
 	case http.StatusNotFound:
-		f.err = errors.New("check the path of the URL")
+		f.Err = errors.New("check the path of the URL")
 	}
 	return f
 }
@@ -73,7 +75,7 @@ func (w *wsConn) Read(p []byte) (int, error) {
 				return 0, err
 			}
 			if kind != websocket.BinaryMessage { // [MQTT-6.0.0-1]
-				return 0, nonsense("a WebSocket message that is not binary")
+				return 0, faults.Nonsense("a WebSocket message that is not binary")
 			}
 			w.r = r
 		}
