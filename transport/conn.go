@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -22,13 +23,13 @@ const (
 
 // observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
-	writing(o outbound) Cause                                            // before a packet goes out; not for our own pings
-	wrote(o outbound, c Cause, n int, err error)                         // after n bytes of it did
-	arrived(h header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
-	isAccepted() bool                                                    // CONNACK came
-	skipped(h header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
-	progress()                                                           // a part of a long packet came in
-	over(err error)                                                      // once, at the first error of reading or writing, or at Close
+	writing(o codec.Outbound) Cause                                            // before a packet goes out; not for our own pings
+	wrote(o codec.Outbound, c Cause, n int, err error)                         // after n bytes of it did
+	arrived(h codec.Header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
+	isAccepted() bool                                                          // CONNACK came
+	skipped(h codec.Header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
+	progress()                                                                 // a part of a long packet came in
+	over(err error)                                                            // once, at the first error of reading or writing, or at Close
 }
 
 // conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the
@@ -84,15 +85,15 @@ func (c *conn) fill() error {
 		c.packet = nil
 	}
 	c.watchRead()
-	packet, h, err := readPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
+	packet, h, err := codec.ReadPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
 	c.packet = packet
-	if errors.Is(err, errOversized) {
+	if errors.Is(err, codec.ErrOversized) {
 		return c.skip(h)
 	}
 	if err != nil {
 		return err
 	}
-	known, err := c.watch.arrived(h, packet[h.size:], c.r.Buffered())
+	known, err := c.watch.arrived(h, packet[h.Size:], c.r.Buffered())
 	if known && err == nil {
 		c.rest = packet
 	}
@@ -132,7 +133,7 @@ func (c *conn) failWrite(err error) error {
 // goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
 // what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
-	m := letter{o: outbound{kind: typeDisconnect}, cause: causeHandshake, p: []byte{typeDisconnect << 4, 0}}
+	m := letter{o: codec.Outbound{Kind: codec.TypeDisconnect}, cause: causeHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
 }
 

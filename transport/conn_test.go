@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
@@ -26,28 +27,28 @@ type witness struct {
 	overDone chan struct{}
 }
 
-func (w *witness) writing(outbound) Cause { return CauseData }
+func (w *witness) writing(codec.Outbound) Cause { return CauseData }
 
-func (w *witness) wrote(o outbound, _ Cause, _ int, err error) {
+func (w *witness) wrote(o codec.Outbound, _ Cause, _ int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil {
-		w.out = append(w.out, o.kind)
+		w.out = append(w.out, o.Kind)
 	}
 }
 
-func (w *witness) arrived(h header, _ []byte, _ int) (bool, error) {
+func (w *witness) arrived(h codec.Header, _ []byte, _ int) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.in = append(w.in, h.kind)
-	return h.kind != w.hide, nil
+	w.in = append(w.in, h.Kind)
+	return h.Kind != w.hide, nil
 }
 
 func (w *witness) progress() { w.parts++ }
 
 func (w *witness) isAccepted() bool { return true }
 
-func (w *witness) skipped(_ header, topic string) { w.skips = append(w.skips, topic) }
+func (w *witness) skipped(_ codec.Header, topic string) { w.skips = append(w.skips, topic) }
 
 func (w *witness) over(err error) { w.err = err; close(w.overDone) }
 
@@ -131,7 +132,7 @@ func TestReadWatchdog(t *testing.T) {
 func TestReadHandsOutWholePackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, server := connPair(Options{}, 0)
-		w.hide = typePuback
+		w.hide = codec.TypePuback
 		long := append([]byte("\x30\x83\x80\x04\x00\x01a"), make([]byte, 65536)...)
 		go func() {
 			_, _ = server.Write([]byte("\x20\x02\x00\x00\x40\x02\x00\x07\xd0"))

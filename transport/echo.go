@@ -9,6 +9,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -158,12 +159,12 @@ func (t *talk) echo(ctx context.Context, topic string, patience time.Duration) (
 			switch {
 			case !ok:
 				return false, acked, t.err
-			case p.kind == typePublish && p.topic == topic && bytes.Equal(p.payload, pub.Payload):
+			case p.kind == codec.TypePublish && p.topic == topic && bytes.Equal(p.payload, pub.Payload):
 				return true, acked, nil
-			case p.kind == typePuback:
-				acked = acked || packetID(p.payload) == pub.MessageID
+			case p.kind == codec.TypePuback:
+				acked = acked || codec.PacketID(p.payload) == pub.MessageID
 				fallthrough
-			case p.kind == typePingresp:
+			case p.kind == codec.TypePingresp:
 				answered = true
 				timer.Reset(echoWait)
 			}
@@ -179,4 +180,4 @@ func (t *talk) echo(ctx context.Context, topic string, patience time.Duration) (
 }
 
 // echoPayload is what whoever listens to the topic sees: JSON, and nothing that looks like a record.
-func echoPayload() []byte { return fmt.Appendf(nil, `{"echo":"%s"}`, newNonce()) }
+func echoPayload() []byte { return fmt.Appendf(nil, `{"echo":"%s"}`, codec.Nonce()) }

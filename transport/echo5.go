@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // The second opinion of an echo test: MQTT 5 acknowledges with a reason (its section 3.4.2.1), where 3.1.1 cannot. All on a
@@ -23,7 +25,7 @@ const (
 	level5       = 5
 	failure5     = 0x80 // reasons from here on are failures
 	packetMax5   = 64 << 10
-	keepalive5   = checkKeepalive
+	keepalive5   = codec.CheckKeepalive
 	flagClean    = 0x02
 	flagPassword = 0x40
 	flagUser     = 0x80
@@ -42,18 +44,18 @@ func (e *echoer) reasons(ctx context.Context, silent []hearing) []byte {
 	defer bounded(ctx, c)()
 	_ = c.SetDeadline(time.Now().Add(trialPatience))
 	r := bufio.NewReader(c)
-	if body, err := ask5(c, r, connect5(e.hello), typeConnack); err != nil || len(body) < 2 || body[1] != 0 {
+	if body, err := ask5(c, r, connect5(e.hello), codec.TypeConnack); err != nil || len(body) < 2 || body[1] != 0 {
 		return nil
 	}
 	var reasons []byte
 	for i, h := range silent {
-		body, err := ask5(c, r, publish5(h.topic.Topic, uint16(i+1), echoPayload()), typePuback)
+		body, err := ask5(c, r, publish5(h.topic.Topic, uint16(i+1), echoPayload()), codec.TypePuback)
 		if err != nil {
 			return reasons
 		}
 		reasons = append(reasons, append(body, 0, 0, 0)[2]) // a reason that is left out is 0
 	}
-	_, _ = c.Write([]byte{typeDisconnect << 4, 0})
+	_, _ = c.Write([]byte{codec.TypeDisconnect << 4, 0})
 	return reasons
 }
 
@@ -73,12 +75,12 @@ func connect5(hello *packets.ConnectPacket) []byte {
 	if hello.PasswordFlag {
 		b = text5(b, string(hello.Password))
 	}
-	return packet5(typeConnect, 0, b)
+	return packet5(codec.TypeConnect, 0, b)
 }
 
 func publish5(topic string, id uint16, payload []byte) []byte {
 	b := binary.BigEndian.AppendUint16(text5(nil, topic), id)
-	return packet5(typePublish, flagsQoS1, append(append(b, 0), payload...))
+	return packet5(codec.TypePublish, flagsQoS1, append(append(b, 0), payload...))
 }
 
 // text5 appends two bytes of length and s.
@@ -98,19 +100,19 @@ func ask5(c net.Conn, r *bufio.Reader, p []byte, kind byte) ([]byte, error) {
 		return nil, err
 	}
 	for {
-		h, err := readHeader(r)
+		h, err := codec.ReadHeader(r)
 		if err != nil {
 			return nil, err
 		}
-		if h.total() > packetMax5 {
-			return nil, errOversized
+		if h.Total() > packetMax5 {
+			return nil, codec.ErrOversized
 		}
-		answer := make([]byte, h.total())
+		answer := make([]byte, h.Total())
 		if _, err := io.ReadFull(r, answer); err != nil {
 			return nil, err
 		}
-		if h.kind == kind {
-			return answer[h.size:], nil
+		if h.Kind == kind {
+			return answer[h.Size:], nil
 		}
 	}
 }

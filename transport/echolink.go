@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // Echo publishes to each topic on a short session of its own (client id "<ClientID>-p0", clean), with QoS 1 and not retained, and
@@ -23,7 +25,7 @@ func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string,
 	if err != nil {
 		return verdicts, err
 	}
-	hello := checkConnect(l.o.ClientID, s.e.Username, password)
+	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
 	e := &echoer{hello: hello, dial: func(ctx context.Context) (net.Conn, error) {
 		return l.dialer.openTo(ctx, s.e, CauseProbe, s.stream.pinned())
 	}}

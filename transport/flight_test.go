@@ -10,6 +10,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -27,14 +28,14 @@ func flown(t *testing.T, n int) (*flight, []*Ack) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", id), packets.NewControlPacket(packets.Publish))
-		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(id)}, flightDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(id)}, flightDay)
 		acks = append(acks, a)
 	}
 	return f, acks
 }
 
 func puback(f *flight, id byte) bool {
-	_, _, known, _ := f.answer(header{kind: typePuback}, []byte{0, id}, flightDay)
+	_, _, known, _ := f.answer(codec.Header{Kind: codec.TypePuback}, []byte{0, id}, flightDay)
 	return known
 }
 
@@ -86,13 +87,13 @@ func TestAcksCompleteInOrder(t *testing.T) {
 
 func TestWhatIsOwed(t *testing.T) {
 	f, _ := flown(t, 2)
-	if _, owed := f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, flightDay); owed != 3 {
+	if _, owed := f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay); owed != 3 {
 		t.Errorf("owed %d", owed)
 	}
-	if _, owed, known, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 1}, flightDay); owed != 2 || !known || err != nil {
+	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, flightDay); owed != 2 || !known || err != nil {
 		t.Errorf("owed %d, known %v, %v", owed, known, err)
 	}
-	if _, _, known, _ := f.answer(header{kind: typeSuback}, []byte{0, 1, 0}, flightDay); known {
+	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 1, 0}, flightDay); known {
 		t.Error("a SUBACK was taken for a publish's")
 	}
 	if !puback(f, 1) || puback(f, 1) {
@@ -105,8 +106,8 @@ func TestWhatIsOwed(t *testing.T) {
 
 func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
 	f := newFlight(1)
-	f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, flightDay)
-	_, _, _, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 0, 0}, flightDay)
+	f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay)
+	_, _, _, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 0, 0}, flightDay)
 	if e := faults.Of(err, flightDay); e.Kind != faults.OutcomeNonsense {
 		t.Errorf("got %v", err)
 	}
@@ -126,7 +127,7 @@ func TestTheOtherWindow(t *testing.T) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", 9+id), packets.NewControlPacket(packets.Publish))
-		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(9 + id)}, flightDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(9 + id)}, flightDay)
 	}
 	if _, err := f.sendIn(full, f.apart, data(99)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the other one has no end: %v", err)

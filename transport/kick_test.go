@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -81,7 +82,7 @@ func kicked(t *testing.T, how string, draw func() float64) (attempts int) {
 				}
 				attempts++
 				_, _ = c.Read(make([]byte, 1024))
-				_, _ = c.Write([]byte{typeConnack << 4, 2, 0, 0})
+				_, _ = c.Write([]byte{codec.TypeConnack << 4, 2, 0, 0})
 				_ = c.Close()
 			}
 		}()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -131,15 +132,15 @@ func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
 	defer func() { stop(); _ = s.raw.Close() }()
 	_ = s.SetDeadline(time.Now().Add(l.dialer.handshakeTime()))
-	if err := checkConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
+	if err := codec.CheckConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
 		return err
 	}
-	_, h, err := readPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
+	_, h, err := codec.ReadPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
 	if err != nil {
 		return err
 	}
-	if h.kind != typeConnack {
-		return fmt.Errorf("packet of type %d instead of CONNACK", h.kind)
+	if h.Kind != codec.TypeConnack {
+		return fmt.Errorf("packet of type %d instead of CONNACK", h.Kind)
 	}
 	return packets.NewControlPacket(packets.Disconnect).Write(s)
 }

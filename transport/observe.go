@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -14,12 +15,12 @@ var _ observer = (*session)(nil)
 
 // writing tells the beat before the packet goes out: an answer may be here before Write returns, and a write that is stuck
 // counts as unanswered from its beginning.
-func (s *session) writing(o outbound) Cause {
+func (s *session) writing(o codec.Outbound) Cause {
 	now := time.Now()
 	cause, owed := s.flight.writing(o, now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.accepted && o.kind != typePuback { // which nothing answers: asking after it would cost a ping for each command
+	if s.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
 		s.beat.Owed(owed)
 		s.beat.Sent(now)
 		s.ask(now, false)
@@ -29,39 +30,39 @@ func (s *session) writing(o outbound) Cause {
 }
 
 // wrote books what went out; until CONNACK it is part of the handshake anyway.
-func (s *session) wrote(o outbound, c Cause, n int, err error) {
-	if o.kind != typeConnect && s.stream.raw.up.Load() {
+func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
+	if o.Kind != codec.TypeConnect && s.stream.raw.up.Load() {
 		s.l.dialer.ledger.book(c, n)
 	}
-	if err == nil && o.kind == typePublish && o.qos == 0 {
+	if err == nil && o.Kind == codec.TypePublish && o.QoS == 0 {
 		s.flight.wrote()
 	}
 }
 
 // arrived judges a packet before the library sees it.
-func (s *session) arrived(h header, body []byte, buffered int) (known bool, err error) {
+func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, err error) {
 	if !s.isAccepted() {
 		return true, s.connack(h, body, buffered)
 	}
 	cause, owed, known := causeHandshake, -1, true
-	switch h.kind {
-	case typeConnack:
+	switch h.Kind {
+	case codec.TypeConnack:
 		return false, faults.Nonsense("a second CONNACK")
-	case typePingresp:
+	case codec.TypePingresp:
 		cause = causePing
-	case typePublish:
-		topic, rest, _ := cutString(body)
+	case codec.TypePublish:
+		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
-		if h.flags>>1&3 == 1 { // QoS
-			s.flight.came(packetID(rest), cause)
+		if h.Flags>>1&3 == 1 { // QoS
+			s.flight.came(codec.PacketID(rest), cause)
 		}
-	case typePuback, typeSuback:
+	case codec.TypePuback, codec.TypeSuback:
 		if cause, owed, known, err = s.flight.answer(h, body, time.Now()); !known {
 			s.l.ignored.Add(1)
 		}
 	}
-	s.l.dialer.ledger.book(cause, h.total())
-	s.listen(h.kind, owed)
+	s.l.dialer.ledger.book(cause, h.Total())
+	s.listen(h.Kind, owed)
 	return known, err
 }
 
@@ -73,7 +74,7 @@ func (s *session) listen(kind byte, owed int) {
 	if owed >= 0 {
 		s.beat.Owed(owed)
 	}
-	if kind == typePingresp {
+	if kind == codec.TypePingresp {
 		s.beat.PongHeard(now)
 	} else {
 		s.beat.Heard(now)
@@ -89,7 +90,7 @@ func (s *session) listen(kind byte, owed int) {
 }
 
 // progress counts as heard: a long packet is coming in.
-func (s *session) progress() { s.listen(typePublish, -1) }
+func (s *session) progress() { s.listen(codec.TypePublish, -1) }
 
 func (s *session) isAccepted() bool {
 	s.mu.Lock()
@@ -98,9 +99,9 @@ func (s *session) isAccepted() bool {
 }
 
 // connack judges the first packet.
-func (s *session) connack(h header, body []byte, buffered int) error {
-	if h.kind != typeConnack {
-		return faults.Nonsense("a packet of type %d instead of CONNACK", h.kind)
+func (s *session) connack(h codec.Header, body []byte, buffered int) error {
+	if h.Kind != codec.TypeConnack {
+		return faults.Nonsense("a packet of type %d instead of CONNACK", h.Kind)
 	}
 	if code := body[1]; code != 0 {
 		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {

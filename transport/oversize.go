@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -16,18 +17,18 @@ import (
 const ackBacklog = 64
 
 // skip reads past the PUBLISH with header h, which was peeked and not read.
-func (c *conn) skip(h header) error {
+func (c *conn) skip(h codec.Header) error {
 	if !c.watch.isAccepted() {
-		return faults.Nonsense("a packet of %d bytes, more than the limit of %d, instead of CONNACK", h.total(), c.maxPacket)
+		return faults.Nonsense("a packet of %d bytes, more than the limit of %d, instead of CONNACK", h.Total(), c.maxPacket)
 	}
 	topic, id, n, err := c.readHead(h)
 	if err != nil {
 		return err
 	}
-	for left := h.total() - n; left > 0; {
-		n, err := c.r.Discard(min(left, readChunk))
+	for left := h.Total() - n; left > 0; {
+		n, err := c.r.Discard(min(left, codec.ReadChunk))
 		if err != nil {
-			return unexpected(err)
+			return codec.UnexpectedEOF(err)
 		}
 		left -= n
 		c.watchRead()
@@ -45,13 +46,13 @@ func (c *conn) skip(h header) error {
 }
 
 // readHead reads the header, the topic, and with QoS 1 the packet identifier (section 3.3.2); n is how many bytes that were.
-func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
-	head := make([]byte, h.size+2)
+func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err error) {
+	head := make([]byte, h.Size+2)
 	if _, err := io.ReadFull(c.r, head); err != nil {
-		return "", 0, 0, unexpected(err)
+		return "", 0, 0, codec.UnexpectedEOF(err)
 	}
-	rest := int(packetID(head[h.size:]))
-	qos := h.flags >> 1 & 3
+	rest := int(codec.PacketID(head[h.Size:]))
+	qos := h.Flags >> 1 & 3
 	if qos == 3 || rest == 0 {
 		return "", 0, 0, faults.Nonsense("a PUBLISH with QoS %d and a topic of %d bytes", qos, rest)
 	}
@@ -60,10 +61,10 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 	}
 	p := make([]byte, rest)
 	if _, err := io.ReadFull(c.r, p); err != nil {
-		return "", 0, 0, unexpected(err)
+		return "", 0, 0, codec.UnexpectedEOF(err)
 	}
 	if qos > 0 {
-		id, p = packetID(p[rest-2:]), p[:rest-2]
+		id, p = codec.PacketID(p[rest-2:]), p[:rest-2]
 	}
 	if !utf8.Valid(p) || qos > 0 && id == 0 {
 		return "", 0, 0, faults.Nonsense("a PUBLISH without a valid topic, or without an identifier")
@@ -72,10 +73,10 @@ func (c *conn) readHead(h header) (topic string, id uint16, n int, err error) {
 }
 
 // skipped is told of a PUBLISH that the library does not see.
-func (s *session) skipped(h header, topic string) {
-	s.l.dialer.ledger.book(s.l.causeOf(topic), h.total())
-	s.listen(h.kind, -1)
+func (s *session) skipped(h codec.Header, topic string) {
+	s.l.dialer.ledger.book(s.l.causeOf(topic), h.Total())
+	s.listen(h.Kind, -1)
 	s.l.oversized.Add(1)
 	s.l.notify(EventOversized, s.e.name, fmt.Sprintf("a message of %d bytes on %s is larger than the limit of %d: dropped",
-		h.total(), topic, s.l.o.MaxPacket), s.info.Number, time.Now())
+		h.Total(), topic, s.l.o.MaxPacket), s.info.Number, time.Now())
 }

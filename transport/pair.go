@@ -8,6 +8,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
@@ -96,7 +97,7 @@ func (le *learner) pairStep(now time.Time) {
 		conn := p.conn
 		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), lastWords) })
 	default:
-		p.nonce, p.sent, p.silence, p.spoke = newNonce(), now, now.Sub(p.spoke), now
+		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
 		le.status.tested(true)
 		conn, nonce, topic := p.conn, p.nonce, le.l.o.pairTopic()
 		le.l.group.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 const (
@@ -49,7 +51,7 @@ func (p *probe) run(ctx context.Context) {
 		defer c.close()
 		p.le.do(func() { p.conn = c; p.le.opened(p) })
 		if p.le.mayEcho(p.o.e) {
-			err = c.echo(ctx, newNonce(), p.o.patience)
+			err = c.echo(ctx, codec.Nonce(), p.o.patience)
 		}
 	}
 	if err != nil {
@@ -122,7 +124,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 
 // try is one test: the silence ends when the main link writes a nonce to our topic.
 func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time, boot time.Duration) bool {
-	nonce, asked := newNonce(), time.Now()
+	nonce, asked := codec.Nonce(), time.Now()
 	gap := asked.Sub(since)
 	a, err := t.main.flight.send(ctx, Message{Topic: p.o.topic, Payload: nonce, QoS: 1, Cause: CauseProbe})
 	if err != nil {
@@ -138,7 +140,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 			case !ok:
 				p.le.do(func() { p.le.cut(p, gap, sleptSince(boot, since), c.err) })
 				return false
-			case m.kind == typePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
+			case m.kind == codec.TypePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
 				p.le.do(func() { p.le.delivered(p, gap, now) })
 				return true
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -70,7 +71,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 }
 
 func (l *Link) probeConnect(o probeOptions, password string) *packets.ConnectPacket {
-	p := cleanConnect(o.clientID, o.e.Username, password)
+	p := codec.CleanConnect(o.clientID, o.e.Username, password)
 	p.Keepalive = o.keepalive
 	return p
 }
@@ -80,7 +81,7 @@ func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, p
 	if err := c.write(connect, patience); err != nil {
 		return err
 	}
-	p, err := c.await(ctx, typeConnack, patience)
+	p, err := c.await(ctx, codec.TypeConnack, patience)
 	if err != nil {
 		return err
 	}
@@ -95,8 +96,8 @@ func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, p
 	if err := c.write(sub, patience); err != nil {
 		return err
 	}
-	p, err = c.await(ctx, typeSuback, patience)
-	if err == nil && p.code == subackFailure {
+	p, err = c.await(ctx, codec.TypeSuback, patience)
+	if err == nil && p.code == codec.SubackFailure {
 		return fmt.Errorf("%w: server refused the subscription to %s", errDenied, c.topic)
 	}
 	return err
@@ -112,7 +113,7 @@ func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Durati
 	}
 	deadline := time.Now().Add(patience)
 	for {
-		p, err := c.await(ctx, typePublish, time.Until(deadline))
+		p, err := c.await(ctx, codec.TypePublish, time.Until(deadline))
 		switch {
 		case err == nil && bytes.Equal(p.payload, nonce):
 			return nil
@@ -133,7 +134,7 @@ func (c *probeConn) ping(ctx context.Context, patience time.Duration) error {
 	if err := c.write(packets.NewControlPacket(packets.Pingreq), patience); err != nil {
 		return err
 	}
-	_, err := c.await(ctx, typePingresp, patience)
+	_, err := c.await(ctx, codec.TypePingresp, patience)
 	return err
 }
 
@@ -174,18 +175,18 @@ func (c *probeConn) read() {
 	r := bufio.NewReaderSize(c.s, probePacketMax/16)
 	var buf []byte
 	for {
-		var h header
-		if buf, h, c.err = readPacket(r, probePacketMax, buf, func() {}); c.err != nil {
+		var h codec.Header
+		if buf, h, c.err = codec.ReadPacket(r, probePacketMax, buf, func() {}); c.err != nil {
 			return
 		}
-		p := probePacket{kind: h.kind}
-		switch body := buf[h.size:]; h.kind {
-		case typeConnack:
+		p := probePacket{kind: h.Kind}
+		switch body := buf[h.Size:]; h.Kind {
+		case codec.TypeConnack:
 			p.code = body[1]
-		case typeSuback:
+		case codec.TypeSuback:
 			p.code = body[2]
-		case typePublish:
-			topic, rest, _ := cutString(body)
+		case codec.TypePublish:
+			topic, rest, _ := codec.CutString(body)
 			if string(topic) != c.topic {
 				continue
 			}

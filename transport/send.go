@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // Publisher sends on one session: when that is lost, it is of no use any more. That keeps an order over losses: what was
@@ -101,7 +103,7 @@ func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error)
 
 // fits refuses what may not or cannot be sent.
 func (l *Link) fits(m Message) error {
-	switch size := publishSize(m.Topic, len(m.Payload), m.QoS); {
+	switch size := codec.PublishSize(m.Topic, len(m.Payload), m.QoS); {
 	case m.Topic == "" || len(m.Topic) > 0xffff || strings.ContainsAny(m.Topic, "+#\x00"): // [MQTT-3.3.2-2]
 		return fmt.Errorf("%w: topic %q is not one to publish to: no wildcards, not empty", ErrInvalid, m.Topic)
 	case m.QoS > 1:

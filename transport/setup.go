@@ -10,6 +10,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -86,13 +87,13 @@ func (s *session) wait(t mqtt.Token) bool {
 // subscribe asks for all filters, the state topic first, so that what it retains arrives before our birth.
 func (s *session) subscribe() bool {
 	var denied []string
-	for filters := range slices.Chunk(s.l.filters(), maxSubscribe) {
+	for filters := range slices.Chunk(s.l.filters(), codec.MaxSubscribe) {
 		codes, ok := s.subscribeTo(filters)
 		if !ok {
 			return false
 		}
 		for _, f := range filters {
-			if codes[f] == subackFailure { // and the token has no error for it
+			if codes[f] == codec.SubackFailure { // and the token has no error for it
 				denied = append(denied, f)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
@@ -50,14 +51,14 @@ func (t *talk) read() {
 	r := bufio.NewReader(t.c)
 	var buf []byte
 	for {
-		var h header
-		if buf, h, t.err = readPacket(r, talkPacketMax, buf, func() {}); t.err != nil {
+		var h codec.Header
+		if buf, h, t.err = codec.ReadPacket(r, talkPacketMax, buf, func() {}); t.err != nil {
 			return
 		}
-		p := talkPacket{kind: h.kind, payload: bytes.Clone(buf[h.size:])}
-		if h.kind == typePublish {
-			topic, rest, _ := cutString(p.payload)
-			if h.flags>>1&3 > 0 && len(rest) >= 2 {
+		p := talkPacket{kind: h.Kind, payload: bytes.Clone(buf[h.Size:])}
+		if h.Kind == codec.TypePublish {
+			topic, rest, _ := codec.CutString(p.payload)
+			if h.Flags>>1&3 > 0 && len(rest) >= 2 {
 				rest = rest[2:] // the packet identifier, of a server that gives more than was asked for
 			}
 			p.topic, p.payload = string(topic), rest
@@ -73,7 +74,7 @@ func (t *talk) read() {
 
 // connect is CONNECT and CONNACK.
 func (t *talk) connect(ctx context.Context, hello *packets.ConnectPacket, patience time.Duration) error {
-	p, err := t.ask(ctx, hello, typeConnack, patience)
+	p, err := t.ask(ctx, hello, codec.TypeConnack, patience)
 	if err != nil {
 		return err
 	}
@@ -85,10 +86,10 @@ func (t *talk) connect(ctx context.Context, hello *packets.ConnectPacket, patien
 
 // subscribe asks for the filters and returns those that were refused.
 func (t *talk) subscribe(ctx context.Context, filters []string, patience time.Duration) (denied []string, err error) {
-	for some := range slices.Chunk(filters, maxSubscribe) {
+	for some := range slices.Chunk(filters, codec.MaxSubscribe) {
 		s := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
 		s.MessageID, s.Topics, s.Qoss = t.nextID(), some, bytes.Repeat([]byte{talkQoS}, len(some))
-		p, err := t.ask(ctx, s, typeSuback, patience)
+		p, err := t.ask(ctx, s, codec.TypeSuback, patience)
 		if err != nil {
 			return denied, err
 		}
@@ -96,7 +97,7 @@ func (t *talk) subscribe(ctx context.Context, filters []string, patience time.Du
 			return denied, faults.Nonsense("a SUBACK with %d codes for %d filters", len(codes), len(some))
 		}
 		for i, code := range p.payload[2:] {
-			if code == subackFailure {
+			if code == codec.SubackFailure {
 				denied = append(denied, some[i])
 			}
 		}

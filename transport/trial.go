@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // The steps of a trial, in order. A step that does not apply (a name to resolve, a proxy, TLS) is not reported.
@@ -107,7 +109,7 @@ func (r *trialRun) run(ctx context.Context) {
 		r.step(TrialStep{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})
 		return
 	}
-	hello := checkConnect(r.ClientID, r.e.Username, password)
+	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
 	echoes := &echoer{talk: newTalk(c), hello: hello, dial: r.again}
 	defer echoes.close()
 	if !r.connect(ctx, echoes.talk, hello) || !r.subscribe(ctx, echoes.talk) {

@@ -1,4 +1,4 @@
-package transport
+package codec
 
 import (
 	"bufio"
@@ -53,7 +53,7 @@ func TestReadPacket(t *testing.T) {
 		{"publish with identifier 0", "\x32\x05\x00\x01a\x00\x00", 0, "no packet identifier"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, _, err := readPacket(bufio.NewReader(strings.NewReader(tt.in)), 1<<20, nil, func() {})
+			p, _, err := ReadPacket(bufio.NewReader(strings.NewReader(tt.in)), 1<<20, nil, func() {})
 			if tt.total > 0 {
 				if err != nil || string(p) != tt.in[:tt.total] {
 					t.Errorf("got %d bytes, %v", len(p), err)
@@ -67,7 +67,7 @@ func TestReadPacket(t *testing.T) {
 
 func TestBufferGrowsOnlyWithWhatArrives(t *testing.T) {
 	in := "\x30\xff\xff\xff\x7f" + "\x00\x01a" + strings.Repeat("x", 40000) // promises 256 MiB
-	p, _, err := readPacket(bufio.NewReader(strings.NewReader(in)), 256<<20+maxHeader, nil, func() {})
+	p, _, err := ReadPacket(bufio.NewReader(strings.NewReader(in)), 256<<20+maxHeader, nil, func() {})
 	if !errors.Is(err, io.ErrUnexpectedEOF) || cap(p) > 4*len(in) {
 		t.Errorf("buffer of %d bytes for %d that came: %v", cap(p), len(in), err)
 	}
@@ -87,14 +87,14 @@ func FuzzReadPacket(f *testing.F) {
 		r, at := bufio.NewReader(bytes.NewReader(in)), 0
 		var buf []byte
 		for {
-			p, h, err := readPacket(r, limit, buf, func() {})
-			if cap(p) > 4*(limit+readChunk) {
+			p, h, err := ReadPacket(r, limit, buf, func() {})
+			if cap(p) > 4*(limit+ReadChunk) {
 				t.Fatalf("buffer of %d bytes", cap(p))
 			}
 			if err != nil {
 				return
 			}
-			if len(p) != h.total() || len(p) > limit || !bytes.Equal(p, in[at:at+len(p)]) {
+			if len(p) != h.Total() || len(p) > limit || !bytes.Equal(p, in[at:at+len(p)]) {
 				t.Fatalf("packet of %d bytes at %d is not what came", len(p), at)
 			}
 			if _, err := packets.ReadPacket(bytes.NewReader(p)); err != nil {
@@ -122,22 +122,22 @@ func TestOutboundPackets(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		p    packets.ControlPacket
-		want outbound
+		want Outbound
 	}{
-		{"publish", publish, outbound{kind: typePublish, qos: 1, id: 77}},
-		{"subscribe", subscribe, outbound{kind: typeSubscribe, id: 5, filters: 2}},
-		{"puback", puback, outbound{kind: typePuback, id: 9}},
-		{"disconnect", packets.NewControlPacket(packets.Disconnect), outbound{kind: typeDisconnect}},
+		{"publish", publish, Outbound{Kind: TypePublish, QoS: 1, ID: 77}},
+		{"subscribe", subscribe, Outbound{Kind: TypeSubscribe, ID: 5, Filters: 2}},
+		{"puback", puback, Outbound{Kind: TypePuback, ID: 9}},
+		{"disconnect", packets.NewControlPacket(packets.Disconnect), Outbound{Kind: TypeDisconnect}},
 	} {
 		b := write(tt.p)
-		if got, err := parseOutbound(b); got != tt.want || err != nil {
+		if got, err := ParseOutbound(b); got != tt.want || err != nil {
 			t.Errorf("%s: got %+v, %v", tt.name, got, err)
 		}
-		if _, err := parseOutbound(b[:len(b)-1]); err == nil {
+		if _, err := ParseOutbound(b[:len(b)-1]); err == nil {
 			t.Errorf("%s, cut: no error", tt.name)
 		}
 	}
-	if got, want := publishSize("a/b", 300, 1), len(write(publish)); got != want {
+	if got, want := PublishSize("a/b", 300, 1), len(write(publish)); got != want {
 		t.Errorf("publish is %d bytes, thought %d", want, got)
 	}
 }
@@ -149,7 +149,7 @@ func TestKeepaliveIsPatched(t *testing.T) {
 	if err := c.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	out, err := patchKeepalive(b.Bytes(), 1170)
+	out, err := PatchKeepalive(b.Bytes(), 1170)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestKeepaliveIsPatched(t *testing.T) {
 	if got := p.(*packets.ConnectPacket); err != nil || got.Keepalive != 1170 || got.ClientIdentifier != c.ClientIdentifier {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	if _, err := patchKeepalive([]byte{0xc0, 0}, 1); err == nil {
+	if _, err := PatchKeepalive([]byte{0xc0, 0}, 1); err == nil {
 		t.Error("a PINGREQ was taken for a CONNECT")
 	}
 }
