@@ -33,5 +33,5 @@ func (s *session) announce(now time.Time) {
 	s.announceAt = time.Time{}
 	s.announceGap = min(2*s.announceGap, announceMax)
 	s.l.group.Go(func() { _, _ = s.flight.send(s.ctx, s.stateMessage(s.birth)) })
-	s.l.notify(EventAnnounced, s.e.name, "our state was overwritten on "+s.l.o.StateTopic, s.info.Number, now)
+	s.l.notify(EventAnnounced, s.e.Name, "our state was overwritten on "+s.l.o.StateTopic, s.info.Number, now)
 }

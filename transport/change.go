@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // What happened to a link, told by its loop, the session and the session's helpers: each method changes the status, and
@@ -25,23 +26,23 @@ func (l *Link) notify(kind EventKind, server, why string, session int64, now tim
 func (l *Link) waiting(next int, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.setState(StateDown, l.endpoints[next].name)
+	l.setState(StateDown, l.endpoints[next].Name)
 	l.next = at
 }
 
 // attach is called when s is up: sends may begin.
 func (l *Link) attach(s *session, now time.Time) {
 	l.mu.Lock()
-	l.setState(StateUp, s.e.name)
+	l.setState(StateUp, s.e.Name)
 	l.status.Sessions++
 	l.session = s
 	l.trouble.down, l.trouble.late = "", ""
-	l.trouble.accepted(s.e.name)
+	l.trouble.accepted(s.e.Name)
 	l.failures = map[int]string{}
 	close(l.ready)
 	l.mu.Unlock()
 	l.learner.do(func() { l.learner.up(s, now) })
-	l.notify(EventUp, s.e.name, "", s.info.Number, now)
+	l.notify(EventUp, s.e.Name, "", s.info.Number, now)
 }
 
 // moved is called after a session ended because another connection goes on for it.
@@ -62,8 +63,8 @@ func (l *Link) detach(s *session) {
 }
 
 // lost is called after an attempt or a session ended, and not by us.
-func (l *Link) lost(i int, e *endpoint, info Session, v faults.Verdict, err error) {
-	now, why := time.Now(), fmt.Sprintf("%s: %v", e.name, err)
+func (l *Link) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict, err error) {
+	now, why := time.Now(), fmt.Sprintf("%s: %v", e.Name, err)
 	kind := EventDialFailed
 	l.mu.Lock()
 	wasLate := l.trouble.late != ""
@@ -75,18 +76,18 @@ func (l *Link) lost(i int, e *endpoint, info Session, v faults.Verdict, err erro
 	}
 	if v.Kind == faults.OutcomeRefused {
 		kind = EventRefused
-		l.trouble.refusedBy(e.name, why, now)
+		l.trouble.refusedBy(e.Name, why, now)
 	}
 	l.trouble.down, l.trouble.late, l.trouble.denied = why, "", nil
 	repeated := !v.Up && l.failures[i] == why
 	l.failures[i] = why
-	l.setState(StateDialing, e.name)
+	l.setState(StateDialing, e.Name)
 	l.mu.Unlock()
 	if !repeated {
-		l.notify(kind, e.name, why, info.Number, now)
+		l.notify(kind, e.Name, why, info.Number, now)
 	}
 	if v.Up {
-		l.judgeTakeover(e.name, info.Number, now)
+		l.judgeTakeover(e.Name, info.Number, now)
 	}
 }
 
@@ -99,14 +100,14 @@ func (l *Link) unfit(to int, err error, session int64, now time.Time) {
 	}
 	l.backoff.refused(now, to)
 	e := l.endpoints[to]
-	why := fmt.Sprintf("%s: %v", e.name, f)
+	why := fmt.Sprintf("%s: %v", e.Name, f)
 	l.mu.Lock()
 	known := l.failures[to] == why
 	l.failures[to] = why
-	l.trouble.refusedBy(e.name, why, now)
+	l.trouble.refusedBy(e.Name, why, now)
 	l.mu.Unlock()
 	if !known {
-		l.notify(EventRefused, e.name, why, session, now)
+		l.notify(EventRefused, e.Name, why, session, now)
 	}
 }
 
@@ -135,7 +136,7 @@ func (l *Link) stateSeen(s *session, st seenState) (foreign bool) {
 	l.mu.Lock()
 	foreign = l.takeover.seen(st.payload, st.retained)
 	l.mu.Unlock()
-	l.judgeTakeover(s.e.name, s.info.Number, time.Now())
+	l.judgeTakeover(s.e.Name, s.info.Number, time.Now())
 	return foreign
 }
 
@@ -154,7 +155,7 @@ func (l *Link) denied(s *session, filters []string) {
 	l.status.Refused += int64(len(filters))
 	l.mu.Unlock()
 	for _, f := range filters {
-		l.notify(EventSubscribeRefused, s.e.name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number, time.Now())
+		l.notify(EventSubscribeRefused, s.e.Name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number, time.Now())
 	}
 }
 
@@ -162,13 +163,13 @@ func (l *Link) denied(s *session, filters []string) {
 func (l *Link) late(s *session, asked time.Time) {
 	why := ""
 	if !asked.IsZero() {
-		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.name, asked.UTC().Format(time.TimeOnly))
+		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.Name, asked.UTC().Format(time.TimeOnly))
 	}
 	l.mu.Lock()
 	l.trouble.late = why
 	l.mu.Unlock()
 	if why != "" {
-		l.notify(EventLate, s.e.name, why, s.info.Number, time.Now())
+		l.notify(EventLate, s.e.Name, why, s.info.Number, time.Now())
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
-	readBuffer   = 4 << 10                // of bufio; the library itself reads single bytes
-	keepCapacity = 64 << 10               // a packet buffer larger than this is not kept for the next packet
-	lastWords    = 200 * time.Millisecond // for what the other side said before the end
-	pingBacklog  = 64                     // pings that wait for a stuck write; the beat doubles its patience, so few ever do
+	readBuffer   = 4 << 10  // of bufio; the library itself reads single bytes
+	keepCapacity = 64 << 10 // a packet buffer larger than this is not kept for the next packet
+	pingBacklog  = 64       // pings that wait for a stuck write; the beat doubles its patience, so few ever do
 )
 
 // observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
@@ -38,7 +38,7 @@ type observer interface {
 //
 // One reader and any number of writers at a time. Deadlines are its own: those that the library sets are ignored.
 type conn struct {
-	stream    *stream
+	stream    *netdial.Stream
 	watch     observer
 	maxPacket int
 	keepalive uint16               // seconds, for CONNECT
@@ -58,7 +58,7 @@ type conn struct {
 	rest   []byte // what of it the library has not read
 }
 
-func newConn(s *stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
+func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
@@ -124,7 +124,7 @@ func (c *conn) failWrite(err error) error {
 	if faults.IsReset(err) {
 		select {
 		case <-c.closed:
-		case <-time.After(lastWords):
+		case <-time.After(netdial.LastWords):
 		}
 	}
 	return c.fail(err)
@@ -133,14 +133,14 @@ func (c *conn) failWrite(err error) error {
 // goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
 // what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
-	m := letter{o: codec.Outbound{Kind: codec.TypeDisconnect}, cause: causeHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
+	m := letter{o: codec.Outbound{Kind: codec.TypeDisconnect}, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
 }
 
 // halfClose is the writer's last act.
 func (c *conn) halfClose() {
-	_ = c.stream.SetWriteDeadline(time.Now().Add(lastWords))
-	for _, half := range []any{c.stream.Conn, c.stream.raw.Conn} {
+	_ = c.stream.SetWriteDeadline(time.Now().Add(netdial.LastWords))
+	for _, half := range []any{c.stream.Conn, c.stream.Raw.Conn} {
 		if h, ok := half.(interface{ CloseWrite() error }); ok {
 			_ = h.CloseWrite()
 		}
@@ -153,7 +153,7 @@ func (c *conn) fail(err error) error {
 	c.once.Do(func() {
 		c.watch.over(err)
 		close(c.closed)
-		_ = c.stream.raw.Close()
+		_ = c.stream.Raw.Close()
 	})
 	return faults.ErrEnded
 }

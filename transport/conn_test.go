@@ -13,6 +13,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -58,8 +59,8 @@ var connectPacket = []byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x00\x00\x01x")
 func connPair(o Options, silence time.Duration) (*conn, *witness, *transporttest.Conn) {
 	client, server := transporttest.Pipe()
 	w := &witness{overDone: make(chan struct{})}
-	raw := &meter{Conn: client, ledger: &ledger{}}
-	return newConn(&stream{Conn: raw, raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
+	raw := netdial.NewMeter(client, &netdial.Counter{}, CauseData)
+	return newConn(&netdial.Stream{Conn: raw, Raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
 }
 
 func TestPingGoesBetweenPackets(t *testing.T) {

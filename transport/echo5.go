@@ -11,6 +11,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // The second opinion of an echo test: MQTT 5 acknowledges with a reason (its section 3.4.2.1), where 3.1.1 cannot. All on a
@@ -41,7 +42,7 @@ func (e *echoer) reasons(ctx context.Context, silent []hearing) []byte {
 		return nil
 	}
 	defer c.Close()
-	defer bounded(ctx, c)()
+	defer netdial.EndWith(ctx, c)()
 	_ = c.SetDeadline(time.Now().Add(trialPatience))
 	r := bufio.NewReader(c)
 	if body, err := ask5(c, r, connect5(e.hello), codec.TypeConnack); err != nil || len(body) < 2 || body[1] != 0 {

@@ -21,13 +21,13 @@ func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string,
 	if s == nil {
 		return verdicts, errors.New("the link is not up")
 	}
-	password, err := s.e.password()
+	password, err := s.e.ReadPassword()
 	if err != nil {
 		return verdicts, err
 	}
 	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
 	e := &echoer{hello: hello, dial: func(ctx context.Context) (net.Conn, error) {
-		return l.dialer.openTo(ctx, s.e, CauseProbe, s.stream.pinned())
+		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
 	}}
 	defer e.close()
 	if err := e.connected(ctx); err != nil {

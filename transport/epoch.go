@@ -6,6 +6,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // How an epoch of a path begins and ends.
@@ -87,7 +88,7 @@ func (le *learner) down(s *session, v faults.Verdict, now time.Time) {
 
 // deny is called after the main link was closed right after its first nonce. Where nonces were carried before, it may be chance, once:
 // then a probe hears itself first again.
-func (le *learner) deny(e *endpoint, now time.Time) {
+func (le *learner) deny(e *netdial.Endpoint, now time.Time) {
 	le.hungUp[e]++
 	if le.carried[e] && le.hungUp[e] < 2 {
 		delete(le.carried, e)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Ack tells what became of one message. Acks of a link complete in the order of Send: a done Ack without error means that
@@ -165,7 +166,7 @@ func (f *flight) hand(a *Ack) bool {
 func (f *flight) writing(o codec.Outbound, now time.Time) (Cause, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	cause := causeHandshake
+	cause := netdial.CauseHandshake
 	switch o.Kind {
 	case codec.TypeSubscribe:
 		f.subs[o.ID] = o.Filters
@@ -247,10 +248,10 @@ func (f *flight) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 	if h.Kind == codec.TypeSuback {
 		n, ok := f.subs[id]
 		if ok && len(body)-2 != n { // [MQTT-3.8.4-5]; the library would panic
-			return causeHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
+			return netdial.CauseHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
 		}
 		delete(f.subs, id)
-		return causeHandshake, f.progress(now), ok, nil
+		return netdial.CauseHandshake, f.progress(now), ok, nil
 	}
 	a := f.byID[id]
 	if a == nil || !a.written || a.acked {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // route is a filter with its handler.
@@ -46,7 +48,7 @@ func (l *Link) causeOf(topic string) Cause {
 		}
 	}
 	if topic == l.o.StateTopic {
-		return causeHandshake
+		return netdial.CauseHandshake
 	}
 	return CauseCmd
 }

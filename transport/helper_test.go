@@ -116,7 +116,7 @@ func again(t *testing.T, l *Link) {
 	if s == nil {
 		t.Fatal("not up")
 	}
-	_ = s.stream.raw.Close()
+	_ = s.stream.Raw.Close()
 	for l.Ready() == ready {
 		<-time.After(time.Millisecond)
 	}

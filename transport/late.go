@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -45,8 +46,8 @@ func (s *session) check(now time.Time) {
 	if s.checking || now.Before(s.checkAfter) {
 		return
 	}
-	s.checking, s.checkAfter = true, now.Add(rtoMaxFor(s.l.o.DetectWithin))
-	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e, s.stream.pinned()) })
+	s.checking, s.checkAfter = true, now.Add(netdial.RTOMax(s.l.o.DetectWithin))
+	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e, s.stream.Path()) })
 }
 
 // checked is called with the result of check.
@@ -65,8 +66,8 @@ func (s *session) checked(err error, now time.Time) {
 // retransmission and an answer. So an outage that just ended, which lets the fresh one through first, costs no reconnect. A
 // kernel that does not bound its retransmission timer may be as silent as it has been already.
 func (s *session) verdictAt() time.Time {
-	chance := rtoMaxFor(s.l.o.DetectWithin)
-	if !s.stream.rtoMax && !s.asked.IsZero() {
+	chance := netdial.RTOMax(s.l.o.DetectWithin)
+	if !s.stream.RTOMax && !s.asked.IsZero() {
 		chance = max(chance, s.answered.Sub(s.asked))
 	}
 	return s.answered.Add(chance + checkSpare)
@@ -75,7 +76,7 @@ func (s *session) verdictAt() time.Time {
 // condemn ends a session whose server answers others and not us, unless its TCP is still getting our bytes across: then it is
 // only slow, say behind a queue of our own data.
 func (s *session) condemn(now time.Time) {
-	if draining(s.stream.raw.Conn, now.Sub(s.answered)) {
+	if netdial.Draining(s.stream.Raw.Conn, now.Sub(s.answered)) {
 		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin/2)
 		return
 	}
@@ -86,7 +87,7 @@ func (s *session) condemn(now time.Time) {
 // reachable: its service is dead, or so busy that it is as good as dead.
 func (s *session) silent() *faults.Fault {
 	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence, Msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)}
-	if acknowledged(s.stream.raw.Conn) {
+	if netdial.Acknowledged(s.stream.Raw.Conn) {
 		f.Loss, f.Msg = faults.LossService, f.Msg+", though its TCP acknowledges: the service does not run, or is overloaded"
 	}
 	return f
@@ -98,7 +99,7 @@ func (s *session) unacknowledged(now time.Time) {
 	if at.IsZero() || now.Before(at) {
 		return
 	}
-	if draining(s.stream.raw.Conn, s.l.o.DetectWithin/2) {
+	if netdial.Draining(s.stream.Raw.Conn, s.l.o.DetectWithin/2) {
 		s.slow = now
 		return
 	}
@@ -120,18 +121,18 @@ func (s *session) ackAt() time.Time {
 
 // checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way out
 // can do says nothing about this one.
-func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
-	password, err := e.password()
+func (l *Link) checkServer(ctx context.Context, e *netdial.Endpoint, p netdial.Path) error {
+	password, err := e.ReadPassword()
 	if err != nil {
 		return err
 	}
-	s, err := l.dialer.openTo(ctx, e, CauseProbe, p)
+	s, err := l.dialer.OpenOn(ctx, e, CauseProbe, p)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
-	defer func() { stop(); _ = s.raw.Close() }()
-	_ = s.SetDeadline(time.Now().Add(l.dialer.handshakeTime()))
+	stop := context.AfterFunc(ctx, func() { _ = s.Raw.Close() })
+	defer func() { stop(); _ = s.Raw.Close() }()
+	_ = s.SetDeadline(time.Now().Add(l.dialer.HandshakeTime()))
 	if err := codec.CheckConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
 		return err
 	}

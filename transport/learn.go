@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -40,15 +41,15 @@ type learner struct {
 	budget      *heartbeat.Budget
 	main        *session // nil: down
 	path        string
-	known       heartbeat.Knowledge // of path
-	weak        *weakBeat           // not nil: no probes, the beat itself is all the evidence there is
-	probes      map[int]*probe      // by flow
-	carried     map[*endpoint]bool  // endpoints that carried a nonce of the main link
-	sentinel    *probe              // a canary that rests between two tests; nil: none
-	shortCanary bool                // the server does not take canaryKeepalive
-	denied      map[*endpoint]time.Time
-	hungUp      map[*endpoint]int // how often the main link was closed right after its first nonce
-	asking      time.Time         // last probe publish of this session; zero: none yet
+	known       heartbeat.Knowledge        // of path
+	weak        *weakBeat                  // not nil: no probes, the beat itself is all the evidence there is
+	probes      map[int]*probe             // by flow
+	carried     map[*netdial.Endpoint]bool // endpoints that carried a nonce of the main link
+	sentinel    *probe                     // a canary that rests between two tests; nil: none
+	shortCanary bool                       // the server does not take canaryKeepalive
+	denied      map[*netdial.Endpoint]time.Time
+	hungUp      map[*netdial.Endpoint]int // how often the main link was closed right after its first nonce
+	asking      time.Time                 // last probe publish of this session; zero: none yet
 
 	kind        heartbeat.Kind
 	quiet       int // flow of a quiet test, or quietNext; 0: none
@@ -84,7 +85,7 @@ func newLearner(l *Link) *learner {
 		kept = o.Memory.Budget()
 	}
 	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
-		probes: map[int]*probe{}, carried: map[*endpoint]bool{}, denied: map[*endpoint]time.Time{}, hungUp: map[*endpoint]int{},
+		probes: map[int]*probe{}, carried: map[*netdial.Endpoint]bool{}, denied: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{},
 		interval: l.o.Interval, reason: "fixed by heartbeat.interval"}
 	if le.on() {
 		le.interval, le.reason = o.Min, "nothing is proven yet"
@@ -97,10 +98,10 @@ func newLearner(l *Link) *learner {
 func (le *learner) on() bool { return le.o.Mode != heartbeat.Off }
 
 // searchOptions are for the path to e; nil: any.
-func (le *learner) searchOptions(e *endpoint) heartbeat.SearchOptions {
+func (le *learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	top := min(le.o.Max, le.l.o.Keepalive)
 	if e != nil {
-		top = min(top, e.allowed(le.l.o.Keepalive))
+		top = min(top, e.AllowedKeepalive(le.l.o.Keepalive))
 	}
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
 	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
@@ -161,7 +162,7 @@ func (le *learner) close(now time.Time) {
 	le.remember(now)
 	for _, p := range le.probes {
 		if p.conn != nil {
-			le.bookOne(p, p.conn.s.raw.finalCost(), now)
+			le.bookOne(p, p.conn.s.Raw.FinalCost(), now)
 		}
 	}
 	le.saveBudget()
@@ -240,7 +241,7 @@ func (le *learner) test(p *probe, now time.Time) {
 	}
 	le.asking = now
 	le.status.tested(p.canary)
-	if cost := nonceCost(p.o.topic, p.o.e.secure); p.flow != le.quiet {
+	if cost := nonceCost(p.o.topic, p.o.e.Secure); p.flow != le.quiet {
 		le.status.spent(cost)
 		if !p.canary {
 			le.budget.Spend(cost, now)
@@ -268,8 +269,8 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	slot := le.freeSlot()
 	ctx, cancel := context.WithCancel(le.ctx)
 	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
-		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
-			keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.handshakeTime()}}
+		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.Path(),
+			keepalive: uint16(s.e.AllowedKeepalive(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.HandshakeTime()}}
 	if canary && !le.shortCanary {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}

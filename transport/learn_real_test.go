@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // learningLink is a link to the real broker that learns quickly: up to 3 s, on loopback, where nothing is ever forgotten.
@@ -57,7 +58,7 @@ func TestMosquittoLearnsOverTLS(t *testing.T) {
 			l := learningLink(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")}, nil)
 			runLink(t, l)
 			st := awaitStatus(t, l, "settled", settledReal)
-			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != leastKeepalive {
+			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != netdial.LeastKeepalive {
 				t.Errorf("%+v", st)
 			}
 			if each := st.Heartbeat.Cost / max(1, st.Heartbeat.Sessions); each < 1000 || each > 12_000 {

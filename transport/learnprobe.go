@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // What the probe sessions tell the learner; each of these runs on its loop.
@@ -26,7 +27,7 @@ const (
 
 // nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
 func nonceCost(topic string, secure bool) int64 {
-	n := int64(2+2+len(topic)+2+16) + 4 + 4*headers4
+	n := int64(2+2+len(topic)+2+16) + 4 + 4*netdial.Headers4
 	if secure {
 		n += 2 * 22 // records of TLS 1.3
 	}
@@ -36,7 +37,7 @@ func nonceCost(topic string, secure bool) int64 {
 func (le *learner) all() []*probe { return slices.Collect(maps.Values(le.probes)) }
 
 // mayEcho reports whether a probe must hear itself first; asked on the probe's goroutine.
-func (le *learner) mayEcho(e *endpoint) bool { return !le.status.hasEchoed(e) }
+func (le *learner) mayEcho(e *netdial.Endpoint) bool { return !le.status.hasEchoed(e) }
 
 func (le *learner) opened(*probe) { le.status.opened() }
 
@@ -46,7 +47,7 @@ func (le *learner) armed(p *probe, at time.Time) {
 	if le.probes[p.flow] != p {
 		return
 	}
-	le.price = max(le.price, p.conn.s.raw.cost()+oneTest)
+	le.price = max(le.price, p.conn.s.Raw.Cost()+oneTest)
 	le.search.Armed(p.flow, at)
 }
 
@@ -144,7 +145,7 @@ func (le *learner) refused(p *probe, err error) {
 func (le *learner) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
-		le.bookOne(p, p.conn.s.raw.finalCost(), time.Now())
+		le.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
 	} else {
 		le.bookOne(p, p.failed, time.Now())
 	}
@@ -244,7 +245,7 @@ func (le *learner) book(now time.Time) {
 	le.bookPair()
 	for _, p := range le.probes {
 		if p.conn != nil {
-			le.bookOne(p, p.conn.s.raw.cost(), now)
+			le.bookOne(p, p.conn.s.Raw.Cost(), now)
 		}
 	}
 }
@@ -266,7 +267,7 @@ func (le *learner) estimate() int64 {
 	switch {
 	case le.price > 0:
 		return le.price
-	case slices.ContainsFunc(le.l.endpoints, func(e *endpoint) bool { return e.secure }):
+	case slices.ContainsFunc(le.l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure }):
 		return tlsSession
 	}
 	return plainSession

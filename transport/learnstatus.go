@@ -3,13 +3,15 @@ package transport
 import (
 	"sync"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // learnStatus is what others may know of the learner. Safe for concurrent use.
 type learnStatus struct {
 	mu     sync.Mutex
 	s      HeartbeatStatus
-	echoed map[*endpoint]bool // endpoints that carried a probe's own message back
+	echoed map[*netdial.Endpoint]bool // endpoints that carried a probe's own message back
 	why    string
 }
 
@@ -65,23 +67,23 @@ func (st *learnStatus) tested(canary bool) {
 	})
 }
 
-func (st *learnStatus) hasEchoed(e *endpoint) bool {
+func (st *learnStatus) hasEchoed(e *netdial.Endpoint) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.echoed[e]
 }
 
-func (st *learnStatus) forgetEcho(e *endpoint) {
+func (st *learnStatus) forgetEcho(e *netdial.Endpoint) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	delete(st.echoed, e)
 }
 
-func (st *learnStatus) setEchoed(e *endpoint) {
+func (st *learnStatus) setEchoed(e *netdial.Endpoint) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.echoed == nil {
-		st.echoed = map[*endpoint]bool{}
+		st.echoed = map[*netdial.Endpoint]bool{}
 	}
 	st.echoed[e] = true
 }

@@ -10,22 +10,23 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Link keeps one MQTT session open. Make it with New, give it its handlers, then call Run once. All other methods are safe for
 // concurrent use, before, during and after Run.
 type Link struct {
-	o         Options     // immutable
-	endpoints []*endpoint // immutable
-	routes    []route     // immutable once Run was called
-	backoff   *backoff    // of Run
+	o         Options             // immutable
+	endpoints []*netdial.Endpoint // immutable
+	routes    []route             // immutable once Run was called
+	backoff   *backoff            // of Run
 	stopped   chan struct{}
 	wake      chan struct{}  // Routed was called
 	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
 	learner *learner
-	dialer  *dialer
+	dialer  *netdial.Dialer
 
 	reroute  rerouted // of Run: the last move to another way out
 	rerouted time.Time
@@ -56,11 +57,11 @@ func New(o Options) (*Link, error) {
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
 		takeover: newTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: newBackoff(o.Backoff, ranks, o.DetectWithin, o.Rand),
-		dialer: newDialer(dialOptions{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy, Dial: o.Dial}),
+		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy, Dial: o.Dial}),
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
 	}
 	for _, s := range o.Servers {
-		e, err := newEndpoint(s)
+		e, err := netdial.NewEndpoint(s)
 		errs = append(errs, err)
 		l.endpoints = append(l.endpoints, e)
 	}
@@ -68,7 +69,7 @@ func New(o Options) (*Link, error) {
 		return nil, err
 	}
 	l.trouble.down = "not connected yet"
-	l.status.Server = l.endpoints[0].name
+	l.status.Server = l.endpoints[0].Name
 	l.learner = newLearner(l)
 	if topic := o.pairTopic(); topic != "" {
 		l.HandleAs(CauseProbe, topic, l.learner.pairHeard)
@@ -128,7 +129,7 @@ func (l *Link) watch(ctx context.Context) {
 	later := time.AfterFunc(time.Hour, l.Routed)
 	later.Stop()
 	defer later.Stop()
-	err := watchNetwork(ctx, func() {
+	err := netdial.Watch(ctx, func() {
 		mu.Lock()
 		now := time.Now()
 		wait := max(0, routedLeast-now.Sub(last))
@@ -172,7 +173,7 @@ const filesEvery = 5 * time.Second
 func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	before := l.endpoints[last].fingerprint()
+	before := l.endpoints[last].Fingerprint()
 	for {
 		now := time.Now()
 		if !at.After(now) {
@@ -184,7 +185,7 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 		case <-ctx.Done():
 			return next
 		case <-timer.C:
-			if l.endpoints[last].fingerprint() != before { // somebody mended something
+			if l.endpoints[last].Fingerprint() != before { // somebody mended something
 				next, at = l.backoff.forgiven(time.Now())
 			}
 		case <-l.wake:
@@ -200,9 +201,9 @@ func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	e := l.endpoints[i]
 	l.mu.Lock()
 	if l.spare == nil || l.spare.session == nil {
-		l.setState(StateDialing, e.name)
+		l.setState(StateDialing, e.Name)
 	}
-	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
+	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
 	l.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
@@ -215,7 +216,7 @@ func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	return v
 }
 
-func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (faults.Verdict, error) {
+func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Session) (faults.Verdict, error) {
 	failed := func(err error) (faults.Verdict, error) {
 		f := faults.Of(err, time.Now())
 		return faults.Verdict{Kind: f.Kind}, f
@@ -226,9 +227,9 @@ func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (fau
 	}
 	s := sp.session
 	if s == nil {
-		password, err := e.password()
+		password, err := e.ReadPassword()
 		if err == nil && !planned {
-			sp.stream, err = l.dialer.open(ctx, e, causeHandshake)
+			sp.stream, err = l.dialer.Open(ctx, e, netdial.CauseHandshake)
 		}
 		if err != nil {
 			sp.close()
@@ -269,15 +270,15 @@ func (l *Link) Status() Status {
 	st, s, trouble, next := l.status, l.session, l.trouble, l.next
 	st.Losses = maps.Clone(l.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
-	trouble.way = l.dialer.interfaces.why()
+	trouble.way = l.dialer.Interfaces.Why()
 	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()
 	st.Oversized = l.oversized.Load()
-	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.dialer.ledger.read()
+	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.dialer.Counter.Read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
-		st.Throughput = throughput(s.stream.raw.Conn)
-		st.Interface, st.Expiry = s.stream.way, s.e.expires()
+		st.Throughput = netdial.Throughput(s.stream.Raw.Conn)
+		st.Interface, st.Expiry = s.stream.Interface, s.e.Expires()
 	}
 	st.Heartbeat, trouble.learning = l.learner.status.get()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // The planned re-dial: to the same server, to another node behind the same name, by another interface, or to a better server. To the
@@ -31,7 +32,7 @@ type move struct {
 // up already.
 type spare struct {
 	to      int
-	stream  *stream
+	stream  *netdial.Stream
 	session *session
 	err     error
 }
@@ -40,7 +41,7 @@ func (sp *spare) close() {
 	if sp.session != nil {
 		sp.session.abandon()
 	} else if sp.stream != nil {
-		_ = sp.stream.raw.Close()
+		_ = sp.stream.Raw.Close()
 	}
 }
 
@@ -97,16 +98,16 @@ func (s *session) prepare(m move, stableFor time.Duration) spare {
 		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
 	case s.unreadable(&sp):
 	case m.pin:
-		sp.stream, sp.err = s.l.dialer.openTo(s.ctx, s.e, causeHandshake, s.stream.pinned())
+		sp.stream, sp.err = s.l.dialer.OpenOn(s.ctx, s.e, netdial.CauseHandshake, s.stream.Path())
 	default:
-		sp.stream, sp.err = s.l.dialer.openTo(s.ctx, s.e, causeHandshake, pin{iface: m.way})
+		sp.stream, sp.err = s.l.dialer.OpenOn(s.ctx, s.e, netdial.CauseHandshake, netdial.Path{Interface: m.way})
 	}
 	return sp
 }
 
 // unreadable reports that the password cannot be read, so that the old session had better stay.
 func (s *session) unreadable(sp *spare) bool {
-	_, sp.err = s.e.password()
+	_, sp.err = s.e.ReadPassword()
 	return sp.err != nil
 }
 
@@ -125,7 +126,7 @@ func (s *session) prepared(sp spare, now time.Time) {
 	case failed.to != s.i:
 		s.l.unfit(failed.to, sp.err, s.info.Number, now)
 	case failed.way != "":
-		s.l.dialer.interfaces.rests.failed(failed.way, now)
+		s.l.dialer.Interfaces.Cooldown.Fail(failed.way, now)
 		s.lookAtWays(now)
 	case failed.now: // the look decides
 	case !failed.pin:
@@ -147,7 +148,7 @@ func (s *session) consider(now time.Time) {
 		s.want(move{to: to})
 	} else if !s.wayAt.IsZero() && !now.Before(s.wayAt) {
 		s.wayAt = time.Time{}
-		if name, _ := s.l.dialer.interfaces.better(s.stream.iface); name != "" {
+		if name, _ := s.l.dialer.Interfaces.Better(s.stream.Bound); name != "" {
 			s.want(move{to: s.i, way: name})
 		}
 	} else if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
@@ -184,21 +185,21 @@ func (s *session) considerAt() time.Time {
 // over; stableFor is how long it must last then.
 func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*session, error) {
 	e := l.endpoints[i]
-	password, err := e.password()
+	password, err := e.ReadPassword()
 	if err != nil {
 		return nil, err
 	}
-	stream, err := l.dialer.open(ctx, e, causeHandshake)
+	stream, err := l.dialer.Open(ctx, e, netdial.CauseHandshake)
 	if err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
-	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
+	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
 	l.mu.Unlock()
 	s := l.newSession(stream, i, info, stableFor, password, true)
 	s.candidate = true
 	s.begin()
-	timer := time.NewTimer(l.dialer.handshakeTime())
+	timer := time.NewTimer(l.dialer.HandshakeTime())
 	defer timer.Stop()
 	select {
 	case <-s.done:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // The session as the observer of its conn: each method is called on a goroutine of the library or on the writer's, and
@@ -31,8 +32,8 @@ func (s *session) writing(o codec.Outbound) Cause {
 
 // wrote books what went out; until CONNACK it is part of the handshake anyway.
 func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
-	if o.Kind != codec.TypeConnect && s.stream.raw.up.Load() {
-		s.l.dialer.ledger.book(c, n)
+	if o.Kind != codec.TypeConnect && s.stream.Raw.Up.Load() {
+		s.l.dialer.Counter.Book(c, n)
 	}
 	if err == nil && o.Kind == codec.TypePublish && o.QoS == 0 {
 		s.flight.wrote()
@@ -44,12 +45,12 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 	if !s.isAccepted() {
 		return true, s.connack(h, body, buffered)
 	}
-	cause, owed, known := causeHandshake, -1, true
+	cause, owed, known := netdial.CauseHandshake, -1, true
 	switch h.Kind {
 	case codec.TypeConnack:
 		return false, faults.Nonsense("a second CONNACK")
 	case codec.TypePingresp:
-		cause = causePing
+		cause = netdial.CausePing
 	case codec.TypePublish:
 		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
@@ -61,7 +62,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 			s.l.ignored.Add(1)
 		}
 	}
-	s.l.dialer.ledger.book(cause, h.Total())
+	s.l.dialer.Counter.Book(cause, h.Total())
 	s.listen(h.Kind, owed)
 	return known, err
 }
@@ -104,7 +105,7 @@ func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 		return faults.Nonsense("a packet of type %d instead of CONNACK", h.Kind)
 	}
 	if code := body[1]; code != 0 {
-		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {
+		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.LowerKeepalive(s.keepalive) {
 			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
 		}
 		return faults.RefusedBy(code, s.l.o.ClientID)
@@ -113,7 +114,7 @@ func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accepted, s.heard = true, now
-	s.stream.raw.accepted(buffered)
+	s.stream.Raw.Accepted(buffered)
 	s.beat.Connected(now)
 	s.poke()
 	return nil

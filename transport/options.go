@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Message is one MQTT publish. QoS is 0 or 1. Cause is for the ledger only; if zero, it is data.
@@ -54,9 +55,9 @@ type Options struct {
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
-	Floor      time.Time                      // a clock before it is taken for it when certificates are checked; zero: never
-	Interfaces []string                       // that connections may leave by, in order of preference; empty: the kernel's choice
-	Proxy      func(url string) (*Via, error) // the way to a server; nil, or a nil Via: straight
+	Floor      time.Time                        // a clock before it is taken for it when certificates are checked; zero: never
+	Interfaces []string                         // that connections may leave by, in order of preference; empty: the kernel's choice
+	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Via: straight
 
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil
@@ -76,7 +77,7 @@ const (
 func (o Options) withDefaults() Options {
 	def(&o.Window, defaultWindow)
 	def(&o.MaxPacket, defaultMaxPacket)
-	def(&o.DetectWithin, defaultDetectWithin)
+	def(&o.DetectWithin, netdial.DefaultDetectWithin)
 	def(&o.Interval, defaultInterval)
 	def(&o.Keepalive, defaultKeepalive)
 	def(&o.Backoff.Min, time.Second)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Canary "pair": at the end of each interval a second session publishes to the main link's own probe topic. What arrives proves
@@ -95,7 +96,7 @@ func (le *learner) pairStep(now time.Time) {
 	case now.Before(le.pairDue()): // the main link has spoken, but the second session has a keepalive of its own
 		p.spoke = now
 		conn := p.conn
-		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), lastWords) })
+		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
 	default:
 		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
 		le.status.tested(true)
@@ -133,8 +134,8 @@ func (le *learner) openPair(now time.Time) {
 	le.pair.slot = 0
 	slot := le.freeSlot()
 	le.pair.slot = slot
-	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.pinned(),
-		keepalive: uint16(s.e.allowed(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.handshakeTime()}
+	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.Path(),
+		keepalive: uint16(s.e.AllowedKeepalive(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.HandshakeTime()}
 	if !le.shortCanary {
 		o.keepalive = canaryKeepalive
 	}
@@ -185,7 +186,7 @@ func (le *learner) attend(ctx context.Context, c *probeConn) {
 // bookPair enters what the second session has cost since the last look. Like canaries it is no part of the budget.
 func (le *learner) bookPair() {
 	if c := le.pair.conn; c != nil {
-		cost := c.s.raw.cost()
+		cost := c.s.Raw.Cost()
 		le.status.spent(max(0, cost-le.pair.spent))
 		le.pair.spent = cost
 	}
@@ -217,7 +218,7 @@ func (le *learner) pairHeard(m Message, _ bool) {
 func (c *probeConn) publish(topic string, payload []byte) error {
 	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	pub.TopicName, pub.Payload = topic, payload
-	return c.write(pub, lastWords)
+	return c.write(pub, netdial.LastWords)
 }
 
 // silentSince is when the main link last sent something.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -88,7 +89,7 @@ func (p *probe) arm(ctx context.Context, c *probeConn) bool {
 		return false
 	}
 	delay := armDelay
-	if ackNow(c.s.raw.Conn) {
+	if netdial.AckNow(c.s.Raw.Conn) {
 		delay = armSoon
 	}
 	timer := time.NewTimer(delay)
@@ -157,7 +158,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 			p.le.do(func() { p.le.lost(p, gap, took, t.main) })
 			t.main.conn.ping()
 			p.tell(ctx, c)
-			abort(c.s.raw.Conn)
+			netdial.Abort(c.s.Raw.Conn)
 			return false
 		case <-t.main.lost:
 			return false

@@ -11,13 +11,14 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // probeConn is the MQTT connection of a probe session: over the same server, address, interface, TLS session cache and
 // credentials as the main link. It speaks only when told to, so that its silence is exact. One goroutine writes; reading is
 // a goroutine of its own.
 type probeConn struct {
-	s       *stream
+	s       *netdial.Stream
 	topic   string
 	packets chan probePacket // from the reader; closed at its end
 	done    chan struct{}    // closed by close
@@ -35,15 +36,15 @@ const (
 	probePacketMax = 16 << 10 // bytes; anything larger is nothing of ours
 	probeBacklog   = 8
 	probeQoS       = 0
-	failedDial     = 4 * headers4 // bytes: SYN and what may have come back
+	failedDial     = 4 * netdial.Headers4 // bytes: SYN and what may have come back
 )
 
 // probeOptions say which connection a probe shares its path with.
 type probeOptions struct {
-	e         *endpoint
+	e         *netdial.Endpoint
 	clientID  string
 	topic     string
-	path      pin // of the main link
+	path      netdial.Path // of the main link
 	keepalive uint16
 	patience  time.Duration // for each answer
 }
@@ -51,11 +52,11 @@ type probeOptions struct {
 // dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
 // the wire is added to cost.
 func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
-	password, err := o.e.password()
+	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.dialer.openTo(ctx, o.e, CauseProbe, o.path)
+	s, err := l.dialer.OpenOn(ctx, o.e, CauseProbe, o.path)
 	if err != nil {
 		*cost += failedDial
 		return nil, err
@@ -63,7 +64,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
 	l.group.Go(c.read)
 	if err := c.enter(ctx, l.probeConnect(o, password), o.patience); err != nil {
-		*cost += s.raw.finalCost()
+		*cost += s.Raw.FinalCost()
 		c.close()
 		return nil, err
 	}
@@ -203,7 +204,7 @@ func (c *probeConn) read() {
 
 // close says DISCONNECT, so that the server keeps nothing, and closes.
 func (c *probeConn) close() {
-	_ = c.write(packets.NewControlPacket(packets.Disconnect), lastWords)
+	_ = c.write(packets.NewControlPacket(packets.Disconnect), netdial.LastWords)
 	close(c.done)
-	_ = c.s.raw.Close()
+	_ = c.s.Raw.Close()
 }

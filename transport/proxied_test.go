@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // startProxy serves each connection with serve, which returns the address to connect it to; empty: none.
@@ -99,7 +100,7 @@ func TestTrialThroughAProxy(t *testing.T) {
 		"no proxy there":      {"http://" + m.Addr(), m.Addr(), FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			via, err := NewVia(c.via)
+			via, err := netdial.NewProxy(c.via)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,10 @@
 package transport
 
-import "time"
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
 
 // What CONNECT says: it follows the beat, by a planned re-dial (move.go).
 
@@ -12,7 +16,7 @@ const (
 
 // begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
 // may grow without a re-dial. A planned one on the same path goes on where the last one was.
-func (le *learner) begin(e *endpoint, s *stream, planned bool) (interval, keepalive time.Duration) {
+func (le *learner) begin(e *netdial.Endpoint, s *netdial.Stream, planned bool) (interval, keepalive time.Duration) {
 	interval, keepalive = le.l.idle(), le.l.o.Keepalive
 	st, _ := le.status.get()
 	same := planned && st.Path == le.l.pathOf(e, s)
@@ -28,7 +32,7 @@ func (le *learner) begin(e *endpoint, s *stream, planned bool) (interval, keepal
 		case remembered > 0:
 			keepalive = le.keepaliveFor(remembered)
 		}
-		keepalive = e.allowed(keepalive)
+		keepalive = e.AllowedKeepalive(keepalive)
 	}
 	return min(interval, keepalive), keepalive
 }
@@ -39,12 +43,12 @@ func (le *learner) keepaliveFor(interval time.Duration) time.Duration {
 	if le.o.Canary.Pair {
 		factor = keepFactorPair
 	}
-	keep := max(leastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
+	keep := max(netdial.LeastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
 	return min(keep, le.l.o.Keepalive)
 }
 
 // recalled is what is remembered of the path of a new connection; 0: nothing.
-func (le *learner) recalled(e *endpoint, s *stream) time.Duration {
+func (le *learner) recalled(e *netdial.Endpoint, s *netdial.Stream) time.Duration {
 	if !le.on() || le.o.Memory == nil {
 		return 0
 	}
@@ -53,11 +57,11 @@ func (le *learner) recalled(e *endpoint, s *stream) time.Duration {
 }
 
 // pathOf names the path of a connection.
-func (l *Link) pathOf(e *endpoint, s *stream) string {
+func (l *Link) pathOf(e *netdial.Endpoint, s *netdial.Stream) string {
 	if l.o.Learning.Path == nil {
-		return e.name
+		return e.Name
 	}
-	return l.o.Learning.Path(e.name, s.raw.LocalAddr())
+	return l.o.Learning.Path(e.Name, s.Raw.LocalAddr())
 }
 
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
@@ -66,7 +70,7 @@ func (le *learner) adapt(now time.Time) {
 	if !le.l.o.AdaptKeep || s == nil || !le.search.Settled() || now.Before(le.redialAfter) {
 		return
 	}
-	want := s.e.allowed(le.keepaliveFor(le.interval))
+	want := s.e.AllowedKeepalive(le.keepaliveFor(le.interval))
 	if fits := s.keepalive <= want+want/4 && s.keepalive >= want-want/4; !fits {
 		le.redialAfter = now.Add(redialRetry)
 		s.want(move{to: s.i, pin: true})

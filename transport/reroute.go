@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // judged lets the address and the interface of a session rest that ended as v, or forgives them.
 func (l *Link) judged(s *session, v faults.Verdict) {
-	a := addressOf(s.conn.RemoteAddr())
+	a := netdial.AddressOf(s.conn.RemoteAddr())
 	if !a.IsValid() {
 		return
 	}
@@ -19,15 +20,15 @@ func (l *Link) judged(s *session, v faults.Verdict) {
 	switch {
 	case v.Loss == faults.LossAddress || v.Kind == faults.OutcomeStopped || v.Kind == faults.OutcomePlanned || v.Kind == faults.OutcomeRefused:
 	case v.Up && v.Lasted >= stableAfter:
-		s.e.rests.fine(a)
-		if s.stream.iface != "" {
-			l.dialer.interfaces.rests.fine(s.stream.iface)
+		s.e.Cooldown.Clear(a)
+		if s.stream.Bound != "" {
+			l.dialer.Interfaces.Cooldown.Clear(s.stream.Bound)
 		}
 		fallthrough
 	default:
-		s.e.rests.failed(a, now)
-		if s.stream.iface != "" && v.Kind == faults.OutcomeSilence {
-			l.dialer.interfaces.rests.failed(s.stream.iface, now)
+		s.e.Cooldown.Fail(a, now)
+		if s.stream.Bound != "" && v.Kind == faults.OutcomeSilence {
+			l.dialer.Interfaces.Cooldown.Fail(s.stream.Bound, now)
 		}
 	}
 }
@@ -38,12 +39,12 @@ func (s *session) lookAtWays(now time.Time) {
 	if !ok || !s.isUp || s.l.o.Dial != nil || local.IP.IsLoopback() {
 		return
 	}
-	if InterfaceOf(local.IP) == "" {
+	if netdial.InterfaceOf(local.IP) == "" {
 		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress, Msg: fmt.Sprintf("our address %s is gone", local.IP)})
 		return
 	}
-	if w := &s.l.dialer.interfaces; w.bound() {
-		switch name, rested := w.better(s.stream.iface); {
+	if w := &s.l.dialer.Interfaces; w.Bound() {
+		switch name, rested := w.Better(s.stream.Bound); {
 		case name == "":
 			s.wayTo, s.wayAt = "", time.Time{}
 		case name != s.wayTo || s.wayAt.IsZero(): // else it goes on waiting, whatever changes elsewhere
@@ -51,8 +52,8 @@ func (s *session) lookAtWays(now time.Time) {
 		}
 		return
 	}
-	source, ok := sourceFor(s.conn.RemoteAddr())
-	if m := (rerouted{addressOf(local), source}); ok && m.to != m.from && s.l.mayReroute(m, now) {
+	source, ok := netdial.SourceFor(s.conn.RemoteAddr())
+	if m := (rerouted{netdial.AddressOf(local), source}); ok && m.to != m.from && s.l.mayReroute(m, now) {
 		s.want(move{to: s.i, now: true})
 	}
 }

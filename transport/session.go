@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -34,7 +35,7 @@ const (
 type session struct {
 	l         *Link
 	i         int // of e, among the link's
-	e         *endpoint
+	e         *netdial.Endpoint
 	info      Session
 	birth     []byte
 	stableFor time.Duration
@@ -44,7 +45,7 @@ type session struct {
 	spread    time.Duration // that it looks later than others for a better server
 	keepalive time.Duration // of its CONNECT
 
-	stream *stream
+	stream *netdial.Stream
 	conn   *conn
 	client mqtt.Client
 	flight *flight
@@ -99,7 +100,7 @@ type seenState struct {
 	retained bool
 }
 
-func (l *Link) newSession(s *stream, i int, info Session, stableFor time.Duration, password string, planned bool) *session {
+func (l *Link) newSession(s *netdial.Stream, i int, info Session, stableFor time.Duration, password string, planned bool) *session {
 	e := l.endpoints[i]
 	ctx, cancel := context.WithCancel(context.Background())
 	interval, keepalive := l.learner.begin(e, s, planned)
@@ -108,7 +109,7 @@ func (l *Link) newSession(s *stream, i int, info Session, stableFor time.Duratio
 		l: l, i: i, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
 		lost: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
 		states: make(chan seenState, stateBacklog), checks: make(chan error, 1), ctx: ctx, cancel: cancel,
-		setupBy:     time.Now().Add(l.dialer.handshakeTime()),
+		setupBy:     time.Now().Add(l.dialer.HandshakeTime()),
 		announceGap: announceMin,
 		beat:        heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin, Keepalive: keepalive}),
 	}
@@ -123,7 +124,7 @@ func (s *session) silence() time.Duration {
 	if !s.l.learner.on() {
 		longest = min(longest, max(s.l.o.Interval, s.l.o.Learning.Max))
 	}
-	return s.l.dialer.handshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
+	return s.l.dialer.HandshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
 }
 
 // begin connects and subscribes, in the background.
@@ -336,7 +337,7 @@ func (s *session) ended(now time.Time) (faults.Verdict, error) {
 // closedEarly helps with a server that closes before CONNACK. In TLS 1.3 it judges our certificate only then, and the RST that
 // follows may swallow its alert.
 func (s *session) closedEarly() string {
-	if s.e.secure {
+	if s.e.Secure {
 		return " before it answered CONNECT: see its log; it may not accept our certificate"
 	}
 	return " before it answered CONNECT: see its log"
@@ -378,5 +379,5 @@ func (s *session) sayOffline() {
 }
 
 func (s *session) stateMessage(payload []byte) Message {
-	return Message{Topic: s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: causeHandshake}
+	return Message{Topic: s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: netdial.CauseHandshake}
 }

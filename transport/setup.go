@@ -20,7 +20,7 @@ const libraryTimeout = "broken by timeout"
 // clientOptions are the ones under which the library leaves pings, reconnecting, storing and deadlines to us.
 func (s *session) clientOptions(password string) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions().
-		AddBroker("tcp://" + s.e.addr). // only so that the list is not empty
+		AddBroker("tcp://" + s.e.Addr). // only so that the list is not empty
 		SetClientID(s.l.o.ClientID).
 		SetUsername(s.e.Username).
 		SetPassword(password).

@@ -14,6 +14,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -146,7 +147,7 @@ func (t *talk) send(p packets.ControlPacket, patience time.Duration) error {
 
 // cause is why the server closed, when that is why a write failed: an alert of TLS says more than a broken pipe.
 func (t *talk) cause(err error) error {
-	timer := time.NewTimer(lastWords)
+	timer := time.NewTimer(netdial.LastWords)
 	defer timer.Stop()
 	for {
 		select {
@@ -162,7 +163,7 @@ func (t *talk) cause(err error) error {
 
 // close says DISCONNECT, so that the server keeps nothing, closes and waits for the reader.
 func (t *talk) close() {
-	_ = t.send(packets.NewControlPacket(packets.Disconnect), lastWords)
+	_ = t.send(packets.NewControlPacket(packets.Disconnect), netdial.LastWords)
 	close(t.done)
 	_ = t.c.Close()
 	t.wg.Wait()

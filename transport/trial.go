@@ -11,6 +11,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // The steps of a trial, in order. A step that does not apply (a name to resolve, a proxy, TLS) is not reported.
@@ -57,7 +58,7 @@ type Trial struct {
 	ClientID string      // of the gateway
 	Filters  []string    // to subscribe to
 	Topics   []EchoTopic // to hear itself on
-	Via      *Via        // the proxy to go through; nil: none
+	Via      *Proxy      // the proxy to go through; nil: none
 
 	Report func(TrialStep)                                                   // called after each step
 	Now    func() time.Time                                                  // that certificates are judged by; nil: time.Now
@@ -70,7 +71,7 @@ type Trial struct {
 // Run goes on up to the first step that fails; only a refused subscription does not end it, as what may be published is another
 // question. False: something failed or is denied. An error is one of Server.
 func (t Trial) Run(ctx context.Context) (bool, error) {
-	e, err := newEndpoint(t.Server)
+	e, err := netdial.NewEndpoint(t.Server)
 	if err != nil {
 		return false, err
 	}
@@ -79,7 +80,7 @@ func (t Trial) Run(ctx context.Context) (bool, error) {
 		r.Now = time.Now
 	}
 	if r.Dial == nil {
-		r.Dial = dialBy(&ways{names: t.Interfaces})
+		r.Dial = netdial.ByInterface(t.Interfaces)
 	}
 	if r.Resolve == nil {
 		r.Resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -93,7 +94,7 @@ func (t Trial) Run(ctx context.Context) (bool, error) {
 // trialRun is a Trial on its way.
 type trialRun struct {
 	Trial
-	e      *endpoint
+	e      *netdial.Endpoint
 	answer string // the address that answered TCP
 	fine   bool
 }
@@ -103,7 +104,7 @@ func (r *trialRun) run(ctx context.Context) {
 	if !ok {
 		return
 	}
-	password, err := r.e.password()
+	password, err := r.e.ReadPassword()
 	if err != nil {
 		_ = c.Close()
 		r.step(TrialStep{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // TrialFault is what is wrong, in one word; what to do about it is for others to say.
@@ -71,7 +72,7 @@ func faultOf(err error, now time.Time) (TrialFault, string) {
 	if errors.As(err, &known) {
 		return known.fault, text
 	}
-	var proxy *ProxyError
+	var proxy *netdial.ProxyError
 	switch {
 	case errors.As(err, &proxy) && proxy.Login:
 		return FaultProxyLogin, text

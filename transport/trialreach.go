@@ -16,7 +16,7 @@ import (
 
 // reach goes up to where MQTT begins.
 func (r *trialRun) reach(ctx context.Context) (net.Conn, bool) {
-	target := r.e.addr
+	target := r.e.Addr
 	if r.Via != nil {
 		target = r.Via.Addr
 	}
@@ -121,8 +121,8 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(TrialStep
 		climb func(context.Context, net.Conn, *TrialStep) (net.Conn, error)
 	}{
 		{StepProxy, r.Via != nil, r.tunnel},
-		{StepTLS, r.e.secure, r.tls},
-		{StepWebSocket, r.e.websocket(), r.upgrade},
+		{StepTLS, r.e.Secure, r.tls},
+		{StepWebSocket, r.e.WebSocket(), r.upgrade},
 	}
 	for _, rung := range rungs {
 		if !rung.needs {
@@ -145,13 +145,13 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(TrialStep
 }
 
 func (r *trialRun) tunnel(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
-	s.Text = fmt.Sprintf("%s connects us to %s", r.Via.Name, r.e.addr)
-	return r.Via.Tunnel(ctx, c, r.e.addr)
+	s.Text = fmt.Sprintf("%s connects us to %s", r.Via.Name, r.e.Addr)
+	return r.Via.Tunnel(ctx, c, r.e.Addr)
 }
 
 func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
 	s.Text = "server speaks MQTT over WebSocket"
-	up, err := r.e.upgrade(ctx, c)
+	up, err := r.e.Upgrade(ctx, c)
 	var f *faults.Fault
 	if errors.As(err, &f) {
 		return nil, &trialError{FaultWebSocket, err}
@@ -160,7 +160,7 @@ func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *TrialStep) (net.C
 }
 
 func (r *trialRun) tls(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
-	config, err := r.e.tlsConfig()
+	config, err := r.e.TLSConfig()
 	if err != nil {
 		return nil, &trialError{FaultFiles, err}
 	}

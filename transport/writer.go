@@ -6,6 +6,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -123,7 +124,7 @@ func (c *conn) write(batch []letter, p []byte) error {
 }
 
 func pingLetter() letter {
-	return letter{o: codec.Outbound{Kind: codec.TypePingreq}, cause: causePing, p: []byte{codec.TypePingreq << 4, 0}}
+	return letter{o: codec.Outbound{Kind: codec.TypePingreq}, cause: netdial.CausePing, p: []byte{codec.TypePingreq << 4, 0}}
 }
 
 // ackLetter acknowledges, without the library, a PUBLISH that it never saw.

@@ -131,11 +131,11 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 }
 
 // via is the proxy of the document, or of the environment; nil: none.
-func (o Options) via(s config.Server) (*transport.Via, error) {
-	return transport.ViaFor(string(o.Document.Uplink.Proxy), s.URL)
+func (o Options) via(s config.Server) (*transport.Proxy, error) {
+	return transport.ProxyFor(string(o.Document.Uplink.Proxy), s.URL)
 }
 
-func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {
+func (o Options) trial(s config.Server, via *transport.Proxy) transport.Trial {
 	d := o.Document
 	login := d.Uplink.With(s)
 	t := transport.Trial{

@@ -153,7 +153,7 @@ func join(a, b string) string {
 
 // route asks the kernel for the way to the server or its proxy. Of a name only the default route is asked, as its addresses come
 // later; having none is no failure then: its network may need none.
-func (o Options) route(s config.Server, via *transport.Via) Step {
+func (o Options) route(s config.Server, via *transport.Proxy) Step {
 	start, host := time.Now(), s.Host()
 	if via != nil {
 		host, _, _ = net.SplitHostPort(via.Addr)

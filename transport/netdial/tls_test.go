@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"crypto/x509"
@@ -13,12 +13,12 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	a := brokertest.NewAuthority(t, "ca")
 	a.Issue("server", brokertest.OnLoopback)
 	a.Issue("gw-1", brokertest.Named("gw-1"))
-	e, err := newEndpoint(Server{URL: "mqtts://127.0.0.1", TLS: tlsOptions(a, "gw-1")})
+	e, err := NewEndpoint(Server{URL: "mqtts://127.0.0.1", TLS: TLSOptions{CAFile: a.File("ca.crt"), CertFile: a.File("gw-1.crt"), KeyFile: a.File("gw-1.key")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	leaf := func() (*x509.Certificate, any) {
-		c, err := e.tlsConfig()
+		c, err := e.TLSConfig()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	if err := os.WriteFile(a.File("ca.crt"), []byte("no PEM"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.tlsConfig(); err == nil || !strings.Contains(err.Error(), "no certificate in it") {
+	if _, err := e.TLSConfig(); err == nil || !strings.Contains(err.Error(), "no certificate in it") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"

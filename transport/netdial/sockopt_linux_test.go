@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"errors"
@@ -18,11 +18,11 @@ func TestSocketOptionsOfTheMainLink(t *testing.T) {
 	defer server.Close()
 	for detect, rto := range map[time.Duration]int{2 * time.Second: 1000, 60 * time.Second: 10_000, 2 * time.Hour: 120_000} {
 		t.Run(detect.String(), func(t *testing.T) {
-			e, err := newEndpoint(Server{URL: "mqtt://" + server.Addr().String()})
+			e, err := NewEndpoint(Server{URL: "mqtt://" + server.Addr().String()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := newDialer(dialOptions{DetectWithin: detect}).open(t.Context(), e, causeHandshake)
+			s, err := New(Options{DetectWithin: detect}).Open(t.Context(), e, CauseHandshake)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,9 +32,9 @@ func TestSocketOptionsOfTheMainLink(t *testing.T) {
 	}
 }
 
-func readBack(t *testing.T, s *stream, userTimeout, rto int) {
+func readBack(t *testing.T, s *Stream, userTimeout, rto int) {
 	t.Helper()
-	rc, err := s.raw.Conn.(*net.TCPConn).SyscallConn()
+	rc, err := s.Raw.Conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +49,12 @@ func readBack(t *testing.T, s *stream, userTimeout, rto int) {
 		t.Errorf("TCP_USER_TIMEOUT is %d, %v", v, err)
 	}
 	v, err := get(unix.IPPROTO_TCP, tcpRTOMaxMS)
-	if errors.Is(err, unix.ENOPROTOOPT) && !s.rtoMax {
+	if errors.Is(err, unix.ENOPROTOOPT) && !s.RTOMax {
 		t.Logf("TCP_RTO_MAX_MS: this kernel has none")
 		return
 	}
-	if v != rto || err != nil || !s.rtoMax {
-		t.Errorf("TCP_RTO_MAX_MS is %d, %v; noted: %v", v, err, s.rtoMax)
+	if v != rto || err != nil || !s.RTOMax {
+		t.Errorf("TCP_RTO_MAX_MS is %d, %v; noted: %v", v, err, s.RTOMax)
 	}
 }
 
@@ -81,20 +81,20 @@ func TestDraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if draining(c, 30*time.Second) {
+	if Draining(c, 30*time.Second) {
 		t.Error("nothing was sent")
 	}
 	for n := 1; n > 0; { // nobody reads it: in the end all buffers are full
 		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		n, _ = c.Write(make([]byte, 1<<20))
 	}
-	if !draining(c, 30*time.Second) {
+	if !Draining(c, 30*time.Second) {
 		t.Error("bytes are on the way, and some were just acknowledged")
 	}
-	if draining(c, time.Nanosecond) {
+	if Draining(c, time.Nanosecond) {
 		t.Error("nothing was acknowledged in the last nanosecond")
 	}
-	if one, other := net.Pipe(); draining(one, 30*time.Second) || other.Close() != nil {
+	if one, other := net.Pipe(); Draining(one, 30*time.Second) || other.Close() != nil {
 		t.Error("this is no socket")
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"
@@ -15,23 +15,24 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-// ways are the interfaces that connections may leave by, in order of preference; none: the kernel chooses. Safe for concurrent use.
-type ways struct {
-	names   []string // immutable
-	rests   rests[string]
+// Interfaces are those that connections may leave by, in order of preference; none: the kernel chooses. Safe for concurrent use.
+type Interfaces struct {
+	Cooldown Cooldown[string] // those that failed lately
+
+	names   []string               // immutable
 	unbound atomic.Pointer[string] // why we may not bind; nil: we may, as far as is known
 }
 
-// bound reports whether connections are bound to interfaces.
-func (w *ways) bound() bool { return len(w.names) > 0 && w.unbound.Load() == nil }
+// Bound reports whether connections are bound to interfaces.
+func (i *Interfaces) Bound() bool { return len(i.names) > 0 && i.unbound.Load() == nil }
 
 // order is the interfaces to try now, the best first; "" is the kernel's choice. An error when there is none.
-func (w *ways) order(now time.Time) ([]string, error) {
-	if !w.bound() {
+func (i *Interfaces) order(now time.Time) ([]string, error) {
+	if !i.Bound() {
 		return []string{""}, nil
 	}
 	var fit, unfit []string
-	for _, name := range w.names {
+	for _, name := range i.names {
 		if err := usable(name); err != nil {
 			unfit = append(unfit, err.Error())
 		} else {
@@ -41,31 +42,31 @@ func (w *ways) order(now time.Time) ([]string, error) {
 	if len(fit) == 0 {
 		return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: "no way out: " + strings.Join(unfit, ", ")}
 	}
-	return w.rests.sorted(fit, now), nil
+	return i.Cooldown.sort(fit, now), nil
 }
 
-// better is the best interface that is preferred to name and could be used, and since when it has rested; "": there is none.
-func (w *ways) better(name string) (string, time.Time) {
-	for _, n := range w.names {
-		if n == name || !w.bound() {
+// Better is the best interface that is preferred to name and could be used, and since when it has rested; "": there is none.
+func (i *Interfaces) Better(name string) (string, time.Time) {
+	for _, n := range i.names {
+		if n == name || !i.Bound() {
 			break
 		}
 		if usable(n) == nil {
-			return n, w.rests.until(n)
+			return n, i.Cooldown.Until(n)
 		}
 	}
 	return "", time.Time{}
 }
 
 // forbidden is called when the kernel did not let us bind.
-func (w *ways) forbidden(name string, err error) {
+func (i *Interfaces) forbidden(name string, err error) {
 	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the way out: give the service CAP_NET_RAW", name, err)
-	w.unbound.CompareAndSwap(nil, &why)
+	i.unbound.CompareAndSwap(nil, &why)
 }
 
-// why is what is wrong with the ways; empty: nothing.
-func (w *ways) why() string {
-	if why := w.unbound.Load(); why != nil {
+// Why says, for people, what is wrong with the interfaces; empty: nothing.
+func (i *Interfaces) Why() string {
+	if why := i.unbound.Load(); why != nil {
 		return *why
 	}
 	return ""
@@ -87,15 +88,17 @@ func usable(name string) error {
 	return fmt.Errorf("%s has no address", name)
 }
 
-// dialBy dials by the best of the interfaces that can be used now.
-func dialBy(w *ways) func(ctx context.Context, network, addr string) (net.Conn, error) {
+// ByInterface dials by the best of the interfaces that can be used now; names as those of Options. Unlike a dialer it does not
+// do without when the kernel does not let it bind: that is an error.
+func ByInterface(names []string) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	w := &Interfaces{names: names}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		order, err := w.order(time.Now())
 		if err != nil {
 			return nil, err
 		}
 		var rtoMax atomic.Bool
-		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(defaultDetectWithin, &rtoMax, order[0])}
+		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(DefaultDetectWithin, &rtoMax, order[0])}
 		c, err := d.DialContext(ctx, network, addr)
 		if errors.Is(err, os.ErrPermission) && order[0] != "" {
 			return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
@@ -122,18 +125,18 @@ func InterfaceOf(ip net.IP) string {
 	return ""
 }
 
-// sourceFor is the address that the kernel would connect to remote from. Connecting a UDP socket asks its routes and sends nothing.
-func sourceFor(remote net.Addr) (netip.Addr, bool) {
+// SourceFor is the address that the kernel would connect to remote from. Connecting a UDP socket asks its routes and sends nothing.
+func SourceFor(remote net.Addr) (netip.Addr, bool) {
 	c, err := net.Dial("udp", remote.String())
 	if err != nil {
 		return netip.Addr{}, false
 	}
 	defer c.Close()
-	return addressOf(c.LocalAddr()), true
+	return AddressOf(c.LocalAddr()), true
 }
 
-// addressOf is the IP address of a; invalid for what has none.
-func addressOf(a net.Addr) netip.Addr {
+// AddressOf is the IP address of a; invalid for what has none.
+func AddressOf(a net.Addr) netip.Addr {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		return a.AddrPort().Addr().Unmap().WithZone("")

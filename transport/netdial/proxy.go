@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"bufio"
@@ -16,8 +16,8 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// Via is the way through a proxy.
-type Via struct {
+// Proxy is the way through a proxy.
+type Proxy struct {
 	Name   string // its URL without a login
 	Addr   string // host:port
 	Tunnel func(ctx context.Context, c net.Conn, addr string) (net.Conn, error)
@@ -37,46 +37,46 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 
 const maxProxyAnswer = 16 << 10 // bytes of its headers
 
-// viaPorts are the ports of proxies that name none.
-var viaPorts = map[string]string{"http": "80", "socks5": "1080"}
+// proxyPorts are the ports of proxies that name none.
+var proxyPorts = map[string]string{"http": "80", "socks5": "1080"}
 
-// NewVia understands http://[user:password@]host[:port] (CONNECT, RFC 9110 section 9.3.6) and socks5:// (RFC 1928).
-func NewVia(text string) (*Via, error) {
+// NewProxy understands http://[user:password@]host[:port] (CONNECT, RFC 9110 section 9.3.6) and socks5:// (RFC 1928).
+func NewProxy(text string) (*Proxy, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("proxy: not a URL") // the error may hold its password
 	}
-	port, known := viaPorts[u.Scheme]
+	port, known := proxyPorts[u.Scheme]
 	if !known || u.Hostname() == "" {
 		return nil, fmt.Errorf("proxy %s://%s: must be http:// or socks5://, and a host", u.Scheme, u.Host)
 	}
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	v := &Via{Name: u.Scheme + "://" + u.Host, Addr: net.JoinHostPort(u.Hostname(), port)}
+	v := &Proxy{Name: u.Scheme + "://" + u.Host, Addr: net.JoinHostPort(u.Hostname(), port)}
 	if v.Tunnel = connectThrough(u.User); u.Scheme == "socks5" {
 		v.Tunnel = socksThrough(u.User)
 	}
 	return v, nil
 }
 
-// NoVia as a setting: no proxy, whatever the environment says.
-const NoVia = "none"
+// NoProxy as a setting: no proxy, whatever the environment says.
+const NoProxy = "none"
 
-// ViaFor is the proxy for a server's URL under a setting: its own URL, NoVia, or "" for what the environment says. nil: none.
-func ViaFor(setting, server string) (*Via, error) {
+// ProxyFor is the proxy for a server's URL under a setting: its own URL, NoProxy, or "" for what the environment says. nil: none.
+func ProxyFor(setting, server string) (*Proxy, error) {
 	switch setting {
 	case "":
-		return ViaEnvironment(server)
-	case NoVia:
+		return ProxyFromEnvironment(server)
+	case NoProxy:
 		return nil, nil
 	}
-	return NewVia(setting)
+	return NewProxy(setting)
 }
 
-// ViaEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for mqtts and
+// ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for mqtts and
 // wss); nil: none.
-func ViaEnvironment(server string) (*Via, error) {
+func ProxyFromEnvironment(server string) (*Proxy, error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, nil //nolint:nilerr // the server's fault is told by others
@@ -90,13 +90,13 @@ func ViaEnvironment(server string) (*Via, error) {
 		return nil, errors.New("the proxy that the environment names is no URL")
 	}
 	if through == nil {
-		return viaAll(u.Host)
+		return proxyAll(u.Host)
 	}
-	return NewVia(through.String())
+	return NewProxy(through.String())
 }
 
-// viaAll is the proxy that ALL_PROXY names, unless NO_PROXY names the host.
-func viaAll(host string) (*Via, error) {
+// proxyAll is the proxy that ALL_PROXY names, unless NO_PROXY names the host.
+func proxyAll(host string) (*Proxy, error) {
 	all := firstEnv("ALL_PROXY", "all_proxy")
 	if all == "" || firstEnv("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy") != "" {
 		return nil, nil
@@ -114,7 +114,7 @@ func viaAll(host string) (*Via, error) {
 	if !through {
 		return nil, nil
 	}
-	return NewVia(all)
+	return NewProxy(all)
 }
 
 // noted is a dialer that only says that it was chosen.
@@ -134,7 +134,7 @@ func firstEnv(names ...string) string {
 // connectThrough asks an HTTP proxy.
 func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (net.Conn, error) {
 	return func(ctx context.Context, c net.Conn, addr string) (net.Conn, error) {
-		defer bounded(ctx, c)()
+		defer EndWith(ctx, c)()
 		ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{}}
 		if login != nil {
 			password, _ := login.Password()
@@ -164,7 +164,7 @@ func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string)
 // socksThrough asks a SOCKS proxy.
 func socksThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (net.Conn, error) {
 	return func(ctx context.Context, c net.Conn, addr string) (net.Conn, error) {
-		defer bounded(ctx, c)()
+		defer EndWith(ctx, c)()
 		var auth *proxy.Auth
 		if login != nil {
 			password, _ := login.Password()
@@ -198,8 +198,8 @@ type given struct{ c net.Conn }
 
 func (g given) Dial(string, string) (net.Conn, error) { return g.c, nil }
 
-// bounded lets ctx end what c does, up to the call of the func that it returns.
-func bounded(ctx context.Context, c net.Conn) func() {
+// EndWith lets ctx end what c does, up to the call of the func that it returns.
+func EndWith(ctx context.Context, c net.Conn) func() {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	return func() { stop() }
 }

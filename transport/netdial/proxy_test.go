@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ func TestViaURLs(t *testing.T) {
 		"http://proxy": "proxy:80", "socks5://gw:secret@proxy": "proxy:1080", "http://[2001:db8::1]:3128/": "[2001:db8::1]:3128",
 		"https://proxy": "", "http://": "", "http://gw:sec ret@proxy": "", "proxy:3128": "",
 	} {
-		v, err := NewVia(text)
+		v, err := NewProxy(text)
 		switch {
 		case (err == nil) != (addr != ""), err == nil && v.Addr != addr:
 			t.Errorf("%s: %+v, %v", text, v, err)
@@ -32,7 +32,7 @@ func TestEnvironmentNamesTheProxy(t *testing.T) {
 		}
 		t.Setenv("ALL_PROXY", tt.all)
 		t.Setenv("NO_PROXY", tt.no)
-		v, err := ViaFor("", tt.server)
+		v, err := ProxyFor("", tt.server)
 		got := ""
 		if v != nil {
 			got = v.Name
@@ -40,7 +40,7 @@ func TestEnvironmentNamesTheProxy(t *testing.T) {
 		if err != nil || got != tt.want {
 			t.Errorf("%+v: %q, %v", tt, got, err)
 		}
-		if v, _ := ViaFor(NoVia, tt.server); v != nil {
+		if v, _ := ProxyFor(NoProxy, tt.server); v != nil {
 			t.Errorf("none: %v", v)
 		}
 	}

@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"strings"
@@ -16,19 +16,19 @@ func TestServers(t *testing.T) {
 		{"mqtt://", "", "", "host is missing"},
 		{"mqtt://u:secret@h:x", "", "", "not a URL"},
 	} {
-		e, err := newEndpoint(Server{URL: tt.url})
+		e, err := NewEndpoint(Server{URL: tt.url})
 		if tt.err != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.err) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", tt.url, err)
 			}
 			continue
 		}
-		if err != nil || e.name != tt.name || e.addr != tt.addr {
+		if err != nil || e.Name != tt.name || e.Addr != tt.addr {
 			t.Errorf("%s: %+v, %v", tt.url, e, err)
 		}
 	}
-	e, _ := newEndpoint(Server{URL: "mqtt://u:secret@h"})
-	if p, _ := e.password(); e.Username != "u" || p != "secret" {
+	e, _ := NewEndpoint(Server{URL: "mqtt://u:secret@h"})
+	if p, _ := e.ReadPassword(); e.Username != "u" || p != "secret" {
 		t.Errorf("user %q, password %q", e.Username, p)
 	}
 }

@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"errors"
@@ -19,15 +19,15 @@ const (
 	rtoMaxHigh     = 120 * time.Second // the most that the kernel takes
 )
 
-// rtoMaxFor is the longest pause between two retransmissions: short against detect_within, so that the same connection goes
+// RTOMax is the longest pause between two retransmissions: short against detect_within, so that the same connection goes
 // on soon after an outage.
-func rtoMaxFor(detectWithin time.Duration) time.Duration {
+func RTOMax(detectWithin time.Duration) time.Duration {
 	return min(max(time.Second, detectWithin/6), rtoMaxHigh)
 }
 
 // socketOptions sets, before connect: no TCP keepalive; TCP_USER_TIMEOUT (RFC 5482), after which the kernel gives up
 // unacknowledged data, which SO_KEEPALIVE never does; and the bound of the retransmission timer, which doubles otherwise.
-// rtoMax tells whether the kernel knows the last one. With iface, packets leave by that interface only.
+// RTOMax tells whether the kernel knows the last one. With iface, packets leave by that interface only.
 func socketOptions(detectWithin time.Duration, rtoMax *atomic.Bool, iface string) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
@@ -47,7 +47,7 @@ func setSocketOptions(fd int, detectWithin time.Duration, rtoMax *atomic.Bool) e
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, milliseconds(detectWithin)); err != nil {
 		return fmt.Errorf("set TCP_USER_TIMEOUT: %w", err)
 	}
-	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, tcpRTOMaxMS, milliseconds(rtoMaxFor(detectWithin)))
+	err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, tcpRTOMaxMS, milliseconds(RTOMax(detectWithin)))
 	if err != nil && !errors.Is(err, unix.ENOPROTOOPT) {
 		return fmt.Errorf("set TCP_RTO_MAX_MS: %w", err)
 	}
@@ -57,9 +57,9 @@ func setSocketOptions(fd int, detectWithin time.Duration, rtoMax *atomic.Bool) e
 
 func milliseconds(d time.Duration) int { return int(max(d.Milliseconds(), 1)) }
 
-// draining reports whether c, a TCP socket of ours, still has bytes on the way and got an acknowledgement within d: it is slow,
+// Draining reports whether c, a TCP socket of ours, still has bytes on the way and got an acknowledgement within d: it is slow,
 // not dead. Without bytes on the way acknowledgements say nothing: whatever ended TCP took our ping, and nobody answers it.
-func draining(c net.Conn, d time.Duration) bool {
+func Draining(c net.Conn, d time.Duration) bool {
 	info, ok := tcpInfo(c)
 	if !ok {
 		return false
@@ -67,14 +67,14 @@ func draining(c net.Conn, d time.Duration) bool {
 	return info.Unacked+info.Notsent_bytes > 0 && time.Duration(info.Last_ack_recv)*time.Millisecond < d
 }
 
-// acknowledged reports whether the other side's TCP has acknowledged all that was written to c, a TCP socket of ours.
-func acknowledged(c net.Conn) bool {
+// Acknowledged reports whether the other side's TCP has acknowledged all that was written to c, a TCP socket of ours.
+func Acknowledged(c net.Conn) bool {
 	info, ok := tcpInfo(c)
 	return ok && info.Unacked+info.Notsent_bytes == 0 && info.State == tcpEstablished
 }
 
-// throughput is what the kernel saw c carry, in bytes a second; 0: it does not know.
-func throughput(c net.Conn) int64 {
+// Throughput is what the kernel saw c carry, in bytes a second; 0: it does not know.
+func Throughput(c net.Conn) int64 {
 	info, ok := tcpInfo(c)
 	if !ok || (*[8]byte)(unsafe.Pointer(info))[appLimitedByte]&1 != 0 {
 		return 0
@@ -85,8 +85,8 @@ func throughput(c net.Conn) int64 {
 // appLimitedByte of struct tcp_info has, in its lowest bit, tcpi_delivery_rate_app_limited: the rate is that of who had little to send.
 const appLimitedByte = 7
 
-// ackNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
-func ackNow(c net.Conn) bool {
+// AckNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.
+func AckNow(c net.Conn) bool {
 	return onSocket(c, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
 }
 
@@ -113,8 +113,8 @@ func tcpInfo(c net.Conn) (info *unix.TCPInfo, ok bool) {
 	return info, ok
 }
 
-// abort lets Close send an RST and nothing else: a connection whose path is gone has no use for a FIN that is repeated.
-func abort(c net.Conn) {
+// Abort lets Close send an RST and nothing else: a connection whose path is gone has no use for a FIN that is repeated.
+func Abort(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}

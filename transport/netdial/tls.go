@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 const sessionTickets = 4 // per server: the main link and a probe each use up one
 
 // handshake speaks TLS over c.
-func (e *endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (net.Conn, error) {
-	config, err := e.tlsConfig()
+func (e *Endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (net.Conn, error) {
+	config, err := e.TLSConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ type Expiry struct {
 }
 
 // sawCertificates notes when they end.
-func (e *endpoint) sawCertificates(state tls.ConnectionState, own []tls.Certificate) {
+func (e *Endpoint) sawCertificates(state tls.ConnectionState, own []tls.Certificate) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(state.PeerCertificates) > 0 {
@@ -53,8 +53,8 @@ func (e *endpoint) sawCertificates(state tls.ConnectionState, own []tls.Certific
 	}
 }
 
-// expires is when they end; our own as its file says now, as the next dial will use that.
-func (e *endpoint) expires() Expiry {
+// Expires is when they end; our own as its file says now, as the next dial will use that.
+func (e *Endpoint) Expires() Expiry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.TLS.CertFile == "" {
@@ -69,8 +69,8 @@ func (e *endpoint) expires() Expiry {
 	return e.expiry
 }
 
-// fingerprint changes when a file or the password of the endpoint does.
-func (e *endpoint) fingerprint() [sha256.Size]byte {
+// Fingerprint changes when a file or the password of the endpoint does.
+func (e *Endpoint) Fingerprint() [sha256.Size]byte {
 	sum := sha256.New()
 	for _, name := range []string{e.TLS.CAFile, e.TLS.CertFile, e.TLS.KeyFile} {
 		if name != "" {
@@ -78,13 +78,13 @@ func (e *endpoint) fingerprint() [sha256.Size]byte {
 			fmt.Fprintf(sum, "%d\n%s", len(p), p)
 		}
 	}
-	password, _ := e.password()
+	password, _ := e.ReadPassword()
 	_, _ = sum.Write([]byte(password))
 	return [sha256.Size]byte(sum.Sum(nil))
 }
 
-// tlsConfig reads the files again. Tickets of a session that was verified against other files are forgotten.
-func (e *endpoint) tlsConfig() (*tls.Config, error) {
+// TLSConfig reads the files again. Tickets of a session that was verified against other files are forgotten.
+func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 	o, sum := e.TLS, sha256.New()
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, NextProtos: o.ALPN}
 	if config.ServerName == "" {
@@ -110,7 +110,7 @@ func (e *endpoint) tlsConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-func (e *endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, error)) error {
+func (e *Endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, error)) error {
 	cert, err1 := os.ReadFile(e.TLS.CertFile)
 	key, err2 := os.ReadFile(e.TLS.KeyFile)
 	if err := errors.Join(err1, err2); err != nil {
@@ -126,7 +126,7 @@ func (e *endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, err
 	return nil
 }
 
-func (e *endpoint) tickets(files [32]byte) tls.ClientSessionCache {
+func (e *Endpoint) tickets(files [32]byte) tls.ClientSessionCache {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.cache == nil || e.files != files {

@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"
@@ -13,31 +13,35 @@ import (
 	"time"
 )
 
-// endpoint is one server of the list. What it remembers between dials is guarded by mu.
-type endpoint struct {
+// LeastKeepalive is the lowest that a CONNECT of ours says.
+const LeastKeepalive = 60 * time.Second
+
+// Endpoint is a server that was parsed, and what is remembered of it between dials. Make it with NewEndpoint. Safe for concurrent
+// use.
+type Endpoint struct {
 	Server
-	name   string // URL without user info
+	Name     string               // URL without user info
+	Secure   bool                 // TLS
+	Addr     string               // host:port
+	Cooldown Cooldown[netip.Addr] // addresses that failed lately
+
 	scheme string
-	secure bool   // TLS
-	addr   string // host:port
 	host   string
 	url    *url.URL
 
-	mu    sync.Mutex
-	cache tls.ClientSessionCache // saves a full handshake at each reconnect
-	files [32]byte               // hash of the certificate files that the cache belongs to
-	known []netip.Addr           // what the name stood for last
-	rests rests[netip.Addr]      // addresses that failed lately
-
-	expiry Expiry
-	certAt time.Time // of our certificate's file, when expiry was read from it
-
+	mu      sync.Mutex
+	cache   tls.ClientSessionCache // saves a full handshake at each reconnect
+	files   [32]byte               // hash of the certificate files that the cache belongs to
+	known   []netip.Addr           // what the name stood for last
+	expiry  Expiry
+	certAt  time.Time     // of our certificate's file, when expiry was read from it
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }
 
 var defaultPorts = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80", "wss": "443"}
 
-func newEndpoint(s Server) (*endpoint, error) {
+// NewEndpoint parses the URL of s; a login in it serves where s names none. An error shows no password.
+func NewEndpoint(s Server) (*Endpoint, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		_, host, found := strings.Cut(s.URL, "@") // the error, too, may hold the password
@@ -63,29 +67,30 @@ func newEndpoint(s Server) (*endpoint, error) {
 		}
 	}
 	u.User = nil
-	return &endpoint{
-		Server: s, name: u.String(), scheme: u.Scheme, secure: u.Scheme == "mqtts" || u.Scheme == "wss",
-		addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
+	return &Endpoint{
+		Server: s, Name: u.String(), scheme: u.Scheme, Secure: u.Scheme == "mqtts" || u.Scheme == "wss",
+		Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
 	}, nil
 }
 
-func (e *endpoint) websocket() bool { return e.scheme == "ws" || e.scheme == "wss" }
+// WebSocket reports whether MQTT is spoken over WebSocket.
+func (e *Endpoint) WebSocket() bool { return e.scheme == "ws" || e.scheme == "wss" }
 
-// password asks for it; a file that cannot be read is no reason to think that the server refuses us.
-func (e *endpoint) password() (string, error) {
+// ReadPassword asks for the password, which is empty where there is none; a file that cannot be read is no reason to think that the server refuses us.
+func (e *Endpoint) ReadPassword() (string, error) {
 	if e.Password == nil {
 		return "", nil
 	}
 	p, err := e.Password()
 	if err != nil {
-		return "", fmt.Errorf("password for %s: %w", e.name, err)
+		return "", fmt.Errorf("password for %s: %w", e.Name, err)
 	}
 	return p, nil
 }
 
 // addresses are those of target, or the pinned one.
-func (e *endpoint) addresses(ctx context.Context, target string, p pin) ([]netip.AddrPort, error) {
-	if tcp, ok := p.remote.(*net.TCPAddr); ok {
+func (e *Endpoint) addresses(ctx context.Context, target string, p Path) ([]netip.AddrPort, error) {
+	if tcp, ok := p.Remote.(*net.TCPAddr); ok {
 		return []netip.AddrPort{tcp.AddrPort()}, nil
 	}
 	host, service, err := net.SplitHostPort(target)
@@ -101,7 +106,7 @@ func (e *endpoint) addresses(ctx context.Context, target string, p pin) ([]netip
 		return nil, err
 	}
 	var all []netip.AddrPort
-	for _, a := range e.rests.sorted(found, time.Now()) {
+	for _, a := range e.Cooldown.sort(found, time.Now()) {
 		all = append(all, netip.AddrPortFrom(a, uint16(port)))
 	}
 	if len(all) == 0 {
@@ -111,7 +116,7 @@ func (e *endpoint) addresses(ctx context.Context, target string, p pin) ([]netip
 }
 
 // resolve is what a host's name stands for. When no name server answers, what it stood for last will do.
-func (e *endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+func (e *Endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
 	}
@@ -132,21 +137,21 @@ func (e *endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, erro
 	return nil, err
 }
 
-// lower is called when the server refused a CONNECT in a way that may mean its keepalive (mosquitto's max_keepalive: "identifier
-// rejected"); false: it was as low as can be.
-func (e *endpoint) lower(refused time.Duration) bool {
+// LowerKeepalive is called when the server refused a CONNECT in a way that may mean its keepalive (mosquitto's max_keepalive:
+// "identifier rejected"); false: it was as low as can be.
+func (e *Endpoint) LowerKeepalive(refused time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if refused <= leastKeepalive {
+	if refused <= LeastKeepalive {
 		e.maxKeep = 0 // that was not it
 		return false
 	}
-	e.maxKeep = max(leastKeepalive, (refused / 2).Truncate(time.Second))
+	e.maxKeep = max(LeastKeepalive, (refused / 2).Truncate(time.Second))
 	return true
 }
 
-// allowed is d, or what the server takes.
-func (e *endpoint) allowed(d time.Duration) time.Duration {
+// AllowedKeepalive is d, or what the server takes.
+func (e *Endpoint) AllowedKeepalive(d time.Duration) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.maxKeep > 0 {
@@ -154,5 +159,3 @@ func (e *endpoint) allowed(d time.Duration) time.Duration {
 	}
 	return d
 }
-
-const leastKeepalive = 60 * time.Second

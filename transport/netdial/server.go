@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 // Server is one place to connect to.
 type Server struct {

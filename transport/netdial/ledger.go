@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"sync"
@@ -28,40 +28,40 @@ func (l Ledger) Sum() int64 {
 // Wire is the bytes on the wire: what a data plan counts.
 func (l Ledger) Wire() int64 { return l.Sum() + l.Headers }
 
-// ledger is safe for concurrent use. Bytes of MQTT are booked by cause once a session is accepted, and everything that its
-// socket carried meanwhile in wire; the difference is overhead.
-type ledger struct {
+// Counter counts for a Ledger. The zero value is ready; safe for concurrent use. Bytes of MQTT are booked by cause once a session is
+// accepted, and everything that its socket carried meanwhile in wire; the difference is overhead.
+type Counter struct {
 	by   [causeCount]atomic.Int64 // all but handshake and probe connections are part of wire
 	wire atomic.Int64
 	mqtt atomic.Int64 // sum of what was booked by book
 
 	mu      sync.Mutex
-	open    map[*meter]struct{}
+	open    map[*Meter]struct{}
 	headers int64 // of sockets that are closed
 	most    int64 // that was told
 }
 
 // opened and closed are called with each socket.
-func (l *ledger) opened(m *meter) {
+func (l *Counter) opened(m *Meter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open == nil {
-		l.open = map[*meter]struct{}{}
+		l.open = map[*Meter]struct{}{}
 	}
 	l.open[m] = struct{}{}
 }
 
-func (l *ledger) closed(m *meter) {
+func (l *Counter) closed(m *Meter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.open[m]; ok {
 		delete(l.open, m)
-		l.headers += m.headers() + endSegments*headers4
+		l.headers += m.headers() + endSegments*Headers4
 	}
 }
 
 // allHeaders are those of all sockets so far.
-func (l *ledger) allHeaders() int64 {
+func (l *Counter) allHeaders() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.headers
@@ -72,8 +72,8 @@ func (l *ledger) allHeaders() int64 {
 	return l.most
 }
 
-// book enters n bytes of one MQTT packet of an accepted session.
-func (l *ledger) book(c Cause, n int) {
+// Book enters n bytes of one MQTT packet of an accepted session.
+func (l *Counter) Book(c Cause, n int) {
 	if c >= causeCount {
 		c = CauseData
 	}
@@ -81,11 +81,12 @@ func (l *ledger) book(c Cause, n int) {
 	l.mqtt.Add(int64(n))
 }
 
-func (l *ledger) read() Ledger {
+// Read is what was counted so far.
+func (l *Counter) Read() Ledger {
 	get := func(c Cause) int64 { return l.by[c].Load() }
 	mqtt := l.mqtt.Load() // before wire: what is booked between the two loads is missing in both
 	return Ledger{
-		Handshake: get(causeHandshake), Ping: get(causePing), Data: get(CauseData), Cmd: get(CauseCmd), Log: get(CauseLog),
+		Handshake: get(CauseHandshake), Ping: get(CausePing), Data: get(CauseData), Cmd: get(CauseCmd), Log: get(CauseLog),
 		Config: get(CauseConfig), Probe: get(CauseProbe), Overhead: max(0, l.wire.Load()-mqtt),
 		Headers: l.allHeaders(),
 	}

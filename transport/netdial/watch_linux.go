@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"
@@ -15,9 +15,9 @@ const (
 	netMessage = 16 << 10               // bytes
 )
 
-// watchNetwork calls changed after each change of interfaces, addresses or routes (rtnetlink(7)), until ctx is done. What has changed
+// Watch calls changed after each change of interfaces, addresses or routes (rtnetlink(7)), until ctx is done. What has changed
 // is for changed to find out: a message may be lost, a state not.
-func watchNetwork(ctx context.Context, changed func()) error {
+func Watch(ctx context.Context, changed func()) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err

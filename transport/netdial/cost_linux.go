@@ -1,10 +1,10 @@
-package transport
+package netdial
 
 import "net"
 
 // Bytes of headers of one TCP segment: IP, TCP and its timestamps. The link layer below is not on the plan.
 const (
-	headers4 = 20 + 20 + 12
+	Headers4 = 20 + 20 + 12
 	headers6 = 40 + 20 + 12
 )
 
@@ -15,7 +15,7 @@ func wireCost(c net.Conn) (int64, bool) {
 	if !ok || info.Segs_out == 0 { // qemu's user mode tells 0
 		return 0, false
 	}
-	headers := int64(headers4)
+	headers := int64(Headers4)
 	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok && tcp.IP.To4() == nil {
 		headers = headers6
 	}

@@ -1,10 +1,11 @@
 //go:build !linux
 
-package transport
+package netdial
 
 import "net"
 
-const headers4 = 20 + 20 + 12
+// Headers4 is bytes of headers of one TCP segment over IPv4.
+const Headers4 = 20 + 20 + 12
 
 // wireCost is not known here.
 func wireCost(net.Conn) (int64, bool) { return 0, false }

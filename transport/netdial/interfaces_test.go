@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"errors"
@@ -10,15 +10,15 @@ import (
 )
 
 func TestWays(t *testing.T) {
-	w := &ways{names: []string{"lb-none0", "lb-none1"}}
+	w := &Interfaces{names: []string{"lb-none0", "lb-none1"}}
 	if _, err := w.order(time.Now()); err == nil || faults.Of(err, time.Now()).Kind != faults.OutcomeSilence {
 		t.Errorf("no interface is there: %v", err)
 	}
-	if name, _ := w.better("lb-none1"); name != "" {
+	if name, _ := w.Better("lb-none1"); name != "" {
 		t.Errorf("better is %q", name)
 	}
 	w.forbidden("lb-none0", errors.New("operation not permitted"))
-	if order, err := w.order(time.Now()); err != nil || !slices.Equal(order, []string{""}) || w.why() == "" {
-		t.Errorf("not permitted: %v, %v, why %q", order, err, w.why())
+	if order, err := w.order(time.Now()); err != nil || !slices.Equal(order, []string{""}) || w.Why() == "" {
+		t.Errorf("not permitted: %v, %v, why %q", order, err, w.Why())
 	}
 }

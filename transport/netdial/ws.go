@@ -1,4 +1,4 @@
-package transport
+package netdial
 
 import (
 	"context"
@@ -20,8 +20,8 @@ const (
 	wsBuffer      = 4 << 10
 )
 
-// upgrade speaks WebSocket over c, which carries TLS already for wss.
-func (e *endpoint) upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
+// Upgrade speaks WebSocket over c, which carries TLS already for wss.
+func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 	given := func(context.Context, string, string) (net.Conn, error) { return c, nil }
 	d := websocket.Dialer{
 		NetDialContext: given, NetDialTLSContext: given, Subprotocols: []string{wsProtocol},
@@ -105,5 +105,5 @@ func (w *wsConn) SetDeadline(t time.Time) error {
 // CloseWrite sends the close frame; the server answers with its own and closes.
 func (w *wsConn) CloseWrite() error {
 	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	return w.WriteControl(websocket.CloseMessage, bye, time.Now().Add(lastWords))
+	return w.WriteControl(websocket.CloseMessage, bye, time.Now().Add(LastWords))
 }
