@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"net"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
@@ -21,6 +22,8 @@ type (
 	Cause = netdial.Cause
 	// Ledger counts the bytes of our sockets by cause.
 	Ledger = netdial.Ledger
+	// Backoff bounds the waiting between attempts.
+	Backoff = backoff.Limits
 	// Expiry is when the certificates of a session end.
 	Expiry = netdial.Expiry
 )

@@ -72,7 +72,7 @@ func (l *Link) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict, 
 		kind = EventDown
 		l.status.Drops++
 		l.losses[v.Loss]++
-		l.takeover.ended(v.Kind == faults.OutcomeClosed && !wasLate)
+		l.takeover.Ended(v.Kind == faults.OutcomeClosed && !wasLate)
 	}
 	if v.Kind == faults.OutcomeRefused {
 		kind = EventRefused
@@ -94,11 +94,11 @@ func (l *Link) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict, 
 // unfit is called after a better server turned out not to be back. One that refuses us says so, and waits for a person.
 func (l *Link) unfit(to int, err error, session int64, now time.Time) {
 	f := faults.Of(err, now)
-	l.backoff.unfit(now, to)
+	l.backoff.NotBack(now, to)
 	if f.Kind != faults.OutcomeRefused {
 		return
 	}
-	l.backoff.refused(now, to)
+	l.backoff.Refused(now, to)
 	e := l.endpoints[to]
 	why := fmt.Sprintf("%s: %v", e.Name, f)
 	l.mu.Lock()
@@ -114,7 +114,7 @@ func (l *Link) unfit(to int, err error, session int64, now time.Time) {
 // judgeTakeover tells of a takeover when its sentence is a new one.
 func (l *Link) judgeTakeover(server string, session int64, now time.Time) {
 	l.mu.Lock()
-	why := l.takeover.why(l.o.ClientID, l.o.StateTopic)
+	why := l.takeover.Why(l.o.ClientID, l.o.StateTopic)
 	told := l.trouble.takeover == why
 	l.trouble.takeover = why
 	l.mu.Unlock()
@@ -127,14 +127,14 @@ func (l *Link) judgeTakeover(server string, session int64, now time.Time) {
 func (l *Link) announced(payloads ...[]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.takeover.announced(payloads...)
+	l.takeover.Announced(payloads...)
 }
 
 // stateSeen is called with each payload on the state topic that is not the session's birth; it reports whether another
 // client made it.
 func (l *Link) stateSeen(s *session, st seenState) (foreign bool) {
 	l.mu.Lock()
-	foreign = l.takeover.seen(st.payload, st.retained)
+	foreign = l.takeover.Seen(st.payload, st.retained)
 	l.mu.Unlock()
 	l.judgeTakeover(s.e.Name, s.info.Number, time.Now())
 	return foreign
@@ -144,7 +144,7 @@ func (l *Link) stateSeen(s *session, st seenState) (foreign bool) {
 func (l *Link) stable() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.takeover.stable()
+	l.takeover.Stable()
 	l.trouble.takeover = ""
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
@@ -19,7 +20,7 @@ type Link struct {
 	o         Options             // immutable
 	endpoints []*netdial.Endpoint // immutable
 	routes    []route             // immutable once Run was called
-	backoff   *backoff            // of Run
+	backoff   *backoff.Schedule   // of Run
 	stopped   chan struct{}
 	wake      chan struct{}  // Routed was called
 	retry     chan struct{}  // Retry was called
@@ -43,7 +44,7 @@ type Link struct {
 	ready    chan struct{} // closed while up
 	status   Status
 	trouble  troubles
-	takeover *takeover
+	takeover *backoff.Takeover
 	next     time.Time      // of the next attempt, while down
 	failures map[int]string // the last failure of each server
 	losses   map[Loss]int64
@@ -56,7 +57,7 @@ func New(o Options) (*Link, error) {
 	ranks := o.rank()
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
-		takeover: newTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: newBackoff(o.Backoff, ranks, o.DetectWithin, o.Rand),
+		takeover: backoff.NewTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
 		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy, Dial: o.Dial}),
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
 	}
@@ -92,7 +93,7 @@ func (l *Link) Run(ctx context.Context) error {
 		if l.spare != nil {
 			i = l.spare.to
 		} else if !over(ctx) && v.Kind != faults.OutcomeLower {
-			next, at := l.backoff.failed(time.Now(), i, v)
+			next, at := l.backoff.Failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
 	}
@@ -186,12 +187,12 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 			return next
 		case <-timer.C:
 			if l.endpoints[last].Fingerprint() != before { // somebody mended something
-				next, at = l.backoff.forgiven(time.Now())
+				next, at = l.backoff.Forgiven(time.Now())
 			}
 		case <-l.wake:
-			next, at = l.backoff.routed(time.Now(), last)
+			next, at = l.backoff.Routed(time.Now(), last)
 		case <-l.retry:
-			next, at = l.backoff.forgiven(time.Now())
+			next, at = l.backoff.Forgiven(time.Now())
 		}
 	}
 }
@@ -235,7 +236,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 			sp.close()
 			return failed(err)
 		}
-		s = l.newSession(sp.stream, i, info, l.backoff.stableAfter(i), password, planned)
+		s = l.newSession(sp.stream, i, info, l.backoff.StableAfter(i), password, planned)
 	}
 	v, err := s.run(ctx)
 	l.spare, v = s.takeSpare(v)
@@ -271,7 +272,7 @@ func (l *Link) Status() Status {
 	st.Losses = maps.Clone(l.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
 	trouble.way = l.dialer.Interfaces.Why()
-	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
+	trouble.takeover = l.takeover.Why(l.o.ClientID, l.o.StateTopic)
 	l.mu.Unlock()
 	st.Oversized = l.oversized.Load()
 	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.dialer.Counter.Read()

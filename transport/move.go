@@ -84,7 +84,7 @@ func (s *session) mayMove(now time.Time) bool {
 	}
 	if (!late || wanted.now) && !s.preparing {
 		s.preparing = true
-		stableFor := s.l.backoff.stableAfter(wanted.to)
+		stableFor := s.l.backoff.StableAfter(wanted.to)
 		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
 	}
 	return false
@@ -144,7 +144,7 @@ func (s *session) consider(now time.Time) {
 		s.lookAtWays(now)
 	}
 	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
-		to, _, _ := s.l.backoff.better(s.i)
+		to, _, _ := s.l.backoff.Better(s.i)
 		s.want(move{to: to})
 	} else if !s.wayAt.IsZero() && !now.Before(s.wayAt) {
 		s.wayAt = time.Time{}
@@ -160,7 +160,7 @@ func (s *session) consider(now time.Time) {
 // returnAt is when a better server is asked whether it is back; zero: there is none. A fleet that was thrown off together does not
 // return together.
 func (s *session) returnAt() time.Time {
-	_, at, ok := s.l.backoff.better(s.i)
+	_, at, ok := s.l.backoff.Better(s.i)
 	if !ok || !s.isUp {
 		return time.Time{}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
@@ -46,7 +47,7 @@ type Options struct {
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
 	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (redial.go)
 	MaxSession   time.Duration // a session is replaced by another one to the same server after this long, ± 10 %; if zero, never
-	Backoff      Backoff
+	Backoff      backoff.Limits
 	Learning     Learning
 
 	ReportEvery int                    // each so many beats Report is published instead of a ping; if zero, never

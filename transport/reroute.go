@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
@@ -19,7 +20,7 @@ func (l *Link) judged(s *session, v faults.Verdict) {
 	now := time.Now()
 	switch {
 	case v.Loss == faults.LossAddress || v.Kind == faults.OutcomeStopped || v.Kind == faults.OutcomePlanned || v.Kind == faults.OutcomeRefused:
-	case v.Up && v.Lasted >= stableAfter:
+	case v.Up && v.Lasted >= backoff.StableAfter:
 		s.e.Cooldown.Clear(a)
 		if s.stream.Bound != "" {
 			l.dialer.Interfaces.Cooldown.Clear(s.stream.Bound)

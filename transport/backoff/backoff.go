@@ -1,4 +1,6 @@
-package transport
+// Package backoff decides whom a link dials next, and when, and recognises another client with its id. Pure: verdicts and the time
+// come in, servers and times go out; it dials nothing, reads no clock and knows no link.
+package backoff
 
 import (
 	"time"
@@ -6,8 +8,10 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
+// StableAfter is how long a session lasts that forgets what was held against its server; longer where it was kicked.
+const StableAfter = time.Minute
+
 const (
-	stableAfter   = time.Minute            // a session this long forgets what was held against its server
 	kickFactor    = 3                      // accept-then-kick: min × 3ⁿ × rand(½, 1)
 	kickMax       = 10 * time.Minute       // and never longer
 	restartWindow = time.Minute            // after a server closed a stable session: it restarts, or its whole fleet was moved
@@ -16,7 +20,14 @@ const (
 	jitterFactor  = 3                      // decorrelated jitter: rand(min, 3 × last), up to max
 )
 
-// backoff decides which server is dialled next, and when. It is pure: now comes in, a server and a time go out. Each server
+// Limits bound the waiting; see Schedule for the rules.
+type Limits struct {
+	Min     time.Duration // if zero, a Link takes 1 s
+	Max     time.Duration // of the jitter after silence; if zero, a Link takes 2 m
+	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, a Link takes 15 m
+}
+
+// Schedule decides which server is dialled next, and when. It is pure: now comes in, a server and a time go out. Each server
 // has its own waiting time, so another server is dialled at once, and waiting begins when the round is finished.
 //
 //	silence, refused TCP      decorrelated jitter up to max; at once when an idle session fell silent
@@ -26,12 +37,12 @@ const (
 //	mapping lost              the same server at once, as it just answered; jitter when that happens again too soon
 //
 // A server that failed also rests, for longer each time: while another one can be had, it is not dialled, and not returned to.
-type backoff struct {
-	limits Backoff
+type Schedule struct {
+	limits Limits
 	rand   func() float64
 	hosts  []host
 	ranks  []int         // of hosts, never falling
-	rest   time.Duration // the first one
+	first  time.Duration // cooldown of a server that failed
 }
 
 // host is what is held against one server.
@@ -42,23 +53,23 @@ type host struct {
 	lost      bool      // its mapping was lost, and no stable session since
 	restart   time.Time // until then it is thought to restart
 	silent    bool      // notBefore is due to silence: a changed route may end it
-	rests     int       // since the last stable session
-	rested    time.Time // until then it rests
+	cooldowns int       // since the last stable session
+	coolUntil time.Time // until then it rests: it is dialled only where no other is left
 }
 
 const (
-	restFactor = 2
-	restMax    = 10 * time.Minute
-	restLeast  = 10 * time.Second
+	cooldownFactor = 2
+	cooldownMax    = 10 * time.Minute
+	cooldownLeast  = 10 * time.Second
 )
 
-// newBackoff is for servers in order of preference; ranks says which of them are equal.
-func newBackoff(limits Backoff, ranks []int, detectWithin time.Duration, rand func() float64) *backoff {
-	return &backoff{limits: limits, rand: rand, hosts: make([]host, len(ranks)), ranks: ranks, rest: max(detectWithin/2, restLeast)}
+// New is for servers in order of preference; ranks says which of them are equal.
+func New(limits Limits, ranks []int, detectWithin time.Duration, rand func() float64) *Schedule {
+	return &Schedule{limits: limits, rand: rand, hosts: make([]host, len(ranks)), ranks: ranks, first: max(detectWithin/2, cooldownLeast)}
 }
 
-// failed is called after server i ended with v; it returns which server to dial next, and when.
-func (b *backoff) failed(now time.Time, i int, v faults.Verdict) (next int, at time.Time) {
+// Failed is called after server i ended with v; it returns which server to dial next, and when.
+func (b *Schedule) Failed(now time.Time, i int, v faults.Verdict) (next int, at time.Time) {
 	h := &b.hosts[i]
 	if v.Loss == faults.LossAddress { // which is not the server's fault
 		return i, now
@@ -78,26 +89,26 @@ func (b *backoff) failed(now time.Time, i int, v faults.Verdict) (next int, at t
 	}
 	h.notBefore, h.silent = now.Add(wait), v.Kind == faults.OutcomeSilence
 	if v.Kind != faults.OutcomeLost && v.Kind != faults.OutcomeStopped {
-		b.laid(now, h)
+		b.cool(now, h)
 	}
 	return b.next(now, i)
 }
 
-// laid lets a server rest.
-func (b *backoff) laid(now time.Time, h *host) {
-	d := b.rest
-	for n := 0; n < h.rests && d < restMax; n++ {
-		d *= restFactor
+// cool lets a server rest.
+func (b *Schedule) cool(now time.Time, h *host) {
+	d := b.first
+	for n := 0; n < h.cooldowns && d < cooldownMax; n++ {
+		d *= cooldownFactor
 	}
-	h.rests++
-	h.rested = now.Add(min(d, restMax))
+	h.cooldowns++
+	h.coolUntil = now.Add(min(d, cooldownMax))
 }
 
-// better is the server that would be preferred to i, and from when on it may be asked whether it is back; false: there is none.
-func (b *backoff) better(i int) (j int, at time.Time, ok bool) {
+// Better is the server that would be preferred to i, and from when on it may be asked whether it is back; false: there is none.
+func (b *Schedule) Better(i int) (j int, at time.Time, ok bool) {
 	for k := range i {
 		h := &b.hosts[k]
-		due := h.rested
+		due := h.coolUntil
 		if h.notBefore.After(due) {
 			due = h.notBefore
 		}
@@ -108,26 +119,26 @@ func (b *backoff) better(i int) (j int, at time.Time, ok bool) {
 	return j, at, ok
 }
 
-// unfit is called after a better server turned out not to be back.
-func (b *backoff) unfit(now time.Time, j int) { b.laid(now, &b.hosts[j]) }
+// NotBack is called after a better server turned out not to be back.
+func (b *Schedule) NotBack(now time.Time, j int) { b.cool(now, &b.hosts[j]) }
 
-// refused is called after a better server was asked whether it is back, and refused us.
-func (b *backoff) refused(now time.Time, j int) { b.hosts[j].notBefore = now.Add(b.limits.Refused) }
+// Refused is called after a better server was asked whether it is back, and refused us.
+func (b *Schedule) Refused(now time.Time, j int) { b.hosts[j].notBefore = now.Add(b.limits.Refused) }
 
-// stableAfter is how long a session at server i must last until what was held against it is forgotten.
-func (b *backoff) stableAfter(i int) time.Duration { return b.hosts[i].stable() }
+// StableAfter is how long a session at server i must last until what was held against it is forgotten.
+func (b *Schedule) StableAfter(i int) time.Duration { return b.hosts[i].stable() }
 
 // stable is how long a session must last until the past is forgotten: longer the more often it was kicked, since the other
 // side of a takeover backs off as well and lets us live longer each time.
 func (h *host) stable() time.Duration {
-	d := stableAfter
+	d := StableAfter
 	for n := 0; n < h.kicks && d < 3*kickMax; n++ {
 		d *= kickFactor
 	}
 	return min(d, 3*kickMax)
 }
 
-func (b *backoff) wait(now time.Time, h *host, v faults.Verdict, stable bool) time.Duration {
+func (b *Schedule) wait(now time.Time, h *host, v faults.Verdict, stable bool) time.Duration {
 	switch {
 	case v.Kind == faults.OutcomeRefused:
 		return b.limits.Refused
@@ -147,7 +158,7 @@ func (b *backoff) wait(now time.Time, h *host, v faults.Verdict, stable bool) ti
 }
 
 // kickBase is min × 3ⁿ, at most kickMax.
-func (b *backoff) kickBase(n int) time.Duration {
+func (b *Schedule) kickBase(n int) time.Duration {
 	d := b.limits.Min
 	for ; n > 0 && d < kickMax; n-- {
 		d *= kickFactor
@@ -156,24 +167,24 @@ func (b *backoff) kickBase(n int) time.Duration {
 }
 
 // jitter is the decorrelated one: it grows with what was drawn last, not with a count.
-func (b *backoff) jitter(h *host) time.Duration {
+func (b *Schedule) jitter(h *host) time.Duration {
 	high := max(b.limits.Min, jitterFactor*max(h.last, b.limits.Min))
 	h.last = min(b.uniform(b.limits.Min, high), b.limits.Max)
 	return h.last
 }
 
-func (b *backoff) spread() time.Duration { return max(minPause, b.uniform(0, restartSpread)) }
+func (b *Schedule) spread() time.Duration { return max(minPause, b.uniform(0, restartSpread)) }
 
-func (b *backoff) uniform(low, high time.Duration) time.Duration {
+func (b *Schedule) uniform(low, high time.Duration) time.Duration {
 	return low + time.Duration(b.rand()*float64(high-low))
 }
 
 // next picks a server that may be dialled now, in order of preference but the last one only if there is no other, and one that
 // rests only if all do; or else the one that may be dialled first.
-func (b *backoff) next(now time.Time, last int) (int, time.Time) {
+func (b *Schedule) next(now time.Time, last int) (int, time.Time) {
 	best := 0
 	for i := range b.hosts {
-		if h := &b.hosts[i]; i != last && !h.notBefore.After(now) && !h.rested.After(now) {
+		if h := &b.hosts[i]; i != last && !h.notBefore.After(now) && !h.coolUntil.After(now) {
 			return i, now
 		}
 	}
@@ -191,8 +202,8 @@ func (b *backoff) next(now time.Time, last int) (int, time.Time) {
 	return last, now
 }
 
-// routed is called after the routes of the machine changed: silence may have ended.
-func (b *backoff) routed(now time.Time, last int) (int, time.Time) {
+// Routed is called after the routes of the machine changed: silence may have ended.
+func (b *Schedule) Routed(now time.Time, last int) (int, time.Time) {
 	for i := range b.hosts {
 		if h := &b.hosts[i]; h.silent && !now.Before(h.restart) {
 			h.notBefore = now
@@ -201,18 +212,11 @@ func (b *backoff) routed(now time.Time, last int) (int, time.Time) {
 	return b.next(now, last)
 }
 
-// forgiven is called when a person says that things have changed: each server may be dialled at once, the preferred one first.
+// Forgiven is called when a person says that things have changed: each server may be dialled at once, the preferred one first.
 // What was held against them counts again if it goes on.
-func (b *backoff) forgiven(now time.Time) (int, time.Time) {
+func (b *Schedule) Forgiven(now time.Time) (int, time.Time) {
 	for i := range b.hosts {
-		b.hosts[i].notBefore, b.hosts[i].rested = now, now
+		b.hosts[i].notBefore, b.hosts[i].coolUntil = now, now
 	}
 	return 0, now
-}
-
-// Backoff bounds the waiting; see backoff.go for the rules.
-type Backoff struct {
-	Min     time.Duration // if zero, 1 s
-	Max     time.Duration // of the jitter after silence; if zero, 2 m
-	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, 15 m
 }

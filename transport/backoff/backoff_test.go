@@ -1,4 +1,4 @@
-package transport
+package backoff
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	testLimits = Backoff{Min: time.Second, Max: 2 * time.Minute, Refused: 15 * time.Minute}
+	testLimits = Limits{Min: time.Second, Max: 2 * time.Minute, Refused: 15 * time.Minute}
 	backoffDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -69,12 +69,12 @@ func TestBackoff(t *testing.T) {
 			"0+0s 0+3s 0+9s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBackoff(testLimits, inOrder(tt.servers), time.Minute, func() float64 { return tt.rand })
+			b := New(testLimits, inOrder(tt.servers), time.Minute, func() float64 { return tt.rand })
 			now, i := backoffDay, 0
 			var got []string
 			for _, v := range tt.play {
 				now = now.Add(v.Lasted)
-				next, at := b.failed(now, i, v)
+				next, at := b.Failed(now, i, v)
 				got = append(got, fmt.Sprintf("%d+%v", next, at.Sub(now)))
 				now, i = at, next
 			}
@@ -86,35 +86,35 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestRestGrows(t *testing.T) {
-	b := newBackoff(testLimits, inOrder(3), time.Minute, func() float64 { return 1 })
+	b := New(testLimits, inOrder(3), time.Minute, func() float64 { return 1 })
 	idle := faults.Verdict{Kind: faults.OutcomeSilence, Up: true, Idle: true, Lasted: time.Hour}
 	now := backoffDay
 	step := func(i int, v faults.Verdict, want int) {
 		t.Helper()
-		if next, at := b.failed(now, i, v); next != want || at != now {
+		if next, at := b.Failed(now, i, v); next != want || at != now {
 			t.Fatalf("after %d: %d in %v, want %d at once", i, next, at.Sub(now), want)
 		}
 	}
 	step(0, idle, 1)
 	step(1, idle, 2) // though 0 could be dialled: it rests
-	if j, at, ok := b.better(2); !ok || j != 0 || at.Sub(now) != 30*time.Second {
+	if j, at, ok := b.Better(2); !ok || j != 0 || at.Sub(now) != 30*time.Second {
 		t.Errorf("better than 2 is %d in %v, %v", j, at.Sub(now), ok)
 	}
 	now = now.Add(30 * time.Second)
-	b.unfit(now, 0)
-	if j, at, _ := b.better(2); j != 1 || at.After(now) {
+	b.NotBack(now, 0)
+	if j, at, _ := b.Better(2); j != 1 || at.After(now) {
 		t.Errorf("better than 2 is %d in %v", j, at.Sub(now))
 	}
-	if _, at, _ := b.better(1); at.Sub(now) != time.Minute {
+	if _, at, _ := b.Better(1); at.Sub(now) != time.Minute {
 		t.Errorf("better than 1 in %v", at.Sub(now))
 	}
 	for range 9 {
-		b.unfit(now, 0)
+		b.NotBack(now, 0)
 	}
-	if _, at, _ := b.better(1); at.Sub(now) != restMax {
+	if _, at, _ := b.Better(1); at.Sub(now) != cooldownMax {
 		t.Errorf("better than 1 in %v", at.Sub(now))
 	}
-	if _, _, ok := b.better(0); ok {
+	if _, _, ok := b.Better(0); ok {
 		t.Error("there is nothing better than the first")
 	}
 }
@@ -125,9 +125,9 @@ func TestChangedRoutesEndSilenceOnly(t *testing.T) {
 		faults.OutcomeRefused:  15 * time.Minute,
 		faults.OutcomeNonsense: 750 * time.Millisecond,
 	} {
-		b := newBackoff(testLimits, inOrder(1), time.Minute, func() float64 { return 0.5 })
-		b.failed(backoffDay, 0, faults.Verdict{Kind: kind})
-		if _, at := b.routed(backoffDay, 0); at.Sub(backoffDay) != want {
+		b := New(testLimits, inOrder(1), time.Minute, func() float64 { return 0.5 })
+		b.Failed(backoffDay, 0, faults.Verdict{Kind: kind})
+		if _, at := b.Routed(backoffDay, 0); at.Sub(backoffDay) != want {
 			t.Errorf("outcome %d: waits %v", kind, at.Sub(backoffDay))
 		}
 	}
@@ -138,10 +138,10 @@ func TestFleetIsSpread(t *testing.T) {
 	perSecond := map[int]int{}
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
-		b := newBackoff(testLimits, inOrder(1), time.Minute, r.Float64)
+		b := New(testLimits, inOrder(1), time.Minute, r.Float64)
 		v, silence := lasted(faults.OutcomeClosed, time.Hour), faults.Verdict{}
 		for now := backoffDay; now.Sub(backoffDay) < time.Minute; v = silence {
-			_, now = b.failed(now, 0, v)
+			_, now = b.Failed(now, 0, v)
 			perSecond[int(now.Sub(backoffDay).Seconds())]++
 			if now.Sub(backoffDay) > 5*time.Second {
 				break

@@ -1,4 +1,4 @@
-package transport
+package backoff
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ const (
 	livesToName     = 3  // announcements of others while we are up: one may be the late will of an earlier process of ours
 )
 
-// takeover recognises another client with our id. A server closes the older session of an id without a word
+// Takeover recognises another client with our id. A server closes the older session of an id without a word
 // [MQTT-3.1.4-2], so all there is are the pattern (it closes one session after the other while all is well) and the state
 // topic (another session announces itself there). Pure; owned by the link.
-type takeover struct {
+type Takeover struct {
 	seed    maphash.Seed
 	own     []uint64
 	closes  int
@@ -22,19 +22,20 @@ type takeover struct {
 	lives   int  // how many while we were up
 }
 
-func newTakeover() *takeover { return &takeover{seed: maphash.MakeSeed()} }
+// NewTakeover has seen nothing yet.
+func NewTakeover() *Takeover { return &Takeover{seed: maphash.MakeSeed()} }
 
-// announced is called with the birth and the will of each session of ours.
-func (t *takeover) announced(payloads ...[]byte) {
+// Announced is called with the birth and the will of each session of ours.
+func (t *Takeover) Announced(payloads ...[]byte) {
 	for _, p := range payloads {
 		t.own = append(t.own, maphash.Bytes(t.seed, p))
 	}
 	t.own = t.own[max(0, len(t.own)-ownPayloads):]
 }
 
-// seen is called with each payload on the state topic; it reports whether another client made it. What was retained before
+// Seen is called with each payload on the state topic; it reports whether another client made it. What was retained before
 // the first session was lost is of an earlier process of ours.
-func (t *takeover) seen(payload []byte, retained bool) bool {
+func (t *Takeover) Seen(payload []byte, retained bool) bool {
 	sum := maphash.Bytes(t.seed, payload)
 	for _, own := range t.own {
 		if own == sum {
@@ -51,8 +52,8 @@ func (t *takeover) seen(payload []byte, retained bool) bool {
 	return true
 }
 
-// ended is called after each session that was up.
-func (t *takeover) ended(closedWhileWell bool) {
+// Ended is called after each session that was up.
+func (t *Takeover) Ended(closedWhileWell bool) {
 	if !closedWhileWell {
 		t.closes = 0
 		return
@@ -60,14 +61,14 @@ func (t *takeover) ended(closedWhileWell bool) {
 	t.closes++
 }
 
-// stable is called after a session lasted and nobody else was seen for as long: whatever it was, it is over.
-func (t *takeover) stable() { t.closes, t.foreign, t.lives = 0, false, 0 }
+// Stable is called after a session lasted and nobody else was seen for as long: whatever it was, it is over.
+func (t *Takeover) Stable() { t.closes, t.foreign, t.lives = 0, false, 0 }
 
 // sure reports that both signs were seen.
-func (t *takeover) sure() bool { return t.closes > 0 && t.foreign }
+func (t *Takeover) sure() bool { return t.closes > 0 && t.foreign }
 
-// why names the takeover, or the suspicion of one; empty when there is no sign of it.
-func (t *takeover) why(clientID, topic string) string {
+// Why names the takeover, or the suspicion of one; empty when there is no sign of it.
+func (t *Takeover) Why(clientID, topic string) string {
 	switch {
 	case t.sure():
 		return fmt.Sprintf("another client with the id %q takes our session over: it announces itself on %s; give each gateway an id of its own", clientID, topic)

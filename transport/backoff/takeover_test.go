@@ -1,4 +1,4 @@
-package transport
+package backoff
 
 import (
 	"strings"
@@ -18,22 +18,22 @@ func TestTakeoverSigns(t *testing.T) {
 		{"over when stable", "close retained:other close stable", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := newTakeover()
-			k.announced([]byte("birth"), []byte("will"))
+			k := NewTakeover()
+			k.Announced([]byte("birth"), []byte("will"))
 			for what := range strings.FieldsSeq(tt.play) {
 				kind, payload, _ := strings.Cut(what, ":")
 				switch kind {
 				case "close":
-					k.ended(true)
+					k.Ended(true)
 				case "loss":
-					k.ended(false)
+					k.Ended(false)
 				case "stable":
-					k.stable()
+					k.Stable()
 				default:
-					k.seen([]byte(payload), kind == "retained")
+					k.Seen([]byte(payload), kind == "retained")
 				}
 			}
-			if got := k.why("gw", "state"); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
+			if got := k.Why("gw", "state"); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
 				t.Errorf("got %q", got)
 			}
 		})
