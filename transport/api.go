@@ -1,9 +1,10 @@
 package transport
 
 import (
-	"github.com/linkbeat/linkbeat/transport/backoff"
 	"net"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
@@ -26,6 +27,15 @@ type (
 	Backoff = backoff.Limits
 	// Expiry is when the certificates of a session end.
 	Expiry = netdial.Expiry
+	// EchoTopic is a concrete topic that stands for a class of them.
+	EchoTopic = diagnose.EchoTopic
+)
+
+// What Link.Echo says about a topic.
+const (
+	EchoOK      = diagnose.EchoOK      // it came back, or a server that names its refusals (MQTT 5) has taken it
+	EchoDenied  = diagnose.EchoDenied  // it did not come back, or the server closed the connection
+	EchoUnknown = diagnose.EchoUnknown // we may not listen there, or the server did not answer at all
 )
 
 // The causes of messages.

@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"bufio"
@@ -90,7 +90,7 @@ func TestTrialThroughAProxy(t *testing.T) {
 	plain, socks, strict := httpProxy(t), socksProxy(t, m.Addr()), socksProxy(t, "")
 	for name, c := range map[string]struct {
 		via, server string
-		fault       TrialFault
+		fault       Fault
 	}{
 		"CONNECT":             {"http://gw:secret@" + plain, m.Addr(), ""},
 		"wrong login":         {"http://gw:wrong@" + plain, m.Addr(), FaultProxyLogin},
@@ -104,7 +104,7 @@ func TestTrialThroughAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Trial{Server: Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Via: via, Topics: echoTopics("data")})
+			steps, names := tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via, Topics: echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {
 				want += ", connect, echo data"

@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"context"
@@ -12,14 +12,15 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
 // tried runs t and returns its steps by name ("echo data" for those of classes), and their names in order.
-func tried(t *testing.T, trial Trial) (map[string]TrialStep, string) {
+func tried(t *testing.T, trial Trial) (map[string]Step, string) {
 	t.Helper()
-	steps, names := map[string]TrialStep{}, []string{}
-	trial.Report = func(s TrialStep) {
+	steps, names := map[string]Step{}, []string{}
+	trial.Report = func(s Step) {
 		name := strings.TrimSpace(s.Name + " " + s.Class)
 		steps[name], names = s, append(names, name)
 		t.Logf("%-10s %8v %-12s %s %v", name, s.Took.Round(time.Microsecond), s.Fault, s.Text, s.Certs)
@@ -57,24 +58,24 @@ func TestTrialOverAFakeBroker(t *testing.T) {
 		resolve error
 		addr    string
 		names   string
-		fault   map[string]TrialFault
+		fault   map[string]Fault
 		log     string // verdict
 	}{
 		"all is well":    {names: all, log: EchoOK},
-		"swallowed":      {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, echo stats, echo log", fault: map[string]TrialFault{"echo log": FaultDenied}, log: EchoDenied},
-		"hung up":        {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]TrialFault{"echo log": FaultDenied}, log: EchoDenied},
+		"swallowed":      {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, echo stats, echo log", fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
+		"hung up":        {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
 		"never acked":    {hooks: onPublish(transporttest.Mute), names: all, log: EchoOK},
-		"wrong password": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, names: "dns, tcp, connect", fault: map[string]TrialFault{"connect": FaultLogin}},
-		"not ours":       {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 2 }}, names: "dns, tcp, connect", fault: map[string]TrialFault{"connect": FaultClientID}},
-		"no such name":   {resolve: &net.DNSError{Name: "broker", IsNotFound: true}, names: "dns", fault: map[string]TrialFault{"dns": FaultNoName}},
-		"no DNS":         {resolve: &net.DNSError{Name: "broker", IsTimeout: true}, names: "dns", fault: map[string]TrialFault{"dns": FaultNoDNS}},
-		"nothing there":  {addr: "192.0.2.9:1", names: "dns, tcp", fault: map[string]TrialFault{"tcp": FaultRefused}},
+		"wrong password": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultLogin}},
+		"not ours":       {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 2 }}, names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultClientID}},
+		"no such name":   {resolve: &net.DNSError{Name: "broker", IsNotFound: true}, names: "dns", fault: map[string]Fault{"dns": FaultNoName}},
+		"no DNS":         {resolve: &net.DNSError{Name: "broker", IsTimeout: true}, names: "dns", fault: map[string]Fault{"dns": FaultNoDNS}},
+		"nothing there":  {addr: "192.0.2.9:1", names: "dns, tcp", fault: map[string]Fault{"tcp": FaultRefused}},
 		"denied to hear": {hooks: transporttest.Hooks{OnSubscribe: func(_, f string) byte {
 			if strings.HasSuffix(f, "/log") || strings.HasSuffix(f, "/dn/x") {
 				return transporttest.SubscriptionFailed
 			}
 			return 1
-		}}, names: all, fault: map[string]TrialFault{"subscribe": FaultDenied}, log: EchoUnknown},
+		}}, names: all, fault: map[string]Fault{"subscribe": FaultDenied}, log: EchoUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestTrialOverAFakeBroker(t *testing.T) {
 				defer n.Close()
 				defer broker.Close()
 				steps, names := tried(t, Trial{
-					Server: Server{URL: "mqtt://broker"}, ClientID: "gw-1", Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"},
+					Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"},
 					Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
 					Resolve: func(context.Context, string) ([]netip.Addr, error) {
 						return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, c.resolve
@@ -131,7 +132,7 @@ func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := brokertest.Start(t, brokertest.ACL(c.rules))
-			steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
+			steps, _ := tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
 					t.Errorf("%s is %q, want %q", class, got, want)
@@ -152,25 +153,25 @@ func TestTrialSeesCertificates(t *testing.T) {
 	ws, plain := brokertest.Start(t, brokertest.TLS(a, "server", "websockets")), brokertest.Start(t, brokertest.Plain)
 	for name, c := range map[string]struct {
 		url   string
-		o     TLSOptions
+		o     netdial.TLSOptions
 		now   func() time.Time
 		step  string
-		fault TrialFault
+		fault Fault
 	}{
-		"good":              {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), nil, "connect", ""},
-		"over WebSocket":    {"wss://" + ws.Addr(), tlsOptions(a, "gw-1"), nil, "connect", ""},
-		"other authority":   {"mqtts://" + good.Addr(), tlsOptions(b, "gw-1"), nil, "tls", FaultAuthority},
-		"other name":        {"mqtts://" + other.Addr(), tlsOptions(a, "gw-1"), nil, "tls", FaultName},
-		"expired":           {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), later(2 * time.Hour), "tls", FaultExpired},
-		"clock":             {"mqtts://" + good.Addr(), tlsOptions(a, "gw-1"), later(-2 * time.Hour), "tls", FaultClock},
-		"ours is missing":   {"mqtts://" + good.Addr(), TLSOptions{CAFile: a.File("ca.crt")}, nil, "connect", FaultOurs},
-		"no such file":      {"mqtts://" + good.Addr(), TLSOptions{CAFile: "/no/such/file"}, nil, "tls", FaultFiles},
-		"no TLS there":      {"mqtts://" + plain.Addr(), tlsOptions(a, "gw-1"), nil, "tls", FaultClosed},
-		"no WebSocket":      {"ws://" + plain.Addr(), TLSOptions{}, nil, "websocket", FaultClosed},
-		"TLS, and we plain": {"mqtt://" + good.Addr(), TLSOptions{}, nil, "connect", FaultClosed},
+		"good":              {"mqtts://" + good.Addr(), options(a, "gw-1"), nil, "connect", ""},
+		"over WebSocket":    {"wss://" + ws.Addr(), options(a, "gw-1"), nil, "connect", ""},
+		"other authority":   {"mqtts://" + good.Addr(), options(b, "gw-1"), nil, "tls", FaultAuthority},
+		"other name":        {"mqtts://" + other.Addr(), options(a, "gw-1"), nil, "tls", FaultName},
+		"expired":           {"mqtts://" + good.Addr(), options(a, "gw-1"), later(2 * time.Hour), "tls", FaultExpired},
+		"clock":             {"mqtts://" + good.Addr(), options(a, "gw-1"), later(-2 * time.Hour), "tls", FaultClock},
+		"ours is missing":   {"mqtts://" + good.Addr(), netdial.TLSOptions{CAFile: a.File("ca.crt")}, nil, "connect", FaultOurs},
+		"no such file":      {"mqtts://" + good.Addr(), netdial.TLSOptions{CAFile: "/no/such/file"}, nil, "tls", FaultFiles},
+		"no TLS there":      {"mqtts://" + plain.Addr(), options(a, "gw-1"), nil, "tls", FaultClosed},
+		"no WebSocket":      {"ws://" + plain.Addr(), netdial.TLSOptions{}, nil, "websocket", FaultClosed},
+		"TLS, and we plain": {"mqtt://" + good.Addr(), netdial.TLSOptions{}, nil, "connect", FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps, _ := tried(t, Trial{Server: Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
+			steps, _ := tried(t, Trial{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
 			if got, ok := steps[c.step]; !ok || got.Fault != c.fault {
 				t.Errorf("%s: %+v, want %q", c.step, got, c.fault)
 			}
@@ -182,16 +183,20 @@ func TestTrialSeesCertificates(t *testing.T) {
 }
 
 func TestTrialHasErrorsOnlyForItsServer(t *testing.T) {
-	if _, err := (Trial{Server: Server{URL: "gopher://broker"}}).Run(t.Context()); err == nil {
+	if _, err := (Trial{Server: netdial.Server{URL: "gopher://broker"}}).Run(t.Context()); err == nil {
 		t.Error("no error")
 	}
-	steps, _ := tried(t, Trial{Server: Server{URL: "mqtt://127.0.0.1:1"}})
+	steps, _ := tried(t, Trial{Server: netdial.Server{URL: "mqtt://127.0.0.1:1"}})
 	if steps["tcp"].Fault != FaultRefused {
 		t.Errorf("%+v", steps)
 	}
 	m := brokertest.Start(t, brokertest.Plain)
-	steps, _ = tried(t, Trial{Server: Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
+	steps, _ = tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
 	if steps["connect"].Fault != FaultFiles {
 		t.Errorf("%+v", steps)
 	}
+}
+
+func options(a *brokertest.Authority, client string) netdial.TLSOptions {
+	return netdial.TLSOptions{CAFile: a.File("ca.crt"), CertFile: a.File(client + ".crt"), KeyFile: a.File(client + ".key")}
 }

@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"bytes"
@@ -29,24 +29,47 @@ const (
 	echoTries = 2               // connections that are closed on us before it is the topic's fault
 )
 
+// Unknown is what is known before anything was asked.
+func Unknown(topics []EchoTopic) map[string]string {
+	verdicts := map[string]string{}
+	for _, t := range topics {
+		verdicts[t.Class] = EchoUnknown
+	}
+	return verdicts
+}
+
+// Echo publishes to each topic, with QoS 1 and not retained, on short sessions that dial opens and hello introduces, and listens
+// whether it comes back: by class EchoOK, EchoDenied or EchoUnknown. An error says why nothing could be learnt, or that it was
+// stopped; what was not asked is unknown.
+func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error), topics []EchoTopic) (map[string]string, error) {
+	verdicts := Unknown(topics)
+	e := &echoer{hello: hello, dial: dial}
+	defer e.close()
+	if err := e.connected(ctx); err != nil {
+		return verdicts, err
+	}
+	e.hear(ctx, topics, func(h echoResult) { verdicts[h.topic.Class] = h.verdict })
+	return verdicts, ctx.Err()
+}
+
 // echoer listens for itself, on one session after another where the server closes them.
 type echoer struct {
-	hello *packets.ConnectPacket
-	dial  func(context.Context) (net.Conn, error)
-	talk  *talk // nil: none is open
+	hello  *packets.ConnectPacket
+	dial   func(context.Context) (net.Conn, error)
+	client *client // nil: none is open
 }
 
 // connected opens a session when there is none.
 func (e *echoer) connected(ctx context.Context) error {
-	if e.talk != nil {
+	if e.client != nil {
 		return nil
 	}
 	c, err := e.dial(ctx)
 	if err != nil {
 		return err
 	}
-	e.talk = newTalk(c)
-	if err := e.talk.connect(ctx, e.hello, trialPatience); err != nil {
+	e.client = newClient(c)
+	if err := e.client.connect(ctx, e.hello, patience); err != nil {
 		e.close()
 		return err
 	}
@@ -54,14 +77,14 @@ func (e *echoer) connected(ctx context.Context) error {
 }
 
 func (e *echoer) close() {
-	if e.talk != nil {
-		e.talk.close()
-		e.talk = nil
+	if e.client != nil {
+		e.client.close()
+		e.client = nil
 	}
 }
 
-// hearing is what came of one topic.
-type hearing struct {
+// echoResult is what came of one topic.
+type echoResult struct {
 	topic   EchoTopic
 	verdict string
 	why     string // behind the topic it makes a sentence
@@ -69,10 +92,10 @@ type hearing struct {
 }
 
 // hear tests the topics and calls report with each result.
-func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(hearing)) {
-	var silent []hearing
+func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(echoResult)) {
+	var silent []echoResult
 	for _, t := range topics {
-		if h := e.one(ctx, t); h.verdict == EchoDenied && e.talk != nil {
+		if h := e.one(ctx, t); h.verdict == EchoDenied && e.client != nil {
 			silent = append(silent, h)
 		} else {
 			report(h)
@@ -95,8 +118,8 @@ func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(heari
 	}
 }
 
-func (e *echoer) one(ctx context.Context, topic EchoTopic) hearing {
-	h, start := hearing{topic: topic}, time.Now()
+func (e *echoer) one(ctx context.Context, topic EchoTopic) echoResult {
+	h, start := echoResult{topic: topic}, time.Now()
 	for range echoTries {
 		var again bool
 		if h.verdict, h.why, again = e.once(ctx, topic); !again {
@@ -114,14 +137,14 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 		_, text := faultOf(err, time.Now())
 		return EchoUnknown, "could not be asked: " + text, false
 	}
-	refused, err := e.talk.subscribe(ctx, []string{topic.Topic}, trialPatience)
+	refused, err := e.client.subscribe(ctx, []string{topic.Topic}, patience)
 	switch {
 	case err != nil:
 		return EchoUnknown, "could not be listened to: " + faults.Of(err, time.Now()).Error(), isEnd(err)
 	case len(refused) > 0:
 		return EchoUnknown, "may not be listened to, so nobody can tell", false
 	}
-	heard, acked, err := e.talk.echo(ctx, topic.Topic, trialPatience)
+	heard, acked, err := e.client.echo(ctx, topic.Topic, patience)
 	switch {
 	case heard:
 		return EchoOK, "comes back", false
@@ -143,22 +166,22 @@ func isEnd(err error) bool {
 
 // echo publishes a nonce to topic and waits until it is heard. The ping behind it tells a server that is silent about the topic
 // from one that is silent altogether, which is an error.
-func (t *talk) echo(ctx context.Context, topic string, patience time.Duration) (heard, acked bool, err error) {
+func (c *client) echo(ctx context.Context, topic string, patience time.Duration) (heard, acked bool, err error) {
 	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = topic, echoPayload(), 1, t.nextID()
+	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = topic, echoPayload(), 1, c.nextID()
 	for _, p := range []packets.ControlPacket{pub, packets.NewControlPacket(packets.Pingreq)} {
-		if err := t.send(p, patience); err != nil {
-			return false, false, t.cause(err)
+		if err := c.send(p, patience); err != nil {
+			return false, false, c.cause(err)
 		}
 	}
 	timer, answered := time.NewTimer(patience), false
 	defer timer.Stop()
 	for {
 		select {
-		case p, ok := <-t.packets:
+		case p, ok := <-c.packets:
 			switch {
 			case !ok:
-				return false, acked, t.err
+				return false, acked, c.err
 			case p.kind == codec.TypePublish && p.topic == topic && bytes.Equal(p.payload, pub.Payload):
 				return true, acked, nil
 			case p.kind == codec.TypePuback:

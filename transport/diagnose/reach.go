@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 // reach goes up to where MQTT begins.
 func (r *trialRun) reach(ctx context.Context) (net.Conn, bool) {
 	target := r.e.Addr
-	if r.Via != nil {
-		target = r.Via.Addr
+	if r.Proxy != nil {
+		target = r.Proxy.Addr
 	}
 	addresses, ok := r.resolve(ctx, target)
 	if !ok {
@@ -33,16 +33,16 @@ func (r *trialRun) reach(ctx context.Context) (net.Conn, bool) {
 
 // again is reach without a word, to the address that answered.
 func (r *trialRun) again(ctx context.Context) (net.Conn, error) {
-	dial, cancel := context.WithTimeout(ctx, trialPatience)
+	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := r.Dial(dial, "tcp", r.answer)
 	if err != nil {
 		return nil, err
 	}
-	var last TrialStep
-	up, ok := r.ascend(ctx, c, func(s TrialStep) { last = s })
+	var last Step
+	up, ok := r.ascend(ctx, c, func(s Step) { last = s })
 	if !ok {
-		return nil, &trialError{last.Fault, errors.New(last.Text)}
+		return nil, &stepError{last.Fault, errors.New(last.Text)}
 	}
 	return up, nil
 }
@@ -51,17 +51,17 @@ func (r *trialRun) again(ctx context.Context) (net.Conn, error) {
 func (r *trialRun) resolve(ctx context.Context, target string) ([]string, bool) {
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
-		r.step(TrialStep{Name: StepDNS, Fault: FaultOther, Text: err.Error()})
+		r.step(Step{Name: StepDNS, Fault: FaultOther, Text: err.Error()})
 		return nil, false
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
 		return []string{target}, true
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, trialPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	found, err := r.Resolve(ctx, host)
-	s := TrialStep{Name: StepDNS, Took: time.Since(start)}
+	s := Step{Name: StepDNS, Took: time.Since(start)}
 	if err != nil {
 		r.fail(&s, err)
 		r.step(s)
@@ -80,13 +80,13 @@ func (r *trialRun) resolve(ctx context.Context, target string) ([]string, bool) 
 // tcp tries one address after the other.
 func (r *trialRun) tcp(ctx context.Context, addresses []string) (net.Conn, bool) {
 	start := time.Now()
-	s := TrialStep{Name: StepTCP}
-	ctx, cancel := context.WithTimeout(ctx, trialRounds*trialPatience)
+	s := Step{Name: StepTCP}
+	ctx, cancel := context.WithTimeout(ctx, rounds*patience)
 	defer cancel()
 	var failed []string
 	var last error
 	for _, a := range addresses {
-		dial, stop := context.WithTimeout(ctx, trialPatience)
+		dial, stop := context.WithTimeout(ctx, patience)
 		c, err := r.Dial(dial, "tcp", a)
 		stop()
 		if err == nil {
@@ -113,14 +113,14 @@ func ipOf(a net.Addr) string {
 }
 
 // ascend goes from TCP through proxy, TLS and WebSocket, and closes c when one of them fails.
-func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(TrialStep)) (net.Conn, bool) {
+func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(Step)) (net.Conn, bool) {
 	raw := c
 	rungs := []struct {
 		name  string
 		needs bool
-		climb func(context.Context, net.Conn, *TrialStep) (net.Conn, error)
+		climb func(context.Context, net.Conn, *Step) (net.Conn, error)
 	}{
-		{StepProxy, r.Via != nil, r.tunnel},
+		{StepProxy, r.Proxy != nil, r.tunnel},
 		{StepTLS, r.e.Secure, r.tls},
 		{StepWebSocket, r.e.WebSocket(), r.upgrade},
 	}
@@ -128,8 +128,8 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(TrialStep
 		if !rung.needs {
 			continue
 		}
-		s, start := TrialStep{Name: rung.name}, time.Now()
-		ctx, cancel := context.WithTimeout(ctx, trialPatience)
+		s, start := Step{Name: rung.name}, time.Now()
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		up, err := rung.climb(ctx, c, &s)
 		cancel()
 		if s.Took = time.Since(start); err != nil {
@@ -144,25 +144,25 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(TrialStep
 	return c, true
 }
 
-func (r *trialRun) tunnel(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
-	s.Text = fmt.Sprintf("%s connects us to %s", r.Via.Name, r.e.Addr)
-	return r.Via.Tunnel(ctx, c, r.e.Addr)
+func (r *trialRun) tunnel(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
+	s.Text = fmt.Sprintf("%s connects us to %s", r.Proxy.Name, r.e.Addr)
+	return r.Proxy.Tunnel(ctx, c, r.e.Addr)
 }
 
-func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
+func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
 	s.Text = "server speaks MQTT over WebSocket"
 	up, err := r.e.Upgrade(ctx, c)
 	var f *faults.Fault
 	if errors.As(err, &f) {
-		return nil, &trialError{FaultWebSocket, err}
+		return nil, &stepError{FaultWebSocket, err}
 	}
 	return up, err
 }
 
-func (r *trialRun) tls(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn, error) {
+func (r *trialRun) tls(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
 	config, err := r.e.TLSConfig()
 	if err != nil {
-		return nil, &trialError{FaultFiles, err}
+		return nil, &stepError{FaultFiles, err}
 	}
 	config.Time, config.ClientSessionCache = r.Now, nil // a resumed session shows no chain
 	t := tls.Client(c, config)
@@ -187,8 +187,8 @@ func (r *trialRun) tls(ctx context.Context, c net.Conn, s *TrialStep) (net.Conn,
 	return t, err
 }
 
-func certOf(c *x509.Certificate, ours bool) TrialCert {
-	return TrialCert{Ours: ours, Subject: nameOf(c), Issuer: c.Issuer.CommonName, NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+func certOf(c *x509.Certificate, ours bool) Cert {
+	return Cert{Ours: ours, Subject: nameOf(c), Issuer: c.Issuer.CommonName, NotBefore: c.NotBefore, NotAfter: c.NotAfter}
 }
 
 // nameOf is what a person calls a certificate.

@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"bufio"
@@ -35,7 +35,7 @@ const (
 
 // reasons asks a server that speaks MQTT 5 whether it takes a publish to each topic. It returns one reason for each, or for the
 // first few, where it stopped answering.
-func (e *echoer) reasons(ctx context.Context, silent []hearing) []byte {
+func (e *echoer) reasons(ctx context.Context, silent []echoResult) []byte {
 	e.close() // the client id is the same
 	c, err := e.dial(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (e *echoer) reasons(ctx context.Context, silent []hearing) []byte {
 	}
 	defer c.Close()
 	defer netdial.EndWith(ctx, c)()
-	_ = c.SetDeadline(time.Now().Add(trialPatience))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(c)
 	if body, err := ask5(c, r, connect5(e.hello), codec.TypeConnack); err != nil || len(body) < 2 || body[1] != 0 {
 		return nil

@@ -1,4 +1,7 @@
-package transport
+// Package diagnose tries a server once, step by step, and tells a person what each step found; and it asks which topics are
+// delivered (Echo). Servers and topics come in, steps and verdicts go out. Its sessions are short and its own: a running link is
+// not disturbed, and not known.
+package diagnose
 
 import (
 	"context"
@@ -27,23 +30,23 @@ const (
 )
 
 const (
-	trialPatience = 10 * time.Second // for one step, or one address
-	trialRounds   = 3                // addresses that may stay silent for so long
+	patience = 10 * time.Second // for one step, or one address
+	rounds   = 3                // addresses that may stay silent for so long
 )
 
-// TrialStep is what came of one step.
-type TrialStep struct {
+// Step is what came of one step.
+type Step struct {
 	Name    string
 	Class   string // of StepEcho: that of its topic
 	Took    time.Duration
-	Text    string      // what was found, or what is wrong, in words without a secret
-	Fault   TrialFault  // empty: none
-	Verdict string      // of StepEcho: EchoOK, EchoDenied or EchoUnknown
-	Certs   []TrialCert // of StepTLS: the server's first, then ours
+	Text    string // what was found, or what is wrong, in words without a secret
+	Fault   Fault  // empty: none
+	Verdict string // of StepEcho: EchoOK, EchoDenied or EchoUnknown
+	Certs   []Cert // of StepTLS: the server's first, then ours
 }
 
-// TrialCert is a certificate that was shown.
-type TrialCert struct {
+// Cert is a certificate that was shown.
+type Cert struct {
 	Ours            bool
 	Subject, Issuer string
 	NotBefore       time.Time
@@ -54,13 +57,13 @@ type TrialCert struct {
 // wants to know why a gateway is offline. Its MQTT session is a clean one with the client id "<ClientID>-p0", the same as that of
 // a Link's checks, so that a running Link is not disturbed. What it subscribes to may reach it as well; it ignores that.
 type Trial struct {
-	Server   Server
-	ClientID string      // of the gateway
-	Filters  []string    // to subscribe to
-	Topics   []EchoTopic // to hear itself on
-	Via      *Proxy      // the proxy to go through; nil: none
+	Server   netdial.Server
+	ClientID string         // of the gateway
+	Filters  []string       // to subscribe to
+	Topics   []EchoTopic    // to hear itself on
+	Proxy    *netdial.Proxy // the proxy to go through; nil: none
 
-	Report func(TrialStep)                                                   // called after each step
+	Report func(Step)                                                        // called after each step
 	Now    func() time.Time                                                  // that certificates are judged by; nil: time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
 
@@ -107,23 +110,23 @@ func (r *trialRun) run(ctx context.Context) {
 	password, err := r.e.ReadPassword()
 	if err != nil {
 		_ = c.Close()
-		r.step(TrialStep{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})
+		r.step(Step{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})
 		return
 	}
 	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
-	echoes := &echoer{talk: newTalk(c), hello: hello, dial: r.again}
+	echoes := &echoer{client: newClient(c), hello: hello, dial: r.again}
 	defer echoes.close()
-	if !r.connect(ctx, echoes.talk, hello) || !r.subscribe(ctx, echoes.talk) {
+	if !r.connect(ctx, echoes.client, hello) || !r.subscribe(ctx, echoes.client) {
 		return
 	}
 	echoes.hear(ctx, r.Topics, r.echo)
 }
 
 // connect is CONNECT and its answer.
-func (r *trialRun) connect(ctx context.Context, t *talk, hello *packets.ConnectPacket) bool {
+func (r *trialRun) connect(ctx context.Context, t *client, hello *packets.ConnectPacket) bool {
 	start := time.Now()
-	err := t.connect(ctx, hello, trialPatience)
-	s := TrialStep{Name: StepConnect, Took: time.Since(start), Text: fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))}
+	err := t.connect(ctx, hello, patience)
+	s := Step{Name: StepConnect, Took: time.Since(start), Text: fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))}
 	if err != nil {
 		r.fail(&s, err)
 		if s.Fault == FaultClosed {
@@ -145,13 +148,13 @@ func asUser(hello *packets.ConnectPacket) string {
 }
 
 // subscribe asks for the filters. False: there is no session any more.
-func (r *trialRun) subscribe(ctx context.Context, t *talk) bool {
+func (r *trialRun) subscribe(ctx context.Context, t *client) bool {
 	if len(r.Filters) == 0 {
 		return true
 	}
 	start := time.Now()
-	denied, err := t.subscribe(ctx, r.Filters, trialPatience)
-	s := TrialStep{Name: StepSubscribe, Took: time.Since(start), Text: fmt.Sprintf("%d filters granted", len(r.Filters))}
+	denied, err := t.subscribe(ctx, r.Filters, patience)
+	s := Step{Name: StepSubscribe, Took: time.Since(start), Text: fmt.Sprintf("%d filters granted", len(r.Filters))}
 	switch {
 	case err != nil:
 		if r.fail(&s, err); s.Fault == FaultClosed {
@@ -164,8 +167,8 @@ func (r *trialRun) subscribe(ctx context.Context, t *talk) bool {
 	return err == nil
 }
 
-func (r *trialRun) echo(h hearing) {
-	s := TrialStep{Name: StepEcho, Class: h.topic.Class, Verdict: h.verdict, Took: h.took, Text: h.topic.Topic + " " + h.why}
+func (r *trialRun) echo(h echoResult) {
+	s := Step{Name: StepEcho, Class: h.topic.Class, Verdict: h.verdict, Took: h.took, Text: h.topic.Topic + " " + h.why}
 	if h.verdict == EchoDenied {
 		s.Fault = FaultDenied
 	}
@@ -173,11 +176,11 @@ func (r *trialRun) echo(h hearing) {
 }
 
 // fail makes s one that failed with err.
-func (r *trialRun) fail(s *TrialStep, err error) {
+func (r *trialRun) fail(s *Step, err error) {
 	s.Fault, s.Text = faultOf(err, r.Now())
 }
 
-func (r *trialRun) step(s TrialStep) {
+func (r *trialRun) step(s Step) {
 	r.fine = r.fine && s.Fault == ""
 	if r.Report != nil {
 		r.Report(s)

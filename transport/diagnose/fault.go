@@ -1,4 +1,4 @@
-package transport
+package diagnose
 
 import (
 	"context"
@@ -17,57 +17,57 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// TrialFault is what is wrong, in one word; what to do about it is for others to say.
-type TrialFault string
+// Fault is what is wrong, in one word; what to do about it is for others to say.
+type Fault string
 
 // What a step can fail with.
 const (
-	FaultNoName      TrialFault = "no_such_name"      // the name server says that there is none
-	FaultNoDNS       TrialFault = "no_name_server"    // none answers
-	FaultUnreachable TrialFault = "unreachable"       // no route
-	FaultRefused     TrialFault = "refused"           // nothing listens there
-	FaultSilence     TrialFault = "silence"           // no answer in time
-	FaultClosed      TrialFault = "closed"            // by the server, or something on the way
-	FaultPermission  TrialFault = "permission"        // the kernel does not let us
-	FaultProxy       TrialFault = "proxy"             // it answers, and does not connect us
-	FaultProxyLogin  TrialFault = "proxy_login"       // it wants another login
-	FaultFiles       TrialFault = "files"             // a file of ours cannot be read
-	FaultNoTLS       TrialFault = "no_tls"            // something else is spoken there
-	FaultAuthority   TrialFault = "unknown_authority" // nobody that we trust signed the server's certificate
-	FaultName        TrialFault = "other_name"        // it is for another name
-	FaultExpired     TrialFault = "expired"           // it was valid
-	FaultClock       TrialFault = "clock"             // it will be valid, says our clock
-	FaultCertificate TrialFault = "bad_certificate"   // anything else about it
-	FaultOurs        TrialFault = "our_certificate"   // the server does not accept ours
-	FaultAlert       TrialFault = "tls_alert"         // the server ended TLS for another reason
-	FaultWebSocket   TrialFault = "websocket"         // the server answers, and makes no WebSocket
-	FaultNoMQTT      TrialFault = "no_mqtt"           // something else is spoken there
-	FaultVersion     TrialFault = "version"           // CONNACK 1
-	FaultClientID    TrialFault = "client_id"         // CONNACK 2
-	FaultUnavailable TrialFault = "unavailable"       // CONNACK 3
-	FaultLogin       TrialFault = "login"             // CONNACK 4
-	FaultNotAllowed  TrialFault = "not_authorised"    // CONNACK 5
-	FaultDenied      TrialFault = "denied"            // a topic
-	FaultStopped     TrialFault = "stopped"           // by whoever asked
-	FaultOther       TrialFault = "other"
+	FaultNoName      Fault = "no_such_name"      // the name server says that there is none
+	FaultNoDNS       Fault = "no_name_server"    // none answers
+	FaultUnreachable Fault = "unreachable"       // no route
+	FaultRefused     Fault = "refused"           // nothing listens there
+	FaultSilence     Fault = "silence"           // no answer in time
+	FaultClosed      Fault = "closed"            // by the server, or something on the way
+	FaultPermission  Fault = "permission"        // the kernel does not let us
+	FaultProxy       Fault = "proxy"             // it answers, and does not connect us
+	FaultProxyLogin  Fault = "proxy_login"       // it wants another login
+	FaultFiles       Fault = "files"             // a file of ours cannot be read
+	FaultNoTLS       Fault = "no_tls"            // something else is spoken there
+	FaultAuthority   Fault = "unknown_authority" // nobody that we trust signed the server's certificate
+	FaultName        Fault = "other_name"        // it is for another name
+	FaultExpired     Fault = "expired"           // it was valid
+	FaultClock       Fault = "clock"             // it will be valid, says our clock
+	FaultCertificate Fault = "bad_certificate"   // anything else about it
+	FaultOurs        Fault = "our_certificate"   // the server does not accept ours
+	FaultAlert       Fault = "tls_alert"         // the server ended TLS for another reason
+	FaultWebSocket   Fault = "websocket"         // the server answers, and makes no WebSocket
+	FaultNoMQTT      Fault = "no_mqtt"           // something else is spoken there
+	FaultVersion     Fault = "version"           // CONNACK 1
+	FaultClientID    Fault = "client_id"         // CONNACK 2
+	FaultUnavailable Fault = "unavailable"       // CONNACK 3
+	FaultLogin       Fault = "login"             // CONNACK 4
+	FaultNotAllowed  Fault = "not_authorised"    // CONNACK 5
+	FaultDenied      Fault = "denied"            // a topic
+	FaultStopped     Fault = "stopped"           // by whoever asked
+	FaultOther       Fault = "other"
 )
 
 // connackFaults are the return codes of CONNACK, from 1 on.
-var connackFaults = []TrialFault{FaultVersion, FaultClientID, FaultUnavailable, FaultLogin, FaultNotAllowed}
+var connackFaults = []Fault{FaultVersion, FaultClientID, FaultUnavailable, FaultLogin, FaultNotAllowed}
 
-// trialError is an error that knows its fault.
-type trialError struct {
-	fault TrialFault
+// stepError is an error that knows its fault.
+type stepError struct {
+	fault Fault
 	err   error
 }
 
-func (e *trialError) Error() string { return e.err.Error() }
+func (e *stepError) Error() string { return e.err.Error() }
 
-func (e *trialError) Unwrap() error { return e.err }
+func (e *stepError) Unwrap() error { return e.err }
 
 // faultOf says what an error of a step means, and tells it in words.
-func faultOf(err error, now time.Time) (TrialFault, string) {
-	var known *trialError
+func faultOf(err error, now time.Time) (Fault, string) {
+	var known *stepError
 	text := faults.Of(err, now).Error()
 	if errors.As(err, &known) {
 		return known.fault, text
@@ -102,7 +102,7 @@ func aboutUs(alert string) bool {
 	return slices.ContainsFunc([]string{"certificate", "access denied", "decrypt"}, func(s string) bool { return strings.Contains(alert, s) })
 }
 
-func pathFaultOf(err error) TrialFault {
+func pathFaultOf(err error) Fault {
 	var (
 		f     *faults.Fault
 		name  *net.DNSError
@@ -143,7 +143,7 @@ func pathFaultOf(err error) TrialFault {
 }
 
 // certFaultOf is what is wrong with the server's certificate; empty for any other error.
-func certFaultOf(err error, now time.Time) TrialFault {
+func certFaultOf(err error, now time.Time) Fault {
 	var (
 		unknown  x509.UnknownAuthorityError
 		rootless x509.SystemRootsError
