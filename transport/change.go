@@ -41,7 +41,7 @@ func (l *Link) attach(s *session, now time.Time) {
 	l.failures = map[int]string{}
 	close(l.ready)
 	l.mu.Unlock()
-	l.learner.do(func() { l.learner.up(s, now) })
+	l.learner.Up(mainLink{s}, now)
 	l.notify(EventUp, s.e.Name, "", s.info.Number, now)
 }
 

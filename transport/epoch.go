@@ -11,15 +11,21 @@ import (
 
 // How an epoch of a path begins and ends.
 
-// up is called with each session that is up. A planned one goes on where the last one was.
-func (le *learner) up(s *session, now time.Time) {
+// Up is called with each session that is up.
+func (le *learner) Up(s MainLink, now time.Time) { le.do(func() { le.up(s, now) }) }
+
+// Down is called after a session was lost, not after a planned re-dial.
+func (le *learner) Down(s MainLink, v faults.Verdict) { le.do(func() { le.down(s, v, time.Now()) }) }
+
+// up begins an epoch; a planned session goes on where the last one was.
+func (le *learner) up(s MainLink, now time.Time) {
 	le.main, le.asking = s, time.Time{}
-	if s.planned && le.search != nil && le.path == le.l.pathOf(s.e, s.stream) {
-		s.setInterval(le.interval)
+	if s.Planned() && le.search != nil && le.path == le.pathOf(s.Endpoint(), s.Path()) {
+		s.SetInterval(le.interval)
 		return
 	}
 	k, why := heartbeat.Knowledge{}, "a new connection: nothing is proven on it yet"
-	if gap := le.forgot; gap > 0 && le.path == le.l.pathOf(s.e, s.stream) {
+	if gap := le.forgot; gap > 0 && le.path == le.pathOf(s.Endpoint(), s.Path()) {
 		k = heartbeat.Knowledge{Proven: le.search.Safe(), Failing: gap}
 		why = fmt.Sprintf("the path forgot the connection after %v of silence: searched again below", gap.Round(time.Millisecond))
 	}
@@ -28,14 +34,14 @@ func (le *learner) up(s *session, now time.Time) {
 }
 
 // epoch begins anew: nothing is proven. What is remembered, or was known of another server, is a hint.
-func (le *learner) epoch(s *session, now time.Time, k heartbeat.Knowledge, why string) {
+func (le *learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why string) {
 	le.remember(now)
 	le.drop()
 	hint := le.known
 	if le.search != nil && le.search.Knowledge().Known() {
 		hint = le.search.Knowledge()
 	}
-	le.path = le.l.pathOf(s.e, s.stream)
+	le.path = le.pathOf(s.Endpoint(), s.Path())
 	le.known, le.kind = heartbeat.Knowledge{}, heartbeat.Unknown
 	remembered := false
 	if le.o.Memory != nil {
@@ -47,11 +53,11 @@ func (le *learner) epoch(s *session, now time.Time, k heartbeat.Knowledge, why s
 	if k.Known() {
 		hint = k
 	}
-	le.search = heartbeat.NewSearch(le.searchOptions(s.e))
+	le.search = heartbeat.NewSearch(le.searchOptions(s.Endpoint()))
 	le.search.PathChanged(now.Add(le.after(remembered)), hint)
 	le.watched, le.paused, le.failures, le.resting, le.quiet, le.asked, le.doubtful, le.pairAlone = now, time.Time{}, 0, false, 0, false, 0, false
 	le.weak = nil
-	if until := le.denied[s.e]; now.Before(until) {
+	if until := le.denied[s.Endpoint()]; now.Before(until) {
 		le.weaken(until, now)
 	}
 	le.set(le.o.Min, why, now)
@@ -63,18 +69,18 @@ func (le *learner) after(known bool) time.Duration {
 	case le.o.After >= 0:
 		return le.o.After
 	case known:
-		return knownWait + time.Duration(le.l.o.Rand()*float64(knownSpread))
+		return knownWait + time.Duration(le.env.Rand()*float64(knownSpread))
 	}
-	return time.Duration(le.l.o.Rand() * float64(unknownSpread))
+	return time.Duration(le.env.Rand() * float64(unknownSpread))
 }
 
-// down is called after a session was lost, not after a planned re-dial.
-func (le *learner) down(s *session, v faults.Verdict, now time.Time) {
+// down ends the epoch.
+func (le *learner) down(s MainLink, v faults.Verdict, now time.Time) {
 	if le.main != s {
 		return
 	}
 	if v.Kind == faults.OutcomeClosed && !le.asking.IsZero() && now.Sub(le.asking) < deniedWithin {
-		le.deny(s.e, now)
+		le.deny(s.Endpoint(), now)
 	}
 	if le.weak != nil && v.Idle {
 		le.weakLost, le.weakPath = le.interval, le.path

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
@@ -31,7 +32,7 @@ const (
 // learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
 // loop owns everything but the status, and what happens elsewhere reaches it through do.
 type learner struct {
-	l      *Link
+	env    LearnEnv
 	o      Learning
 	events chan func()
 	gone   chan struct{}   // closed when run has ended
@@ -39,7 +40,7 @@ type learner struct {
 
 	search      *heartbeat.Search
 	budget      *heartbeat.Budget
-	main        *session // nil: down
+	main        MainLink // nil: down
 	path        string
 	known       heartbeat.Knowledge        // of path
 	weak        *weakBeat                  // not nil: no probes, the beat itself is all the evidence there is
@@ -74,20 +75,21 @@ type learner struct {
 	pair      pairing
 	pairAlone bool // the second session was silent for too long, so it keeps its own mapping
 
+	frugal atomic.Int32 // Frugality
 	status learnStatus
 }
 
-func newLearner(l *Link) *learner {
-	o := l.o.Learning
+// newLearner returns one that has not begun. Its status is that of a link that is not up.
+func newLearner(o Learning, env LearnEnv) *learner {
 	now := time.Now()
 	kept := heartbeat.BudgetState{}
 	if o.Memory != nil {
 		kept = o.Memory.Budget()
 	}
-	le := &learner{l: l, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
+	le := &learner{env: env, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
 		probes: map[int]*probe{}, carried: map[*netdial.Endpoint]bool{}, denied: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{},
-		interval: l.o.Interval, reason: "fixed by heartbeat.interval"}
-	if le.on() {
+		interval: env.Interval, reason: "fixed by heartbeat.interval"}
+	if le.On() {
 		le.interval, le.reason = o.Min, "nothing is proven yet"
 		le.search = heartbeat.NewSearch(le.searchOptions(nil))
 	}
@@ -95,13 +97,14 @@ func newLearner(l *Link) *learner {
 	return le
 }
 
-func (le *learner) on() bool { return le.o.Mode != heartbeat.Off }
+// On reports whether there is anything to learn; if not, Run returns at once, and the beat is Idle.
+func (le *learner) On() bool { return le.o.Mode != heartbeat.Off }
 
 // searchOptions are for the path to e; nil: any.
 func (le *learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
-	top := min(le.o.Max, le.l.o.Keepalive)
+	top := min(le.o.Max, le.env.Keepalive)
 	if e != nil {
-		top = min(top, e.AllowedKeepalive(le.l.o.Keepalive))
+		top = min(top, e.AllowedKeepalive(le.env.Keepalive))
 	}
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
 	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
@@ -115,7 +118,7 @@ func (le *learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 
 // do hands f to the loop. Once that is over, or where there is none, f is dropped.
 func (le *learner) do(f func()) {
-	if !le.on() {
+	if !le.On() {
 		return
 	}
 	select {
@@ -124,10 +127,10 @@ func (le *learner) do(f func()) {
 	}
 }
 
-// run is the loop; it ends with ctx, and its probes with it.
-func (le *learner) run(ctx context.Context) {
+// Run is the loop; it ends with ctx, and its probes with it.
+func (le *learner) Run(ctx context.Context) {
 	defer close(le.gone)
-	if !le.on() {
+	if !le.On() {
 		return
 	}
 	probes, cancel := context.WithCancel(ctx)
@@ -172,7 +175,7 @@ func (le *learner) close(now time.Time) {
 func (le *learner) step(now time.Time) {
 	if le.main != nil {
 		le.resting = le.resting && now.Before(le.rested)
-		frugal := le.l.frugality()
+		frugal := le.level()
 		le.search.Rest(le.resting || frugal > Spend)
 		le.book(now)
 		if le.weak == nil && !now.Before(le.paused) {
@@ -269,13 +272,13 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	slot := le.freeSlot()
 	ctx, cancel := context.WithCancel(le.ctx)
 	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
-		o: probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.Path(),
-			keepalive: uint16(s.e.AllowedKeepalive(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.HandshakeTime()}}
+		o: probeOptions{e: s.Endpoint(), clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.Path(),
+			keepalive: uint16(s.Endpoint().AllowedKeepalive(le.env.Keepalive) / time.Second), patience: le.env.Dialer.HandshakeTime()}}
 	if canary && !le.shortCanary {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}
 	le.probes[order.Flow] = p
-	le.l.group.Go(func() { p.run(ctx) })
+	le.env.Go(func() { p.run(ctx) })
 }
 
 func (le *learner) freeSlot() int {
@@ -308,12 +311,12 @@ func (le *learner) judge(now time.Time) {
 		return
 	}
 	proven := le.search.Safe()
-	want, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.keepalive)
+	want, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.Keepalive())
 	if want > top-lateTimers { // the margin is far larger, and a cap is a round number
 		want = top
 	}
 	switch {
-	case le.l.frugality() == Starved:
+	case le.level() == Starved:
 		if le.starved = true; le.interval != top {
 			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
 		}
@@ -334,7 +337,7 @@ func (le *learner) judge(now time.Time) {
 func (le *learner) set(d time.Duration, why string, now time.Time) {
 	le.interval, le.reason = d, why
 	if le.main != nil {
-		le.main.setInterval(d)
+		le.main.SetInterval(d)
 	}
 }
 

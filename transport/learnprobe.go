@@ -64,7 +64,7 @@ func (le *learner) delivered(p *probe, gap time.Duration, at time.Time) {
 
 // lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link: after gap of
 // silence, and up to took more, as nobody knows when in the time until the acknowledgement the server sent it.
-func (le *learner) lost(p *probe, gap, took time.Duration, main *session) {
+func (le *learner) lost(p *probe, gap, took time.Duration, main MainLink) {
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -99,13 +99,13 @@ func (le *learner) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if main, search := le.main, le.search; main != nil && kind == faults.OutcomeClosed && !slept && silence < keepalive*5/4 {
 		le.search.Hold(p.flow)
 		p.held = true
-		main.conn.ping()
+		main.Ping()
 		time.AfterFunc(lateNonce, func() {
 			le.do(func() {
 				if le.search != search {
 					return // another epoch
 				}
-				le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: le.main == main && main.heardSince(time.Now().Add(-lateNonce)), SamePath: le.main == main, Closed: true})
+				le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: le.main == main && main.HeardSince(time.Now().Add(-lateNonce)), SamePath: le.main == main, Closed: true})
 			})
 		})
 		return
@@ -169,7 +169,7 @@ func (le *learner) ended(p *probe) {
 func (le *learner) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):
-	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (le.main == nil || !le.main.heardSince(asked)):
+	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (le.main == nil || !le.main.HeardSince(asked)):
 		le.asked = le.asked && !quiet // once more
 	case err == nil:
 		le.kind = heartbeat.Loose
@@ -267,7 +267,7 @@ func (le *learner) estimate() int64 {
 	switch {
 	case le.price > 0:
 		return le.price
-	case slices.ContainsFunc(le.l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure }):
+	case le.env.Secure:
 		return tlsSession
 	}
 	return plainSession

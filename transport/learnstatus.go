@@ -24,7 +24,7 @@ func (le *learner) publish(now time.Time) {
 	s.Phase, s.Evidence, s.Open = le.phase(now), le.evidence(), len(le.probes)
 	s.Budget = le.budget.Left(now)
 	s.Proven, s.Failing, s.Remembered = 0, 0, le.known.Proven
-	if le.main == nil && le.on() {
+	if le.main == nil && le.On() {
 		s.Interval = le.o.Min // where the next session begins
 	} else if le.search != nil {
 		s.Proven = le.search.Safe()
@@ -38,6 +38,9 @@ func (le *learner) publish(now time.Time) {
 		le.status.why = "heartbeat: no probe session can be opened: " + le.unlucky
 	}
 }
+
+// Status is what is known now, and, for people, why nothing can be learnt; empty: it can.
+func (le *learner) Status() (HeartbeatStatus, string) { return le.status.get() }
 
 func (st *learnStatus) get() (HeartbeatStatus, string) {
 	st.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,6 @@ type Link struct {
 	ignored atomic.Int64
 
 	oversized atomic.Int64
-	frugal    atomic.Int32
 
 	mu       sync.Mutex
 	session  *session      // while up
@@ -71,9 +71,10 @@ func New(o Options) (*Link, error) {
 	}
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].Name
-	l.learner = newLearner(l)
-	if topic := o.pairTopic(); topic != "" {
-		l.HandleAs(CauseProbe, topic, l.learner.pairHeard)
+	l.learner = newLearner(o.Learning, LearnEnv{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep, Dialer: l.dialer,
+		Secure: slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure }), Go: l.group.Go, Rand: o.Rand})
+	if topic := l.learner.PairTopic(); topic != "" {
+		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) { l.learner.PairHeard(m.Payload) })
 	}
 	return l, nil
 }
@@ -81,7 +82,7 @@ func New(o Options) (*Link, error) {
 // Run keeps the link until ctx is done, then lets what is in flight arrive, says online:false, disconnects, within about 2 s,
 // and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
-	l.group.Go(func() { l.learner.run(ctx) })
+	l.group.Go(func() { l.learner.Run(ctx) })
 	if l.o.Dial == nil {
 		l.group.Go(func() { l.watch(ctx) })
 	}
@@ -246,7 +247,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 		s.flight.fail(blame(v, err))
 	}
 	if v.Kind != faults.OutcomePlanned {
-		l.learner.do(func() { l.learner.down(s, v, time.Now()) })
+		l.learner.Down(mainLink{s}, v)
 	}
 	return v, err
 }
@@ -281,7 +282,7 @@ func (l *Link) Status() Status {
 		st.Throughput = netdial.Throughput(s.stream.Raw.Conn)
 		st.Interface, st.Expiry = s.stream.Interface, s.e.Expires()
 	}
-	st.Heartbeat, trouble.learning = l.learner.status.get()
+	st.Heartbeat, trouble.learning = l.learner.Status()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {
 		trouble.down += fmt.Sprintf("; next attempt at %s in %v", st.Server, wait.Round(100*time.Millisecond))
 	}

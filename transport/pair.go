@@ -38,12 +38,12 @@ type pairing struct {
 	retry   time.Time
 }
 
-// pairTopic is where the main link hears its pair; empty: there is none.
-func (o Options) pairTopic() string {
-	if !o.Learning.Canary.Pair || o.Learning.Topic == nil {
+// PairTopic is where the main link hears its pair; empty: there is none.
+func (le *learner) PairTopic() string {
+	if !le.o.Canary.Pair || le.o.Topic == nil {
 		return ""
 	}
-	return o.Learning.Topic(pairSlot)
+	return le.o.Topic(pairSlot)
 }
 
 // pairAt is when pairStep must be called; zero: not at all.
@@ -56,7 +56,7 @@ func (le *learner) pairAt() time.Time {
 	case !le.pair.sent.IsZero():
 		return le.pair.sent.Add(lateNonce)
 	case le.pair.conn == nil:
-		return later(le.pair.retry, le.main.silentSince().Add(le.interval/2))
+		return later(le.pair.retry, le.main.SilentSince().Add(le.interval/2))
 	}
 	if own := le.pair.spoke.Add(le.interval - pairLead); (le.shortCanary || le.pairAlone || le.kind == heartbeat.Strict) && own.Before(le.pairDue()) {
 		return own
@@ -66,7 +66,7 @@ func (le *learner) pairAt() time.Time {
 
 // pairDue is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
 func (le *learner) pairDue() time.Time {
-	due := le.main.silentSince().Add(le.interval - pairLead)
+	due := le.main.SilentSince().Add(le.interval - pairLead)
 	if le.crowded() {
 		return later(due, le.pair.proven.Add(le.interval*3/2))
 	}
@@ -74,7 +74,7 @@ func (le *learner) pairDue() time.Time {
 }
 
 // crowded reports that CONNECT leaves no room for an interval without a ping.
-func (le *learner) crowded() bool { return le.main.keepalive < 2*le.interval }
+func (le *learner) crowded() bool { return le.main.Keepalive() < 2*le.interval }
 
 // pairStep publishes when it is time, and judges when nothing came.
 func (le *learner) pairStep(now time.Time) {
@@ -84,31 +84,31 @@ func (le *learner) pairStep(now time.Time) {
 	}
 	p := &le.pair
 	switch {
-	case !p.sent.IsZero() && le.main.silentSince().After(p.sent): // what we sent may have revived the path: void
+	case !p.sent.IsZero() && le.main.SilentSince().After(p.sent): // what we sent may have revived the path: void
 		p.sent = time.Time{}
 	case !p.missed.IsZero():
 		le.judgePair(now)
 	case !p.sent.IsZero():
 		p.sent, p.missed = time.Time{}, now
-		le.main.conn.ping() // an answer says that there is no outage, and revives a loose path
+		le.main.Ping() // an answer says that there is no outage, and revives a loose path
 	case p.conn == nil:
 		le.openPair(now)
 	case now.Before(le.pairDue()): // the main link has spoken, but the second session has a keepalive of its own
 		p.spoke = now
 		conn := p.conn
-		le.l.group.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
+		le.env.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
 	default:
 		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
 		le.status.tested(true)
-		conn, nonce, topic := p.conn, p.nonce, le.l.o.pairTopic()
-		le.l.group.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+		conn, nonce, topic := p.conn, p.nonce, le.PairTopic()
+		le.env.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
 	}
 }
 
 // judgePair is called a moment after what the pair had sent did not arrive.
 func (le *learner) judgePair(now time.Time) {
 	p := &le.pair
-	alive, before := le.main.heardSince(p.missed), !p.proven.IsZero()
+	alive, before := le.main.HeardSince(p.missed), !p.proven.IsZero()
 	p.missed = time.Time{}
 	switch {
 	case !alive: // an outage
@@ -134,16 +134,16 @@ func (le *learner) openPair(now time.Time) {
 	le.pair.slot = 0
 	slot := le.freeSlot()
 	le.pair.slot = slot
-	o := probeOptions{e: s.e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.stream.Path(),
-		keepalive: uint16(s.e.AllowedKeepalive(le.l.o.Keepalive) / time.Second), patience: le.l.dialer.HandshakeTime()}
+	o := probeOptions{e: s.Endpoint(), clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.Path(),
+		keepalive: uint16(s.Endpoint().AllowedKeepalive(le.env.Keepalive) / time.Second), patience: le.env.Dialer.HandshakeTime()}
 	if !le.shortCanary {
 		o.keepalive = canaryKeepalive
 	}
-	le.l.group.Go(func() {
+	le.env.Go(func() {
 		var cost int64
-		c, err := le.l.dialProbe(ctx, o, &cost)
+		c, err := le.dialProbe(ctx, o, &cost)
 		if err == nil {
-			le.l.group.Go(func() { le.attend(ctx, c) })
+			le.env.Go(func() { le.attend(ctx, c) })
 		}
 		le.do(func() {
 			le.status.spent(cost)
@@ -201,15 +201,15 @@ func (le *learner) unpair() {
 	le.pair = pairing{}
 }
 
-// pairHeard is called for what arrives on the main link's probe topic.
-func (le *learner) pairHeard(m Message, _ bool) {
+// PairHeard is called with the payload of what arrives on PairTopic.
+func (le *learner) PairHeard(payload []byte) {
 	le.do(func() {
 		p := &le.pair
-		if le.main == nil || p.sent.IsZero() || !bytes.Equal(m.Payload, p.nonce) {
+		if le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {
 			return
 		}
-		if !le.main.silentSince().After(p.sent) {
-			le.main.rearmed(le.crowded())
+		if !le.main.SilentSince().After(p.sent) {
+			le.main.Rearmed(le.crowded())
 		}
 		p.sent, p.proven = time.Time{}, time.Now()
 	})
@@ -219,26 +219,6 @@ func (c *probeConn) publish(topic string, payload []byte) error {
 	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	pub.TopicName, pub.Payload = topic, payload
 	return c.write(pub, netdial.LastWords)
-}
-
-// silentSince is when the main link last sent something.
-func (s *session) silentSince() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.beat.Silent()
-}
-
-// rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.
-func (s *session) rearmed(ping bool) {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.beat.Rearmed(now); ping {
-		s.beat.Sent(now)
-		s.ask(now, true)
-		s.conn.ping()
-	}
-	s.poke()
 }
 
 func later(a, b time.Time) time.Time {

@@ -40,14 +40,14 @@ type probe struct {
 
 // trial asks whether a silence did harm: the main link publishes, or, quiet, the probe itself pings.
 type trial struct {
-	main  *session
+	main  MainLink
 	quiet bool
 }
 
 // run opens the session, arms it, and waits for trials until the session or ctx ends.
 func (p *probe) run(ctx context.Context) {
 	defer p.le.do(func() { p.le.ended(p) })
-	c, err := p.le.l.dialProbe(ctx, p.o, &p.failed)
+	c, err := p.le.dialProbe(ctx, p.o, &p.failed)
 	if err == nil {
 		defer c.close()
 		p.le.do(func() { p.conn = c; p.le.opened(p) })
@@ -127,7 +127,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time, boot time.Duration) bool {
 	nonce, asked := codec.Nonce(), time.Now()
 	gap := asked.Sub(since)
-	a, err := t.main.flight.send(ctx, Message{Topic: p.o.topic, Payload: nonce, QoS: 1, Cause: CauseProbe})
+	a, err := t.main.Publish(ctx, p.o.topic, nonce)
 	if err != nil {
 		return false
 	}
@@ -156,11 +156,11 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 				return false // void
 			}
 			p.le.do(func() { p.le.lost(p, gap, took, t.main) })
-			t.main.conn.ping()
+			t.main.Ping()
 			p.tell(ctx, c)
 			netdial.Abort(c.s.Raw.Conn)
 			return false
-		case <-t.main.lost:
+		case <-t.main.Lost():
 			return false
 		case <-ctx.Done():
 			return false
@@ -177,9 +177,9 @@ func (p *probe) tell(ctx context.Context, c *probeConn) {
 }
 
 // ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
-func (p *probe) ask(ctx context.Context, c *probeConn, t *session) {
+func (p *probe) ask(ctx context.Context, c *probeConn, t MainLink) {
 	asked := time.Now()
-	t.conn.ping() // which shows whether there is an outage
+	t.Ping() // which shows whether there is an outage
 	err := c.ping(ctx, afterLoss)
 	p.le.do(func() { p.le.kindSeen(err, asked, true) })
 }

@@ -51,19 +51,19 @@ type probeOptions struct {
 
 // dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
 // the wire is added to cost.
-func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+func (le *learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
 	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.dialer.OpenOn(ctx, o.e, CauseProbe, o.path)
+	s, err := le.env.Dialer.OpenOn(ctx, o.e, netdial.CauseProbe, o.path)
 	if err != nil {
 		*cost += failedDial
 		return nil, err
 	}
 	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
-	l.group.Go(c.read)
-	if err := c.enter(ctx, l.probeConnect(o, password), o.patience); err != nil {
+	le.env.Go(c.read)
+	if err := c.enter(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()
 		return nil, err
@@ -71,7 +71,7 @@ func (l *Link) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 	return c, nil
 }
 
-func (l *Link) probeConnect(o probeOptions, password string) *packets.ConnectPacket {
+func probeConnect(o probeOptions, password string) *packets.ConnectPacket {
 	p := codec.CleanConnect(o.clientID, o.e.Username, password)
 	p.Keepalive = o.keepalive
 	return p

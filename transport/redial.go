@@ -14,20 +14,20 @@ const (
 	redialRetry    = time.Hour
 )
 
-// begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
+// Begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
 // may grow without a re-dial. A planned one on the same path goes on where the last one was.
-func (le *learner) begin(e *netdial.Endpoint, s *netdial.Stream, planned bool) (interval, keepalive time.Duration) {
-	interval, keepalive = le.l.idle(), le.l.o.Keepalive
+func (le *learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (interval, keepalive time.Duration) {
+	interval, keepalive = le.Idle(), le.env.Keepalive
 	st, _ := le.status.get()
-	same := planned && st.Path == le.l.pathOf(e, s)
-	if le.on() {
+	same := planned && st.Path == le.pathOf(e, p)
+	if le.On() {
 		if interval = le.o.Min; same {
 			interval = st.Interval
 		}
 	}
-	if le.l.o.AdaptKeep {
-		switch remembered := le.recalled(e, s); {
-		case same, !le.on():
+	if le.env.AdaptKeep {
+		switch remembered := le.recalled(e, p); {
+		case same, !le.On():
 			keepalive = le.keepaliveFor(interval)
 		case remembered > 0:
 			keepalive = le.keepaliveFor(remembered)
@@ -44,50 +44,36 @@ func (le *learner) keepaliveFor(interval time.Duration) time.Duration {
 		factor = keepFactorPair
 	}
 	keep := max(netdial.LeastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
-	return min(keep, le.l.o.Keepalive)
+	return min(keep, le.env.Keepalive)
 }
 
 // recalled is what is remembered of the path of a new connection; 0: nothing.
-func (le *learner) recalled(e *netdial.Endpoint, s *netdial.Stream) time.Duration {
-	if !le.on() || le.o.Memory == nil {
+func (le *learner) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
+	if !le.On() || le.o.Memory == nil {
 		return 0
 	}
-	k, _ := le.o.Memory.Recall(le.l.pathOf(e, s))
+	k, _ := le.o.Memory.Recall(le.pathOf(e, p))
 	return k.Proven
 }
 
 // pathOf names the path of a connection.
-func (l *Link) pathOf(e *netdial.Endpoint, s *netdial.Stream) string {
-	if l.o.Learning.Path == nil {
+func (le *learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
+	if le.o.Path == nil {
 		return e.Name
 	}
-	return l.o.Learning.Path(e.Name, s.Raw.LocalAddr())
+	return le.o.Path(e.Name, p.Local)
 }
 
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
 func (le *learner) adapt(now time.Time) {
 	s := le.main
-	if !le.l.o.AdaptKeep || s == nil || !le.search.Settled() || now.Before(le.redialAfter) {
+	if !le.env.AdaptKeep || s == nil || !le.search.Settled() || now.Before(le.redialAfter) {
 		return
 	}
-	want := s.e.AllowedKeepalive(le.keepaliveFor(le.interval))
-	if fits := s.keepalive <= want+want/4 && s.keepalive >= want-want/4; !fits {
+	want := s.Endpoint().AllowedKeepalive(le.keepaliveFor(le.interval))
+	keepalive := s.Keepalive()
+	if fits := keepalive <= want+want/4 && keepalive >= want-want/4; !fits {
 		le.redialAfter = now.Add(redialRetry)
-		s.want(move{to: s.i, pin: true})
+		s.Redial()
 	}
-}
-
-// setInterval changes the beat, at once.
-func (s *session) setInterval(d time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.beat.SetInterval(min(d, s.keepalive))
-	s.poke()
-}
-
-// heardSince reports whether anything came in since t.
-func (s *session) heardSince(t time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.heard.After(t)
 }

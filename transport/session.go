@@ -103,7 +103,7 @@ type seenState struct {
 func (l *Link) newSession(s *netdial.Stream, i int, info Session, stableFor time.Duration, password string, planned bool) *session {
 	e := l.endpoints[i]
 	ctx, cancel := context.WithCancel(context.Background())
-	interval, keepalive := l.learner.begin(e, s, planned)
+	interval, keepalive := l.learner.Begin(e, s.Path(), planned)
 	se := &session{
 		planned: planned, keepalive: keepalive, spare: make(chan spare, 1), spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin)),
 		l: l, i: i, e: e, info: info, stableFor: stableFor, stream: s, flight: newFlight(l.o.Window),
@@ -121,7 +121,7 @@ func (l *Link) newSession(s *netdial.Stream, i int, info Session, stableFor time
 // silence is the read watchdog's patience.
 func (s *session) silence() time.Duration {
 	longest := s.keepalive // the beat may grow while we wait
-	if !s.l.learner.on() {
+	if !s.l.learner.On() {
 		longest = min(longest, max(s.l.o.Interval, s.l.o.Learning.Max))
 	}
 	return s.l.dialer.HandshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin

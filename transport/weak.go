@@ -24,11 +24,11 @@ type weakBeat struct {
 // weaken goes on without probes.
 func (le *learner) weaken(until, now time.Time) {
 	le.drop()
-	w := &weakBeat{ends: until, limit: max(le.l.o.Interval, le.o.Weak)}
+	w := &weakBeat{ends: until, limit: max(le.env.Interval, le.o.Weak)}
 	if lost := le.weakLost; lost > 0 && le.weakPath == le.path {
 		w.limit = min(w.limit, share(lost, 1/weakStep))
 	}
-	w.limit = max(le.o.Min, min(w.limit, le.o.Max, le.l.o.Keepalive))
+	w.limit = max(le.o.Min, min(w.limit, le.o.Max, le.env.Keepalive))
 	le.weak = w
 	if le.interval > w.limit {
 		le.set(w.limit, "probes are not possible any more: "+le.why, now)
@@ -69,7 +69,7 @@ func (le *learner) evidence() string {
 
 func (le *learner) phase(now time.Time) string {
 	switch {
-	case !le.on():
+	case !le.On():
 		return heartbeat.Off.String()
 	case le.resting:
 		return "resting"

@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"context"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+// mainLink is a session as the learner sees it.
+type mainLink struct{ s *session }
+
+var _ MainLink = mainLink{}
+
+// Endpoint is the server of the session.
+func (m mainLink) Endpoint() *netdial.Endpoint { return m.s.e }
+
+// Path pins a probe to the way of the session.
+func (m mainLink) Path() netdial.Path { return m.s.stream.Path() }
+
+// Keepalive is what CONNECT said.
+func (m mainLink) Keepalive() time.Duration { return m.s.keepalive }
+
+// Planned reports whether the session replaced another one on purpose.
+func (m mainLink) Planned() bool { return m.s.planned }
+
+// Lost is closed at the end of the session.
+func (m mainLink) Lost() <-chan struct{} { return m.s.lost }
+
+// Ping sends a PINGREQ beside those of the beat.
+func (m mainLink) Ping() { m.s.conn.ping() }
+
+// Redial asks for a planned re-dial on the same path.
+func (m mainLink) Redial() { m.s.want(move{to: m.s.i, pin: true}) }
+
+// SetInterval changes the beat, at once.
+func (m mainLink) SetInterval(d time.Duration) {
+	s := m.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat.SetInterval(min(d, s.keepalive))
+	s.poke()
+}
+
+// SilentSince is when the session last sent something.
+func (m mainLink) SilentSince() time.Time {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	return m.s.beat.Silent()
+}
+
+// HeardSince reports whether anything came in since t.
+func (m mainLink) HeardSince(t time.Time) bool {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	return m.s.heard.After(t)
+}
+
+// Rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.
+func (m mainLink) Rearmed(ping bool) {
+	s, now := m.s, time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beat.Rearmed(now); ping {
+		s.beat.Sent(now)
+		s.ask(now, true)
+		s.conn.ping()
+	}
+	s.poke()
+}
+
+// Publish sends a nonce in the session's window.
+func (m mainLink) Publish(ctx context.Context, topic string, payload []byte) (Acknowledgement, error) {
+	a, err := m.s.flight.send(ctx, Message{Topic: topic, Payload: payload, QoS: 1, Cause: CauseProbe})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
