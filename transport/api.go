@@ -6,6 +6,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/learn"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -27,8 +28,25 @@ type (
 	Backoff = backoff.Limits
 	// Expiry is when the certificates of a session end.
 	Expiry = netdial.Expiry
+	// Learning says how a link finds out how long it may stay silent. The zero value: it does not.
+	Learning = learn.Options
+	// Canary says how a loose path is watched for a limit that shrinks.
+	Canary = learn.Canary
+	// Memory keeps what was learnt.
+	Memory = learn.Memory
+	// HeartbeatStatus is what is known of the path, and how the link beats because of it.
+	HeartbeatStatus = learn.Status
+	// Frugality says how much the budget of the month still allows.
+	Frugality = learn.Level
 	// EchoTopic is a concrete topic that stands for a class of them.
 	EchoTopic = diagnose.EchoTopic
+)
+
+// How much the budget of the month still allows.
+const (
+	Spend   = learn.Normal    // as configured
+	Spare   = learn.Low       // no probes: what is proven stays, canaries go on
+	Starved = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
 )
 
 // What Link.Echo says about a topic.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/learn"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -27,7 +28,7 @@ type Link struct {
 	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
-	learner *learner
+	learner *learn.Learner
 	dialer  *netdial.Dialer
 
 	reroute  rerouted // of Run: the last move to another way out
@@ -71,7 +72,7 @@ func New(o Options) (*Link, error) {
 	}
 	l.trouble.down = "not connected yet"
 	l.status.Server = l.endpoints[0].Name
-	l.learner = newLearner(o.Learning, LearnEnv{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep, Dialer: l.dialer,
+	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep, Dialer: l.dialer,
 		Secure: slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure }), Go: l.group.Go, Rand: o.Rand})
 	if topic := l.learner.PairTopic(); topic != "" {
 		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) { l.learner.PairHeard(m.Payload) })

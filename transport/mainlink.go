@@ -4,13 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/internal/learn"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // mainLink is a session as the learner sees it.
 type mainLink struct{ s *session }
 
-var _ MainLink = mainLink{}
+var _ learn.MainLink = mainLink{}
 
 // Endpoint is the server of the session.
 func (m mainLink) Endpoint() *netdial.Endpoint { return m.s.e }
@@ -70,7 +71,7 @@ func (m mainLink) Rearmed(ping bool) {
 }
 
 // Publish sends a nonce in the session's window.
-func (m mainLink) Publish(ctx context.Context, topic string, payload []byte) (Acknowledgement, error) {
+func (m mainLink) Publish(ctx context.Context, topic string, payload []byte) (learn.Acknowledgement, error) {
 	a, err := m.s.flight.send(ctx, Message{Topic: topic, Payload: payload, QoS: 1, Cause: CauseProbe})
 	if err != nil {
 		return nil, err

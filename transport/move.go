@@ -15,6 +15,7 @@ import (
 
 const (
 	clusterTime = 3 * time.Second // that a session which is about to be up at another node is waited for
+	renewRetry  = time.Hour       // after one for max_session that failed
 	lookAgain   = 2 * time.Second // after a re-dial that failed, at the ways out
 	hurry       = 4               // times faster, where the path is gone
 	moveWithin  = 5 * time.Second // that what was prepared waits for a quiet moment
@@ -130,7 +131,7 @@ func (s *session) prepared(sp spare, now time.Time) {
 		s.lookAtWays(now)
 	case failed.now: // the look decides
 	case !failed.pin:
-		s.renewAt = now.Add(redialRetry)
+		s.renewAt = now.Add(renewRetry)
 	} // else the learner asks again
 }
 

@@ -86,7 +86,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Backoff.Refused, 15*time.Minute)
 	o.Keepalive = min(max(o.Keepalive.Truncate(time.Second), time.Second), maxKeepalive)
 	o.Interval = min(o.Interval, o.Keepalive)
-	o.Learning = o.Learning.withDefaults(o.ClientID)
+	o.Learning = o.Learning.WithDefaults(o.ClientID)
 	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
 	if o.Notify == nil {
 		o.Notify = func(Event) {}

@@ -381,3 +381,11 @@ func (s *session) sayOffline() {
 func (s *session) stateMessage(payload []byte) Message {
 	return Message{Topic: s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: netdial.CauseHandshake}
 }
+
+// later is the later of two times.
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,4 +1,15 @@
-package transport
+// Package learn finds out how long the path of a link may stay silent, and sets the link's beat by it. Proof comes from the inbound
+// side: probe sessions fall silent for a gap, then the main link publishes to them, and what arrives proves that the mapping lived.
+//
+//	MainLink ──▶ Learner ──▶ probe ──▶ conn ──▶ netdial.Dialer
+//	   ▲            │ ▲         │
+//	   │ SetInterval│ └─────────┘ what happened, on the learner's loop
+//	   └────────────┘
+//	          heartbeat.Search: which gap next; heartbeat.Budget: whether it may be paid
+//
+// Sessions and their ends come in (Up, Down), beats and wishes for a re-dial go out (MainLink). It opens nothing but probe sessions,
+// sends nothing but probes, and touches a session only through MainLink.
+package learn
 
 import (
 	"context"
@@ -29,14 +40,14 @@ const (
 	lateTimers      = 200 * time.Millisecond // that the last proof below a cap may be short of it
 )
 
-// learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
+// Learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
 // loop owns everything but the status, and what happens elsewhere reaches it through do.
-type learner struct {
-	env    LearnEnv
-	o      Learning
+type Learner struct {
+	env    Env
+	o      Options
 	events chan func()
-	gone   chan struct{}   // closed when run has ended
-	ctx    context.Context // of the probes; set by run
+	gone   chan struct{}   // closed when Run has ended
+	ctx    context.Context // of the probes; set by Run
 
 	search      *heartbeat.Search
 	budget      *heartbeat.Budget
@@ -46,7 +57,7 @@ type learner struct {
 	weak        *weakBeat                  // not nil: no probes, the beat itself is all the evidence there is
 	probes      map[int]*probe             // by flow
 	carried     map[*netdial.Endpoint]bool // endpoints that carried a nonce of the main link
-	sentinel    *probe                     // a canary that rests between two tests; nil: none
+	canary      *probe                     // a canary that rests between two tests; nil: none
 	shortCanary bool                       // the server does not take canaryKeepalive
 	denied      map[*netdial.Endpoint]time.Time
 	hungUp      map[*netdial.Endpoint]int // how often the main link was closed right after its first nonce
@@ -58,8 +69,8 @@ type learner struct {
 	watched     time.Time // last canary
 	paused      time.Time // no new session before: the last one could not be opened
 	failures    int       // in a row
-	unlucky     string    // the last of them
-	starved     bool      // the beat is at its longest, proven or not
+	lastError   string    // the last of them
+	longest     bool      // the beat is at its longest, proven or not
 	resting     bool      // until rested: only canaries, as there is no budget for more
 	rested      time.Time
 	doubtful    int           // canaries in a row that may have been silent for too long
@@ -75,18 +86,18 @@ type learner struct {
 	pair      pairing
 	pairAlone bool // the second session was silent for too long, so it keeps its own mapping
 
-	frugal atomic.Int32 // Frugality
-	status learnStatus
+	budgetLevel atomic.Int32 // Frugality
+	status      status
 }
 
-// newLearner returns one that has not begun. Its status is that of a link that is not up.
-func newLearner(o Learning, env LearnEnv) *learner {
+// New returns one that has not begun. Its status is that of a link that is not up.
+func New(o Options, env Env) *Learner {
 	now := time.Now()
 	kept := heartbeat.BudgetState{}
 	if o.Memory != nil {
 		kept = o.Memory.Budget()
 	}
-	le := &learner{env: env, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
+	le := &Learner{env: env, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
 		probes: map[int]*probe{}, carried: map[*netdial.Endpoint]bool{}, denied: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{},
 		interval: env.Interval, reason: "fixed by heartbeat.interval"}
 	if le.On() {
@@ -98,10 +109,10 @@ func newLearner(o Learning, env LearnEnv) *learner {
 }
 
 // On reports whether there is anything to learn; if not, Run returns at once, and the beat is Idle.
-func (le *learner) On() bool { return le.o.Mode != heartbeat.Off }
+func (le *Learner) On() bool { return le.o.Mode != heartbeat.Off }
 
 // searchOptions are for the path to e; nil: any.
-func (le *learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
+func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	top := min(le.o.Max, le.env.Keepalive)
 	if e != nil {
 		top = min(top, e.AllowedKeepalive(le.env.Keepalive))
@@ -117,7 +128,7 @@ func (le *learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 }
 
 // do hands f to the loop. Once that is over, or where there is none, f is dropped.
-func (le *learner) do(f func()) {
+func (le *Learner) do(f func()) {
 	if !le.On() {
 		return
 	}
@@ -128,7 +139,7 @@ func (le *learner) do(f func()) {
 }
 
 // Run is the loop; it ends with ctx, and its probes with it.
-func (le *learner) Run(ctx context.Context) {
+func (le *Learner) Run(ctx context.Context) {
 	defer close(le.gone)
 	if !le.On() {
 		return
@@ -161,7 +172,7 @@ func (le *learner) Run(ctx context.Context) {
 }
 
 // close keeps what was learnt, and what is open has cost.
-func (le *learner) close(now time.Time) {
+func (le *Learner) close(now time.Time) {
 	le.remember(now)
 	for _, p := range le.probes {
 		if p.conn != nil {
@@ -172,14 +183,14 @@ func (le *learner) close(now time.Time) {
 }
 
 // step does what is due.
-func (le *learner) step(now time.Time) {
+func (le *Learner) step(now time.Time) {
 	if le.main != nil {
 		le.resting = le.resting && now.Before(le.rested)
 		frugal := le.level()
-		le.search.Rest(le.resting || frugal > Spend)
+		le.search.Rest(le.resting || frugal > Normal)
 		le.book(now)
 		if le.weak == nil && !now.Before(le.paused) {
-			if frugal < Starved {
+			if frugal < Exhausted {
 				le.watch(now)
 				le.pairStep(now)
 			}
@@ -193,7 +204,7 @@ func (le *learner) step(now time.Time) {
 }
 
 // wake is when step must be called next.
-func (le *learner) wake(now time.Time) time.Time {
+func (le *Learner) wake(now time.Time) time.Time {
 	if le.main == nil {
 		return time.Time{}
 	}
@@ -216,7 +227,7 @@ func (le *learner) wake(now time.Time) time.Time {
 	return at
 }
 
-func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
+func (le *Learner) carryOut(order heartbeat.Order, now time.Time) {
 	switch p := le.probes[order.Flow]; order.Verb {
 	case heartbeat.Open:
 		le.open(order, now)
@@ -232,7 +243,7 @@ func (le *learner) carryOut(order heartbeat.Order, now time.Time) {
 }
 
 // test ends the silence of p, if that may be paid.
-func (le *learner) test(p *probe, now time.Time) {
+func (le *Learner) test(p *probe, now time.Time) {
 	if !p.canary && le.budget.Left(now) < oneTest {
 		le.search.Gone(p.flow)
 		delete(le.probes, p.flow)
@@ -254,7 +265,7 @@ func (le *learner) test(p *probe, now time.Time) {
 }
 
 // open starts a probe session, if it may be paid.
-func (le *learner) open(order heartbeat.Order, now time.Time) {
+func (le *Learner) open(order heartbeat.Order, now time.Time) {
 	canary := order.Canary
 	if !canary && !le.affordable(now).Equal(now) {
 		if le.search.Gone(order.Flow); len(le.probes) == 0 {
@@ -281,9 +292,9 @@ func (le *learner) open(order heartbeat.Order, now time.Time) {
 	le.env.Go(func() { p.run(ctx) })
 }
 
-func (le *learner) freeSlot() int {
+func (le *Learner) freeSlot() int {
 	for n := 1; ; n++ {
-		taken := le.pair.slot == n || le.sentinel != nil && le.sentinel.slot == n
+		taken := le.pair.slot == n || le.canary != nil && le.canary.slot == n
 		if !taken && !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
 			return n
 		}
@@ -291,21 +302,21 @@ func (le *learner) freeSlot() int {
 }
 
 // drop ends all probes: their path is no longer that of the main link.
-func (le *learner) drop() {
+func (le *Learner) drop() {
 	for flow, p := range le.probes {
 		le.search.Gone(flow)
 		p.cancel()
 		delete(le.probes, flow)
 	}
-	if le.sentinel != nil {
-		le.sentinel.cancel()
-		le.sentinel = nil
+	if le.canary != nil {
+		le.canary.cancel()
+		le.canary = nil
 	}
 	le.unpair()
 }
 
 // judge sets the beat by what is proven.
-func (le *learner) judge(now time.Time) {
+func (le *Learner) judge(now time.Time) {
 	if le.weak != nil {
 		le.weak.judge(le, now)
 		return
@@ -316,14 +327,14 @@ func (le *learner) judge(now time.Time) {
 		want = top
 	}
 	switch {
-	case le.level() == Starved:
-		if le.starved = true; le.interval != top {
+	case le.level() == Exhausted:
+		if le.longest = true; le.interval != top {
 			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
 		}
 	case want > le.interval:
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
-	case want < le.interval && le.starved:
-		le.starved = false
+	case want < le.interval && le.longest:
+		le.longest = false
 		le.set(want, "there is a budget again", now)
 	case want < le.interval:
 		le.set(want, fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond)), now)
@@ -334,7 +345,7 @@ func (le *learner) judge(now time.Time) {
 }
 
 // set changes the beat of the main link, at once.
-func (le *learner) set(d time.Duration, why string, now time.Time) {
+func (le *Learner) set(d time.Duration, why string, now time.Time) {
 	le.interval, le.reason = d, why
 	if le.main != nil {
 		le.main.SetInterval(d)

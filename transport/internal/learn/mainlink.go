@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"context"
@@ -34,8 +34,8 @@ type Acknowledgement interface {
 	Err() error
 }
 
-// LearnEnv is what the learner needs of its link, whatever the session is.
-type LearnEnv struct {
+// Env is what the learner needs of its link, whatever the session is.
+type Env struct {
 	Interval  time.Duration   // of a beat that is not learnt
 	Keepalive time.Duration   // the ceiling of CONNECT
 	AdaptKeep bool            // CONNECT follows the beat

@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 // How an epoch of a path begins and ends.
 
 // Up is called with each session that is up.
-func (le *learner) Up(s MainLink, now time.Time) { le.do(func() { le.up(s, now) }) }
+func (le *Learner) Up(s MainLink, now time.Time) { le.do(func() { le.up(s, now) }) }
 
 // Down is called after a session was lost, not after a planned re-dial.
-func (le *learner) Down(s MainLink, v faults.Verdict) { le.do(func() { le.down(s, v, time.Now()) }) }
+func (le *Learner) Down(s MainLink, v faults.Verdict) { le.do(func() { le.down(s, v, time.Now()) }) }
 
 // up begins an epoch; a planned session goes on where the last one was.
-func (le *learner) up(s MainLink, now time.Time) {
+func (le *Learner) up(s MainLink, now time.Time) {
 	le.main, le.asking = s, time.Time{}
 	if s.Planned() && le.search != nil && le.path == le.pathOf(s.Endpoint(), s.Path()) {
 		s.SetInterval(le.interval)
@@ -34,7 +34,7 @@ func (le *learner) up(s MainLink, now time.Time) {
 }
 
 // epoch begins anew: nothing is proven. What is remembered, or was known of another server, is a hint.
-func (le *learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why string) {
+func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why string) {
 	le.remember(now)
 	le.drop()
 	hint := le.known
@@ -64,7 +64,7 @@ func (le *learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why s
 }
 
 // after is probe_after: a fleet that was thrown off together must not probe together.
-func (le *learner) after(known bool) time.Duration {
+func (le *Learner) after(known bool) time.Duration {
 	switch {
 	case le.o.After >= 0:
 		return le.o.After
@@ -75,7 +75,7 @@ func (le *learner) after(known bool) time.Duration {
 }
 
 // down ends the epoch.
-func (le *learner) down(s MainLink, v faults.Verdict, now time.Time) {
+func (le *Learner) down(s MainLink, v faults.Verdict, now time.Time) {
 	if le.main != s {
 		return
 	}
@@ -94,7 +94,7 @@ func (le *learner) down(s MainLink, v faults.Verdict, now time.Time) {
 
 // deny is called after the main link was closed right after its first nonce. Where nonces were carried before, it may be chance, once:
 // then a probe hears itself first again.
-func (le *learner) deny(e *netdial.Endpoint, now time.Time) {
+func (le *Learner) deny(e *netdial.Endpoint, now time.Time) {
 	le.hungUp[e]++
 	if le.carried[e] && le.hungUp[e] < 2 {
 		delete(le.carried, e)

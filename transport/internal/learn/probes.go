@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"context"
@@ -34,16 +34,16 @@ func nonceCost(topic string, secure bool) int64 {
 	return n
 }
 
-func (le *learner) all() []*probe { return slices.Collect(maps.Values(le.probes)) }
+func (le *Learner) all() []*probe { return slices.Collect(maps.Values(le.probes)) }
 
 // mayEcho reports whether a probe must hear itself first; asked on the probe's goroutine.
-func (le *learner) mayEcho(e *netdial.Endpoint) bool { return !le.status.hasEchoed(e) }
+func (le *Learner) mayEcho(e *netdial.Endpoint) bool { return !le.status.hasEchoed(e) }
 
-func (le *learner) opened(*probe) { le.status.opened() }
+func (le *Learner) opened(*probe) { le.status.opened() }
 
-func (le *learner) armed(p *probe, at time.Time) {
+func (le *Learner) armed(p *probe, at time.Time) {
 	le.status.setEchoed(p.o.e)
-	le.failures, le.unlucky = 0, ""
+	le.failures, le.lastError = 0, ""
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -51,7 +51,7 @@ func (le *learner) armed(p *probe, at time.Time) {
 	le.search.Armed(p.flow, at)
 }
 
-func (le *learner) delivered(p *probe, gap time.Duration, at time.Time) {
+func (le *Learner) delivered(p *probe, gap time.Duration, at time.Time) {
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -64,7 +64,7 @@ func (le *learner) delivered(p *probe, gap time.Duration, at time.Time) {
 
 // lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link: after gap of
 // silence, and up to took more, as nobody knows when in the time until the acknowledgement the server sent it.
-func (le *learner) lost(p *probe, gap, took time.Duration, main MainLink) {
+func (le *Learner) lost(p *probe, gap, took time.Duration, main MainLink) {
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -82,7 +82,7 @@ func (le *learner) lost(p *probe, gap, took time.Duration, main MainLink) {
 }
 
 // shrink begins anew below what failed.
-func (le *learner) shrink(proven, failing time.Duration, now time.Time) {
+func (le *Learner) shrink(proven, failing time.Duration, now time.Time) {
 	why := fmt.Sprintf("the path forgot a connection after %v: its limit is shorter now", failing.Round(time.Millisecond))
 	le.status.shrunk()
 	le.epoch(le.main, now, heartbeat.Knowledge{Proven: proven, Failing: failing}, why)
@@ -90,7 +90,7 @@ func (le *learner) shrink(proven, failing time.Duration, now time.Time) {
 
 // cut is called when a silent session was ended by the other side. A server that ends all its sessions, or one that heard
 // nothing for 1.5 times the keepalive, says nothing about the path.
-func (le *learner) cut(p *probe, silence time.Duration, slept bool, err error) {
+func (le *Learner) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if le.probes[p.flow] != p {
 		return
 	}
@@ -114,7 +114,7 @@ func (le *learner) cut(p *probe, silence time.Duration, slept bool, err error) {
 }
 
 // refused is called when a session could not be opened.
-func (le *learner) refused(p *probe, err error) {
+func (le *Learner) refused(p *probe, err error) {
 	if le.probes[p.flow] != p || le.main == nil {
 		return
 	}
@@ -135,14 +135,14 @@ func (le *learner) refused(p *probe, err error) {
 		le.paused = now.Add(min(retryMin<<min(le.failures, 8), retryMax))
 		le.failures++
 	}
-	if le.unlucky = err.Error(); le.failures >= shutOut && faults.Of(err, now).Kind == faults.OutcomeClosed {
+	if le.lastError = err.Error(); le.failures >= shutOut && faults.Of(err, now).Kind == faults.OutcomeClosed {
 		le.failures, le.denied[p.o.e], le.why = 0, now.Add(deniedFor), "the server closes every probe session: "+err.Error()
 		le.weaken(now.Add(deniedFor), now)
 	}
 }
 
 // ended is called last, once for each probe.
-func (le *learner) ended(p *probe) {
+func (le *Learner) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
 		le.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
@@ -155,8 +155,8 @@ func (le *learner) ended(p *probe) {
 			le.search.Gone(p.flow)
 		}
 	}
-	if le.sentinel == p {
-		le.sentinel = nil
+	if le.canary == p {
+		le.canary = nil
 	}
 	if le.quiet == p.flow {
 		le.quiet = 0
@@ -166,7 +166,7 @@ func (le *learner) ended(p *probe) {
 
 // kindSeen is called with the answer to a ping, sent at asked, after a silence that was too long. A probe that was stopped meanwhile
 // saw nothing, and one beside a main link that heard nothing either saw an outage.
-func (le *learner) kindSeen(err error, asked time.Time, quiet bool) {
+func (le *Learner) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (le.main == nil || !le.main.HeardSince(asked)):
@@ -179,7 +179,7 @@ func (le *learner) kindSeen(err error, asked time.Time, quiet bool) {
 }
 
 // classify asks once, when all else is settled, what kind of path it is.
-func (le *learner) classify() {
+func (le *Learner) classify() {
 	failing, _ := le.search.Failing()
 	if le.kind == heartbeat.Unknown && !le.asked && failing > 0 && le.search.Settled() {
 		le.asked, le.quiet = true, quietNext
@@ -188,7 +188,7 @@ func (le *learner) classify() {
 }
 
 // watch sends a canary when it is time.
-func (le *learner) watch(now time.Time) {
+func (le *Learner) watch(now time.Time) {
 	if at := le.canaryAt(); at.IsZero() || now.Before(at) {
 		return
 	}
@@ -198,7 +198,7 @@ func (le *learner) watch(now time.Time) {
 }
 
 // canaryAt is when the next canary falls silent; zero: none does.
-func (le *learner) canaryAt() time.Time {
+func (le *Learner) canaryAt() time.Time {
 	every := le.o.Canary.Every
 	switch {
 	case le.o.Canary.Off, le.o.Canary.Pair, le.weak != nil, le.search.Safe() == 0, le.interval <= le.o.Min:
@@ -212,36 +212,36 @@ func (le *learner) canaryAt() time.Time {
 }
 
 // canaryGap is a little more than the interval, and still less than what is proven.
-func (le *learner) canaryGap() time.Duration {
+func (le *Learner) canaryGap() time.Duration {
 	return min(share(le.interval, canaryPart), le.interval+(le.search.Safe()-le.interval)*3/4)
 }
 
 func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
 
 // retire lets a canary that was delivered rest; false: it is none, or one rests already.
-func (le *learner) retire(p *probe) bool {
-	if !p.canary || le.sentinel != nil {
+func (le *Learner) retire(p *probe) bool {
+	if !p.canary || le.canary != nil {
 		return false
 	}
 	delete(le.probes, p.flow)
-	le.sentinel = p
+	le.canary = p
 	return true
 }
 
 // revive sends the canary that rests.
-func (le *learner) revive(flow int) bool {
-	p := le.sentinel
+func (le *Learner) revive(flow int) bool {
+	p := le.canary
 	if p == nil {
 		return false
 	}
-	le.sentinel, p.flow = nil, flow
+	le.canary, p.flow = nil, flow
 	le.probes[flow] = p
 	p.again <- struct{}{} // never blocks: it rests, and is sent once
 	return true
 }
 
 // book enters what the open sessions have cost since the last look.
-func (le *learner) book(now time.Time) {
+func (le *Learner) book(now time.Time) {
 	le.bookPair()
 	for _, p := range le.probes {
 		if p.conn != nil {
@@ -250,7 +250,7 @@ func (le *learner) book(now time.Time) {
 	}
 }
 
-func (le *learner) bookOne(p *probe, cost int64, now time.Time) {
+func (le *Learner) bookOne(p *probe, cost int64, now time.Time) {
 	n := cost - p.spent
 	if n <= 0 {
 		return
@@ -263,7 +263,7 @@ func (le *learner) bookOne(p *probe, cost int64, now time.Time) {
 }
 
 // estimate is what one more session may cost.
-func (le *learner) estimate() int64 {
+func (le *Learner) estimate() int64 {
 	switch {
 	case le.price > 0:
 		return le.price
@@ -274,7 +274,7 @@ func (le *learner) estimate() int64 {
 }
 
 // affordable is when one more session may be opened, so that all that are open, or about to be, can still be used; zero: never.
-func (le *learner) affordable(now time.Time) time.Time {
+func (le *Learner) affordable(now time.Time) time.Time {
 	need := le.estimate()
 	for _, p := range le.probes {
 		if !p.canary {
@@ -285,7 +285,7 @@ func (le *learner) affordable(now time.Time) time.Time {
 }
 
 // rest waits until there is money for more than one session: a search that must stop again at once would only waste it.
-func (le *learner) rest(now time.Time) {
+func (le *Learner) rest(now time.Time) {
 	enough := max(le.estimate(), min(restSessions*le.estimate(), le.o.Budget.Burst))
 	until := le.budget.Affords(enough, now)
 	if until.IsZero() {
@@ -295,14 +295,14 @@ func (le *learner) rest(now time.Time) {
 	le.search.Rest(true)
 }
 
-func (le *learner) saveBudget() {
+func (le *Learner) saveBudget() {
 	if le.o.Memory != nil {
 		le.o.Memory.SaveBudget(le.budget.State())
 	}
 }
 
 // remember keeps what was learnt. A search that has only begun again does not overwrite what an earlier one found.
-func (le *learner) remember(now time.Time) {
+func (le *Learner) remember(now time.Time) {
 	if le.search == nil || le.o.Memory == nil || le.path == "" {
 		return
 	}

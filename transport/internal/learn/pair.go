@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"bytes"
@@ -39,7 +39,7 @@ type pairing struct {
 }
 
 // PairTopic is where the main link hears its pair; empty: there is none.
-func (le *learner) PairTopic() string {
+func (le *Learner) PairTopic() string {
 	if !le.o.Canary.Pair || le.o.Topic == nil {
 		return ""
 	}
@@ -47,7 +47,7 @@ func (le *learner) PairTopic() string {
 }
 
 // pairAt is when pairStep must be called; zero: not at all.
-func (le *learner) pairAt() time.Time {
+func (le *Learner) pairAt() time.Time {
 	switch {
 	case !le.o.Canary.Pair, le.main == nil, le.weak != nil, le.search.Safe() == 0, le.interval <= le.o.Min:
 		return time.Time{}
@@ -65,7 +65,7 @@ func (le *learner) pairAt() time.Time {
 }
 
 // pairDue is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
-func (le *learner) pairDue() time.Time {
+func (le *Learner) pairDue() time.Time {
 	due := le.main.SilentSince().Add(le.interval - pairLead)
 	if le.crowded() {
 		return later(due, le.pair.proven.Add(le.interval*3/2))
@@ -74,10 +74,10 @@ func (le *learner) pairDue() time.Time {
 }
 
 // crowded reports that CONNECT leaves no room for an interval without a ping.
-func (le *learner) crowded() bool { return le.main.Keepalive() < 2*le.interval }
+func (le *Learner) crowded() bool { return le.main.Keepalive() < 2*le.interval }
 
 // pairStep publishes when it is time, and judges when nothing came.
-func (le *learner) pairStep(now time.Time) {
+func (le *Learner) pairStep(now time.Time) {
 	at := le.pairAt()
 	if at.IsZero() || now.Before(at) {
 		return
@@ -106,7 +106,7 @@ func (le *learner) pairStep(now time.Time) {
 }
 
 // judgePair is called a moment after what the pair had sent did not arrive.
-func (le *learner) judgePair(now time.Time) {
+func (le *Learner) judgePair(now time.Time) {
 	p := &le.pair
 	alive, before := le.main.HeardSince(p.missed), !p.proven.IsZero()
 	p.missed = time.Time{}
@@ -123,7 +123,7 @@ func (le *learner) judgePair(now time.Time) {
 	}
 }
 
-func (le *learner) openPair(now time.Time) {
+func (le *Learner) openPair(now time.Time) {
 	if le.pair.opening {
 		le.pair.retry = now.Add(retryMin)
 		return
@@ -164,7 +164,7 @@ func (le *learner) openPair(now time.Time) {
 }
 
 // attend waits for the end of the pair's session.
-func (le *learner) attend(ctx context.Context, c *probeConn) {
+func (le *Learner) attend(ctx context.Context, c *probeConn) {
 	defer c.close()
 	for {
 		select {
@@ -184,7 +184,7 @@ func (le *learner) attend(ctx context.Context, c *probeConn) {
 }
 
 // bookPair enters what the second session has cost since the last look. Like canaries it is no part of the budget.
-func (le *learner) bookPair() {
+func (le *Learner) bookPair() {
 	if c := le.pair.conn; c != nil {
 		cost := c.s.Raw.Cost()
 		le.status.spent(max(0, cost-le.pair.spent))
@@ -193,7 +193,7 @@ func (le *learner) bookPair() {
 }
 
 // unpair ends the second session.
-func (le *learner) unpair() {
+func (le *Learner) unpair() {
 	le.bookPair()
 	if le.pair.cancel != nil {
 		le.pair.cancel()
@@ -202,7 +202,7 @@ func (le *learner) unpair() {
 }
 
 // PairHeard is called with the payload of what arrives on PairTopic.
-func (le *learner) PairHeard(payload []byte) {
+func (le *Learner) PairHeard(payload []byte) {
 	le.do(func() {
 		p := &le.pair
 		if le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {

@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"sync"
@@ -7,16 +7,16 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// learnStatus is what others may know of the learner. Safe for concurrent use.
-type learnStatus struct {
+// status is what others may know of the learner. Safe for concurrent use.
+type status struct {
 	mu     sync.Mutex
-	s      HeartbeatStatus
+	s      Status
 	echoed map[*netdial.Endpoint]bool // endpoints that carried a probe's own message back
 	why    string
 }
 
 // publish takes a picture.
-func (le *learner) publish(now time.Time) {
+func (le *Learner) publish(now time.Time) {
 	le.status.mu.Lock()
 	defer le.status.mu.Unlock()
 	s := &le.status.s
@@ -35,33 +35,33 @@ func (le *learner) publish(now time.Time) {
 	case le.weak != nil && le.why != "":
 		le.status.why = "heartbeat: learning is not possible: " + le.why
 	case le.failures >= sayFailures && le.main != nil:
-		le.status.why = "heartbeat: no probe session can be opened: " + le.unlucky
+		le.status.why = "heartbeat: no probe session can be opened: " + le.lastError
 	}
 }
 
 // Status is what is known now, and, for people, why nothing can be learnt; empty: it can.
-func (le *learner) Status() (HeartbeatStatus, string) { return le.status.get() }
+func (le *Learner) Status() (Status, string) { return le.status.get() }
 
-func (st *learnStatus) get() (HeartbeatStatus, string) {
+func (st *status) get() (Status, string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.s, st.why
 }
 
-func (st *learnStatus) with(f func(s *HeartbeatStatus)) {
+func (st *status) with(f func(s *Status)) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	f(&st.s)
 }
 
-func (st *learnStatus) opened() { st.with(func(s *HeartbeatStatus) { s.Sessions++ }) }
+func (st *status) opened() { st.with(func(s *Status) { s.Sessions++ }) }
 
-func (st *learnStatus) shrunk() { st.with(func(s *HeartbeatStatus) { s.Shrinks++ }) }
+func (st *status) shrunk() { st.with(func(s *Status) { s.Shrinks++ }) }
 
-func (st *learnStatus) spent(n int64) { st.with(func(s *HeartbeatStatus) { s.Cost += n }) }
+func (st *status) spent(n int64) { st.with(func(s *Status) { s.Cost += n }) }
 
-func (st *learnStatus) tested(canary bool) {
-	st.with(func(s *HeartbeatStatus) {
+func (st *status) tested(canary bool) {
+	st.with(func(s *Status) {
 		if canary {
 			s.Canaries++
 		} else {
@@ -70,19 +70,19 @@ func (st *learnStatus) tested(canary bool) {
 	})
 }
 
-func (st *learnStatus) hasEchoed(e *netdial.Endpoint) bool {
+func (st *status) hasEchoed(e *netdial.Endpoint) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.echoed[e]
 }
 
-func (st *learnStatus) forgetEcho(e *netdial.Endpoint) {
+func (st *status) forgetEcho(e *netdial.Endpoint) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	delete(st.echoed, e)
 }
 
-func (st *learnStatus) setEchoed(e *netdial.Endpoint) {
+func (st *status) setEchoed(e *netdial.Endpoint) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.echoed == nil {

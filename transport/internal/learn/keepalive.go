@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"time"
@@ -16,7 +16,7 @@ const (
 
 // Begin says how a new session starts: its beat, and what its CONNECT says. An unknown path gets the ceiling, so that the beat
 // may grow without a re-dial. A planned one on the same path goes on where the last one was.
-func (le *learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (interval, keepalive time.Duration) {
+func (le *Learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (interval, keepalive time.Duration) {
 	interval, keepalive = le.Idle(), le.env.Keepalive
 	st, _ := le.status.get()
 	same := planned && st.Path == le.pathOf(e, p)
@@ -38,7 +38,7 @@ func (le *learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (int
 }
 
 // keepaliveFor is the CONNECT value for a beat.
-func (le *learner) keepaliveFor(interval time.Duration) time.Duration {
+func (le *Learner) keepaliveFor(interval time.Duration) time.Duration {
 	factor := keepFactor
 	if le.o.Canary.Pair {
 		factor = keepFactorPair
@@ -48,7 +48,7 @@ func (le *learner) keepaliveFor(interval time.Duration) time.Duration {
 }
 
 // recalled is what is remembered of the path of a new connection; 0: nothing.
-func (le *learner) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
+func (le *Learner) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
 	if !le.On() || le.o.Memory == nil {
 		return 0
 	}
@@ -57,7 +57,7 @@ func (le *learner) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
 }
 
 // pathOf names the path of a connection.
-func (le *learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
+func (le *Learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
 	if le.o.Path == nil {
 		return e.Name
 	}
@@ -65,7 +65,7 @@ func (le *learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
 }
 
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
-func (le *learner) adapt(now time.Time) {
+func (le *Learner) adapt(now time.Time) {
 	s := le.main
 	if !le.env.AdaptKeep || s == nil || !le.search.Settled() || now.Before(le.redialAfter) {
 		return

@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
-// Learning says how a link finds out how long it may stay silent (transport/heartbeat/README.md has the whole story). The zero
-// value: it does not, and beats each Options.Interval.
-type Learning struct {
+// Options says how a link finds out how long it may stay silent (transport/heartbeat/README.md has the whole story). The zero
+// value: it does not, and the beat is that of Env.Interval.
+type Options struct {
 	Mode   heartbeat.Mode // Off, Thrifty or Fast
 	Min    time.Duration  // where every epoch of a path starts, and the floor; if zero, 20 s
 	Max    time.Duration  // of the beat; if zero, 10 m; never above the CONNECT value
@@ -22,7 +22,7 @@ type Learning struct {
 	Budget heartbeat.BudgetOptions // bytes on the wire that probes may cost
 	After  time.Duration           // how long a new epoch waits with its first probe; negative: auto
 	Canary Canary
-	Weak   time.Duration // how far client pings alone may raise the beat; zero: not above Options.Interval
+	Weak   time.Duration // how far client pings alone may raise the beat; zero: not above Env.Interval
 
 	// Path names the path of a fresh connection to server (URL without user info): what is learnt is kept under it. It is
 	// called at each connect and must be quick. nil: the server alone.
@@ -30,9 +30,14 @@ type Learning struct {
 	Memory Memory // nil: nothing survives a restart
 }
 
-func (o Learning) withDefaults(clientID string) Learning {
-	def(&o.Min, defaultLearnMin)
-	def(&o.Max, defaultLearnMax)
+// WithDefaults puts the defaults in place of what o does not say, for the link with a client id.
+func (o Options) WithDefaults(clientID string) Options {
+	if o.Min <= 0 {
+		o.Min = defaultMin
+	}
+	if o.Max <= 0 {
+		o.Max = defaultMax
+	}
 	o.Max = max(o.Max, o.Min)
 	if o.ClientID == nil {
 		o.ClientID = func(n int) string { return fmt.Sprintf("%s-p%d", clientID, n) }
@@ -41,8 +46,8 @@ func (o Learning) withDefaults(clientID string) Learning {
 }
 
 const (
-	defaultLearnMin = 20 * time.Second
-	defaultLearnMax = 10 * time.Minute
+	defaultMin = 20 * time.Second
+	defaultMax = 10 * time.Minute
 )
 
 // Canary says how a loose path is watched for a limit that shrinks.
@@ -61,8 +66,8 @@ type Memory interface {
 	SaveBudget(heartbeat.BudgetState)
 }
 
-// HeartbeatStatus is what is known of the path, and how the link beats because of it.
-type HeartbeatStatus struct {
+// Status is what is known of the path, and how the link beats because of it.
+type Status struct {
 	Interval time.Duration // in force
 	Proven   time.Duration // silence that may serve the main link; 0: none
 	Failing  time.Duration // shortest silence that was seen to fail; 0: none

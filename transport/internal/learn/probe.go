@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ var errDenied = errors.New("probe denied")
 
 // probe is one flow of the search: a probe session on a goroutine of its own, which tells the learner what happened.
 type probe struct {
-	le     *learner
+	le     *Learner
 	flow   int
 	slot   int // the n of its client id and topic
 	o      probeOptions

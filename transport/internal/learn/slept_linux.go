@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"time"

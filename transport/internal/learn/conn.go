@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"bufio"
@@ -51,7 +51,7 @@ type probeOptions struct {
 
 // dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
 // the wire is added to cost.
-func (le *learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+func (le *Learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
 	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err

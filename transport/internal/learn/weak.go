@@ -1,4 +1,4 @@
-package transport
+package learn
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type weakBeat struct {
 }
 
 // weaken goes on without probes.
-func (le *learner) weaken(until, now time.Time) {
+func (le *Learner) weaken(until, now time.Time) {
 	le.drop()
 	w := &weakBeat{ends: until, limit: max(le.env.Interval, le.o.Weak)}
 	if lost := le.weakLost; lost > 0 && le.weakPath == le.path {
@@ -37,7 +37,7 @@ func (le *learner) weaken(until, now time.Time) {
 }
 
 // judge raises the beat step by step.
-func (w *weakBeat) judge(le *learner, now time.Time) {
+func (w *weakBeat) judge(le *Learner, now time.Time) {
 	if !now.Before(w.ends) {
 		le.weak, le.paused, le.weakLost = nil, now.Add(leastSleep), 0
 		le.search.PathChanged(now, le.known)
@@ -57,7 +57,7 @@ func (w *weakBeat) judge(le *learner, now time.Time) {
 }
 
 // evidence says what the beat rests on.
-func (le *learner) evidence() string {
+func (le *Learner) evidence() string {
 	switch {
 	case le.weak != nil && le.weak.safe > 0:
 		return "weak"
@@ -67,7 +67,7 @@ func (le *learner) evidence() string {
 	return "none"
 }
 
-func (le *learner) phase(now time.Time) string {
+func (le *Learner) phase(now time.Time) string {
 	switch {
 	case !le.On():
 		return heartbeat.Off.String()
