@@ -219,7 +219,11 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.resting {
 		rested = le.rested
 	}
-	for _, next := range []time.Time{le.canaryAt(), le.pairAt(), rested} {
+	canary, pair := le.canaryAt(), le.pairAt()
+	if le.level() == Exhausted { // step leaves both alone, so that they stay due for ever
+		canary, pair = time.Time{}, time.Time{}
+	}
+	for _, next := range []time.Time{canary, pair, rested} {
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
