@@ -52,26 +52,26 @@ func TestARedialIsAskedForOnceSettled(t *testing.T) {
 	inWorld(t, &world{limit: limit}, options(heartbeat.Fast), func(w *world) {
 		m := w.up("first", false)
 		for w.status().Phase != "settled" {
-			if m.redials > 0 {
+			if w.count(&m.redials) > 0 {
 				w.Fatal("asked for while learning")
 			}
 			w.sleep(time.Second)
 		}
 		w.sleep(10 * time.Minute)
-		if m.redials != 1 {
-			w.Errorf("asked for %d times", m.redials)
+		if w.count(&m.redials) != 1 {
+			w.Errorf("asked for %d times", w.count(&m.redials))
 		}
 		w.sleep(10 * time.Hour)
-		if m.redials < 2 || m.redials > 11 {
-			w.Errorf("asked for %d times in ten hours of refusals", m.redials)
+		if w.count(&m.redials) < 2 || w.count(&m.redials) > 11 {
+			w.Errorf("asked for %d times in ten hours of refusals", w.count(&m.redials))
 		}
 		second := w.up("second", true)
 		if want := 2 * w.status().Interval; (second.keepalive - want).Abs() > 2*time.Second {
 			w.Errorf("keepalive %v, want %v", second.keepalive, want)
 		}
 		w.sleep(10 * time.Hour)
-		if second.redials != 0 {
-			w.Errorf("asked for %d times though it fits", second.redials)
+		if w.count(&second.redials) != 0 {
+			w.Errorf("asked for %d times though it fits", w.count(&second.redials))
 		}
 	})
 }

@@ -29,9 +29,10 @@ func TestFindsTheLimit(t *testing.T) {
 					if s := w.status(); s.Kind != kind || s.Open != 0 {
 						w.Errorf("an hour later: %+v", s)
 					}
-					for i, d := range m.intervals[1:] {
-						if d < m.intervals[i] {
-							w.Errorf("the beat went down to %v: %v", d, m.intervals)
+					told := m.told()
+					for i, d := range told[1:] {
+						if d < told[i] {
+							w.Errorf("the beat went down to %v: %v", d, told)
 						}
 					}
 					w.why("")
@@ -54,10 +55,10 @@ func TestProbesEndWithTheMainLink(t *testing.T) {
 		if s := w.status(); s.Open != 0 || s.Phase != "start" || s.Interval != 20*time.Second {
 			w.Errorf("%+v", s)
 		}
-		opened := w.opened
+		opened := w.count(&w.opened)
 		w.sleep(time.Hour)
-		if w.opened != opened {
-			w.Errorf("%d sessions were opened without a main link", w.opened-opened)
+		if w.count(&w.opened) != opened {
+			w.Errorf("%d sessions were opened without a main link", w.count(&w.opened)-opened)
 		}
 	})
 }
@@ -68,13 +69,13 @@ func TestOnlyAPlannedSessionGoesOn(t *testing.T) {
 		w.up("first", false)
 		was := w.settled(2 * time.Hour)
 		second := w.up("second", true)
-		if s := w.status(); s.Interval != was.Interval || s.Proven != was.Proven || len(second.intervals) != 1 || second.intervals[0] != was.Interval {
-			w.Errorf("was %+v\nis  %+v, told %v", was, s, second.intervals)
+		if s := w.status(); s.Interval != was.Interval || s.Proven != was.Proven || len(second.told()) != 1 || second.told()[0] != was.Interval {
+			w.Errorf("was %+v\nis  %+v, told %v", was, s, second.told())
 		}
 		w.le.Down(second, faults.Verdict{Kind: faults.OutcomeClosed, Up: true})
 		third := w.up("third", false)
-		if s := w.status(); s.Interval != 20*time.Second || s.Proven != 0 || third.intervals[0] != 20*time.Second {
-			w.Errorf("%+v, told %v", s, third.intervals)
+		if s := w.status(); s.Interval != 20*time.Second || s.Proven != 0 || third.told()[0] != 20*time.Second {
+			w.Errorf("%+v, told %v", s, third.told())
 		}
 	})
 }
@@ -148,10 +149,10 @@ func TestLevelsOfTheBudget(t *testing.T) {
 		if s := w.status(); s.Interval != 19*time.Minute {
 			w.Errorf("without a budget: %+v", s)
 		}
-		opened := w.opened
+		opened := w.count(&w.opened)
 		w.sleep(12 * time.Hour)
-		if w.opened != opened {
-			w.Errorf("%d sessions were opened without a budget", w.opened-opened)
+		if w.count(&w.opened) != opened {
+			w.Errorf("%d sessions were opened without a budget", w.count(&w.opened)-opened)
 		}
 		next := make(chan time.Time, 1)
 		w.le.do(func() { next <- w.le.wake(time.Now()) })

@@ -30,11 +30,11 @@ func pairWorld(t *testing.T, hears func(w *world) bool, test func(w *world)) {
 func TestThePairProvesTheMainLinksFlow(t *testing.T) {
 	pairWorld(t, func(*world) bool { return true }, func(w *world) {
 		w.settled(2 * time.Hour)
-		before, pings := w.status(), w.main.pings
+		before, pings := w.status(), w.count(&w.main.pings)
 		w.sleep(time.Hour)
 		s := w.status()
-		if s.Canaries < before.Canaries+10 || s.Shrinks != 0 || w.main.rearmed < 10 || w.main.pings != pings {
-			w.Errorf("before %+v\nafter  %+v, rearmed %d times, %d pings", before, s, w.main.rearmed, w.main.pings-pings)
+		if s.Canaries < before.Canaries+10 || s.Shrinks != 0 || w.count(&w.main.rearmed) < 10 || w.count(&w.main.pings) != pings {
+			w.Errorf("before %+v\nafter  %+v, rearmed %d times, %d pings", before, s, w.count(&w.main.rearmed), w.count(&w.main.pings)-pings)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,15 +24,17 @@ type world struct {
 	le     *Learner
 	server *netdial.Endpoint
 	main   *fakeMain // the session that is up
-	opened int       // probe sessions so far
 
 	mu        sync.Mutex
+	opened    int                        // probe sessions so far
 	limit     time.Duration              // of silence, after which the path forgets a probe session; 0: never
 	strict    bool                       // what the client sends does not revive it
 	dead      bool                       // an outage: nothing gets through
 	late      []func()                   // what the main link published meanwhile, and TCP gets across afterwards
 	connack   func(clientID string) byte // nil: accepted
 	swallow   bool                       // the server does not carry what probes publish
+	hangUp    bool                       // it closes the main link when that publishes to a probe
+	hung      int                        // how often it did
 	listeners map[string]*listener       // by topic
 	hear      func(payload []byte)       // of the main link: what comes on its own probe topic; nil: nothing does
 }
@@ -94,6 +97,12 @@ func (m *fakeMain) SetInterval(d time.Duration) {
 	m.with(func() { m.intervals = append(m.intervals, d) })
 }
 
+// told are the beats so far.
+func (m *fakeMain) told() (all []time.Duration) {
+	m.with(func() { all = slices.Clone(m.intervals) })
+	return all
+}
+
 func (m *fakeMain) Redial() { m.with(func() { m.redials++ }) }
 
 func (m *fakeMain) Rearmed(bool) { m.with(func() { m.rearmed++; m.sent = time.Now() }) }
@@ -104,6 +113,10 @@ func (m *fakeMain) Publish(_ context.Context, topic string, payload []byte) (Ack
 	a := make(fakeAck)
 	m.sent = time.Now()
 	arrive := func() { m.w.deliver(topic, payload); close(a) }
+	if m.w.hangUp {
+		m.w.hung++
+		return a, nil
+	}
 	if m.w.dead {
 		m.w.late = append(m.w.late, arrive)
 	} else {
@@ -169,7 +182,7 @@ func inWorld(t *testing.T, w *world, o Options, test func(*world)) {
 		var group sync.WaitGroup
 		dial := func(context.Context, string, string) (net.Conn, error) {
 			client, server := transporttest.Pipe()
-			w.opened++
+			w.change(func() { w.opened++ })
 			group.Go(func() { w.serve(server) })
 			return client, nil
 		}
@@ -212,6 +225,13 @@ func (w *world) settled(within time.Duration) Status {
 	}
 	w.Fatalf("not settled within %v: %+v", within, w.status())
 	return Status{}
+}
+
+// count reads one of the counters.
+func (w *world) count(n *int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return *n
 }
 
 // change what the path or the server does.
