@@ -51,18 +51,18 @@ type probeOptions struct {
 
 // dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
 // the wire is added to cost.
-func (le *Learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
 	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err
 	}
-	s, err := le.env.Dialer.OpenOn(ctx, o.e, netdial.CauseProbe, o.path)
+	s, err := env.Dialer.OpenOn(ctx, o.e, netdial.CauseProbe, o.path)
 	if err != nil {
 		*cost += failedDial
 		return nil, err
 	}
 	c := &probeConn{s: s, topic: o.topic, packets: make(chan probePacket, probeBacklog), done: make(chan struct{})}
-	le.env.Go(c.read)
+	env.Go(c.read)
 	if err := c.enter(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()

@@ -6,7 +6,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// What CONNECT says: it follows the beat, by a planned re-dial (move.go).
+// What CONNECT says: it follows the beat, by a planned re-dial.
 
 const (
 	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
@@ -26,33 +26,39 @@ func (le *Learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (int
 		}
 	}
 	if le.env.AdaptKeep {
-		switch remembered := le.recalled(e, p); {
+		switch remembered := le.keep.recalled(e, p); {
 		case same, !le.On():
-			keepalive = le.keepaliveFor(interval)
+			keepalive = le.keep.valueFor(interval)
 		case remembered > 0:
-			keepalive = le.keepaliveFor(remembered)
+			keepalive = le.keep.valueFor(remembered)
 		}
 		keepalive = e.AllowedKeepalive(keepalive)
 	}
 	return min(interval, keepalive), keepalive
 }
 
-// keepaliveFor is the CONNECT value for a beat.
-func (le *Learner) keepaliveFor(interval time.Duration) time.Duration {
+// keepalives decide what CONNECT says.
+type keepalives struct {
+	le          *Learner
+	redialAfter time.Time // no planned re-dial before
+}
+
+// valueFor is the CONNECT value for a beat.
+func (ka *keepalives) valueFor(interval time.Duration) time.Duration {
 	factor := keepFactor
-	if le.o.Canary.Pair {
+	if ka.le.o.Canary.Pair {
 		factor = keepFactorPair
 	}
 	keep := max(netdial.LeastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
-	return min(keep, le.env.Keepalive)
+	return min(keep, ka.le.env.Keepalive)
 }
 
 // recalled is what is remembered of the path of a new connection; 0: nothing.
-func (le *Learner) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
-	if !le.On() || le.o.Memory == nil {
+func (ka *keepalives) recalled(e *netdial.Endpoint, p netdial.Path) time.Duration {
+	if !ka.le.On() || ka.le.o.Memory == nil {
 		return 0
 	}
-	k, _ := le.o.Memory.Recall(le.pathOf(e, p))
+	k, _ := ka.le.o.Memory.Recall(ka.le.pathOf(e, p))
 	return k.Proven
 }
 
@@ -65,15 +71,15 @@ func (le *Learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
 }
 
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
-func (le *Learner) adapt(now time.Time) {
-	s := le.main
-	if !le.env.AdaptKeep || s == nil || !le.search.Settled() || now.Before(le.redialAfter) {
+func (ka *keepalives) adapt(now time.Time) {
+	s := ka.le.main
+	if !ka.le.env.AdaptKeep || s == nil || !ka.le.search.Settled() || now.Before(ka.redialAfter) {
 		return
 	}
-	want := s.Endpoint().AllowedKeepalive(le.keepaliveFor(le.interval))
+	want := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.beat.interval))
 	keepalive := s.Keepalive()
 	if fits := keepalive <= want+want/4 && keepalive >= want-want/4; !fits {
-		le.redialAfter = now.Add(redialRetry)
+		ka.redialAfter = now.Add(redialRetry)
 		s.Redial()
 	}
 }

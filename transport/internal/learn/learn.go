@@ -14,7 +14,6 @@ package learn
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,25 +22,14 @@ import (
 )
 
 const (
-	learnBacklog    = 64               // events that wait for the learner's loop
-	unknownSpread   = 60 * time.Second // probe_after auto: a new path waits random 0 to this
-	knownWait       = 10 * time.Minute // and a known one this and random 0 to knownSpread
-	knownSpread     = 30 * time.Minute
-	deniedFor       = 24 * time.Hour // until a server that denied probes is asked again
-	deniedWithin    = 5 * time.Second
-	retryMin        = 10 * time.Second // between attempts to open a probe session that failed
-	retryMax        = 10 * time.Minute
-	canaryPart      = 1.03  // of the interval
-	canaryKeepalive = 65535 // seconds: a canary rests for many intervals
-	autoCanary      = 25
-	quietPart       = 1.05 // of the failing gap
-	quietNext       = -1   // the next canary is the quiet test
-	leastSleep      = time.Millisecond
-	lateTimers      = 200 * time.Millisecond // that the last proof below a cap may be short of it
+	backlog    = 64 // events that wait for the learner's loop
+	leastSleep = time.Millisecond
+	lateTimers = 200 * time.Millisecond // that the last proof below a cap may be short of it
 )
 
 // Learner finds out how long the path may stay silent, and sets the beat of the main link. It lives as long as the link; its
-// loop owns everything but the status, and what happens elsewhere reaches it through do.
+// loop owns everything but the status, and what happens elsewhere reaches it through do. Its exported methods are safe for
+// concurrent use. What belongs together stands in structs of its own, which point back to it.
 type Learner struct {
 	env    Env
 	o      Options
@@ -49,44 +37,28 @@ type Learner struct {
 	gone   chan struct{}   // closed when Run has ended
 	ctx    context.Context // of the probes; set by Run
 
-	search      *heartbeat.Search
-	budget      *heartbeat.Budget
-	main        MainLink // nil: down
-	path        string
-	known       heartbeat.Knowledge        // of path
-	weak        *weakBeat                  // not nil: no probes, the beat itself is all the evidence there is
-	probes      map[int]*probe             // by flow
-	carried     map[*netdial.Endpoint]bool // endpoints that carried a nonce of the main link
-	canary      *probe                     // a canary that rests between two tests; nil: none
-	shortCanary bool                       // the server does not take canaryKeepalive
-	denied      map[*netdial.Endpoint]time.Time
-	hungUp      map[*netdial.Endpoint]int // how often the main link was closed right after its first nonce
-	asking      time.Time                 // last probe publish of this session; zero: none yet
+	search *heartbeat.Search   // of the epoch; nil: nothing to learn
+	main   MainLink            // nil: down
+	path   string              // that the epoch is of
+	known  heartbeat.Knowledge // what an earlier epoch of path has left
+	kind   heartbeat.Kind      // of path
+	forgot time.Duration       // the silence after which the main link was forgotten; 0: it was not
 
-	kind        heartbeat.Kind
-	quiet       int // flow of a quiet test, or quietNext; 0: none
-	asked       bool
-	watched     time.Time // last canary
-	paused      time.Time // no new session before: the last one could not be opened
-	failures    int       // in a row
-	lastError   string    // the last of them
-	longest     bool      // the beat is at its longest, proven or not
-	resting     bool      // until rested: only canaries, as there is no budget for more
-	rested      time.Time
-	doubtful    int           // canaries in a row that may have been silent for too long
-	forgot      time.Duration // the silence after which the main link was forgotten; 0: it was not
-	price       int64         // of a session, as far as measured
-	interval    time.Duration
-	reason      string
-	redialAfter time.Time     // no planned re-dial before
-	why         string        // probes are not possible
-	weakLost    time.Duration // the weak beat at which the link was lost on weakPath; 0: none
-	weakPath    string
+	beat struct {
+		interval time.Duration
+		reason   string // of its last change
+		longest  bool   // it is at its longest, proven or not
+	}
 
-	pair      pairing
-	pairAlone bool // the second session was silent for too long, so it keeps its own mapping
+	flows    flows
+	canaries canaries
+	pair     pairing
+	weak     weakBeat
+	purse    purse
+	denials  denials
+	keep     keepalives
 
-	budgetLevel atomic.Int32 // Frugality
+	budgetLevel atomic.Int32 // Level
 	status      status
 }
 
@@ -97,11 +69,14 @@ func New(o Options, env Env) *Learner {
 	if o.Memory != nil {
 		kept = o.Memory.Budget()
 	}
-	le := &Learner{env: env, o: o, events: make(chan func(), learnBacklog), gone: make(chan struct{}), budget: heartbeat.NewBudget(o.Budget, kept, now),
-		probes: map[int]*probe{}, carried: map[*netdial.Endpoint]bool{}, denied: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{},
-		interval: env.Interval, reason: "fixed by heartbeat.interval"}
+	le := &Learner{env: env, o: o, events: make(chan func(), backlog), gone: make(chan struct{})}
+	le.flows = flows{le: le, by: map[int]*probe{}}
+	le.canaries, le.pair, le.weak, le.keep = canaries{le: le}, pairing{le: le}, weakBeat{le: le}, keepalives{le: le}
+	le.purse = purse{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
+	le.denials = denials{le: le, carried: map[*netdial.Endpoint]bool{}, until: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{}}
+	le.beat.interval, le.beat.reason = env.Interval, "fixed by heartbeat.interval"
 	if le.On() {
-		le.interval, le.reason = o.Min, "nothing is proven yet"
+		le.beat.interval, le.beat.reason = o.Min, "nothing is proven yet"
 		le.search = heartbeat.NewSearch(le.searchOptions(nil))
 	}
 	le.publish(now)
@@ -118,7 +93,7 @@ func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 		top = min(top, e.AllowedKeepalive(le.env.Keepalive))
 	}
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
-	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.estimate() {
+	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.purse.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
 	}
 	if le.search != nil {
@@ -174,28 +149,28 @@ func (le *Learner) Run(ctx context.Context) {
 // close keeps what was learnt, and what is open has cost.
 func (le *Learner) close(now time.Time) {
 	le.remember(now)
-	for _, p := range le.probes {
+	for _, p := range le.flows.by {
 		if p.conn != nil {
-			le.bookOne(p, p.conn.s.Raw.FinalCost(), now)
+			le.purse.bookOne(p, p.conn.s.Raw.FinalCost(), now)
 		}
 	}
-	le.saveBudget()
+	le.purse.save()
 }
 
 // step does what is due.
 func (le *Learner) step(now time.Time) {
 	if le.main != nil {
-		le.resting = le.resting && now.Before(le.rested)
+		le.purse.resting = le.purse.resting && now.Before(le.purse.rested)
 		frugal := le.level()
-		le.search.Rest(le.resting || frugal > Normal)
-		le.book(now)
-		if le.weak == nil && !now.Before(le.paused) {
+		le.search.Rest(le.purse.resting || frugal > Normal)
+		le.purse.book(now)
+		if !le.weak.on && !now.Before(le.flows.paused) {
 			if frugal < Exhausted {
-				le.watch(now)
-				le.pairStep(now)
+				le.canaries.watch(now)
+				le.pair.step(now)
 			}
 			for _, order := range le.search.Next(now) {
-				le.carryOut(order, now)
+				le.flows.carryOut(order, now)
 			}
 		}
 		le.judge(now)
@@ -208,18 +183,18 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.main == nil {
 		return time.Time{}
 	}
-	if le.weak != nil {
+	if le.weak.on {
 		return le.weak.until
 	}
-	if now.Before(le.paused) {
-		return le.paused
+	if now.Before(le.flows.paused) {
+		return le.flows.paused
 	}
 	at := le.search.Wake(now)
 	rested := time.Time{}
-	if le.resting {
-		rested = le.rested
+	if le.purse.resting {
+		rested = le.purse.rested
 	}
-	canary, pair := le.canaryAt(), le.pairAt()
+	canary, pair := le.canaries.at(), le.pair.at()
 	if le.level() == Exhausted { // step leaves both alone, so that they stay due for ever
 		canary, pair = time.Time{}, time.Time{}
 	}
@@ -231,98 +206,10 @@ func (le *Learner) wake(now time.Time) time.Time {
 	return at
 }
 
-func (le *Learner) carryOut(order heartbeat.Order, now time.Time) {
-	switch p := le.probes[order.Flow]; order.Verb {
-	case heartbeat.Open:
-		le.open(order, now)
-	case heartbeat.Test:
-		if p != nil {
-			le.test(p, now)
-		}
-	case heartbeat.Close:
-		if p != nil && !le.retire(p) {
-			p.cancel()
-		}
-	}
-}
-
-// test ends the silence of p, if that may be paid.
-func (le *Learner) test(p *probe, now time.Time) {
-	if !p.canary && le.budget.Left(now) < oneTest {
-		le.search.Gone(p.flow)
-		delete(le.probes, p.flow)
-		p.cancel()
-		if len(le.probes) == 0 {
-			le.rest(now)
-		}
-		return
-	}
-	le.asking = now
-	le.status.tested(p.canary)
-	if cost := nonceCost(p.o.topic, p.o.e.Secure); p.flow != le.quiet {
-		le.status.spent(cost)
-		if !p.canary {
-			le.budget.Spend(cost, now)
-		}
-	}
-	p.trials <- trial{main: le.main, quiet: p.flow == le.quiet}
-}
-
-// open starts a probe session, if it may be paid.
-func (le *Learner) open(order heartbeat.Order, now time.Time) {
-	canary := order.Canary
-	if !canary && !le.affordable(now).Equal(now) {
-		if le.search.Gone(order.Flow); len(le.probes) == 0 {
-			le.rest(now)
-		}
-		return // what is open goes on
-	}
-	if canary && le.quiet == quietNext {
-		le.quiet = order.Flow
-	}
-	if canary && order.Flow != le.quiet && le.revive(order.Flow) {
-		return
-	}
-	s := le.main
-	slot := le.freeSlot()
-	ctx, cancel := context.WithCancel(le.ctx)
-	p := &probe{le: le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
-		o: probeOptions{e: s.Endpoint(), clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.Path(),
-			keepalive: uint16(s.Endpoint().AllowedKeepalive(le.env.Keepalive) / time.Second), patience: le.env.Dialer.HandshakeTime()}}
-	if canary && !le.shortCanary {
-		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
-	}
-	le.probes[order.Flow] = p
-	le.env.Go(func() { p.run(ctx) })
-}
-
-func (le *Learner) freeSlot() int {
-	for n := 1; ; n++ {
-		taken := le.pair.slot == n || le.canary != nil && le.canary.slot == n
-		if !taken && !slices.ContainsFunc(le.all(), func(p *probe) bool { return p.slot == n }) {
-			return n
-		}
-	}
-}
-
-// drop ends all probes: their path is no longer that of the main link.
-func (le *Learner) drop() {
-	for flow, p := range le.probes {
-		le.search.Gone(flow)
-		p.cancel()
-		delete(le.probes, flow)
-	}
-	if le.canary != nil {
-		le.canary.cancel()
-		le.canary = nil
-	}
-	le.unpair()
-}
-
 // judge sets the beat by what is proven.
 func (le *Learner) judge(now time.Time) {
-	if le.weak != nil {
-		le.weak.judge(le, now)
+	if le.weak.on {
+		le.weak.judge(now)
 		return
 	}
 	proven := le.search.Safe()
@@ -332,25 +219,25 @@ func (le *Learner) judge(now time.Time) {
 	}
 	switch {
 	case le.level() == Exhausted:
-		if le.longest = true; le.interval != top {
+		if le.beat.longest = true; le.beat.interval != top {
 			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
 		}
-	case want > le.interval:
+	case want > le.beat.interval:
 		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
-	case want < le.interval && le.longest:
-		le.longest = false
+	case want < le.beat.interval && le.beat.longest:
+		le.beat.longest = false
 		le.set(want, "there is a budget again", now)
-	case want < le.interval:
+	case want < le.beat.interval:
 		le.set(want, fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond)), now)
 	}
-	le.classify()
-	le.adapt(now)
+	le.canaries.classify()
+	le.keep.adapt(now)
 	le.remember(now)
 }
 
 // set changes the beat of the main link, at once.
 func (le *Learner) set(d time.Duration, why string, now time.Time) {
-	le.interval, le.reason = d, why
+	le.beat.interval, le.beat.reason = d, why
 	if le.main != nil {
 		le.main.SetInterval(d)
 	}

@@ -22,8 +22,10 @@ const (
 	pairLead = lateNonce + 500*time.Millisecond // before the beat's own ping, which would revive a loose path
 )
 
-// pairing is the learner's side of it.
+// pairing is the learner's side of it, on its loop.
 type pairing struct {
+	le      *Learner
+	alone   bool       // the second session was silent for too long once, so it keeps its own mapping
 	conn    *probeConn // nil: none yet
 	slot    int        // the n of its client id; 0: none
 	cancel  context.CancelFunc
@@ -46,133 +48,131 @@ func (le *Learner) PairTopic() string {
 	return le.o.Topic(pairSlot)
 }
 
-// pairAt is when pairStep must be called; zero: not at all.
-func (le *Learner) pairAt() time.Time {
+// at is when step must be called; zero: not at all.
+func (p *pairing) at() time.Time {
 	switch {
-	case !le.o.Canary.Pair, le.main == nil, le.weak != nil, le.search.Safe() == 0, le.interval <= le.o.Min:
+	case !p.le.o.Canary.Pair, p.le.main == nil, p.le.weak.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
 		return time.Time{}
-	case !le.pair.missed.IsZero():
-		return le.pair.missed.Add(lateNonce)
-	case !le.pair.sent.IsZero():
-		return le.pair.sent.Add(lateNonce)
-	case le.pair.conn == nil:
-		return later(le.pair.retry, le.main.SilentSince().Add(le.interval/2))
+	case !p.missed.IsZero():
+		return p.missed.Add(lateNonce)
+	case !p.sent.IsZero():
+		return p.sent.Add(lateNonce)
+	case p.conn == nil:
+		return later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
 	}
-	if own := le.pair.spoke.Add(le.interval - pairLead); (le.shortCanary || le.pairAlone || le.kind == heartbeat.Strict) && own.Before(le.pairDue()) {
+	if own := p.spoke.Add(p.le.beat.interval - pairLead); (p.le.canaries.short || p.alone || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
 		return own
 	}
-	return le.pairDue()
+	return p.due()
 }
 
-// pairDue is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
-func (le *Learner) pairDue() time.Time {
-	due := le.main.SilentSince().Add(le.interval - pairLead)
-	if le.crowded() {
-		return later(due, le.pair.proven.Add(le.interval*3/2))
+// due is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
+func (p *pairing) due() time.Time {
+	due := p.le.main.SilentSince().Add(p.le.beat.interval - pairLead)
+	if p.crowded() {
+		return later(due, p.proven.Add(p.le.beat.interval*3/2))
 	}
 	return due
 }
 
 // crowded reports that CONNECT leaves no room for an interval without a ping.
-func (le *Learner) crowded() bool { return le.main.Keepalive() < 2*le.interval }
+func (p *pairing) crowded() bool { return p.le.main.Keepalive() < 2*p.le.beat.interval }
 
-// pairStep publishes when it is time, and judges when nothing came.
-func (le *Learner) pairStep(now time.Time) {
-	at := le.pairAt()
+// step publishes when it is time, and judges when nothing came.
+func (p *pairing) step(now time.Time) {
+	at := p.at()
 	if at.IsZero() || now.Before(at) {
 		return
 	}
-	p := &le.pair
 	switch {
-	case !p.sent.IsZero() && le.main.SilentSince().After(p.sent): // what we sent may have revived the path: void
+	case !p.sent.IsZero() && p.le.main.SilentSince().After(p.sent): // what we sent may have revived the path: void
 		p.sent = time.Time{}
 	case !p.missed.IsZero():
-		le.judgePair(now)
+		p.judge(now)
 	case !p.sent.IsZero():
 		p.sent, p.missed = time.Time{}, now
-		le.main.Ping() // an answer says that there is no outage, and revives a loose path
+		p.le.main.Ping() // an answer says that there is no outage, and revives a loose path
 	case p.conn == nil:
-		le.openPair(now)
-	case now.Before(le.pairDue()): // the main link has spoken, but the second session has a keepalive of its own
+		p.open(now)
+	case now.Before(p.due()): // the main link has spoken, but the second session has a keepalive of its own
 		p.spoke = now
 		conn := p.conn
-		le.env.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
+		p.le.env.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
 	default:
 		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
-		le.status.tested(true)
-		conn, nonce, topic := p.conn, p.nonce, le.PairTopic()
-		le.env.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+		p.le.status.tested(true)
+		conn, nonce, topic := p.conn, p.nonce, p.le.PairTopic()
+		p.le.env.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
 	}
 }
 
-// judgePair is called a moment after what the pair had sent did not arrive.
-func (le *Learner) judgePair(now time.Time) {
-	p := &le.pair
-	alive, before := le.main.HeardSince(p.missed), !p.proven.IsZero()
+// judge is called a moment after what the pair had sent did not arrive.
+func (p *pairing) judge(now time.Time) {
+	alive, before := p.le.main.HeardSince(p.missed), !p.proven.IsZero()
 	p.missed = time.Time{}
 	switch {
 	case !alive: // an outage
-	case before && le.kind != heartbeat.Loose && p.silence > le.search.Safe(): // its own mapping may be gone: from now on it pings
-		le.unpair()
-		le.pairAlone = true
+	case before && p.le.kind != heartbeat.Loose && p.silence > p.le.search.Safe(): // its own mapping may be gone: from now on it pings
+		p.end()
+		p.alone = true
 	case before:
-		le.shrink(le.search.Safe(), le.interval, now)
+		p.le.shrink(p.le.search.Safe(), p.le.beat.interval, now)
 	default: // the server may not carry it at all
-		le.unpair()
-		le.pair.retry = now.Add(retryMax)
+		p.end()
+		p.retry = now.Add(retryMax)
 	}
 }
 
-func (le *Learner) openPair(now time.Time) {
-	if le.pair.opening {
-		le.pair.retry = now.Add(retryMin)
+func (p *pairing) open(now time.Time) {
+	if p.opening {
+		p.retry = now.Add(retryMin)
 		return
 	}
-	s := le.main
-	ctx, cancel := context.WithCancel(le.ctx)
-	le.pair.opening, le.pair.cancel = true, cancel
-	le.pair.slot = 0
-	slot := le.freeSlot()
-	le.pair.slot = slot
-	o := probeOptions{e: s.Endpoint(), clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: s.Path(),
-		keepalive: uint16(s.Endpoint().AllowedKeepalive(le.env.Keepalive) / time.Second), patience: le.env.Dialer.HandshakeTime()}
-	if !le.shortCanary {
+	s := p.le.main
+	ctx, cancel := context.WithCancel(p.le.ctx)
+	p.opening, p.cancel = true, cancel
+	p.slot = 0
+	slot := p.le.flows.freeSlot()
+	p.slot = slot
+	o := probeOptions{e: s.Endpoint(), clientID: p.le.o.ClientID(slot), topic: p.le.o.Topic(slot), path: s.Path(),
+		keepalive: uint16(s.Endpoint().AllowedKeepalive(p.le.env.Keepalive) / time.Second), patience: p.le.env.Dialer.HandshakeTime()}
+	if !p.le.canaries.short {
 		o.keepalive = canaryKeepalive
 	}
-	le.env.Go(func() {
+	p.le.env.Go(func() {
 		var cost int64
-		c, err := le.dialProbe(ctx, o, &cost)
+		c, err := p.le.env.dialProbe(ctx, o, &cost)
 		if err == nil {
-			le.env.Go(func() { le.attend(ctx, c) })
+			p.le.env.Go(func() { p.attend(ctx, c) })
 		}
-		le.do(func() {
-			le.status.spent(cost)
+		p.le.do(func() {
+			p.le.status.spent(cost)
 			if ctx.Err() != nil {
 				return // another pairing may have begun
 			}
-			le.pair.opening = false
+			p.opening = false
 			switch {
 			case err == nil:
-				le.pair.conn, le.pair.spoke = c, time.Now()
+				p.conn, p.spoke = c, time.Now()
 			case errors.Is(err, errDenied) && o.keepalive == canaryKeepalive:
-				le.shortCanary, le.pair.retry = true, time.Now()
+				p.le.canaries.short, p.retry = true, time.Now()
 			default:
-				le.pair.retry = time.Now().Add(retryMax)
+				p.retry = time.Now().Add(retryMax)
 			}
 		})
 	})
 }
 
 // attend waits for the end of the pair's session.
-func (le *Learner) attend(ctx context.Context, c *probeConn) {
+func (p *pairing) attend(ctx context.Context, c *probeConn) {
 	defer c.close()
 	for {
 		select {
 		case _, ok := <-c.packets:
 			if !ok {
-				le.do(func() {
-					if le.pair.conn == c {
-						le.pair.conn = nil
+				p.le.do(func() {
+					if p.conn == c {
+						p.conn = nil
 					}
 				})
 				return
@@ -183,36 +183,35 @@ func (le *Learner) attend(ctx context.Context, c *probeConn) {
 	}
 }
 
-// bookPair enters what the second session has cost since the last look. Like canaries it is no part of the budget.
-func (le *Learner) bookPair() {
-	if c := le.pair.conn; c != nil {
+// book enters what the second session has cost since the last look. Like canaries it is no part of the budget.
+func (p *pairing) book() {
+	if c := p.conn; c != nil {
 		cost := c.s.Raw.Cost()
-		le.status.spent(max(0, cost-le.pair.spent))
-		le.pair.spent = cost
+		p.le.status.spent(max(0, cost-p.spent))
+		p.spent = cost
 	}
 }
 
-// unpair ends the second session.
-func (le *Learner) unpair() {
-	le.bookPair()
-	if le.pair.cancel != nil {
-		le.pair.cancel()
+// end ends the second session.
+func (p *pairing) end() {
+	p.book()
+	if p.cancel != nil {
+		p.cancel()
 	}
-	le.pair = pairing{}
+	*p = pairing{le: p.le, alone: p.alone}
 }
 
 // PairHeard is called with the payload of what arrives on PairTopic.
-func (le *Learner) PairHeard(payload []byte) {
-	le.do(func() {
-		p := &le.pair
-		if le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {
-			return
-		}
-		if !le.main.SilentSince().After(p.sent) {
-			le.main.Rearmed(le.crowded())
-		}
-		p.sent, p.proven = time.Time{}, time.Now()
-	})
+func (le *Learner) PairHeard(payload []byte) { le.do(func() { le.pair.heard(payload) }) }
+
+func (p *pairing) heard(payload []byte) {
+	if p.le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {
+		return
+	}
+	if !p.le.main.SilentSince().After(p.sent) {
+		p.le.main.Rearmed(p.crowded())
+	}
+	p.sent, p.proven = time.Time{}, time.Now()
 }
 
 func (c *probeConn) publish(topic string, payload []byte) error {

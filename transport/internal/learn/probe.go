@@ -46,17 +46,17 @@ type trial struct {
 
 // run opens the session, arms it, and waits for trials until the session or ctx ends.
 func (p *probe) run(ctx context.Context) {
-	defer p.le.do(func() { p.le.ended(p) })
-	c, err := p.le.dialProbe(ctx, p.o, &p.failed)
+	defer p.le.do(func() { p.le.flows.ended(p) })
+	c, err := p.le.env.dialProbe(ctx, p.o, &p.failed)
 	if err == nil {
 		defer c.close()
-		p.le.do(func() { p.conn = c; p.le.opened(p) })
-		if p.le.mayEcho(p.o.e) {
+		p.le.do(func() { p.conn = c; p.le.flows.opened(p) })
+		if p.le.flows.mayEcho(p.o.e) {
 			err = c.echo(ctx, codec.Nonce(), p.o.patience)
 		}
 	}
 	if err != nil {
-		p.le.do(func() { p.le.refused(p, err) })
+		p.le.do(func() { p.le.flows.refused(p, err) })
 		return
 	}
 	for p.arm(ctx, c) && p.wait(ctx, c) && p.rest(ctx, c) {
@@ -105,7 +105,7 @@ func (p *probe) arm(ctx context.Context, c *probeConn) bool {
 // wait is the silence, up to the end of a trial. False: the session is of no more use.
 func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 	since, boot := time.Now(), bootTime()
-	p.le.do(func() { p.le.armed(p, since) })
+	p.le.do(func() { p.le.flows.armed(p, since) })
 	select {
 	case t := <-p.trials:
 		if t.quiet {
@@ -115,7 +115,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 		return p.try(ctx, c, t, since, boot)
 	case _, ok := <-c.packets:
 		if !ok {
-			p.le.do(func() { p.le.cut(p, time.Since(since), sleptSince(boot, since), c.err) })
+			p.le.do(func() { p.le.flows.cut(p, time.Since(since), sleptSince(boot, since), c.err) })
 		}
 		return ok // our acknowledgement of it broke the silence: arm again
 	case <-ctx.Done():
@@ -139,10 +139,10 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 		case m, ok := <-c.packets:
 			switch now := time.Now(); {
 			case !ok:
-				p.le.do(func() { p.le.cut(p, gap, sleptSince(boot, since), c.err) })
+				p.le.do(func() { p.le.flows.cut(p, gap, sleptSince(boot, since), c.err) })
 				return false
 			case m.kind == codec.TypePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
-				p.le.do(func() { p.le.delivered(p, gap, now) })
+				p.le.do(func() { p.le.flows.delivered(p, gap, now) })
 				return true
 			}
 		case <-acked:
@@ -155,7 +155,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 			if took > slowMain || sleptSince(boot, since) {
 				return false // void
 			}
-			p.le.do(func() { p.le.lost(p, gap, took, t.main) })
+			p.le.do(func() { p.le.flows.lost(p, gap, took, t.main) })
 			t.main.Ping()
 			p.tell(ctx, c)
 			netdial.Abort(c.s.Raw.Conn)
@@ -173,7 +173,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 func (p *probe) tell(ctx context.Context, c *probeConn) {
 	asked := time.Now()
 	err := c.ping(ctx, afterLoss)
-	p.le.do(func() { p.le.kindSeen(err, asked, false) })
+	p.le.do(func() { p.le.canaries.kindSeen(err, asked, false) })
 }
 
 // ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
@@ -181,5 +181,5 @@ func (p *probe) ask(ctx context.Context, c *probeConn, t MainLink) {
 	asked := time.Now()
 	t.Ping() // which shows whether there is an outage
 	err := c.ping(ctx, afterLoss)
-	p.le.do(func() { p.le.kindSeen(err, asked, true) })
+	p.le.do(func() { p.le.canaries.kindSeen(err, asked, true) })
 }

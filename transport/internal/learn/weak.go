@@ -15,43 +15,50 @@ const (
 // weakBeat is what is left where the server carries no probes: the main link's own pings. That they are answered proves nothing
 // on a loose path, so they raise the beat no further than the operator allows.
 type weakBeat struct {
-	ends  time.Time // when probes are tried again
-	until time.Time // next step
-	limit time.Duration
+	le     *Learner
+	lost   time.Duration // the beat at which the link was lost on lostOn, while on; 0: none
+	lostOn string        // a path
+
+	on    bool          // there are no probes; if false, the rest means nothing
+	ends  time.Time     // when probes are tried again
+	until time.Time     // next step
+	limit time.Duration // of the beat
 	safe  time.Duration // answered after this silence, weakBeats times; 0: none
 }
 
-// weaken goes on without probes.
-func (le *Learner) weaken(until, now time.Time) {
-	le.drop()
-	w := &weakBeat{ends: until, limit: max(le.env.Interval, le.o.Weak)}
-	if lost := le.weakLost; lost > 0 && le.weakPath == le.path {
-		w.limit = min(w.limit, share(lost, 1/weakStep))
+// begin goes on without probes, until then.
+func (w *weakBeat) begin(ends, now time.Time) {
+	le := w.le
+	le.flows.drop()
+	limit := max(le.env.Interval, le.o.Weak)
+	if w.lost > 0 && w.lostOn == le.path {
+		limit = min(limit, share(w.lost, 1/weakStep))
 	}
-	w.limit = max(le.o.Min, min(w.limit, le.o.Max, le.env.Keepalive))
-	le.weak = w
-	if le.interval > w.limit {
-		le.set(w.limit, "probes are not possible any more: "+le.why, now)
+	limit = max(le.o.Min, min(limit, le.o.Max, le.env.Keepalive))
+	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
+	if le.beat.interval > limit {
+		le.set(limit, "probes are not possible any more: "+le.denials.why, now)
 	}
-	w.until = now.Add(weakBeats * le.interval)
+	w.until = now.Add(weakBeats * le.beat.interval)
 }
 
 // judge raises the beat step by step.
-func (w *weakBeat) judge(le *Learner, now time.Time) {
+func (w *weakBeat) judge(now time.Time) {
+	le := w.le
 	if !now.Before(w.ends) {
-		le.weak, le.paused, le.weakLost = nil, now.Add(leastSleep), 0
+		w.on, w.lost, le.flows.paused = false, 0, now.Add(leastSleep)
 		le.search.PathChanged(now, le.known)
 		return
 	}
 	if now.Before(w.until) {
 		return
 	}
-	w.safe = le.interval
-	if next := min(share(le.interval, weakStep), w.limit); next > le.interval {
-		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe, le.why), now)
+	w.safe = le.beat.interval
+	if next := min(share(le.beat.interval, weakStep), w.limit); next > le.beat.interval {
+		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe, le.denials.why), now)
 	}
-	w.until = now.Add(weakBeats * le.interval)
-	if le.interval >= w.limit || w.until.After(w.ends) {
+	w.until = now.Add(weakBeats * le.beat.interval)
+	if le.beat.interval >= w.limit || w.until.After(w.ends) {
 		w.until = w.ends
 	}
 }
@@ -59,9 +66,9 @@ func (w *weakBeat) judge(le *Learner, now time.Time) {
 // evidence says what the beat rests on.
 func (le *Learner) evidence() string {
 	switch {
-	case le.weak != nil && le.weak.safe > 0:
+	case le.weak.on && le.weak.safe > 0:
 		return "weak"
-	case le.weak == nil && le.search != nil && le.search.Safe() > 0:
+	case !le.weak.on && le.search != nil && le.search.Safe() > 0:
 		return "inbound"
 	}
 	return "none"
@@ -71,11 +78,11 @@ func (le *Learner) phase(now time.Time) string {
 	switch {
 	case !le.On():
 		return heartbeat.Off.String()
-	case le.resting:
+	case le.purse.resting:
 		return "resting"
 	case le.main == nil || le.search.Waiting(now):
 		return "start"
-	case le.weak == nil && le.search.Settled():
+	case !le.weak.on && le.search.Settled():
 		return "settled"
 	}
 	return "learning"
