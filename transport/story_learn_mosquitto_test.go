@@ -45,7 +45,10 @@ func awaitStatus(t *testing.T, l *Link, what string, ok func(Status) bool) Statu
 	}
 }
 
-func settledReal(st Status) bool { return st.Heartbeat.Phase == "settled" && st.Redials == 1 }
+// settledReal: and the planned re-dial that follows is done.
+func settledReal(st Status) bool {
+	return st.Heartbeat.Phase == "settled" && st.Redials == 1 && st.State == StateUp
+}
 
 // Over TLS with a client certificate: probes resume the session, the kernel tells what they cost, CONNECT is adapted.
 func TestMosquittoLearnsOverTLS(t *testing.T) {
