@@ -19,7 +19,7 @@
 //	  Run: attempt ─▶ verdict ─▶ backoff ─▶ which server, when ─▶ attempt …
 //
 // The library (paho.mqtt.golang) encodes and decodes, numbers packets and matches acknowledgements, and nothing else: one
-// client per connection, its keepalive, reconnecting and storing switched off (setup.go). What it cannot do, or does in a way
+// client per connection, its keepalive, reconnecting and storing switched off (library.go). What it cannot do, or does in a way
 // that hurt somebody, is done by the conn that it is given:
 //
 //   - exactly one party pings: we. The library never learns of a keepalive; the conn writes ours into CONNECT;
@@ -34,7 +34,7 @@
 //	link.go change.go    Link, its loop, and what becomes of its status
 //	send.go flight.go    Send, Publish, Ack; the window and the library's store
 //	handle.go            filters and handlers
-//	session.go setup.go  one connection: its loop; connect, subscribe, birth
+//	session.go library.go  one connection: its loop; connect, subscribe, birth
 //	observe.go late.go   what passed the conn; late, and the check with a fresh connection
 //	announce.go          birth, will, and who else writes on the state topic
 //	conn.go writer.go    the conn, and the only one who writes to it
@@ -45,7 +45,7 @@
 //	learn.go epoch.go learnprobe.go learnstatus.go   how long the path may stay silent: the learner's loop; learning.go has its options
 //	probe.go probeconn.go    a probe session: its silence, its trial, its few packets
 //	pair.go weak.go          a second session as a canary; what is left where probes are denied
-//	redial.go move.go        what CONNECT says; the planned re-dial, also to a better server or interface
+//	redial.go redial.go        what CONNECT says; the planned re-dial, also to a better server or interface
 //	report.go frugal.go      a report instead of a ping; a link without a budget
 //	trial.go trialreach.go trialfault.go via.go   Trial: one server, once, step by step, for a person; through a proxy
 //	talk.go echo.go echo5.go  a short session that asks; Link.Echo: which topics are delivered (a PUBACK does not tell)

@@ -58,7 +58,7 @@ func (l *Link) causeOf(topic string) Cause {
 func (l *Link) dispatch(s *session, m mqtt.Message) {
 	if m.Topic() == l.o.StateTopic {
 		select {
-		case s.states <- seenState{payload: bytes.Clone(m.Payload()), retained: m.Retained()}:
+		case s.state.seen <- seenState{payload: bytes.Clone(m.Payload()), retained: m.Retained()}:
 		default: // the loop has enough to judge by
 		}
 	}

@@ -33,7 +33,7 @@ type Link struct {
 
 	reroute  rerouted // of Run: the last move to another way out
 	rerouted time.Time
-	spare    *spare // of Run: what a planned re-dial goes on with
+	standby  *standby // of Run: what a planned re-dial goes on with
 
 	pings   atomic.Int64
 	ignored atomic.Int64
@@ -92,15 +92,15 @@ func (l *Link) Run(ctx context.Context) error {
 		if v.Up { // what was asked for before it is done
 			drained(l.retry)
 		}
-		if l.spare != nil {
-			i = l.spare.to
+		if l.standby != nil {
+			i = l.standby.to
 		} else if !over(ctx) && v.Kind != faults.OutcomeLower {
 			next, at := l.backoff.Failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
 	}
-	if l.spare != nil { // stopped in the middle of a planned re-dial
-		l.spare.close()
+	if l.standby != nil { // stopped in the middle of a planned re-dial
+		l.standby.close()
 	}
 	l.mu.Lock()
 	l.setState(StateDown, l.status.Server)
@@ -142,10 +142,10 @@ func (l *Link) watch(ctx context.Context) {
 		later.Reset(wait) // which is the last change's, not the first one's
 		mu.Unlock()
 		if s, _ := l.current(); s != nil {
-			s.mu.Lock()
-			s.changed = true
-			s.mu.Unlock()
-			s.poke()
+			s.guarded.Lock()
+			s.guarded.changed = true
+			s.guarded.Unlock()
+			s.life.wakeUp()
 		}
 	})
 	if err != nil {
@@ -203,7 +203,7 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	e := l.endpoints[i]
 	l.mu.Lock()
-	if l.spare == nil || l.spare.session == nil {
+	if l.standby == nil || l.standby.session == nil {
 		l.setState(StateDialing, e.Name)
 	}
 	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
@@ -224,9 +224,9 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 		f := faults.Of(err, time.Now())
 		return faults.Verdict{Kind: f.Kind}, f
 	}
-	sp, planned := l.spare, l.spare != nil
-	if l.spare = nil; !planned {
-		sp = &spare{}
+	sp, planned := l.standby, l.standby != nil
+	if l.standby = nil; !planned {
+		sp = &standby{}
 	}
 	s := sp.session
 	if s == nil {
@@ -241,7 +241,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 		s = l.newSession(sp.stream, i, info, l.backoff.StableAfter(i), password, planned)
 	}
 	v, err := s.run(ctx)
-	l.spare, v = s.takeSpare(v)
+	l.standby, v = s.redial.take(v)
 	l.judged(s, v)
 	l.detach(s)
 	if err != nil {
@@ -289,4 +289,14 @@ func (l *Link) Status() Status {
 	}
 	st.Why = trouble.sentence()
 	return st
+}
+
+// Frugal changes what the link may cost. Safe for concurrent use.
+func (l *Link) Frugal(f Frugality) {
+	if !l.learner.SetLevel(f) || l.learner.On() {
+		return
+	}
+	if s, _ := l.current(); s != nil {
+		mainLink{s}.SetInterval(l.learner.Idle())
+	}
 }

@@ -26,48 +26,48 @@ func (m mainLink) Keepalive() time.Duration { return m.s.keepalive }
 func (m mainLink) Planned() bool { return m.s.planned }
 
 // Lost is closed at the end of the session.
-func (m mainLink) Lost() <-chan struct{} { return m.s.lost }
+func (m mainLink) Lost() <-chan struct{} { return m.s.life.lost }
 
 // Ping sends a PINGREQ beside those of the beat.
 func (m mainLink) Ping() { m.s.conn.ping() }
 
 // Redial asks for a planned re-dial on the same path.
-func (m mainLink) Redial() { m.s.want(move{to: m.s.i, pin: true}) }
+func (m mainLink) Redial() { m.s.redial.want(redial{to: m.s.i, pin: true}) }
 
 // SetInterval changes the beat, at once.
 func (m mainLink) SetInterval(d time.Duration) {
 	s := m.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.beat.SetInterval(min(d, s.keepalive))
-	s.poke()
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	s.guarded.beat.SetInterval(min(d, s.keepalive))
+	s.life.wakeUp()
 }
 
 // SilentSince is when the session last sent something.
 func (m mainLink) SilentSince() time.Time {
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
-	return m.s.beat.Silent()
+	m.s.guarded.Lock()
+	defer m.s.guarded.Unlock()
+	return m.s.guarded.beat.Silent()
 }
 
 // HeardSince reports whether anything came in since t.
 func (m mainLink) HeardSince(t time.Time) bool {
-	m.s.mu.Lock()
-	defer m.s.mu.Unlock()
-	return m.s.heard.After(t)
+	m.s.guarded.Lock()
+	defer m.s.guarded.Unlock()
+	return m.s.guarded.heard.After(t)
 }
 
 // Rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.
 func (m mainLink) Rearmed(ping bool) {
 	s, now := m.s, time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.beat.Rearmed(now); ping {
-		s.beat.Sent(now)
-		s.ask(now, true)
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	if s.guarded.beat.Rearmed(now); ping {
+		s.guarded.beat.Sent(now)
+		s.guarded.ask(now, true)
 		s.conn.ping()
 	}
-	s.poke()
+	s.life.wakeUp()
 }
 
 // Publish sends a nonce in the session's window.

@@ -19,12 +19,12 @@ var _ observer = (*session)(nil)
 func (s *session) writing(o codec.Outbound) Cause {
 	now := time.Now()
 	cause, owed := s.flight.writing(o, now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
-		s.beat.Owed(owed)
-		s.beat.Sent(now)
-		s.ask(now, false)
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	if s.guarded.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
+		s.guarded.beat.Owed(owed)
+		s.guarded.beat.Sent(now)
+		s.guarded.ask(now, false)
 		s.rearm()
 	}
 	return cause
@@ -70,22 +70,22 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 // listen tells the beat of a packet.
 func (s *session) listen(kind byte, owed int) {
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
 	if owed >= 0 {
-		s.beat.Owed(owed)
+		s.guarded.beat.Owed(owed)
 	}
 	if kind == codec.TypePingresp {
-		s.beat.PongHeard(now)
+		s.guarded.beat.PongHeard(now)
 	} else {
-		s.beat.Heard(now)
+		s.guarded.beat.Heard(now)
 	}
-	s.heard, s.asked = now, time.Time{}
+	s.guarded.heard, s.guarded.asked = now, time.Time{}
 	if owed > 0 {
-		s.asked, s.askedBy = now, false
+		s.guarded.asked, s.guarded.askedBy = now, false
 	}
-	if s.isLate {
-		s.poke() // it no longer is
+	if s.guarded.late {
+		s.life.wakeUp() // it no longer is
 	}
 	s.rearm()
 }
@@ -94,9 +94,9 @@ func (s *session) listen(kind byte, owed int) {
 func (s *session) progress() { s.listen(codec.TypePublish, -1) }
 
 func (s *session) isAccepted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.accepted
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	return s.guarded.accepted
 }
 
 // connack judges the first packet.
@@ -111,19 +111,19 @@ func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 		return faults.RefusedBy(code, s.l.o.ClientID)
 	}
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accepted, s.heard = true, now
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	s.guarded.accepted, s.guarded.heard = true, now
 	s.stream.Raw.Accepted(buffered)
-	s.beat.Connected(now)
-	s.poke()
+	s.guarded.beat.Connected(now)
+	s.life.wakeUp()
 	return nil
 }
 
 // over is called by the conn at its end.
 func (s *session) over(err error) {
-	s.mu.Lock()
-	s.cause = err
-	s.mu.Unlock()
-	close(s.lost)
+	s.guarded.Lock()
+	s.guarded.cause = err
+	s.guarded.Unlock()
+	close(s.life.lost)
 }

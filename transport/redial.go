@@ -17,28 +17,31 @@ const (
 	clusterTime = 3 * time.Second // that a session which is about to be up at another node is waited for
 	renewRetry  = time.Hour       // after one for max_session that failed
 	lookAgain   = 2 * time.Second // after a re-dial that failed, at the ways out
-	hurry       = 4               // times faster, where the path is gone
 	moveWithin  = 5 * time.Second // that what was prepared waits for a quiet moment
+
+	holdDown     = 2   // detect_within: how long a session lasts before a better server is looked for
+	returnSpread = 0.5 // of detect_within: how much later some look than others
+	renewJitter  = 0.1 // of max_session
 )
 
-// move is a wanted re-dial.
-type move struct {
+// redial is a wanted re-dial.
+type redial struct {
 	to  int    // server
 	pin bool   // to the same address, on the same way out
 	way string // by this interface; "": any
 	now bool   // the path is about to go, or has: no quiet moment is waited for
 }
 
-// spare is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that is
+// standby is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that is
 // up already.
-type spare struct {
+type standby struct {
 	to      int
 	stream  *netdial.Stream
 	session *session
 	err     error
 }
 
-func (sp *spare) close() {
+func (sp *standby) close() {
 	if sp.session != nil {
 		sp.session.abandon()
 	} else if sp.stream != nil {
@@ -46,135 +49,146 @@ func (sp *spare) close() {
 	}
 }
 
+// redialing is the planned re-dial of a session; of the loop.
+type redialing struct {
+	s         *session
+	results   chan standby  // of prepare
+	preparing bool          // a result is still to come
+	next      *standby      // that it goes on with; nil: nothing is ready
+	nextBy    time.Time     // at the latest, however busy the session is
+	renewAt   time.Time     // max_session; zero: never
+	spread    time.Duration // that it looks later than others for a better server
+}
+
 // want asks for a re-dial; one that is wanted already goes first.
-func (s *session) want(m move) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.wanted == nil || m.now && !s.wanted.now && !s.preparing && s.next == nil {
-		s.wanted = &m
+func (r *redialing) want(m redial) {
+	r.s.guarded.Lock()
+	defer r.s.guarded.Unlock()
+	if r.s.guarded.wanted == nil || m.now && !r.s.guarded.wanted.now && !r.preparing && r.next == nil {
+		r.s.guarded.wanted = &m
 	}
-	s.poke()
+	r.s.life.wakeUp()
 }
 
-// moving is the re-dial that is wanted; false: none is.
-func (s *session) moving() (move, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.wanted == nil {
-		return move{}, false
+// wish is the re-dial that is wanted; false: none is.
+func (r *redialing) wish() (redial, bool) {
+	r.s.guarded.Lock()
+	defer r.s.guarded.Unlock()
+	if r.s.guarded.wanted == nil {
+		return redial{}, false
 	}
-	return *s.wanted, true
+	return *r.s.guarded.wanted, true
 }
 
-// mayMove prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
-func (s *session) mayMove(now time.Time) bool {
-	s.mu.Lock()
-	wanted, late, calm := s.wanted, s.isLate, !s.isLate && s.asked.IsZero()
-	s.mu.Unlock()
-	if wanted == nil || !s.isUp {
+// ready prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
+func (r *redialing) ready(now time.Time) bool {
+	r.s.guarded.Lock()
+	wanted, late, calm := r.s.guarded.wanted, r.s.guarded.late, !r.s.guarded.late && r.s.guarded.asked.IsZero()
+	r.s.guarded.Unlock()
+	if wanted == nil || !r.s.up.is {
 		return false
 	}
-	if s.next != nil && s.next.over() {
-		s.next.close()
-		s.next = nil
-		s.prepared(spare{to: wanted.to, err: faults.ErrEnded}, now)
+	if r.next != nil && r.next.over() {
+		r.next.close()
+		r.next = nil
+		r.prepared(standby{to: wanted.to, err: faults.ErrEnded}, now)
 		return false
 	}
-	if s.next != nil {
-		return wanted.now || calm && s.flight.inFlight() == 0 || !now.Before(s.nextBy)
+	if r.next != nil {
+		return wanted.now || calm && r.s.flight.inFlight() == 0 || !now.Before(r.nextBy)
 	}
-	if (!late || wanted.now) && !s.preparing {
-		s.preparing = true
-		stableFor := s.l.backoff.StableAfter(wanted.to)
-		s.l.group.Go(func() { s.spare <- s.prepare(*wanted, stableFor) })
+	if (!late || wanted.now) && !r.preparing {
+		r.preparing = true
+		stableFor := r.s.l.backoff.StableAfter(wanted.to)
+		r.s.l.group.Go(func() { r.results <- r.prepare(*wanted, stableFor) })
 	}
 	return false
 }
 
 // prepare opens what a re-dial goes on with.
-func (s *session) prepare(m move, stableFor time.Duration) spare {
-	sp := spare{to: m.to}
+func (r *redialing) prepare(m redial, stableFor time.Duration) standby {
+	sp := standby{to: m.to}
 	switch {
-	case m.to != s.i:
-		sp.session, sp.err = s.l.candidate(s.ctx, m.to, stableFor)
-	case s.unreadable(&sp):
+	case m.to != r.s.i:
+		sp.session, sp.err = r.s.l.candidate(r.s.life.ctx, m.to, stableFor)
+	case r.unreadable(&sp):
 	case m.pin:
-		sp.stream, sp.err = s.l.dialer.OpenOn(s.ctx, s.e, netdial.CauseHandshake, s.stream.Path())
+		sp.stream, sp.err = r.s.l.dialer.OpenOn(r.s.life.ctx, r.s.e, netdial.CauseHandshake, r.s.stream.Path())
 	default:
-		sp.stream, sp.err = s.l.dialer.OpenOn(s.ctx, s.e, netdial.CauseHandshake, netdial.Path{Interface: m.way})
+		sp.stream, sp.err = r.s.l.dialer.OpenOn(r.s.life.ctx, r.s.e, netdial.CauseHandshake, netdial.Path{Interface: m.way})
 	}
 	return sp
 }
 
 // unreadable reports that the password cannot be read, so that the old session had better stay.
-func (s *session) unreadable(sp *spare) bool {
-	_, sp.err = s.e.ReadPassword()
+func (r *redialing) unreadable(sp *standby) bool {
+	_, sp.err = r.s.e.ReadPassword()
 	return sp.err != nil
 }
 
 // prepared is called with the result of prepare.
-func (s *session) prepared(sp spare, now time.Time) {
-	s.preparing, s.lookAt = false, now.Add(lookAgain) // what changed meanwhile was not acted on
+func (r *redialing) prepared(sp standby, now time.Time) {
+	r.preparing, r.s.route.lookAt = false, now.Add(lookAgain) // what changed meanwhile was not acted on
 	if sp.err == nil {
-		s.next, s.nextBy = &sp, now.Add(moveWithin)
+		r.next, r.nextBy = &sp, now.Add(moveWithin)
 		return
 	}
-	s.mu.Lock()
-	failed := *s.wanted
-	s.wanted = nil
-	s.mu.Unlock()
+	r.s.guarded.Lock()
+	failed := *r.s.guarded.wanted
+	r.s.guarded.wanted = nil
+	r.s.guarded.Unlock()
 	switch {
-	case failed.to != s.i:
-		s.l.unfit(failed.to, sp.err, s.info.Number, now)
+	case failed.to != r.s.i:
+		r.s.l.unfit(failed.to, sp.err, r.s.info.Number, now)
 	case failed.way != "":
-		s.l.dialer.Interfaces.Cooldown.Fail(failed.way, now)
-		s.lookAtWays(now)
+		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.way, now)
+		r.s.route.look(now)
 	case failed.now: // the look decides
 	case !failed.pin:
-		s.renewAt = now.Add(renewRetry)
+		r.renewAt = now.Add(renewRetry)
 	} // else the learner asks again
 }
 
 // consider looks for a reason to re-dial: a better server that may be back, or a session that has lasted for its time.
-func (s *session) consider(now time.Time) {
-	if _, wanted := s.moving(); !s.isUp || wanted {
+func (r *redialing) consider(now time.Time) {
+	if _, wanted := r.wish(); !r.s.up.is || wanted {
 		return
 	}
-	if !s.lookAt.IsZero() && !now.Before(s.lookAt) {
-		s.lookAt = time.Time{}
-		s.lookAtWays(now)
+	if !r.s.route.lookAt.IsZero() && !now.Before(r.s.route.lookAt) {
+		r.s.route.lookAt = time.Time{}
+		r.s.route.look(now)
 	}
-	if at := s.returnAt(); !at.IsZero() && !now.Before(at) {
-		to, _, _ := s.l.backoff.Better(s.i)
-		s.want(move{to: to})
-	} else if !s.wayAt.IsZero() && !now.Before(s.wayAt) {
-		s.wayAt = time.Time{}
-		if name, _ := s.l.dialer.Interfaces.Better(s.stream.Bound); name != "" {
-			s.want(move{to: s.i, way: name})
+	if at := r.returnAt(); !at.IsZero() && !now.Before(at) {
+		to, _, _ := r.s.l.backoff.Better(r.s.i)
+		r.want(redial{to: to})
+	} else if !r.s.route.at.IsZero() && !now.Before(r.s.route.at) {
+		r.s.route.at = time.Time{}
+		if name, _ := r.s.l.dialer.Interfaces.Better(r.s.stream.Bound); name != "" {
+			r.want(redial{to: r.s.i, way: name})
 		}
-	} else if !s.renewAt.IsZero() && !now.Before(s.renewAt) {
-		s.renewAt = time.Time{}
-		s.want(move{to: s.i})
+	} else if !r.renewAt.IsZero() && !now.Before(r.renewAt) {
+		r.renewAt = time.Time{}
+		r.want(redial{to: r.s.i})
 	}
 }
 
 // returnAt is when a better server is asked whether it is back; zero: there is none. A fleet that was thrown off together does not
 // return together.
-func (s *session) returnAt() time.Time {
-	_, at, ok := s.l.backoff.Better(s.i)
-	if !ok || !s.isUp {
+func (r *redialing) returnAt() time.Time {
+	_, at, ok := r.s.l.backoff.Better(r.s.i)
+	if !ok || !r.s.up.is {
 		return time.Time{}
 	}
-	return later(at, s.upSince.Add(holdDown*s.l.o.DetectWithin)).Add(s.spread)
+	return later(at, r.s.up.since.Add(holdDown*r.s.l.o.DetectWithin)).Add(r.spread)
 }
 
-// considerAt is when consider must be called next, or what was prepared is gone on with; zero: nothing is to come. mu is held.
-func (s *session) considerAt() time.Time {
-	if !s.isUp || s.wanted != nil {
-		return s.nextBy
+// due is when consider must be called next, or what was prepared is gone on with; zero: nothing is to come. guarded is held.
+func (r *redialing) due() time.Time {
+	if !r.s.up.is || r.s.guarded.wanted != nil {
+		return r.nextBy
 	}
-	at := s.returnAt()
-	for _, other := range []time.Time{s.renewAt, s.wayAt, s.lookAt} {
+	at := r.returnAt()
+	for _, other := range []time.Time{r.renewAt, r.s.route.at, r.s.route.lookAt} {
 		if !other.IsZero() && (at.IsZero() || other.Before(at)) {
 			at = other
 		}
@@ -198,15 +212,15 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
 	l.mu.Unlock()
 	s := l.newSession(stream, i, info, stableFor, password, true)
-	s.candidate = true
+	s.state.held = true
 	s.begin()
 	timer := time.NewTimer(l.dialer.HandshakeTime())
 	defer timer.Stop()
 	select {
-	case <-s.done:
+	case <-s.library.done:
 		return s, nil
-	case <-s.lost:
-		err = s.cause
+	case <-s.life.lost:
+		err = s.guarded.cause
 	case <-timer.C:
 		err = errors.New(s.setupSilence())
 	case <-ctx.Done():
@@ -216,99 +230,48 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	return nil, err
 }
 
-// abandon ends a session that nobody took over.
-func (s *session) abandon() {
-	s.cancel()
-	if s.isAccepted() {
-		s.l.group.Go(s.conn.goodbye)
-		select {
-		case <-s.lost:
-		case <-time.After(goodbyeTime):
-		}
-	}
-	_ = s.conn.Close()
-	s.flight.fail(ErrStopped)
-}
-
-// move ends this session in favour of the next. To another server that one is up already, so this one says goodbye in the
-// background, and that it is offline, as nobody there may hear of the next.
-func (s *session) move() {
-	s.flight.moved.Store(true)
-	s.flight.stop()
-	s.l.detach(s)
-	if next := s.next.session; next != nil {
-		gone := make(chan struct{})
-		next.before = gone
-		s.l.group.Go(func() { defer close(gone); s.sayOffline(); s.leave() })
-		return
-	}
-	patience := time.Duration(1)
-	if m, _ := s.moving(); m.now { // hardly anything gets through
-		patience = hurry
-	}
-	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
-	s.flight.drained(drain)
-	cancel()
-	s.leaveWithin(goodbyeTime / patience)
-}
-
-// leave says DISCONNECT and ends the session.
-func (s *session) leave() { s.leaveWithin(goodbyeTime) }
-
-func (s *session) leaveWithin(patience time.Duration) {
-	s.l.group.Go(s.conn.goodbye)
-	select {
-	case <-s.lost:
-	case <-time.After(patience):
-	}
-	_ = s.conn.Close()
-	s.flight.fail(ErrLost)
-}
-
-// takeSpare hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
+// take hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
 // be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
-func (s *session) takeSpare(v faults.Verdict) (*spare, faults.Verdict) {
-	m, wanted := s.moving()
-	if s.preparing && wanted && m.to != s.i && v.Kind == faults.OutcomeClosed {
+func (r *redialing) take(v faults.Verdict) (*standby, faults.Verdict) {
+	m, wanted := r.wish()
+	if r.preparing && wanted && m.to != r.s.i && v.Kind == faults.OutcomeClosed {
 		timer := time.NewTimer(clusterTime)
 		defer timer.Stop()
 		select {
-		case sp := <-s.spare:
-			s.preparing, s.next = false, &sp
+		case sp := <-r.results:
+			r.preparing, r.next = false, &sp
 		case <-timer.C:
 		}
 	}
-	s.cancel()
-	if s.preparing {
-		sp := <-s.spare // soon: it was cancelled
-		s.next = &sp
+	r.s.life.cancel()
+	if r.preparing {
+		sp := <-r.results // soon: it was cancelled
+		r.next = &sp
 	}
 	switch {
-	case s.next == nil:
+	case r.next == nil:
 		return nil, v
-	case s.next.err != nil:
+	case r.next.err != nil:
 		return nil, v
 	case v.Kind == faults.OutcomePlanned:
-	case s.next.session != nil && v.Kind != faults.OutcomeStopped && !s.next.over():
+	case r.next.session != nil && v.Kind != faults.OutcomeStopped && !r.next.over():
 		v = faults.Verdict{Kind: faults.OutcomePlanned, Up: true}
 	default:
-		s.next.close()
+		r.next.close()
 		return nil, v
 	}
-	return s.next, v
+	return r.next, v
 }
 
 // over reports that the prepared session was lost before it was needed.
-func (sp *spare) over() bool {
+func (sp *standby) over() bool {
 	if sp.session == nil {
 		return false
 	}
 	select {
-	case <-sp.session.lost:
+	case <-sp.session.life.lost:
 		return true
 	default:
 		return false
 	}
 }
-
-const holdDown = 2 // detect_within: how long a session lasts before a better server is looked for

@@ -34,28 +34,36 @@ func (l *Link) judged(s *session, v faults.Verdict) {
 	}
 }
 
-// lookAtWays is called after something about interfaces, addresses or routes has changed, and once when the session is up.
-func (s *session) lookAtWays(now time.Time) {
-	local, ok := s.conn.LocalAddr().(*net.TCPAddr)
-	if !ok || !s.isUp || s.l.o.Dial != nil || local.IP.IsLoopback() {
+// rerouting is what a session knows of a better way out; of the loop.
+type rerouting struct {
+	s      *session
+	lookAt time.Time // when the ways out are looked at again; zero: after the next change
+	to     string    // the better interface
+	at     time.Time // when it is tried; zero: there is none
+}
+
+// look is called after something about interfaces, addresses or routes has changed, and once when the session is up.
+func (ro *rerouting) look(now time.Time) {
+	local, ok := ro.s.conn.LocalAddr().(*net.TCPAddr)
+	if !ok || !ro.s.up.is || ro.s.l.o.Dial != nil || local.IP.IsLoopback() {
 		return
 	}
 	if netdial.InterfaceOf(local.IP) == "" {
-		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress, Msg: fmt.Sprintf("our address %s is gone", local.IP)})
+		_ = ro.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress, Msg: fmt.Sprintf("our address %s is gone", local.IP)})
 		return
 	}
-	if w := &s.l.dialer.Interfaces; w.Bound() {
-		switch name, rested := w.Better(s.stream.Bound); {
+	if w := &ro.s.l.dialer.Interfaces; w.Bound() {
+		switch name, rested := w.Better(ro.s.stream.Bound); {
 		case name == "":
-			s.wayTo, s.wayAt = "", time.Time{}
-		case name != s.wayTo || s.wayAt.IsZero(): // else it goes on waiting, whatever changes elsewhere
-			s.wayTo, s.wayAt = name, later(rested, now.Add(holdDown*s.l.o.DetectWithin))
+			ro.to, ro.at = "", time.Time{}
+		case name != ro.to || ro.at.IsZero(): // else it goes on waiting, whatever changes elsewhere
+			ro.to, ro.at = name, later(rested, now.Add(holdDown*ro.s.l.o.DetectWithin))
 		}
 		return
 	}
-	source, ok := netdial.SourceFor(s.conn.RemoteAddr())
-	if m := (rerouted{netdial.AddressOf(local), source}); ok && m.to != m.from && s.l.mayReroute(m, now) {
-		s.want(move{to: s.i, now: true})
+	source, ok := netdial.SourceFor(ro.s.conn.RemoteAddr())
+	if m := (rerouted{netdial.AddressOf(local), source}); ok && m.to != m.from && ro.s.l.mayReroute(m, now) {
+		ro.s.redial.want(redial{to: ro.s.i, now: true})
 	}
 }
 
