@@ -43,7 +43,7 @@ func (an *announcer) saw(st seenState, now time.Time) {
 		an.at = time.Time{}
 		return
 	}
-	if an.s.l.stateSeen(an.s, st) {
+	if an.s.l.health.stateSeen(an.s, st) {
 		an.s.up.calm, an.s.up.stable = now, false
 	}
 	if st.retained || !an.at.IsZero() {
@@ -60,7 +60,7 @@ func (an *announcer) announce(now time.Time) {
 	an.at = time.Time{}
 	an.gap = min(2*an.gap, announceMax)
 	an.s.l.group.Go(func() { _, _ = an.s.flight.send(an.s.life.ctx, an.message(an.birth)) })
-	an.s.l.notify(EventAnnounced, an.s.e.Name, "our state was overwritten on "+an.s.l.o.StateTopic, an.s.info.Number, now)
+	an.s.l.health.notify(EventAnnounced, an.s.e.Name, "our state was overwritten on "+an.s.l.o.StateTopic, an.s.info.Number, now)
 }
 
 // lateBirth announces a candidate after the one before it said that it is offline: they may share the topic.

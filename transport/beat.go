@@ -57,11 +57,11 @@ func (s *session) beatStep(now time.Time) {
 	if action == heartbeat.Ping {
 		s.guarded.ask(now, true)
 	}
-	s.l.observe(s.guarded.beat.Interval(), s.guarded.beat.SRTT())
+	s.l.health.observe(s.guarded.beat.Interval(), s.guarded.beat.SRTT())
 	s.guarded.Unlock()
 	switch action {
 	case heartbeat.Ping:
-		s.l.pings.Add(1)
+		s.l.health.pings.Add(1)
 		s.conn.ping()
 	case heartbeat.GiveUp:
 		_ = s.conn.fail(s.late.silent())
@@ -84,7 +84,8 @@ type reporting struct {
 	until time.Time // the report may take so long to be written, and a ping is not missed
 }
 
-// reports publishes a report instead of the ping that is due, when it is its turn: acknowledged, it proves as much. guarded is held.
+// reports publishes a report instead of the ping that is due, when it is its turn: acknowledged, it proves as much. guarded is
+// held.
 func (s *session) reports(now time.Time) bool {
 	if s.l.o.ReportEvery <= 0 || s.l.o.Report == nil || !s.up.is {
 		return false

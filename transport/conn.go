@@ -62,8 +62,9 @@ func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Durati
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
-		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
-		r: bufio.NewReaderSize(s, readBuffer),
+		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
+		closed: make(chan struct{}),
+		r:      bufio.NewReaderSize(s, readBuffer),
 	}
 }
 
@@ -119,7 +120,8 @@ func (c *conn) ping() {
 // up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
 func (c *conn) failWrite(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossWrite, Msg: fmt.Sprintf("a write was stuck for %v", c.patience), Err: err}
+		err = &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossWrite,
+			Msg: fmt.Sprintf("a write was stuck for %v", c.patience), Err: err}
 	}
 	if faults.IsReset(err) {
 		select {
@@ -133,7 +135,8 @@ func (c *conn) failWrite(err error) error {
 // goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
 // what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
-	m := letter{o: codec.Outbound{Kind: codec.TypeDisconnect}, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
+	o := codec.Outbound{Kind: codec.TypeDisconnect}
+	m := letter{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
 }
 

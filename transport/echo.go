@@ -14,7 +14,7 @@ import (
 // link's own, and its bytes are booked as probes. An error says why nothing could be learnt; all is unknown then. It takes some
 // seconds at most, and 2 for each topic that is denied.
 func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string, error) {
-	s, _ := l.current()
+	s, _ := l.health.current()
 	if s == nil {
 		return diagnose.Unknown(topics), errors.New("the link is not up")
 	}

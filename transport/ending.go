@@ -28,7 +28,7 @@ func (s *session) ended(now time.Time) (faults.Verdict, error) {
 	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeLost {
 		v.Idle = s.guarded.askedBy
 		if s.up.is && !s.guarded.asked.IsZero() {
-			s.l.detected(now.Sub(s.guarded.asked))
+			s.l.health.detected(now.Sub(s.guarded.asked))
 		}
 	}
 	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
@@ -59,7 +59,7 @@ func (s *session) closedEarly() string {
 // shutdown ends the session in order: what is in flight gets a while, then online:false, DISCONNECT.
 func (s *session) shutdown() {
 	s.flight.stop()
-	s.l.detach(s)
+	s.l.health.detach(s)
 	if s.isAccepted() { // also before it is up: the birth may be on its way
 		s.state.sayOffline()
 		s.l.group.Go(s.conn.goodbye) // which waits while a write is stuck
@@ -77,7 +77,7 @@ func (s *session) shutdown() {
 func (s *session) move() {
 	s.flight.moved.Store(true)
 	s.flight.stop()
-	s.l.detach(s)
+	s.l.health.detach(s)
 	if next := s.redial.next.session; next != nil {
 		gone := make(chan struct{})
 		next.state.before = gone

@@ -112,7 +112,7 @@ func tlsOptions(a *brokertest.Authority, client string) TLSOptions {
 // again ends the session of l as a network would, and waits for the next.
 func again(t *testing.T, l *Link) {
 	t.Helper()
-	s, ready := l.current()
+	s, ready := l.health.current()
 	if s == nil {
 		t.Fatal("not up")
 	}

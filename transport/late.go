@@ -35,9 +35,9 @@ func (la *lateness) step(now time.Time) {
 	la.s.guarded.Unlock()
 	switch {
 	case late && !was:
-		la.s.l.late(la.s, asked)
+		la.s.l.health.late(la.s, asked)
 	case !late && was:
-		la.s.l.late(la.s, time.Time{})
+		la.s.l.health.late(la.s, time.Time{})
 		la.answered, la.after = time.Time{}, now.Add(la.s.l.o.DetectWithin)
 	}
 	if !late {
@@ -89,13 +89,15 @@ func (la *lateness) condemn(now time.Time) {
 		la.answered, la.after = time.Time{}, now.Add(la.s.l.o.DetectWithin/2)
 		return
 	}
-	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeLost, Msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
+	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeLost,
+		Msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
 }
 
 // silent says what it means that nobody answered for DetectWithin. A server whose kernel acknowledged all that we sent is
 // reachable: its service is dead, or so busy that it is as good as dead.
 func (la *lateness) silent() *faults.Fault {
-	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence, Msg: fmt.Sprintf("no answer for %v", la.s.l.o.DetectWithin)}
+	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence}
+	f.Msg = fmt.Sprintf("no answer for %v", la.s.l.o.DetectWithin)
 	if netdial.Acknowledged(la.s.stream.Raw.Conn) {
 		f.Loss, f.Msg = faults.LossService, f.Msg+", though its TCP acknowledges: the service does not run, or is overloaded"
 	}
@@ -112,8 +114,9 @@ func (la *lateness) unacknowledged(now time.Time) {
 		la.slow = now
 		return
 	}
+	waited := now.Sub(la.s.flight.unanswered()).Round(time.Millisecond)
 	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
-		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", now.Sub(la.s.flight.unanswered()).Round(time.Millisecond))})
+		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited)})
 }
 
 // ackAt is when the oldest publish will have waited for too long; zero: none waits.
@@ -128,8 +131,8 @@ func (la *lateness) ackAt() time.Time {
 	return since.Add(la.s.l.o.DetectWithin)
 }
 
-// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way out
-// can do says nothing about this one.
+// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way
+// out can do says nothing about this one.
 func (l *Link) checkServer(ctx context.Context, e *netdial.Endpoint, p netdial.Path) error {
 	password, err := e.ReadPassword()
 	if err != nil {

@@ -49,7 +49,7 @@ func (li *library) options(password string) *mqtt.ClientOptions {
 	if topic := li.s.l.o.StateTopic; topic != "" {
 		li.s.state.birth = li.s.l.o.State(true, li.s.info)
 		will := li.s.l.o.State(false, li.s.info)
-		li.s.l.announced(li.s.state.birth, will)
+		li.s.l.health.announced(li.s.state.birth, will)
 		o.SetBinaryWill(topic, will, stateQoS, true)
 	}
 	return o
@@ -109,7 +109,7 @@ func (li *library) subscribe() bool {
 			}
 		}
 	}
-	li.s.l.denied(li.s, denied)
+	li.s.l.health.denied(li.s, denied)
 	return true
 }
 

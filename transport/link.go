@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/backoff"
@@ -35,20 +34,7 @@ type Link struct {
 	rerouted time.Time
 	standby  *standby // of Run: what a planned re-dial goes on with
 
-	pings   atomic.Int64
-	ignored atomic.Int64
-
-	oversized atomic.Int64
-
-	mu       sync.Mutex
-	session  *session      // while up
-	ready    chan struct{} // closed while up
-	status   Status
-	trouble  troubles
-	takeover *backoff.Takeover
-	next     time.Time      // of the next attempt, while down
-	failures map[int]string // the last failure of each server
-	losses   map[Loss]int64
+	health health
 }
 
 // New returns a Link that Run will connect. It opens nothing.
@@ -57,11 +43,14 @@ func New(o Options) (*Link, error) {
 	errs := []error{o.validate()}
 	ranks := o.rank()
 	l := &Link{
-		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
-		takeover: backoff.NewTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
-		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy, Dial: o.Dial}),
-		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
+		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1),
+		backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
+		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy,
+			Dial: o.Dial}),
 	}
+	l.health = health{l: l, ready: make(chan struct{}), takeover: backoff.NewTakeover(),
+		failures: map[int]string{}, losses: map[Loss]int64{},
+		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window}}
 	for _, s := range o.Servers {
 		e, err := netdial.NewEndpoint(s)
 		errs = append(errs, err)
@@ -70,10 +59,11 @@ func New(o Options) (*Link, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	l.trouble.down = "not connected yet"
-	l.status.Server = l.endpoints[0].Name
-	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep, Dialer: l.dialer,
-		Secure: slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure }), Go: l.group.Go, Rand: o.Rand})
+	l.health.trouble.down = "not connected yet"
+	l.health.status.Server = l.endpoints[0].Name
+	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure })
+	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
+		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand})
 	if topic := l.learner.PairTopic(); topic != "" {
 		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) { l.learner.PairHeard(m.Payload) })
 	}
@@ -102,11 +92,11 @@ func (l *Link) Run(ctx context.Context) error {
 	if l.standby != nil { // stopped in the middle of a planned re-dial
 		l.standby.close()
 	}
-	l.mu.Lock()
-	l.setState(StateDown, l.status.Server)
-	l.trouble = troubles{down: "stopped"}
-	l.next = time.Time{}
-	l.mu.Unlock()
+	l.health.mu.Lock()
+	l.health.setState(StateDown, l.health.status.Server)
+	l.health.trouble = troubles{down: "stopped"}
+	l.health.next = time.Time{}
+	l.health.mu.Unlock()
 	close(l.stopped)
 	l.group.Wait()
 	return nil
@@ -141,7 +131,7 @@ func (l *Link) watch(ctx context.Context) {
 		}
 		later.Reset(wait) // which is the last change's, not the first one's
 		mu.Unlock()
-		if s, _ := l.current(); s != nil {
+		if s, _ := l.health.current(); s != nil {
 			s.guarded.Lock()
 			s.guarded.changed = true
 			s.guarded.Unlock()
@@ -149,7 +139,7 @@ func (l *Link) watch(ctx context.Context) {
 		}
 	})
 	if err != nil {
-		l.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
+		l.health.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
 	}
 }
 
@@ -182,7 +172,7 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 		if !at.After(now) {
 			return next
 		}
-		l.waiting(next, at)
+		l.health.waiting(next, at)
 		timer.Reset(min(at.Sub(now), filesEvery))
 		select {
 		case <-ctx.Done():
@@ -202,19 +192,19 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 // attempt dials server i and serves the session until it ends.
 func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	e := l.endpoints[i]
-	l.mu.Lock()
+	l.health.mu.Lock()
 	if l.standby == nil || l.standby.session == nil {
-		l.setState(StateDialing, e.Name)
+		l.health.setState(StateDialing, e.Name)
 	}
-	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
-	l.mu.Unlock()
+	info := Session{Number: l.health.status.Sessions + 1, Server: e.Name, Since: time.Now()}
+	l.health.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
 	case over(ctx), v.Kind == faults.OutcomeLower:
 	case v.Kind == faults.OutcomePlanned:
-		l.moved()
+		l.health.moved()
 	default:
-		l.lost(i, e, info, v, err)
+		l.health.lost(i, e, info, v, err)
 	}
 	return v
 }
@@ -243,7 +233,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 	v, err := s.run(ctx)
 	l.standby, v = s.redial.take(v)
 	l.judged(s, v)
-	l.detach(s)
+	l.health.detach(s)
 	if err != nil {
 		s.flight.fail(blame(v, err))
 	}
@@ -253,31 +243,24 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 	return v, err
 }
 
-// current is the session that takes messages, or nil and a channel that closes when there is one.
-func (l *Link) current() (*session, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.session, l.ready
-}
-
 // Ready returns a channel that is closed while the link is up; after a loss it returns a new one.
 func (l *Link) Ready() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ready
+	l.health.mu.Lock()
+	defer l.health.mu.Unlock()
+	return l.health.ready
 }
 
 // Status is the truth of now.
 func (l *Link) Status() Status {
-	l.mu.Lock()
-	st, s, trouble, next := l.status, l.session, l.trouble, l.next
-	st.Losses = maps.Clone(l.losses)
+	l.health.mu.Lock()
+	st, s, trouble, next := l.health.status, l.health.session, l.health.trouble, l.health.next
+	st.Losses = maps.Clone(l.health.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
 	trouble.way = l.dialer.Interfaces.Why()
-	trouble.takeover = l.takeover.Why(l.o.ClientID, l.o.StateTopic)
-	l.mu.Unlock()
-	st.Oversized = l.oversized.Load()
-	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.dialer.Counter.Read()
+	trouble.takeover = l.health.takeover.Why(l.o.ClientID, l.o.StateTopic)
+	l.health.mu.Unlock()
+	st.Oversized = l.health.oversized.Load()
+	st.Pings, st.Ignored, st.Bytes = l.health.pings.Load(), l.health.ignored.Load(), l.dialer.Counter.Read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
 		st.Throughput = netdial.Throughput(s.stream.Raw.Conn)
@@ -296,7 +279,7 @@ func (l *Link) Frugal(f Frugality) {
 	if !l.learner.SetLevel(f) || l.learner.On() {
 		return
 	}
-	if s, _ := l.current(); s != nil {
+	if s, _ := l.health.current(); s != nil {
 		mainLink{s}.SetInterval(l.learner.Idle())
 	}
 }

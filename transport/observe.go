@@ -59,7 +59,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 		}
 	case codec.TypePuback, codec.TypeSuback:
 		if cause, owed, known, err = s.flight.answer(h, body, time.Now()); !known {
-			s.l.ignored.Add(1)
+			s.l.health.ignored.Add(1)
 		}
 	}
 	s.l.dialer.Counter.Book(cause, h.Total())

@@ -45,7 +45,7 @@ type Options struct {
 	DetectWithin time.Duration // with anything outstanding, a dead link is noticed within this; if zero, 60 s
 	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
-	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (redial.go)
+	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (package learn)
 	MaxSession   time.Duration // a session is replaced by another one to the same server after this long, ± 10 %; if zero, never
 	Backoff      backoff.Limits
 	Learning     Learning

@@ -76,7 +76,7 @@ func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err err
 func (s *session) skipped(h codec.Header, topic string) {
 	s.l.dialer.Counter.Book(s.l.causeOf(topic), h.Total())
 	s.listen(h.Kind, -1)
-	s.l.oversized.Add(1)
-	s.l.notify(EventOversized, s.e.Name, fmt.Sprintf("a message of %d bytes on %s is larger than the limit of %d: dropped",
+	s.l.health.oversized.Add(1)
+	s.l.health.notify(EventOversized, s.e.Name, fmt.Sprintf("a message of %d bytes on %s is larger than the limit of %d: dropped",
 		h.Total(), topic, s.l.o.MaxPacket), s.info.Number, time.Now())
 }

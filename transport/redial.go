@@ -9,9 +9,9 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// The planned re-dial: to the same server, to another node behind the same name, by another interface, or to a better server. To the
-// same server: a new connection up to TLS, DISCONNECT on the old one, which suppresses its will, CONNECT on the new one. To another
-// server: a whole session there, before this one ends. Nothing is lost: it waits for a moment with nothing in flight.
+// The planned re-dial: to the same server, to another node behind the same name, by another interface, or to a better server. To
+// the same server: a new connection up to TLS, DISCONNECT on the old one, which suppresses its will, CONNECT on the new one. To
+// another server: a whole session there, before this one ends. Nothing is lost: it waits for a moment with nothing in flight.
 
 const (
 	clusterTime = 3 * time.Second // that a session which is about to be up at another node is waited for
@@ -32,8 +32,8 @@ type redial struct {
 	now bool   // the path is about to go, or has: no quiet moment is waited for
 }
 
-// standby is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that is
-// up already.
+// standby is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that
+// is up already.
 type standby struct {
 	to      int
 	stream  *netdial.Stream
@@ -139,7 +139,7 @@ func (r *redialing) prepared(sp standby, now time.Time) {
 	r.s.guarded.Unlock()
 	switch {
 	case failed.to != r.s.i:
-		r.s.l.unfit(failed.to, sp.err, r.s.info.Number, now)
+		r.s.l.health.notBack(failed.to, sp.err, r.s.info.Number, now)
 	case failed.way != "":
 		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.way, now)
 		r.s.route.look(now)
@@ -172,8 +172,8 @@ func (r *redialing) consider(now time.Time) {
 	}
 }
 
-// returnAt is when a better server is asked whether it is back; zero: there is none. A fleet that was thrown off together does not
-// return together.
+// returnAt is when a better server is asked whether it is back; zero: there is none. A fleet that was thrown off together does
+// not return together.
 func (r *redialing) returnAt() time.Time {
 	_, at, ok := r.s.l.backoff.Better(r.s.i)
 	if !ok || !r.s.up.is {
@@ -208,9 +208,9 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	info := Session{Number: l.status.Sessions + 1, Server: e.Name, Since: time.Now()}
-	l.mu.Unlock()
+	l.health.mu.Lock()
+	info := Session{Number: l.health.status.Sessions + 1, Server: e.Name, Since: time.Now()}
+	l.health.mu.Unlock()
 	s := l.newSession(stream, i, info, stableFor, password, true)
 	s.state.held = true
 	s.begin()

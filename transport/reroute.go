@@ -19,7 +19,8 @@ func (l *Link) judged(s *session, v faults.Verdict) {
 	}
 	now := time.Now()
 	switch {
-	case v.Loss == faults.LossAddress || v.Kind == faults.OutcomeStopped || v.Kind == faults.OutcomePlanned || v.Kind == faults.OutcomeRefused:
+	case v.Loss == faults.LossAddress,
+		v.Kind == faults.OutcomeStopped, v.Kind == faults.OutcomePlanned, v.Kind == faults.OutcomeRefused:
 	case v.Up && v.Lasted >= backoff.StableAfter:
 		s.e.Cooldown.Clear(a)
 		if s.stream.Bound != "" {
@@ -49,7 +50,8 @@ func (ro *rerouting) look(now time.Time) {
 		return
 	}
 	if netdial.InterfaceOf(local.IP) == "" {
-		_ = ro.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress, Msg: fmt.Sprintf("our address %s is gone", local.IP)})
+		_ = ro.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAddress,
+			Msg: fmt.Sprintf("our address %s is gone", local.IP)})
 		return
 	}
 	if w := &ro.s.l.dialer.Interfaces; w.Bound() {

@@ -22,7 +22,7 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s, ready := l.current()
+		s, ready := l.health.current()
 		if s != nil {
 			return &Publisher{l, s}, nil
 		}
@@ -37,8 +37,8 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 }
 
 // Send queues m in order and returns its Ack. It blocks while the window is full. ErrTooLarge at once for a message beyond
-// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
-// whose Ack fails is not sent again: that is the caller's decision.
+// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in
+// these cases nothing was sent. A message whose Ack fails is not sent again: that is the caller's decision.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err

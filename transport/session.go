@@ -68,7 +68,8 @@ type uptime struct {
 }
 
 // newSession is begun with a stream at server i, whose CONNECT it has not sent yet.
-func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor time.Duration, password string, planned bool) *session {
+func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor time.Duration, password string,
+	planned bool) *session {
 	e := l.endpoints[i]
 	interval, keepalive := l.learner.Begin(e, stream.Path(), planned)
 	s := &session{
@@ -152,7 +153,7 @@ func (s *session) step(now time.Time) {
 	}
 	if s.up.is && !s.up.stable && now.Sub(s.up.calm) >= s.stableFor {
 		s.up.stable, s.state.gap = true, announceMin
-		s.l.stable()
+		s.l.health.stable()
 	}
 	if !s.state.at.IsZero() && !now.Before(s.state.at) {
 		s.state.announce(now)
@@ -198,7 +199,7 @@ func (s *session) established(now time.Time) {
 	if s.state.held && s.l.o.StateTopic != "" {
 		s.l.group.Go(s.state.lateBirth)
 	}
-	s.l.attach(s, now)
+	s.l.health.attach(s, now)
 	s.route.look(now)
 }
 

@@ -103,7 +103,8 @@ func TestLearns(t *testing.T) {
 	}
 }
 
-// A canary sees what no ping does: that the limit of a loose path is shorter now; and between two of them it rests, on one session.
+// A canary sees what no ping does: that the limit of a loose path is shorter now; and between two of them it rests, on one
+// session.
 func TestCanarySeesAShrunkLimit(t *testing.T) {
 	for _, b := range []transporttest.Behaviour{transporttest.LooseRST, transporttest.LooseSilent} {
 		t.Run(b.String(), func(t *testing.T) {

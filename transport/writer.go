@@ -129,7 +129,8 @@ func pingLetter() letter {
 
 // ackLetter acknowledges, without the library, a PUBLISH that it never saw.
 func ackLetter(id uint16) letter {
-	return letter{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseCmd, p: []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}}
+	p := []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}
+	return letter{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseCmd, p: p}
 }
 
 // Write takes one packet of the library.

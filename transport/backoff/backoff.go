@@ -1,5 +1,5 @@
-// Package backoff decides whom a link dials next, and when, and recognises another client with its id. Pure: verdicts and the time
-// come in, servers and times go out; it dials nothing, reads no clock and knows no link.
+// Package backoff decides whom a link dials next, and when, and recognises another client with its id. Pure: verdicts and the
+// time come in, servers and times go out; it dials nothing, reads no clock and knows no link.
 package backoff
 
 import (
@@ -65,7 +65,8 @@ const (
 
 // New is for servers in order of preference; ranks says which of them are equal.
 func New(limits Limits, ranks []int, detectWithin time.Duration, rand func() float64) *Schedule {
-	return &Schedule{limits: limits, rand: rand, hosts: make([]host, len(ranks)), ranks: ranks, first: max(detectWithin/2, cooldownLeast)}
+	first := max(detectWithin/2, cooldownLeast)
+	return &Schedule{limits: limits, rand: rand, hosts: make([]host, len(ranks)), ranks: ranks, first: first}
 }
 
 // Failed is called after server i ended with v; it returns which server to dial next, and when.

@@ -12,7 +12,8 @@ const CheckKeepalive = 60
 
 const checkSuffix = "-p0" // of the client id of a short session; probes are -p1 and up
 
-// CheckConnect is the CONNECT of a short session beside a running one of the same gateway: clean, and with a client id of its own.
+// CheckConnect is the CONNECT of a short session beside a running one of the same gateway: clean, and with a client id of its
+// own.
 func CheckConnect(clientID, username, password string) *packets.ConnectPacket {
 	c := CleanConnect(clientID+checkSuffix, username, password)
 	c.Keepalive = CheckKeepalive

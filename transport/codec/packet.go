@@ -225,7 +225,8 @@ type Outbound struct {
 	Filters int    // of SUBSCRIBE
 }
 
-// ParseOutbound looks at a packet that the library made, which is therefore whole and valid. An error says that p is not one packet.
+// ParseOutbound looks at a packet that the library made, which is therefore whole and valid. An error says that p is not one
+// packet.
 func ParseOutbound(p []byte) (Outbound, error) {
 	h, err := parseHeader(p)
 	if err != nil || h.Size == 0 || h.Total() != len(p) {

@@ -41,7 +41,8 @@ func Unknown(topics []EchoTopic) map[string]string {
 // Echo publishes to each topic, with QoS 1 and not retained, on short sessions that dial opens and hello introduces, and listens
 // whether it comes back: by class EchoOK, EchoDenied or EchoUnknown. An error says why nothing could be learnt, or that it was
 // stopped; what was not asked is unknown.
-func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error), topics []EchoTopic) (map[string]string, error) {
+func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error),
+	topics []EchoTopic) (map[string]string, error) {
 	verdicts := Unknown(topics)
 	e := &echoer{hello: hello, dial: dial}
 	defer e.close()

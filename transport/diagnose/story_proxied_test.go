@@ -64,7 +64,8 @@ func httpProxy(t *testing.T) string {
 	})
 }
 
-// socksProxy takes any login and connects to target whatever it is asked for, or refuses when that is empty (RFC 1928, section 6).
+// socksProxy takes any login and connects to target whatever it is asked for, or refuses when that is empty (RFC 1928, section
+// 6).
 func socksProxy(t *testing.T, target string) string {
 	return startProxy(t, func(c net.Conn, r *bufio.Reader) string {
 		hello := make([]byte, 3)

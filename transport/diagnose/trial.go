@@ -67,7 +67,8 @@ type Trial struct {
 	Now    func() time.Time                                                  // that certificates are judged by; nil: time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
 
-	Interfaces []string                                                     // in order of preference: the first that is up with an address is used, as a Link would; empty: the kernel's choice
+	// Interfaces are in order of preference: the first that is up with an address is used, as by a Link; empty: the kernel's choice.
+	Interfaces []string
 	Resolve    func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 }
 
@@ -126,7 +127,8 @@ func (r *trialRun) run(ctx context.Context) {
 func (r *trialRun) connect(ctx context.Context, t *client, hello *packets.ConnectPacket) bool {
 	start := time.Now()
 	err := t.connect(ctx, hello, patience)
-	s := Step{Name: StepConnect, Took: time.Since(start), Text: fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))}
+	s := Step{Name: StepConnect, Took: time.Since(start)}
+	s.Text = fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))
 	if err != nil {
 		r.fail(&s, err)
 		if s.Fault == FaultClosed {

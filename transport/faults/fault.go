@@ -1,5 +1,5 @@
-// Package faults says what an error of dialling, reading or writing means: for the next attempt (Outcome), for the counters (Loss)
-// and for people (Fault's text). Errors come in, verdicts go out; it opens nothing, waits for nothing and knows no link.
+// Package faults says what an error of dialling, reading or writing means: for the next attempt (Outcome), for the counters
+// (Loss) and for people (Fault's text). Errors come in, verdicts go out; it opens nothing, waits for nothing and knows no link.
 package faults
 
 import (

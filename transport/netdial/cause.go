@@ -1,6 +1,6 @@
-// Package netdial opens streams to servers, up to where MQTT begins: names and addresses in turn, interfaces, proxies, TLS, WebSocket
-// and the options of our sockets. Servers and settings come in, streams go out; what they cost on the wire is counted by cause.
-// What failed lately is tried last for a while. It speaks no MQTT, and whom to dial when is decided elsewhere.
+// Package netdial opens streams to servers, up to where MQTT begins: names and addresses in turn, interfaces, proxies, TLS,
+// WebSocket and the options of our sockets. Servers and settings come in, streams go out; what they cost on the wire is counted
+// by cause. What failed lately is tried last for a while. It speaks no MQTT, and whom to dial when is decided elsewhere.
 package netdial
 
 // Cause is what a message is booked under in the ledger of Status.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Cooldown remembers what failed lately, addresses or interfaces. Each rests for longer each time, and is tried last meanwhile; what
-// works is forgiven. The zero value is ready; safe for concurrent use.
+// Cooldown remembers what failed lately, addresses or interfaces. Each rests for longer each time, and is tried last meanwhile;
+// what works is forgiven. The zero value is ready; safe for concurrent use.
 type Cooldown[K comparable] struct {
 	mu  sync.Mutex
 	all map[K]cooling

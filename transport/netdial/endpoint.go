@@ -76,7 +76,8 @@ func NewEndpoint(s Server) (*Endpoint, error) {
 // WebSocket reports whether MQTT is spoken over WebSocket.
 func (e *Endpoint) WebSocket() bool { return e.scheme == "ws" || e.scheme == "wss" }
 
-// ReadPassword asks for the password, which is empty where there is none; a file that cannot be read is no reason to think that the server refuses us.
+// ReadPassword asks for the password, which is empty where there is none; a file that cannot be read is no reason to think that
+// the server refuses us.
 func (e *Endpoint) ReadPassword() (string, error) {
 	if e.Password == nil {
 		return "", nil

@@ -101,7 +101,8 @@ func ByInterface(names []string) func(ctx context.Context, network, addr string)
 		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(DefaultDetectWithin, &rtoMax, order[0])}
 		c, err := d.DialContext(ctx, network, addr)
 		if errors.Is(err, os.ErrPermission) && order[0] != "" {
-			return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
+			return nil, &faults.Fault{Kind: faults.OutcomeSilence,
+				Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
 		}
 		return c, err
 	}
@@ -125,7 +126,8 @@ func InterfaceOf(ip net.IP) string {
 	return ""
 }
 
-// SourceFor is the address that the kernel would connect to remote from. Connecting a UDP socket asks its routes and sends nothing.
+// SourceFor is the address that the kernel would connect to remote from. Connecting a UDP socket asks its routes and sends
+// nothing.
 func SourceFor(remote net.Addr) (netip.Addr, bool) {
 	c, err := net.Dial("udp", remote.String())
 	if err != nil {

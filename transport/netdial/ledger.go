@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Ledger counts the bytes of our sockets, both directions, by cause, since New. All but Headers is what was read and written; with
-// Headers their sum is what went over the wire.
+// Ledger counts the bytes of our sockets, both directions, by cause, since New. All but Headers is what was read and written;
+// with Headers their sum is what went over the wire.
 type Ledger struct {
 	Handshake int64 // TLS, WebSocket, CONNECT, SUBSCRIBE, birth and will
 	Ping      int64 // PINGREQ and PINGRESP
@@ -28,8 +28,8 @@ func (l Ledger) Sum() int64 {
 // Wire is the bytes on the wire: what a data plan counts.
 func (l Ledger) Wire() int64 { return l.Sum() + l.Headers }
 
-// Counter counts for a Ledger. The zero value is ready; safe for concurrent use. Bytes of MQTT are booked by cause once a session is
-// accepted, and everything that its socket carried meanwhile in wire; the difference is overhead.
+// Counter counts for a Ledger. The zero value is ready; safe for concurrent use. Bytes of MQTT are booked by cause once a session
+// is accepted, and everything that its socket carried meanwhile in wire; the difference is overhead.
 type Counter struct {
 	by   [causeCount]atomic.Int64 // all but handshake and probe connections are part of wire
 	wire atomic.Int64

@@ -74,8 +74,8 @@ func ProxyFor(setting, server string) (*Proxy, error) {
 	return NewProxy(setting)
 }
 
-// ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for mqtts and
-// wss); nil: none.
+// ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for
+// mqtts and wss); nil: none.
 func ProxyFromEnvironment(server string) (*Proxy, error) {
 	u, err := url.Parse(server)
 	if err != nil {

@@ -82,7 +82,8 @@ func Throughput(c net.Conn) int64 {
 	return int64(info.Delivery_rate)
 }
 
-// appLimitedByte of struct tcp_info has, in its lowest bit, tcpi_delivery_rate_app_limited: the rate is that of who had little to send.
+// appLimitedByte of struct tcp_info has, in its lowest bit, tcpi_delivery_rate_app_limited: the rate is that of who had little to
+// send.
 const appLimitedByte = 7
 
 // AckNow sends the acknowledgement that the kernel still holds back (up to 200 ms), and reports whether c is a socket that does.

@@ -69,8 +69,8 @@ func (m *Meter) count(n int) {
 	m.ledger.by[m.cause].Add(int64(n))
 }
 
-// Cost is what the socket has cost on the wire so far, in bytes: as the kernel counts it, or else a segment and its acknowledgement for
-// each call, and those of the beginning and the end.
+// Cost is what the socket has cost on the wire so far, in bytes: as the kernel counts it, or else a segment and its
+// acknowledgement for each call, and those of the beginning and the end.
 func (m *Meter) Cost() int64 {
 	if n, ok := wireCost(m.Conn); ok {
 		return n

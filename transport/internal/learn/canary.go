@@ -37,8 +37,8 @@ func (c *canaries) classify() {
 	}
 }
 
-// kindSeen is called with the answer to a ping, sent at asked, after a silence that was too long. A probe that was stopped meanwhile
-// saw nothing, and one beside a main link that heard nothing either saw an outage.
+// kindSeen is called with the answer to a ping, sent at asked, after a silence that was too long. A probe that was stopped
+// meanwhile saw nothing, and one beside a main link that heard nothing either saw an outage.
 func (c *canaries) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):

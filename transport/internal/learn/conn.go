@@ -49,8 +49,8 @@ type probeOptions struct {
 	patience  time.Duration // for each answer
 }
 
-// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has cost on
-// the wire is added to cost.
+// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
+// cost on the wire is added to cost.
 func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
 	password, err := o.e.ReadPassword()
 	if err != nil {

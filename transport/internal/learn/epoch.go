@@ -110,8 +110,8 @@ type denials struct {
 	why     string                          // probes are not possible
 }
 
-// hangUp is called after the main link was closed right after its first nonce. Where nonces were carried before, it may be chance,
-// once: then a probe hears itself first again.
+// hangUp is called after the main link was closed right after its first nonce. Where nonces were carried before, it may be
+// chance, once: then a probe hears itself first again.
 func (d *denials) hangUp(e *netdial.Endpoint, now time.Time) {
 	d.hungUp[e]++
 	if d.carried[e] && d.hungUp[e] < 2 {
@@ -120,7 +120,8 @@ func (d *denials) hangUp(e *netdial.Endpoint, now time.Time) {
 		return
 	}
 	d.hungUp[e] = 0
-	d.until[e], d.why = now.Add(deniedFor), "the server hung up when the main link published to a probe topic; allow it in the access rules"
+	d.until[e] = now.Add(deniedFor)
+	d.why = "the server hung up when the main link published to a probe topic; allow it in the access rules"
 }
 
 // shrink begins anew below what failed.
@@ -138,7 +139,8 @@ func (le *Learner) remember(now time.Time) {
 	k := le.search.Knowledge()
 	k.Kind = le.kind
 	better := k.Proven > le.known.Proven || le.search.Settled() && k.Known()
-	changed := k.Proven != le.known.Proven || k.Failing != le.known.Failing || k.Kind != le.known.Kind || k.At.Sub(le.known.At) >= 24*time.Hour
+	changed := k.Proven != le.known.Proven || k.Failing != le.known.Failing || k.Kind != le.known.Kind ||
+		k.At.Sub(le.known.At) >= 24*time.Hour
 	if better && changed {
 		le.known = k
 		le.o.Memory.Remember(le.path, k)

@@ -1,5 +1,6 @@
-// Package learn finds out how long the path of a link may stay silent, and sets the link's beat by it. Proof comes from the inbound
-// side: probe sessions fall silent for a gap, then the main link publishes to them, and what arrives proves that the mapping lived.
+// Package learn finds out how long the path of a link may stay silent, and sets the link's beat by it. Proof comes from the
+// inbound side: probe sessions fall silent for a gap, then the main link publishes to them, and what arrives proves that the
+// mapping lived.
 //
 //	MainLink ──▶ Learner ──▶ probe ──▶ conn ──▶ netdial.Dialer
 //	   ▲            │ ▲         │
@@ -7,8 +8,8 @@
 //	   └────────────┘
 //	          heartbeat.Search: which gap next; heartbeat.Budget: whether it may be paid
 //
-// Sessions and their ends come in (Up, Down), beats and wishes for a re-dial go out (MainLink). It opens nothing but probe sessions,
-// sends nothing but probes, and touches a session only through MainLink.
+// Sessions and their ends come in (Up, Down), beats and wishes for a re-dial go out (MainLink). It opens nothing but probe
+// sessions, sends nothing but probes, and touches a session only through MainLink.
 package learn
 
 import (
@@ -73,7 +74,8 @@ func New(o Options, env Env) *Learner {
 	le.flows = flows{le: le, by: map[int]*probe{}}
 	le.canaries, le.pair, le.weak, le.keep = canaries{le: le}, pairing{le: le}, weakBeat{le: le}, keepalives{le: le}
 	le.purse = purse{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
-	le.denials = denials{le: le, carried: map[*netdial.Endpoint]bool{}, until: map[*netdial.Endpoint]time.Time{}, hungUp: map[*netdial.Endpoint]int{}}
+	le.denials = denials{le: le, until: map[*netdial.Endpoint]time.Time{}, carried: map[*netdial.Endpoint]bool{},
+		hungUp: map[*netdial.Endpoint]int{}}
 	le.beat.interval, le.beat.reason = env.Interval, "fixed by heartbeat.interval"
 	if le.On() {
 		le.beat.interval, le.beat.reason = o.Min, "nothing is proven yet"
@@ -92,7 +94,8 @@ func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	if e != nil {
 		top = min(top, e.AllowedKeepalive(le.env.Keepalive))
 	}
-	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: top + min(max(top/24, time.Second), 8*time.Second), Flows: le.o.Probes}
+	most := top + min(max(top/24, time.Second), 8*time.Second)
+	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: most, Flows: le.o.Probes}
 	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.purse.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
 	}
@@ -228,7 +231,8 @@ func (le *Learner) judge(now time.Time) {
 		le.beat.longest = false
 		le.set(want, "there is a budget again", now)
 	case want < le.beat.interval:
-		le.set(want, fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond)), now)
+		why := fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond))
+		le.set(want, why, now)
 	}
 	le.canaries.classify()
 	le.keep.adapt(now)

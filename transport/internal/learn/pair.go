@@ -60,7 +60,8 @@ func (p *pairing) at() time.Time {
 	case p.conn == nil:
 		return later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
 	}
-	if own := p.spoke.Add(p.le.beat.interval - pairLead); (p.le.canaries.short || p.alone || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
+	own := p.spoke.Add(p.le.beat.interval - pairLead) // when the second session must speak by itself, if it must
+	if (p.le.canaries.short || p.alone || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
 		return own
 	}
 	return p.due()
@@ -112,7 +113,8 @@ func (p *pairing) judge(now time.Time) {
 	p.missed = time.Time{}
 	switch {
 	case !alive: // an outage
-	case before && p.le.kind != heartbeat.Loose && p.silence > p.le.search.Safe(): // its own mapping may be gone: from now on it pings
+	case before && p.le.kind != heartbeat.Loose && p.silence > p.le.search.Safe():
+		// Its own mapping may be gone: from now on it pings.
 		p.end()
 		p.alone = true
 	case before:

@@ -83,7 +83,8 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 	s := f.le.main
 	slot := f.freeSlot()
 	ctx, cancel := context.WithCancel(f.le.ctx)
-	p := &probe{le: f.le, flow: order.Flow, slot: slot, canary: canary, trials: make(chan trial, 1), again: make(chan struct{}, 1), cancel: cancel,
+	p := &probe{le: f.le, flow: order.Flow, slot: slot, canary: canary, cancel: cancel,
+		trials: make(chan trial, 1), again: make(chan struct{}, 1),
 		o: probeOptions{e: s.Endpoint(), clientID: f.le.o.ClientID(slot), topic: f.le.o.Topic(slot), path: s.Path(),
 			keepalive: uint16(s.Endpoint().AllowedKeepalive(f.le.env.Keepalive) / time.Second), patience: f.le.env.Dialer.HandshakeTime()}}
 	if canary && !f.le.canaries.short {
@@ -182,7 +183,9 @@ func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
 				if f.le.search != search {
 					return // another epoch
 				}
-				f.le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: f.le.main == main && main.HeardSince(time.Now().Add(-lateNonce)), SamePath: f.le.main == main, Closed: true})
+				same := f.le.main == main
+				alive := same && main.HeardSince(time.Now().Add(-lateNonce))
+				f.le.search.Lost(p.flow, silence, heartbeat.Evidence{MainAlive: alive, SamePath: same, Closed: true})
 			})
 		})
 		return
@@ -213,7 +216,8 @@ func (f *flows) refused(p *probe, err error) {
 		f.failures++
 	}
 	if f.lastError = err.Error(); f.failures >= shutOut && faults.Of(err, now).Kind == faults.OutcomeClosed {
-		f.failures, f.le.denials.until[p.o.e], f.le.denials.why = 0, now.Add(deniedFor), "the server closes every probe session: "+err.Error()
+		f.failures, f.le.denials.until[p.o.e] = 0, now.Add(deniedFor)
+		f.le.denials.why = "the server closes every probe session: " + err.Error()
 		f.le.weak.begin(now.Add(deniedFor), now)
 	}
 }

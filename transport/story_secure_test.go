@@ -24,7 +24,7 @@ func TestReconnectResumesTLS(t *testing.T) {
 	full := l.Status().Bytes.Handshake
 	again(t, l)
 	resumed := l.Status().Bytes.Handshake - full
-	s, _ := l.current()
+	s, _ := l.health.current()
 	if !s.stream.Conn.(*tls.Conn).ConnectionState().DidResume || resumed >= full {
 		t.Errorf("first handshake %d bytes, second %d: not resumed", full, resumed)
 	}
