@@ -70,8 +70,8 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 }
 
 // proxyOf is the way to each server: as the environment says where the document says nothing.
-func proxyOf(proxy string) func(server string) (*transport.Via, error) {
-	return func(server string) (*transport.Via, error) { return transport.ViaFor(proxy, server) }
+func proxyOf(proxy string) func(server string) (*transport.Proxy, error) {
+	return func(server string) (*transport.Proxy, error) { return transport.ProxyFor(proxy, server) }
 }
 
 func devicesOf(d *config.Document) map[string]deviceOptions {

@@ -11,6 +11,10 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Ack tells what became of one message. Acks of a link complete in the order of Send: a done Ack without error means that
@@ -159,19 +163,19 @@ func (f *flight) hand(a *Ack) bool {
 
 // writing is called before a packet of the library goes out. It returns what the packet is booked under, and what is owed by
 // the server then.
-func (f *flight) writing(o outbound, now time.Time) (Cause, int) {
+func (f *flight) writing(o codec.Outbound, now time.Time) (Cause, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	cause := causeHandshake
-	switch o.kind {
-	case typeSubscribe:
-		f.subs[o.id] = o.filters
-	case typePuback:
-		cause = f.in[o.id]
-		delete(f.in, o.id)
-	case typePublish:
-		a := f.byID[o.id]
-		if o.qos == 0 {
+	cause := netdial.CauseHandshake
+	switch o.Kind {
+	case codec.TypeSubscribe:
+		f.subs[o.ID] = o.Filters
+	case codec.TypePuback:
+		cause = f.in[o.ID]
+		delete(f.in, o.ID)
+	case codec.TypePublish:
+		a := f.byID[o.ID]
+		if o.QoS == 0 {
 			a = f.firstUnwritten()
 		}
 		if a != nil {
@@ -237,17 +241,17 @@ func (f *flight) owed() int {
 
 // answer is called for each PUBACK and SUBACK before the library sees it. known is false for one that answers nothing of
 // ours, which the library must not see: it would take it for another. cause is for the ledger, owed what is still owed.
-func (f *flight) answer(h header, body []byte, now time.Time) (cause Cause, owed int, known bool, err error) {
+func (f *flight) answer(h codec.Header, body []byte, now time.Time) (cause Cause, owed int, known bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	id := packetID(body)
-	if h.kind == typeSuback {
+	id := codec.PacketID(body)
+	if h.Kind == codec.TypeSuback {
 		n, ok := f.subs[id]
 		if ok && len(body)-2 != n { // [MQTT-3.8.4-5]; the library would panic
-			return causeHandshake, 0, true, nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
+			return netdial.CauseHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
 		}
 		delete(f.subs, id)
-		return causeHandshake, f.progress(now), ok, nil
+		return netdial.CauseHandshake, f.progress(now), ok, nil
 	}
 	a := f.byID[id]
 	if a == nil || !a.written || a.acked {
@@ -280,8 +284,8 @@ func (f *flight) complete() {
 }
 
 // blame is why a session's flight failed, for those whose messages were in it.
-func blame(v verdict, why error) error {
-	if v.kind == outcomeClosed {
+func blame(v faults.Verdict, why error) error {
+	if v.Kind == faults.OutcomeClosed {
 		return fmt.Errorf("%w: %w", ErrClosed, why)
 	}
 	return why

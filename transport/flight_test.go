@@ -6,9 +6,15 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
+
+var flightDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // flown is a flight with n QoS 1 publishes written, identifiers 1 to n.
 func flown(t *testing.T, n int) (*flight, []*Ack) {
@@ -22,14 +28,14 @@ func flown(t *testing.T, n int) (*flight, []*Ack) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", id), packets.NewControlPacket(packets.Publish))
-		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(id)}, backoffDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(id)}, flightDay)
 		acks = append(acks, a)
 	}
 	return f, acks
 }
 
 func puback(f *flight, id byte) bool {
-	_, _, known, _ := f.answer(header{kind: typePuback}, []byte{0, id}, backoffDay)
+	_, _, known, _ := f.answer(codec.Header{Kind: codec.TypePuback}, []byte{0, id}, flightDay)
 	return known
 }
 
@@ -64,11 +70,11 @@ func TestAcksCompleteInOrder(t *testing.T) {
 			if got := doneAcks(acks); got != tt.want || f.inFlight() != tt.flight || len(f.slots) != tt.flight {
 				t.Errorf("done %q, %d in flight, %d slots", got, f.inFlight(), len(f.slots))
 			}
-			f.fail(errOver)
-			f.fail(errOver)
+			f.fail(faults.ErrEnded)
+			f.fail(faults.ErrEnded)
 			for i, a := range acks {
 				<-a.Done()
-				if e := a.Err(); e != nil && (!errors.Is(e, ErrLost) || !errors.Is(e, errOver)) {
+				if e := a.Err(); e != nil && (!errors.Is(e, ErrLost) || !errors.Is(e, faults.ErrEnded)) {
 					t.Errorf("ack %d: %v", i+1, e)
 				}
 			}
@@ -81,13 +87,13 @@ func TestAcksCompleteInOrder(t *testing.T) {
 
 func TestWhatIsOwed(t *testing.T) {
 	f, _ := flown(t, 2)
-	if _, owed := f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, backoffDay); owed != 3 {
+	if _, owed := f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay); owed != 3 {
 		t.Errorf("owed %d", owed)
 	}
-	if _, owed, known, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 1}, backoffDay); owed != 2 || !known || err != nil {
+	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, flightDay); owed != 2 || !known || err != nil {
 		t.Errorf("owed %d, known %v, %v", owed, known, err)
 	}
-	if _, _, known, _ := f.answer(header{kind: typeSuback}, []byte{0, 1, 0}, backoffDay); known {
+	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 1, 0}, flightDay); known {
 		t.Error("a SUBACK was taken for a publish's")
 	}
 	if !puback(f, 1) || puback(f, 1) {
@@ -100,61 +106,10 @@ func TestWhatIsOwed(t *testing.T) {
 
 func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
 	f := newFlight(1)
-	f.writing(outbound{kind: typeSubscribe, id: 7, filters: 2}, backoffDay)
-	_, _, _, err := f.answer(header{kind: typeSuback}, []byte{0, 7, 0, 0, 0}, backoffDay)
-	if e := asFault(err, backoffDay); e.kind != outcomeNonsense {
+	f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay)
+	_, _, _, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 0, 0}, flightDay)
+	if e := faults.Of(err, flightDay); e.Kind != faults.OutcomeNonsense {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestTakeoverSigns(t *testing.T) {
-	for _, tt := range []struct{ name, play, want string }{
-		{"one close is none", "close", ""},
-		{"two closes are a suspicion", "close close", "may use the id"},
-		{"a loss in between is none", "close loss close", ""},
-		{"the state of an earlier process is none", "retained:other", ""},
-		{"our own late will is none", "close live:will retained:birth", ""},
-		{"a foreign state after a close is sure", "close retained:other", "takes our session over"},
-		{"a foreign state while we are up may be of an earlier process", "live:other", ""},
-		{"but not time and again", "live:other live:other live:other", "announces itself"},
-		{"over when stable", "close retained:other close stable", ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			k := newTakeover()
-			k.announced([]byte("birth"), []byte("will"))
-			for what := range strings.FieldsSeq(tt.play) {
-				kind, payload, _ := strings.Cut(what, ":")
-				switch kind {
-				case "close":
-					k.ended(true)
-				case "loss":
-					k.ended(false)
-				case "stable":
-					k.stable()
-				default:
-					k.seen([]byte(payload), kind == "retained")
-				}
-			}
-			if got := k.why("gw", "state"); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
-				t.Errorf("got %q", got)
-			}
-		})
-	}
-}
-
-func TestFilterMatches(t *testing.T) {
-	for _, tt := range []struct {
-		filter, topic string
-		want          bool
-	}{
-		{"a/b", "a/b", true}, {"a/b", "a/c", false}, {"a/+", "a/b", true}, {"a/+", "a", false}, {"a/+", "a/b/c", false},
-		{"a/#", "a", true}, {"a/#", "a/b/c", true}, {"#", "a/b", true}, {"#", "$SYS/x", false}, {"+/x", "$SYS/x", false},
-		{"$SYS/#", "$SYS/x", true}, {"+/+", "/a", true}, {"+", "/a", false}, {"$share/g/a/+", "a/b", true}, {"a", "a/b", false},
-		{"a/+/c", "a//c", true},
-	} {
-		if got := matches(tt.filter, tt.topic); got != tt.want {
-			t.Errorf("%s takes %s: %v", tt.filter, tt.topic, got)
-		}
 	}
 }
 
@@ -172,7 +127,7 @@ func TestTheOtherWindow(t *testing.T) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", 9+id), packets.NewControlPacket(packets.Publish))
-		f.writing(outbound{kind: typePublish, qos: 1, id: uint16(9 + id)}, backoffDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(9 + id)}, flightDay)
 	}
 	if _, err := f.sendIn(full, f.apart, data(99)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the other one has no end: %v", err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // Publisher sends on one session: when that is lost, it is of no use any more. That keeps an order over losses: what was
@@ -20,7 +22,7 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s, ready := l.current()
+		s, ready := l.health.current()
 		if s != nil {
 			return &Publisher{l, s}, nil
 		}
@@ -35,8 +37,8 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 }
 
 // Send queues m in order and returns its Ack. It blocks while the window is full. ErrTooLarge at once for a message beyond
-// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
-// whose Ack fails is not sent again: that is the caller's decision.
+// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in
+// these cases nothing was sent. A message whose Ack fails is not sent again: that is the caller's decision.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
@@ -101,7 +103,7 @@ func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error)
 
 // fits refuses what may not or cannot be sent.
 func (l *Link) fits(m Message) error {
-	switch size := publishSize(m); {
+	switch size := codec.PublishSize(m.Topic, len(m.Payload), m.QoS); {
 	case m.Topic == "" || len(m.Topic) > 0xffff || strings.ContainsAny(m.Topic, "+#\x00"): // [MQTT-3.3.2-2]
 		return fmt.Errorf("%w: topic %q is not one to publish to: no wildcards, not empty", ErrInvalid, m.Topic)
 	case m.QoS > 1:

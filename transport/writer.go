@@ -3,6 +3,10 @@ package transport
 import (
 	"bytes"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -13,14 +17,14 @@ const (
 
 // letter is one packet on its way out.
 type letter struct {
-	o     outbound
+	o     codec.Outbound
 	cause Cause
 	p     []byte
 	gone  chan struct{} // closed when it was written; nil: nobody waits
 }
 
 // last tells whether nothing may be written after it.
-func (m letter) last() bool { return m.o.kind == typeDisconnect }
+func (m letter) last() bool { return m.o.Kind == codec.TypeDisconnect }
 
 // post gives a letter to the writer. With wait it returns after the letter was written.
 func (c *conn) post(m letter, wait bool) error {
@@ -29,13 +33,13 @@ func (c *conn) post(m letter, wait bool) error {
 	}
 	select {
 	case <-c.closed: // a select among ready cases picks any
-		return errOver
+		return faults.ErrEnded
 	default:
 	}
 	select {
 	case c.out <- m:
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 	if !wait {
 		return nil
@@ -44,7 +48,7 @@ func (c *conn) post(m letter, wait bool) error {
 	case <-m.gone:
 		return nil
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 }
 
@@ -120,23 +124,24 @@ func (c *conn) write(batch []letter, p []byte) error {
 }
 
 func pingLetter() letter {
-	return letter{o: outbound{kind: typePingreq}, cause: causePing, p: []byte{typePingreq << 4, 0}}
+	return letter{o: codec.Outbound{Kind: codec.TypePingreq}, cause: netdial.CausePing, p: []byte{codec.TypePingreq << 4, 0}}
 }
 
 // ackLetter acknowledges, without the library, a PUBLISH that it never saw.
 func ackLetter(id uint16) letter {
-	return letter{o: outbound{kind: typePuback, id: id}, cause: CauseCmd, p: []byte{typePuback << 4, 2, byte(id >> 8), byte(id)}}
+	p := []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}
+	return letter{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseCmd, p: p}
 }
 
 // Write takes one packet of the library.
 func (c *conn) Write(p []byte) (int, error) {
-	o, err := parseOutbound(p)
+	o, err := codec.ParseOutbound(p)
 	if err != nil {
 		return 0, c.fail(err)
 	}
 	packet := bytes.Clone(p)
 	if c.first.CompareAndSwap(false, true) {
-		if packet, err = patchKeepalive(p, c.keepalive); err != nil {
+		if packet, err = codec.PatchKeepalive(p, c.keepalive); err != nil {
 			return 0, c.fail(err)
 		}
 	}

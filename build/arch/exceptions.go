@@ -8,12 +8,6 @@ func Exceptions() []Exception {
 		{Methods, "config.checker", 46, "one pass over the document, a method for each section; their order in the file is that of the document"},
 		{Methods, "firmware-bridge.Device", 52, "a serial device and the master of a bus are one thing with two sessions; its methods are the entry points of both"},
 		{Methods, "firmware-bridge.master", 31, "one Modbus bus: its turns, its units and its requests share one line and one goroutine"},
-		{Files, "transport", 54, "to be divided"},
-		{StructLines, "transport.session", 62, "to be divided"},
-		{Methods, "transport.session", 63, "to be divided"},
-		{StructLines, "transport.learner", 46, "to be divided"},
-		{Methods, "transport.learner", 61, "to be divided"},
-		{Methods, "transport.Link", 55, "to be divided"},
 		{Methods, "transport/heartbeat.Search", 38, "the search for a path's limit is one state machine, pure; an entry point for each thing that can happen"},
 	}
 }
