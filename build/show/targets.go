@@ -22,6 +22,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/labuplink"
 	"github.com/linkbeat/linkbeat/build/outage"
 	"github.com/linkbeat/linkbeat/build/size"
+	"github.com/linkbeat/linkbeat/build/upgrade"
 )
 
 // target is one thing this program can show.
@@ -63,6 +64,9 @@ func targets() []target {
 			return labconsole.Run(e, labconsole.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
+		{"upgrade", 10 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
+			return upgrade.Run(e, upgrade.Options{Again: true}, t)
+		}},
 		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
 		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
 			return bench.Run(e, bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}, t)
