@@ -81,7 +81,7 @@ lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, sp
 upgrade: setup ## the agent goes on with what an earlier version left on the disk, and writes the same again
 	@$(SHOW) upgrade
 
-size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
+size: setup ## the ARMv6 binary, packed and by sections, and resident memory against build/budgets.json and the commit before
 	@$(SHOW) size
 
 bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop

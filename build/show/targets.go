@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/bench"
@@ -67,7 +68,7 @@ func targets() []target {
 		{"upgrade", 10 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
 			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
-		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
+		{"size", 15 * time.Minute, []string{"mosquitto", "xz"}, size.Run},
 		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
 			return bench.Run(e, bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}, t)
 		}},
@@ -137,6 +138,9 @@ func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) err
 		return fmt.Errorf("build %s: %w", name, err)
 	}
 	t.Info("dist/"+name, float64(info.Size())/(1<<20), "MiB")
+	if strings.Contains(name, "-arm") {
+		t.Check("dist/"+name+": segments fit pages of 64 KiB", size.Aligned(out))
+	}
 	return nil
 }
 

@@ -111,7 +111,7 @@ func Build(ctx context.Context, folder, out string, env ...string) error {
 type Tree struct {
 	Root    string
 	Built   time.Time // what the program takes for the time of its build; if zero, the commit's
-	Symbols bool      // leave the symbol table in
+	Symbols bool      // leave the symbol table in, but not what a debugger needs
 }
 
 // Build is [Build] in that tree.
@@ -121,7 +121,7 @@ func (t Tree) Build(ctx context.Context, folder, out string, env ...string) erro
 		flags += " -X main.buildTime=" + t.Built.UTC().Format(time.RFC3339) // the last one counts
 	}
 	if t.Symbols {
-		flags = strings.TrimPrefix(flags, "-s -w ")
+		flags = strings.TrimPrefix(flags, "-s ")
 	}
 	args, cgo := []string{"build", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", out}, "CGO_ENABLED=0"
 	args = append(args, "-gcflags=all=-l")
