@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/bench"
@@ -22,6 +23,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/labuplink"
 	"github.com/linkbeat/linkbeat/build/outage"
 	"github.com/linkbeat/linkbeat/build/size"
+	"github.com/linkbeat/linkbeat/build/upgrade"
 )
 
 // target is one thing this program can show.
@@ -63,7 +65,10 @@ func targets() []target {
 			return labconsole.Run(e, labconsole.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
-		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
+		{"upgrade", 10 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
+			return upgrade.Run(e, upgrade.Options{Again: true}, t)
+		}},
+		{"size", 15 * time.Minute, []string{"mosquitto", "xz"}, size.Run},
 		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
 			return bench.Run(e, bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}, t)
 		}},
@@ -133,6 +138,9 @@ func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) err
 		return fmt.Errorf("build %s: %w", name, err)
 	}
 	t.Info("dist/"+name, float64(info.Size())/(1<<20), "MiB")
+	if strings.Contains(name, "-arm") {
+		t.Check("dist/"+name+": segments fit pages of 64 KiB", size.Aligned(out))
+	}
 	return nil
 }
 
