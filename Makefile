@@ -84,7 +84,7 @@ upgrade: setup ## the agent goes on with what an earlier version left on the dis
 size: setup ## the ARMv6 binary, packed and by sections, and resident memory against build/budgets.json and the commit before
 	@$(SHOW) size
 
-bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop
+bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop and the commit before (or AGAINST=<commit>)
 	@$(SHOW) bench-relay
 
 cross: ## static binaries for every platform into dist/

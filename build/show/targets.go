@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,10 +70,38 @@ func targets() []target {
 			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
 		{"size", 15 * time.Minute, []string{"mosquitto", "xz"}, size.Run},
-		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
-			return bench.Run(e, bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}, t)
-		}},
+		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, benchRelay},
 	}
+}
+
+// benchRelay measures beside the commit before, where there is one.
+func benchRelay(e *kit.Env, t *kit.Table) error {
+	o := bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}
+	root, err := kit.Root()
+	if err != nil {
+		return err
+	}
+	commit, err := kit.Before(root)
+	if errors.Is(err, kit.ErrNoHistory) {
+		t.Say("There is no commit to compare with: %v.", err)
+		return bench.Run(e, o, t)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := e.Sub("before")
+	if err != nil {
+		return err
+	}
+	if err := kit.Unpack(e.Ctx, root, commit, dir); err != nil {
+		return err
+	}
+	o.Before = []string{filepath.Join(dir, "linkbeat-before")}
+	if err := (kit.Tree{Root: dir}).Build(e.Ctx, "cmd/linkbeat", o.Before[0]); err != nil {
+		return err
+	}
+	t.Say("The commit before is %.12s, built by the same flags and measured in the same rounds.", commit)
+	return bench.Run(e, o, t)
 }
 
 // benchHeartbeat runs the bench as a test, which its bubbles of fake time need, and takes over its table.

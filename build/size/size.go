@@ -79,8 +79,8 @@ func sections(e *kit.Env, t *kit.Table) error {
 		return err
 	}
 	t.Info("sections", inKiB(now.Sum()), "KiB")
-	commit, err := before(e.Ctx, root)
-	if errors.Is(err, errNoHistory) {
+	commit, err := kit.Before(root)
+	if errors.Is(err, kit.ErrNoHistory) {
 		t.Say("Sections are what is loaded from the file. There is nothing to compare them with: %v.", err)
 		for _, group := range now.Groups() {
 			t.Info("sections: "+group, inKiB(now[group]), "KiB")
@@ -90,8 +90,11 @@ func sections(e *kit.Env, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	tree, err := unpack(e, root, commit)
+	tree, err := e.Sub("before")
 	if err != nil {
+		return err
+	}
+	if err := kit.Unpack(e.Ctx, root, commit, tree); err != nil {
 		return err
 	}
 	was, err := weigh(e, tree)
