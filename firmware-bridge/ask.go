@@ -55,7 +55,7 @@ func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time,
 		return nil, at, ErrExpired
 	}
 	if !q.queued.IsZero() {
-		m.d.waited(now.Sub(latest(free, latest(q.queued, latest(m.idleSince, m.b.schedule.Rested(q.unit))))))
+		m.d.monitor.waited(now.Sub(latest(free, latest(q.queued, latest(m.idleSince, m.b.schedule.Rested(q.unit))))))
 	}
 	m.transaction++
 	q.query.Transaction = m.transaction

@@ -96,8 +96,8 @@ func (o *ModbusOptions) fill() {
 	}
 }
 
-// bus is what is known of the units, over all sessions of the port. All but status belongs to the master's goroutine, and between two
-// sessions to that of Run.
+// bus is what is known of the units, over all sessions of the port. It belongs to the master's goroutine, and between two sessions to
+// that of Run.
 type bus struct {
 	o        ModbusOptions
 	schedule *modbus.Schedule
@@ -105,8 +105,6 @@ type bus struct {
 	units    []*busUnit
 	torn     bool           // the last session was ended by us, after a write without an answer: nobody was away
 	byName   map[string]int // immutable
-
-	status []UnitStatus // guarded by Device.mu
 }
 
 type busUnit struct {
@@ -162,13 +160,20 @@ func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error
 		unit.plan(o, now)
 		periods = append(periods, every)
 		b.units = append(b.units, unit)
-		b.status = append(b.status, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
 	}
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
 		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
 	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
 	b.doubts = make([]modbus.Doubt, len(periods)+1)
 	return b, nil
+}
+
+// unknown is what is shown of the units before the first of them was asked.
+func (b *bus) unknown(now time.Time) (units []UnitStatus) {
+	for _, u := range b.units {
+		units = append(units, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
+	}
+	return units
 }
 
 // plan forgets what the unit refused or did not answer.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,11 +47,7 @@ type Device struct {
 	line      lineSet
 	taps      taps
 
-	mu     sync.Mutex
-	status Status
-	lines  lineCount
-	told   bool          // an event was sent
-	past   framing.Stats // of the framers of earlier sessions, nothing pending
+	monitor *monitor
 }
 
 // pending is a payload that waits for its turn.
@@ -103,12 +98,14 @@ func New(o Options) (*Device, error) {
 	if isFake {
 		d.node = func(string) string { return "" }
 	}
+	now := time.Now()
+	d.monitor = newMonitor(&d.o, now)
 	if o.Modbus != nil {
-		if d.bus, err = newBus(*o.Modbus, o.Framing.CharTime, time.Now()); err != nil {
+		if d.bus, err = newBus(*o.Modbus, o.Framing.CharTime, now); err != nil {
 			return nil, fmt.Errorf("device %q: %w", o.Name, err)
 		}
+		d.monitor.units = d.bus.unknown(now)
 	}
-	d.status = Status{Port: o.Wanted(), State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
 }
 
@@ -180,15 +177,15 @@ func (d *Device) encode(payload []byte) ([]byte, error) {
 }
 
 func (d *Device) enqueue(w pending) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.monitor.mu.Lock()
+	defer d.monitor.mu.Unlock()
 	return d.enqueueLocked(w)
 }
 
-// enqueueLocked needs the lock, so that nothing is queued after leave has emptied the queue.
+// enqueueLocked needs the lock of the state, so that nothing is queued after leave has emptied the queue.
 func (d *Device) enqueueLocked(w pending) error {
-	if d.status.State != Opened {
-		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
+	if s := &d.monitor.status; s.State != Opened {
+		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, s.Why)
 	}
 	if err := d.held(w); err != nil {
 		return err
@@ -206,7 +203,7 @@ func (d *Device) enqueueLocked(w pending) error {
 
 // leave gives up what only an open port has: the queue is answered, and a change of state is told.
 func (d *Device) leave(state, why string) {
-	d.enter(state, why)
+	d.monitor.setState(state, why)
 	for {
 		select {
 		case w := <-d.queue:

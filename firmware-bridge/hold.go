@@ -76,8 +76,8 @@ func (h *Hold) do(ctx context.Context, w pending) error {
 // Release gives the device back; its line becomes as configured before anybody else writes. What the hold had queued and was not
 // written yet is not written any more.
 func (h *Hold) Release() {
-	h.d.mu.Lock() // so that no command is queued before the line is given back
-	defer h.d.mu.Unlock()
+	h.d.monitor.mu.Lock() // so that no command is queued before the line is given back
+	defer h.d.monitor.mu.Unlock()
 	h.d.holder.CompareAndSwap(h, nil)
 	_ = h.d.enqueueLocked(pending{hold: h, wakes: true, done: func(Answer, error) {}}) // a port that is not open has nothing to give back
 }

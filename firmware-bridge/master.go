@@ -136,7 +136,7 @@ func (m *master) take(p []byte) {
 	m.got = append(m.got, p...)
 	m.stats.Read += int64(len(p))
 	m.stats.Pending += int64(len(p))
-	m.d.count(m.stats)
+	m.d.monitor.count(m.stats)
 }
 
 // answered counts an answer, and what stood around it.
@@ -156,7 +156,7 @@ func (m *master) spill() {
 		m.stats.BadFrames++
 	}
 	m.got = m.got[:0]
-	m.d.count(m.stats)
+	m.d.monitor.count(m.stats)
 }
 
 func (m *master) counted() framing.Stats { return m.stats }

@@ -41,16 +41,16 @@ func (m *master) judge(unit int, err error) fault {
 	case err == nil:
 		return fault{}
 	case errors.As(err, &e):
-		m.d.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
 		return fault{bad: e.Error(), void: e.Absent()}
 	case errors.Is(err, errDoubt):
-		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
 		return fault{bad: "late answer", void: true, doubt: true}
 	case errors.Is(err, errGarbled), errors.Is(err, modbus.ErrAnswer):
-		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
 		return fault{bad: "bad answer", void: true}
 	case errors.Is(err, ErrNoAnswer):
-		m.d.unit(unit, func(s *UnitStatus) { s.Timeouts++ })
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.Timeouts++ })
 		return fault{bad: "timeout", void: true}
 	case errors.Is(err, ErrExpired), errors.Is(err, ErrStuck):
 		return fault{bad: err.Error()}
@@ -100,7 +100,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 		b.silent, b.last = 0, time.Time{}
 		p.add(b.Block, data, f.bad, at)
 	}
-	m.d.unit(j.Unit, func(s *UnitStatus) { s.Polls++ })
+	m.d.monitor.unit(j.Unit, func(s *UnitStatus) { s.Polls++ })
 	if !silent {
 		m.polled(j, p.todo)
 	}
@@ -270,7 +270,7 @@ func (d *Device) tell(u *busUnit, p gathered, stats framing.Stats) {
 	if err != nil {
 		u.report.Forget(chosen)
 	}
-	d.framed(stats, err)
+	d.monitor.framed(stats, err)
 }
 
 // portLost tells of each unit, once until it is heard of again, that there is nobody to ask. It is called between two sessions.
@@ -285,30 +285,13 @@ func (d *Device) portLost() {
 	}
 }
 
-// unit changes what is known of a unit.
-func (d *Device) unit(i int, change func(*UnitStatus)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if i < len(d.bus.status) { // else it is none of ours
-		change(&d.bus.status[i])
-	}
-}
-
 // show is called after each poll, and when a unit was found by something else.
 func (m *master) show(i int, why string) {
 	state := map[modbus.State]string{modbus.Unknown: UnitUnknown, modbus.Live: UnitLive, modbus.Dead: UnitDead}[m.b.schedule.State(i)]
-	m.d.unit(i, func(u *UnitStatus) {
+	m.d.monitor.unit(i, func(u *UnitStatus) {
 		if u.State != state {
 			u.State, u.Since = state, time.Now()
 		}
 		u.Why = why
 	})
-}
-
-// waited is called when the first byte of a command goes out on a bus, with how long it waited while the bus was idle: without the
-// silence that the line needs, and the rest of its unit.
-func (d *Device) waited(idle time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.status.IdleWait = max(d.status.IdleWait, idle)
 }

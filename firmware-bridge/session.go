@@ -26,11 +26,11 @@ func (d *Device) serve(ctx context.Context, port serialport.Port) error {
 	go func() {
 		defer close(closed)
 		<-ctx.Done()
-		d.countLine() // for the last time: the driver forgets
+		d.monitor.countLine() // for the last time: the driver forgets
 		_ = port.Close()
 	}()
 	d.resume(port)
-	d.opened()
+	d.monitor.opened()
 	d.tidy(port) // a hold that ended in between could not wake anybody
 	read, write, stats := func() error { return d.readLoop(ctx, port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
 	if d.bus != nil {
@@ -48,7 +48,7 @@ func (d *Device) serve(ctx context.Context, port serialport.Port) error {
 	cancel(readErr)
 	<-closed
 	<-written
-	d.ended(stats())
+	d.monitor.ended(stats())
 	if errors.Is(writeErr, serialport.ErrAborted) { // what the reader saw came of it
 		return writeErr
 	}
@@ -88,14 +88,14 @@ func (d *Device) deliver(ctx context.Context, now time.Time, framer framing.Fram
 	for {
 		data, err := framer.Next(now)
 		if data == nil && err == nil || err != nil && ctx.Err() != nil {
-			d.count(framer.Stats())
+			d.monitor.count(framer.Stats())
 			return
 		}
 		if err != nil {
 			continue // counted by the framer
 		}
 		refused := d.o.OnFrame(Frame{Device: d.o.Name, Time: framer.Start(), Data: data})
-		d.framed(framer.Stats(), refused)
+		d.monitor.framed(framer.Stats(), refused)
 		d.heard(framer.Start(), data)
 	}
 }
@@ -151,7 +151,7 @@ func (d *Device) onLine(bytes int) time.Duration { return time.Duration(bytes) *
 func (d *Device) push(port serialport.Port, data []byte, until time.Time) error {
 	for len(data) > 0 {
 		n, err := port.Write(data, until)
-		d.wrote(n)
+		d.monitor.wrote(n)
 		d.taps.went(time.Now(), true, data[:max(n, 0)])
 		if err != nil {
 			return err
