@@ -33,13 +33,12 @@ var (
 
 // Device keeps one serial port open and moves frames and payloads. Write and Status may be called from anywhere at any time.
 type Device struct {
-	o     Options // immutable after New
-	codec framing.Framer
-	queue chan pending
-	busy  atomic.Bool              // Run is running
-	node  func(path string) string // what stands at the path; it changes when the device is plugged in anew
-	look  time.Duration            // between two looks at it
-	bus   *bus                     // nil: not a Modbus bus
+	o       Options // immutable after New
+	codec   framing.Framer
+	queue   chan pending
+	busy    atomic.Bool // Run is running
+	locator locator
+	bus     *bus // nil: not a Modbus bus
 
 	listening atomic.Pointer[listener] // of the request that waits for its answer, or did not get it
 	lastRead  atomic.Int64             // Unix ns of the last bytes
@@ -94,9 +93,10 @@ func New(o Options) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: serialport.Identity, look: lookAgain}
+	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1)}
+	d.locator = locator{o: &d.o, nodeAt: serialport.Identity, every: lookAgain}
 	if isFake {
-		d.node = func(string) string { return "" }
+		d.locator.nodeAt = func(string) string { return "" }
 	}
 	now := time.Now()
 	d.monitor = newMonitor(&d.o, now)
@@ -119,9 +119,9 @@ func (d *Device) Run(ctx context.Context) error {
 	defer func() { d.leave(Absent, "stopped") }()
 	var again retry
 	for ctx.Err() == nil {
-		mark := d.mark()
-		news, _ := d.o.Finder.Changes()
-		lived, err := d.session(ctx)
+		identity := d.locator.identity()
+		changed, _ := d.o.Finder.Changes()
+		lived, err := d.openAndServe(ctx)
 		again.served(lived)
 		if ctx.Err() != nil {
 			break
@@ -132,7 +132,7 @@ func (d *Device) Run(ctx context.Context) error {
 		}
 		d.leave(state, err.Error())
 		d.missing(lived, err)
-		if d.await(ctx, again.after(err), mark, news) {
+		if d.locator.awaitChange(ctx, again.after(err), identity, changed) {
 			again.changed()
 		}
 	}
@@ -212,22 +212,6 @@ func (d *Device) leave(state, why string) {
 			return
 		}
 	}
-}
-
-// await waits, but no longer than until something else than before stands in the place of the port: then it returns true.
-func (d *Device) await(ctx context.Context, wait time.Duration, before string, news <-chan struct{}) bool {
-	for end := time.Now().Add(wait); ctx.Err() == nil; {
-		left := time.Until(end)
-		if left <= 0 {
-			return false
-		}
-		discover.Wait(ctx, min(left, d.look), news)
-		news, _ = d.o.Finder.Changes()
-		if d.mark() != before {
-			return true
-		}
-	}
-	return false
 }
 
 func sleep(ctx context.Context, d time.Duration) { discover.Wait(ctx, d, nil) }

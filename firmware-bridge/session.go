@@ -12,6 +12,33 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
+// openAndServe finds the port, opens it, and serves it until it is lost or ctx ends. The error says why; lived is how long it was open.
+func (d *Device) openAndServe(ctx context.Context) (lived time.Duration, err error) {
+	path, err := d.locator.locate()
+	if err != nil {
+		return 0, err
+	}
+	release, err := d.o.Finder.Claim(path, d.o.Name)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	port, err := d.o.Open(ctx, path, d.o.line())
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if !d.o.Select.IsZero() {
+		present, stop := d.o.Finder.WhilePresent(ctx, d.o.Select, path)
+		defer stop()
+		ctx = present
+	}
+	d.monitor.found(path, port)
+	defer d.monitor.closed()
+	err = d.serve(ctx, port)
+	return time.Since(began), err
+}
+
 // serve reads and writes one open port until it is lost or ctx ends, and closes it. The error says why it was lost.
 func (d *Device) serve(ctx context.Context, port serialport.Port) error {
 	framer, err := framing.New(d.o.Framing)
