@@ -40,9 +40,8 @@ type Device struct {
 	locator locator
 	bus     *bus // nil: not a Modbus bus
 
-	listening atomic.Pointer[listener] // of the request that waits for its answer, or did not get it
-	lastRead  atomic.Int64             // Unix ns of the last bytes
-	holder    atomic.Pointer[Hold]     // of the console that has the device; nil: none
+	listening listening
+	holder    atomic.Pointer[Hold] // of the console that has the device; nil: none
 	line      lineSet
 	taps      taps
 

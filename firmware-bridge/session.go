@@ -91,7 +91,7 @@ func (d *Device) readLoop(ctx context.Context, port serialport.Port, framer fram
 		now := time.Now()
 		d.taps.went(now, false, buf[:n])
 		if n > 0 {
-			d.stirred(now)
+			d.listening.bytesRead(now)
 		}
 		framer.Feed(now, buf[:n])
 		d.deliver(ctx, now, framer)
@@ -123,14 +123,14 @@ func (d *Device) deliver(ctx context.Context, now time.Time, framer framing.Fram
 		}
 		refused := d.o.OnFrame(Frame{Device: d.o.Name, Time: framer.Start(), Data: data})
 		d.monitor.framed(framer.Stats(), refused)
-		d.heard(framer.Start(), data)
+		d.listening.frameRead(framer.Start(), data)
 	}
 }
 
 // writeLoop writes what is queued until the port fails, which it returns, or ctx ends.
 func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 	silence := d.o.Framing.Silence()
-	d.listening.Store(nil) // an answer that an earlier session owes does not come any more
+	d.listening.end() // an answer that an earlier session owes does not come any more
 	for {
 		select {
 		case <-ctx.Done():
@@ -144,7 +144,7 @@ func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 				continue
 			}
 			if w.asks {
-				d.settle(ctx)
+				d.listening.awaitLate(ctx)
 			}
 			if !w.expires.IsZero() && time.Now().After(w.expires) {
 				w.done(Answer{}, fmt.Errorf("device %q: %w", d.o.Name, ErrExpired))
