@@ -45,7 +45,7 @@ type question struct {
 // sent, ErrNoAnswer, and errGarbled and errDoubt, which are one; an exception is an answer.
 func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time, err error) {
 	defer func() { m.idleSince = time.Now() }()
-	m.d.tidy(m.port) // a console that has just ended may not have been heard of
+	m.d.line.restore(m.port, m.d.holder.Load()) // a console that has just ended may not have been heard of
 	free, err := m.hush(ctx)
 	if err != nil {
 		return nil, at, err
@@ -98,12 +98,12 @@ func absent(pdu []byte) bool {
 // send puts a request on the line.
 func (m *master) send(q modbus.Query, now time.Time) error {
 	line := m.b.o.Protocol.Append(nil, q)
-	until := now.Add(m.d.o.WriteTimeout + 2*m.d.onLine(len(line)))
+	until := now.Add(m.d.o.WriteTimeout + 2*m.d.o.onLine(len(line)))
 	err := m.d.push(m.port, line, until)
 	if mode := m.d.o.RS485.Mode; err == nil && (mode == serialport.RS485RTS || mode == serialport.RS485GPIO) { // or the driver would stay on
 		err = m.port.Drain(until)
 	}
-	m.quiet = latest(now.Add(m.d.onLine(len(line))), time.Now())
+	m.quiet = latest(now.Add(m.d.o.onLine(len(line))), time.Now())
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		_ = m.port.Discard()
 		err = ErrStuck
@@ -139,7 +139,7 @@ func (m *master) answer(ctx context.Context, q question) (pdu []byte, at time.Ti
 		m.take(p)
 		if at.IsZero() { // it has begun: now it has time to come to its end
 			at = m.quiet
-			until = latest(until, at.Add(2*m.d.onLine(m.b.o.Protocol.AnswerBytes(q.query))+endOfAnswer))
+			until = latest(until, at.Add(2*m.d.o.onLine(m.b.o.Protocol.AnswerBytes(q.query))+endOfAnswer))
 			late.Reset(time.Until(until))
 		}
 		silence.Reset(endOfAnswer)
@@ -179,7 +179,7 @@ func (m *master) answer(ctx context.Context, q question) (pdu []byte, at time.Ti
 func (m *master) hush(ctx context.Context) (free time.Time, err error) {
 	gap := m.b.o.Turnaround
 	if m.b.o.Protocol != modbus.TCP {
-		gap += max(m.d.onLine(frameGapChars2)/2, frameGapLeast)
+		gap += max(m.d.o.onLine(frameGapChars2)/2, frameGapLeast)
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
@@ -100,6 +101,8 @@ func (o *ModbusOptions) fill() {
 // that of Run.
 type bus struct {
 	o        ModbusOptions
+	onValues func(Values) error
+	monitor  *monitor
 	schedule *modbus.Schedule
 	doubts   []modbus.Doubt // by unit, as in the schedule
 	units    []*busUnit
@@ -134,9 +137,10 @@ type pollBlock struct {
 	last   time.Time // the last of them; zero: it was answered since
 }
 
-func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error) {
+func newBus(device *Options, monitor *monitor, now time.Time) (*bus, error) {
+	o := *device.Modbus
 	o.fill()
-	b := &bus{o: o, byName: map[string]int{}}
+	b := &bus{o: o, onValues: device.OnValues, monitor: monitor, byName: map[string]int{}}
 	var periods [][]time.Duration
 	for i, u := range o.Units {
 		if _, twice := b.byName[u.Name]; twice || u.Name == "" {
@@ -162,7 +166,7 @@ func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error
 		b.units = append(b.units, unit)
 	}
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
-		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
+		Margin: tryMargin + tryBytes*device.Framing.CharTime + o.Turnaround}
 	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
 	b.doubts = make([]modbus.Doubt, len(periods)+1)
 	return b, nil
@@ -251,6 +255,39 @@ func (b *bus) query(r Request) (modbus.Query, error) {
 		return q, fmt.Errorf("unit 0 is a broadcast, which nobody answers: %w", modbus.ErrValue)
 	}
 	return q, nil
+}
+
+// deliver hands over what of a poll is worth a record.
+func (b *bus) deliver(u *busUnit, p gathered, stats framing.Stats) {
+	chosen := u.report.Select(p.readings, time.Now())
+	if len(chosen) == 0 {
+		return
+	}
+	v := Values{Unit: u.Name, Time: p.at}
+	for _, x := range chosen {
+		r := u.Registers[x.Register]
+		v.Readings = append(v.Readings, Reading{Name: r.Name, Unit: r.Unit, Value: x.Value, Bad: x.Bad})
+	}
+	err := b.onValues(v)
+	if err != nil {
+		u.report.Forget(chosen)
+	}
+	b.monitor.framed(stats, err)
+}
+
+// portLost is why there are no values of a bus whose port is gone.
+const portLost = "port lost"
+
+// portLost reports of each unit, once until it answers again, that its port is lost. It is called between two sessions.
+func (b *bus) portLost() {
+	for _, u := range b.units {
+		if !u.lost {
+			p := gathered{at: time.Now()}
+			p.bad(u.read(), portLost)
+			b.deliver(u, p, framing.Stats{})
+		}
+		u.lost = true
+	}
 }
 
 // Set writes values, each in JSON, to the registers of a unit: one after the other in the order of their addresses, each at most

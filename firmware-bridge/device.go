@@ -42,7 +42,7 @@ type Device struct {
 
 	listening listening
 	holder    atomic.Pointer[Hold] // of the console that has the device; nil: none
-	line      lineSet
+	line      lineState
 	taps      taps
 
 	monitor *monitor
@@ -93,6 +93,7 @@ func New(o Options) (*Device, error) {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1)}
+	d.line.o = &d.o
 	d.locator = locator{o: &d.o, nodeAt: serialport.Identity, every: lookAgain}
 	if isFake {
 		d.locator.nodeAt = func(string) string { return "" }
@@ -100,7 +101,7 @@ func New(o Options) (*Device, error) {
 	now := time.Now()
 	d.monitor = newMonitor(&d.o, now)
 	if o.Modbus != nil {
-		if d.bus, err = newBus(*o.Modbus, o.Framing.CharTime, now); err != nil {
+		if d.bus, err = newBus(&o, d.monitor, now); err != nil {
 			return nil, fmt.Errorf("device %q: %w", o.Name, err)
 		}
 		d.monitor.units = d.bus.unknown(now)
@@ -144,7 +145,7 @@ func (d *Device) missing(lived time.Duration, err error) {
 		return
 	}
 	if d.bus.torn = errors.Is(err, serialport.ErrAborted); !d.bus.torn && lived < stableAfter {
-		d.portLost()
+		d.bus.portLost()
 	}
 }
 

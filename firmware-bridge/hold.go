@@ -93,25 +93,25 @@ func (d *Device) held(w pending) error {
 	return fmt.Errorf("device %q: %w", d.o.Name, ErrHeld)
 }
 
-// direct carries out what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
-func (d *Device) direct(port serialport.Port, w pending) (err error, fatal bool) {
-	defer d.tidy(port)
+// carryOut does what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
+func (d *Device) carryOut(port serialport.Port, w pending) (err error, fatal bool) {
+	defer func() { d.line.restore(port, d.holder.Load()) }() // the hold may have ended meanwhile
 	switch {
 	case d.holder.Load() != w.hold:
 		return os.ErrClosed, false
 	case w.change != nil:
-		return d.setLine(port, w.hold, *w.change), false
+		return d.line.change(port, w.hold, *w.change), false
 	}
-	err = d.pieces(port, w)
-	return d.verdict(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errReleased)
+	err = d.writePieces(port, w)
+	return d.o.writeError(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errReleased)
 }
 
 // errReleased ends a write of a hold that has ended.
 var errReleased = errors.New("the console has ended")
 
-// pieces writes no more at once than a slow line takes in a while: a hold that ends must not go on.
-func (d *Device) pieces(port serialport.Port, w pending) error {
-	char := d.charTime(w.hold)
+// writePieces writes no more at once than a slow line takes in a while: a hold that ends must not go on.
+func (d *Device) writePieces(port serialport.Port, w pending) error {
+	char := d.line.charTime(w.hold)
 	piece := max(leastPiece, int(pieceLasts/max(char, 1)))
 	for data := w.data; len(data) > 0; {
 		if d.holder.Load() != w.hold {
@@ -130,80 +130,4 @@ func (d *Device) pieces(port serialport.Port, w pending) error {
 		data = data[n:]
 	}
 	return nil
-}
-
-// lineSet is what a hold has changed about the line of the port. It belongs to the goroutine that writes.
-type lineSet struct {
-	by *Hold // nil: it is as configured
-	serialport.LineChange
-}
-
-// charTime is how long a character takes under a hold.
-func (d *Device) charTime(h *Hold) time.Duration {
-	if d.line.by == h && (d.line.Baud > 0 || d.line.Mode != (serialport.Mode{})) {
-		baud, mode := d.o.Baud, d.o.Mode
-		if d.line.Baud > 0 {
-			baud = d.line.Baud
-		}
-		if d.line.Mode != (serialport.Mode{}) {
-			mode = d.line.Mode
-		}
-		return mode.CharTime(baud)
-	}
-	return d.o.Framing.CharTime
-}
-
-// setLine changes the line for a hold and keeps in mind how it is then.
-func (d *Device) setLine(port serialport.Port, h *Hold, c serialport.LineChange) error {
-	if c == (serialport.LineChange{}) {
-		return nil
-	}
-	s, ok := port.(serialport.LineSetter)
-	if !ok {
-		return fmt.Errorf("device %q: %w", d.o.Name, serialport.ErrFixedLine)
-	}
-	if d.line.by != h {
-		d.line = lineSet{by: h}
-	}
-	if c.Baud > 0 || c.Mode != (serialport.Mode{}) { // what was written goes out as it was meant, unless the device takes nothing
-		if err := port.Drain(time.Now().Add(d.o.WriteTimeout)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return d.verdict(err, port)
-		}
-	}
-	if err := s.SetLine(c); err != nil {
-		return fmt.Errorf("device %q: %w", d.o.Name, err)
-	}
-	d.line.LineChange = d.line.With(c)
-	return nil
-}
-
-// tidy gives the line back that a hold changed which has ended: as configured, with DTR and RTS on, as they are when a port is opened.
-func (d *Device) tidy(port serialport.Port) {
-	changed := d.line
-	if changed.by == nil || d.holder.Load() == changed.by {
-		return
-	}
-	d.line = lineSet{}
-	if errors.Is(port.Drain(time.Now().Add(d.o.WriteTimeout)), os.ErrDeadlineExceeded) { // what was written goes out as it was meant
-		_ = port.Discard()
-	}
-	on, back := true, serialport.LineChange{Baud: d.o.Baud, Mode: d.o.Mode}
-	if changed.DTR != nil {
-		back.DTR = &on
-	}
-	if changed.RTS != nil {
-		back.RTS = &on
-	}
-	if s, ok := port.(serialport.LineSetter); ok {
-		_ = s.SetLine(back) // a port that is lost is opened with its own line
-	}
-}
-
-// resume gives a port that was opened anew the line that a hold had set.
-func (d *Device) resume(port serialport.Port) {
-	was := d.line
-	d.line = lineSet{}
-	if h := d.holder.Load(); h != nil && was.by == h {
-		_ = d.setLine(port, h, was.LineChange) // the user sees that nothing sensible comes
-	}
 }

@@ -71,8 +71,8 @@ func (m *master) ready(now time.Time) *order {
 // step sends one request of a command; of some bits of a register, which is read first, two. The error is of the port.
 func (m *master) step(ctx context.Context, o *order) error {
 	if o.hold != nil {
-		err, fatal := m.d.direct(m.port, o.pending)
-		m.quiet = time.Now().Add(m.d.onLine(len(o.data)))
+		err, fatal := m.d.carryOut(m.port, o.pending)
+		m.quiet = time.Now().Add(m.d.o.onLine(len(o.data)))
 		m.finish(o, Answer{}, err)
 		if fatal {
 			return err
@@ -83,7 +83,7 @@ func (m *master) step(ctx context.Context, o *order) error {
 		return m.request(ctx, o)
 	}
 	for {
-		q := m.question(o)
+		q := o.next()
 		q.query = modbus.Query{Unit: m.b.units[o.unit].Address, PDU: o.write.pdu()}
 		q.timeout = m.b.o.Timeout
 		if o.write.phase == readingBack {
@@ -109,8 +109,8 @@ func (m *master) step(ctx context.Context, o *order) error {
 	}
 }
 
-// question is the next one of a command.
-func (m *master) question(o *order) question {
+// next is the next request of a command.
+func (o *order) next() question {
 	q := question{unit: o.unit, expires: o.expires}
 	if !o.begun {
 		q.queued = o.queued
@@ -121,7 +121,7 @@ func (m *master) question(o *order) question {
 
 // request passes a request on.
 func (m *master) request(ctx context.Context, o *order) error {
-	q := m.question(o)
+	q := o.next()
 	q.query, q.timeout = o.query, o.timeout
 	pdu, _, err := m.ask(ctx, q)
 	if o.again(q.query.PDU, err) {

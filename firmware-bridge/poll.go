@@ -6,12 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
-
-// portLost is why there are no values of a bus whose port is gone.
-const portLost = "port lost"
 
 // fault is why a read has no data.
 type fault struct {
@@ -58,7 +54,7 @@ func (m *master) judge(unit int, err error) fault {
 	return fault{fatal: err}
 }
 
-// poll reads what a job says of one group of one unit, and tells what it brought. After a silence it ends: the unit rests, and
+// poll reads what a job says of one group of one unit, and hands over what it brought. After a silence it ends: the unit rests, and
 // what is left of it comes later.
 func (m *master) poll(ctx context.Context, j modbus.Job) error {
 	u := m.b.units[j.Unit]
@@ -110,7 +106,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 	if m.show(j.Unit, p.why); p.at.IsZero() {
 		p.at = p.began
 	}
-	m.tell(u, p)
+	m.deliver(u, p)
 	return nil
 }
 
@@ -250,39 +246,10 @@ func (p *gathered) add(b modbus.Block, data []byte, bad string, at time.Time) {
 	}
 }
 
-// tell hands over what is worth a record.
-func (m *master) tell(u *busUnit, p gathered) {
+// deliver hands over what is worth a record.
+func (m *master) deliver(u *busUnit, p gathered) {
 	u.lost = u.lost && len(p.readings) == 0
-	m.d.tell(u, p, m.stats)
-}
-
-func (d *Device) tell(u *busUnit, p gathered, stats framing.Stats) {
-	chosen := u.report.Select(p.readings, time.Now())
-	if len(chosen) == 0 {
-		return
-	}
-	v := Values{Unit: u.Name, Time: p.at}
-	for _, x := range chosen {
-		r := u.Registers[x.Register]
-		v.Readings = append(v.Readings, Reading{Name: r.Name, Unit: r.Unit, Value: x.Value, Bad: x.Bad})
-	}
-	err := d.o.OnValues(v)
-	if err != nil {
-		u.report.Forget(chosen)
-	}
-	d.monitor.framed(stats, err)
-}
-
-// portLost tells of each unit, once until it is heard of again, that there is nobody to ask. It is called between two sessions.
-func (d *Device) portLost() {
-	for _, u := range d.bus.units {
-		if !u.lost {
-			p := gathered{at: time.Now()}
-			p.bad(u.read(), portLost)
-			d.tell(u, p, framing.Stats{})
-		}
-		u.lost = true
-	}
+	m.b.deliver(u, p, m.stats)
 }
 
 // show is called after each poll, and when a unit was found by something else.

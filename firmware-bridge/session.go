@@ -56,9 +56,9 @@ func (d *Device) serve(ctx context.Context, port serialport.Port) error {
 		d.monitor.countLine() // for the last time: the driver forgets
 		_ = port.Close()
 	}()
-	d.resume(port)
+	d.line.reapply(port, d.holder.Load())
 	d.monitor.opened()
-	d.tidy(port) // a hold that ended in between could not wake anybody
+	d.line.restore(port, d.holder.Load()) // a hold that ended in between could not wake the writer
 	read, write, stats := func() error { return d.readLoop(ctx, port, framer) }, func() error { return d.writeLoop(ctx, port) }, framer.Stats
 	if d.bus != nil {
 		m := newMaster(d, port)
@@ -137,7 +137,7 @@ func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 			return nil
 		case w := <-d.queue:
 			if w.hold != nil {
-				err, fatal := d.direct(port, w)
+				err, fatal := d.carryOut(port, w)
 				if w.done(Answer{}, err); fatal {
 					return err
 				}
@@ -151,7 +151,7 @@ func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 				continue
 			}
 			answer, err := d.carry(ctx, port, w)
-			w.done(answer, d.verdict(err, port))
+			w.done(answer, d.o.writeError(err, port))
 			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrNoAnswer) {
 				return err
 			}
@@ -164,7 +164,7 @@ func (d *Device) writeLoop(ctx context.Context, port serialport.Port) error {
 
 // put writes all of data and waits until it has left.
 func (d *Device) put(port serialport.Port, data []byte) error {
-	until := time.Now().Add(d.o.WriteTimeout + 2*d.onLine(len(data)))
+	until := time.Now().Add(d.o.WriteTimeout + 2*d.o.onLine(len(data)))
 	if err := d.push(port, data, until); err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (d *Device) put(port serialport.Port, data []byte) error {
 }
 
 // onLine is how long so many bytes take on the line.
-func (d *Device) onLine(bytes int) time.Duration { return time.Duration(bytes) * d.o.Framing.CharTime }
+func (o *Options) onLine(bytes int) time.Duration { return time.Duration(bytes) * o.Framing.CharTime }
 
 // push hands all of data to the driver; of a half-duplex line that we switch it waits for the last byte, and listens again.
 func (d *Device) push(port serialport.Port, data []byte, until time.Time) error {
@@ -194,16 +194,16 @@ func (d *Device) push(port serialport.Port, data []byte, until time.Time) error 
 	return nil
 }
 
-// verdict is what done hears. Of a write that got stuck nothing more may go out later: whoever sent it was told that it failed.
-func (d *Device) verdict(err error, port serialport.Port) error {
+// writeError is what the caller of a write hears. Of a write that got stuck nothing more may go out later: its caller hears that it failed.
+func (o *Options) writeError(err error, port serialport.Port) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrNoAnswer):
-		return fmt.Errorf("device %q: %w", d.o.Name, ErrNoAnswer)
+		return fmt.Errorf("device %q: %w", o.Name, ErrNoAnswer)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		_ = port.Discard()
-		return fmt.Errorf("device %q: %w", d.o.Name, ErrStuck)
+		return fmt.Errorf("device %q: %w", o.Name, ErrStuck)
 	}
-	return fmt.Errorf("device %q: %w: %w", d.o.Name, ErrLost, err)
+	return fmt.Errorf("device %q: %w: %w", o.Name, ErrLost, err)
 }

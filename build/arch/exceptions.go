@@ -7,8 +7,6 @@ func Exceptions() []Exception {
 		{Files, "agent", 45, "to be divided"},
 		{Files, "config", 36, "one cohesive engine, one concern a file; nothing of it can be left out or used alone"},
 		{Methods, "config.checker", 46, "one pass over the document, a method for each section; their order in the file is that of the document"},
-		{Methods, "firmware-bridge.Device", 52, "a serial device and the master of a bus are one thing with two sessions; its methods are the entry points of both"},
-		{Methods, "firmware-bridge.master", 31, "one Modbus bus: its turns, its units and its requests share one line and one goroutine"},
 		{Files, "transport", 54, "to be divided"},
 		{StructLines, "transport.session", 62, "to be divided"},
 		{Methods, "transport.session", 63, "to be divided"},
