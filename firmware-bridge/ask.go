@@ -28,7 +28,7 @@ const mostNoise = 2 << 10
 var errGarbled = fmt.Errorf("%w: what came was none", ErrNoAnswer)
 
 // errDoubt is of an answer that may be that to an earlier request.
-var errDoubt = fmt.Errorf("%w: what came may be late", ErrNoAnswer)
+var errStale = fmt.Errorf("%w: what came may be late", ErrNoAnswer)
 
 // question is one request on its way.
 type question struct {
@@ -55,7 +55,7 @@ func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time,
 		return nil, at, ErrExpired
 	}
 	if !q.queued.IsZero() {
-		m.d.monitor.waited(now.Sub(latest(free, latest(q.queued, latest(m.idleSince, m.b.schedule.Rested(q.unit))))))
+		m.d.monitor.waited(now.Sub(latest(free, latest(q.queued, latest(m.idleSince, m.b.schedule.ReadyAt(q.unit))))))
 	}
 	m.transaction++
 	q.query.Transaction = m.transaction
@@ -71,8 +71,8 @@ func (m *master) ask(ctx context.Context, q question) (pdu []byte, at time.Time,
 	case err != nil:
 		return nil, at, err
 	case !m.sure(q, pdu, asked, now):
-		return nil, at, errDoubt
-	case !absent(pdu) && m.b.schedule.Heard(q.unit, now):
+		return nil, at, errStale
+	case !fromGateway(pdu) && m.b.schedule.Heard(q.unit, now):
 		m.show(q.unit, "")
 	}
 	return pdu, at, nil
@@ -83,16 +83,16 @@ func (m *master) sure(q question, pdu []byte, asked, now time.Time) bool {
 	if m.b.o.Protocol == modbus.TCP {
 		return true
 	}
-	sure, rest := m.b.doubts[q.unit].Answered(q.query, pdu, asked, now, m.b.o.Timeout)
+	sure, rest := m.b.stale[q.unit].Answered(q.query, pdu, asked, now, m.b.o.Timeout)
 	if !sure {
-		m.b.schedule.Rest(q.unit, rest)
+		m.b.schedule.Cooldown(q.unit, rest)
 	}
 	return sure
 }
 
-// absent is true when it is a gateway that speaks, and not the unit.
-func absent(pdu []byte) bool {
-	return len(pdu) == 2 && pdu[0]&modbus.ExceptionFlag != 0 && modbus.Exception(pdu[1]).Absent()
+// fromGateway is true when it is a gateway that speaks, and not the unit.
+func fromGateway(pdu []byte) bool {
+	return len(pdu) == 2 && pdu[0]&modbus.ExceptionFlag != 0 && modbus.Exception(pdu[1]).FromGateway()
 }
 
 // send puts a request on the line.
@@ -114,8 +114,8 @@ func (m *master) send(q modbus.Query, now time.Time) error {
 // unanswered sees to it that nothing of a request comes late: neither its answer, nor the request itself if it may change something.
 func (m *master) unanswered(q question, asked, now time.Time, err error) error {
 	if m.b.o.Protocol != modbus.TCP { // whose answers name their request
-		m.b.schedule.Rest(q.unit, m.b.owes(asked, now, q.timeout))
-		m.b.doubts[q.unit].Unanswered(q.query, asked, m.b.o.Timeout)
+		m.b.schedule.Cooldown(q.unit, m.b.owes(asked, now, q.timeout))
+		m.b.stale[q.unit].Unanswered(q.query, asked, m.b.o.Timeout)
 	}
 	if modbus.Reads(q.query.PDU) {
 		return err

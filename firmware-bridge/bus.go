@@ -104,7 +104,7 @@ type bus struct {
 	onValues func(Values) error
 	monitor  *monitor
 	schedule *modbus.Schedule
-	doubts   []modbus.Doubt // by unit, as in the schedule
+	stale    []modbus.Stale // by unit, as in the schedule
 	units    []*busUnit
 	torn     bool           // the last session was ended by us, after a write without an answer: nobody was away
 	byName   map[string]int // immutable
@@ -123,10 +123,10 @@ type pollGroup struct {
 	every time.Duration
 	items []int
 
-	began  time.Time    // the last poll
-	blocks []*pollBlock // read together
-	left   []*pollBlock // by the last poll: the unit had to rest
-	apart  []*pollBlock // not answered while others of the unit are; the first is tried next
+	began     time.Time    // the last poll
+	blocks    []*pollBlock // read together
+	remaining []*pollBlock // by the last poll: the unit had to rest
+	apart     []*pollBlock // not answered while others of the unit are; the first is tried next
 }
 
 // pollBlock is one read, and how it went.
@@ -168,7 +168,7 @@ func newBus(device *Options, monitor *monitor, now time.Time) (*bus, error) {
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
 		Margin: tryMargin + tryBytes*device.Framing.CharTime + o.Turnaround}
 	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
-	b.doubts = make([]modbus.Doubt, len(periods)+1)
+	b.stale = make([]modbus.Stale, len(periods)+1)
 	return b, nil
 }
 
@@ -185,7 +185,7 @@ func (u *busUnit) plan(o ModbusOptions, now time.Time) {
 	u.planned = now
 	for g := range u.groups {
 		group := &u.groups[g]
-		group.blocks, group.left, group.apart = nil, nil, nil
+		group.blocks, group.remaining, group.apart = nil, nil, nil
 		for _, b := range modbus.Plan(u.Registers, group.items, o.MaxBlock, o.Gap) {
 			group.blocks = append(group.blocks, &pollBlock{Block: b})
 		}
@@ -195,7 +195,7 @@ func (u *busUnit) plan(o ModbusOptions, now time.Time) {
 // anew plans the reads of a unit from the beginning.
 func (b *bus) anew(unit int, now time.Time) {
 	b.units[unit].plan(b.o, now)
-	b.schedule.Anew(unit)
+	b.schedule.Reset(unit)
 }
 
 // single is true when the unit is read by one request.

@@ -39,7 +39,7 @@ const (
 func (w *writing) over() bool { return w.phase == ended }
 
 func (w *writing) reads() bool {
-	return w.phase == readingBack || w.writes[w.at].Part() && w.before == nil
+	return w.phase == readingBack || w.writes[w.at].ReadsFirst() && w.before == nil
 }
 
 // pdu is the request that comes next.
@@ -125,7 +125,7 @@ func (w *writing) readBack(data []byte, f fault) {
 // find goes on with the first value from an index on that is to be read back.
 func (w *writing) find(from int) {
 	w.before = nil
-	for w.at = from; w.at < w.sent && w.writes[w.at].Register.Blind; w.at++ {
+	for w.at = from; w.at < w.sent && w.writes[w.at].Register.WriteOnly; w.at++ {
 	}
 	if w.at >= w.sent {
 		w.phase = ended

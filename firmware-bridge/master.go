@@ -37,7 +37,7 @@ func newMaster(d *Device, port serialport.Port) *master {
 			d.bus.anew(i, now)
 		}
 		if u.lost {
-			d.bus.schedule.Missed(i, now)
+			d.bus.schedule.Resumed(i, now)
 		}
 	}
 	return &master{d: d, b: d.bus, port: port, rx: make(chan []byte, 64), quiet: now, idleSince: now}
@@ -97,7 +97,7 @@ func (m *master) wake(now time.Time) time.Time {
 		wake = m.b.schedule.Wake(now)
 	}
 	for _, o := range m.orders {
-		if at := m.b.schedule.Rested(o.unit); at.After(now) && (wake.IsZero() || at.Before(wake)) {
+		if at := m.b.schedule.ReadyAt(o.unit); at.After(now) && (wake.IsZero() || at.Before(wake)) {
 			wake = at
 		}
 	}

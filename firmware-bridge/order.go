@@ -21,7 +21,7 @@ type order struct {
 
 // again is true once, for a read whose answer may be another's: it is asked for anew when the unit has rested.
 func (o *order) again(request []byte, err error) bool {
-	if o.twice || !errors.Is(err, errDoubt) || !modbus.Reads(request) {
+	if o.twice || !errors.Is(err, errStale) || !modbus.Reads(request) {
 		return false
 	}
 	o.twice = true
@@ -61,7 +61,7 @@ func (m *master) ready(now time.Time) *order {
 			return o
 		case o.hold != nil:
 			return nil
-		case !m.b.schedule.Rested(o.unit).After(now):
+		case !m.b.schedule.ReadyAt(o.unit).After(now):
 			return o
 		}
 	}

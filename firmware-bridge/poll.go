@@ -13,7 +13,7 @@ import (
 type fault struct {
 	bad   string // for the record
 	void  bool   // the unit said nothing that could be understood
-	doubt bool   // it is to be asked again
+	stale bool   // it is to be asked again
 	fatal error  // of the port
 }
 
@@ -38,10 +38,10 @@ func (m *master) judge(unit int, err error) fault {
 		return fault{}
 	case errors.As(err, &e):
 		m.d.monitor.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
-		return fault{bad: e.Error(), void: e.Absent()}
-	case errors.Is(err, errDoubt):
+		return fault{bad: e.Error(), void: e.FromGateway()}
+	case errors.Is(err, errStale):
 		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
-		return fault{bad: "late answer", void: true, doubt: true}
+		return fault{bad: "late answer", void: true, stale: true}
 	case errors.Is(err, errGarbled), errors.Is(err, modbus.ErrAnswer):
 		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
 		return fault{bad: "bad answer", void: true}
@@ -72,7 +72,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 					return err
 				}
 			}
-			if m.b.schedule.Rested(j.Unit).After(time.Now()) {
+			if m.b.schedule.ReadyAt(j.Unit).After(time.Now()) {
 				break
 			}
 		}
@@ -81,7 +81,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 		switch parts, ok := b.Split(u.Registers); {
 		case f.fatal != nil:
 			return f.fatal
-		case f.doubt: // once the unit has rested
+		case f.stale: // once the unit has rested
 			p.why = f.bad
 			continue
 		case ok && (f.bad == modbus.IllegalDataAddress.Error() || f.bad == modbus.IllegalDataValue.Error()):
@@ -133,10 +133,10 @@ func (m *master) begin(j *modbus.Job, now time.Time) gathered {
 	case j.Part == modbus.Apart && len(g.apart) > 0: // back into the rhythm, if it answers
 		p.todo = []*pollBlock{g.apart[0]}
 		g.blocks, g.apart = append(g.blocks, g.apart[0]), g.apart[1:]
-	case j.Part == modbus.Left && len(g.left) > 0:
-		p.todo, g.left = g.left, nil
+	case j.Part == modbus.Remaining && len(g.remaining) > 0:
+		p.todo, g.remaining = g.remaining, nil
 	default:
-		g.began, g.left = now, nil
+		g.began, g.remaining = now, nil
 		p.todo = slices.Clone(g.blocks)
 		slices.SortStableFunc(p.todo, func(a, b *pollBlock) int { return a.last.Compare(b.last) })
 	}
@@ -148,7 +148,7 @@ func (m *master) polled(j modbus.Job, left []*pollBlock) {
 	now, g := time.Now(), &m.b.units[j.Unit].groups[j.Group]
 	m.b.schedule.Answered(j, len(left) > 0, now)
 	if j.Part != modbus.Apart {
-		g.left = left
+		g.remaining = left
 	} else if len(g.apart) > 0 {
 		m.b.schedule.SetApart(j.Unit, j.Group, now)
 	}
@@ -163,9 +163,9 @@ func (m *master) silent(j modbus.Job, p *gathered, b *pollBlock, why string) {
 			b.since = g.began
 		}
 	}
-	switch m.b.schedule.Silent(j, modbus.Silence{Times: b.silent, Since: b.since, Alone: u.single()}, now) {
+	switch m.b.schedule.Unanswered(j, modbus.Unanswered{Times: b.silent, Since: b.since, Alone: u.single()}, now) {
 	case modbus.TryAgain:
-		g.left = append(p.todo, b)
+		g.remaining = append(p.todo, b)
 	case modbus.GoesApart:
 		p.add(b.Block, nil, why, now)
 		g.blocks = slices.DeleteFunc(g.blocks, func(x *pollBlock) bool { return x == b })
@@ -175,8 +175,8 @@ func (m *master) silent(j modbus.Job, p *gathered, b *pollBlock, why string) {
 		}
 		g.apart = append(g.apart, apart...)
 		if j.Part != modbus.Apart && len(p.todo) > 0 {
-			g.left = p.todo
-			m.b.schedule.Leave(j, now)
+			g.remaining = p.todo
+			m.b.schedule.Postpone(j, now)
 		}
 	case modbus.UnitDead:
 		items := g.items

@@ -100,7 +100,7 @@ func checkPlan(t *testing.T, regs []Register, blocks []Block, limit, gap, want i
 	t.Helper()
 	seen := map[int]bool{}
 	for _, b := range blocks {
-		if b.Count > max(b.Kind.most(limit), 8) && len(b.Items) > 1 || len(b.PDU()) != 5 {
+		if b.Count > max(b.Kind.maxCount(limit), 8) && len(b.Items) > 1 || len(b.PDU()) != 5 {
 			t.Fatalf("block of %d registers, limit %d", b.Count, limit)
 		}
 		have := int(b.Address)

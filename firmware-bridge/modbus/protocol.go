@@ -53,7 +53,7 @@ func (p Protocol) Append(dst []byte, q Query) []byte {
 // Answer is where the answer to a query lies in what was received.
 type Answer struct {
 	PDU     []byte // points into it
-	Skipped int    // bytes before the frame: noise, and answers that came too late
+	Skipped int    // bytes before the frame: noise and late answers
 	Size    int    // of the frame
 }
 
