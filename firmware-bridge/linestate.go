@@ -9,8 +9,8 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
-// lineState is what a hold has changed about the line of the port. It belongs to the goroutine that writes, and outlives a port: what a
-// hold has set is set again when the port is back.
+// lineState is what a hold has changed about the line of the port. It belongs to the goroutine that writes, and outlives a
+// port: what a hold has set is set again when the port is back.
 type lineState struct {
 	o   *Options
 	by  *Hold // nil: the line is as configured
@@ -56,15 +56,16 @@ func (l *lineState) change(port serialport.Port, h *Hold, c serialport.LineChang
 	return nil
 }
 
-// restore puts the line back that a hold changed which is not the holder any more: as configured, with DTR and RTS on, as they are when
-// a port is opened.
+// restore puts the line back that a hold changed which is not the holder any more: as configured, with DTR and RTS on, as they
+// are when a port is opened.
 func (l *lineState) restore(port serialport.Port, holder *Hold) {
 	if l.by == nil || l.by == holder {
 		return
 	}
 	changed := l.set
 	l.by, l.set = nil, serialport.LineChange{}
-	if errors.Is(port.Drain(time.Now().Add(l.o.WriteTimeout)), os.ErrDeadlineExceeded) { // what was written goes out as it was meant
+	// what was written goes out as it was meant
+	if errors.Is(port.Drain(time.Now().Add(l.o.WriteTimeout)), os.ErrDeadlineExceeded) {
 		_ = port.Discard()
 	}
 	on, back := true, serialport.LineChange{Baud: l.o.Baud, Mode: l.o.Mode}

@@ -14,23 +14,23 @@ const (
 	// settled: what a device said last has come to its end when it has been silent for so long. The beginning of a frame from
 	// before the request, such as a prompt, is then no reason to take the end of that frame for anything but the answer.
 	settled = 100 * time.Millisecond
-	// lateMost bounds how long a request waits for the late answer to the one before.
+	// lateMost bounds how long a request waits for the late answer to the one before it.
 	lateMost = 10 * time.Second
 )
 
-// listener takes what comes while a request waits.
+// listener collects what comes while a request waits for its answer.
 type listener struct {
-	since  time.Time // frames that were coming in then are no answer
+	since  time.Time // a frame that began before is no answer
 	frames chan []byte
 	bytes  chan struct{} // capacity 1: bytes came
 
 	ended atomic.Bool   // no one waits any more: what comes now is late
 	late  chan struct{} // capacity 1: a frame came after that
-	until time.Time     // how long one may; of the writer
+	until time.Time     // so long the next request waits for that; belongs to the writer
 }
 
-// listening is the listener of the request that waits for its answer, or did not get it. The reader tells it what it reads, the writer
-// what it asks. The zero value is ready.
+// listening is the listener of the request that waits for its answer, or did not get one. The reader reports what it reads, the
+// writer what it asks. The zero value is ready.
 type listening struct {
 	now      atomic.Pointer[listener] // nil: no request waits
 	lastRead atomic.Int64             // Unix ns of the last bytes
@@ -38,7 +38,8 @@ type listening struct {
 
 // begin makes a listener for a request that is about to be written.
 func (s *listening) begin(now time.Time) *listener {
-	l := &listener{since: now, frames: make(chan []byte, answerFrames), bytes: make(chan struct{}, 1), late: make(chan struct{}, 1)}
+	l := &listener{since: now, frames: make(chan []byte, answerFrames), bytes: make(chan struct{}, 1),
+		late: make(chan struct{}, 1)}
 	if now.Sub(time.Unix(0, s.lastRead.Load())) >= settled {
 		l.since = time.Time{}
 	}
@@ -87,9 +88,9 @@ func wake(c chan<- struct{}) {
 	}
 }
 
-// carry writes what is queued, and waits for its answer if it has one.
-func (d *Device) carry(ctx context.Context, port serialport.Port, w pending) (Answer, error) {
-	if !w.asks {
+// carry writes what was queued and, if it is a request, waits for its answer.
+func (d *Device) carry(ctx context.Context, port serialport.Port, w writeReq) (Answer, error) {
+	if !w.isRequest {
 		return Answer{}, d.put(port, w.data)
 	}
 	l := d.listening.begin(time.Now())
@@ -105,7 +106,7 @@ func (d *Device) carry(ctx context.Context, port serialport.Port, w pending) (An
 	return a, err
 }
 
-// await waits for the answer: one frame, or all until a silence.
+// await returns the answer: one frame, or all frames until a silence.
 func (l *listener) await(ctx context.Context, timeout, silence time.Duration) (Answer, error) {
 	timer, most := time.NewTimer(timeout), time.NewTimer(max(answerLasts, timeout))
 	defer timer.Stop()

@@ -22,21 +22,21 @@ type Event struct{ Device, State, Why string }
 // Status of a device at one moment. Counters since New; Read = InFrames + Delimiters + Bad + Pending and
 // Framed = Accepted + Refused, exactly.
 type Status struct {
-	Port  string // where it was found; before that what was looked for
+	Port  string // where it was found; before that, what was looked for
 	State string // [Opened], [Absent], [Failed]
 	Since time.Time
 	Why   string // why it is not open
 
 	Read, InFrames, Delimiters, Bad, Pending int64 // bytes in
-	Framed, Accepted, Refused                int64 // frames: found, taken by OnFrame, not taken
+	Framed, Accepted, Refused                int64 // frames: found, taken by OnFrame, refused by it
 	BadFrames                                int64 // stretches of bad bytes
 	Written                                  int64 // bytes that the driver took
 	Opens                                    int64
 	Held                                     bool // a [Hold] has it
 
-	Line     *serialport.LineErrors // nil: nobody counts them (many USB adapters, pseudo-terminals)
+	Line     *serialport.LineErrors // nil: not counted (many USB adapters, pseudo-terminals)
 	Units    []UnitStatus           // of a Modbus bus, in the order of its options
-	IdleWait time.Duration          // the longest that a command waited there for its first byte while the bus was idle, see waited
+	IdleWait time.Duration          // on a bus: the longest that a command waited while the bus was idle, see monitor.waited
 }
 
 // Status returns the state and the counters.
@@ -61,7 +61,8 @@ type monitor struct {
 }
 
 func newMonitor(o *Options, now time.Time) *monitor {
-	return &monitor{device: o.Name, notify: o.Notify, status: Status{Port: o.Wanted(), State: Absent, Since: now, Why: "not opened yet"}}
+	first := Status{Port: o.Wanted(), State: Absent, Since: now, Why: "not opened yet"}
+	return &monitor{device: o.Name, notify: o.Notify, status: first}
 }
 
 func (m *monitor) snapshot() Status {
@@ -86,8 +87,8 @@ func (m *monitor) setState(state, why string) {
 	}
 }
 
-// found is called when a port was opened.
-func (m *monitor) found(path string, port serialport.Port) {
+// portOpened is called when a port was opened.
+func (m *monitor) portOpened(path string, port serialport.Port) {
 	counter, _ := port.(serialport.ErrorCounter)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,8 +148,8 @@ func (m *monitor) ended(s framing.Stats) {
 	m.past.Bad, m.past.BadFrames = m.status.Bad, m.status.BadFrames
 }
 
-// closed is called when the port was closed.
-func (m *monitor) closed() {
+// portClosed is called when the port was closed.
+func (m *monitor) portClosed() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.line.past, m.line.now, m.line.port = m.line.past.Add(m.line.now), serialport.LineErrors{}, nil
@@ -161,8 +162,8 @@ func (m *monitor) wrote(n int) {
 	m.status.Written += int64(n)
 }
 
-// waited is called when the first byte of a command goes out on a bus, with how long it waited while the bus was idle: without the
-// silence that the line needs, and the cooldown of its unit.
+// waited is called when the first byte of a command goes out on a bus, with how long it waited while the bus was idle: without
+// the silence that the line needs, and the cooldown of its unit.
 func (m *monitor) waited(idle time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

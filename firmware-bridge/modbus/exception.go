@@ -45,6 +45,6 @@ func (e Exception) Error() string {
 // FromGateway is true when a gateway says it: the unit itself has not answered.
 func (e Exception) FromGateway() bool { return e == GatewayPathMissing || e == GatewayTargetSilent }
 
-// Unsure is true when the request may be carried out all the same: the unit is still busy with it, or a gateway has stopped waiting for
-// the answer.
+// Unsure is true when the request may be carried out all the same: the unit is still busy with it, or a gateway has stopped
+// waiting for the answer.
 func (e Exception) Unsure() bool { return e == Acknowledge || e == GatewayTargetSilent }

@@ -30,8 +30,9 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 		if n := len(blocks); n > 0 && blocks[n-1].Kind == r.Kind {
 			b := &blocks[n-1]
 			have := int(b.Address) + b.Count
-			if int(r.Address) <= have+gap && max(end, have)-int(b.Address) <= r.Kind.maxCount(limit) && !writeOnlyBetween(regs, r.Kind, have, int(r.Address)) {
-				b.Count = max(end, have) - int(b.Address)
+			count := max(end, have) - int(b.Address)
+			if int(r.Address) <= have+gap && count <= r.Kind.maxCount(limit) && !writeOnlyBetween(regs, r.Kind, have, int(r.Address)) {
+				b.Count = count
 				b.Items = append(b.Items, i)
 				continue
 			}

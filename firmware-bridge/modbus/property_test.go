@@ -64,7 +64,8 @@ func randomText(rng *rand.Rand, r *Register) string {
 	return fmt.Sprint(rng.IntN(2) == 1)
 }
 
-// A plan reads every register whole, within the limit, with no gap larger than allowed; and splitting it ends at single registers.
+// A plan reads every register whole, within the limit, with no gap larger than allowed; and splitting it ends at single
+// registers.
 func TestPlansReadEverythingWithinTheLimits(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	types := []Type{"uint16", "int32", "float64", "string", "bit"}

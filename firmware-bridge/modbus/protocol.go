@@ -128,7 +128,7 @@ func findASCII(got []byte, q Query) (Answer, bool) {
 		if end < 0 {
 			break
 		}
-		if again := bytes.LastIndexByte(got[at:at+end], ':'); again > 0 { // a new start makes what was before it void (SERIAL 2.5.2)
+		if again := bytes.LastIndexByte(got[at:at+end], ':'); again > 0 { // a new start cancels what was before (SERIAL 2.5.2)
 			at += again
 			continue
 		}

@@ -66,14 +66,14 @@ const (
 //
 // A unit that answers is read when it is due: the most overdue one first, each in its own rhythm.
 //
-// A read that may end in a timeout is a try, and waits for slack: the time until the next unit is due must be enough for it. Tries are
-// reads of dead units, of blocks that a unit never answers, and second attempts. The last two also wait, for some seconds at most, for a
-// pause of their own unit that is long enough for the try and the cooldown after it. So a unit that dies delays the others by one
-// timeout, once, and dead units delay nothing, if the bus has slack for a try once a minute. Where it has none, one try a minute is
-// made all the same. No try is shorter than the timeout, so a unit that answers in time is found.
+// A read that may end in a timeout is a try, and waits for slack: the time until the next unit is due must be enough for it.
+// Tries are reads of dead units, of blocks that a unit never answers, and second attempts. The last two also wait, for some
+// seconds at most, for a pause of their own unit that is long enough for the try and the cooldown after it. So a unit that dies
+// delays the others by one timeout, once, and dead units delay nothing, if the bus has slack for a try once a minute. Where it
+// has none, one try a minute is made all the same. No try is shorter than the timeout, so a unit that answers in time is found.
 //
-// A unit that was never asked comes before everything else: how busy a bus is shows only when all units are known. On a bus that has
-// more to do than it can, every unit is late by the same.
+// A unit that was never asked comes before everything else: how busy a bus is shows only when all units are known. On a bus
+// that has more to do than it can, every unit is late by the same.
 //
 // A unit on cooldown is asked nothing, and no other unit waits for it.
 //
@@ -128,7 +128,8 @@ func NewSchedule(o ScheduleOptions, now time.Time, periods [][]time.Duration) *S
 // State of one unit.
 func (s *Schedule) State(unit int) State { return s.units[unit].state }
 
-// Cooldown keeps a unit from being asked until a moment: an answer that comes late must not be taken for the answer to the next request.
+// Cooldown keeps a unit from being asked until a moment: an answer that comes late must not be taken for the answer to the next
+// request.
 func (s *Schedule) Cooldown(unit int, until time.Time) {
 	s.units[unit].readyAt = latest(s.units[unit].readyAt, until)
 }
@@ -224,7 +225,8 @@ func (s *Schedule) candidates(f func(candidate)) {
 		unit := &s.units[u]
 		if unit.state != Live {
 			if len(unit.groups) > 0 {
-				f(candidate{Job: Job{Unit: u, Group: unit.turn}, since: latest(unit.retry.next, unit.readyAt), first: unit.state == Unknown})
+				since := latest(unit.retry.next, unit.readyAt)
+				f(candidate{Job: Job{Unit: u, Group: unit.turn}, since: since, first: unit.state == Unknown})
 			}
 			continue
 		}

@@ -11,15 +11,17 @@ const latestAnswer = 10 * time.Second
 
 // Stale tells the answer to a request from a stale one: the late answer to an earlier request of the same unit.
 //
-// No stale answer is taken for a fresh one, as far as the line can tell. Only Modbus TCP numbers its requests; on a serial line the answer
-// to a read names a function and a size, and no more. So after a request a without an answer, an answer that comes after the next request
-// b may be the one to a, and then the one to b is as late. If it were taken for the answer to b, every later answer would be given to
-// the request after its own, indefinitely. It is therefore dropped, and nothing is asked until the answer to b would have come as well:
+// No stale answer is taken for a fresh one, as far as the line can tell. Only Modbus TCP numbers its requests; on a serial line
+// the answer to a read names a function and a size, and no more. So after a request a without an answer, an answer that comes
+// after the next request b may be the one to a, and then the one to b is as late. If it were taken for the answer to b, every
+// later answer would be given to the request after its own, indefinitely. It is therefore dropped, and nothing is asked until
+// the answer to b would have come as well:
 //
 //	asked     a ─── timeout ─── cooldown ─── b ······ cooldown: as long as from a to b, and a timeout ······ b
 //	answered                                    a? b?                                       b?              b!
 //
-// A unit answers its requests one after the other. So an answer that can only be the one to the last request ends the uncertainty.
+// A unit answers its requests one after the other. So an answer that can only be the one to the last request ends the
+// uncertainty.
 //
 // The zero value knows of no open request. For one unit; not safe for concurrent use.
 type Stale struct{ open []unanswered }
@@ -36,8 +38,8 @@ func (s *Stale) Unanswered(q Query, asked time.Time, timeout time.Duration) {
 	s.open = append(s.open, unanswered{q, asked})
 }
 
-// Answered is called with what looks like the answer to a request. If fresh, it is that. If not, it may be stale, and until the moment
-// until another answer may come that looks like the one to a later request.
+// Answered is called with what looks like the answer to a request. If fresh, it is that. If not, it may be stale, and until the
+// moment until another answer may come that looks like the one to a later request.
 func (s *Stale) Answered(q Query, answer []byte, asked, now time.Time, timeout time.Duration) (fresh bool, until time.Time) {
 	s.expire(now, timeout)
 	fresh = true
