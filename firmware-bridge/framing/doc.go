@@ -40,10 +40,10 @@
 // Every framer has a longest frame, and never holds much more than that (of slip, stuffed, twice that). A longer one is thrown
 // away up to its end and counted; the frame after it is whole. Next tells once why bytes were thrown away.
 //
-// Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search goes
-// on with its second byte, so a false length swallows nothing, and holds back what comes behind it until a silence of Gap (3 s) at
-// most; a length without any of them may swallow up to Max bytes. A checksum of n bits lets one in 2ⁿ false frames pass. [Stats]
-// balances at every moment:
+// Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search
+// goes on with its second byte, so a false length swallows nothing, and holds back what comes behind it until a silence of Gap
+// (3 s) at most; a length without any of them may swallow up to Max bytes. A checksum of n bits lets one in 2ⁿ false frames
+// pass. [Stats] balances at every moment:
 //
 //	Read = InFrames + Delimiters + Bad + Pending
 //
