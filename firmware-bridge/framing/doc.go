@@ -49,6 +49,7 @@
 //
 // # Adding a kind
 //
-// A file of its own with a type that embeds tape (the buffer, the times, the counters) and has Next, Wake and Encode; a case
-// in [New]; rows in the tables of the tests. Feed, Start and Stats come from tape.
+// A file with a type that embeds tape (the buffer, the times, the counters) and has Next and Encode, and a row in [Kinds]. Feed,
+// Wake, End, Start and Stats come from tape. The configuration takes it from there, with the keys of its row. A key that is new is a
+// field of [Spec], of config.Frame and of config.Frame.Spec as well. Then rows in the tables of the tests, and in the list above.
 package framing

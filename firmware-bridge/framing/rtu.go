@@ -45,7 +45,7 @@ type rtu struct {
 	skipping bool    // inside a stretch that is already counted as one
 }
 
-func newRTU(s *Spec) (Framer, error) {
+func newRTU(s *Spec, _ *sum) (Framer, error) {
 	c, err := newSum(&Spec{Checksum: "crc16/modbus", Keep: s.Keep})
 	if err != nil {
 		return nil, err
