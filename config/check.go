@@ -52,17 +52,6 @@ func (c *checker) where(path string) at {
 	}
 }
 
-func (c *checker) faulted(path string) bool {
-	for p := path; p != ""; p = parent(p) {
-		for _, f := range c.faults {
-			if f.Path == p {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // parent is the path of the section or list around path; "" at the top.
 func parent(path string) string {
 	if strings.HasSuffix(path, `"`) { // a quoted name may hold anything

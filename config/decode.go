@@ -75,6 +75,23 @@ func (d *decoder) add(f Fault) {
 	}
 }
 
+// faulted is true when path, or what it is in, is at fault.
+func (d *decoder) faulted(path string) bool {
+	for p := path; p != ""; p = parent(p) {
+		for _, f := range d.faults {
+			if f.Path == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// faultedBelow is true when path or something in it is at fault.
+func (d *decoder) faultedBelow(path string) bool {
+	return d.faulted(path) || slices.ContainsFunc(d.faults, func(f Fault) bool { return strings.HasPrefix(f.Path, path+".") })
+}
+
 func (d *decoder) warn(a at, format string, args ...any) {
 	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), at: a.place}
 	if a.place != nil {

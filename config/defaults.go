@@ -54,7 +54,7 @@ func Defaults() *Document {
 func DefaultSerial() *SerialDevice {
 	return &SerialDevice{
 		Baud: 9600, Mode: Mode{DataBits: 8, Parity: 'N', StopBits: 1}, Flow: "none",
-		Frame: Frame{Type: FrameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
+		Frame: Frame{Type: frameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
 		Compress: "none", Priority: "normal",
 		Requests: Requests{Timeout: second},
 		Modbus:   Modbus{Protocol: auto, Timeout: 300 * second / 1000, Retries: 1, MaxBlock: 125, Gap: 8},

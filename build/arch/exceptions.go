@@ -6,7 +6,7 @@ func Exceptions() []Exception {
 		{Methods, "agent/spool.Spool", 53, "one queue of records with one lock: what is appended, read, acknowledged and evicted must agree; its methods are short"},
 		{Files, "agent", 45, "to be divided"},
 		{Files, "config", 36, "one cohesive engine, one concern a file; nothing of it can be left out or used alone"},
-		{Methods, "config.checker", 46, "one pass over the document, a method for each section; their order in the file is that of the document"},
+		{Methods, "config.checker", 45, "one pass over the document, a method for each section; their order in the file is that of the document"},
 		{Files, "transport", 54, "to be divided"},
 		{StructLines, "transport.session", 62, "to be divided"},
 		{Methods, "transport.session", 63, "to be divided"},
