@@ -34,17 +34,15 @@ type decoder struct {
 
 // at is where the decoder is: a path, and the rules of the field there.
 type at struct {
-	path  string
-	place *place
-	rules reflect.StructTag
-	step  string // inherited: a reserved section reserves what is in it
+	path        string
+	place       *place
+	rules       reflect.StructTag
+	unsupported bool // inherited: what is in a section without effect has none either
 }
 
 func (a at) child(key string, p *place, rules reflect.StructTag) at {
-	c := at{path: join(a.path, key), place: p, rules: rules, step: a.step}
-	if s := rules.Get("step"); s != "" {
-		c.step = s
-	}
+	c := at{path: join(a.path, key), place: p, rules: rules}
+	c.unsupported = a.unsupported || rules.Get("unsupported") != ""
 	return c
 }
 
@@ -232,7 +230,7 @@ func (d *decoder) list(a at, n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(out)
 	if !reflect.DeepEqual(before, out.Interface()) {
-		d.reserved(a, v)
+		d.noEffect(a)
 	}
 }
 

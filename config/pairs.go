@@ -51,7 +51,7 @@ func (d *decoder) collect(a at, n *yaml.Node, devices bool) []pair {
 }
 
 // merge adds the keys of m, a mapping or a list of mappings, that are not there yet. Their place is the merge:
-// the text merged in may belong to somebody else.
+// the text merged in may belong to another section.
 func (d *decoder) merge(a at, into, m *yaml.Node, seen map[string]int, list []pair) []pair {
 	p := &place{line: m.Line, env: d.variable, parent: into, child: m}
 	if m.Kind == yaml.AliasNode {
