@@ -41,13 +41,13 @@ func (c *checker) odd(path, format string, args ...any) {
 }
 
 // set is true when the file or a variable sets path.
-func (c *checker) set(path string) bool { return c.places[path] != nil }
+func (c *checker) set(path string) bool { return c.positions[path] != nil }
 
-// where is path at its own place or at that of the nearest section around it.
+// where is path with its own position, or that of the nearest section around it.
 func (c *checker) where(path string) at {
 	for p := path; ; p = parent(p) {
-		if place := c.places[p]; place != nil || p == "" {
-			return at{path: path, place: place}
+		if pos := c.positions[p]; pos != nil || p == "" {
+			return at{path: path, pos: pos}
 		}
 	}
 }

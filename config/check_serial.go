@@ -26,7 +26,7 @@ func (c *checker) checkSerial() {
 }
 
 func (c *checker) lineOf(path string) int {
-	if p := c.places[path]; p != nil {
+	if p := c.positions[path]; p != nil {
 		return p.line
 	}
 	return 0

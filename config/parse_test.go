@@ -106,7 +106,7 @@ func TestTemplateNamesEveryKey(t *testing.T) {
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	d := &decoder{places: map[string]*place{}}
+	d := &decoder{positions: map[string]*pos{}}
 	d.value(at{}, root, reflect.ValueOf(Defaults()).Elem())
 	selectors := map[string]bool{"usb": true, "path": true, "rs485": true}
 	var walk func(path string, typ reflect.Type)
@@ -117,7 +117,7 @@ func TestTemplateNamesEveryKey(t *testing.T) {
 				continue // no defaults: shown in comments, or nothing to say about them yet
 			}
 			p := join(path, key)
-			if d.places[p] == nil {
+			if d.positions[p] == nil {
 				t.Errorf("%s is not in the template", p)
 			}
 			switch field.Type {

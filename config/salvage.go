@@ -22,7 +22,7 @@ func salvage(root *yaml.Node, o ParseOptions) (Booted, bool) {
 		progress := skipFaulty(b.Faults, skip)
 		for _, f := range b.Faults {
 			if f.Env == "" && f.Device == "" {
-				progress = takeOut(f.at) || progress
+				progress = takeOut(f.pos) || progress
 			}
 		}
 		if !progress {
@@ -32,7 +32,7 @@ func salvage(root *yaml.Node, o ParseOptions) (Booted, bool) {
 }
 
 // takeOut removes a value, and its key, from what holds it; false when it is gone already.
-func takeOut(p *place) bool {
+func takeOut(p *pos) bool {
 	if p == nil || p.parent == nil {
 		return false
 	}
