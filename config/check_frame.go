@@ -105,12 +105,12 @@ func (c *checker) checkLength(at string, f Frame) {
 	}
 }
 
-// searchBytes is the most that a byte of noise may cost: over so many a small ARM computes a checksum in the time of a character at
-// 115200 baud.
+// searchBytes is the most that a byte of noise may cost: a small ARM computes a checksum over so many bytes in the time that one
+// character takes at 115200 baud.
 const searchBytes = 4 << 10
 
-// checkResync warns of frames after whose loss the next one is found never, or at a price: each false start costs a checksum over all
-// that it asks for.
+// checkResync warns when the next frame after a lost byte is never found, or found at a high price: each false start costs a
+// checksum over as many bytes as it says.
 func (c *checker) checkResync(at string, f Frame) {
 	if f.Size+f.Width == 0 || c.faulted(at+".width") {
 		return
@@ -123,12 +123,12 @@ func (c *checker) checkResync(at string, f Frame) {
 	}
 	cost := uint64(f.Size)
 	if f.Type == frameLength {
-		told := 8 * f.Width // bits of a length
+		width := 8 * f.Width // bits of a length
 		if f.Mask != 0 {
-			told = bits.OnesCount32(uint32(f.Mask))
+			width = bits.OnesCount32(uint32(f.Mask))
 		}
-		longest := min(uint64(f.Max), 1<<told)
-		cost = longest * longest / 2 >> told // the mean of those up to max, and the others cost nothing
+		longest := min(uint64(f.Max), 1<<width)
+		cost = longest * longest / 2 >> width // the mean over all lengths: those above max cost nothing
 	}
 	if cost >>= 8 * len(f.Header); cost > searchBytes {
 		c.odd(at, "costs a checksum over %d bytes for each byte of noise, which may be too slow for the line: lower max, or set header", cost)

@@ -10,7 +10,7 @@
 //
 // # Running
 //
-// A site is never cut off for a typo: [Boot] goes on with the last good document when the file is bad, and takes only the
+// A site must never be cut off by a typo. [Boot] goes on with the last good document when the file is bad, and takes only the
 // faulty serial devices away when nothing else is wrong. [Store] keeps the last good document and the identity.
 //
 // # Ownership

@@ -1,8 +1,8 @@
 package config
 
-// Document is the whole configuration of a gateway, as the YAML file has it. Start from [Defaults]; the zero value is of
-// no use. The tags say what the reader enforces: oneof (allowed words), from (allowed words that another package knows), min and max
-// (inclusive), and unsupported (a key without effect in this version: a value other than the default gives a warning).
+// Document is the whole configuration of a gateway, as the YAML file has it. Start from [Defaults]; the zero value is of no
+// use. The tags say what the reader enforces: oneof (allowed words), from (allowed words that another package knows), min and
+// max (inclusive), and unsupported (a key without effect in this version: a value other than the default gives a warning).
 type Document struct {
 	Device    Device                   `yaml:"device"`
 	StateDir  string                   `yaml:"state_dir"` // absolute

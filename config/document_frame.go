@@ -52,8 +52,8 @@ func (f Frame) Spec() framing.Spec {
 		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
 }
 
-// tryOut says why package framing cannot make a framer of it. Framing has the last word: what it refuses is a fault of the document, and
-// not of the device when that is opened.
+// tryOut says why package framing cannot make a framer of it. Framing has the last word: what it refuses is a fault of the
+// document, and not of the device when that is opened.
 func (f Frame) tryOut() error {
 	spec := f.Spec()
 	spec.CharTime = time.Millisecond // every line has one

@@ -44,7 +44,7 @@ type USB struct {
 	Vendor    string       `yaml:"vendor,omitempty"`  // 4 hex digits
 	Product   string       `yaml:"product,omitempty"` // 4 hex digits
 	Serial    string       `yaml:"serial,omitempty"`
-	Interface USBInterface `yaml:"interface,omitempty"` // tells the ports of one device apart
+	Interface USBInterface `yaml:"interface,omitempty"` // which port of a device with several
 }
 
 // RS485 is how the driver of a line with two wires is switched.

@@ -51,7 +51,7 @@ func takeOut(p *pos) bool {
 // stateDirLine finds the state directory in a file that is not YAML any more.
 var stateDirLine = regexp.MustCompile(`(?m)^state_dir:[ \t]*["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?\r?$`)
 
-// stateDir is the state directory as far as it can be told: the variable, the tree, the text, the default.
+// stateDir is the state directory, from the first that has one: the variable, the tree, the text, the default.
 func stateDir(src []byte, root *yaml.Node, o ParseOptions) string {
 	for _, entry := range o.Environ {
 		if dir, ok := strings.CutPrefix(entry, envPrefix+"STATE_DIR="); ok && path.IsAbs(dir) {
