@@ -30,7 +30,7 @@ func TestEveryGoodFrameIsAFramer(t *testing.T) {
 		}
 		for name, d := range doc.Serial {
 			devices++
-			spec := framingOf(d)
+			spec := d.Frame.Spec()
 			spec.CharTime = time.Millisecond
 			if _, err := framing.New(spec); err != nil {
 				t.Errorf("%s: %s: %v", file, name, err)
@@ -59,7 +59,7 @@ func TestEveryFramingHasItsWord(t *testing.T) {
 			t.Errorf("%s: %v, %v", frame, err, warnings)
 			continue
 		}
-		if _, err := framing.New(framingOf(doc.Serial["x"])); err != nil {
+		if _, err := framing.New(doc.Serial["x"].Frame.Spec()); err != nil {
 			t.Errorf("%s: %v", frame, err)
 		}
 	}
@@ -80,7 +80,7 @@ serial:
 		t.Fatal(err, warnings)
 	}
 	for name, want := range map[string]int{"bu303-moving": 65, "sirf2": 1203, "rtcm3.2": 192, "ais-nmea": 1496} {
-		f, err := framing.New(framingOf(doc.Serial[name]))
+		f, err := framing.New(doc.Serial[name].Frame.Spec())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	for name, s := range d.Serial {
 		o := deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
-				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: framingOf(s)},
+				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: s.Frame.Spec()},
 			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands, console: s.Console,
 			limits: limitsOf(s), high: s.Priority == "high",
 		}
@@ -120,15 +120,6 @@ func modeOf(m config.Mode) serialport.Mode {
 		return serialport.Mode{}
 	}
 	return mode
-}
-
-func framingOf(s *config.SerialDevice) framing.Spec {
-	f := s.Frame
-	return framing.Spec{Type: f.Type, Max: int(f.Max.Int64()), Bytes: f.Bytes, Keep: f.Keep, Gap: f.Gap.Std(),
-		Chars: f.Chars, Size: f.Size, Header: f.Header,
-		Offset: f.Offset, Width: f.Width, Mask: uint32(f.Mask), Little: f.Order == "little", Adjust: f.Adjust, Trailer: f.Trailer,
-		DLE: f.DLE, Checksum: f.Checksum, SumLittle: f.ChecksumOrder == "little", SumBig: f.ChecksumOrder == "big",
-		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
 }
 
 func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {

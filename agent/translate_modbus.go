@@ -52,7 +52,7 @@ func registerOf(name string, u *config.Unit, r *config.Register) modbus.Register
 	}
 	out := modbus.Register{Name: name, Kind: kind, Address: uint16(r.Address), Type: modbus.Type(r.Type), Order: order, Bit: r.Bit,
 		Count: r.Count, Scale: r.Scale, Offset: r.Offset, Unit: r.Unit, Every: u.Every.Std(), Deadband: r.Deadband,
-		Writable: r.Writable, Blind: r.WriteOnly}
+		Writable: r.Writable, WriteOnly: r.WriteOnly}
 	if r.Every > 0 {
 		out.Every = r.Every.Std()
 	}

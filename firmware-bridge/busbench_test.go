@@ -245,7 +245,7 @@ func (b *busBench) worstPeriod(unit byte, from time.Time) (worst time.Duration) 
 	return max(worst, time.Since(last))
 }
 
-// readings are all that was told of one register, in order.
+// readings are all that was published of one register, in order.
 func (b *busBench) readings(unit, name string) (good, bad int, last string) {
 	for _, v := range b.told(unit) {
 		for _, r := range v.Readings {

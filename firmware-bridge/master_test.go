@@ -346,7 +346,7 @@ func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 	})
 }
 
-// A unit that answers after its timeout must not have that taken for the answer to the next question.
+// A unit that answers after its timeout must not have that taken for the answer to the next request.
 func TestALateAnswerIsNotTakenForTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := word("a", 0), word("c", 100) // two reads of one register each

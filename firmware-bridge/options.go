@@ -11,9 +11,9 @@ import (
 // Our own choices.
 const (
 	defaultQueue = 16
-	stuckAfter   = 5 * time.Second // without progress beyond what the baud rate needs
-	answerWithin = time.Second     // the answer to a request
-	lastWords    = time.Second     // for the search in what is left when a port was lost
+	stuckAfter   = 5 * time.Second // for a write, beyond its time on the line
+	answerWithin = time.Second     // for the answer to a request
+	lastSearch   = time.Second     // for the search for frames in what is left when a port was lost
 )
 
 // Frame is one frame of a device.
@@ -27,25 +27,26 @@ type Frame struct {
 type Options struct {
 	Name         string
 	Port         string              // path of the tty, maybe a symbolic link; tcp://host:port or rfc2217://host:port
-	Select       discover.Selector   // if Port is empty: which port, whatever its path
+	Select       discover.Selector   // if Port is empty: which port, at whatever path it is
 	Finder       *discover.Finder    // the one that all devices share; if nil, then one of its own that looks twice a second
 	Baud         int                 // if zero, then 9600
 	Mode         serialport.Mode     // if zero, then 8N1
 	Flow         serialport.Flow     // if empty, then none
-	RS485        serialport.RS485    // if zero, then a line of one's own in each direction
+	RS485        serialport.RS485    // if zero, then a full-duplex line
 	Framing      framing.Spec        // CharTime: if zero, then by Baud and Mode
 	Queue        int                 // payloads that wait to be written; if zero, then 16
 	WriteTimeout time.Duration       // for one payload beyond its time on the line, then [ErrStuck]; if zero, then 5 s
-	Open         serialport.OpenFunc // if nil, then [serialport.Open], and for a Port of tcp:// a connection to a Modbus TCP server
+	Open         serialport.OpenFunc // if nil, then [serialport.Open]
 
 	Modbus *ModbusOptions // if nil, then the port is no Modbus bus; else Framing and OnFrame have no meaning
 
-	// OnFrame takes a frame; an error refuses it, which is counted. Called in order from the reader goroutine: it may wait
-	// for the disk, and for nothing else.
+	// OnFrame takes a frame; an error refuses it, which is counted. It is called in order, from the reader goroutine, and may
+	// wait for the disk but for nothing else.
 	OnFrame func(Frame) error
-	// OnValues takes what the units of a bus say, under the same terms as OnFrame.
+	// OnValues takes the values of the units of a bus; the same holds as for OnFrame.
 	OnValues func(Values) error
-	// Notify hears every change of state once, in order; the end of Run is one too. It must not wait. If nil, then nobody does.
+	// Notify is called once for every change of state, in order; the end of Run is one too. It must not wait. If nil, then no
+	// one is told.
 	Notify func(Event)
 }
 

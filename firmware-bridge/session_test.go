@@ -14,7 +14,7 @@ import (
 )
 
 // What is whole and only waits for a silence, or behind a false start, is a frame when the port is lost or the agent stops; of idle
-// without a checksum nobody knows whether it is whole, see TestHalfAFrameIsNoneWhenWeCloseThePort.
+// without a checksum one cannot know whether it is whole, see TestHalfAFrameIsNoneWhenWeCloseThePort.
 func TestTheEndOfASessionLosesNoWholeFrame(t *testing.T) {
 	rtcm := framing.Spec{Type: "length", Header: []byte{0xd3}, Offset: 1, Width: 2, Mask: 0x03ff, Checksum: "crc24q"}
 	for name, c := range map[string]struct {

@@ -39,7 +39,7 @@ func newSite(t *testing.T, change func(*Options)) *site {
 		t.Fatal(err)
 	}
 	s.dev = dev
-	dev.look = 2 * time.Millisecond // plugging a hundred times must not take minutes
+	dev.locator.every = 2 * time.Millisecond // plugging a hundred times must not take minutes
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() { s.ended <- dev.Run(ctx) }()

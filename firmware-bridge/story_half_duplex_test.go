@@ -13,7 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// Whoever writes to a port leaves it listening, or nobody else on the line is heard any more.
+// Whoever writes to a port leaves it listening, else no other device on the line is heard any more.
 func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
 	units := ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}}
 	done := func(error) {}

@@ -59,7 +59,7 @@ func (b *busBench) mixedUp() (right, wrong int) {
 	return right, wrong
 }
 
-// However late the answers of a unit become, none is taken for that to another question; and when the lag ends, so does what it did.
+// However late the answers of a unit become, none is taken for that to another request; and when the lag ends, so does what it did.
 func TestAUnitThatIsLateIsNeverMixedUp(t *testing.T) {
 	for _, retries := range []int{0, 1, 3} {
 		for ms := 0; ms <= 5000; ms += 70 {

@@ -18,7 +18,7 @@ func crowd(t *testing.T, units int) *busBench {
 	return newBusBench(t, o)
 }
 
-// A bus with more to do than it can has no slack; yet nobody who answers is forgotten.
+// A bus with more to do than it can has no slack; yet no unit that answers is forgotten.
 func TestAnOverloadedBusReadsAllItsUnits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := crowd(t, 20)

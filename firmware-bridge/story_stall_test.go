@@ -20,18 +20,18 @@ func TestAnAnswerThatIsThereIsNotLate(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			b := pumpAnd(t, false, ModbusOptions{}, word("x", 1))
-			q := question{query: modbus.Query{Unit: 7, PDU: modbus.ReadPDU(modbus.Holding, 1, 1)}}
+			q := exchange{query: modbus.Query{Unit: 7, PDU: modbus.ReadPDU(modbus.Holding, 1, 1)}}
 			line := modbus.RTU.Append(nil, modbus.Query{Unit: 7, PDU: []byte{3, 2, 0, 9}})
 			m := newMaster(b.dev, b.port)
 			for _, c := range [][][]byte{{line}, {line[:3], line[3:]}} {
 				for _, p := range c {
 					m.rx <- p
 				}
-				if pdu, _, err := m.answer(t.Context(), q); err != nil || pdu[3] != 9 {
+				if pdu, _, err := m.awaitAnswer(t.Context(), q); err != nil || pdu[3] != 9 {
 					t.Errorf("%x, %v", pdu, err)
 				}
 			}
-			if _, _, err := m.answer(t.Context(), q); !errors.Is(err, ErrNoAnswer) || errors.Is(err, errGarbled) {
+			if _, _, err := m.awaitAnswer(t.Context(), q); !errors.Is(err, ErrNoAnswer) || errors.Is(err, errGarbled) {
 				t.Errorf("silence is %v", err)
 			}
 		})
@@ -47,13 +47,13 @@ func TestABusThatNeverFallsSilent(t *testing.T) {
 	for range cap(m.rx) {
 		m.rx <- []byte{0x55}
 	}
-	if _, err := m.hush(t.Context()); err != nil || len(m.rx) == 0 {
+	if _, err := m.waitIdle(t.Context()); err != nil || len(m.rx) == 0 {
 		t.Errorf("%v, %d left", err, len(m.rx))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	b.dev.o.WriteTimeout = time.Hour
-	if _, err := m.hush(ctx); !errors.Is(err, ErrLost) || len(m.rx) == 0 {
+	if _, err := m.waitIdle(ctx); !errors.Is(err, ErrLost) || len(m.rx) == 0 {
 		t.Errorf("%v, %d left", err, len(m.rx))
 	}
 }

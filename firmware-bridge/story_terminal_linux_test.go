@@ -151,7 +151,7 @@ func TestAStuckTerminalFailsTheWriteAndIsStillRead(t *testing.T) {
 	s.plug(c)
 	s.wantOpen()
 	done := make(chan error, 1)
-	big := strings.Repeat("x", 60<<10) // more than a terminal holds while nobody reads
+	big := strings.Repeat("x", 60<<10) // more than a terminal holds while no program reads
 	if err := s.dev.Write([]byte(big), time.Time{}, func(err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}

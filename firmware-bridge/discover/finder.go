@@ -16,27 +16,27 @@ import (
 // ErrClaimed: another device of ours has the port. Wrapped, with the path and that device.
 var ErrClaimed = errors.New("is the port of the device")
 
-// Our own choices: how long a list of ports is good. Where uevents come it is read anew at each of them, and soon enough to find what
-// one of them that got lost would have told.
+// Our own choices: how long a list of ports is valid. With uevents it is read again at each of them, and all the same after a
+// while, as one of them may have been lost.
 const (
 	listPolled  = 500 * time.Millisecond
 	listWatched = 5 * time.Second
 )
 
-// Finder knows which ports are there, hears of changes, and sees to it that no port is used twice. One for all devices of a
+// Finder knows which ports are there and when that changes, and makes sure that no port is used twice. One for all devices of a
 // process. Safe for concurrent use.
 type Finder struct {
 	sysfs  fs.FS // these three immutable
 	dev    string
 	listen func() (Uevents, error)
 
-	mu      sync.Mutex
-	watched bool // uevents of ports come: one did
-	ports   []PortInfo
-	fault   error // of the last listing
-	read    time.Time
-	news    chan struct{}     // closed at the next change
-	owners  map[string]string // by resolved path or address: the device that has it
+	mu       sync.Mutex
+	watched  bool // uevents of ports come: one did
+	ports    []PortInfo
+	listErr  error // of the last listing
+	listedAt time.Time
+	changed  chan struct{}     // closed at the next change
+	owners   map[string]string // by resolved path or address: the device that has it
 }
 
 // FinderOptions say where to look.
@@ -58,19 +58,20 @@ func NewFinder(o FinderOptions) *Finder {
 	if o.Listen == nil {
 		o.Listen = listenUevents
 	}
-	return &Finder{sysfs: o.Sysfs, dev: o.Dev, listen: o.Listen, news: make(chan struct{}), owners: map[string]string{}}
+	return &Finder{sysfs: o.Sysfs, dev: o.Dev, listen: o.Listen, changed: make(chan struct{}), owners: map[string]string{}}
 }
 
-// Uevents is a subscription to what the kernel says of devices that come and go.
+// Uevents is a subscription to the kernel's messages about devices that come and go.
 type Uevents interface {
-	// Next waits for a message, until Close. The zero Uevent stands for messages that got lost.
+	// Next waits for a message, until Close. The zero Uevent stands for messages that were lost.
 	Next() (Uevent, error)
 	// Close releases Next.
 	Close() error
 }
 
-// Run hears uevents until ctx ends. Where the kernel has none for us it returns an error; the finder then looks twice a second. So it does
-// until the first one about a port was heard: in a user namespace (a container without root) they can be subscribed to, and never come.
+// Run receives uevents until ctx ends. It returns an error where the kernel sends none to us; then the finder looks twice a
+// second. It does so until the first uevent about a port as well: in a user namespace (a container without root) one can
+// subscribe to them, but none come.
 func (f *Finder) Run(ctx context.Context) error {
 	events, err := f.listen()
 	if err != nil {
@@ -83,7 +84,7 @@ func (f *Finder) Run(ctx context.Context) error {
 			_ = events.Close()
 		}
 	}()
-	f.Changed() // what happened before nobody told
+	f.Changed() // of what happened before no uevent came
 	for {
 		e, err := events.Next()
 		switch {
@@ -110,36 +111,37 @@ func (f *Finder) setWatched(on bool) {
 func (f *Finder) Changed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.read = time.Time{}
-	close(f.news)
-	f.news = make(chan struct{})
+	f.listedAt = time.Time{}
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
-// Changes is closed at the next change; who waits for it looks again after a while all the same.
-func (f *Finder) Changes() (news <-chan struct{}, again time.Duration) {
+// Changes returns a channel that is closed at the next change. Who waits for it looks again after a while all the same.
+func (f *Finder) Changes() (changed <-chan struct{}, again time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.news, f.patience()
+	return f.changed, f.listValid()
 }
 
-// patience is how long a list of ports is good; f.mu is held.
-func (f *Finder) patience() time.Duration {
+// listValid is how long a list of ports is valid; f.mu is held.
+func (f *Finder) listValid() time.Duration {
 	if f.watched {
 		return listWatched
 	}
 	return listPolled
 }
 
-// Find returns the path of the port that is meant: [serialport.ErrAbsent] when there is none, another error when there are several.
+// Find returns the path of the port that is meant: [serialport.ErrAbsent] when there is none, another error when there are
+// several.
 func (f *Finder) Find(s Selector) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.read.IsZero() || time.Since(f.read) >= f.patience() {
-		f.ports, f.fault = Ports(f.sysfs)
-		f.read = time.Now()
+	if f.listedAt.IsZero() || time.Since(f.listedAt) >= f.listValid() {
+		f.ports, f.listErr = Ports(f.sysfs)
+		f.listedAt = time.Now()
 	}
-	if f.fault != nil {
-		return "", f.fault
+	if f.listErr != nil {
+		return "", f.listErr
 	}
 	p, err := s.choose(f.ports)
 	if err == nil {
@@ -155,7 +157,7 @@ func (f *Finder) Find(s Selector) (string, error) {
 	return "", err
 }
 
-// Claim takes a port for a device until release is called. Two that mean one port would each read half of it.
+// Claim takes a port for a device until release is called. Two devices on one port would each read half of its bytes.
 func (f *Finder) Claim(port, device string) (release func(), err error) {
 	key := port
 	if serialport.IsNetwork(port) {
@@ -176,11 +178,12 @@ func (f *Finder) Claim(port, device string) (release func(), err error) {
 	}, nil
 }
 
-// goneGrace is how long a port whose device has left may go on: what it said last is still read. The kernel hangs it up itself;
-// this is for a driver that does not.
+// goneGrace is how long a port is read on after its device has left, for the last bytes. The kernel hangs such a port up by
+// itself; this is for a driver that does not.
 const goneGrace = 500 * time.Millisecond
 
-// WhilePresent returns a context that ends with [serialport.ErrGone] once the selector has meant another port than path, or none, for goneGrace.
+// WhilePresent returns a context that ends with [serialport.ErrGone] when for goneGrace the selector has meant another port
+// than path, or none.
 func (f *Finder) WhilePresent(ctx context.Context, s Selector, path string) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -188,10 +191,10 @@ func (f *Finder) WhilePresent(ctx context.Context, s Selector, path string) (con
 		defer close(ended)
 		var missed time.Time // since when
 		for ctx.Err() == nil {
-			news, wait := f.Changes()
+			changed, wait := f.Changes()
 			now, err := f.Find(s)
 			switch gone := err == nil && now != path || errors.Is(err, serialport.ErrAbsent); {
-			case !gone: // a fault or a second one of its kind says nothing of this one
+			case !gone: // an error, or a second port of its kind, says nothing about this one
 				missed = time.Time{}
 			case missed.IsZero():
 				missed, wait = time.Now(), goneGrace
@@ -200,7 +203,7 @@ func (f *Finder) WhilePresent(ctx context.Context, s Selector, path string) (con
 			default:
 				wait = goneGrace - time.Since(missed)
 			}
-			Wait(ctx, wait, news)
+			Wait(ctx, wait, changed)
 		}
 	}()
 	return ctx, func() {
@@ -209,13 +212,13 @@ func (f *Finder) WhilePresent(ctx context.Context, s Selector, path string) (con
 	}
 }
 
-// Wait waits, but no longer than until news, see [Finder.Changes]; nil: none come.
-func Wait(ctx context.Context, d time.Duration, news <-chan struct{}) {
+// Wait waits for d, but no longer than until changed is closed, see [Finder.Changes]. A nil changed is never closed.
+func Wait(ctx context.Context, d time.Duration, changed <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-	case <-news:
+	case <-changed:
 	}
 }

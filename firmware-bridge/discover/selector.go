@@ -65,7 +65,7 @@ func plainByPath(name string) string {
 	return name
 }
 
-// choose finds the one port that is meant.
+// choose finds the only port that matches.
 func (s Selector) choose(ports []PortInfo) (PortInfo, error) {
 	var found []PortInfo
 	for _, p := range ports {
@@ -86,7 +86,7 @@ func (s Selector) choose(ports []PortInfo) (PortInfo, error) {
 	return PortInfo{}, fmt.Errorf("%s means %d ports: %s; say more of the one that is meant", s, len(found), strings.Join(names, ", "))
 }
 
-// suggest fills in Config: the line of configuration that picks each port again, wherever it may turn up.
+// suggest fills in Config: the line of configuration that selects each port again, whatever path it will have.
 func suggest(ports []PortInfo) {
 	for i := range ports {
 		p := &ports[i]
@@ -100,8 +100,8 @@ func suggest(ports []PortInfo) {
 	}
 }
 
-// candidates are the ways to name a port, the best first: a serial number goes with the device, a socket stays with the place,
-// and a kind of device is better than a number.
+// candidates are the selectors of a port, the best first: a serial number stays with the device, a path with the socket, and
+// even the kind of device is better than a number.
 func candidates(p PortInfo) (all []Selector) {
 	if p.USB == nil {
 		return nil // a port of the board keeps its number

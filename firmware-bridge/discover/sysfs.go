@@ -22,7 +22,7 @@ type PortInfo struct {
 // node is the name below /dev.
 func (p PortInfo) node() string { return strings.ReplaceAll(p.Name, "!", "/") }
 
-// USBInfo is who a USB port says that it is.
+// USBInfo is what the USB descriptors say.
 type USBInfo struct {
 	Vendor       string `json:"vendor"`                 // idVendor, 4 hex digits: "0403"
 	Product      string `json:"product"`                // idProduct, 4 hex digits

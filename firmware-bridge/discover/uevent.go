@@ -21,8 +21,8 @@ func parseUevent(p []byte) (e Uevent) {
 	return e
 }
 
-// aboutPorts is true when the list of ports may be another now. "bind" comes when the driver is there; an empty one stands for
-// messages that got lost.
+// aboutPorts is true when the list of ports may have changed. "bind" comes when the driver is there; an empty one stands for
+// messages that were lost.
 func (e Uevent) aboutPorts() bool {
 	return e == Uevent{} || e.Subsystem == "tty" || e.Subsystem == "usb-serial"
 }

@@ -29,7 +29,7 @@ func listenUevents() (Uevents, error) {
 	return &ueventSocket{os.NewFile(uintptr(fd), "uevents"), make([]byte, 8<<10)}, nil
 }
 
-// Next waits for a message. Who sent it is not asked: it is only a reason to look.
+// Next waits for a message. Its sender is not checked: the message is only a reason to look.
 func (s *ueventSocket) Next() (Uevent, error) {
 	n, err := s.f.Read(s.buf)
 	if errors.Is(err, unix.ENOBUFS) {

@@ -14,7 +14,7 @@ const (
 	comStopSize  = 4
 	comControl   = 5
 	comLineState = 6  // from the server only, as 106
-	comLineMask  = 10 // which errors the server tells of
+	comLineMask  = 10 // which errors the server reports
 	comPurge     = 12
 	comAnswer    = 100
 )
@@ -45,33 +45,33 @@ const (
 
 // comPort is the client's side of the option COM-PORT. Pure.
 type comPort struct {
-	want, got [comSettings + 1]uint32 // by command
-	answered  [comSettings + 1]bool
-	errors    LineErrors
+	requested, confirmed [comSettings + 1]uint32 // by command
+	answered             [comSettings + 1]bool
+	errors               LineErrors
 }
 
 // settings returns the subnegotiations that set the line.
 func (c *comPort) settings(l Line) []byte {
 	*c = comPort{errors: c.errors}
-	c.want = [...]uint32{comBaud: uint32(l.Baud), comDataSize: uint32(l.Mode.DataBits),
+	c.requested = [...]uint32{comBaud: uint32(l.Baud), comDataSize: uint32(l.Mode.DataBits),
 		comParity: uint32(strings.IndexByte(comParityLetters, l.Mode.Parity)), comStopSize: comStopOne, comControl: comFlowNone}
 	switch l.Mode.Stop {
 	case TwoStop:
-		c.want[comStopSize] = comStopTwo
+		c.requested[comStopSize] = comStopTwo
 	case OneAndHalfStop:
-		c.want[comStopSize] = comStopOneAndHalf
+		c.requested[comStopSize] = comStopOneAndHalf
 	}
 	switch l.Flow {
 	case FlowXonXoff:
-		c.want[comControl] = comFlowXonXoff
+		c.requested[comControl] = comFlowXonXoff
 	case FlowRTSCTS:
-		c.want[comControl] = comFlowRTSCTS
+		c.requested[comControl] = comFlowRTSCTS
 	}
 	out := make([]byte, 0, comSettingsLongest)
 	for command := byte(comBaud); command <= comSettings; command++ {
-		p := []byte{command, byte(c.want[command])}
+		p := []byte{command, byte(c.requested[command])}
 		if command == comBaud {
-			p = binary.BigEndian.AppendUint32(p[:1], c.want[comBaud])
+			p = binary.BigEndian.AppendUint32(p[:1], c.requested[comBaud])
 		}
 		out = appendSub(out, optionComPort, p...)
 	}
@@ -82,7 +82,7 @@ func (c *comPort) settings(l Line) []byte {
 	return appendSub(out, optionComPort, comLineMask, comLineErrors)
 }
 
-// change returns the subnegotiations that change a line that is set already; nobody waits for the answers.
+// change returns the subnegotiations that change a line that is set already; no caller waits for the answers.
 func (c *comPort) change(l LineChange) (out []byte) {
 	if l.Baud > 0 {
 		out = appendSub(out, optionComPort, binary.BigEndian.AppendUint32([]byte{comBaud}, uint32(l.Baud))...)
@@ -109,8 +109,8 @@ func (c *comPort) change(l LineChange) (out []byte) {
 	return out
 }
 
-// heard is called with each subnegotiation.
-func (c *comPort) heard(sub []byte) {
+// received is called with each subnegotiation.
+func (c *comPort) received(sub []byte) {
 	if len(sub) < 3 || sub[0] != optionComPort || sub[1] < comAnswer {
 		return
 	}
@@ -127,7 +127,7 @@ func (c *comPort) heard(sub []byte) {
 	case command == comControl && (value < comFlowNone || value > comFlowRTSCTS):
 		// DTR and RTS: a server may have none
 	case command <= comSettings:
-		c.got[command], c.answered[command] = value, true
+		c.confirmed[command], c.answered[command] = value, true
 	}
 }
 
@@ -136,16 +136,16 @@ func (c *comPort) count(state uint32) {
 	c.errors = c.errors.Add(LineErrors{Overrun: bit(comOverrun), Parity: bit(comParityError), Framing: bit(comFramingError), Break: bit(comBreak)})
 }
 
-// settled is true when every setting was answered; the error says what the server made of one instead.
+// settled is true when every setting was answered; the error says what the server has set instead.
 func (c *comPort) settled() (bool, error) {
 	names := [...]string{comBaud: "baud rate", comDataSize: "data bits", comParity: "parity", comStopSize: "stop bits", comControl: "flow control"}
 	for command := byte(comBaud); command <= comSettings; command++ {
 		if !c.answered[command] {
 			return false, nil
 		}
-		if c.got[command] != c.want[command] {
+		if c.confirmed[command] != c.requested[command] {
 			return false, fmt.Errorf("the serial server does not take the %s: asked for %d, has %d (numbers of RFC 2217)",
-				names[command], c.want[command], c.got[command])
+				names[command], c.requested[command], c.confirmed[command])
 		}
 	}
 	return true, nil

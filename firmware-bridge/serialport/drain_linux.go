@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// drainer waits for tcdrain(3), which has no deadline: with a device that takes nothing it may hang until the tty hangs up. So
-// it runs on a descriptor of its own that the last user closes, and at most one runs at a time.
+// drainer calls tcdrain(3) with a deadline. The call itself has none: with a device that takes nothing it may last until the
+// tty hangs up. So it runs on a descriptor of its own, which its last user closes, and at most one call runs at a time.
 type drainer struct {
 	fd    int
 	drain func(fd int) error // tcdrain; a test brings another
-	quit  chan struct{}      // closed by close: releases whoever waits
+	quit  chan struct{}      // closed by close: ends every wait
 
 	mu      sync.Mutex
 	running chan struct{} // closed when the running call has returned; nil: none
@@ -42,7 +42,7 @@ func (d *drainer) wait(until time.Time) error {
 		case <-timer.C:
 			return os.ErrDeadlineExceeded
 		}
-		// one that began before our bytes were written says nothing about them
+		// a call that began before our bytes were written says nothing about them
 		if mine {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -20,8 +20,8 @@ const (
 //
 //	0 offsets u32 × 64 │ 256 consumer, 32 chars │ 288 config │ 560 lines u32 │ 564 events u32 │ 568 padding │ 588 fd s32
 //
-// and the config in it: 0 flags u64 │ 8 attributes u32 │ 12 padding │ 32 attributes, 24 bytes × 10. An output without an attribute
-// begins inactive. struct gpio_v2_line_values: 0 bits u64 │ 8 mask u64.
+// and the config in it: 0 flags u64 │ 8 attributes u32 │ 12 padding │ 32 attributes, 24 bytes × 10. An output without an
+// attribute begins inactive. struct gpio_v2_line_values: 0 bits u64 │ 8 mask u64.
 const (
 	gpioRequestSize = 592
 	gpioConsumer    = 256
@@ -54,13 +54,13 @@ func encodeGPIOValue(on bool) []byte {
 }
 
 // gpioLine switches the driver with a line of a GPIO chip, by the second version of the character device (Linux 5.10).
-// The file guards against a descriptor that was closed and given to somebody else.
+// The file guards against a descriptor that was closed and means another file now.
 type gpioLine struct {
 	ask ioctl
 	f   *os.File
 }
 
-// openGPIO takes a line; nobody else has it until Close.
+// openGPIO takes a line; no other program can have it until Close.
 func openGPIO(ask ioctl, r RS485) (*gpioLine, error) {
 	chip := r.Chip
 	if !filepath.IsAbs(chip) {

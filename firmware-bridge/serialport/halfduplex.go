@@ -14,7 +14,7 @@ type DriverEnable interface {
 	Close() error
 }
 
-// HalfDuplex is a [Port] on a half-duplex line: the driver is on from before the first byte until what was written has drained.
+// HalfDuplex is a [Port] on a half-duplex line. The driver is on from before the first byte until what was written has drained.
 type HalfDuplex struct {
 	Port
 	dir           DriverEnable
@@ -22,11 +22,11 @@ type HalfDuplex struct {
 	byRTS         bool
 	sending       bool // belongs to the goroutine of Write
 
-	mu     sync.Mutex // of the driver: whoever writes must not switch it on behind Close
+	mu     sync.Mutex // of the driver: a Write must not switch it on after Close
 	closed bool
 }
 
-// NewHalfDuplex puts the switching in front of a port. It listens from the start.
+// NewHalfDuplex puts the switching in front of a port. At first the driver is off.
 func NewHalfDuplex(p Port, dir DriverEnable, r RS485) (*HalfDuplex, error) {
 	if err := dir.Send(false); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func NewHalfDuplex(p Port, dir DriverEnable, r RS485) (*HalfDuplex, error) {
 // Write implements [Port].
 func (d *HalfDuplex) Write(p []byte, until time.Time) (int, error) {
 	if !d.sending {
-		if err := d.turn(true); err != nil {
+		if err := d.setDriver(true); err != nil {
 			return 0, err
 		}
 		d.sending = true
@@ -55,18 +55,18 @@ func (d *HalfDuplex) Drain(until time.Time) error {
 		return nil
 	}
 	time.Sleep(d.after)
-	return d.listen()
+	return d.driverOff()
 }
 
 // Discard implements [Port].
-func (d *HalfDuplex) Discard() error { return errors.Join(d.Port.Discard(), d.listen()) }
+func (d *HalfDuplex) Discard() error { return errors.Join(d.Port.Discard(), d.driverOff()) }
 
-func (d *HalfDuplex) listen() error {
+func (d *HalfDuplex) driverOff() error {
 	d.sending = false
-	return d.turn(false)
+	return d.setDriver(false)
 }
 
-func (d *HalfDuplex) turn(send bool) error {
+func (d *HalfDuplex) setDriver(send bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -75,7 +75,7 @@ func (d *HalfDuplex) turn(send bool) error {
 	return d.dir.Send(send)
 }
 
-// Close implements [Port]: a line that nobody serves is left to the others.
+// Close implements [Port]. The driver is off afterwards, so that the others on the line can send.
 func (d *HalfDuplex) Close() error {
 	d.mu.Lock()
 	if !d.closed {
@@ -86,7 +86,7 @@ func (d *HalfDuplex) Close() error {
 	return errors.Join(d.Port.Close(), d.dir.Close())
 }
 
-// SetLine implements [LineSetter]. RTS is not a user's when it is the switch of the driver, which would stay on.
+// SetLine implements [LineSetter]. RTS cannot be set when it switches the driver, which would stay on.
 func (d *HalfDuplex) SetLine(c LineChange) error {
 	if d.byRTS && c.RTS != nil {
 		return fmt.Errorf("RTS switches the driver of the line: %w", ErrFixedLine)

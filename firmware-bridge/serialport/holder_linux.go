@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// device is which device a file is, whatever it is called: the names of a process in a container are those of its own /dev.
+// device says which device a file is, whatever its name: a process in a container has names of its own.
 type device struct {
 	number uint64
-	fs     uint64 // of a pseudo-terminal, whose number each mount gives anew; else 0
+	fs     uint64 // of a pseudo-terminal, as each mount begins with its numbers again; else 0
 }
 
-// deviceOf is the device of an open file or a path; false: it is none.
+// deviceOf is the device at a path; false: it is none.
 func deviceOf(path string) (device, bool) {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR {
 		return device{}, false
 	}
 	d := device{number: uint64(st.Rdev)}
-	if pseudo(&st) {
+	if isPTY(&st) {
 		d.fs = uint64(st.Dev)
 	}
 	return d, true
@@ -83,7 +83,7 @@ func openDevices(yield func(pid int, d device) bool) {
 		fds, _ := os.ReadDir(dir) // of another user: not shown
 		for _, fd := range fds {
 			link := filepath.Join(dir, fd.Name())
-			if to, err := os.Readlink(link); err != nil || !strings.HasPrefix(to, "/dev/") { // to look at a file may take long
+			if to, err := os.Readlink(link); err != nil || !strings.HasPrefix(to, "/dev/") { // to stat any file may take long
 				continue
 			}
 			if d, ok := deviceOf(link); ok && !yield(pid, d) {

@@ -20,7 +20,7 @@ func readIcount(b []byte) icount {
 	return icount{frame: at(24), overrun: at(28), parity: at(32), brk: at(36), buffer: at(40)}
 }
 
-// since is what was counted between two looks, if there was less than a wrap between them.
+// since is what was counted between two readings, if no counter has wrapped around more than once.
 func (c icount) since(before icount) LineErrors {
 	return LineErrors{Framing: int64(c.frame - before.frame), Overrun: int64(c.overrun - before.overrun),
 		Parity: int64(c.parity - before.parity), Break: int64(c.brk - before.brk), Buffer: int64(c.buffer - before.buffer)}

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// Identity tells device nodes apart: it is another one when a device was plugged in anew, and empty while there is none. The change
-// time is a part of it: udev may set the permissions later, and pseudo-terminals use their numbers again.
+// Identity tells device nodes apart: it changes when a device is plugged in again, and is empty while there is none. The change
+// time is a part of it, as udev may set the permissions later, and pseudo-terminals use their numbers again.
 func Identity(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {

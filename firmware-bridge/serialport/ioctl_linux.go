@@ -10,8 +10,8 @@ import (
 // against recorded calls.
 type ioctl func(fd int, request uint, arg []byte) error
 
-// askKernel is ioctl(2). None of our requests waits.
-func askKernel(fd int, request uint, arg []byte) error {
+// kernelIoctl is ioctl(2). None of our requests waits.
+func kernelIoctl(fd int, request uint, arg []byte) error {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(unsafe.Pointer(unsafe.SliceData(arg))))
 	if errno != 0 {
 		return errno

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a port for nobody but us: a tty, raw, at any baud rate that its driver takes, or one behind a serial server
+// Open opens a port for us alone: a tty, raw, at any baud rate that its driver takes, or a port behind a serial server
 // (tcp://host:port, rfc2217://host:port).
 func Open(ctx context.Context, path string, line Line) (Port, error) {
 	if line.Baud == 0 {
@@ -25,12 +25,12 @@ func Open(ctx context.Context, path string, line Line) (Port, error) {
 	if IsNetwork(path) {
 		return dial(ctx, path, line)
 	}
-	return openLine(path, line, askKernel)
+	return openLine(path, line, kernelIoctl)
 }
 
 // openLine opens a tty.
 func openLine(path string, line Line, ask ioctl) (Port, error) {
-	if err := alone(path); err != nil {
+	if err := checkUnused(path); err != nil {
 		return nil, err
 	}
 	fd, err := openTTY(path)
@@ -42,8 +42,8 @@ func openLine(path string, line Line, ask ioctl) (Port, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
-	p.lines.begin(p.ask)
-	d, err := p.direct(line.RS485)
+	p.errors.begin(p.ask)
+	d, err := p.withRS485(line.RS485)
 	if err != nil {
 		_ = p.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -51,8 +51,8 @@ func openLine(path string, line Line, ask ioctl) (Port, error) {
 	return d, nil
 }
 
-// direct lets the driver of the port switch the line, or puts our own switching in front of it.
-func (p *ttyPort) direct(r RS485) (Port, error) {
+// withRS485 is p with the line switched as r says: by the driver of the port, or by us.
+func (p *ttyPort) withRS485(r RS485) (Port, error) {
 	switch r.Mode {
 	case RS485Off:
 		return p, nil
@@ -73,26 +73,26 @@ func (p *ttyPort) direct(r RS485) (Port, error) {
 	return d, nil
 }
 
-// openTTY takes the descriptor that all bytes will go through. Without O_NONBLOCK open would wait for a carrier.
+// openTTY opens the descriptor that all bytes will go through. Without O_NONBLOCK open would wait for a carrier.
 func openTTY(path string) (int, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	for errors.Is(err, unix.EINTR) {
 		fd, err = unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	}
 	if err != nil {
-		return -1, openFault(path, err)
+		return -1, openError(path, err)
 	}
 	if _, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 		_ = unix.Close(fd)
 		if errors.Is(err, unix.ENOTTY) {
 			return -1, fmt.Errorf("%s is not a serial port", path)
 		}
-		return -1, openFault(path, err)
+		return -1, openError(path, err)
 	}
 	return fd, nil
 }
 
-func openFault(path string, err error) error {
+func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EIO):
 		return fmt.Errorf("%s: %w", path, ErrAbsent)
@@ -106,14 +106,14 @@ func openFault(path string, err error) error {
 
 // setUp claims the tty, sets the line and makes the port. The caller closes fd when it fails.
 func setUp(fd int, path string, line Line, ask ioctl) (*ttyPort, error) {
-	pseudo, err := isPseudo(fd)
+	pseudo, err := isPTYFile(fd)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := claim(fd, path, pseudo); err != nil {
 		return nil, err
 	}
-	if err := quieten(fd); err != nil {
+	if err := setRaw(fd); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := setLine(fd, path, line.Baud, line.Mode); err != nil {
@@ -144,9 +144,9 @@ func setUp(fd int, path string, line Line, ask ioctl) (*ttyPort, error) {
 	return &ttyPort{path: path, f: f, drainer: newDrainer(drainFD, drain), ioctl: ask}, nil
 }
 
-// claim asks for the tty before anything on it is changed. The exclusive mode of another program does not stop root from
-// opening, so it is looked at; flock(2) is what two of us, and the better terminal programs, respect. On a pseudo-terminal
-// the exclusive mode means nothing: it outlives a program that was killed, for as long as the far end stays open.
+// claim takes the tty, or refuses it, before anything on it is changed. Exclusive mode does not keep root from opening a port,
+// so it is looked at first; flock(2) is what two of us, and the better terminal programs, respect. On a pseudo-terminal
+// exclusive mode means nothing: after a program was killed it stays on for as long as the far end is open.
 func claim(fd int, path string, pseudo bool) error {
 	if excl, err := unix.IoctlGetInt(fd, unix.TIOCGEXCL); err == nil && excl != 0 && !pseudo {
 		return inUse(path)
@@ -161,13 +161,14 @@ func claim(fd int, path string, pseudo bool) error {
 	return nil
 }
 
-// alone refuses a port that another program has open, as far as /proc shows it to us: most take neither lock nor exclusive mode, and
-// then each of two would read half of it. It looks before the port is opened, which would raise the modem lines and reset many
-// a board. The near end of a pseudo-terminal may stay open at whoever made it.
-func alone(path string) error {
+// checkUnused refuses a port that another program has open, as far as /proc shows it to us. Most programs take neither lock nor
+// exclusive mode, and then each of two would read half of the bytes. It looks before the port is opened, because that raises
+// the modem lines, which resets many boards. A pseudo-terminal is not refused: the program that made it may keep its near end
+// open.
+func checkUnused(path string) error {
 	var st unix.Stat_t
-	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || pseudo(&st) {
-		return nil // opening it says what it is
+	if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || isPTY(&st) {
+		return nil // to open it gives the right error
 	}
 	if who := holder(path); who != "" {
 		return fmt.Errorf("%s: %w: %s", path, ErrInUse, who)
@@ -178,15 +179,15 @@ func alone(path string) error {
 // Major device numbers of near ends: UNIX98_PTY_SLAVE_MAJOR and the seven after it, linux/major.h.
 const ptyMajor, ptyMajors = 136, 8
 
-func isPseudo(fd int) (bool, error) {
+func isPTYFile(fd int) (bool, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return false, err
 	}
-	return pseudo(&st), nil
+	return isPTY(&st), nil
 }
 
-func pseudo(st *unix.Stat_t) bool {
+func isPTY(st *unix.Stat_t) bool {
 	major := unix.Major(uint64(st.Rdev))
 	return major >= ptyMajor && major < ptyMajor+ptyMajors
 }
@@ -199,9 +200,9 @@ func inUse(path string) error {
 	return fmt.Errorf("%s: %w", path, ErrInUse)
 }
 
-// quieten makes the tty raw before anything else: as the kernel makes it, it echoes to the device what the device says, and edits what
-// we are to read. What it has edited already, and not echoed yet, is thrown away, as if the port had been opened a moment later.
-func quieten(fd int) error {
+// setRaw makes the tty raw before anything else. A new tty echoes to the device what the device says, and edits what we read.
+// What it has edited already, and not echoed yet, is dropped, as if the port had been opened a moment later.
+func setRaw(fd int) error {
 	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return fmt.Errorf("raw mode: %w", err)
@@ -220,8 +221,8 @@ func quieten(fd int) error {
 	return nil
 }
 
-// setLine lets the library set raw mode, baud rate and character format. It opens by our descriptor, since the path may lead
-// elsewhere by now; its own descriptor lacks O_CLOEXEC, so nothing may fork until it is closed again.
+// setLine lets the library set raw mode, baud rate and character format. It opens the tty by our descriptor, since the path may
+// lead elsewhere by now. The descriptor of the library lacks O_CLOEXEC, so nothing may fork until that is closed again.
 func setLine(fd int, path string, baud int, mode Mode) error {
 	m, err := libraryMode(baud, mode)
 	if err != nil {

@@ -7,13 +7,13 @@ import (
 	"errors"
 )
 
-// Open says that this system is not served: what [Port] promises is built on Linux calls.
+// Open returns an error: what [Port] promises is built on Linux calls.
 func Open(context.Context, string, Line) (Port, error) {
 	return nil, errors.New("serial ports need Linux")
 }
 
-// Holders knows nobody here.
+// Holders finds no process on this system.
 func Holders(paths []string) []string { return make([]string, len(paths)) }
 
-// Identity knows no device here.
+// Identity finds no device on this system.
 func Identity(string) string { return "" }

@@ -24,7 +24,7 @@ func readUntil(c polled, b []byte, until time.Time) (int, error) {
 	}
 	n, err := c.Read(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		// the poller looks at the deadline first: a caller who is late would take waiting bytes for a silence
+		// the poller looks at the deadline first, so a caller who is late would take waiting bytes for a silence
 		return readNow(c, b)
 	}
 	return n, err
@@ -48,7 +48,7 @@ func readNow(c polled, b []byte) (int, error) {
 	return n, nil
 }
 
-// control lends the descriptor, never after it was closed.
+// control calls do with the descriptor, unless it was closed.
 func control(c polled, do func(fd int)) error {
 	raw, err := c.SyscallConn()
 	if err != nil {

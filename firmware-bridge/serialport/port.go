@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What a port says when it is not what was hoped for. Wrapped, with the path or a detail.
+// Errors of Open, Read and Write. Wrapped, with the path or a detail.
 var (
 	// ErrAbsent: there is no such device now; it may come.
 	ErrAbsent = errors.New("no such device")
@@ -19,9 +19,9 @@ var (
 // ReadSize is a good size of a buffer for [Port.Read]: what a tty of the kernel holds at most.
 const ReadSize = 4 << 10
 
-// Port is an open serial port. Read belongs to one goroutine, Write, Drain and Discard to another, Close to anybody.
+// Port is an open serial port. Read belongs to one goroutine; Write, Drain and Discard to another; Close to any.
 type Port interface {
-	// Read waits for at least one byte, until the moment until (zero: for ever): then 0 and os.ErrDeadlineExceeded, and only
+	// Read waits for at least one byte, until the moment until (zero: without limit): then 0 and os.ErrDeadlineExceeded, and only
 	// if no byte is waiting. It returns [ErrGone] after a hang-up and os.ErrClosed after Close.
 	Read(p []byte, until time.Time) (int, error)
 	// Write hands bytes to the driver, maybe fewer than asked with a nil error. os.ErrDeadlineExceeded: until has passed.
@@ -37,7 +37,7 @@ type Port interface {
 // Aborter is a [Port] that can be ended at once: what was written and not taken by the other end is dropped.
 type Aborter interface{ Abort() error }
 
-// ErrAborted is of a connection that was ended so that nothing that was written goes out late.
+// ErrAborted: we ended the connection, so that nothing that was written goes out late.
 var ErrAborted = errors.New("torn down, so that nothing goes out late")
 
 // Line is how the bytes go over the wire. The zero value stands for 9600 baud, 8N1, no flow control, no RS-485.
@@ -48,8 +48,8 @@ type Line struct {
 	RS485 RS485
 }
 
-// OpenFunc opens a port until ctx ends or it gives up. Errors that a caller tells apart: [ErrAbsent]; anything else is a fault that
-// is tried again more slowly.
+// OpenFunc opens a port until ctx ends or it gives up. Errors that a caller tells apart: [ErrAbsent]; anything else is a fault
+// that is tried again more slowly.
 type OpenFunc func(ctx context.Context, path string, line Line) (Port, error)
 
 // LineErrors are what the driver, or a serial server, counted on a line since it was opened.

@@ -16,7 +16,7 @@ const negotiateTimeout = 5 * time.Second
 type telnetPort struct {
 	*netPort
 	raw  []byte // of the goroutine of Read, as rest
-	rest []byte // data that nobody has read yet
+	rest []byte // data that no Read has returned yet
 
 	mu     sync.Mutex // of the two below
 	telnet telnet
@@ -25,13 +25,13 @@ type telnetPort struct {
 	sending sync.Mutex // of what goes out: a command never lands inside another
 	encoded []byte
 
-	replyWithin time.Duration // a server that takes no answer for so long is gone; immutable
+	replyWithin time.Duration // a server that takes no reply for so long is gone; immutable
 }
 
 // negotiate sets the line and returns the port.
 func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) {
 	t := &telnetPort{netPort: p, raw: make([]byte, ReadSize), replyWithin: negotiateTimeout}
-	t.telnet.heard = t.com.heard
+	t.telnet.received = t.com.received
 	t.telnet.offer(optionBinary, true)
 	t.telnet.offer(optionSGA, true)
 	t.telnet.offer(optionComPort, false)
@@ -41,22 +41,22 @@ func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) 
 	if err := t.flush(until); err != nil {
 		return nil, err
 	}
-	if err := t.listen(until, "", t.speaksComPort); err != nil {
+	if err := t.readUntil(until, "", t.speaksComPort); err != nil {
 		return nil, err
 	}
 	if _, err := t.send(t.com.settings(line), until); err != nil {
 		return nil, err
 	}
-	return t, t.listen(until, " with what it has set", t.settled)
+	return t, t.readUntil(until, " with what it has set", t.settled)
 }
 
-// errNoComPort: what is there is Telnet at best.
+// errNoComPort: the server may be a Telnet server, but no more.
 var errNoComPort = errors.New("does not speak RFC 2217: switch it on in the serial server, or use tcp:// and set the line there")
 
 // errNotBinary: without BINARY Telnet makes CR NUL of a CR that no LF follows (RFC 854), and RFC 2217 wants it for all but text.
 var errNotBinary = errors.New("does not pass bytes as they are: it refuses the option BINARY of Telnet; use tcp:// and set the line in the serial server")
 
-// settled is true when the line is as it was asked for. What became of BINARY was told before.
+// settled is true when the line is as it was asked for. The answer to BINARY came before.
 func (t *telnetPort) settled() (bool, error) {
 	if t.telnet.mine[optionBinary] == refused || t.telnet.yours[optionBinary] == refused {
 		return false, errNotBinary
@@ -74,8 +74,8 @@ func (t *telnetPort) speaksComPort() (bool, error) {
 	return false, nil
 }
 
-// listen reads until done; data that arrives meanwhile is kept.
-func (t *telnetPort) listen(until time.Time, with string, done func() (bool, error)) error {
+// readUntil reads until done; data that arrives meanwhile is kept.
+func (t *telnetPort) readUntil(until time.Time, with string, done func() (bool, error)) error {
 	for {
 		t.mu.Lock()
 		ok, err := done()
@@ -107,7 +107,7 @@ func (t *telnetPort) receive(until time.Time) error {
 	return err
 }
 
-// reply sends the answers that wait. A writer that is on it sends them after its own: so whoever gives t.sending back calls it.
+// reply sends the replies that wait. If another goroutine is sending, it does so afterwards: who releases t.sending calls reply.
 func (t *telnetPort) reply(until time.Time) error {
 	for t.replies() && t.sending.TryLock() {
 		err := t.flush(until)
@@ -125,7 +125,7 @@ func (t *telnetPort) replies() bool {
 	return len(t.telnet.reply) > 0
 }
 
-// flush sends the answers that wait; t.sending is held, or nobody else is there yet.
+// flush sends the replies that wait; t.sending is held, or no other goroutine knows the port yet.
 func (t *telnetPort) flush(until time.Time) error {
 	t.mu.Lock()
 	out := t.telnet.reply
@@ -194,7 +194,7 @@ func (t *telnetPort) Discard() error {
 	return err
 }
 
-// SetLine implements [LineSetter]: the server is told, and what it makes of it is not waited for.
+// SetLine implements [LineSetter]. It sends the change to the server, and does not wait for the answer.
 func (t *telnetPort) SetLine(c LineChange) error {
 	t.mu.Lock()
 	commands := t.com.change(c)
@@ -208,7 +208,7 @@ func (t *telnetPort) SetLine(c LineChange) error {
 	return nil
 }
 
-// LineErrors implements [ErrorCounter]: what the server has told.
+// LineErrors implements [ErrorCounter]: what the server has reported.
 func (t *telnetPort) LineErrors() (LineErrors, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -34,33 +34,33 @@ func encodeRS485(r RS485) []byte {
 	return b
 }
 
-// setRS485 hands the line over to the driver of the port, until Close: the kernel keeps the setting when a port is closed, and whoever
-// has it next may be on a line of another kind.
+// setRS485 lets the driver of the port switch the line, until Close. The kernel keeps the setting when a port is closed, so
+// Close sets what was before: the next program may need a line of another kind.
 func (p *ttyPort) setRS485(r RS485) error {
 	before := make([]byte, rs485Size)
 	if err := p.ask(unix.TIOCGRS485, before); err != nil {
-		return rs485Fault(err)
+		return rs485Error(err)
 	}
 	want := encodeRS485(r)
 	if err := p.ask(unix.TIOCSRS485, slices.Clone(want)); err != nil {
-		return rs485Fault(err)
+		return rs485Error(err)
 	}
 	p.rs485 = before
 	got := make([]byte, rs485Size)
 	if err := p.ask(unix.TIOCGRS485, got); err != nil {
-		return rs485Fault(err)
+		return rs485Error(err)
 	}
 	return sameRS485(want, got, r)
 }
 
-func rs485Fault(err error) error {
+func rs485Error(err error) error {
 	if errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		return fmt.Errorf("rs485: the driver of this port has none: %w; use mode rts or gpio", err)
 	}
 	return fmt.Errorf("rs485: %w", err)
 }
 
-// sameRS485 looks at what the driver made of the wish: it takes what it can, and says so only in what TIOCGRS485 returns.
+// sameRS485 checks what the driver has set: it sets what it can, and reports that only by TIOCGRS485.
 func sameRS485(want, got []byte, r RS485) error {
 	u32 := binary.NativeEndian.Uint32
 	const mine = rs485Enabled | rs485OnSend | rs485AfterSend
@@ -87,7 +87,7 @@ func (l rtsLine) Send(on bool) error {
 		request = unix.TIOCMBIS
 	}
 	arg := binary.NativeEndian.AppendUint32(nil, unix.TIOCM_RTS) // an int
-	if err := l.port.fault(l.port.ask(request, arg)); err != nil {
+	if err := l.port.portError(l.port.ask(request, arg)); err != nil {
 		return fmt.Errorf("set RTS: %w", err)
 	}
 	return nil
@@ -95,8 +95,8 @@ func (l rtsLine) Send(on bool) error {
 
 func (rtsLine) Close() error { return nil }
 
-// drainToEmpty waits like tcdrain(3), and then for the last character: it is in the shift register yet when the driver's buffer is
-// empty. A driver that cannot tell (TIOCSERGETLSR) is believed.
+// drainToEmpty waits like tcdrain(3), and then for the last character, which is still in the shift register when the buffer of
+// the driver is empty. With a driver that does not know TIOCSERGETLSR it does not wait for that.
 func drainToEmpty(ask ioctl, char time.Duration) func(fd int) error {
 	return func(fd int) error {
 		if err := tcdrain(fd); err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SetLine implements [LineSetter]. What is not named stays: flow control, raw mode, RS-485.
+// SetLine implements [LineSetter]. Flow control, raw mode and RS-485 stay as they are.
 func (p *ttyPort) SetLine(c LineChange) error {
 	var err error
 	if c.Baud > 0 || c.Mode != (Mode{}) {
@@ -16,7 +16,7 @@ func (p *ttyPort) SetLine(c LineChange) error {
 		}
 	}
 	if err != nil {
-		return p.fault(err)
+		return p.portError(err)
 	}
 	for bit, on := range map[int]*bool{unix.TIOCM_DTR: c.DTR, unix.TIOCM_RTS: c.RTS} {
 		if on == nil {
@@ -27,7 +27,7 @@ func (p *ttyPort) SetLine(c LineChange) error {
 			request = unix.TIOCMBIS
 		}
 		if err := p.ask(request, binary.NativeEndian.AppendUint32(nil, uint32(bit))); err != nil { // an int
-			return fmt.Errorf("set DTR or RTS: %w", p.fault(err))
+			return fmt.Errorf("set DTR or RTS: %w", p.portError(err))
 		}
 	}
 	if c.Break {
@@ -35,7 +35,7 @@ func (p *ttyPort) SetLine(c LineChange) error {
 			err = cerr
 		}
 	}
-	return p.fault(err)
+	return p.portError(err)
 }
 
 // changeLine sets any baud rate (BOTHER) and format at once; c.Mode zero leaves the format.

@@ -58,23 +58,23 @@ type netPort struct {
 	path   string
 	conn   *net.TCPConn
 	closed atomic.Bool
-	broken atomic.Bool  // by the other end; the send queue of such a socket stays as it was
-	errno  atomic.Int32 // what broke it, once SO_ERROR was asked: the kernel tells it only once
+	broken atomic.Bool  // by the other end: its send queue does not change any more
+	errno  atomic.Int32 // what broke it, kept as the kernel returns SO_ERROR only once
 }
 
 // Read implements [Port].
 func (p *netPort) Read(b []byte, until time.Time) (int, error) {
 	n, err := readUntil(p.conn, b, until)
-	return n, p.fault(err)
+	return n, p.portError(err)
 }
 
 // Write implements [Port].
 func (p *netPort) Write(b []byte, until time.Time) (int, error) {
 	if err := p.conn.SetWriteDeadline(until); err != nil {
-		return 0, p.fault(err)
+		return 0, p.portError(err)
 	}
 	n, err := p.conn.Write(b)
-	return n, p.fault(err)
+	return n, p.portError(err)
 }
 
 // Drain implements [Port]: it waits until the serial server has acknowledged all.
@@ -83,9 +83,9 @@ func (p *netPort) Drain(until time.Time) error {
 		n, err := p.unacked()
 		switch {
 		case err != nil:
-			return p.fault(err)
+			return p.portError(err)
 		case p.broken.Load():
-			return p.fault(unix.ECONNRESET)
+			return p.portError(unix.ECONNRESET)
 		case n == 0:
 			return nil
 		case time.Until(until) <= 0:
@@ -95,7 +95,7 @@ func (p *netPort) Drain(until time.Time) error {
 	}
 }
 
-// unacked counts the bytes in the send queue. A connection that broke has none: it says why instead.
+// unacked counts the bytes in the send queue. For a broken connection it returns the reason instead.
 func (p *netPort) unacked() (n int, err error) {
 	var failed error
 	cerr := control(p.conn, func(fd int) {
@@ -110,7 +110,7 @@ func (p *netPort) unacked() (n int, err error) {
 	return n, errors.Join(cerr, failed)
 }
 
-// Discard implements [Port]. What is in the send queue cannot be taken back, so the connection is torn down: nothing of a write
+// Discard implements [Port]. What is in the send queue cannot be taken back, so the connection is aborted: nothing of a write
 // that was reported as failed may go out later.
 func (p *netPort) Discard() error {
 	if n, err := p.unacked(); err == nil && n == 0 {
@@ -119,7 +119,7 @@ func (p *netPort) Discard() error {
 	return p.Abort()
 }
 
-// Abort implements [Aborter]: it ends the connection with a reset, which empties the send queue.
+// Abort implements [Aborter]: it ends the connection with a reset, which drops the send queue.
 func (p *netPort) Abort() error {
 	_ = p.conn.SetLinger(0)
 	return p.conn.Close()
@@ -134,8 +134,8 @@ func (p *netPort) Close() error {
 	return p.Abort()
 }
 
-// fault gives the end of a connection one name, with what ended it.
-func (p *netPort) fault(err error) error {
+// portError makes [ErrGone] of every way in which a connection ends, with the reason.
+func (p *netPort) portError(err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -90,7 +90,7 @@ func TestATelnetServerWithoutRFC2217SaysSo(t *testing.T) {
 	}
 }
 
-// ser2net, which nobody here wrote, on a pseudo-terminal.
+// ser2net, which is not ours, on a pseudo-terminal.
 func TestSer2net(t *testing.T) {
 	program, err := exec.LookPath("ser2net")
 	if err != nil {

@@ -21,20 +21,20 @@ const (
 // maxSub bounds a subnegotiation; those of RFC 2217 have 6 bytes, but a signature may be a text.
 const maxSub = 256
 
-// telnet takes the commands out of what a Telnet server sends, and says what to answer. Pure.
+// telnet takes the commands out of what a Telnet server sends, and says what to reply. Pure.
 //
 //	IAC IAC                    the byte 255
 //	IAC WILL|WONT|DO|DONT o    an option is offered, refused, asked for, forbidden
 //	IAC SB o … IAC SE          a subnegotiation; IAC is doubled in it
 //	IAC x                      another command: ignored
 type telnet struct {
-	state telnetState
-	verb  byte
-	sub   []byte
-	mine  [256]answer // options that we offer
-	yours [256]answer // options that the server offers
-	reply []byte      // what must be sent; the caller empties it
-	heard func(sub []byte)
+	state    telnetState
+	verb     byte
+	sub      []byte
+	mine     [256]answer // options that we offer
+	yours    [256]answer // options that the server offers
+	reply    []byte      // what must be sent; the caller empties it
+	received func(sub []byte)
 }
 
 type telnetState byte
@@ -121,14 +121,15 @@ func (t *telnet) endSub(b byte) {
 		t.keep(telnetIAC)
 		return
 	case telnetSE:
-		if t.heard != nil && len(t.sub) > 0 && len(t.sub) < maxSub {
-			t.heard(t.sub)
+		if t.received != nil && len(t.sub) > 0 && len(t.sub) < maxSub {
+			t.received(t.sub)
 		}
 	}
 	t.state = inData
 }
 
-// option answers an offer or a wish, once, so that two ends never answer each other for ever (RFC 1143 names the danger).
+// option answers an offer or a request once, so that the two ends do not answer each other without end (RFC 1143 names the
+// danger).
 func (t *telnet) option(verb, option byte) {
 	side, yes, no := &t.mine[option], byte(telnetWILL), byte(telnetWONT)
 	if verb == telnetWILL || verb == telnetWONT {

@@ -58,19 +58,19 @@ func TestComPortSettings(t *testing.T) {
 			t.Errorf("settled after %d answers: %v", i, err)
 		}
 		sub, _ := hex.DecodeString(a)
-		c.heard(sub)
+		c.received(sub)
 	}
 	if ok, err := c.settled(); !ok || err != nil {
 		t.Errorf("not settled: %v", err)
 	}
 	for _, a := range []string{"2c6908", "2c", "2c65", "2c6500", "1865000000", "2c01000000", "2c6a0a", "2c6a14"} {
 		sub, _ := hex.DecodeString(a)
-		c.heard(sub)
+		c.received(sub)
 	}
 	if c.errors != (LineErrors{Overrun: 1, Framing: 1, Parity: 1, Break: 1}) {
 		t.Errorf("%+v", c.errors)
 	}
-	c.heard([]byte{optionComPort, comAnswer + comBaud, 0, 0, 0x25, 0x80})
+	c.received([]byte{optionComPort, comAnswer + comBaud, 0, 0, 0x25, 0x80})
 	if _, err := c.settled(); err == nil {
 		t.Error("another baud rate than was asked for was taken")
 	}
@@ -82,7 +82,7 @@ func FuzzTelnet(f *testing.F) {
 		size = min(max(size, 1), 4096)
 		var whole, torn telnet
 		var c comPort
-		whole.heard, torn.heard = func([]byte) {}, c.heard
+		whole.received, torn.received = func([]byte) {}, c.received
 		want := whole.feed(nil, in)
 		var got []byte
 		for rest := in; len(rest) > 0; {

@@ -17,13 +17,13 @@ type ttyPort struct {
 	f       *os.File
 	drainer *drainer
 	ioctl   ioctl
-	lines   lineWatch
-	rs485   []byte // the mode that the line had before, to be put back; nil: it was left alone
+	errors  lineWatch
+	rs485   []byte // the mode that the line had before, for Close to set again; nil: it was not changed
 	closed  atomic.Bool
 }
 
 // LineErrors implements [ErrorCounter].
-func (p *ttyPort) LineErrors() (LineErrors, bool) { return p.lines.look(p.ask) }
+func (p *ttyPort) LineErrors() (LineErrors, bool) { return p.errors.look(p.ask) }
 
 // ask asks the driver, never after Close.
 func (p *ttyPort) ask(request uint, arg []byte) error {
@@ -36,28 +36,28 @@ func (p *ttyPort) ask(request uint, arg []byte) error {
 
 func (p *ttyPort) Read(b []byte, until time.Time) (int, error) {
 	n, err := readUntil(p.f, b, until)
-	return n, p.fault(err)
+	return n, p.portError(err)
 }
 
 func (p *ttyPort) Write(b []byte, until time.Time) (int, error) {
 	if err := p.f.SetWriteDeadline(until); err != nil {
-		return 0, p.fault(err)
+		return 0, p.portError(err)
 	}
 	n, err := p.f.Write(b)
-	return n, p.fault(err)
+	return n, p.portError(err)
 }
 
-func (p *ttyPort) Drain(until time.Time) error { return p.fault(p.drainer.wait(until)) }
+func (p *ttyPort) Drain(until time.Time) error { return p.portError(p.drainer.wait(until)) }
 
 func (p *ttyPort) Discard() error {
 	var err error
 	if cerr := p.control(func(fd int) { err = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH) }); cerr != nil {
-		return p.fault(cerr)
+		return p.portError(cerr)
 	}
-	return p.fault(err)
+	return p.portError(err)
 }
 
-// Close gives the claim back by itself, because a drain that hangs may keep a second descriptor open.
+// Close releases the claim itself, as a drain that hangs may keep a second descriptor open.
 func (p *ttyPort) Close() error {
 	p.closed.Store(true)
 	_ = p.control(func(fd int) {
@@ -74,8 +74,8 @@ func (p *ttyPort) Close() error {
 
 func (p *ttyPort) control(do func(fd int)) error { return control(p.f, do) }
 
-// fault gives a hang-up one name: it is an end of file or EIO on read, EIO on write and ioctl.
-func (p *ttyPort) fault(err error) error {
+// portError makes [ErrGone] of a hang-up, which is an end of file or EIO on read, and EIO on write and ioctl.
+func (p *ttyPort) portError(err error) error {
 	switch {
 	case err == nil:
 		return nil

@@ -67,13 +67,13 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if _, err := Open(t.Context(), file, Line{Baud: 9600, Mode: Mode{}}); err == nil || !strings.Contains(err.Error(), "not a serial port") {
 		t.Errorf("a file: %v", err)
 	}
-	if err := openFault("/dev/ttyUSB0", unix.EACCES); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "dialout") {
+	if err := openError("/dev/ttyUSB0", unix.EACCES); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "dialout") {
 		t.Errorf("no permission: %v", err)
 	}
-	if err := openFault("/dev/ttyUSB0", unix.EBUSY); !errors.Is(err, ErrInUse) {
+	if err := openError("/dev/ttyUSB0", unix.EBUSY); !errors.Is(err, ErrInUse) {
 		t.Errorf("exclusive: %v", err)
 	}
-	if err := openFault("/dev/ttyS3", unix.EIO); !errors.Is(err, ErrAbsent) {
+	if err := openError("/dev/ttyS3", unix.EIO); !errors.Is(err, ErrAbsent) {
 		t.Errorf("a place without a UART: %v", err)
 	}
 }
@@ -159,14 +159,14 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 			if err := cat.Wait(); err != nil {
 				t.Fatal(err)
 			}
-			// the exclusive mode is still set: a program that was killed must not lock a pseudo-terminal for ever
+			// the exclusive mode is still set: a program that was killed must not lock a pseudo-terminal indefinitely
 			p := mustOpen(t, c)
 			_ = p.Close()
 		})
 	}
 }
 
-// A program that takes no lock is found too, before the port is opened. /dev/full stands for a port: nobody else has it open, and
+// A program that takes no lock is found too, before the port is opened. /dev/full stands for a port: no other program has it open, and
 // it is no pseudo-terminal.
 func TestAPortThatIsOnlyOpenIsRefused(t *testing.T) {
 	const port = "/dev/full"
@@ -209,7 +209,7 @@ func TestWhatATTYEditedIsNotRead(t *testing.T) {
 		defer near.Close()
 		want := "after\r\x03\x11\n"
 		if raw {
-			if err := quieten(int(near.Fd())); err != nil {
+			if err := setRaw(int(near.Fd())); err != nil {
 				t.Fatal(err)
 			}
 			want = "be\x7f\x15fore\r" + want

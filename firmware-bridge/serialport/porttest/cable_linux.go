@@ -14,7 +14,7 @@ type Cable struct {
 	Path string
 }
 
-// NewCable makes a cable that nobody has opened; its far end is closed after the test.
+// NewCable makes a cable that is not open yet; its far end is closed after the test.
 func NewCable(t testing.TB) *Cable {
 	t.Helper()
 	far, near, err := pty.Open()

@@ -25,7 +25,7 @@ func Recv[T any](t testing.TB, ch <-chan T, what string) T {
 	}
 }
 
-// Eventually asks until the answer is yes: for what the kernel tells nobody about.
+// Eventually asks until the answer is yes: for what the kernel does not report.
 func Eventually(t testing.TB, what string, yes func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -31,7 +31,7 @@ func TestWhoseAnAnswerIs(t *testing.T) {
 		"the answer to two, of which one fits":   {[]Query{read(5, 1), read(0, 2)}, read(0, 2), words, true, 0},
 		"a read that was open before a sure one": {[]Query{read(5, 1)}, set, set.PDU, true, 0},
 	} {
-		var d Doubt
+		var d Stale
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		for _, q := range x.open {
 			d.Unanswered(q, at, timeout)
@@ -56,7 +56,7 @@ func TestADoubtStaysWhileNothingElseIsAsked(t *testing.T) {
 	const timeout = 300 * time.Millisecond
 	a, b := Query{Unit: 7, PDU: ReadPDU(Holding, 0, 1)}, Query{Unit: 7, PDU: ReadPDU(Holding, 5, 1)}
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var d Doubt
+	var d Stale
 	d.Unanswered(a, at, timeout)
 	for range 1000 {
 		at = at.Add(time.Second)
