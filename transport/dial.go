@@ -121,20 +121,22 @@ type meter struct {
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	m.count(n)
+	m.count(n, m.up.Load())
 	return n, err
 }
 
+// Write books what it writes by how it was before: the answer to CONNECT may be read before Write returns.
 func (m *meter) Write(p []byte) (int, error) {
+	up := m.up.Load()
 	n, err := m.Conn.Write(p)
-	m.count(n)
+	m.count(n, up)
 	return n, err
 }
 
-func (m *meter) count(n int) {
+func (m *meter) count(n int, up bool) {
 	m.bytes.Add(int64(n))
 	m.calls.Add(1)
-	if m.up.Load() {
+	if up {
 		m.ledger.wire.Add(int64(n))
 		return
 	}
