@@ -48,21 +48,22 @@ func NewMeter(c net.Conn, l *Counter, cause Cause) *Meter {
 // Read counts what it reads.
 func (m *Meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
-	m.count(n)
+	m.count(n, m.Up.Load())
 	return n, err
 }
 
-// Write counts what it writes.
+// Write counts what it writes, and books it by how the session was before: the answer to CONNECT may be read before Write returns.
 func (m *Meter) Write(p []byte) (int, error) {
+	up := m.Up.Load()
 	n, err := m.Conn.Write(p)
-	m.count(n)
+	m.count(n, up)
 	return n, err
 }
 
-func (m *Meter) count(n int) {
+func (m *Meter) count(n int, up bool) {
 	m.bytes.Add(int64(n))
 	m.calls.Add(1)
-	if m.Up.Load() {
+	if up {
 		m.ledger.wire.Add(int64(n))
 		return
 	}
