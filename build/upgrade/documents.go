@@ -97,11 +97,9 @@ func judgeDocuments(e *kit.Env, argv []string, dir string, t *kit.Table) error {
 			note = fmt.Sprintf("%s: %s", filepath.Base(file), now)
 			continue
 		}
-		for line := range strings.Lines(string(now)) {
-			if !strings.Contains(string(complaints), line) {
-				said++
-				note = line
-			}
+		for place, line := range newSaid(complaints, now) {
+			said++
+			note = place + ": " + line
 		}
 		less, more, err := leavesBeside(was, is)
 		if err != nil {
@@ -118,6 +116,30 @@ func judgeDocuments(e *kit.Env, argv []string, dir string, t *kit.Table) error {
 	t.Exactly("good documents: values of the effective form that changed or are gone", changed, 0, "", note)
 	t.Info("good documents: keys added since", float64(added), "")
 	return nil
+}
+
+// newSaid are the complaints of is, by what they are about, that was has not. Words may get better: what counts is that no line or
+// key of a document is complained of that was fine, and none twice that was once.
+func newSaid(was, is []byte) map[string]string {
+	known := map[string]int{}
+	for line := range strings.Lines(string(was)) {
+		known[about(line)]++
+	}
+	more := map[string]string{}
+	for line := range strings.Lines(string(is)) {
+		if known[about(line)]--; known[about(line)] < 0 {
+			more[about(line)] = strings.TrimSpace(line)
+		}
+	}
+	return more
+}
+
+// about is the beginning of a complaint: file, kind, line and key; all of it where it names no key.
+func about(complaint string) string {
+	if m := regexp.MustCompile(`^\S+: \w+: line \d+: [\w.\[\]-]+:`).FindString(complaint); m != "" {
+		return m
+	}
+	return strings.TrimSpace(complaint)
 }
 
 // leavesBeside are the values of was that is has not, and the paths that only is has.

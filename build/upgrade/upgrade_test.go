@@ -70,3 +70,26 @@ func TestEffectiveFormIsComparedByItsValues(t *testing.T) {
 		t.Errorf("less %q, more %q", less, more)
 	}
 }
+
+func TestNewSaid(t *testing.T) {
+	const was = "a.yaml: warning: line 27: log.ship: reserved, no effect yet\na.yaml: warning: line 9: serial.bus.units[3].baud: is odd\n"
+	for name, c := range map[string]struct {
+		is   string
+		want int
+	}{
+		"the same":                     {was, 0},
+		"other words":                  {"a.yaml: warning: line 27: log.ship: is not supported in this version\n", 0},
+		"another key":                  {"a.yaml: warning: line 27: log.level: is not supported in this version\n", 1},
+		"another line":                 {"a.yaml: warning: line 28: log.ship: reserved, no effect yet\n", 1},
+		"an error where a warning was": {"a.yaml: error: line 27: log.ship: reserved, no effect yet\n", 1},
+		"twice":                        {was + "a.yaml: warning: line 9: serial.bus.units[3].baud: is even\n", 1},
+		"of no key":                    {"a.yaml: cannot be read\n", 1},
+		"fewer":                        {"", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := newSaid([]byte(was), []byte(c.is)); len(got) != c.want {
+				t.Errorf("%d new complaints %v, want %d", len(got), got, c.want)
+			}
+		})
+	}
+}
