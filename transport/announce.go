@@ -59,7 +59,7 @@ func (an *announcer) saw(st seenState, now time.Time) {
 func (an *announcer) announce(now time.Time) {
 	an.at = time.Time{}
 	an.gap = min(2*an.gap, announceMax)
-	an.s.l.group.Go(func() { _, _ = an.s.flight.send(an.s.life.ctx, an.message(an.birth)) })
+	an.s.l.group.Go(func() { _, _ = an.s.window.send(an.s.life.ctx, an.message(an.birth)) })
 	an.s.l.health.notify(EventAnnounced, an.s.e.Name, "our state was overwritten on "+an.s.l.o.StateTopic, an.s.info.Number, now)
 }
 
@@ -71,18 +71,18 @@ func (an *announcer) lateBirth() {
 		return
 	case <-time.After(drainTime + offlineTime + goodbyeTime):
 	}
-	_, _ = an.s.flight.send(an.s.life.ctx, an.message(an.birth))
+	_, _ = an.s.window.send(an.s.life.ctx, an.message(an.birth))
 }
 
 // sayOffline lets what is in flight arrive, then publishes the offline state.
 func (an *announcer) sayOffline() {
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
-	an.s.flight.drained(drain)
+	an.s.window.drained(drain)
 	cancel()
 	if an.s.l.o.StateTopic == "" {
 		return
 	}
-	a, err := an.s.flight.last(an.message(an.s.l.o.State(false, an.s.info)))
+	a, err := an.s.window.last(an.message(an.s.l.o.State(false, an.s.info)))
 	if err != nil {
 		return
 	}

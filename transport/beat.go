@@ -112,7 +112,7 @@ func (s *session) reports(now time.Time) bool {
 		}
 		ctx, cancel := context.WithTimeout(s.life.ctx, reportTime)
 		defer cancel()
-		_, _ = s.flight.send(ctx, m)
+		_, _ = s.window.send(ctx, m)
 	})
 	return true
 }

@@ -45,9 +45,9 @@ type conn struct {
 	patience  time.Duration        // of each write
 	silence   func() time.Duration // longest that a healthy session stays silent: the read watchdog
 
-	out    chan letter   // packets of the library, to the writer
-	pings  chan struct{} // pings to write
-	acks   chan uint16   // identifiers of skipped publishes, to be acknowledged
+	out    chan packetWrite // packets of the library, to the writer
+	pings  chan struct{}    // pings to write
+	acks   chan uint16      // identifiers of skipped publishes, to be acknowledged
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
@@ -62,7 +62,7 @@ func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Durati
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
-		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
+		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
 		closed: make(chan struct{}),
 		r:      bufio.NewReaderSize(s, readBuffer),
 	}
@@ -136,7 +136,7 @@ func (c *conn) failWrite(err error) error {
 // what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
 	o := codec.Outbound{Kind: codec.TypeDisconnect}
-	m := letter{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
+	m := packetWrite{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
 }
 

@@ -9,7 +9,7 @@
 // # One byte's way
 //
 //	Publish, Send ─▶ window ─▶ publisher ─▶ paho ─▶ conn ─────▶ TLS or WebSocket ─▶ meter ─▶ TCP
-//	                 (flight)  (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: netdial
+//	                           (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: netdial
 //	     Ack ◀── done in order ◀── PUBACK ◀────┐    │ │
 //	                                           │    │ └── our own C0 00 between two packets
 //	  Handler ◀── dispatch ◀── paho ◀──────── conn ◀┘ ── reads and checks whole packets
@@ -42,7 +42,7 @@
 //	diagnose         one server, once, step by step, for a person; which topics are delivered
 //
 // Here remain the Link and its loop (link.go, health.go), the session (session.go and what its struct names), the conn that the
-// library is given (conn.go, writer.go), and the window (flight.go).
+// library is given (conn.go, writer.go), and the window (window.go).
 //
 // # Alive, late, dead
 //

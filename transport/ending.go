@@ -58,7 +58,7 @@ func (s *session) closedEarly() string {
 
 // shutdown ends the session in order: what is in flight gets a while, then online:false, DISCONNECT.
 func (s *session) shutdown() {
-	s.flight.stop()
+	s.window.stop()
 	s.l.health.detach(s)
 	if s.isAccepted() { // also before it is up: the birth may be on its way
 		s.state.sayOffline()
@@ -69,14 +69,14 @@ func (s *session) shutdown() {
 		}
 	}
 	_ = s.conn.Close()
-	s.flight.fail(ErrStopped)
+	s.window.fail(ErrStopped)
 }
 
 // move ends this session in favour of the next. To another server that one is up already, so this one says goodbye in the
 // background, and that it is offline, as nobody there may hear of the next.
 func (s *session) move() {
-	s.flight.moved.Store(true)
-	s.flight.stop()
+	s.window.moved.Store(true)
+	s.window.stop()
 	s.l.health.detach(s)
 	if next := s.redial.next.session; next != nil {
 		gone := make(chan struct{})
@@ -89,7 +89,7 @@ func (s *session) move() {
 		patience = hurry
 	}
 	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
-	s.flight.drained(drain)
+	s.window.drained(drain)
 	cancel()
 	s.leaveWithin(goodbyeTime / patience)
 }
@@ -104,7 +104,7 @@ func (s *session) leaveWithin(patience time.Duration) {
 	case <-time.After(patience):
 	}
 	_ = s.conn.Close()
-	s.flight.fail(ErrLost)
+	s.window.fail(ErrLost)
 }
 
 // abandon ends a session that nobody took over.
@@ -118,5 +118,5 @@ func (s *session) abandon() {
 		}
 	}
 	_ = s.conn.Close()
-	s.flight.fail(ErrStopped)
+	s.window.fail(ErrStopped)
 }

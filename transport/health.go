@@ -71,7 +71,7 @@ func (h *health) moved() {
 	h.status.Redials++
 }
 
-// detach is called before the flight of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.
+// detach is called before the window of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.
 func (h *health) detach(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -114,14 +114,14 @@ func (la *lateness) unacknowledged(now time.Time) {
 		la.slow = now
 		return
 	}
-	waited := now.Sub(la.s.flight.unanswered()).Round(time.Millisecond)
+	waited := now.Sub(la.s.window.unanswered()).Round(time.Millisecond)
 	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
 		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited)})
 }
 
 // ackAt is when the oldest publish will have waited for too long; zero: none waits.
 func (la *lateness) ackAt() time.Time {
-	since := la.s.flight.unanswered()
+	since := la.s.window.unanswered()
 	if since.IsZero() {
 		return since
 	}

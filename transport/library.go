@@ -42,7 +42,7 @@ func (li *library) options(password string) *mqtt.ClientOptions {
 		SetKeepAlive(0). // no pings of its own; the conn patches CONNECT
 		SetWriteTimeout(libraryTime).
 		SetOrderMatters(true).
-		SetStore(li.s.flight).
+		SetStore(li.s.window).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { li.s.l.dispatch(li.s, m) }).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { _ = li.s.conn.fail(err) }).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return li.s.conn, nil })
@@ -78,7 +78,7 @@ func (li *library) setup() {
 			close(li.done)
 			return
 		}
-		if _, err := li.s.flight.send(li.s.life.ctx, m); err != nil {
+		if _, err := li.s.window.send(li.s.life.ctx, m); err != nil {
 			return
 		}
 	}
@@ -139,7 +139,7 @@ func (li *library) subscribeTo(filters []string) (codes map[string]byte, ok bool
 func (li *library) publish() {
 	for {
 		select {
-		case a := <-li.s.flight.out:
+		case a := <-li.s.window.out:
 			li.handOver(a)
 		case <-li.s.life.lost:
 			return
@@ -150,7 +150,7 @@ func (li *library) publish() {
 // handOver gives a to the library until it takes it. While a write is stuck the library gives up each call after
 // libraryTime; the message was not touched then, so it is given again.
 func (li *library) handOver(a *Ack) {
-	for li.s.flight.hand(a) {
+	for li.s.window.hand(a) {
 		t := li.client.Publish(a.m.Topic, a.m.QoS, a.m.Retain, a.m.Payload)
 		select {
 		case <-li.s.life.lost:

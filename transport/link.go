@@ -30,9 +30,9 @@ type Link struct {
 	learner *learn.Learner
 	dialer  *netdial.Dialer
 
-	reroute  rerouted // of Run: the last move to another way out
-	rerouted time.Time
-	standby  *standby // of Run: what a planned re-dial goes on with
+	reroute    rerouted // of Run: the last move to another way out
+	reroutedAt time.Time
+	standby    *standby // of Run: what a planned re-dial goes on with
 
 	health health
 }
@@ -235,7 +235,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 	l.judged(s, v)
 	l.health.detach(s)
 	if err != nil {
-		s.flight.fail(blame(v, err))
+		s.window.fail(blame(v, err))
 	}
 	if v.Kind != faults.OutcomePlanned {
 		l.learner.Down(mainLink{s}, v)
@@ -262,7 +262,7 @@ func (l *Link) Status() Status {
 	st.Oversized = l.health.oversized.Load()
 	st.Pings, st.Ignored, st.Bytes = l.health.pings.Load(), l.health.ignored.Load(), l.dialer.Counter.Read()
 	if s != nil {
-		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
+		st.InFlight, st.Keepalive = s.window.inFlight(), s.keepalive
 		st.Throughput = netdial.Throughput(s.stream.Raw.Conn)
 		st.Interface, st.Expiry = s.stream.Interface, s.e.Expires()
 	}

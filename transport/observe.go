@@ -18,7 +18,7 @@ var _ observer = (*session)(nil)
 // counts as unanswered from its beginning.
 func (s *session) writing(o codec.Outbound) Cause {
 	now := time.Now()
-	cause, owed := s.flight.writing(o, now)
+	cause, owed := s.window.writing(o, now)
 	s.guarded.Lock()
 	defer s.guarded.Unlock()
 	if s.guarded.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
@@ -36,7 +36,7 @@ func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
 		s.l.dialer.Counter.Book(c, n)
 	}
 	if err == nil && o.Kind == codec.TypePublish && o.QoS == 0 {
-		s.flight.wrote()
+		s.window.wrote()
 	}
 }
 
@@ -55,10 +55,10 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
 		if h.Flags>>1&3 == 1 { // QoS
-			s.flight.came(codec.PacketID(rest), cause)
+			s.window.came(codec.PacketID(rest), cause)
 		}
 	case codec.TypePuback, codec.TypeSuback:
-		if cause, owed, known, err = s.flight.answer(h, body, time.Now()); !known {
+		if cause, owed, known, err = s.window.answer(h, body, time.Now()); !known {
 			s.l.health.ignored.Add(1)
 		}
 	}

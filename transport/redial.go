@@ -95,7 +95,7 @@ func (r *redialing) ready(now time.Time) bool {
 		return false
 	}
 	if r.next != nil {
-		return wanted.now || calm && r.s.flight.inFlight() == 0 || !now.Before(r.nextBy)
+		return wanted.now || calm && r.s.window.inFlight() == 0 || !now.Before(r.nextBy)
 	}
 	if (!late || wanted.now) && !r.preparing {
 		r.preparing = true

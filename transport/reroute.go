@@ -74,11 +74,11 @@ type rerouted struct{ from, to netip.Addr }
 
 // mayReroute keeps a link from being dialled anew for ever where UDP, which is asked, takes another way than TCP.
 func (l *Link) mayReroute(m rerouted, now time.Time) bool {
-	if l.reroute == m && now.Sub(l.rerouted) < holdDown*l.o.DetectWithin && now.Sub(l.rerouted) > lookAgain {
+	if l.reroute == m && now.Sub(l.reroutedAt) < holdDown*l.o.DetectWithin && now.Sub(l.reroutedAt) > lookAgain {
 		return false
 	}
-	if l.reroute != m || now.Sub(l.rerouted) >= holdDown*l.o.DetectWithin {
-		l.reroute, l.rerouted = m, now
+	if l.reroute != m || now.Sub(l.reroutedAt) >= holdDown*l.o.DetectWithin {
+		l.reroute, l.reroutedAt = m, now
 	}
 	return true
 }

@@ -43,7 +43,7 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
 	}
-	return p.s.flight.send(ctx, m)
+	return p.s.window.send(ctx, m)
 }
 
 // sendApart is Send in the other window.
@@ -51,7 +51,7 @@ func (p *Publisher) sendApart(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
 	}
-	return p.s.flight.sendIn(ctx, p.s.flight.apart, m)
+	return p.s.window.sendIn(ctx, p.s.window.apart, m)
 }
 
 // Send is Publisher.Send on whatever session there is: it blocks while the link is down too.
@@ -66,7 +66,7 @@ func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
 		}
 		a, err := p.Send(ctx, m)
 		if errors.Is(err, ErrLost) {
-			continue // detach came before the flight failed, so the next turn waits
+			continue // detach came before the window failed, so the next turn waits
 		}
 		return a, err
 	}

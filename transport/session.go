@@ -18,7 +18,7 @@ type session struct {
 	given
 	stream *netdial.Stream
 	conn   *conn
-	flight *flight
+	window *window
 
 	life    life
 	up      uptime
@@ -74,7 +74,7 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 	interval, keepalive := l.learner.Begin(e, stream.Path(), planned)
 	s := &session{
 		given:  given{l: l, i: i, e: e, info: info, stableFor: stableFor, planned: planned, keepalive: keepalive},
-		stream: stream, flight: newFlight(l.o.Window),
+		stream: stream, window: newWindow(l.o.Window),
 		life: life{lost: make(chan struct{}), wake: make(chan struct{}, 1)},
 		up:   uptime{by: time.Now().Add(l.dialer.HandshakeTime())},
 	}

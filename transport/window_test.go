@@ -14,12 +14,12 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-var flightDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+var windowDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// flown is a flight with n QoS 1 publishes written, identifiers 1 to n.
-func flown(t *testing.T, n int) (*flight, []*Ack) {
+// flown is a window with n QoS 1 publishes written, identifiers 1 to n.
+func flown(t *testing.T, n int) (*window, []*Ack) {
 	t.Helper()
-	f := newFlight(8)
+	f := newWindow(8)
 	var acks []*Ack
 	for id := 1; id <= n; id++ {
 		a, err := f.send(t.Context(), data(id))
@@ -28,14 +28,14 @@ func flown(t *testing.T, n int) (*flight, []*Ack) {
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", id), packets.NewControlPacket(packets.Publish))
-		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(id)}, flightDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(id)}, windowDay)
 		acks = append(acks, a)
 	}
 	return f, acks
 }
 
-func puback(f *flight, id byte) bool {
-	_, _, known, _ := f.answer(codec.Header{Kind: codec.TypePuback}, []byte{0, id}, flightDay)
+func puback(f *window, id byte) bool {
+	_, _, known, _ := f.answer(codec.Header{Kind: codec.TypePuback}, []byte{0, id}, windowDay)
 	return known
 }
 
@@ -87,13 +87,13 @@ func TestAcksCompleteInOrder(t *testing.T) {
 
 func TestWhatIsOwed(t *testing.T) {
 	f, _ := flown(t, 2)
-	if _, owed := f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay); owed != 3 {
+	if _, owed := f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, windowDay); owed != 3 {
 		t.Errorf("owed %d", owed)
 	}
-	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, flightDay); owed != 2 || !known || err != nil {
+	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, windowDay); owed != 2 || !known || err != nil {
 		t.Errorf("owed %d, known %v, %v", owed, known, err)
 	}
-	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 1, 0}, flightDay); known {
+	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 1, 0}, windowDay); known {
 		t.Error("a SUBACK was taken for a publish's")
 	}
 	if !puback(f, 1) || puback(f, 1) {
@@ -105,10 +105,10 @@ func TestWhatIsOwed(t *testing.T) {
 }
 
 func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
-	f := newFlight(1)
-	f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, flightDay)
-	_, _, _, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 0, 0}, flightDay)
-	if e := faults.Of(err, flightDay); e.Kind != faults.OutcomeNonsense {
+	f := newWindow(1)
+	f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, windowDay)
+	_, _, _, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 0, 0}, windowDay)
+	if e := faults.Of(err, windowDay); e.Kind != faults.OutcomeNonsense {
 		t.Errorf("got %v", err)
 	}
 }
@@ -121,13 +121,13 @@ func TestTheOtherWindow(t *testing.T) {
 	if _, err := f.send(full, data(9)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the window is not full: %v", err)
 	}
-	for id := range apartWindow {
+	for id := range apartSize {
 		if _, err := f.sendIn(t.Context(), f.apart, data(9+id)); err != nil {
 			t.Fatal(err)
 		}
 		f.hand(<-f.out)
 		f.Put(fmt.Sprint("o.", 9+id), packets.NewControlPacket(packets.Publish))
-		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(9 + id)}, flightDay)
+		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(9 + id)}, windowDay)
 	}
 	if _, err := f.sendIn(full, f.apart, data(99)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the other one has no end: %v", err)
@@ -138,7 +138,7 @@ func TestTheOtherWindow(t *testing.T) {
 		f.drained(t.Context())
 		drained <- f.inFlight()
 	}()
-	for id := byte(1); id <= 8+apartWindow; id++ {
+	for id := byte(1); id <= 8+apartSize; id++ {
 		puback(f, id)
 	}
 	if n := <-drained; n != 0 {
