@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
+.PHONY: help build demo test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ setup: ## install what the tests need (Debian, as root), or say what is missing
 
 test: setup ## every test, with the real mosquitto, ptys and namespaces; the last line counts them
 	@$(GOTEST) -count=1 -timeout 10m $(PACKAGES) -- -p 1 -count=1 -timeout 10m ./build/...
+
+unit: ## the product's own tests in less than a minute: needs only Go, no root, no broker
+	@CI= NO_BROKER=1 $(GOTEST) -count=1 -timeout 5m $(PACKAGES)
 
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	@build/lint.sh $(STATICCHECK)
