@@ -1,6 +1,6 @@
 // Command gotest runs `go test -json` with the arguments it got, prints only what a person must see (packages, and the
-// whole output of what failed or was skipped), and ends with a line that counts: "N passed, N failed, N skipped". A `--`
-// among the arguments starts a second go test after the first; all are counted together.
+// whole output of what failed or was skipped), names the packages that took longest, and ends with a line that counts: "N passed,
+// N failed, N skipped". A `--` among the arguments starts a second go test after the first; all are counted together.
 //
 // Every test and subtest counts as one; a package that fails without naming a test (it does not compile, it timed out)
 // counts as one failure. Exit 1 on any failure, and with CI set also when anything was skipped.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -45,5 +46,20 @@ func TestSummaryCountsTruthfully(t *testing.T) {
 				t.Errorf("exit %d, output:\n%s\nwant exit %d, %q and last %q", code, out.String(), tt.code, tt.says, tt.last)
 			}
 		})
+	}
+}
+
+func TestSlowestPackagesAreNamed(t *testing.T) {
+	var out bytes.Buffer
+	s := newSummary(&out)
+	for i := range slowest + 2 {
+		s.take(event{Action: "pass", Package: fmt.Sprint("p", i), Elapsed: float64(i) / 2})
+	}
+	s.take(event{Action: "skip", Package: "no test files", Elapsed: 99})
+	s.close(false)
+	_, list, _ := strings.Cut(out.String(), "slowest:\n")
+	lines := strings.Split(strings.TrimSpace(list), "\n")
+	if len(lines) != slowest+1 || strings.TrimSpace(lines[0]) != "5.5 s  p11" || strings.TrimSpace(lines[slowest-1]) != "1.0 s  p2" {
+		t.Errorf("%q", lines)
 	}
 }

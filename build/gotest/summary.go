@@ -2,9 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +30,17 @@ type summary struct {
 	output      map[name][]string // of tests that still run
 	failedTests map[string]int    // by package
 	skips       []string
+	took        []packageTime
 }
+
+// packageTime is how long the tests of a package took, without compiling them.
+type packageTime struct {
+	name    string
+	seconds float64
+}
+
+// slowest is how many packages are named at the end.
+const slowest = 10
 
 func newSummary(out io.Writer) *summary {
 	return &summary{out: out, output: map[name][]string{}, failedTests: map[string]int{}}
@@ -93,6 +105,7 @@ func (s *summary) endPackage(e event) {
 			s.printRest(e.Package)
 		}
 	}
+	s.took = append(s.took, packageTime{e.Package, e.Elapsed})
 	fmt.Fprintf(s.out, "%s  %s  %.1f s\n", word, e.Package, e.Elapsed)
 }
 
@@ -124,8 +137,20 @@ func reason(output []string) string {
 	return strings.Join(words, " ")
 }
 
-// close prints the skips and the counts; strict makes a skip a failure.
+// printSlowest names the packages that took longest, the first one first.
+func (s *summary) printSlowest() {
+	slices.SortStableFunc(s.took, func(a, b packageTime) int { return cmp.Compare(b.seconds, a.seconds) })
+	for i, p := range s.took[:min(len(s.took), slowest)] {
+		if i == 0 {
+			fmt.Fprintln(s.out, "slowest:")
+		}
+		fmt.Fprintf(s.out, "%7.1f s  %s\n", p.seconds, p.name)
+	}
+}
+
+// close prints the slowest packages, the skips and the counts; strict makes a skip a failure.
 func (s *summary) close(strict bool) int {
+	s.printSlowest()
 	for _, line := range s.skips {
 		fmt.Fprintln(s.out, line)
 	}
