@@ -34,6 +34,8 @@ type Options struct {
 	WriteAfter string // spool.write_after; if empty, the default (5s)
 	Sync       string // spool.sync; if empty, the default (1s)
 	Mixed      bool   // a device with batch and gzip beside the other one
+
+	Slack time.Duration // beyond write_after, for the spool to look and the disk to write; if zero, 1 s
 }
 
 // What is played, and what the documented defaults say.

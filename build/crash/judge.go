@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,7 +108,7 @@ func (r *run) weigh(v *verdict, device string, wrote []time.Time) {
 
 // lose enters a lost frame: age at the first kill after it was written, from life a on.
 func (r *run) lose(v *verdict, n int, wrote time.Time, a int) {
-	limit := slack
+	limit := cmp.Or(r.o.Slack, slack)
 	if r.o.WriteAfter == "" {
 		limit += writeAfter
 	}

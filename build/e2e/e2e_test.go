@@ -14,7 +14,7 @@ func TestEndToEnd(t *testing.T) {
 			kit.Need(t, s.Needs...)
 			t.Parallel()
 			e := kit.Test(t, 3*time.Minute)
-			table := kit.NewTable("e2e")
+			table := kit.NewTable("e2e").Brief()
 			if err := s.Run(e, table); err != nil {
 				t.Fatal(err)
 			}

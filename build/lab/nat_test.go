@@ -30,7 +30,7 @@ func TestBehaviours(t *testing.T) {
 
 			client, server := pair()
 			e.Sleep(testBefore)
-			if !reaches(server, client, time.Second) {
+			if !reaches(server, client, 5*time.Second) {
 				t.Error("a push within the limit did not arrive")
 			}
 			client, server = pair()
@@ -40,7 +40,7 @@ func TestBehaviours(t *testing.T) {
 			}
 			client, server = pair()
 			e.Sleep(testAfter)
-			if got := reaches(client, server, time.Second); got != b.Loose() {
+			if got := reaches(client, server, 2*time.Second); got != b.Loose() {
 				t.Errorf("the client's packet beyond the limit arrived: %v", got)
 			}
 			client, server = pair()

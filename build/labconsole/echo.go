@@ -96,12 +96,8 @@ func key(i int) byte { return byte('a' + i%26) }
 func (s *scene) judge(t *kit.Table, what string, took []time.Duration) {
 	slices.Sort(took)
 	most := ms(2*s.o.OneWay + echoSlack)
-	tell := t.Info
-	if s.o.Judge {
-		tell = func(name string, v float64, unit string) { t.AtMost(name, v, most, unit) }
-	}
-	tell(what+", median", ms(took[len(took)/2]), "ms")
-	tell(fmt.Sprintf("%s, worst of %d", what, len(took)), ms(took[len(took)-1]), "ms")
+	t.Within(what+", median", ms(took[len(took)/2]), most, "ms")
+	t.Within(fmt.Sprintf("%s, worst of %d", what, len(took)), ms(took[len(took)-1]), most, "ms")
 }
 
 // bulk sends random bytes through the console to an echo, and compares what comes back byte by byte: no protocol mends anything here.

@@ -18,7 +18,6 @@ type Options struct {
 	Keys   int  // keystrokes whose echo is timed
 	File   int  // bytes that go by ZMODEM, each way
 	Lease  bool // a reset connection, and wait for a lease to end: a minute
-	Judge  bool // how long a key takes counts: not beside other tests that want the same processors
 	Bits   int  // of the device's line, a second
 	OneWay time.Duration
 }
@@ -30,7 +29,7 @@ func Short() Options {
 
 // Full is what `make lab-console` runs.
 func Full() Options {
-	return Options{Keys: 100, File: 1 << 20, Lease: true, Judge: true, Bits: 921600, OneWay: 100 * time.Millisecond}
+	return Options{Keys: 100, File: 1 << 20, Lease: true, Bits: 921600, OneWay: 100 * time.Millisecond}
 }
 
 // Tools that the lab needs, for kit.Missing and kit.Need.

@@ -10,7 +10,7 @@ import (
 
 func TestAConsoleOverASlowPath(t *testing.T) {
 	kit.Need(t, Tools()...)
-	table := kit.NewTable("console")
+	table := kit.NewTable("console").Brief()
 	err := Run(kit.Test(t, 8*time.Minute), Short(), table)
 	_ = table.Print(os.Stderr)
 	if err != nil {

@@ -225,7 +225,7 @@ func (s *scene) lease(t *kit.Table) error {
 	if p, _, err = s.console(); err != nil {
 		return err
 	}
-	t.AtMost("the operator was killed: another has the console after", time.Since(began).Seconds(), 34, "s")
+	t.Within("the operator was killed: another has the console after", time.Since(began).Seconds(), 34, "s")
 	return s.leave(p)
 }
 

@@ -47,6 +47,11 @@ func (c Cell) run(e *kit.Env, id string, commands int, t *kit.Table) error {
 		return err
 	}
 	t.Exactly(c.name()+": commands late or lost", late, 0, fmt.Sprintf("of %d", commands), "")
+	after, err := s.agent.Status()
+	if err != nil {
+		return err
+	}
+	t.Exactly(c.name()+": drops while commands came", int(after.Uplink.Drops-st.Uplink.Drops), 0, "", after.Why)
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (v Event) dark(s *site, t *kit.Table) error {
 	})
 	took := time.Since(start)
 	t.Check(v.name()+": noticed", err)
-	t.AtMost(v.name()+": dark for", took.Seconds(), v.Dark.Seconds(), "s")
+	t.Within(v.name()+": dark for", took.Seconds(), v.Dark.Seconds(), "s")
 	ok, err := s.command(onTime)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 
 func TestLearnsBehindARealNAT(t *testing.T) {
 	kit.Need(t, append(lab.NATTools(), "mosquitto")...)
-	table := kit.NewTable("lab-heartbeat")
+	table := kit.NewTable("lab-heartbeat").Brief()
 	if err := Run(kit.Test(t, 4*time.Minute), Short(), table); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestFirmware(t *testing.T) {
 		if os.Getenv("LABMCU") == "full" {
 			o = Full()
 		}
-		table := kit.NewTable("lab-mcu")
+		table := kit.NewTable("lab-mcu").Brief()
 		err := Run(kit.Test(t, 8*time.Minute), o, table)
 		_ = table.Print(os.Stderr)
 		if err != nil {

@@ -62,7 +62,7 @@ func (s *scene) replugs(t *kit.Table) error {
 		name := "replugged: " + x.what + " after, "
 		t.Info(name+"median", ms(x.took[len(x.took)/2]), "ms")
 		if worst := ms(x.took[len(x.took)-1]); x.goal > 0 {
-			t.AtMost(name+fmt.Sprint("worst of ", len(x.took)), worst, ms(x.goal), "ms")
+			t.Within(name+fmt.Sprint("worst of ", len(x.took)), worst, ms(x.goal), "ms")
 		} else {
 			t.Info(name+fmt.Sprint("worst of ", len(x.took)), worst, "ms")
 		}

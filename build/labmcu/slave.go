@@ -57,7 +57,7 @@ func (s *scene) slave(t *kit.Table) error {
 		}
 		last = uptime
 	}
-	t.AtLeast("modbus: records of polls, one each "+poll.String(), float64(len(all)), s.o.Watch.Seconds()/poll.Seconds()*0.8, "")
+	t.NoSlower("modbus: records of polls, one each "+poll.String(), float64(len(all)), s.o.Watch.Seconds()/poll.Seconds()*0.8, "")
 	t.Exactly("modbus: records with a bad value, or whose clock ran backwards", back, 0, "", "")
 	if err := s.writes(t); err != nil {
 		return err

@@ -37,7 +37,7 @@ func (s *scene) telemetry(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.AtLeast("telemetry: sentences that arrived", float64(len(numbers)), 80*s.o.Watch.Seconds(), "")
+	t.NoSlower("telemetry: sentences that arrived", float64(len(numbers)), 80*s.o.Watch.Seconds(), "")
 	t.Exactly("telemetry: numbers missing, doubled or out of order, from the reset on", holes, 0, "", "")
 	t.Exactly("telemetry: sentences with a wrong checksum at the subscriber", bad, 0, "", "")
 	t.Exactly("telemetry: bytes that the gateway counts as bad", int(status.Serial[sentences].Bad), 0, "", "")

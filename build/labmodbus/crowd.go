@@ -59,7 +59,7 @@ func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
 	if err := r.requests(h, o, live, t); err != nil {
 		return err
 	}
-	t.AtMost("worst period of a live unit while requests come", h.until(began).worst(live).Seconds(), o.Worst.Seconds(), "s")
+	t.Within("worst period of a live unit while requests come", h.until(began).worst(live).Seconds(), o.Worst.Seconds(), "s")
 	if err := r.troubles(h, o, live, t); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.AtMost("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS, float64(o.Idle.Milliseconds()), "ms")
+	t.Within("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS, float64(o.Idle.Milliseconds()), "ms")
 	dead := 0
 	for _, u := range s.Serial["bus"].Units {
 		if u.State == "dead" {
@@ -109,8 +109,9 @@ func judgePeriods(o Options, watched stretch, live []int, t *kit.Table) {
 			polls++
 		}
 	}
-	t.AtMost("worst period of a live unit", watched.worst(live).Seconds(), o.Worst.Seconds(), "s")
-	t.AtLeast("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), o.Share, "of 1")
+	t.Exactly("live units that were forgotten", watched.forgotten(live), 0, "", "")
+	t.Within("worst period of a live unit", watched.worst(live).Seconds(), o.Worst.Seconds(), "s")
+	t.NoSlower("live units polled in every second", float64(polls)/o.Watch.Seconds()/float64(o.Units-o.Dead), o.Share, "of 1")
 	t.Info("tries of dead units meanwhile", float64(tried), "")
 }
 

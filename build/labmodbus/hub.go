@@ -170,6 +170,16 @@ func (s stretch) worst(units []int) (worst time.Duration) {
 	return worst
 }
 
+// forgotten counts units that were not polled at all.
+func (s stretch) forgotten(units []int) (n int) {
+	for _, id := range units {
+		if len(s.periods(byte(id))) == 1 {
+			n++
+		}
+	}
+	return n
+}
+
 // later counts the periods of some units that are longer.
 func (s stretch) later(units []int, than time.Duration) (n int) {
 	for _, id := range units {

@@ -14,7 +14,7 @@ func TestAgainstLibmodbusAndMbpoll(t *testing.T) {
 		t.Skip("libmodbus-dev is missing: run build/setup.sh, or apt-get install libmodbus-dev")
 	}
 	t.Parallel() // it mostly waits
-	table := kit.NewTable("lab-modbus")
+	table := kit.NewTable("lab-modbus").Brief()
 	if err := Run(kit.Test(t, 4*time.Minute), Short(), table); err != nil {
 		t.Fatal(err)
 	}

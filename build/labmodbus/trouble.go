@@ -62,15 +62,15 @@ func (r *rig) troubles(h *hub, o Options, live []int, t *kit.Table) error {
 		seen := h.until(began)
 		h.disturb(nil)
 		others := slices.DeleteFunc(slices.Clone(live), func(id int) bool { return id == x.unit })
-		t.AtMost("a unit "+x.name+": worst period of the others", seen.worst(others).Seconds(), (o.Worst + timeout).Seconds(), "s")
-		t.AtMost("a unit "+x.name+": late periods of the others", float64(seen.later(others, o.Worst)), float64(len(others)), "")
+		t.Within("a unit "+x.name+": worst period of the others", seen.worst(others).Seconds(), (o.Worst + timeout).Seconds(), "s")
+		t.Within("a unit "+x.name+": late periods of the others", float64(seen.later(others, o.Worst)), float64(len(others)), "")
 		if x.reads {
 			own, worst := []int{x.unit}, o.Worst
 			if x.late > 0 {
 				worst += 3 * timeout
 			}
-			t.AtMost("a unit "+x.name+": its own worst period", seen.worst(own).Seconds(), worst.Seconds(), "s")
-			t.AtMost("a unit "+x.name+": its own late periods", float64(seen.later(own, o.Worst)), float64(x.late), "")
+			t.Within("a unit "+x.name+": its own worst period", seen.worst(own).Seconds(), worst.Seconds(), "s")
+			t.Within("a unit "+x.name+": its own late periods", float64(seen.later(own, o.Worst)), float64(x.late), "")
 		}
 		t.Check("a unit "+x.name+": that is what is published of it", x.shows())
 		well := r.well(x.unit, o)

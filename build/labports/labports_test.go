@@ -14,7 +14,7 @@ func TestAPortIsFoundAgain(t *testing.T) {
 		t.Log("without root no uevents can be made: only looking twice a second is shown")
 		o.Heard = 0
 	}
-	table := kit.NewTable("ports")
+	table := kit.NewTable("ports").Brief()
 	if err := Run(kit.Test(t, 4*time.Minute), o, table); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestFramersUnderNoise(t *testing.T) {
-	table := kit.NewTable("lab-serial")
+	table := kit.NewTable("lab-serial").Brief()
 	if err := Run(kit.Test(t, 2*time.Minute), Short(), table); err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func returns(rtt time.Duration) cell {
 			return err
 		}
 		t.Info(name+": round trip, measured", measured.Seconds()*1000, "ms")
-		t.AtMost(name+": dark", dark.Seconds()*1000, (measured.Seconds()+0.02)*1000, "ms")
+		t.Within(name+": dark", dark.Seconds()*1000, (measured.Seconds()+0.02)*1000, "ms")
 		return nil
 	}}
 }
@@ -77,7 +77,7 @@ func ranked(e *kit.Env, id string, delay time.Duration) (*site, []*kit.Broker, e
 		})
 	}
 	if err == nil {
-		err = s.upAt(brokers[0].URL(), time.Second)
+		err = s.upAt(brokers[0].URL(), 10*time.Second)
 	}
 	if err != nil {
 		s.close()

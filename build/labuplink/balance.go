@@ -63,7 +63,7 @@ func balanced() cell {
 		if err := brokers[1-i].WaitConnect(id, 1, 30*time.Second); err != nil {
 			return err
 		}
-		t.AtMost(name+", backend stopped: at the other", time.Since(killed).Seconds(), detectWithin.Seconds(), "s")
+		t.Within(name+", backend stopped: at the other", time.Since(killed).Seconds(), detectWithin.Seconds(), "s")
 		if err := brokers[i].Start(); err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func balanced() cell {
 		if err := brokers[i].WaitConnect(id, had+1, 2*maxSession); err != nil {
 			return err
 		}
-		t.AtMost(name+", max_session 20 s: the recovered backend has its share after", time.Since(back).Seconds(), 1.1*maxSession.Seconds()+5, "s")
+		t.Within(name+", max_session 20 s: the recovered backend has its share after", time.Since(back).Seconds(), 1.1*maxSession.Seconds()+5, "s")
 		e.Sleep(settle)
 		after := s.status().Uplink
 		t.Exactly(name+", max_session 20 s: drops", int(after.Drops-before.Drops), 0, "", "a planned re-dial is none")

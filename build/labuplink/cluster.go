@@ -48,7 +48,7 @@ func cluster(kills int) cell {
 			}
 		}
 		if row := name + ": dark until the next frame is acknowledged, median"; kills >= judged {
-			t.AtMost(row, median(acked), dark, "s")
+			t.Within(row, median(acked), dark, "s")
 		} else {
 			t.Info(row, median(acked), "s")
 		}

@@ -21,7 +21,7 @@ func TestUplink(t *testing.T) {
 			}
 		}
 	}
-	table := kit.NewTable("lab-uplink")
+	table := kit.NewTable("lab-uplink").Brief()
 	if err := Run(kit.Test(t, 20*time.Minute), o, table); err != nil {
 		t.Fatal(err)
 	}

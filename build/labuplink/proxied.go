@@ -54,7 +54,7 @@ func proxied(scheme string) cell {
 		if err != nil {
 			return err
 		}
-		t.AtMost(name+", proxy killed: noticed", took.Seconds(), atOnce.Seconds(), "s")
+		t.Within(name+", proxy killed: noticed", took.Seconds(), atOnce.Seconds(), "s")
 		if err := p.Start(); err != nil {
 			return err
 		}

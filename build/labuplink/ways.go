@@ -96,7 +96,7 @@ func routeMoves(load string) cell {
 			if err != nil {
 				return err
 			}
-			t.AtMost(fmt.Sprintf("%s to wan%d: re-dialled", name, way), took.Seconds(), moved.Seconds(), "s")
+			t.Within(fmt.Sprintf("%s to wan%d: re-dialled", name, way), took.Seconds(), moved.Seconds(), "s")
 			e.Sleep(3 * detectWithin / 2)
 		}
 		s.noneLost(t, name)
@@ -127,7 +127,7 @@ func readdressed() cell {
 		if err != nil {
 			return err
 		}
-		t.AtMost(name+": re-dialled", took.Seconds(), moved.Seconds(), "s")
+		t.Within(name+": re-dialled", took.Seconds(), moved.Seconds(), "s")
 		s.noneLost(t, name)
 		return nil
 	}}
@@ -158,7 +158,7 @@ func otherWay() cell {
 		if err := e.Until("up on wan1", 2*detectWithin, on("wan1")); err != nil {
 			return err
 		}
-		t.AtMost(name+": up on the other", time.Since(out).Seconds(), (detectWithin + 2*time.Second).Seconds(), "s")
+		t.Within(name+": up on the other", time.Since(out).Seconds(), (detectWithin + 2*time.Second).Seconds(), "s")
 		if err := s.ways.Cable(lab.Wan0, true); err != nil {
 			return err
 		}

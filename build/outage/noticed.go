@@ -58,7 +58,7 @@ func (n Noticed) run(e *kit.Env, id string, t *kit.Table) error {
 		t.Check(name+": noticed", err)
 		return nil
 	}
-	t.AtMost(name+": noticed", noticed.Seconds(), (limit + look).Seconds(), "s")
+	t.Within(name+": noticed", noticed.Seconds(), (limit + look).Seconds(), "s")
 	if n.Load == full {
 		t.AtLeast(name+": bytes stuck in the send buffer", float64(queued), stalled, "bytes")
 	}
@@ -67,7 +67,7 @@ func (n Noticed) run(e *kit.Env, id string, t *kit.Table) error {
 		t.Check(name+": next server", err)
 		return nil
 	}
-	t.AtMost(name+": then CONNECT at the next server", (time.Since(died) - noticed).Seconds(), atOnce.Seconds(), "s")
+	t.Within(name+": then CONNECT at the next server", (time.Since(died) - noticed).Seconds(), atOnce.Seconds(), "s")
 	return nil
 }
 

@@ -27,7 +27,7 @@ func TestASilentPathIsNoticedAndCutsAreSurvived(t *testing.T) {
 func show(t *testing.T, o Options) {
 	t.Helper()
 	t.Parallel() // both mostly wait
-	table := kit.NewTable("outage")
+	table := kit.NewTable("outage").Brief()
 	if err := Run(kit.Test(t, 4*time.Minute), o, table); err != nil {
 		t.Fatal(err)
 	}

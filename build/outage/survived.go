@@ -49,7 +49,7 @@ func (c Survived) run(e *kit.Env, id string, t *kit.Table) error {
 			t.Check(name+": answers", err)
 			return nil
 		}
-		t.AtMost(name+": answers", time.Since(healed).Seconds(), (limit + look).Seconds(), "s")
+		t.Within(name+": answers", time.Since(healed).Seconds(), (limit + look).Seconds(), "s")
 	}
 	t.Check(name+": the same TCP connection goes on", s.same(port, drops))
 	return nil

@@ -26,6 +26,8 @@ type Env struct {
 	starts chan func() // for the thread that starts processes
 	closed chan struct{}
 
+	patience time.Duration // times this long Until waits; beside other tests nothing is judged by how long it takes
+
 	mu    sync.Mutex
 	undo  []func()
 	procs []*Proc
@@ -38,7 +40,8 @@ func NewEnv(ctx context.Context, limit time.Duration, logf func(format string, a
 		return nil, fmt.Errorf("scratch folder: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	e := &Env{Ctx: ctx, Dir: dir, logf: logf, cancel: cancel, starts: make(chan func()), closed: make(chan struct{})}
+	e := &Env{Ctx: ctx, Dir: dir, logf: logf, cancel: cancel, starts: make(chan func()), closed: make(chan struct{}),
+		patience: 1}
 	e.Defer(func() { _ = os.RemoveAll(dir) })
 	e.Defer(func() { close(e.closed) })
 	go e.starter()
@@ -125,7 +128,11 @@ func (e *Env) Tails(lines int) string {
 	return out
 }
 
-// Test makes an Env for a test: closed at its end, and with the output of all processes in the log when it failed.
+// testPatience is for a machine that has other things to do.
+const testPatience = 3
+
+// Test makes an Env for a test: closed at its end, and with the output of all processes in the log when it failed. Until waits three
+// times as long there: `make test` runs on any machine, beside anything.
 func Test(t testing.TB, limit time.Duration) *Env {
 	t.Helper()
 	start := time.Now()
@@ -135,6 +142,7 @@ func Test(t testing.TB, limit time.Duration) *Env {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.patience = testPatience
 	t.Cleanup(func() {
 		tails := ""
 		if t.Failed() {
@@ -160,6 +168,7 @@ func (e *Env) Sleep(d time.Duration) {
 
 // Until asks ok every 20 ms until it says yes; the error names what was waited for.
 func (e *Env) Until(what string, limit time.Duration, ok func() bool) error {
+	limit *= e.patience
 	deadline := time.Now().Add(limit)
 	for !ok() {
 		if e.Ctx.Err() != nil {

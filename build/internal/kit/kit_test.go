@@ -177,6 +177,15 @@ func TestTableSaysWhatWasMissed(t *testing.T) {
 	tab := NewTable("demo")
 	tab.AtMost("small enough", 3, 4, "x")
 	tab.AtMost("too big", 5, 4, "x")
+	brief := NewTable("brief").Brief()
+	brief.Within("too late, on a busy machine", 5, 4, "s")
+	brief.NoSlower("too little, there", 3, 4, "/s")
+	full := NewTable("full")
+	full.Within("too late", 5, 4, "s")
+	full.NoSlower("too little", 3, 4, "/s")
+	if len(brief.Missed()) != 0 || len(full.Missed()) != 2 {
+		t.Errorf("brief: %+v, full: %+v", brief.Missed(), full.Missed())
+	}
 	tab.Check("said no", fmt.Errorf("because"))
 	var out bytes.Buffer
 	if err := tab.Print(&out); err != nil {

@@ -31,13 +31,21 @@ type Table struct {
 	Host   string    `json:"host"`
 	Says   []string  `json:"says,omitempty"` // sentences: what exactly was checked
 
-	mu   sync.Mutex
-	Rows []Row `json:"rows"`
+	mu    sync.Mutex
+	Rows  []Row `json:"rows"`
+	brief bool
 }
 
 // NewTable starts a table.
 func NewTable(target string) *Table {
 	return &Table{Target: target, Time: time.Now().UTC(), Host: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())}
+}
+
+// Brief makes it the table of a short form, which `make test` runs beside other tests on whatever machine there is: Within and NoSlower
+// show figures there, and the full form judges them. It returns the table.
+func (t *Table) Brief() *Table {
+	t.brief = true
+	return t
 }
 
 func (t *Table) add(r Row) {
@@ -54,6 +62,24 @@ func (t *Table) AtMost(name string, v, limit float64, unit string) {
 // AtLeast records a figure that must reach limit.
 func (t *Table) AtLeast(name string, v, limit float64, unit string) {
 	t.add(Row{Name: name, Value: v, Unit: unit, Goal: "≥ " + number(limit), OK: v >= limit})
+}
+
+// Within records a time that must not exceed limit, or a count of what came too late; see Brief.
+func (t *Table) Within(name string, v, limit float64, unit string) {
+	if t.brief {
+		t.Info(name, v, unit)
+		return
+	}
+	t.AtMost(name, v, limit, unit)
+}
+
+// NoSlower records how much was done in a given time, which must reach limit; see Brief.
+func (t *Table) NoSlower(name string, v, limit float64, unit string) {
+	if t.brief {
+		t.Info(name, v, unit)
+		return
+	}
+	t.AtLeast(name, v, limit, unit)
 }
 
 // Exactly records a count that must be want; note tells the first thing that was wrong.
