@@ -35,10 +35,9 @@ func TestMosquittoPlain(t *testing.T) {
 			t.Fatalf("message %d is %q", i, m.Payload)
 		}
 	}
-	if st := l.Status(); st.Why != "" || st.State != StateUp || st.Bytes.Sum() == 0 {
+	if st := awaitWell(t, l); st.Bytes.Sum() == 0 {
 		t.Errorf("status: %+v", st)
 	}
-	t.Logf("%+v", l.Status())
 	stop()
 	m.Stop()
 	if !strings.Contains(m.Log(), "Received DISCONNECT from gw-1") {

@@ -15,7 +15,7 @@ func TestAgainstLibmodbusAndMbpoll(t *testing.T) {
 	}
 	t.Parallel() // it mostly waits
 	table := kit.NewTable("lab-modbus").Brief()
-	if err := Run(kit.Test(t, 4*time.Minute), Short(), table); err != nil {
+	if err := Run(kit.Test(t, 8*time.Minute), Short(), table); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range table.Rows {

@@ -46,6 +46,10 @@ func returns(rtt time.Duration) cell {
 		t.Info(name+": back after", time.Since(back).Seconds(), "s")
 		e.Sleep(settle)
 		after := s.status().Uplink
+		_ = e.Until("the re-dial to be counted", 20*time.Second, func() bool { // how many there were is a row of the table
+			after = s.status().Uplink
+			return after.Redials > before.Redials && after.State == "up"
+		})
 		t.Exactly(name+": drops on the way back", int(after.Drops-before.Drops), 0, "", "a planned re-dial is none")
 		t.Exactly(name+": re-dials", int(after.Redials-before.Redials), 1, "", "")
 		s.noneLost(t, name)
