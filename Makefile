@@ -13,7 +13,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint golangci check race fuzz e2e crash outage size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
+.PHONY: help build demo test lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,10 +78,13 @@ lab-mcu: setup ## firmware in C on a Cortex-M3 of qemu before the agent: sentenc
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
 	@$(SHOW) lab-serial
 
-size: setup ## size of the ARMv6 binary and resident memory against build/budgets.json
+upgrade: setup ## the agent goes on with what an earlier version left on the disk, and writes the same again
+	@$(SHOW) upgrade
+
+size: setup ## the ARMv6 binary, packed and by sections, and resident memory against build/budgets.json and the commit before
 	@$(SHOW) size
 
-bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop
+bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop and the commit before (or AGAINST=<commit>)
 	@$(SHOW) bench-relay
 
 cross: ## static binaries for every platform into dist/

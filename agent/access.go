@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -93,13 +94,13 @@ func echoTopics(t wire.Topics) (all []transport.EchoTopic) {
 }
 
 // tryAccess tries each server once, some time after it took us, until ctx is done.
-func (g *generation) tryAccess(ctx context.Context) error {
+func (u *uplinkRun) tryAccess(ctx context.Context) error {
 	wait := accessAfter + time.Duration(rand.Float64()*float64(accessSpread))
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-g.link.Ready():
+		case <-u.link.Ready():
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -109,18 +110,18 @@ func (g *generation) tryAccess(ctx context.Context) error {
 		case <-timer.C:
 		}
 		wait = accessRetry
-		st := g.link.Status()
-		if st.State != transport.StateUp || !g.access.next(st.Server, time.Now()) || g.book.starved() {
+		st := u.link.Status()
+		if st.State != transport.StateUp || !u.access.next(st.Server, time.Now()) || u.ledger.Exhausted() {
 			continue
 		}
 		try, cancel := context.WithTimeout(ctx, accessTime)
-		verdict, err := g.link.Echo(try, echoTopics(g.topics))
+		verdict, err := u.link.Echo(try, echoTopics(u.topics))
 		cancel()
 		if err != nil {
-			g.log.Debug().Err(err).Msg("access rules could not be tried")
+			u.log.Debug().Err(err).Msg("access rules could not be tried")
 			continue
 		}
-		g.access.told(st.Server, verdict, time.Now())
-		said(g.log.Info(), "why", g.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
+		u.access.told(st.Server, verdict, time.Now())
+		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
 	}
 }

@@ -5,7 +5,8 @@
 //
 //	UP    bridge.Device → devices: stored frame → spool.Append → pump: lane → envelope → transport.Link.Send → PUBACK
 //	        → spool.Ack
-//	DOWN  transport.Link → downlink: judged, id on disk → bridge.Device.Write → written and drained → reply → its spool → up
+//	DOWN  transport.Link → downlink: parsed, judged, id on disk, judged again → bridge.Device.Write → written and drained
+//	        → reply → its spool → up
 //
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the
 // stream.
@@ -13,8 +14,8 @@
 // # Three lives
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
-//	site        what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
-//	generation  what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
+//	localState  what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
+//	uplinkRun   what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
 //
 // A reload that changes only serial devices or the log level begins nothing anew.
 //
@@ -22,7 +23,7 @@
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
 // and disconnects; then the commands, which heard how the devices ended and answer what nobody carried out; then its last word on
-// the path is kept; then the spools write what is left. Where another generation follows, nothing drains: it goes on.
+// the path is kept; then the spools write what is left. Where another uplink follows, nothing drains: it goes on.
 package agent
 
 import (
@@ -33,6 +34,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/statedir"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -46,26 +50,26 @@ type Options struct {
 
 // Agent is linkbeat on a gateway. Create it with New, run it once.
 type Agent struct {
-	o       Options // immutable, as all but mu's
-	log     zerolog.Logger
-	level   *level
-	started time.Time
-	clock   clock
-	pulses  *pulses
+	o        Options // immutable, as all but mu's
+	log      zerolog.Logger
+	level    *supervise.Level
+	started  time.Time
+	clock    clock.Clock
+	liveness *supervise.Liveness
 
 	mu       sync.Mutex
 	booted   config.Booted // what is in use
 	reloadNo string        // why the last reload was not taken
-	current  *generation   // the one that runs; nil between two sites
-	before   totals        // of generations and sites that are over
+	current  *uplinkRun    // the one that runs; nil between two local states
+	before   totals        // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.
 func New(o Options) *Agent {
-	lv := &level{}
-	lv.set(zerolog.InfoLevel)
+	lv := &supervise.Level{}
+	lv.Set(zerolog.InfoLevel)
 	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
-		clock: newClock(o.Built), pulses: &pulses{}}
+		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
 }
 
 // stopWithin is how long all of the agent may take to stop, before it is abandoned.
@@ -84,11 +88,11 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		a.say("STOPPING=1") // before anything stops
 		stop()
 	})()
-	// The watchdog is fed while sites come and go, and until the last of them has ended.
-	err = group{
-		{name: "watchdog", run: a.guard},
-		{name: "agent", run: func(ctx context.Context) error { return a.sites(ctx, booted, reload) }, stop: stopWithin},
-	}.run(running)
+	// The watchdog is fed while local states come and go, and until the last of them has ended.
+	err = supervise.Group{
+		{Name: "watchdog", Run: a.guard},
+		{Name: "agent", Run: func(ctx context.Context) error { return a.runLocal(ctx, booted, reload) }, Stop: stopWithin},
+	}.Run(running)
 	if ctx.Err() == nil {
 		a.log.Error().Err(err).Msg("linkbeat ends by itself")
 		return err
@@ -100,15 +104,15 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	return nil
 }
 
-// sites runs one site after the other until ctx is done. A site that cannot begin gives way to the one before it.
-func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
-	s, err := a.openSite(booted, places{})
+// runLocal runs one local state after the other until ctx is done. One that cannot begin gives way to the one before it.
+func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
+	l, err := a.openLocal(booted, statedir.Dirs{})
 	if err != nil {
 		return err
 	}
 	for {
-		next, err := s.run(ctx, reload)
-		s.close(next)
+		next, err := l.run(ctx, reload)
+		l.close(next)
 		if next == nil {
 			return err
 		}
@@ -116,11 +120,11 @@ func (a *Agent) sites(ctx context.Context, booted config.Booted, reload <-chan s
 			a.log.Error().Err(err).Msg("not everything stopped as it should")
 		}
 		before := a.inUse()
-		if s, err = a.openSite(next.booted, next.places); err == nil {
+		if l, err = a.openLocal(next.booted, next.dirs); err == nil {
 			continue
 		}
 		a.refuse(err.Error())
-		if s, err = a.openSite(before, places{}); err != nil {
+		if l, err = a.openLocal(before, statedir.Dirs{}); err != nil {
 			return err
 		}
 	}
@@ -133,8 +137,8 @@ func (a *Agent) inUse() config.Booted {
 	return a.booted
 }
 
-// generation is the one that runs, or nil.
-func (a *Agent) generation() *generation {
+// uplink is the one that runs, or nil.
+func (a *Agent) uplink() *uplinkRun {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.current
@@ -145,7 +149,7 @@ func (a *Agent) use(b config.Booted) {
 	a.mu.Lock()
 	a.booted = b
 	a.mu.Unlock()
-	a.level.set(levelOf(b.Document))
+	a.level.Set(levelOf(b.Document))
 }
 
 // refuse is called when a reload is not taken.
@@ -158,7 +162,7 @@ func (a *Agent) refuse(why string) {
 
 // say tells the service manager; failing that is no reason to stop.
 func (a *Agent) say(state string) {
-	if err := sdNotify(state); err != nil {
+	if err := supervise.Notify(state); err != nil {
 		a.log.Warn().Err(err).Msg("service manager not told")
 	}
 }

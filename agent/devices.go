@@ -12,10 +12,17 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/console"
+	"github.com/linkbeat/linkbeat/agent/downlink"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // deviceOptions is what the agent needs to know of one serial device. Comparable by reflect.DeepEqual: a device whose options
@@ -27,18 +34,18 @@ type deviceOptions struct {
 	senML    bool
 	commands bool
 	console  bool
-	limits   limits
+	limits   downlink.Limits
 	high     bool // priority
 }
 
 // devices runs the serial devices and feeds their frames to the spool. Safe for concurrent use.
 type devices struct {
-	spool  *spool.Spool
-	high   *spool.Spool
-	clock  clock
-	log    zerolog.Logger
-	pulses *pulses
-	finder *bridge.Finder
+	spool    *spool.Spool
+	high     *spool.Spool
+	clock    clock.Clock
+	log      zerolog.Logger
+	liveness *supervise.Liveness
+	finder   *discover.Finder
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
@@ -53,17 +60,17 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c clock, log zerolog.Logger, p *pulses, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, pulses: p, finder: bridge.NewFinder(bridge.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: discover.NewFinder(discover.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
 	options deviceOptions
 	device  *bridge.Device
-	rate    *rate
+	rate    *downlink.Rate
 	notUTF8 atomic.Int64
 	fault   string // why there is no device
 	since   time.Time
@@ -134,48 +141,48 @@ func (d *devices) reconcile() {
 
 func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &runningDevice{options: o, rate: newRate(o.limits.perMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits.PerMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
-	pulse := d.pulses.of("serial device " + b.Name)
+	loop := d.liveness.Loop("serial device " + b.Name)
 	var buf []byte // of the reader goroutine
 	sp := d.spool
 	if o.high {
 		sp = d.high
 	}
 	b.OnFrame = func(f bridge.Frame) error {
-		pulse.begin()
-		defer pulse.end()
+		loop.Begin()
+		defer loop.End()
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = stored{stamp: d.clock.stampAt(f.Time), raw: o.raw, senML: o.senML, encoding: o.encoding, data: f.Data}.appendTo(buf[:0])
+		buf = record.Stored{Stamp: d.clock.StampAt(f.Time), Raw: o.raw, SenML: o.senML, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
 		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
-		pulse.begin()
-		defer pulse.end()
-		if buf, err = appendValues(buf[:0], stored{stamp: d.clock.stampAt(v.Time), senML: o.senML}, v.Readings); err == nil {
+		loop.Begin()
+		defer loop.End()
+		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), SenML: o.senML}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		said(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
+		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
 	}
 	device, err := bridge.New(b)
 	if err != nil {
 		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
 		r.fault = err.Error()
-		pulse.gone()
+		loop.Gone()
 		close(r.ended)
 		return r
 	}
 	r.device = device
 	go func() {
 		defer close(r.ended)
-		defer pulse.gone()
+		defer loop.Gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
 			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
 		}
@@ -202,7 +209,7 @@ func (d *devices) stop(all []*runningDevice) {
 }
 
 // target finds the device, or the unit of a bus, that a command is for.
-func (d *devices) target(name string) (target, bool) {
+func (d *devices) target(name string) (downlink.Target, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r := d.running[name]; r != nil {
@@ -218,51 +225,51 @@ func (d *devices) target(name string) (target, bool) {
 			}
 		}
 	}
-	return target{}, false
+	return downlink.Target{}, false
 }
 
 // port finds the device that a console is for.
-func (d *devices) port(name string) (port, bool) {
+func (d *devices) port(name string) (console.Port, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.running[name]
 	if r == nil {
-		return port{}, false
+		return console.Port{}, false
 	}
-	return port{r.device, r.options.console}, true
+	return console.Port{Device: r.device, Allowed: r.options.console}, true
 }
 
 // tap shows what goes over the port of a device as text, to somebody on this machine.
 func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool) {
 	p, known := d.port(name)
-	if !known || p.device == nil {
+	if !known || p.Device == nil {
 		return nil, false
 	}
 	d.log.Info().Str("device", name).Msg("local tap begins")
-	untap := p.device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
+	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
 		d.log.Info().Str("device", name).Msg("local tap ends")
 	}, true
 }
 
-func (r *runningDevice) target(u bridge.ModbusUnit) target {
-	t := target{commands: r.options.commands, limits: r.options.limits, rate: r.rate, encoding: r.options.encoding, unit: u.Name,
-		write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
+func (r *runningDevice) target(u bridge.ModbusUnit) downlink.Target {
+	t := downlink.Target{Commands: r.options.commands, Limits: r.options.limits, Rate: r.rate, Encoding: r.options.encoding, Unit: u.Name,
+		Write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
 	if r.device == nil {
 		return t
 	}
-	t.write, t.request = r.device.Write, r.device.Request
+	t.Write, t.Request = r.device.Write, r.device.Request
 	if u.Name != "" {
-		t.address = []byte{u.Address}
-		t.fits = func(values map[string]string) (longest int, err error) {
+		t.Address = []byte{u.Address}
+		t.Fits = func(values map[string]string) (longest int, err error) {
 			writes, err := r.device.Writes(u.Name, values)
 			for _, w := range writes {
-				longest = max(longest, len(t.address)+len(w.PDU(nil)))
+				longest = max(longest, len(t.Address)+len(w.PDU(nil)))
 			}
 			return longest, err
 		}
-		t.set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
+		t.Set = func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error {
 			return r.device.Set(u.Name, values, expires, done)
 		}
 	}
@@ -312,7 +319,7 @@ func (r *runningDevice) status() statuspage.Serial {
 		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
 }
 
-func lineErrorsOf(e *bridge.LineErrors) *statuspage.LineErrors {
+func lineErrorsOf(e *serialport.LineErrors) *statuspage.LineErrors {
 	if e == nil {
 		return nil
 	}

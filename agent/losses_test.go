@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 )
 
 // A period of loss is two log lines, however many records it takes, and a sentence while it lasts.
@@ -32,7 +33,7 @@ func TestLossesAreSaidOnceAndWhileTheyLast(t *testing.T) {
 				}
 				defer data.Close()
 				var out bytes.Buffer
-				l := newLosses(zerolog.New(&out), data, openTestSpool(t), openTestSpool(t))
+				l := newLosses(zerolog.New(&out), data, spooltest.Open(t), spooltest.Open(t))
 				pass := func(n int) {
 					for range n {
 						time.Sleep(lossLook)

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -23,11 +24,11 @@ type reporter struct {
 	stats      string        // topic
 	statsEvery time.Duration // 0: never
 	status     func() statuspage.Status
-	starved    func() bool     // nothing but what matters most may be sent
+	exhausted  func() bool     // nothing but what matters most may be sent
 	connected  <-chan struct{} // signalled for each new session
 	told       *told
 	log        zerolog.Logger
-	pulse      *pulse
+	loop       *supervise.Loop
 }
 
 // told is what the fleet was told last; it outlives a reporter. Owned by the one that runs.
@@ -46,13 +47,13 @@ func (r *reporter) run(ctx context.Context) error {
 			return nil
 		case <-r.link.Ready():
 		}
-		if r.starved() {
+		if r.exhausted() {
 			r.pause(ctx)
 			continue
 		}
-		r.pulse.begin()
+		r.loop.Begin()
 		s := r.status()
-		r.pulse.end()
+		r.loop.End()
 		if info := infoOf(s).Append(nil); r.told.due(info, s.Uplink.Session, time.Now()) {
 			m := transport.Message{Topic: r.info, Payload: info, QoS: 1, Retain: true, Cause: transport.CauseData}
 			if r.publish(ctx, m) {

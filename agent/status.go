@@ -13,25 +13,25 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// status is the truth about the gateway, at one moment as far as its parts allow. Counters go on from where earlier generations
+// status is the truth about the gateway, at one moment as far as its parts allow. Counters go on from where earlier runs
 // left them.
-func (g *generation) status() statuspage.Status {
+func (u *uplinkRun) status() statuspage.Status {
 	now := time.Now()
-	g.mu.Lock() // before the parts are asked: what they count is not among the totals then, or the same for ever
-	booted, reloadNo, before := g.booted, g.reloadNo, g.before
-	g.mu.Unlock()
-	link := g.link.Status()
+	u.mu.Lock() // before the parts are asked: what they count is not among the totals then, or the same for ever
+	booted, reloadNo, before := u.booted, u.reloadNo, u.before
+	u.mu.Unlock()
+	link := u.link.Status()
 	s := statuspage.Status{
-		ID: g.id, Version: g.o.Version, Epoch: g.data.Epoch(), StartedAt: g.started.UnixMilli(), Config: string(booted.Origin),
+		ID: u.id, Version: u.o.Version, Epoch: u.data.Epoch(), StartedAt: u.started.UnixMilli(), Config: string(booted.Origin),
 		Uplink: uplinkStatus(link), Heartbeat: heartbeatStatus(link), Bytes: statuspage.Bytes(link.Bytes),
-		Serial: g.devices.status(), Commands: g.down.status(), Facts: g.facts.get(),
+		Serial: u.devices.status(), Commands: u.down.Status(), Facts: u.facts.Get(),
 	}
-	s.Uplink.WorstDetectS = (link.Interval + g.doc.Uplink.DetectWithin.Std()).Seconds()
-	data, replies := g.data.Status(), g.replies.Status()
-	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(g.high.Status(), now), spoolStatus(replies, now)
-	s.Month, s.Quarantine, s.ACL = g.book.month(), g.quarantine.get(), g.access.get(s.Uplink.Server)
+	s.Uplink.WorstDetectS = (link.Interval + u.doc.Uplink.DetectWithin.Std()).Seconds()
+	data, replies := u.data.Status(), u.replies.Status()
+	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
+	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
 	before.onto(&s)
-	s.Why = g.why(s, booted.ConfigError, reloadNo, link.Why)
+	s.Why = u.why(s, booted.ConfigError, reloadNo, link.Why)
 	return s
 }
 
@@ -66,7 +66,7 @@ func expires(whose string, ms int64, now time.Time) string {
 }
 
 // why is one sentence of what is not as it should be, the gravest first.
-func (g *generation) why(s statuspage.Status, configError, reloadNo, link string) string {
+func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
@@ -76,24 +76,24 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 	add("", configError) // which says its name
 	add("config_error: not reloaded: ", reloadNo)
 	add("", link)
-	add("", g.memory.why())
+	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
 	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)
-	add("", g.book.why())
-	add("", g.access.why(s.Uplink.Server))
-	if !g.clock.unset() {
+	add("", u.ledger.Why())
+	add("", u.access.why(s.Uplink.Server))
+	if !u.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))
 		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
 	}
-	add("", g.losses.why())
-	add("", g.up.why())
-	for _, p := range g.places.all() {
-		if p.fault != nil {
-			add("", p.fault.Error())
+	add("", u.losses.why())
+	add("", u.pump.Why())
+	for _, p := range u.dirs.All() {
+		if p.Fault != nil {
+			add("", p.Fault.Error())
 		}
 	}
-	if g.clock.unset() {
+	if u.clock.Unset() {
 		add("", "the clock is not set")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
@@ -102,7 +102,7 @@ func (g *generation) why(s statuspage.Status, configError, reloadNo, link string
 		}
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
-	add("", g.pageNo.get())
+	add("", u.pageNo.Get())
 	return strings.Join(all, "; ")
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// totals is what the counters of generations and sites that are over had reached. Counters count from the start of the process,
+// totals is what the counters of uplinks and local states that are over had reached. Counters count from the start of the process,
 // whatever was reloaded since; and they balance over a reload as they did before it. The zero value is ready.
 type totals struct {
 	uplink   statuspage.Uplink
@@ -26,15 +26,15 @@ func (t *totals) addUplink(link transport.Status) {
 	t.bytes = t.bytes.Plus(statuspage.Bytes(link.Bytes))
 }
 
-// addSite is called with a site that has been closed.
-func (t *totals) addSite(s *site) {
-	addSpool(&t.spool, left(s.data.Status()))
-	addSpool(&t.high, left(s.high.Status()))
-	addSpool(&t.replies, left(s.replies.Status()))
-	c := s.down.status()
+// addLocal is called with a local state that has been closed.
+func (t *totals) addLocal(l *localState) {
+	addSpool(&t.spool, left(l.data.Status()))
+	addSpool(&t.high, left(l.high.Status()))
+	addSpool(&t.replies, left(l.replies.Status()))
+	c := l.down.Status()
 	c.Failed += c.Running // nobody knows how they ended
 	addCommands(&t.commands, c)
-	t.serial = s.devices.ended()
+	t.serial = l.devices.ended()
 }
 
 // onto adds the totals to what runs now.

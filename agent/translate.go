@@ -3,11 +3,14 @@ package agent
 import (
 	"strconv"
 
+	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -40,7 +43,7 @@ func serversOf(u *config.Uplink) []transport.Server {
 	return servers
 }
 
-// learningOf is what the heartbeat section says. What it lacks, Path and Memory, is the generation's.
+// learningOf is what the heartbeat section says. Path and Memory are set by the caller.
 func learningOf(h config.Heartbeat, id string, topics wire.Topics) transport.Learning {
 	l := transport.Learning{
 		Mode: map[string]heartbeat.Mode{"thrifty": heartbeat.Thrifty, "fast": heartbeat.Fast}[h.Learn],
@@ -67,8 +70,8 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 }
 
 // proxyOf is the way to each server: as the environment says where the document says nothing.
-func proxyOf(proxy string) func(server string) (*transport.Via, error) {
-	return func(server string) (*transport.Via, error) { return transport.ViaFor(proxy, server) }
+func proxyOf(proxy string) func(server string) (*transport.Proxy, error) {
+	return func(server string) (*transport.Proxy, error) { return transport.ProxyFor(proxy, server) }
 }
 
 func devicesOf(d *config.Document) map[string]deviceOptions {
@@ -76,7 +79,7 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	for name, s := range d.Serial {
 		o := deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
-				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: framingOf(s)},
+				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: s.Frame.Spec()},
 			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands, console: s.Console,
 			limits: limitsOf(s), high: s.Priority == "high",
 		}
@@ -88,59 +91,50 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 	return all
 }
 
-func selectorOf(s *config.SerialDevice) bridge.Selector {
+func selectorOf(s *config.SerialDevice) discover.Selector {
 	u := s.USB
-	selector := bridge.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
+	selector := discover.Selector{Vendor: u.Vendor, Product: u.Product, Serial: u.Serial, ByPath: s.Path}
 	if u.Interface.Set {
 		selector.Interface = &u.Interface.N
 	}
 	return selector
 }
 
-func flowOf(flow string) bridge.Flow {
+func flowOf(flow string) serialport.Flow {
 	if flow == "none" {
-		return bridge.FlowNone
+		return serialport.FlowNone
 	}
-	return bridge.Flow(flow) // the same words
+	return serialport.Flow(flow) // the same words
 }
 
-func rs485Of(r config.RS485) bridge.RS485 {
+func rs485Of(r config.RS485) serialport.RS485 {
 	if !r.On() {
-		return bridge.RS485{}
+		return serialport.RS485{}
 	}
-	return bridge.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
+	return serialport.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
 }
 
-func modeOf(m config.Mode) bridge.Mode {
-	mode, err := bridge.ParseMode(m.String())
+func modeOf(m config.Mode) serialport.Mode {
+	mode, err := serialport.ParseMode(m.String())
 	if err != nil { // config allows no mode that bridge does not know
-		return bridge.Mode{}
+		return serialport.Mode{}
 	}
 	return mode
 }
 
-func framingOf(s *config.SerialDevice) framing.Spec {
-	f := s.Frame
-	return framing.Spec{Type: f.Type, Max: int(f.Max.Int64()), Bytes: f.Bytes, Keep: f.Keep, Gap: f.Gap.Std(),
-		Chars: f.Chars, Size: f.Size, Header: f.Header,
-		Offset: f.Offset, Width: f.Width, Mask: uint32(f.Mask), Little: f.Order == "little", Adjust: f.Adjust, Trailer: f.Trailer,
-		DLE: f.DLE, Checksum: f.Checksum, SumLittle: f.ChecksumOrder == "little", SumBig: f.ChecksumOrder == "big",
-		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
-}
-
-func routesOf(d *config.Document, topics wire.Topics) map[string]route {
-	table := map[string]route{}
+func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
+	table := map[string]pump.Route{}
 	for name, s := range d.Serial {
-		r := route{topic: wire.Expand(topics.Data, "name", name), raw: s.Format == "raw", senML: s.Format == "senml", gzip: s.Compress == "gzip",
-			cause: transport.CauseData}
-		if s.Batch.On() && !r.raw {
+		r := pump.Route{Topic: wire.Expand(topics.Data, "name", name), Raw: s.Format == "raw", SenML: s.Format == "senml", Gzip: s.Compress == "gzip",
+			Cause: transport.CauseData}
+		if s.Batch.On() && !r.Raw {
 			b := s.Batch.Resolved()
-			r.batch = batching{frames: b.Frames, delay: b.Delay.Std(), bytes: int(b.Bytes.Int64())}
+			r.Batch = pump.Batching{Frames: b.Frames, Delay: b.Delay.Std(), Bytes: int(b.Bytes.Int64())}
 		}
 		table[name] = r
 		for unit := range s.Units {
 			u := r
-			u.topic = wire.Expand(topics.Data, "name", unit)
+			u.Topic = wire.Expand(topics.Data, "name", unit)
 			table[unit] = u
 		}
 	}

@@ -4,16 +4,17 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-func limitsOf(s *config.SerialDevice) limits {
+func limitsOf(s *config.SerialDevice) downlink.Limits {
 	r := s.Requests
-	l := limits{max: int(r.Max.Int64()), perMinute: r.PerMinute, timeout: r.Timeout.Std(), silence: r.Silence.Std()}
+	l := downlink.Limits{Max: int(r.Max.Int64()), PerMinute: r.PerMinute, Timeout: r.Timeout.Std(), Silence: r.Silence.Std()}
 	for _, prefix := range r.Allow {
-		l.allow = append(l.allow, prefix)
+		l.Allow = append(l.Allow, prefix)
 	}
 	return l
 }
@@ -51,7 +52,7 @@ func registerOf(name string, u *config.Unit, r *config.Register) modbus.Register
 	}
 	out := modbus.Register{Name: name, Kind: kind, Address: uint16(r.Address), Type: modbus.Type(r.Type), Order: order, Bit: r.Bit,
 		Count: r.Count, Scale: r.Scale, Offset: r.Offset, Unit: r.Unit, Every: u.Every.Std(), Deadband: r.Deadband,
-		Writable: r.Writable, Blind: r.WriteOnly}
+		Writable: r.Writable, WriteOnly: r.WriteOnly}
 	if r.Every > 0 {
 		out.Every = r.Every.Std()
 	}

@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -87,10 +88,10 @@ serial:
 	}
 	all, zero := devicesOf(doc), 0
 	for name, want := range map[string]bridge.Options{
-		"a": {Select: bridge.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: bridge.FlowRTSCTS},
-		"b": {Select: bridge.Selector{Serial: "B"},
-			RS485: bridge.RS485{Mode: bridge.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond, Invert: true}},
-		"c": {Select: bridge.Selector{ByPath: "pci-1"}, RS485: bridge.RS485{Mode: bridge.RS485GPIO, Chip: "gpiochip1", Line: 17}},
+		"a": {Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: serialport.FlowRTSCTS},
+		"b": {Select: discover.Selector{Serial: "B"},
+			RS485: serialport.RS485{Mode: serialport.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond, Invert: true}},
+		"c": {Select: discover.Selector{ByPath: "pci-1"}, RS485: serialport.RS485{Mode: serialport.RS485GPIO, Chip: "gpiochip1", Line: 17}},
 		"d": {Port: "rfc2217://10.0.0.5:4001"},
 	} {
 		got := all[name].bridge
@@ -99,23 +100,6 @@ serial:
 		}
 		got.OnFrame = func(bridge.Frame) error { return nil }
 		if _, err := bridge.New(got); err != nil { // whatever check lets through
-			t.Error(err)
-		}
-	}
-}
-
-// What linkbeat check says about batches is what the pump does.
-func TestTheLongestBatchIsTheOneThatCheckKnows(t *testing.T) {
-	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, 5 * time.Second, time.Hour} {
-		s, err := spool.Open(spool.Dir(t.TempDir()), spool.Options{WriteAfter: after})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := config.Spool{WriteAfter: config.Duration(after)}.LongestBatch().Std()
-		if got := newLane(s, frames{}).longest; got != want {
-			t.Errorf("write_after %v: %v, check says %v", after, got, want)
-		}
-		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -3,16 +3,18 @@ package agent
 import (
 	"context"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
 // guard feeds the watchdog of the service manager while the loops make progress, until ctx is done.
 func (a *Agent) guard(ctx context.Context) error {
-	interval := watchdogInterval()
+	interval := supervise.WatchdogInterval()
 	if interval == 0 {
-		interval = stuckAfter / 2
+		interval = supervise.StuckAfter / 2
 	}
-	pulse := a.pulses.of("status")
-	defer pulse.gone()
+	loop := a.liveness.Loop("status")
+	defer loop.Gone()
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -20,19 +22,19 @@ func (a *Agent) guard(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			pulse.begin()
+			loop.Begin()
 			a.look()
-			pulse.end()
+			loop.End()
 			a.feed()
 		}
 	}
 }
 
-// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its pulse with it, and so
+// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its loop with it, and so
 // the watchdog is not fed and /healthz says why.
 func (a *Agent) look() {
-	if g := a.generation(); g != nil {
-		g.status()
+	if u := a.uplink(); u != nil {
+		u.status()
 	}
 }
 
@@ -45,4 +47,4 @@ func (a *Agent) feed() {
 }
 
 // healthy is nil while the loops make progress: what the watchdog is fed by, and what /healthz says.
-func (a *Agent) healthy() error { return a.pulses.check(time.Now()) }
+func (a *Agent) healthy() error { return a.liveness.Check(time.Now()) }

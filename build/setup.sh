@@ -5,10 +5,10 @@ set -euo pipefail
 
 declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
 	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
-	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [sz]=lrzsz [socat]=socat [picocom]=picocom
+	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [xz]=xz-utils [sz]=lrzsz [socat]=socat [picocom]=picocom
 	[qemu-system-arm]=qemu-system-arm [clang]=clang [ld.lld]=lld)
 PATH=$PATH:/usr/sbin:/sbin
-tools=(mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc mbpoll sz socat picocom)
+tools=(mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc xz mbpoll sz socat picocom)
 if [[ ${1:-} == mcu ]]; then
 	tools+=(qemu-system-arm clang ld.lld)
 fi

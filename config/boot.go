@@ -45,7 +45,7 @@ type Booted struct {
 	Disabled    map[string]string // serial devices that were taken out, and why
 }
 
-// Boot finds a document to run with; a site is never cut off for a typo. Faults confined to serial devices take those
+// Boot finds a document to run with: a site must never be cut off by a typo. Faults confined to serial devices take those
 // devices out. With any other fault the last good document runs, found through the state directory as far as the file
 // can still name it; and when nothing was kept, what is sound in the file. Only when none of them has a server the error
 // is [ErrNoUplink].

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// checker looks at a whole document: what one field alone cannot tell. It reports through the decoder, which knows where
-// everything stands.
+// checker checks a whole document: what cannot be seen in one field alone. It reports through the decoder, which knows where
+// every key stands.
 type checker struct {
 	*decoder
 	doc       *Document
@@ -27,13 +27,14 @@ func check(d *decoder, doc *Document, checkFile func(string) error) {
 	c.checkRest()
 }
 
-// bad reports a fault at path, unless the reader found one there or above: what it left is the default.
+// bad reports a fault at path, unless the decoder found one there or above: then the value is the default, which is not at fault.
 func (c *checker) bad(path, format string, args ...any) {
 	if !c.faulted(path) {
 		c.fault(c.where(path), format, args...)
 	}
 }
 
+// odd reports a warning at path, as bad does a fault.
 func (c *checker) odd(path, format string, args ...any) {
 	if !c.faulted(path) {
 		c.warn(c.where(path), format, args...)
@@ -41,26 +42,15 @@ func (c *checker) odd(path, format string, args ...any) {
 }
 
 // set is true when the file or a variable sets path.
-func (c *checker) set(path string) bool { return c.places[path] != nil }
+func (c *checker) set(path string) bool { return c.positions[path] != nil }
 
-// where is path at its own place or at that of the nearest section around it.
+// where is path with its own position, or that of the nearest section around it.
 func (c *checker) where(path string) at {
 	for p := path; ; p = parent(p) {
-		if place := c.places[p]; place != nil || p == "" {
-			return at{path: path, place: place}
+		if pos := c.positions[p]; pos != nil || p == "" {
+			return at{path: path, pos: pos}
 		}
 	}
-}
-
-func (c *checker) faulted(path string) bool {
-	for p := path; p != ""; p = parent(p) {
-		for _, f := range c.faults {
-			if f.Path == p {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // parent is the path of the section or list around path; "" at the top.
@@ -120,7 +110,7 @@ func (c *checker) absolute(key, value string) bool {
 // maxLevel bounds what stands for one level of a topic, in bytes.
 const maxLevel = 128
 
-// checkLevel says why s cannot be one level of a topic: MQTT 3.1.1, 4.7, and spaces, which no tool likes.
+// checkLevel says why s cannot be one level of a topic: MQTT 3.1.1, 4.7. Spaces are refused too, as tools stumble over them.
 func checkLevel(s string) error {
 	switch i := strings.IndexAny(s, "/+#$ \t\r\n\x00"); {
 	case s == "":

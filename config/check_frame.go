@@ -2,78 +2,57 @@ package config
 
 import (
 	"math/bits"
-	"slices"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-// frameKey is a key of frame and the types that take it.
-type frameKey struct {
-	key   string
-	types []string
-}
-
-func frameKeys() []frameKey {
-	return []frameKey{
-		{"bytes", []string{FrameDelimiter}},
-		{"gap", []string{FrameIdle, FrameFixed, FrameLength, FrameModbusRTU}},
-		{"chars", []string{FrameIdle}},
-		{"size", []string{FrameFixed}},
-		{"header", []string{FrameFixed, FrameLength}},
-		{"offset", []string{FrameLength}},
-		{"width", []string{FrameLength}},
-		{"mask", []string{FrameLength}},
-		{"order", []string{FrameLength}},
-		{"adjust", []string{FrameLength}},
-		{"trailer", []string{FrameLength}},
-		{"dle", []string{FrameSTXETX}},
-		{"checksum", []string{FrameLine, FrameDelimiter, FrameIdle, FrameFixed, FrameLength, FrameCOBS, FrameSLIP, FrameSTXETX}},
-		{"checksum_from", []string{FrameFixed, FrameLength}},
-		{"checksum_over", []string{FrameSTXETX}},
-	}
-}
-
 func (c *checker) checkFrame(at string, f Frame) {
-	if c.faulted(at + ".type") {
+	kind, ok := framing.KindOf(f.Type)
+	if !ok || c.faulted(at+".type") {
 		return // which keys it takes is not known
 	}
-	for _, k := range frameKeys() {
-		if c.set(at+"."+k.key) && !slices.Contains(k.types, f.Type) {
-			c.bad(at+"."+k.key, "belongs to type: %s, and the type is %s", strings.Join(k.types, ", "), f.Type)
+	for _, key := range framing.Keys() {
+		if c.set(at+"."+key) && !kind.Takes(key) {
+			c.bad(at+"."+key, "belongs to type: %s, and the type is %s", strings.Join(framing.Taking(key), ", "), f.Type)
 		}
 	}
-	c.checkKeep(at, f)
+	c.checkKeep(at, f, kind)
 	c.checkChecksum(at, f)
 	switch f.Type {
-	case FrameDelimiter:
+	case frameDelimiter:
 		if len(f.Bytes) == 0 || len(f.Bytes) > 16 {
 			c.bad(at+".bytes", `must be 1 to 16 bytes in hex, such as "0d0a"`)
 		}
-	case FrameIdle:
+	case frameIdle:
 		if (f.Gap > 0) == (f.Chars > 0) {
 			c.bad(at, "of type idle needs exactly one of gap (such as 20ms) and chars (such as 3.5)")
 		}
-	case FrameFixed:
+	case frameFixed:
 		c.checkFixed(at, f)
 		c.checkResync(at, f)
-	case FrameLength:
+	case frameLength:
 		c.checkLength(at, f)
 		c.checkResync(at, f)
-	case FrameModbusRTU:
+	case frameModbusRTU:
 		if f.Max < 4 {
 			c.bad(at+".max", "is less than the 4 bytes of the shortest frame")
 		}
 	}
+	if c.faultedBelow(at) {
+		return
+	}
+	if err := f.tryOut(); err != nil {
+		c.bad(at, "cannot be: %s", err)
+	}
 }
 
-func (c *checker) checkKeep(at string, f Frame) {
-	always := []string{FrameDelimiter, FrameLength, FrameModbusRTU}
+func (c *checker) checkKeep(at string, f Frame, kind framing.Kind) {
 	switch {
-	case !f.Keep || slices.Contains(always, f.Type):
-	case f.Type == FrameNMEA:
-		c.bad(at+".keep", "has no meaning: a sentence of nmea always keeps its checksum")
-	case f.Type == FrameSTXETX:
-		c.bad(at+".keep", "belongs to other types, and the type is stx_etx: what makes a frame is always cut")
-	case f.Checksum == "" && !c.faulted(at+".checksum"):
+	case !f.Keep:
+	case kind.NoKeep != "":
+		c.bad(at+".keep", "has no meaning: %s", kind.NoKeep)
+	case !kind.KeepsMore && f.Checksum == "" && !c.faulted(at+".checksum"):
 		c.bad(at+".keep", "has nothing to keep without a checksum, and the type is %s", f.Type)
 	}
 }
@@ -90,6 +69,7 @@ func (c *checker) checkChecksum(at string, f Frame) {
 }
 
 func (c *checker) checkFixed(at string, f Frame) {
+	sum := framing.ChecksumSize(f.Checksum)
 	switch {
 	case f.Size == 0:
 		c.bad(at+".size", "is missing: how many bytes a frame has")
@@ -97,10 +77,10 @@ func (c *checker) checkFixed(at string, f Frame) {
 		c.bad(at+".size", "is more than max (%s)", f.Max)
 	case len(f.Header) > f.Size:
 		c.bad(at+".header", "is longer than the frame (%d bytes)", f.Size)
-	case len(f.Header)+f.checksumBytes() > f.Size:
-		c.bad(at+".size", "has no room for the header and the checksum (%d bytes)", len(f.Header)+f.checksumBytes())
-	case f.ChecksumFrom+f.checksumBytes() > f.Size:
-		c.bad(at+".checksum_from", "is behind the end of what a checksum of %d bytes can cover in %d", f.checksumBytes(), f.Size)
+	case len(f.Header)+sum > f.Size:
+		c.bad(at+".size", "has no room for the header and the checksum (%d bytes)", len(f.Header)+sum)
+	case f.ChecksumFrom+sum > f.Size:
+		c.bad(at+".checksum_from", "is behind the end of what a checksum of %d bytes can cover in %d", sum, f.Size)
 	}
 }
 
@@ -108,7 +88,7 @@ func (c *checker) checkLength(at string, f Frame) {
 	if c.faulted(at + ".width") {
 		return
 	}
-	bare := f.Offset + f.Width + f.checksumBytes() + len(f.Trailer)
+	bare := f.Offset + f.Width + framing.ChecksumSize(f.Checksum) + len(f.Trailer)
 	switch {
 	case f.Width == 0:
 		c.bad(at+".width", "is missing: how many bytes the length has, 1 to 4")
@@ -125,12 +105,12 @@ func (c *checker) checkLength(at string, f Frame) {
 	}
 }
 
-// searchBytes is the most that a byte of noise may cost: over so many a small ARM computes a checksum in the time of a character at
-// 115200 baud.
+// searchBytes is the most that a byte of noise may cost: a small ARM computes a checksum over so many bytes in the time that one
+// character takes at 115200 baud.
 const searchBytes = 4 << 10
 
-// checkResync warns of frames after whose loss the next one is found never, or at a price: each false start costs a checksum over all
-// that it asks for.
+// checkResync warns when the next frame after a lost byte is never found, or found at a high price: each false start costs a
+// checksum over as many bytes as it says.
 func (c *checker) checkResync(at string, f Frame) {
 	if f.Size+f.Width == 0 || c.faulted(at+".width") {
 		return
@@ -142,13 +122,13 @@ func (c *checker) checkResync(at string, f Frame) {
 		return
 	}
 	cost := uint64(f.Size)
-	if f.Type == FrameLength {
-		told := 8 * f.Width // bits of a length
+	if f.Type == frameLength {
+		width := 8 * f.Width // bits of a length
 		if f.Mask != 0 {
-			told = bits.OnesCount32(uint32(f.Mask))
+			width = bits.OnesCount32(uint32(f.Mask))
 		}
-		longest := min(uint64(f.Max), 1<<told)
-		cost = longest * longest / 2 >> told // the mean of those up to max, and the others cost nothing
+		longest := min(uint64(f.Max), 1<<width)
+		cost = longest * longest / 2 >> width // the mean over all lengths: those above max cost nothing
 	}
 	if cost >>= 8 * len(f.Header); cost > searchBytes {
 		c.odd(at, "costs a checksum over %d bytes for each byte of noise, which may be too slow for the line: lower max, or set header", cost)

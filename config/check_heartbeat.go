@@ -1,12 +1,6 @@
 package config
 
-// What learning needs to make sense; the numbers are those of package transport.
-const (
-	fastSessions   = 12 // that learn: fast opens side by side
-	plainSession   = 2 * kib
-	tlsSession     = 8 * kib
-	leastKeepalive = minute // that keepalive: auto says
-)
+import "github.com/linkbeat/linkbeat/transport/heartbeat"
 
 func (c *checker) checkHeartbeat() {
 	h, u := c.doc.Heartbeat, &c.doc.Uplink
@@ -56,16 +50,16 @@ func (c *checker) checkLearning(h Heartbeat) {
 	if h.WeakMax > h.Max {
 		c.odd("heartbeat.weak_max", "is above heartbeat.max (%s), which bounds it", h.Max)
 	}
-	session := plainSession
+	session := Size(heartbeat.PlainSession)
 	if c.doc.Uplink.Encrypted() {
-		session = tlsSession
+		session = Size(heartbeat.TLSSession)
 	}
 	switch burst := h.ProbeBudget.AtOnce(); {
 	case burst < session:
 		c.odd("heartbeat.probe_budget", "does not pay for one probe (%s): nothing will be learnt and the beat stays at heartbeat.min (%s); with learn: off it is heartbeat.interval",
 			session, h.Min)
-	case h.Learn == "fast" && burst < fastSessions*session:
-		c.odd("heartbeat.probe_budget", "may spend %s at once, and learn: fast needs %s: it will learn like thrifty", burst, fastSessions*session)
+	case h.Learn == "fast" && burst < heartbeat.FastSessions*session:
+		c.odd("heartbeat.probe_budget", "may spend %s at once, and learn: fast needs %s: it will learn like thrifty", burst, heartbeat.FastSessions*session)
 	}
 }
 
@@ -75,7 +69,7 @@ func (c *checker) checkDetection(interval Duration) {
 	u := c.doc.Uplink
 	keepalive := Duration(u.ConnectKeepalive())
 	if u.Keepalive.Auto {
-		keepalive = min(keepalive, max(leastKeepalive, 2*interval))
+		keepalive = min(keepalive, max(Duration(heartbeat.LeastKeepalive), 2*interval))
 	}
 	if patience := keepalive * 3 / 2; interval+u.DetectWithin > patience {
 		c.odd(c.ownOf("uplink.detect_within", "heartbeat.interval"),

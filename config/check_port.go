@@ -68,7 +68,7 @@ func addressKey(address string) string {
 	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), strings.TrimLeft(number, "0"))
 }
 
-// networkOf splits a port behind a serial server; an empty scheme: it is none.
+// networkOf splits a port behind a serial server into address and scheme; "", "" for any other port.
 func networkOf(port string) (address, scheme string) {
 	for _, s := range []string{schemeTCP, schemeRFC2217} {
 		if address, ok := strings.CutPrefix(port, s); ok {

@@ -26,7 +26,7 @@ func (c *checker) checkSerial() {
 }
 
 func (c *checker) lineOf(path string) int {
-	if p := c.places[path]; p != nil {
+	if p := c.positions[path]; p != nil {
 		return p.line
 	}
 	return 0
@@ -78,10 +78,10 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	}
 }
 
-// envelope is what the JSON around a frame takes, generously.
+// envelope is an upper bound of what the JSON around a frame takes, in bytes.
 const envelope = 256
 
-// largestFrame is the longest frame that surely fits into a payload, unless its text is all escapes.
+// largestFrame is the longest frame that fits into a payload, unless most of its text must be escaped.
 func (d *SerialDevice) largestFrame(payload Size) Size {
 	if d.Format == "raw" {
 		return payload

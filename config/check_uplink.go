@@ -162,7 +162,7 @@ func (c *checker) checkProxy(text string) {
 	}
 }
 
-// ownOf is the first path that the document sets itself, so that a conflict is shown where somebody wrote it.
+// ownOf is the first path that the document sets itself, so that a conflict is shown where it was written.
 func (c *checker) ownOf(paths ...string) string {
 	for _, p := range paths {
 		if c.set(p) {

@@ -22,29 +22,27 @@ const (
 
 // decoder lays a tree over a document that holds the defaults and notes what is wrong. One per document.
 type decoder struct {
-	env      func(name string) (string, bool)
-	places   map[string]*place // of every path that was set
-	faults   Faults
-	warnings Faults
-	nodes    int
-	depth    int
-	device   string // the serial device being read
-	variable string // the LINKBEAT_ variable being read; "": the file
+	env       func(name string) (string, bool)
+	positions map[string]*pos // of every path that was set
+	faults    Faults
+	warnings  Faults
+	nodes     int
+	depth     int
+	device    string // the serial device being read
+	variable  string // the LINKBEAT_ variable being read; "": the file
 }
 
 // at is where the decoder is: a path, and the rules of the field there.
 type at struct {
-	path  string
-	place *place
-	rules reflect.StructTag
-	step  string // inherited: a reserved section reserves what is in it
+	path        string
+	pos         *pos
+	rules       reflect.StructTag
+	unsupported bool // inherited: what is in a section without effect has none either
 }
 
-func (a at) child(key string, p *place, rules reflect.StructTag) at {
-	c := at{path: join(a.path, key), place: p, rules: rules, step: a.step}
-	if s := rules.Get("step"); s != "" {
-		c.step = s
-	}
+func (a at) child(key string, p *pos, rules reflect.StructTag) at {
+	c := at{path: join(a.path, key), pos: p, rules: rules}
+	c.unsupported = a.unsupported || rules.Get("unsupported") != ""
 	return c
 }
 
@@ -59,9 +57,9 @@ func join(path, key string) string {
 }
 
 func (d *decoder) fault(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), at: a.place}
-	if a.place != nil {
-		f.Line, f.Env = a.place.line, a.place.env
+	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
+	if a.pos != nil {
+		f.Line, f.Env = a.pos.line, a.pos.env
 	}
 	d.add(f)
 }
@@ -71,14 +69,31 @@ func (d *decoder) add(f Fault) {
 	case len(d.faults) < maxFaults:
 		d.faults = append(d.faults, f)
 	case len(d.faults) == maxFaults:
-		d.faults = append(d.faults, Fault{Line: f.Line, at: f.at, Message: "too many faults, the rest is not shown"})
+		d.faults = append(d.faults, Fault{Line: f.Line, pos: f.pos, Message: "too many faults, the rest is not shown"})
 	}
 }
 
+// faulted is true when path, or what it is in, is at fault.
+func (d *decoder) faulted(path string) bool {
+	for p := path; p != ""; p = parent(p) {
+		for _, f := range d.faults {
+			if f.Path == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// faultedBelow is true when path or something in it is at fault.
+func (d *decoder) faultedBelow(path string) bool {
+	return d.faulted(path) || slices.ContainsFunc(d.faults, func(f Fault) bool { return strings.HasPrefix(f.Path, path+".") })
+}
+
 func (d *decoder) warn(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), at: a.place}
-	if a.place != nil {
-		f.Line, f.Env = a.place.line, a.place.env
+	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
+	if a.pos != nil {
+		f.Line, f.Env = a.pos.line, a.pos.env
 	}
 	if len(d.warnings) < maxFaults {
 		d.warnings = append(d.warnings, f)
@@ -134,13 +149,13 @@ func (d *decoder) mapping(a at, n *yaml.Node, v reflect.Value) {
 	for _, p := range d.pairs(a, n) {
 		field, ok := fieldNamed(v.Type(), p.key)
 		if !ok {
-			c := a.child(p.key, p.place, "")
-			d.places[c.path] = p.place
+			c := a.child(p.key, p.pos, "")
+			d.positions[c.path] = p.pos
 			d.fault(c, "unknown key%s", didYouMean(p.key, keysOf(v.Type())))
 			continue
 		}
-		c := a.child(p.key, p.place, field.Tag)
-		d.places[c.path] = p.place
+		c := a.child(p.key, p.pos, field.Tag)
+		d.positions[c.path] = p.pos
 		d.value(c, p.value, v.FieldByIndex(field.Index))
 	}
 }
@@ -155,8 +170,8 @@ func (d *decoder) named(a at, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	for _, p := range d.namedPairs(a, n) {
-		c := a.child(p.key, p.place, a.rules)
-		d.places[c.path] = p.place
+		c := a.child(p.key, p.pos, a.rules)
+		d.positions[c.path] = p.pos
 		if v.Type().Elem() == reflect.TypeFor[*SerialDevice]() {
 			d.serial(c, p, v)
 			continue
@@ -203,9 +218,9 @@ func (d *decoder) list(a at, n *yaml.Node, v reflect.Value) {
 		if d.nodes > maxNodes {
 			break
 		}
-		p := &place{line: item.Line, env: d.variable, parent: n, child: item}
-		c := at{path: fmt.Sprintf("%s[%d]", a.path, i), place: p}
-		d.places[c.path] = p
+		p := &pos{line: item.Line, env: d.variable, parent: n, child: item}
+		c := at{path: fmt.Sprintf("%s[%d]", a.path, i), pos: p}
+		d.positions[c.path] = p
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.value(c, item, elem)
 		out = reflect.Append(out, elem)
@@ -215,7 +230,7 @@ func (d *decoder) list(a at, n *yaml.Node, v reflect.Value) {
 	}
 	v.Set(out)
 	if !reflect.DeepEqual(before, out.Interface()) {
-		d.reserved(a, v)
+		d.noEffect(a)
 	}
 }
 

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
 
 const (
 	second = Duration(time.Second)
@@ -34,7 +38,7 @@ func Defaults() *Document {
 			Probe: "lb/{id}/dn/probe/{n}",
 		},
 		Heartbeat: Heartbeat{
-			Learn: "thrifty", Interval: minute, Min: 20 * second, Max: 10 * minute,
+			Learn: "thrifty", Interval: minute, Min: 20 * second, Max: Duration(heartbeat.DefaultMax),
 			Probes: AutoInt{Auto: true}, ProbeBudget: ProbeBudget{Month: mib, Burst: 128 * kib},
 			ProbeAfter: AutoDuration{Auto: true}, ProbeClientID: "{id}-p{n}", Canary: auto,
 		},
@@ -54,7 +58,7 @@ func Defaults() *Document {
 func DefaultSerial() *SerialDevice {
 	return &SerialDevice{
 		Baud: 9600, Mode: Mode{DataBits: 8, Parity: 'N', StopBits: 1}, Flow: "none",
-		Frame: Frame{Type: FrameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
+		Frame: Frame{Type: frameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
 		Compress: "none", Priority: "normal",
 		Requests: Requests{Timeout: second},
 		Modbus:   Modbus{Protocol: auto, Timeout: 300 * second / 1000, Retries: 1, MaxBlock: 125, Gap: 8},

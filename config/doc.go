@@ -6,11 +6,11 @@
 // [Parse] reads a YAML document strictly and finds every fault at once: unknown keys (with what was probably meant),
 // duplicates, wrong types, values out of range, and what does not fit together. Each [Fault] names its path and line.
 // Values may hold ${NAME}; a variable LINKBEAT_UPLINK_USERNAME overrides uplink.username, and so on for every key with a
-// plain value. Keys that a later version will understand parse and give a warning.
+// plain value. Keys that this version does not support are checked, and give a warning.
 //
 // # Running
 //
-// A site is never cut off for a typo: [Boot] goes on with the last good document when the file is bad, and takes only the
+// A site must never be cut off by a typo. [Boot] goes on with the last good document when the file is bad, and takes only the
 // faulty serial devices away when nothing else is wrong. [Store] keeps the last good document and the identity.
 //
 // # Ownership

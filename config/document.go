@@ -1,9 +1,8 @@
 package config
 
-// Document is the whole configuration of a gateway, as the YAML file has it. Start from [Defaults]; the zero value is of
-// no use. The tags say what the reader enforces: oneof (allowed words), min and max (inclusive), step (the step of the
-// project that builds the key; until then it has no effect and a value other than the default gives a warning) and later
-// (words that come with a step).
+// Document is the whole configuration of a gateway, as the YAML file has it. Start from [Defaults]; the zero value is of no
+// use. The tags say what the reader enforces: oneof (allowed words), from (allowed words that another package knows), min and
+// max (inclusive), and unsupported (a key without effect in this version: a value other than the default gives a warning).
 type Document struct {
 	Device    Device                   `yaml:"device"`
 	StateDir  string                   `yaml:"state_dir"` // absolute
@@ -82,9 +81,9 @@ type Spool struct {
 // Log says what is logged, and how much of it goes to the fleet.
 type Log struct {
 	Level      string `yaml:"level" oneof:"trace debug info warn error"`
-	Ship       string `yaml:"ship" oneof:"trace debug info warn error off" step:"5"`
-	ShipBudget Size   `yaml:"ship_budget" step:"5"` // bytes a day
-	Compress   string `yaml:"compress" oneof:"none gzip" step:"5"`
+	Ship       string `yaml:"ship" oneof:"trace debug info warn error off" unsupported:"true"`
+	ShipBudget Size   `yaml:"ship_budget" unsupported:"true"` // bytes a day
+	Compress   string `yaml:"compress" oneof:"none gzip" unsupported:"true"`
 }
 
 // Stats says how often the counters are published.
@@ -94,9 +93,9 @@ type Stats struct {
 
 // Fleet says what the fleet may change from afar.
 type Fleet struct {
-	Accept        []string `yaml:"accept,flow" step:"5"`
-	TrustedKeys   []string `yaml:"trusted_keys,flow" step:"5"`
-	ConfirmWithin Duration `yaml:"confirm_within" min:"1s" step:"5"`
+	Accept        []string `yaml:"accept,flow" unsupported:"true"`
+	TrustedKeys   []string `yaml:"trusted_keys,flow" unsupported:"true"`
+	ConfirmWithin Duration `yaml:"confirm_within" min:"1s" unsupported:"true"`
 }
 
 // HTTP is the local status page.

@@ -3,29 +3,28 @@ package config
 import (
 	"errors"
 	"strconv"
+	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-// The frame types.
+// The types that have rules of their own here. All that there are stand in [framing.Kinds].
 const (
-	FrameLine      = "line"
-	FrameDelimiter = "delimiter"
-	FrameIdle      = "idle"
-	FrameFixed     = "fixed"
-	FrameLength    = "length"
-	FrameCOBS      = "cobs"
-	FrameSLIP      = "slip"
-	FrameSTXETX    = "stx_etx"
-	FrameModbusRTU = "modbus_rtu"
-	FrameNMEA      = "nmea"
+	frameLine      = "line"
+	frameDelimiter = "delimiter"
+	frameIdle      = "idle"
+	frameFixed     = "fixed"
+	frameLength    = "length"
+	frameModbusRTU = "modbus_rtu"
 )
 
 // Frame says where one message of a device ends. Which fields apply depends on Type.
 type Frame struct {
-	Type   string   `yaml:"type" oneof:"line delimiter idle fixed length cobs slip stx_etx modbus_rtu nmea"`
+	Type   string   `yaml:"type" from:"framing.Kinds"`
 	Max    Size     `yaml:"max" min:"1" max:"16MiB"`
 	Bytes  Hex      `yaml:"bytes,omitempty"`                       // delimiter: 1 to 16 bytes
 	Keep   bool     `yaml:"keep,omitempty"`                        // what only makes a frame stays in it: delimiter, header, length, checksum, trailer
-	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame; fixed, length, modbus_rtu: gives up a torn one
+	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame; fixed, length, modbus_rtu: gives up one that is not complete
 	Chars  float64  `yaml:"chars,omitempty" min:"0.5" max:"10000"` // idle: the same in character times
 	Size   int      `yaml:"size,omitempty" min:"1" max:"16777216"` // fixed: bytes, the header and the checksum included
 	Header Hex      `yaml:"header,omitempty"`                      // fixed, length: what a frame starts with
@@ -38,25 +37,28 @@ type Frame struct {
 	Trailer Hex    `yaml:"trailer,omitempty"`                         // length: what a frame ends with
 	DLE     bool   `yaml:"dle,omitempty"`                             // stx_etx: DLE before both, and doubled inside
 
-	Checksum      string `yaml:"checksum,omitempty" oneof:"crc16/modbus crc16/ccitt crc24q crc32 sum8 sum15 sum16 xor8 lrc"`
+	Checksum      string `yaml:"checksum,omitempty" from:"framing.Checksums"`
 	ChecksumOrder string `yaml:"checksum_order,omitempty" oneof:"big little"`     // empty: little for crc16/modbus, big for the rest
 	ChecksumFrom  int    `yaml:"checksum_from,omitempty" min:"0" max:"65535"`     // fixed, length: the first byte that it covers
 	ChecksumOver  string `yaml:"checksum_over,omitempty" oneof:"etx payload all"` // stx_etx: what it covers; empty: etx
 }
 
-// checksumBytes is how many bytes of a frame are its checksum.
-func (f Frame) checksumBytes() int {
-	switch f.Checksum {
-	case "":
-		return 0
-	case "sum8", "xor8", "lrc":
-		return 1
-	case "crc24q":
-		return 3
-	case "crc32":
-		return 4
-	}
-	return 2
+// Spec is the frame in the words of package framing. It lacks CharTime, which the line says.
+func (f Frame) Spec() framing.Spec {
+	return framing.Spec{Type: f.Type, Max: int(f.Max.Int64()), Bytes: f.Bytes, Keep: f.Keep, Gap: f.Gap.Std(),
+		Chars: f.Chars, Size: f.Size, Header: f.Header,
+		Offset: f.Offset, Width: f.Width, Mask: uint32(f.Mask), Little: f.Order == "little", Adjust: f.Adjust, Trailer: f.Trailer,
+		DLE: f.DLE, Checksum: f.Checksum, SumLittle: f.ChecksumOrder == "little", SumBig: f.ChecksumOrder == "big",
+		SumFrom: f.ChecksumFrom, SumOver: f.ChecksumOver}
+}
+
+// tryOut says why package framing cannot make a framer of it. Framing has the last word: what it refuses is a fault of the
+// document, and not of the device when that is opened.
+func (f Frame) tryOut() error {
+	spec := f.Spec()
+	spec.CharTime = time.Millisecond // every line has one
+	_, err := framing.New(spec)
+	return err
 }
 
 // Mask is a set of bits, written 0x03ff.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
 // SerialDevice is one device on a serial port. Start from [DefaultSerial]. Exactly one of Port, USB and Path says which port.
@@ -42,7 +44,7 @@ type USB struct {
 	Vendor    string       `yaml:"vendor,omitempty"`  // 4 hex digits
 	Product   string       `yaml:"product,omitempty"` // 4 hex digits
 	Serial    string       `yaml:"serial,omitempty"`
-	Interface USBInterface `yaml:"interface,omitempty"` // tells the ports of one device apart
+	Interface USBInterface `yaml:"interface,omitempty"` // which port of a device with several
 }
 
 // RS485 is how the driver of a line with two wires is switched.
@@ -91,17 +93,16 @@ func (u USB) String() string {
 	return s
 }
 
-// PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text for line and nmea and hex for the rest;
-// it is fixed per device and never depends on the content.
+// PayloadEncoding is how frames travel in JSON: "text", "hex" or "base64". Auto is text where frames are text (line, nmea), else
+// hex; it is fixed per device and never depends on the content.
 func (d *SerialDevice) PayloadEncoding() string {
-	switch {
-	case d.Encoding != auto:
+	if d.Encoding != auto {
 		return d.Encoding
-	case d.Frame.Type == FrameLine || d.Frame.Type == FrameNMEA:
-		return "text"
-	default:
-		return "hex"
 	}
+	if kind, ok := framing.KindOf(d.Frame.Type); ok && kind.Text {
+		return "text"
+	}
+	return "hex"
 }
 
 // On is true when frames are gathered.

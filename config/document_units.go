@@ -15,7 +15,7 @@ type Unit struct {
 	Address    int                  `yaml:"address" min:"0" max:"255"`
 	Every      Duration             `yaml:"every" min:"10ms" max:"24h"` // how often it is read, unless a register says otherwise
 	Report     string               `yaml:"report" oneof:"always change"`
-	MaxSilence Duration             `yaml:"max_silence" max:"7d"` // report: change tells a value again after so long; 0s: never
+	MaxSilence Duration             `yaml:"max_silence" max:"7d"` // with report: change, a value is reported again after so long; 0s: never
 	Registers  map[string]*Register `yaml:"registers"`
 }
 
@@ -31,7 +31,7 @@ type Register struct {
 	Offset    float64  `yaml:"offset,omitempty" min:"-1e300" max:"1e300"`
 	Unit      string   `yaml:"unit,omitempty"` // of measure, as format: senml gives it
 	Every     Duration `yaml:"every,omitempty" min:"10ms" max:"24h"`
-	Deadband  float64  `yaml:"deadband,omitempty" min:"0" max:"1e300"` // report: change tells no smaller change
+	Deadband  float64  `yaml:"deadband,omitempty" min:"0" max:"1e300"` // with report: change, a smaller change is not reported
 	Writable  bool     `yaml:"writable,omitempty"`
 	WriteOnly bool     `yaml:"write_only,omitempty"` // never read, nor read back
 }

@@ -17,7 +17,7 @@ type Uplink struct {
 	Keepalive        Keepalive `yaml:"keepalive"`
 	KeepaliveCeiling Duration  `yaml:"keepalive_ceiling" min:"1s" max:"65535s"`
 	Backoff          Backoff   `yaml:"backoff,flow"`
-	MaxSession       Duration  `yaml:"max_session" max:"90d"` // dial anew through the load balancer after this long, ± 10 %; 0: never
+	MaxSession       Duration  `yaml:"max_session" max:"90d"` // dial again through the load balancer after this long, ± 10 %; 0: never
 	Interfaces       []string  `yaml:"interfaces,flow"`       // in order of preference; empty: the kernel's choice
 	Proxy            ProxyURL  `yaml:"proxy"`                 // http:// (CONNECT) or socks5://; "": as the environment says; none
 	ReplayRate       AutoRate  `yaml:"replay_rate"`           // of what waited through an outage

@@ -16,11 +16,11 @@ type Fault struct {
 	Device  string // the serial device that the fault is confined to; "" when it is not
 	Message string // what is wrong and what to do; never holds a secret
 
-	at *place
+	pos *pos
 }
 
-// place is where a key stands, so that it can be taken out.
-type place struct {
+// pos is where a key stands, so that it can be taken out.
+type pos struct {
 	line   int
 	env    string     // set by this variable instead
 	parent *yaml.Node // the mapping or list that holds it; nil when nothing does

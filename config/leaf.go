@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// raw keeps a part that is not understood yet.
+// raw keeps a part that this version does not understand.
 func (d *decoder) raw(a at, n *yaml.Node, v *Raw) {
 	if holdsAlias(n) {
 		d.fault(a, "must not use aliases here")
@@ -21,7 +21,7 @@ func (d *decoder) raw(a at, n *yaml.Node, v *Raw) {
 		*v = Raw{}
 		return
 	}
-	d.reserved(a, reflect.ValueOf(*v))
+	d.noEffect(a)
 }
 
 // holdsAlias needs no guard against endless trees: only an alias can make one.
@@ -59,7 +59,7 @@ func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) err
 		return
 	}
 	if !reflect.DeepEqual(before.Interface(), v.Interface()) {
-		d.reserved(a, v)
+		d.noEffect(a)
 	}
 }
 
@@ -72,12 +72,11 @@ func got(source string, expanded bool, t reflect.Type) string {
 	return fmt.Sprintf(" (here: %q)", source)
 }
 
-// reserved warns of a value that differs from the default and has no effect yet.
-func (d *decoder) reserved(a at, v reflect.Value) {
-	if a.step == "" {
-		return
+// noEffect is called for a value that differs from the default; it warns when this version has no use for it.
+func (d *decoder) noEffect(a at) {
+	if a.unsupported {
+		d.warn(a, "is not supported in this version and has no effect")
 	}
-	d.warn(a, "reserved, no effect yet (step %s)", a.step)
 }
 
 // setPlain sets a string, number or truth value.

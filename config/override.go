@@ -20,10 +20,10 @@ func (d *decoder) override(doc *Document, o ParseOptions, skip map[string]bool) 
 			continue
 		}
 		d.variable, d.device = name, ""
-		a := at{place: &place{env: name}}
+		a := at{pos: &pos{env: name}}
 		if !d.set(a, reflect.ValueOf(doc).Elem(), strings.TrimPrefix(name, envPrefix), text) {
 			d.device = ""
-			d.warn(at{place: &place{env: name}}, "names no key, so it has no effect%s", didYouMeanEnv(name))
+			d.warn(at{pos: &pos{env: name}}, "names no key, so it has no effect%s", didYouMeanEnv(name))
 		}
 	}
 }
@@ -46,7 +46,7 @@ func (d *decoder) set(a at, v reflect.Value, rest, text string) bool {
 			continue
 		}
 		field := v.FieldByIndex(f.Index)
-		c := a.child(key, a.place, f.Tag)
+		c := a.child(key, a.pos, f.Tag)
 		if below != "" {
 			if d.set(c, field, below, text) {
 				return true
@@ -57,7 +57,7 @@ func (d *decoder) set(a at, v reflect.Value, rest, text string) bool {
 		if node == nil {
 			return false
 		}
-		d.places[c.path] = c.place
+		d.positions[c.path] = c.pos
 		d.value(c, node, field)
 		return true
 	}
@@ -71,7 +71,7 @@ func (d *decoder) setSerial(a at, v reflect.Value, rest, text string) bool {
 			continue
 		}
 		d.device = name
-		if d.set(a.child(name, a.place, ""), v.MapIndex(reflect.ValueOf(name)), below, text) {
+		if d.set(a.child(name, a.pos, ""), v.MapIndex(reflect.ValueOf(name)), below, text) {
 			return true
 		}
 	}

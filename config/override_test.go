@@ -53,7 +53,7 @@ func TestBadOverrides(t *testing.T) {
 		{"LINKBEAT_UPLINK_USERNAME=a\xff", "fault: LINKBEAT_UPLINK_USERNAME: uplink.username: must be UTF-8 text without NUL\n"},
 		{"LINKBEAT_CONFIG=/etc/x", ""},
 		{"LINKBEATCTL_SERVER=x", ""},
-		{"LINKBEAT_LOG_SHIP=off", "warning: LINKBEAT_LOG_SHIP: log.ship: reserved, no effect yet (step 5)\n"},
+		{"LINKBEAT_LOG_SHIP=off", "warning: LINKBEAT_LOG_SHIP: log.ship: is not supported in this version and has no effect\n"},
 	}
 	for _, tt := range tests {
 		_, warnings, err := Parse([]byte(src), ParseOptions{Environ: []string{tt.env}, Known: []string{"LINKBEAT_CONFIG"}})

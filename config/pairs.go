@@ -6,7 +6,7 @@ import "go.yaml.in/yaml/v3"
 type pair struct {
 	key   string
 	value *yaml.Node
-	place *place
+	pos   *pos
 }
 
 // pairs lists a mapping's keys in order and reports duplicates; of those the first counts. "<<" merges other mappings in
@@ -22,9 +22,9 @@ func (d *decoder) collect(a at, n *yaml.Node, devices bool) []pair {
 	var merged []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		p := &place{line: key.Line, env: d.variable, parent: n, child: value}
+		p := &pos{line: key.Line, env: d.variable, parent: n, child: value}
 		if key.Kind != yaml.ScalarNode {
-			d.fault(at{path: a.path, place: p}, "has a key that is not a plain word")
+			d.fault(at{path: a.path, pos: p}, "has a key that is not a plain word")
 			continue
 		}
 		if key.Tag == "!!merge" {
@@ -50,10 +50,10 @@ func (d *decoder) collect(a at, n *yaml.Node, devices bool) []pair {
 	return list
 }
 
-// merge adds the keys of m, a mapping or a list of mappings, that are not there yet. Their place is the merge:
-// the text merged in may belong to somebody else.
+// merge adds the keys of m, a mapping or a list of mappings, that are not there yet. Their position is that of the merge:
+// the text merged in may belong to another section.
 func (d *decoder) merge(a at, into, m *yaml.Node, seen map[string]int, list []pair) []pair {
-	p := &place{line: m.Line, env: d.variable, parent: into, child: m}
+	p := &pos{line: m.Line, env: d.variable, parent: into, child: m}
 	if m.Kind == yaml.AliasNode {
 		m = m.Alias
 	}
@@ -69,13 +69,13 @@ func (d *decoder) merge(a at, into, m *yaml.Node, seen map[string]int, list []pa
 			source = source.Alias
 		}
 		if source.Kind != yaml.MappingNode {
-			d.fault(at{path: join(a.path, "<<"), place: p}, "must name a mapping, such as *anchor")
+			d.fault(at{path: join(a.path, "<<"), pos: p}, "must name a mapping, such as *anchor")
 			continue
 		}
 		for i := 0; i+1 < len(source.Content); i += 2 {
 			key, value := source.Content[i], source.Content[i+1]
 			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
-				d.fault(at{path: join(a.path, "<<"), place: p}, "must name a mapping of plain keys without a merge of its own")
+				d.fault(at{path: join(a.path, "<<"), pos: p}, "must name a mapping of plain keys without a merge of its own")
 				continue
 			}
 			if _, ok := seen[key.Value]; ok {

@@ -63,10 +63,10 @@ func Parse(src []byte, o ParseOptions) (*Document, []Fault, error) {
 // build lays tree and environment over the defaults and checks the whole. The document is what was understood, even when
 // there are faults. Variables in skip do not override.
 func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (*Document, Faults, Faults) {
-	d := &decoder{env: o.Env, places: map[string]*place{}}
+	d := &decoder{env: o.Env, positions: map[string]*pos{}}
 	doc := Defaults()
 	if root != nil {
-		d.value(at{place: &place{line: root.Line}}, root, reflect.ValueOf(doc).Elem())
+		d.value(at{pos: &pos{line: root.Line}}, root, reflect.ValueOf(doc).Elem())
 	}
 	d.override(doc, o, skip)
 	d.variable, d.device = "", ""

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the .want files of testdata anew")
+var update = flag.Bool("update", false, "write the .want files of testdata again")
 
 // goldenEnv is the environment of the files in testdata.
 func goldenEnv() ParseOptions {
@@ -106,18 +106,18 @@ func TestTemplateNamesEveryKey(t *testing.T) {
 	if fault != nil {
 		t.Fatal(fault)
 	}
-	d := &decoder{places: map[string]*place{}}
+	d := &decoder{positions: map[string]*pos{}}
 	d.value(at{}, root, reflect.ValueOf(Defaults()).Elem())
-	reserved := map[string]bool{"usb": true, "path": true, "rs485": true}
+	selectors := map[string]bool{"usb": true, "path": true, "rs485": true}
 	var walk func(path string, typ reflect.Type)
 	walk = func(path string, typ reflect.Type) {
 		for _, key := range keysOf(typ) {
 			field, _ := fieldNamed(typ, key)
-			if path == "serial.meter" && reserved[key] {
+			if path == "serial.meter" && selectors[key] {
 				continue // no defaults: shown in comments, or nothing to say about them yet
 			}
 			p := join(path, key)
-			if d.places[p] == nil {
+			if d.positions[p] == nil {
 				t.Errorf("%s is not in the template", p)
 			}
 			switch field.Type {

@@ -2,7 +2,7 @@ package config
 
 import "go.yaml.in/yaml/v3"
 
-// Raw is a part of the document that this version keeps but does not understand yet.
+// Raw is a part of the document that this version keeps but does not understand.
 type Raw struct{ node *yaml.Node }
 
 // IsZero is true when there is nothing in it: absent, null, {} or [].

@@ -4,13 +4,19 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-// checkRules applies the tags oneof, later, min and max of a field.
+// checkRules applies the tags oneof, from, min and max of a field.
 func checkRules(v reflect.Value, rules reflect.StructTag) error {
 	if words := rules.Get("oneof"); words != "" {
-		return checkWord(v.String(), strings.Fields(words), rules.Get("later"))
+		return checkWord(v.String(), strings.Fields(words))
+	}
+	if list := rules.Get("from"); list != "" {
+		return checkWord(v.String(), wordsFrom(list))
 	}
 	if low := rules.Get("min"); low != "" && compare(v, low) < 0 {
 		return fmt.Errorf("must be at least %s", low)
@@ -21,18 +27,21 @@ func checkRules(v reflect.Value, rules reflect.StructTag) error {
 	return nil
 }
 
-// checkWord wants one of the words; later is "4:a b", words that come with step 4.
-func checkWord(word string, words []string, later string) error {
-	for _, w := range words {
-		if w == word {
-			return nil
-		}
+// wordsFrom are the words that another package knows.
+func wordsFrom(list string) []string {
+	switch list {
+	case "framing.Kinds":
+		return framing.Types()
+	case "framing.Checksums":
+		return framing.Checksums()
 	}
-	step, laterWords, _ := strings.Cut(later, ":")
-	for _, w := range strings.Fields(laterWords) {
-		if w == word {
-			return fmt.Errorf("%s comes with step %s; until then one of %s", word, step, strings.Join(words, ", "))
-		}
+	panic("config: no list " + list) // a tag of ours is wrong; a test walks every field
+}
+
+// checkWord wants one of the words.
+func checkWord(word string, words []string) error {
+	if slices.Contains(words, word) {
+		return nil
 	}
 	return fmt.Errorf("must be one of %s%s", strings.Join(words, ", "), didYouMean(word, words))
 }

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
 // Every field has a key, a type that the reader knows, and tags that are sound; and the defaults keep the rules.
@@ -62,6 +64,21 @@ func TestEveryField(t *testing.T) {
 	walk("", reflect.ValueOf(doc).Elem())
 	if fields < 100 {
 		t.Errorf("%d fields were looked at", fields)
+	}
+}
+
+// What framing refuses and no check of ours knows is a fault of the frame as a whole.
+func TestFramingHasTheLastWord(t *testing.T) {
+	f := DefaultSerial().Frame
+	if err := f.tryOut(); err != nil {
+		t.Error(err)
+	}
+	for _, kind := range framing.Kinds() {
+		f.Type = kind.Name
+		f.Bytes = []byte("more than the sixteen bytes of any delimiter")
+		if err := f.tryOut(); err == nil && kind.Name != "line" {
+			t.Errorf("%s takes bytes that nothing can be made of", kind.Name)
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func salvage(root *yaml.Node, o ParseOptions) (Booted, bool) {
 		progress := skipFaulty(b.Faults, skip)
 		for _, f := range b.Faults {
 			if f.Env == "" && f.Device == "" {
-				progress = takeOut(f.at) || progress
+				progress = takeOut(f.pos) || progress
 			}
 		}
 		if !progress {
@@ -32,7 +32,7 @@ func salvage(root *yaml.Node, o ParseOptions) (Booted, bool) {
 }
 
 // takeOut removes a value, and its key, from what holds it; false when it is gone already.
-func takeOut(p *place) bool {
+func takeOut(p *pos) bool {
 	if p == nil || p.parent == nil {
 		return false
 	}
@@ -51,7 +51,7 @@ func takeOut(p *place) bool {
 // stateDirLine finds the state directory in a file that is not YAML any more.
 var stateDirLine = regexp.MustCompile(`(?m)^state_dir:[ \t]*["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?\r?$`)
 
-// stateDir is the state directory as far as it can be told: the variable, the tree, the text, the default.
+// stateDir is the state directory, from the first that has one: the variable, the tree, the text, the default.
 func stateDir(src []byte, root *yaml.Node, o ParseOptions) string {
 	for _, entry := range o.Environ {
 		if dir, ok := strings.CutPrefix(entry, envPrefix+"STATE_DIR="); ok && path.IsAbs(dir) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
@@ -13,13 +14,13 @@ const (
 	defaultAnswer     = 300 * time.Millisecond
 	defaultBackoffMin = 500 * time.Millisecond
 	defaultBackoffMax = time.Minute
-	tryMargin         = 25 * time.Millisecond // of a try in the slack: timers, and a machine that is busy
+	tryMargin         = 25 * time.Millisecond // what timers and a busy machine add to a try
 	tryBytes          = 30                    // its request, and the silence before it, in characters
-	planAgain         = time.Hour             // a unit that refused some registers may have been busy with itself
-	restMost          = 4                     // timeouts: what a request that waited longer costs its unit
+	planAgain         = time.Hour             // a unit that refused some registers may not refuse them any more
+	cooldownMost      = 4                     // timeouts, however long the request has waited
 )
 
-// ErrNoUnit is of a command for a unit or a register that the bus does not have.
+// ErrNoUnit: the bus does not have that unit or register.
 var ErrNoUnit = errors.New("no such unit or register")
 
 // ModbusOptions make a device the master of a Modbus bus.
@@ -31,7 +32,7 @@ type ModbusOptions struct {
 	BackoffMin time.Duration // of a dead unit; if zero, then 0.5 s
 	BackoffMax time.Duration // if zero, then 60 s
 	MaxBlock   int           // 16-bit registers in one read; if zero, then 125
-	Gap        int           // registers between two wanted ones that are read for nothing
+	Gap        int           // at most so many registers between two wanted ones are read as well
 	Units      []ModbusUnit
 }
 
@@ -40,8 +41,8 @@ type ModbusUnit struct {
 	Name       string
 	Address    byte
 	Registers  []modbus.Register
-	OnChange   bool          // only what changed is told
-	MaxSilence time.Duration // and what was not told for so long; 0: never
+	OnChange   bool          // only what changed is reported
+	MaxSilence time.Duration // and what was not reported for so long; 0: never
 }
 
 // Reading is one value of a unit, or why there is none.
@@ -63,7 +64,7 @@ type Values struct {
 const (
 	UnitUnknown = "unknown" // not asked yet
 	UnitLive    = "live"
-	UnitDead    = "dead" // it does not answer, and is asked ever more rarely
+	UnitDead    = "dead" // it does not answer, and is asked less and less often
 )
 
 // UnitStatus of one unit at one moment. Counters since New.
@@ -73,7 +74,7 @@ type UnitStatus struct {
 	Since      time.Time
 	Polls      int64
 	Timeouts   int64 // requests without an answer
-	BadAnswers int64 // requests whose answer was garbled, or may be that to an earlier one
+	BadAnswers int64 // requests whose answer was garbled, or may belong to an earlier one
 	Exceptions int64
 	Why        string // the last fault; empty when all is well
 }
@@ -96,25 +97,25 @@ func (o *ModbusOptions) fill() {
 	}
 }
 
-// bus is what is known of the units, over all sessions of the port. All but status belongs to the master's goroutine, and between two
-// sessions to that of Run.
+// bus is what is known of the units, over all sessions of the port. During a session it belongs to the goroutine of the master,
+// between two sessions to that of Run.
 type bus struct {
 	o        ModbusOptions
+	onValues func(Values) error
+	monitor  *monitor
 	schedule *modbus.Schedule
-	doubts   []modbus.Doubt // by unit, as in the schedule
+	stale    []modbus.Stale // by unit, as in the schedule
 	units    []*busUnit
-	torn     bool           // the last session was ended by us, after a write without an answer: nobody was away
+	aborted  bool           // we ended the last session, after a write without an answer: the units were there all the time
 	byName   map[string]int // immutable
-
-	status []UnitStatus // guarded by Device.mu
 }
 
 type busUnit struct {
 	ModbusUnit
-	groups  []pollGroup
-	report  *modbus.Report
-	planned time.Time
-	lost    bool // it was told that the port is lost, and nothing since
+	groups       []pollGroup
+	report       *modbus.Report
+	planned      time.Time
+	lossReported bool // the last that was reported is that the port is lost
 }
 
 // pollGroup is the registers of a unit with one period.
@@ -122,23 +123,24 @@ type pollGroup struct {
 	every time.Duration
 	items []int
 
-	began  time.Time    // the last poll
-	blocks []*pollBlock // read together
-	left   []*pollBlock // by the last poll: the unit had to rest
-	apart  []*pollBlock // not answered while others of the unit are; the first is tried next
+	began     time.Time    // the last poll
+	blocks    []*pollBlock // read together
+	remaining []*pollBlock // of the last poll: the unit was on cooldown
+	apart     []*pollBlock // not answered while others of the unit are; the first is tried next
 }
 
 // pollBlock is one read, and how it went.
 type pollBlock struct {
 	modbus.Block
-	silent int       // times in a row while the unit was live
-	since  time.Time // when the poll began in which the first of them was
-	last   time.Time // the last of them; zero: it was answered since
+	unanswered int       // times in a row while the unit was live
+	since      time.Time // when the poll began in which the first of them was
+	last       time.Time // the last of them; zero: it was answered since
 }
 
-func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error) {
+func newBus(device *Options, monitor *monitor, now time.Time) (*bus, error) {
+	o := *device.Modbus
 	o.fill()
-	b := &bus{o: o, byName: map[string]int{}}
+	b := &bus{o: o, onValues: device.OnValues, monitor: monitor, byName: map[string]int{}}
 	var periods [][]time.Duration
 	for i, u := range o.Units {
 		if _, twice := b.byName[u.Name]; twice || u.Name == "" {
@@ -162,31 +164,39 @@ func newBus(o ModbusOptions, charTime time.Duration, now time.Time) (*bus, error
 		unit.plan(o, now)
 		periods = append(periods, every)
 		b.units = append(b.units, unit)
-		b.status = append(b.status, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
 	}
 	times := modbus.ScheduleOptions{Timeout: o.Timeout, Retries: o.Retries, BackoffMin: o.BackoffMin, BackoffMax: o.BackoffMax,
-		Margin: tryMargin + tryBytes*charTime + o.Turnaround}
-	b.schedule = modbus.NewSchedule(times, now, append(periods, nil)) // the last: all addresses that are none of our units
-	b.doubts = make([]modbus.Doubt, len(periods)+1)
+		Margin: tryMargin + tryBytes*device.Framing.CharTime + o.Turnaround}
+	periods = append(periods, nil) // stands for all addresses that are not our units'
+	b.schedule = modbus.NewSchedule(times, now, periods)
+	b.stale = make([]modbus.Stale, len(periods))
 	return b, nil
 }
 
-// plan forgets what the unit refused or did not answer.
+// unknown is what is shown of the units before the first of them was asked.
+func (b *bus) unknown(now time.Time) (units []UnitStatus) {
+	for _, u := range b.units {
+		units = append(units, UnitStatus{Name: u.Name, State: UnitUnknown, Since: now})
+	}
+	return units
+}
+
+// plan plans the reads of a unit, and forgets what it refused or did not answer.
 func (u *busUnit) plan(o ModbusOptions, now time.Time) {
 	u.planned = now
 	for g := range u.groups {
 		group := &u.groups[g]
-		group.blocks, group.left, group.apart = nil, nil, nil
+		group.blocks, group.remaining, group.apart = nil, nil, nil
 		for _, b := range modbus.Plan(u.Registers, group.items, o.MaxBlock, o.Gap) {
 			group.blocks = append(group.blocks, &pollBlock{Block: b})
 		}
 	}
 }
 
-// anew plans the reads of a unit from the beginning.
-func (b *bus) anew(unit int, now time.Time) {
+// replan plans the reads of a unit again, and resets its schedule.
+func (b *bus) replan(unit int, now time.Time) {
 	b.units[unit].plan(b.o, now)
-	b.schedule.Anew(unit)
+	b.schedule.Reset(unit)
 }
 
 // single is true when the unit is read by one request.
@@ -198,7 +208,7 @@ func (u *busUnit) single() bool {
 	return n < 2
 }
 
-// index of the unit with an address; len(b.units) for all that are not ours.
+// index of the unit with an address; len(b.units) for every other address.
 func (b *bus) index(address byte) int {
 	for i, u := range b.units {
 		if u.Address == address {
@@ -208,9 +218,9 @@ func (b *bus) index(address byte) int {
 	return len(b.units)
 }
 
-// owes is until when a unit that was asked at a moment may still answer, given that it was waited for until now.
-func (b *bus) owes(asked, now time.Time, timeout time.Duration) time.Time {
-	return latest(now, asked.Add(b.o.Timeout)).Add(min(max(timeout, b.o.Timeout), restMost*b.o.Timeout))
+// cooldownUntil is until when a unit may still answer what it was asked, and did not answer until now.
+func (b *bus) cooldownUntil(asked, now time.Time, timeout time.Duration) time.Time {
+	return latest(now, asked.Add(b.o.Timeout)).Add(min(max(timeout, b.o.Timeout), cooldownMost*b.o.Timeout))
 }
 
 func (u *busUnit) add(register int, every time.Duration) {
@@ -223,7 +233,7 @@ func (u *busUnit) add(register int, every time.Duration) {
 	u.groups = append(u.groups, pollGroup{every: every, items: []int{register}})
 }
 
-// query is a request that somebody wants to make.
+// query is the request that a caller wants to make.
 func (b *bus) query(r Request) (modbus.Query, error) {
 	q := modbus.Query{PDU: r.Payload}
 	if r.Unit != "" {
@@ -248,16 +258,49 @@ func (b *bus) query(r Request) (modbus.Query, error) {
 	return q, nil
 }
 
-// Set writes values, each in JSON, to the registers of a unit: one after the other in the order of their addresses, each at most
-// once and none after expires, then what was written is read back. Polls that are due come in between. The error comes at once when
-// one of them cannot be written, and then none is; or it comes to done: those of [Device.Request], a modbus.Exception, or
-// [ErrReadBack]; the Answer says what was read back all the same.
+// deliver hands over what of a poll is worth a record.
+func (b *bus) deliver(u *busUnit, p pollResult, stats framing.Stats) {
+	chosen := u.report.Select(p.readings, time.Now())
+	if len(chosen) == 0 {
+		return
+	}
+	v := Values{Unit: u.Name, Time: p.at}
+	for _, x := range chosen {
+		r := u.Registers[x.Register]
+		v.Readings = append(v.Readings, Reading{Name: r.Name, Unit: r.Unit, Value: x.Value, Bad: x.Bad})
+	}
+	err := b.onValues(v)
+	if err != nil {
+		u.report.Forget(chosen)
+	}
+	b.monitor.framed(stats, err)
+}
+
+// portLost is why there are no values of a bus whose port is gone.
+const portLost = "port lost"
+
+// reportPortLost reports of each unit, once until it answers again, that its port is lost. It is called between two sessions.
+func (b *bus) reportPortLost() {
+	for _, u := range b.units {
+		if !u.lossReported {
+			p := pollResult{at: time.Now()}
+			p.bad(u.polledItems(), portLost)
+			b.deliver(u, p, framing.Stats{})
+		}
+		u.lossReported = true
+	}
+}
+
+// Set writes values, each in JSON, to the registers of a unit: one after the other, in the order of their addresses, each at
+// most once and none after expires. Then it reads back what was written. Polls that are due come in between. If one of the
+// values cannot be written, the error comes at once and none is. Otherwise done gets the error: one of [Device.Request], a
+// modbus.Exception, or [ErrReadBack]. The Answer says in any case what was read back.
 func (d *Device) Set(unit string, values map[string]string, expires time.Time, done func(Answer, error)) error {
 	writes, err := d.Writes(unit, values)
 	if err != nil {
 		return err
 	}
-	return d.enqueue(pending{expires: expires, done: done, unit: d.bus.byName[unit], writes: writes})
+	return d.enqueue(writeReq{expires: expires, done: done, unit: d.bus.byName[unit], writes: writes})
 }
 
 // Writes is what Set would write, or says why it would not.

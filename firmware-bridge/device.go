@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // Why a write failed. Wrapped, with the device and the detail.
@@ -18,13 +19,13 @@ var (
 	ErrBusy = errors.New("write queue is full")
 	// ErrTooLarge: longer than a frame of the device may be; nothing was written.
 	ErrTooLarge = errors.New("payload too large")
-	// ErrExpired: its turn came too late; nothing was written, or of several values only those before.
+	// ErrExpired: its turn came too late; nothing was written, or of several values only the first ones.
 	ErrExpired = errors.New("expired in the write queue")
-	// ErrNotOpen: the port is absent, or was lost before its turn came; nothing was written.
+	// ErrNotOpen: the port is absent, or was lost before the turn of the write came; nothing was written.
 	ErrNotOpen = errors.New("port is not open")
-	// ErrStuck: the device did not take it in time; it may have got a part.
+	// ErrStuck: the device did not take all bytes in time; it may have got some of them.
 	ErrStuck = errors.New("the device takes no more bytes")
-	// ErrLost: the port was lost on the way; the device may have got all, a part or nothing.
+	// ErrLost: the port was lost during the write; the device may have got all bytes, some or none.
 	ErrLost = errors.New("port lost while writing")
 	// ErrIsBus: bytes without an address have no meaning on a Modbus bus; nothing was written.
 	ErrIsBus = errors.New("a Modbus bus takes values for its units, and requests")
@@ -32,128 +33,126 @@ var (
 
 // Device keeps one serial port open and moves frames and payloads. Write and Status may be called from anywhere at any time.
 type Device struct {
-	o     Options // immutable after New
-	codec framing.Framer
-	queue chan pending
-	busy  atomic.Bool              // Run is running
-	node  func(path string) string // what stands at the path; it changes when the device is plugged in anew
-	look  time.Duration            // between two looks at it
-	bus   *bus                     // nil: not a Modbus bus
+	o       Options // immutable after New
+	codec   framing.Framer
+	queue   chan writeReq
+	running atomic.Bool // Run is running
+	bus     *bus        // nil: not a Modbus bus
 
-	listening atomic.Pointer[listener] // of the request that waits for its answer, or did not get it
-	lastRead  atomic.Int64             // Unix ns of the last bytes
-	holder    atomic.Pointer[Hold]     // of the console that has the device; nil: none
-	line      lineSet
+	locator   locator
+	monitor   *monitor
+	listening listening
+	holder    atomic.Pointer[Hold] // of the console that has the device; nil: none
+	line      lineState
 	taps      taps
-
-	mu     sync.Mutex
-	status Status
-	lines  lineCount
-	told   bool          // an event was sent
-	past   framing.Stats // of the framers of earlier sessions, nothing pending
 }
 
-// pending is a payload that waits for its turn.
-type pending struct {
+// writeReq is what waits in the queue of the writer: a payload, a request, what a hold wants, or values for a unit of a bus.
+type writeReq struct {
 	data    []byte    // framed
 	expires time.Time // zero: never
 	queued  time.Time
 	done    func(Answer, error)
 
-	asks             bool // it has an answer
+	isRequest        bool // it has an answer
 	timeout, silence time.Duration
 
-	hold   *Hold       // whose it is; nil: a command
-	change *LineChange // of a hold, instead of data
-	wakes  bool        // nothing to carry out: a hold has ended
+	hold     *Hold                  // whose it is; nil: a command
+	change   *serialport.LineChange // of a hold, instead of data
+	wakeOnly bool                   // nothing to carry out: a hold has ended
 
 	// of a Modbus bus, instead of data
-	query  modbus.Query
-	whole  bool // the answer is given with the address
-	unit   int  // of writes
-	writes []modbus.Write
+	query       modbus.Query
+	withAddress bool // the answer is given with the address
+	unit        int  // of writes
+	writes      []modbus.Write
 }
 
-// New checks the options; it opens nothing.
+// New checks the options and makes a device. It opens nothing.
 func New(o Options) (*Device, error) {
 	if o.Name == "" || o.Port == "" == o.Select.IsZero() {
 		return nil, errors.New("a device needs a name, and either a port or what to select it by")
 	}
 	if o.OnFrame == nil && o.Modbus == nil || o.Modbus != nil && o.OnValues == nil {
-		return nil, fmt.Errorf("device %q: nobody takes its frames", o.Name)
+		return nil, fmt.Errorf("device %q: OnFrame is missing, or OnValues of a bus", o.Name)
 	}
 	isFake := o.Open != nil
 	o.fill()
-	if _, err := ParseMode(o.Mode.String()); err != nil {
+	if _, err := serialport.ParseMode(o.Mode.String()); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	if o.Baud < 0 || o.Queue < 0 || o.WriteTimeout < 0 {
 		return nil, fmt.Errorf("device %q: negative baud, queue or write timeout", o.Name)
 	}
-	if err := o.line().check(o.Port); err != nil {
+	if err := o.line().Check(o.Port); err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
 	codec, err := framing.New(o.Framing)
 	if err != nil {
 		return nil, fmt.Errorf("device %q: %w", o.Name, err)
 	}
-	d := &Device{o: o, codec: codec, queue: make(chan pending, o.Queue+1), node: node, look: lookAgain}
+	d := &Device{o: o, codec: codec, queue: make(chan writeReq, o.Queue+1)}
+	d.line.o = &d.o
+	d.locator = locator{o: &d.o, nodeAt: serialport.Identity, every: lookAgain}
 	if isFake {
-		d.node = func(string) string { return "" }
+		d.locator.nodeAt = func(string) string { return "" }
 	}
+	now := time.Now()
+	d.monitor = newMonitor(&d.o, now)
 	if o.Modbus != nil {
-		if d.bus, err = newBus(*o.Modbus, o.Framing.CharTime, time.Now()); err != nil {
+		if d.bus, err = newBus(&o, d.monitor, now); err != nil {
 			return nil, fmt.Errorf("device %q: %w", o.Name, err)
 		}
+		d.monitor.units = d.bus.unknown(now)
 	}
-	d.status = Status{Port: o.Wanted(), State: Absent, Since: time.Now(), Why: "not opened yet"}
 	return d, nil
 }
 
-// Run opens the port and serves it until ctx ends; whatever happens to the port, it opens it again. It returns ctx.Err(), with
-// both goroutines ended and every accepted Write answered. One Run at a time.
+// Run opens the port and serves it until ctx ends; whatever happens to the port, it is opened again. Run returns ctx.Err(), and
+// then both goroutines have ended and every accepted Write is answered. One Run at a time.
 func (d *Device) Run(ctx context.Context) error {
-	if !d.busy.CompareAndSwap(false, true) {
+	if !d.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("device %q: runs already", d.o.Name)
 	}
-	defer d.busy.Store(false)
-	defer func() { d.leave(Absent, "stopped") }()
+	defer d.running.Store(false)
+	defer func() { d.closeQueue(Absent, "stopped") }()
 	var again retry
 	for ctx.Err() == nil {
-		mark := d.mark()
-		news, _ := d.o.Finder.changes()
-		lived, err := d.session(ctx)
+		identity := d.locator.identity()
+		changed, _ := d.o.Finder.Changes()
+		lived, err := d.openAndServe(ctx)
 		again.served(lived)
 		if ctx.Err() != nil {
 			break
 		}
 		state := Failed
-		if errors.Is(err, ErrAbsent) || errors.Is(err, ErrGone) {
+		if errors.Is(err, serialport.ErrAbsent) || errors.Is(err, serialport.ErrGone) {
 			state = Absent
 		}
-		d.leave(state, err.Error())
-		d.missing(lived, err)
-		if d.await(ctx, again.after(err), mark, news) {
+		d.closeQueue(state, err.Error())
+		d.afterSession(lived, err)
+		if d.locator.awaitChange(ctx, again.after(err), identity, changed) {
 			again.changed()
 		}
 	}
 	return ctx.Err()
 }
 
-// missing is called when a session has ended, or could not begin: the units of a bus are told of when the port is not back at once.
-func (d *Device) missing(lived time.Duration, err error) {
+// afterSession is called when a session has ended, or could not begin. Unless the port comes back at once, the units of its bus
+// are reported as lost.
+func (d *Device) afterSession(lived time.Duration, err error) {
 	if d.bus == nil {
 		return
 	}
-	if d.bus.torn = errors.Is(err, errTorn); !d.bus.torn && lived < stableAfter {
-		d.portLost()
+	if d.bus.aborted = errors.Is(err, serialport.ErrAborted); !d.bus.aborted && lived < stableAfter {
+		d.bus.reportPortLost()
 	}
 }
 
-// Write frames a payload and queues it. The error comes at once: [ErrBusy], [ErrHeld], [ErrNotOpen], [ErrTooLarge], or another error of
-// framing.Framer.Encode; done is never called then. Otherwise done is called exactly once from another goroutine, and must
-// not block: nil when all was written and has left the machine, else [ErrExpired], [ErrNotOpen],
-// [ErrStuck] or [ErrLost]. A payload whose turn comes after expires is not written; zero: it never expires.
+// Write frames a payload and queues it. If it cannot be queued, the error comes at once: [ErrBusy], [ErrHeld], [ErrNotOpen],
+// [ErrTooLarge], or another error of framing.Framer.Encode; then done is never called. Otherwise done is called exactly once,
+// from another goroutine, and must not block: with nil when all was written and has left the machine, else with [ErrExpired],
+// [ErrNotOpen], [ErrStuck] or [ErrLost]. A payload whose turn comes after expires is not written; zero: it never expires.
 func (d *Device) Write(payload []byte, expires time.Time, done func(error)) error {
 	if d.bus != nil {
 		return fmt.Errorf("device %q: %w", d.o.Name, ErrIsBus)
@@ -162,7 +161,7 @@ func (d *Device) Write(payload []byte, expires time.Time, done func(error)) erro
 	if err != nil {
 		return err
 	}
-	return d.enqueue(pending{data: data, expires: expires, done: func(_ Answer, err error) { done(err) }})
+	return d.enqueue(writeReq{data: data, expires: expires, done: func(_ Answer, err error) { done(err) }})
 }
 
 // encode frames a payload.
@@ -177,34 +176,34 @@ func (d *Device) encode(payload []byte) ([]byte, error) {
 	return data, nil
 }
 
-func (d *Device) enqueue(w pending) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (d *Device) enqueue(w writeReq) error {
+	d.monitor.mu.Lock()
+	defer d.monitor.mu.Unlock()
 	return d.enqueueLocked(w)
 }
 
-// enqueueLocked needs the lock, so that nothing is queued after leave has emptied the queue.
-func (d *Device) enqueueLocked(w pending) error {
-	if d.status.State != Opened {
-		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, d.status.Why)
+// enqueueLocked needs the lock of the state, so that nothing is queued after closeQueue has emptied the queue.
+func (d *Device) enqueueLocked(w writeReq) error {
+	if s := &d.monitor.status; s.State != Opened {
+		return fmt.Errorf("device %q: %w: %s", d.o.Name, ErrNotOpen, s.Why)
 	}
 	if err := d.held(w); err != nil {
 		return err
 	}
 	w.queued = time.Now()
-	if !w.wakes && len(d.queue) >= d.o.Queue {
+	if !w.wakeOnly && len(d.queue) >= d.o.Queue {
 		return fmt.Errorf("device %q: %w (%d waiting)", d.o.Name, ErrBusy, d.o.Queue)
 	}
 	select {
 	case d.queue <- w:
-	default: // there is room for one that wakes beyond the others, and two do no more than one
+	default: // the queue has one place more than o.Queue, for one that wakes the writer; a second one would do nothing
 	}
 	return nil
 }
 
-// leave gives up what only an open port has: the queue is answered, and a change of state is told.
-func (d *Device) leave(state, why string) {
-	d.enter(state, why)
+// closeQueue is called when the port is not open any more: the state changes, and all that waits in the queue is answered.
+func (d *Device) closeQueue(state, why string) {
+	d.monitor.setState(state, why)
 	for {
 		select {
 		case w := <-d.queue:
@@ -215,20 +214,4 @@ func (d *Device) leave(state, why string) {
 	}
 }
 
-// await waits, but no longer than until something else than before stands in the place of the port: then it returns true.
-func (d *Device) await(ctx context.Context, wait time.Duration, before string, news <-chan struct{}) bool {
-	for end := time.Now().Add(wait); ctx.Err() == nil; {
-		left := time.Until(end)
-		if left <= 0 {
-			return false
-		}
-		rest(ctx, min(left, d.look), news)
-		news, _ = d.o.Finder.changes()
-		if d.mark() != before {
-			return true
-		}
-	}
-	return false
-}
-
-func sleep(ctx context.Context, d time.Duration) { rest(ctx, d, nil) }
+func sleep(ctx context.Context, d time.Duration) { discover.Wait(ctx, d, nil) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 func TestFramesComeInOrderWithTheTimeOfTheirFirstByte(t *testing.T) {
@@ -18,14 +19,14 @@ func TestFramesComeInOrderWithTheTimeOfTheirFirstByte(t *testing.T) {
 		p := b.plug()
 		b.start()
 		t0 := time.Now()
-		p.in <- []byte("one\ntw")
+		p.In <- []byte("one\ntw")
 		synctest.Wait()
 		b.wantFrames("one")
 		if s := b.balance(); s.Pending != 2 || s.Read != 6 {
 			t.Errorf("a torn frame: %+v", s)
 		}
 		pass(3 * time.Second)
-		p.in <- []byte("o\r\n\nthree\n")
+		p.In <- []byte("o\r\n\nthree\n")
 		synctest.Wait()
 		b.wantFrames("one", "two", "three")
 		want := []time.Time{t0, t0, t0.Add(3 * time.Second)}
@@ -45,7 +46,7 @@ func TestPullingThePlugIsOneEventAndTheTornFrameIsBad(t *testing.T) {
 		b := newBench(t, nil)
 		p := b.plug()
 		b.start()
-		p.in <- []byte("one\ntor")
+		p.In <- []byte("one\ntor")
 		synctest.Wait()
 		b.unplug()
 		if s := b.balance(); s.State != Absent || s.Bad != 3 || s.BadFrames != 1 || s.Pending != 0 || s.Why == "" {
@@ -59,7 +60,7 @@ func TestPullingThePlugIsOneEventAndTheTornFrameIsBad(t *testing.T) {
 		if s := b.balance(); s.State != Opened || s.Opens != 2 || s.Why != "" {
 			t.Errorf("not open again 1 s after the replug: %+v", s)
 		}
-		p.in <- []byte("n\ntwo\n")
+		p.In <- []byte("n\ntwo\n")
 		synctest.Wait()
 		b.wantFrames("one", "n", "two")
 		if s := b.balance(); s.Read != 13 || s.Framed != 3 {
@@ -93,7 +94,7 @@ func TestAnAbsentPortIsLookedForTwiceASecondAndToldOnce(t *testing.T) {
 func TestAFaultIsTriedAgainMoreSlowlyAndToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		b.setFault(fmt.Errorf("/dev/fake: %w: gpsd, pid 812", ErrInUse))
+		b.setFault(fmt.Errorf("/dev/fake: %w: gpsd, pid 812", serialport.ErrInUse))
 		b.start()
 		pass(time.Hour)
 		if n := b.attempts(); n < 700 || n > 740 {
@@ -115,7 +116,7 @@ func TestAFaultIsTriedAgainMoreSlowlyAndToldOnce(t *testing.T) {
 func TestAPortThatBreaksOffAtOnceIsNoTightLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		b.plug().hangUp()
+		b.plug().HangUp()
 		b.start()
 		pass(time.Minute)
 		if n := b.attempts(); n > 20 {
@@ -131,10 +132,10 @@ func TestRefusedFramesAreCounted(t *testing.T) {
 		p := b.plug()
 		b.start()
 		b.refuse = errors.New("spool is full")
-		p.in <- []byte("one\ntwo\nthis line is longer than the maximum\n")
+		p.In <- []byte("one\ntwo\nthis line is longer than the maximum\n")
 		synctest.Wait()
 		b.refuse = nil
-		p.in <- []byte("three\n")
+		p.In <- []byte("three\n")
 		synctest.Wait()
 		b.wantFrames("three")
 		if s := b.balance(); s.Framed != 3 || s.Refused != 2 || s.Accepted != 1 || s.BadFrames != 1 || s.Bad != 36 {
@@ -152,9 +153,9 @@ func TestSilenceEndsAFrameWithoutAnotherByte(t *testing.T) {
 		})
 		p := b.plug()
 		b.start()
-		p.in <- []byte{1, 2}
+		p.In <- []byte{1, 2}
 		pass(3 * time.Millisecond)
-		p.in <- []byte{3}
+		p.In <- []byte{3}
 		synctest.Wait()
 		b.wantFrames()
 		pass(4 * time.Millisecond)
@@ -168,7 +169,7 @@ func TestSilenceEndsAFrameWithoutAnotherByte(t *testing.T) {
 func TestAPortThatReadsNothingIsAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
-		b.plug().in <- []byte{}
+		b.plug().In <- []byte{}
 		b.start()
 		if s := b.dev.Status(); s.State != Failed || s.Opens != 1 {
 			t.Errorf("%+v", s)
@@ -201,8 +202,8 @@ func TestNewRefuses(t *testing.T) {
 		"no port":     {Name: "x", OnFrame: take},
 		"no taker":    {Name: "x", Port: "/dev/x"},
 		"bad framing": {Name: "x", Port: "/dev/x", OnFrame: take, Framing: framing.Spec{Type: "morse"}},
-		"bad mode":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: Mode{DataBits: 9, Parity: 'N', Stop: OneStop}},
-		"bad stop":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: Mode{DataBits: 8, Parity: 'N'}},
+		"bad mode":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 9, Parity: 'N', Stop: serialport.OneStop}},
+		"bad stop":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 8, Parity: 'N'}},
 		"bad baud":    {Name: "x", Port: "/dev/x", OnFrame: take, Baud: -1},
 		"bad queue":   {Name: "x", Port: "/dev/x", OnFrame: take, Queue: -1},
 	} {

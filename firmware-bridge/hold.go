@@ -7,48 +7,32 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
-// Errors of a console.
-var (
-	// ErrHeld: a console has the device; nothing was written.
-	ErrHeld = errors.New("a console has the port")
-	// ErrFixedLine: the settings of the line cannot be changed here.
-	ErrFixedLine = errors.New("the line of this port cannot be set")
-	// ErrBadLine: no line can be set so.
-	ErrBadLine = errors.New("no such line")
-)
+// ErrHeld: a console has the device; nothing was written.
+var ErrHeld = errors.New("a console has the port")
 
 // Limits of a hold.
 const (
 	leastBaud  = 50
 	mostBaud   = 4_000_000
-	pieceLasts = 250 * time.Millisecond // on the line, of what is written at once
+	pieceLasts = 250 * time.Millisecond // time on the line of what is written at once
 	leastPiece = 16
 
-	// bufferLasts bounds what waits in the machine, in time on the line: what a user was told is written must not be thrown away when the
-	// hold ends, nor go out at another speed.
+	// bufferLasts is how much may wait in the machine, in time on the line. What a user believes to be written must not be
+	// dropped when the hold ends, and must not go out at another speed.
 	bufferLasts = 50 * time.Millisecond
 )
 
-// LineChange is what to change about an open line. Zero and nil: as it is.
-type LineChange struct {
-	Baud     int
-	Mode     Mode
-	DTR, RTS *bool
-	Break    bool // send one, of a quarter to half a second
-}
-
-// lineSetter is a [Port] whose line can be changed while it is open. It belongs to the goroutine of Write.
-type lineSetter interface{ SetLine(LineChange) error }
-
-// Hold is the right to write to a device for one user alone, from its beginning to Release: commands are refused with [ErrHeld], and
-// a Modbus bus is not polled. What is read goes to OnFrame as ever; [Device.Tap] shows it to the user. A lost port does not end a
-// hold: its writes fail with [ErrNotOpen] until the port is back, and then it has the line as the hold left it. Safe for concurrent
-// use.
+// Hold is the right of one user to be the only one who writes to a device, until Release. Meanwhile commands are refused with
+// [ErrHeld], and a Modbus bus is not polled. What is read goes to OnFrame as always; [Device.Tap] shows it to the user. A lost
+// port does not end a hold: its writes fail with [ErrNotOpen] until the port is back, and then the line is as the hold had set
+// it. Safe for concurrent use.
 type Hold struct{ d *Device }
 
-// Hold takes the device; [ErrHeld] when somebody has it. What was queued before is carried out first.
+// Hold takes the device; [ErrHeld] when another user has it. What was queued before is carried out first.
 func (d *Device) Hold() (*Hold, error) {
 	h := &Hold{d: d}
 	if !d.holder.CompareAndSwap(nil, h) {
@@ -58,24 +42,24 @@ func (d *Device) Hold() (*Hold, error) {
 }
 
 // Line is how the line is configured.
-func (d *Device) Line() (baud int, mode Mode) { return d.o.Baud, d.o.Mode }
+func (d *Device) Line() (baud int, mode serialport.Mode) { return d.o.Baud, d.o.Mode }
 
-// Write writes bytes as they are, without framing, and returns when the driver has them: nil, [ErrNotOpen], [ErrStuck], [ErrLost],
-// or ctx's error, and then they may still be written until Release.
+// Write writes bytes as they are, without framing, and returns when the driver has them: nil, [ErrNotOpen], [ErrStuck] or
+// [ErrLost]. If it returns the error of ctx, they may still be written, until Release.
 func (h *Hold) Write(ctx context.Context, p []byte) error {
-	return h.do(ctx, pending{data: bytes.Clone(p)})
+	return h.do(ctx, writeReq{data: bytes.Clone(p)})
 }
 
-// Set changes the line until Release. [ErrFixedLine] when the port has none to change, [ErrBadLine], or another error of the driver;
-// all leave the port open.
-func (h *Hold) Set(ctx context.Context, c LineChange) error {
+// Set changes the line until Release. [serialport.ErrFixedLine] when the port has none to change, [serialport.ErrBadLine], or
+// another error of the driver; all leave the port open.
+func (h *Hold) Set(ctx context.Context, c serialport.LineChange) error {
 	if c.Baud != 0 && (c.Baud < leastBaud || c.Baud > mostBaud) {
-		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, ErrBadLine, leastBaud, mostBaud)
+		return fmt.Errorf("device %q: %w: a baud rate of %d to %d", h.d.o.Name, serialport.ErrBadLine, leastBaud, mostBaud)
 	}
-	return h.do(ctx, pending{change: &c})
+	return h.do(ctx, writeReq{change: &c})
 }
 
-func (h *Hold) do(ctx context.Context, w pending) error {
+func (h *Hold) do(ctx context.Context, w writeReq) error {
 	done := make(chan error, 1)
 	w.hold, w.done = h, func(_ Answer, err error) { done <- err }
 	if err := h.d.enqueue(w); err != nil {
@@ -89,19 +73,20 @@ func (h *Hold) do(ctx context.Context, w pending) error {
 	}
 }
 
-// Release gives the device back; its line becomes as configured before anybody else writes. What the hold had queued and was not
-// written yet is not written any more.
+// Release gives the device back. Its line is as configured again before anyone else writes. What the hold had queued and was
+// not written yet is not written any more.
 func (h *Hold) Release() {
-	h.d.mu.Lock() // so that no command is queued before the line is given back
-	defer h.d.mu.Unlock()
+	h.d.monitor.mu.Lock() // so that no command is queued before the line is given back
+	defer h.d.monitor.mu.Unlock()
 	h.d.holder.CompareAndSwap(h, nil)
-	_ = h.d.enqueueLocked(pending{hold: h, wakes: true, done: func(Answer, error) {}}) // a port that is not open has nothing to give back
+	// fails when the port is not open, and then there is no line to give back
+	_ = h.d.enqueueLocked(writeReq{hold: h, wakeOnly: true, done: func(Answer, error) {}})
 }
 
-// held is called with the lock of the device held: may w be queued?
-func (d *Device) held(w pending) error {
+// held is nil when w may be queued, as far as holds go. The lock of the state is held.
+func (d *Device) held(w writeReq) error {
 	switch h := d.holder.Load(); {
-	case h == w.hold || w.wakes:
+	case h == w.hold || w.wakeOnly:
 		return nil
 	case h == nil:
 		return fmt.Errorf("device %q: the console has ended: %w", d.o.Name, os.ErrClosed)
@@ -109,25 +94,25 @@ func (d *Device) held(w pending) error {
 	return fmt.Errorf("device %q: %w", d.o.Name, ErrHeld)
 }
 
-// direct carries out what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
-func (d *Device) direct(port Port, w pending) (err error, fatal bool) {
-	defer d.tidy(port)
+// carryOut does what a hold wants, on the goroutine that writes. The error is for the hold; fatal says that it is the port's too.
+func (d *Device) carryOut(port serialport.Port, w writeReq) (err error, fatal bool) {
+	defer func() { d.line.restore(port, d.holder.Load()) }() // the hold may have ended meanwhile
 	switch {
 	case d.holder.Load() != w.hold:
 		return os.ErrClosed, false
 	case w.change != nil:
-		return d.setLine(port, w.hold, *w.change), false
+		return d.line.change(port, w.hold, *w.change), false
 	}
-	err = d.pieces(port, w)
-	return d.verdict(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errReleased)
+	err = d.writePieces(port, w)
+	return d.o.writeError(err, port), err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errReleased)
 }
 
 // errReleased ends a write of a hold that has ended.
 var errReleased = errors.New("the console has ended")
 
-// pieces writes no more at once than a slow line takes in a while: a hold that ends must not go on.
-func (d *Device) pieces(port Port, w pending) error {
-	char := d.charTime(w.hold)
+// writePieces writes at once only what takes a short while on the line: after the end of a hold its bytes must not go on.
+func (d *Device) writePieces(port serialport.Port, w writeReq) error {
+	char := d.line.charTime(w.hold)
 	piece := max(leastPiece, int(pieceLasts/max(char, 1)))
 	for data := w.data; len(data) > 0; {
 		if d.holder.Load() != w.hold {
@@ -136,7 +121,8 @@ func (d *Device) pieces(port Port, w pending) error {
 		n := min(piece, len(data))
 		until := time.Now().Add(d.o.WriteTimeout + 2*time.Duration(n)*char)
 		err := d.push(port, data[:n], until)
-		if err == nil && (d.o.RS485.Mode != RS485Off || time.Duration(n)*char > bufferLasts) { // or the driver of the line would stay on
+		slow := time.Duration(n)*char > bufferLasts
+		if err == nil && (d.o.RS485.Mode != serialport.RS485Off || slow) { // else the driver of the line would stay on
 			err = port.Drain(until)
 		}
 		if err != nil {
@@ -145,97 +131,4 @@ func (d *Device) pieces(port Port, w pending) error {
 		data = data[n:]
 	}
 	return nil
-}
-
-// lineSet is what a hold has changed about the line of the port. It belongs to the goroutine that writes.
-type lineSet struct {
-	by *Hold // nil: it is as configured
-	LineChange
-}
-
-// charTime is how long a character takes under a hold.
-func (d *Device) charTime(h *Hold) time.Duration {
-	if d.line.by == h && (d.line.Baud > 0 || d.line.Mode != (Mode{})) {
-		baud, mode := d.o.Baud, d.o.Mode
-		if d.line.Baud > 0 {
-			baud = d.line.Baud
-		}
-		if d.line.Mode != (Mode{}) {
-			mode = d.line.Mode
-		}
-		return mode.CharTime(baud)
-	}
-	return d.o.Framing.CharTime
-}
-
-// setLine changes the line for a hold and keeps in mind how it is then.
-func (d *Device) setLine(port Port, h *Hold, c LineChange) error {
-	if c == (LineChange{}) {
-		return nil
-	}
-	s, ok := port.(lineSetter)
-	if !ok {
-		return fmt.Errorf("device %q: %w", d.o.Name, ErrFixedLine)
-	}
-	if d.line.by != h {
-		d.line = lineSet{by: h}
-	}
-	if c.Baud > 0 || c.Mode != (Mode{}) { // what was written goes out as it was meant, unless the device takes nothing
-		if err := port.Drain(time.Now().Add(d.o.WriteTimeout)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return d.verdict(err, port)
-		}
-	}
-	if err := s.SetLine(c); err != nil {
-		return fmt.Errorf("device %q: %w", d.o.Name, err)
-	}
-	d.line.LineChange = d.line.with(c)
-	return nil
-}
-
-// with is c after a further change; a break passes.
-func (c LineChange) with(more LineChange) LineChange {
-	if more.Baud > 0 {
-		c.Baud = more.Baud
-	}
-	if more.Mode != (Mode{}) {
-		c.Mode = more.Mode
-	}
-	if more.DTR != nil {
-		c.DTR = more.DTR
-	}
-	if more.RTS != nil {
-		c.RTS = more.RTS
-	}
-	return c
-}
-
-// tidy gives the line back that a hold changed which has ended: as configured, with DTR and RTS on, as they are when a port is opened.
-func (d *Device) tidy(port Port) {
-	changed := d.line
-	if changed.by == nil || d.holder.Load() == changed.by {
-		return
-	}
-	d.line = lineSet{}
-	if errors.Is(port.Drain(time.Now().Add(d.o.WriteTimeout)), os.ErrDeadlineExceeded) { // what was written goes out as it was meant
-		_ = port.Discard()
-	}
-	on, back := true, LineChange{Baud: d.o.Baud, Mode: d.o.Mode}
-	if changed.DTR != nil {
-		back.DTR = &on
-	}
-	if changed.RTS != nil {
-		back.RTS = &on
-	}
-	if s, ok := port.(lineSetter); ok {
-		_ = s.SetLine(back) // a port that is lost is opened with its own line
-	}
-}
-
-// resume gives a port that was opened anew the line that a hold had set.
-func (d *Device) resume(port Port) {
-	was := d.line
-	d.line = lineSet{}
-	if h := d.holder.Load(); h != nil && was.by == h {
-		_ = d.setLine(port, h, was.LineChange) // the user sees that nothing sensible comes
-	}
 }

@@ -11,17 +11,19 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// settable is a fakePort whose line can be changed.
+// settable is a fake port whose line can be changed.
 type settable struct {
-	*fakePort
+	*porttest.Port
 	mu    sync.Mutex
-	set   []LineChange
-	onSet func(LineChange) // may be nil
+	set   []serialport.LineChange
+	onSet func(serialport.LineChange) // may be nil
 }
 
-func (p *settable) SetLine(c LineChange) error {
+func (p *settable) SetLine(c serialport.LineChange) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.set = append(p.set, c)
@@ -73,13 +75,13 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 		if err := h.Write(t.Context(), []byte("AT\r")); err != nil {
 			t.Fatal(err)
 		}
-		p.in <- []byte("OK\n")
+		p.In <- []byte("OK\n")
 		pass(time.Second)
 		b.wantFrames("OK")
-		if p.written() != "AT\r" || seen.String() != ">AT\r<OK\n" {
-			t.Errorf("written %q, seen %q", p.written(), &seen)
+		if p.Written() != "AT\r" || seen.String() != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.Written(), &seen)
 		}
-		if err := h.Set(t.Context(), LineChange{Baud: 300}); !errors.Is(err, ErrFixedLine) {
+		if err := h.Set(t.Context(), serialport.LineChange{Baud: 300}); !errors.Is(err, serialport.ErrFixedLine) {
 			t.Errorf("a port without a line: %v", err)
 		}
 		stop()
@@ -91,8 +93,8 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 			t.Errorf("a command afterwards: %v", err)
 		}
 		pass(time.Second)
-		if got := seen.String(); p.written() != "AT\rx\n" || got != ">AT\r<OK\n" {
-			t.Errorf("written %q, seen %q", p.written(), got)
+		if got := seen.String(); p.Written() != "AT\rx\n" || got != ">AT\r<OK\n" {
+			t.Errorf("written %q, seen %q", p.Written(), got)
 		}
 		b.stop()
 	})
@@ -100,29 +102,32 @@ func TestAHoldHasTheDeviceForItself(t *testing.T) {
 
 func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
-		ports := []*settable{p, {fakePort: newFakePort()}}
+		p := &settable{Port: porttest.NewPort(serialport.ErrGone)}
+		ports := []*settable{p, {Port: porttest.NewPort(serialport.ErrGone)}}
 		opened := 0
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
-		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { opened++; return ports[opened-1], nil }
+		b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) {
+			opened++
+			return ports[opened-1], nil
+		}
 		b.start()
 		h, err := b.dev.Hold()
 		if err != nil {
 			t.Fatal(err)
 		}
-		even, _ := ParseMode("7E1")
-		for _, c := range []LineChange{{Baud: 300}, {Mode: even}} {
+		even, _ := serialport.ParseMode("7E1")
+		for _, c := range []serialport.LineChange{{Baud: 300}, {Mode: even}} {
 			if err := h.Set(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 		}
-		p.hangUp() // unplugged and plugged in again
+		p.HangUp() // unplugged and plugged in again
 		pass(time.Minute)
 		h.Release()
 		pass(time.Second)
 		b.stop()
-		eight, _ := ParseMode("8N1")
-		want := []LineChange{{Baud: 300, Mode: even}, {Baud: 9600, Mode: eight}}
+		eight, _ := serialport.ParseMode("8N1")
+		want := []serialport.LineChange{{Baud: 300, Mode: even}, {Baud: 9600, Mode: eight}}
 		if got := ports[1].set; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("%+v, want %+v", got, want)
 		}
@@ -132,16 +137,16 @@ func TestAHoldChangesTheLineAndGivesItBack(t *testing.T) {
 // A change and bytes that waited behind a request come too late for a hold that has ended meanwhile.
 func TestWhatAHoldLeavesBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
+		p := &settable{Port: porttest.NewPort(serialport.ErrGone)}
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
-		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }
 		b.start()
 		h, err := b.dev.Hold()
 		if err != nil {
 			t.Fatal(err)
 		}
 		on := true
-		if err := h.Set(t.Context(), LineChange{Baud: 1200, DTR: &on}); err != nil {
+		if err := h.Set(t.Context(), serialport.LineChange{Baud: 1200, DTR: &on}); err != nil {
 			t.Fatal(err)
 		}
 		h.Release()
@@ -154,7 +159,7 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { _ = h.Set(ctx, LineChange{Baud: 300}) }()
+		go func() { _ = h.Set(ctx, serialport.LineChange{Baud: 300}) }()
 		go func() { _ = h.Write(ctx, []byte("too late")) }()
 		pass(time.Second)
 		cancel()
@@ -164,13 +169,13 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
-		if err := next.Set(t.Context(), LineChange{Baud: 7}); !errors.Is(err, ErrBadLine) {
+		if err := next.Set(t.Context(), serialport.LineChange{Baud: 7}); !errors.Is(err, serialport.ErrBadLine) {
 			t.Errorf("7 baud: %v", err)
 		}
 		next.Release()
 		b.stop()
-		if p.written() != "?\n" {
-			t.Errorf("written %q", p.written())
+		if p.Written() != "?\n" {
+			t.Errorf("written %q", p.Written())
 		}
 		if len(p.set) != 2 || p.set[0].Baud != 1200 || p.set[1].Baud != 9600 || p.set[1].DTR == nil {
 			t.Errorf("%+v", p.set)
@@ -181,16 +186,16 @@ func TestWhatAHoldLeavesBehind(t *testing.T) {
 // What a user was told is written goes out at the speed at which it was written, and is not thrown away at the end.
 func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
+		p := &settable{Port: porttest.NewPort(serialport.ErrGone)}
 		var mu sync.Mutex
 		baud, waiting, wrong := 9600, 0, 0 // a driver that buffers what it is given
-		p.write = func(q []byte, _ time.Time) (int, error) {
+		p.OnWrite = func(q []byte, _ time.Time) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			waiting += len(q)
 			return len(q), nil
 		}
-		p.drain = func(until time.Time) error {
+		p.OnDrain = func(until time.Time) error {
 			mu.Lock()
 			defer mu.Unlock()
 			takes := time.Duration(waiting) * 10 * time.Second / time.Duration(baud)
@@ -201,14 +206,14 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 			waiting = 0
 			return nil
 		}
-		p.onSet = func(c LineChange) {
+		p.onSet = func(c serialport.LineChange) {
 			mu.Lock()
 			defer mu.Unlock()
 			wrong += waiting
 			baud = c.Baud
 		}
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
-		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }
 		b.start()
 		h, err := b.dev.Hold()
 		if err != nil {
@@ -216,7 +221,7 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 		}
 		for _, step := range []func() error{
 			func() error { return h.Write(t.Context(), []byte("ACK")) },
-			func() error { return h.Set(t.Context(), LineChange{Baud: 300}) },
+			func() error { return h.Set(t.Context(), serialport.LineChange{Baud: 300}) },
 			func() error { return h.Write(t.Context(), make([]byte, 2048)) },
 		} {
 			if err := step(); err != nil {
@@ -226,8 +231,8 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 		h.Release()
 		pass(time.Minute)
 		b.stop()
-		if wrong != 0 || p.discarded != 0 {
-			t.Errorf("%d bytes at another speed, %d times thrown away", wrong, p.discarded)
+		if wrong != 0 || p.Discarded() != 0 {
+			t.Errorf("%d bytes at another speed, %d times thrown away", wrong, p.Discarded())
 		}
 	})
 }
@@ -235,19 +240,19 @@ func TestWhatIsWrittenGoesOutAsItWasMeant(t *testing.T) {
 // A long write under a hold ends with it, at the speed of the line.
 func TestASlowWriteEndsWithItsHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &settable{fakePort: newFakePort()}
-		p.write = func(q []byte, _ time.Time) (int, error) {
+		p := &settable{Port: porttest.NewPort(serialport.ErrGone)}
+		p.OnWrite = func(q []byte, _ time.Time) (int, error) {
 			time.Sleep(time.Duration(len(q)) * 200 * time.Millisecond)
 			return len(q), nil
 		}
 		b := newBench(t, func(o *Options) { o.Baud = 9600 })
-		b.dev.o.Open = func(context.Context, string, Line) (Port, error) { return p, nil }
+		b.dev.o.Open = func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }
 		b.start()
 		h, err := b.dev.Hold()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Set(t.Context(), LineChange{Baud: 50}); err != nil {
+		if err := h.Set(t.Context(), serialport.LineChange{Baud: 50}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -256,7 +261,7 @@ func TestASlowWriteEndsWithItsHold(t *testing.T) {
 		cancel()
 		h.Release()
 		pass(5 * time.Second)
-		if n := len(p.written()); n > 100 || p.set[len(p.set)-1].Baud != 9600 {
+		if n := len(p.Written()); n > 100 || p.set[len(p.set)-1].Baud != 9600 {
 			t.Errorf("%d bytes written, line %+v", n, p.set)
 		}
 		b.stop()

@@ -9,46 +9,47 @@ import (
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
-// master owns an open bus for one session of its port: nobody else writes. One goroutine, pump, does nothing but read; run does all
-// the rest: polls when they are due, and between any two requests of a poll one request of a command, if one waits.
+// master owns an open bus for one session of its port: no one else writes. It has two goroutines. readLoop only reads. run does
+// everything else: polls that are due and, between any two requests of a poll, one request of a command that waits.
 type master struct {
 	d    *Device
 	b    *bus
-	port Port
-	rx   chan []byte // from pump
+	port serialport.Port
+	rx   chan []byte // from readLoop
 
 	got         []byte        // since the last request went out
-	quiet       time.Time     // the last byte was on the line, in or out
+	quiet       time.Time     // when the last byte was on the line, in or out
 	stats       framing.Stats // of this session
 	transaction uint16
-	idleSince   time.Time // the last request ended
+	idleSince   time.Time // when the last request ended
 
-	orders []*order // taken from the queue and not done, in their order; at most Options.Queue
-	served bool     // the last turn was a command's
+	commands []*command // taken from the queue and not done, in order; at most Options.Queue
+	served   bool       // the last turn was a command's: a poll that is due goes next
 }
 
-func newMaster(d *Device, port Port) *master {
+func newMaster(d *Device, port serialport.Port) *master {
 	now := time.Now()
 	for i, u := range d.bus.units {
-		if !d.bus.torn {
-			d.bus.anew(i, now)
+		if !d.bus.aborted {
+			d.bus.replan(i, now)
 		}
-		if u.lost {
-			d.bus.schedule.Missed(i, now)
+		if u.lossReported {
+			d.bus.schedule.Resumed(i, now)
 		}
 	}
 	return &master{d: d, b: d.bus, port: port, rx: make(chan []byte, 64), quiet: now, idleSince: now}
 }
 
-// pump hands over what the port reads until it says no.
-func (m *master) pump(ctx context.Context) error {
-	buf := make([]byte, readSize)
+// readLoop hands over what it reads until the port fails.
+func (m *master) readLoop(ctx context.Context) error {
+	buf := make([]byte, serialport.ReadSize)
 	for {
 		n, err := m.port.Read(buf, time.Time{})
 		if n > 0 {
-			m.d.taps.went(time.Now(), false, buf[:n])
+			m.d.taps.passed(time.Now(), false, buf[:n])
 			select {
 			case m.rx <- slices.Clone(buf[:n]):
 			case <-ctx.Done():
@@ -66,17 +67,17 @@ func (m *master) pump(ctx context.Context) error {
 
 // run takes turns until the port fails, which it returns, or ctx ends.
 func (m *master) run(ctx context.Context) (err error) {
-	defer m.abandon()
+	defer m.failAll()
 	for ctx.Err() == nil && err == nil {
 		m.admit()
 		now := time.Now()
 		job, due := m.b.schedule.Next(now)
 		due = due && m.d.holder.Load() == nil // a console has the bus: no polls
-		o := m.ready(now)
-		m.served = o != nil && !(m.served && due) // polls are not starved by commands
+		c := m.ready(now)
+		m.served = c != nil && !(m.served && due) // commands do not starve polls
 		switch {
 		case m.served:
-			err = m.step(ctx, o)
+			err = m.advance(ctx, c)
 		case due:
 			err = m.poll(ctx, job)
 		default:
@@ -86,24 +87,24 @@ func (m *master) run(ctx context.Context) (err error) {
 	return err
 }
 
-// pauseLook is how soon a bus finds out that its console has ended, should its last word not have had room in the queue.
+// pauseLook is how soon a bus notices that its console has ended, if the queue had no room for the message.
 const pauseLook = time.Second
 
-// wake is when there may be something to do that does not come by itself; zero: never.
+// wake is when there is something to do although nothing arrives; zero: never.
 func (m *master) wake(now time.Time) time.Time {
 	wake := now.Add(pauseLook)
 	if m.d.holder.Load() == nil {
 		wake = m.b.schedule.Wake(now)
 	}
-	for _, o := range m.orders {
-		if at := m.b.schedule.Rested(o.unit); at.After(now) && (wake.IsZero() || at.Before(wake)) {
+	for _, c := range m.commands {
+		if at := m.b.schedule.ReadyAt(c.unit); at.After(now) && (wake.IsZero() || at.Before(wake)) {
 			wake = at
 		}
 	}
 	return wake
 }
 
-// idle waits until there is something to do. What comes unasked is noise.
+// idle waits until there is something to do. Bytes that come without a request are noise.
 func (m *master) idle(ctx context.Context, wake time.Time) {
 	var due <-chan time.Time
 	if !wake.IsZero() {
@@ -112,50 +113,50 @@ func (m *master) idle(ctx context.Context, wake time.Time) {
 		due = timer.C
 	}
 	queue := m.d.queue
-	if len(m.orders) >= m.d.o.Queue {
+	if len(m.commands) >= m.d.o.Queue {
 		queue = nil
 	}
 	select {
 	case <-ctx.Done():
 	case <-due:
 	case p := <-m.rx:
-		m.take(p)
-		m.spill()
+		m.received(p)
+		m.discardNoise()
 	case w := <-queue:
 		m.add(w)
 	}
 }
 
-// take counts what came.
-func (m *master) take(p []byte) {
+// received keeps and counts what was read.
+func (m *master) received(p []byte) {
 	m.quiet = time.Now()
 	if len(m.got) > mostNoise {
-		m.spill()
+		m.discardNoise()
 	}
 	m.got = append(m.got, p...)
 	m.stats.Read += int64(len(p))
 	m.stats.Pending += int64(len(p))
-	m.d.count(m.stats)
+	m.d.monitor.count(m.stats)
 }
 
-// answered counts an answer, and what stood around it.
-func (m *master) answered(a modbus.Answer) {
+// countAnswer counts an answer. The bytes before and after its frame are noise.
+func (m *master) countAnswer(a modbus.Answer) {
 	m.stats.InFrames += int64(a.Size)
 	m.stats.Frames++
 	m.stats.Pending -= int64(a.Size)
-	m.got = m.got[:len(m.got)-a.Size] // what stood around it; only the length matters from here on
-	m.spill()
+	m.got = m.got[:len(m.got)-a.Size] // what is left is counted by its length, not read again
+	m.discardNoise()
 }
 
-// spill counts what is held as bad.
-func (m *master) spill() {
+// discardNoise drops what is held, and counts it as bad.
+func (m *master) discardNoise() {
 	if n := int64(len(m.got)); n > 0 {
 		m.stats.Bad += n
 		m.stats.Pending -= n
 		m.stats.BadFrames++
 	}
 	m.got = m.got[:0]
-	m.d.count(m.stats)
+	m.d.monitor.count(m.stats)
 }
 
-func (m *master) counted() framing.Stats { return m.stats }
+func (m *master) sessionStats() framing.Stats { return m.stats }

@@ -255,7 +255,7 @@ func TestNoiseOnTheBusIsCounted(t *testing.T) {
 			b.slaves.mu.Lock()
 			port := b.slaves.port
 			b.slaves.mu.Unlock()
-			port.in <- []byte{7, 3, 0xff, 0, 7}
+			port.In <- []byte{7, 3, 0xff, 0, 7}
 		}
 		pass(time.Second)
 		if s := b.balance(); s.Bad != 150 || len(b.told("pump")) < 10 {
@@ -269,8 +269,8 @@ func TestRequestsToADeviceWithFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
 		p := b.plug()
-		p.drain = func(time.Time) error { time.Sleep(5 * time.Millisecond); return nil }
-		answer := func(after time.Duration, s string) { time.AfterFunc(after, func() { p.in <- []byte(s) }) }
+		p.OnDrain = func(time.Time) error { time.Sleep(5 * time.Millisecond); return nil }
+		answer := func(after time.Duration, s string) { time.AfterFunc(after, func() { p.In <- []byte(s) }) }
 		b.start()
 		ask := func(r Request) (string, error) {
 			type end struct {
@@ -284,7 +284,7 @@ func TestRequestsToADeviceWithFrames(t *testing.T) {
 			e := <-ended
 			return string(bytes.Join(e.a.Frames, []byte("|"))), e.err
 		}
-		p.in <- []byte("beg") // a frame that has begun before is no answer
+		p.In <- []byte("beg") // a frame that has begun before is no answer
 		synctest.Wait()
 		time.Sleep(time.Millisecond)
 		answer(10*time.Millisecond, "un\nanswer\nmore\n")
@@ -318,7 +318,7 @@ func (b *bench) unplugLater() {
 	p := b.port
 	b.port = nil
 	b.mu.Unlock()
-	p.hangUp()
+	p.HangUp()
 }
 
 func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
@@ -346,7 +346,7 @@ func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 	})
 }
 
-// A unit that answers after its timeout must not have that taken for the answer to the next question.
+// A unit that answers after its timeout must not have that taken for the answer to the next request.
 func TestALateAnswerIsNotTakenForTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := word("a", 0), word("c", 100) // two reads of one register each

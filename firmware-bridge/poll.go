@@ -6,77 +6,74 @@ import (
 	"slices"
 	"time"
 
-	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-// portLost is why there are no values of a bus whose port is gone.
-const portLost = "port lost"
-
-// fault is why a read has no data.
-type fault struct {
-	bad   string // for the record
-	void  bool   // the unit said nothing that could be understood
-	doubt bool   // it is to be asked again
-	fatal error  // of the port
+// failure is why a read has no data.
+type failure struct {
+	bad      string // for the record
+	noAnswer bool   // the unit gave no usable answer
+	stale    bool   // the answer may be an earlier one's: ask again
+	fatal    error  // of the port
 }
 
-// read asks a unit for one block.
-func (m *master) read(ctx context.Context, unit int, b modbus.Block) (data []byte, at time.Time, f fault) {
+// read sends the request for one block and returns its data, and when the first byte of it was read.
+func (m *master) read(ctx context.Context, unit int, b modbus.Block) (data []byte, at time.Time, f failure) {
 	request := b.PDU()
-	pdu, at, err := m.ask(ctx, question{unit: unit, query: modbus.Query{Unit: m.b.units[unit].Address, PDU: request}, timeout: m.b.o.Timeout})
+	query := modbus.Query{Unit: m.b.units[unit].Address, PDU: request}
+	pdu, at, err := m.exchange(ctx, exchange{unit: unit, query: query, timeout: m.b.o.Timeout})
 	if err == nil {
 		data, err = modbus.Data(request, pdu)
 	}
-	if f = m.judge(unit, err); errors.Is(err, ErrStuck) {
+	if f = m.classify(unit, err); errors.Is(err, ErrStuck) {
 		f.fatal = err
 	}
 	return data, at, f
 }
 
-// judge counts how a request ended.
-func (m *master) judge(unit int, err error) fault {
+// classify counts how a request ended, and says what that means for what was read.
+func (m *master) classify(unit int, err error) failure {
 	var e modbus.Exception
 	switch {
 	case err == nil:
-		return fault{}
+		return failure{}
 	case errors.As(err, &e):
-		m.d.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
-		return fault{bad: e.Error(), void: e.Absent()}
-	case errors.Is(err, errDoubt):
-		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
-		return fault{bad: "late answer", void: true, doubt: true}
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.Exceptions++ })
+		return failure{bad: e.Error(), noAnswer: e.FromGateway()}
+	case errors.Is(err, errStale):
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
+		return failure{bad: "late answer", noAnswer: true, stale: true}
 	case errors.Is(err, errGarbled), errors.Is(err, modbus.ErrAnswer):
-		m.d.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
-		return fault{bad: "bad answer", void: true}
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.BadAnswers++ })
+		return failure{bad: "bad answer", noAnswer: true}
 	case errors.Is(err, ErrNoAnswer):
-		m.d.unit(unit, func(s *UnitStatus) { s.Timeouts++ })
-		return fault{bad: "timeout", void: true}
+		m.d.monitor.unit(unit, func(s *UnitStatus) { s.Timeouts++ })
+		return failure{bad: "timeout", noAnswer: true}
 	case errors.Is(err, ErrExpired), errors.Is(err, ErrStuck):
-		return fault{bad: err.Error()}
+		return failure{bad: err.Error()}
 	}
-	return fault{fatal: err}
+	return failure{fatal: err}
 }
 
-// poll reads what a job says of one group of one unit, and tells what it brought. After a silence it ends: the unit rests, and
-// what is left of it comes later.
+// poll reads the blocks that a job names, of one group of one unit, and hands over their values. It ends at the first block
+// without an answer: the unit is on cooldown then, and the remaining blocks come later.
 func (m *master) poll(ctx context.Context, j modbus.Job) error {
 	u := m.b.units[j.Unit]
-	p := m.begin(&j, time.Now())
+	p := m.planPoll(&j, time.Now())
 	g := &u.groups[j.Group]
-	asked, silent := false, false
-	for ; len(p.todo) > 0 && !silent; asked = true {
+	asked, unanswered := false, false
+	for ; len(p.todo) > 0 && !unanswered; asked = true {
 		if asked {
 			if m.d.holder.Load() != nil {
 				return nil // a console has the bus: half a poll says nothing
 			}
 			m.admit()
-			if o := m.ready(time.Now()); o != nil { // between two requests
-				if err := m.step(ctx, o); err != nil {
+			if c := m.ready(time.Now()); c != nil { // between two requests
+				if err := m.advance(ctx, c); err != nil {
 					return err
 				}
 			}
-			if m.b.schedule.Rested(j.Unit).After(time.Now()) {
+			if m.b.schedule.ReadyAt(j.Unit).After(time.Now()) {
 				break
 			}
 		}
@@ -85,7 +82,7 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 		switch parts, ok := b.Split(u.Registers); {
 		case f.fatal != nil:
 			return f.fatal
-		case f.doubt: // once the unit has rested
+		case f.stale: // it stays in todo, until after the cooldown
 			p.why = f.bad
 			continue
 		case ok && (f.bad == modbus.IllegalDataAddress.Error() || f.bad == modbus.IllegalDataValue.Error()):
@@ -93,29 +90,29 @@ func (m *master) poll(ctx context.Context, j modbus.Job) error {
 			continue
 		}
 		p.todo = p.todo[1:]
-		if silent = f.void; silent {
-			m.silent(j, &p, b, f.bad)
+		if unanswered = f.noAnswer; unanswered {
+			m.blockUnanswered(j, &p, b, f.bad)
 			continue
 		}
-		b.silent, b.last = 0, time.Time{}
+		b.unanswered, b.last = 0, time.Time{}
 		p.add(b.Block, data, f.bad, at)
 	}
-	m.d.unit(j.Unit, func(s *UnitStatus) { s.Polls++ })
-	if !silent {
-		m.polled(j, p.todo)
+	m.d.monitor.unit(j.Unit, func(s *UnitStatus) { s.Polls++ })
+	if !unanswered {
+		m.pollDone(j, p.todo)
 	}
-	if p.why == "" && u.partly() {
+	if p.why == "" && u.hasApart() {
 		p.why = "some of its registers are not answered"
 	}
-	if m.show(j.Unit, p.why); p.at.IsZero() {
+	if m.showState(j.Unit, p.why); p.at.IsZero() {
 		p.at = p.began
 	}
-	m.tell(u, p)
+	m.deliver(u, p)
 	return nil
 }
 
-// gathered gathers what one poll brings.
-type gathered struct {
+// pollResult is what one poll has read, and what it still has to read.
+type pollResult struct {
 	regs     []modbus.Register
 	todo     []*pollBlock
 	readings []modbus.Reading
@@ -124,76 +121,77 @@ type gathered struct {
 	why      string
 }
 
-// begin says what a job asks for. What was silent last comes last: it must not hide the rest.
-func (m *master) begin(j *modbus.Job, now time.Time) gathered {
+// planPoll chooses the blocks of a job. A block without an answer goes last the next time: it must not keep the others from
+// being read.
+func (m *master) planPoll(j *modbus.Job, now time.Time) pollResult {
 	u := m.b.units[j.Unit]
 	if now.Sub(u.planned) >= planAgain && m.b.schedule.State(j.Unit) == modbus.Live {
-		m.b.anew(j.Unit, now)
+		m.b.replan(j.Unit, now)
 		j.Part = modbus.Due
 	}
 	g := &u.groups[j.Group]
-	p := gathered{regs: u.Registers, began: now}
+	p := pollResult{regs: u.Registers, began: now}
 	switch {
 	case j.Part == modbus.Apart && len(g.apart) > 0: // back into the rhythm, if it answers
 		p.todo = []*pollBlock{g.apart[0]}
 		g.blocks, g.apart = append(g.blocks, g.apart[0]), g.apart[1:]
-	case j.Part == modbus.Left && len(g.left) > 0:
-		p.todo, g.left = g.left, nil
+	case j.Part == modbus.Remaining && len(g.remaining) > 0:
+		p.todo, g.remaining = g.remaining, nil
 	default:
-		g.began, g.left = now, nil
+		g.began, g.remaining = now, nil
 		p.todo = slices.Clone(g.blocks)
 		slices.SortStableFunc(p.todo, func(a, b *pollBlock) int { return a.last.Compare(b.last) })
 	}
 	return p
 }
 
-// polled is called after a poll without a silence; left is what it could not ask.
-func (m *master) polled(j modbus.Job, left []*pollBlock) {
+// pollDone is called after a poll in which every request was answered; left are the blocks that it could not ask for.
+func (m *master) pollDone(j modbus.Job, left []*pollBlock) {
 	now, g := time.Now(), &m.b.units[j.Unit].groups[j.Group]
 	m.b.schedule.Answered(j, len(left) > 0, now)
 	if j.Part != modbus.Apart {
-		g.left = left
+		g.remaining = left
 	} else if len(g.apart) > 0 {
 		m.b.schedule.SetApart(j.Unit, j.Group, now)
 	}
 }
 
-// silent is called when a block was not answered.
-func (m *master) silent(j modbus.Job, p *gathered, b *pollBlock, why string) {
+// blockUnanswered is called when a block was not answered, which ends the poll.
+func (m *master) blockUnanswered(j modbus.Job, p *pollResult, b *pollBlock, why string) {
 	now, u := time.Now(), m.b.units[j.Unit]
 	g, was := &u.groups[j.Group], m.b.schedule.State(j.Unit)
 	if b.last, p.why = now, why; was == modbus.Live {
-		if b.silent++; b.silent == 1 {
+		if b.unanswered++; b.unanswered == 1 {
 			b.since = g.began
 		}
 	}
-	switch m.b.schedule.Silent(j, modbus.Silence{Times: b.silent, Since: b.since, Alone: u.single()}, now) {
+	switch m.b.schedule.Unanswered(j, modbus.Unanswered{Times: b.unanswered, Since: b.since, Alone: u.single()}, now) {
 	case modbus.TryAgain:
-		g.left = append(p.todo, b)
+		g.remaining = append(p.todo, b)
 	case modbus.GoesApart:
 		p.add(b.Block, nil, why, now)
 		g.blocks = slices.DeleteFunc(g.blocks, func(x *pollBlock) bool { return x == b })
 		apart := []*pollBlock{b}
-		if parts, ok := b.Split(u.Registers); ok && j.Part == modbus.Apart { // one register of it may be to blame
+		if parts, ok := b.Split(u.Registers); ok && j.Part == modbus.Apart { // perhaps only one register of it does not answer
 			apart = planned(parts)
 		}
 		g.apart = append(g.apart, apart...)
 		if j.Part != modbus.Apart && len(p.todo) > 0 {
-			g.left = p.todo
-			m.b.schedule.Leave(j, now)
+			g.remaining = p.todo
+			m.b.schedule.Postpone(j, now)
 		}
 	case modbus.UnitDead:
 		items := g.items
-		if was == modbus.Live { // all of it is bad, whenever it would be read
+		if was == modbus.Live { // all its registers are bad, whenever they would be read next
 			u.plan(m.b.o, now)
-			items = u.read()
+			items = u.polledItems()
 		}
 		p.bad(items, why)
 	}
 	p.todo = nil
 }
 
-// planned makes blocks that were not asked yet.
+// planned makes blocks that were not asked for yet.
 func planned(blocks []modbus.Block) (out []*pollBlock) {
 	for _, b := range blocks {
 		out = append(out, &pollBlock{Block: b})
@@ -210,28 +208,28 @@ func (g *pollGroup) split(b *pollBlock, parts []modbus.Block) []*pollBlock {
 	return in
 }
 
-// read is all registers that are polled.
-func (u *busUnit) read() (items []int) {
+// polledItems is all registers that are polled.
+func (u *busUnit) polledItems() (items []int) {
 	for _, g := range u.groups {
 		items = append(items, g.items...)
 	}
 	return items
 }
 
-// partly is true when something is apart.
-func (u *busUnit) partly() bool {
+// hasApart is true when some block is apart.
+func (u *busUnit) hasApart() bool {
 	return slices.ContainsFunc(u.groups, func(g pollGroup) bool { return len(g.apart) > 0 })
 }
 
-// bad says of registers that they have no value.
-func (p *gathered) bad(items []int, why string) {
+// bad records why registers have no value.
+func (p *pollResult) bad(items []int, why string) {
 	for _, i := range items {
 		p.readings = append(p.readings, modbus.Reading{Register: i, Bad: why})
 	}
 }
 
-// add takes what a block says.
-func (p *gathered) add(b modbus.Block, data []byte, bad string, at time.Time) {
+// add records the values of a block, or why it has none.
+func (p *pollResult) add(b modbus.Block, data []byte, bad string, at time.Time) {
 	if p.at.IsZero() {
 		p.at = at
 	}
@@ -250,65 +248,20 @@ func (p *gathered) add(b modbus.Block, data []byte, bad string, at time.Time) {
 	}
 }
 
-// tell hands over what is worth a record.
-func (m *master) tell(u *busUnit, p gathered) {
-	u.lost = u.lost && len(p.readings) == 0
-	m.d.tell(u, p, m.stats)
+// deliver hands over what is worth a record, see [modbus.Report].
+func (m *master) deliver(u *busUnit, p pollResult) {
+	u.lossReported = u.lossReported && len(p.readings) == 0
+	m.b.deliver(u, p, m.stats)
 }
 
-func (d *Device) tell(u *busUnit, p gathered, stats framing.Stats) {
-	chosen := u.report.Select(p.readings, time.Now())
-	if len(chosen) == 0 {
-		return
-	}
-	v := Values{Unit: u.Name, Time: p.at}
-	for _, x := range chosen {
-		r := u.Registers[x.Register]
-		v.Readings = append(v.Readings, Reading{Name: r.Name, Unit: r.Unit, Value: x.Value, Bad: x.Bad})
-	}
-	err := d.o.OnValues(v)
-	if err != nil {
-		u.report.Forget(chosen)
-	}
-	d.framed(stats, err)
-}
-
-// portLost tells of each unit, once until it is heard of again, that there is nobody to ask. It is called between two sessions.
-func (d *Device) portLost() {
-	for _, u := range d.bus.units {
-		if !u.lost {
-			p := gathered{at: time.Now()}
-			p.bad(u.read(), portLost)
-			d.tell(u, p, framing.Stats{})
-		}
-		u.lost = true
-	}
-}
-
-// unit changes what is known of a unit.
-func (d *Device) unit(i int, change func(*UnitStatus)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if i < len(d.bus.status) { // else it is none of ours
-		change(&d.bus.status[i])
-	}
-}
-
-// show is called after each poll, and when a unit was found by something else.
-func (m *master) show(i int, why string) {
-	state := map[modbus.State]string{modbus.Unknown: UnitUnknown, modbus.Live: UnitLive, modbus.Dead: UnitDead}[m.b.schedule.State(i)]
-	m.d.unit(i, func(u *UnitStatus) {
+// showState is called after each poll, and when a unit has answered a command.
+func (m *master) showState(i int, why string) {
+	states := map[modbus.State]string{modbus.Unknown: UnitUnknown, modbus.Live: UnitLive, modbus.Dead: UnitDead}
+	state := states[m.b.schedule.State(i)]
+	m.d.monitor.unit(i, func(u *UnitStatus) {
 		if u.State != state {
 			u.State, u.Since = state, time.Now()
 		}
 		u.Why = why
 	})
-}
-
-// waited is called when the first byte of a command goes out on a bus, with how long it waited while the bus was idle: without the
-// silence that the line needs, and the rest of its unit.
-func (d *Device) waited(idle time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.status.IdleWait = max(d.status.IdleWait, idle)
 }

@@ -3,40 +3,42 @@ package bridge
 import (
 	"errors"
 	"time"
+
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
-// Our own choices: opening an absent path costs one system call, so it is what a stat would be; opening a port that is there
-// may raise its modem lines, so a fault is tried again more slowly.
+// Our own choices. To open an absent path is one system call, and as cheap as a look at it. To open a port that is there may
+// raise its modem lines, so after an error it is tried less often.
 const (
 	absentAgain = 500 * time.Millisecond
-	lookAgain   = 250 * time.Millisecond // between two looks at the device node while waiting for one of the others
+	lookAgain   = 250 * time.Millisecond // between two looks at the device node, while one of the other times is waited for
 	faultFirst  = 250 * time.Millisecond // after plugging in, udev needs a moment to set the permissions
 	faultMax    = 5 * time.Second
-	stableAfter = 10 * time.Second // a port that lived so long owes nothing
+	stableAfter = 10 * time.Second // a port that was open for so long begins with faultFirst again
 )
 
 // retry says how long to wait before the next attempt. The zero value is ready.
-type retry struct{ fault time.Duration }
+type retry struct{ delay time.Duration }
 
-// changed is called when another device node appeared at the path, or the node changed: what was learnt is void.
-func (r *retry) changed() { r.fault = 0 }
+// changed is called when the port has another identity: what failed before says nothing about it.
+func (r *retry) changed() { r.delay = 0 }
 
-// served is called after a port was open for lived. One that opens and breaks off at once must not become a tight loop.
+// served is called after a port was open for lived. One that fails at once each time must not make a tight loop.
 func (r *retry) served(lived time.Duration) {
 	if lived >= stableAfter {
-		r.fault = 0
+		r.delay = 0
 	}
 }
 
 // after is called when opening failed or a port was lost with err.
 func (r *retry) after(err error) time.Duration {
-	if errors.Is(err, ErrAbsent) {
-		r.fault = 0 // what comes back is plugged in anew
+	if errors.Is(err, serialport.ErrAbsent) {
+		r.delay = 0 // what comes back was plugged in again
 		return absentAgain
 	}
-	if errors.Is(err, errTorn) {
-		return 0 // it was ours, and took a timeout
+	if errors.Is(err, serialport.ErrAborted) {
+		return 0 // we ended the session ourselves, after a timeout
 	}
-	r.fault = min(max(2*r.fault, faultFirst), faultMax)
-	return r.fault
+	r.delay = min(max(2*r.delay, faultFirst), faultMax)
+	return r.delay
 }

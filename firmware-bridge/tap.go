@@ -14,15 +14,15 @@ type Traffic struct {
 	Data []byte // valid until the callback returns
 }
 
-// taps are those who look at the traffic. Safe for concurrent use; the zero value is ready.
+// taps are the callbacks that see the traffic. Safe for concurrent use; the zero value is ready.
 type taps struct {
 	all atomic.Pointer[[]*func(Traffic)] // replaced, never changed
 
 	changing sync.Mutex
 }
 
-// Tap lets f see all that is read and written from now on, until stop, over lost ports and new ones. It takes nothing away: frames
-// go on. f is called from the reader and the writer, maybe at once, and must not wait.
+// Tap calls f with all that is read and written from now on, until stop, also after the port was lost and opened again. Frames
+// go on as before. f is called from the reader and from the writer, maybe at the same time, and must not wait.
 func (d *Device) Tap(f func(Traffic)) (stop func()) {
 	d.taps.change(func(all []*func(Traffic)) []*func(Traffic) { return append(all, &f) })
 	return func() {
@@ -43,8 +43,8 @@ func (t *taps) change(how func([]*func(Traffic)) []*func(Traffic)) {
 	t.all.Store(&all)
 }
 
-// went is called after bytes were read or written.
-func (t *taps) went(now time.Time, out bool, p []byte) {
+// passed is called after bytes were read or written.
+func (t *taps) passed(now time.Time, out bool, p []byte) {
 	all := t.all.Load()
 	if all == nil || len(p) == 0 {
 		return

@@ -2,36 +2,97 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// stateSeen is called with what came in on the state topic. What was retained before our birth is history; anything else than
+const (
+	announceMin  = 5 * time.Second
+	announceMax  = 5 * time.Minute
+	stateBacklog = 8 // payloads of the state topic that wait for the loop
+	stateQoS     = 1
+)
+
+// announcer keeps our state on the state topic; of the loop.
+type announcer struct {
+	s      *session
+	seen   chan seenState // what others said there
+	birth  []byte
+	held   bool          // until the session takes over from another one
+	before chan struct{} // where held: closed when the one before has said that it is offline
+	at     time.Time     // when the birth is announced again; zero: it need not
+	gap    time.Duration // to the next time
+}
+
+// seenState is a payload of the state topic.
+type seenState struct {
+	payload  []byte
+	retained bool
+}
+
+// saw is called with what came in on the state topic. What was retained before our birth is history; anything else than
 // our birth overwrote it, until our birth is seen again: the late will of an older session of ours, or another client with our
 // id.
-func (s *session) stateSeen(st seenState, now time.Time) {
-	if s.preparing || s.next != nil { // it may be the next one's
+func (an *announcer) saw(st seenState, now time.Time) {
+	if an.s.redial.preparing || an.s.redial.next != nil { // it may be the next one's
 		return
 	}
-	if bytes.Equal(st.payload, s.birth) {
-		s.announceAt = time.Time{}
+	if bytes.Equal(st.payload, an.birth) {
+		an.at = time.Time{}
 		return
 	}
-	if s.l.stateSeen(s, st) {
-		s.calmSince, s.isStable = now, false
+	if an.s.l.health.stateSeen(an.s, st) {
+		an.s.up.calm, an.s.up.stable = now, false
 	}
-	if st.retained || !s.announceAt.IsZero() {
+	if st.retained || !an.at.IsZero() {
 		return
 	}
-	s.announceAt = now
-	if !s.isUp || s.announceGap > announceMin { // our birth is on its way, or it was announced again already
-		s.announceAt = now.Add(s.announceGap)
+	an.at = now
+	if !an.s.up.is || an.gap > announceMin { // our birth is on its way, or it was announced again already
+		an.at = now.Add(an.gap)
 	}
 }
 
 // announce publishes the birth again; never more often than announceMin, and less and less often while it does not last.
-func (s *session) announce(now time.Time) {
-	s.announceAt = time.Time{}
-	s.announceGap = min(2*s.announceGap, announceMax)
-	s.l.group.Go(func() { _, _ = s.flight.send(s.ctx, s.stateMessage(s.birth)) })
-	s.l.notify(EventAnnounced, s.e.name, "our state was overwritten on "+s.l.o.StateTopic, s.info.Number, now)
+func (an *announcer) announce(now time.Time) {
+	an.at = time.Time{}
+	an.gap = min(2*an.gap, announceMax)
+	an.s.l.group.Go(func() { _, _ = an.s.window.send(an.s.life.ctx, an.message(an.birth)) })
+	an.s.l.health.notify(EventAnnounced, an.s.e.Name, "our state was overwritten on "+an.s.l.o.StateTopic, an.s.info.Number, now)
+}
+
+// lateBirth announces a candidate after the one before it said that it is offline: they may share the topic.
+func (an *announcer) lateBirth() {
+	select {
+	case <-an.before:
+	case <-an.s.life.lost:
+		return
+	case <-time.After(drainTime + offlineTime + goodbyeTime):
+	}
+	_, _ = an.s.window.send(an.s.life.ctx, an.message(an.birth))
+}
+
+// sayOffline lets what is in flight arrive, then publishes the offline state.
+func (an *announcer) sayOffline() {
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	an.s.window.drained(drain)
+	cancel()
+	if an.s.l.o.StateTopic == "" {
+		return
+	}
+	a, err := an.s.window.last(an.message(an.s.l.o.State(false, an.s.info)))
+	if err != nil {
+		return
+	}
+	select {
+	case <-a.Done():
+	case <-an.s.life.lost:
+	case <-time.After(offlineTime):
+	}
+}
+
+func (an *announcer) message(payload []byte) Message {
+	return Message{Topic: an.s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: netdial.CauseHandshake}
 }

@@ -9,28 +9,27 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
-	readBuffer   = 4 << 10                // of bufio; the library itself reads single bytes
-	keepCapacity = 64 << 10               // a packet buffer larger than this is not kept for the next packet
-	lastWords    = 200 * time.Millisecond // for what the other side said before the end
-	pingBacklog  = 64                     // pings that wait for a stuck write; the beat doubles its patience, so few ever do
+	readBuffer   = 4 << 10  // of bufio; the library itself reads single bytes
+	keepCapacity = 64 << 10 // a packet buffer larger than this is not kept for the next packet
+	pingBacklog  = 64       // pings that wait for a stuck write; the beat doubles its patience, so few ever do
 )
-
-// errOver is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
-// its own closing and waits for ever.
-var errOver = errors.New("session is over")
 
 // observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
-	writing(o outbound) Cause                                            // before a packet goes out; not for our own pings
-	wrote(o outbound, c Cause, n int, err error)                         // after n bytes of it did
-	arrived(h header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
-	isAccepted() bool                                                    // CONNACK came
-	skipped(h header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
-	progress()                                                           // a part of a long packet came in
-	over(err error)                                                      // once, at the first error of reading or writing, or at Close
+	writing(o codec.Outbound) Cause                                            // before a packet goes out; not for our own pings
+	wrote(o codec.Outbound, c Cause, n int, err error)                         // after n bytes of it did
+	arrived(h codec.Header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
+	isAccepted() bool                                                          // CONNACK came
+	skipped(h codec.Header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
+	progress()                                                                 // a part of a long packet came in
+	over(err error)                                                            // once, at the first error of reading or writing, or at Close
 }
 
 // conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the
@@ -39,16 +38,16 @@ type observer interface {
 //
 // One reader and any number of writers at a time. Deadlines are its own: those that the library sets are ignored.
 type conn struct {
-	stream    *stream
+	stream    *netdial.Stream
 	watch     observer
 	maxPacket int
 	keepalive uint16               // seconds, for CONNECT
 	patience  time.Duration        // of each write
 	silence   func() time.Duration // longest that a healthy session stays silent: the read watchdog
 
-	out    chan letter   // packets of the library, to the writer
-	pings  chan struct{} // pings to write
-	acks   chan uint16   // identifiers of skipped publishes, to be acknowledged
+	out    chan packetWrite // packets of the library, to the writer
+	pings  chan struct{}    // pings to write
+	acks   chan uint16      // identifiers of skipped publishes, to be acknowledged
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
@@ -59,12 +58,13 @@ type conn struct {
 	rest   []byte // what of it the library has not read
 }
 
-func newConn(s *stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
+func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, silence: silence,
-		out: make(chan letter, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog), closed: make(chan struct{}),
-		r: bufio.NewReaderSize(s, readBuffer),
+		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
+		closed: make(chan struct{}),
+		r:      bufio.NewReaderSize(s, readBuffer),
 	}
 }
 
@@ -86,15 +86,15 @@ func (c *conn) fill() error {
 		c.packet = nil
 	}
 	c.watchRead()
-	packet, h, err := readPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
+	packet, h, err := codec.ReadPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
 	c.packet = packet
-	if errors.Is(err, errOversized) {
+	if errors.Is(err, codec.ErrOversized) {
 		return c.skip(h)
 	}
 	if err != nil {
 		return err
 	}
-	known, err := c.watch.arrived(h, packet[h.size:], c.r.Buffered())
+	known, err := c.watch.arrived(h, packet[h.Size:], c.r.Buffered())
 	if known && err == nil {
 		c.rest = packet
 	}
@@ -120,12 +120,13 @@ func (c *conn) ping() {
 // up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
 func (c *conn) failWrite(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = &fault{kind: outcomeSilence, loss: LossWrite, msg: fmt.Sprintf("a write was stuck for %v", c.patience), err: err}
+		err = &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossWrite,
+			Msg: fmt.Sprintf("a write was stuck for %v", c.patience), Err: err}
 	}
-	if isReset(err) {
+	if faults.IsReset(err) {
 		select {
 		case <-c.closed:
-		case <-time.After(lastWords):
+		case <-time.After(netdial.LastWords):
 		}
 	}
 	return c.fail(err)
@@ -134,34 +135,35 @@ func (c *conn) failWrite(err error) error {
 // goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
 // what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
 func (c *conn) goodbye() {
-	m := letter{o: outbound{kind: typeDisconnect}, cause: causeHandshake, p: []byte{typeDisconnect << 4, 0}}
+	o := codec.Outbound{Kind: codec.TypeDisconnect}
+	m := packetWrite{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
 }
 
 // halfClose is the writer's last act.
 func (c *conn) halfClose() {
-	_ = c.stream.SetWriteDeadline(time.Now().Add(lastWords))
-	for _, half := range []any{c.stream.Conn, c.stream.raw.Conn} {
+	_ = c.stream.SetWriteDeadline(time.Now().Add(netdial.LastWords))
+	for _, half := range []any{c.stream.Conn, c.stream.Raw.Conn} {
 		if h, ok := half.(interface{ CloseWrite() error }); ok {
 			_ = h.CloseWrite()
 		}
 	}
 }
 
-// fail ends the conn at once and returns errOver. Closing the socket below TLS and WebSocket never blocks, as their own
+// fail ends the conn at once and returns faults.ErrEnded. Closing the socket below TLS and WebSocket never blocks, as their own
 // closing would.
 func (c *conn) fail(err error) error {
 	c.once.Do(func() {
 		c.watch.over(err)
 		close(c.closed)
-		_ = c.stream.raw.Close()
+		_ = c.stream.Raw.Close()
 	})
-	return errOver
+	return faults.ErrEnded
 }
 
 // Close ends the conn; it is the library's way of fail.
 func (c *conn) Close() error {
-	_ = c.fail(errOver)
+	_ = c.fail(faults.ErrEnded)
 	return nil
 }
 

@@ -11,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -25,28 +28,28 @@ type witness struct {
 	overDone chan struct{}
 }
 
-func (w *witness) writing(outbound) Cause { return CauseData }
+func (w *witness) writing(codec.Outbound) Cause { return CauseData }
 
-func (w *witness) wrote(o outbound, _ Cause, _ int, err error) {
+func (w *witness) wrote(o codec.Outbound, _ Cause, _ int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err == nil {
-		w.out = append(w.out, o.kind)
+		w.out = append(w.out, o.Kind)
 	}
 }
 
-func (w *witness) arrived(h header, _ []byte, _ int) (bool, error) {
+func (w *witness) arrived(h codec.Header, _ []byte, _ int) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.in = append(w.in, h.kind)
-	return h.kind != w.hide, nil
+	w.in = append(w.in, h.Kind)
+	return h.Kind != w.hide, nil
 }
 
 func (w *witness) progress() { w.parts++ }
 
 func (w *witness) isAccepted() bool { return true }
 
-func (w *witness) skipped(_ header, topic string) { w.skips = append(w.skips, topic) }
+func (w *witness) skipped(_ codec.Header, topic string) { w.skips = append(w.skips, topic) }
 
 func (w *witness) over(err error) { w.err = err; close(w.overDone) }
 
@@ -56,8 +59,8 @@ var connectPacket = []byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x00\x00\x01x")
 func connPair(o Options, silence time.Duration) (*conn, *witness, *transporttest.Conn) {
 	client, server := transporttest.Pipe()
 	w := &witness{overDone: make(chan struct{})}
-	raw := &meter{Conn: client, ledger: &ledger{}}
-	return newConn(&stream{Conn: raw, raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
+	raw := netdial.NewMeter(client, &netdial.Counter{}, CauseData)
+	return newConn(&netdial.Stream{Conn: raw, Raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
 }
 
 func TestPingGoesBetweenPackets(t *testing.T) {
@@ -85,7 +88,7 @@ func TestPingGoesBetweenPackets(t *testing.T) {
 		if all := <-got; !bytes.Equal(all, want) {
 			t.Errorf("%d bytes arrived, want %d in order", len(all), len(want))
 		}
-		if <-w.overDone; !errors.Is(w.err, errOver) || string(w.out) != "\x01\x0c\x03\x0c\x03\x0c\x03\x0c\x03\x0c\x03" {
+		if <-w.overDone; !errors.Is(w.err, faults.ErrEnded) || string(w.out) != "\x01\x0c\x03\x0c\x03\x0c\x03\x0c\x03\x0c\x03" {
 			t.Errorf("over: %v; out: %x", w.err, w.out)
 		}
 	})
@@ -101,13 +104,13 @@ func TestStuckWriteEnds(t *testing.T) {
 		publish := append([]byte("\x30\x83\x80\x08\x00\x01a"), make([]byte, 131072)...)
 		c.ping() // waits for the lock behind it
 		_, err := c.Write(publish)
-		if !errors.Is(err, errOver) || time.Since(start) != 6*time.Second || !errors.Is(w.err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, faults.ErrEnded) || time.Since(start) != 6*time.Second || !errors.Is(w.err, os.ErrDeadlineExceeded) {
 			t.Errorf("%v after %v: %v", err, time.Since(start), w.err)
 		}
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errOver) || errors.Is(err, net.ErrClosed) {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, faults.ErrEnded) || errors.Is(err, net.ErrClosed) {
 			t.Errorf("Read: %v", err)
 		}
-		if _, err := c.Write(publish); !errors.Is(err, errOver) {
+		if _, err := c.Write(publish); !errors.Is(err, faults.ErrEnded) {
 			t.Errorf("Write: %v", err)
 		}
 	})
@@ -118,10 +121,10 @@ func TestReadWatchdog(t *testing.T) {
 		c, w, server := connPair(Options{}, 10*time.Second)
 		defer server.Close()
 		start := time.Now()
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errOver) || time.Since(start) != 10*time.Second {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, faults.ErrEnded) || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
-		if f := asFault(w.err, time.Now()); f.kind != outcomeSilence {
+		if f := faults.Of(w.err, time.Now()); f.Kind != faults.OutcomeSilence {
 			t.Errorf("fault: %+v", f)
 		}
 	})
@@ -130,7 +133,7 @@ func TestReadWatchdog(t *testing.T) {
 func TestReadHandsOutWholePackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, w, server := connPair(Options{}, 0)
-		w.hide = typePuback
+		w.hide = codec.TypePuback
 		long := append([]byte("\x30\x83\x80\x04\x00\x01a"), make([]byte, 65536)...)
 		go func() {
 			_, _ = server.Write([]byte("\x20\x02\x00\x00\x40\x02\x00\x07\xd0"))
@@ -139,7 +142,7 @@ func TestReadHandsOutWholePackets(t *testing.T) {
 			_ = server.Close()
 		}()
 		all, err := io.ReadAll(c)
-		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) || !errors.Is(err, errOver) {
+		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) || !errors.Is(err, faults.ErrEnded) {
 			t.Errorf("%d bytes, %v", len(all), err)
 		}
 		if string(w.in) != "\x02\x04\x0d\x03" || w.parts < 3 || !errors.Is(w.err, io.EOF) {

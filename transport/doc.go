@@ -9,7 +9,7 @@
 // # One byte's way
 //
 //	Publish, Send ─▶ window ─▶ publisher ─▶ paho ─▶ conn ─────▶ TLS or WebSocket ─▶ meter ─▶ TCP
-//	                 (flight)  (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: sockopt_linux.go
+//	                           (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: netdial
 //	     Ack ◀── done in order ◀── PUBACK ◀────┐    │ │
 //	                                           │    │ └── our own C0 00 between two packets
 //	  Handler ◀── dispatch ◀── paho ◀──────── conn ◀┘ ── reads and checks whole packets
@@ -19,7 +19,7 @@
 //	  Run: attempt ─▶ verdict ─▶ backoff ─▶ which server, when ─▶ attempt …
 //
 // The library (paho.mqtt.golang) encodes and decodes, numbers packets and matches acknowledgements, and nothing else: one
-// client per connection, its keepalive, reconnecting and storing switched off (setup.go). What it cannot do, or does in a way
+// client per connection, its keepalive, reconnecting and storing switched off (library.go). What it cannot do, or does in a way
 // that hurt somebody, is done by the conn that it is given:
 //
 //   - exactly one party pings: we. The library never learns of a keepalive; the conn writes ours into CONNECT;
@@ -29,28 +29,20 @@
 //     memory is spent on it; a message beyond MaxPacket is read past, acknowledged and counted (oversize.go);
 //   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
 //
-// # Files
+// Messages, handlers and a list of servers come in; acknowledgements, events and a Status go out. The package keeps nothing on
+// disk, reads no configuration, and knows nobody who uses it. What it stands on, each in a package of its own, from the ground
+// up:
 //
-//	link.go change.go    Link, its loop, and what becomes of its status
-//	send.go flight.go    Send, Publish, Ack; the window and the library's store
-//	handle.go            filters and handlers
-//	session.go setup.go  one connection: its loop; connect, subscribe, birth
-//	observe.go late.go   what passed the conn; late, and the check with a fresh connection
-//	announce.go          birth, will, and who else writes on the state topic
-//	conn.go writer.go    the conn, and the only one who writes to it
-//	packet.go            the few packets that it must know (oversize.go: those that it will not keep)
-//	dial.go address.go ways.go   the way to a server: addresses and interfaces in turn; rests.go: what failed rests (via.go: proxies)
-//	netwatch_linux.go        changes of interfaces, addresses and routes
-//	tls.go ws.go sockopt_linux.go
-//	learn.go epoch.go learnprobe.go learnstatus.go   how long the path may stay silent: the learner's loop; learning.go has its options
-//	probe.go probeconn.go    a probe session: its silence, its trial, its few packets
-//	pair.go weak.go          a second session as a canary; what is left where probes are denied
-//	redial.go move.go        what CONNECT says; the planned re-dial, also to a better server or interface
-//	report.go frugal.go      a report instead of a ping; a link without a budget
-//	trial.go trialreach.go trialfault.go via.go   Trial: one server, once, step by step, for a person; through a proxy
-//	talk.go echo.go echo5.go  a short session that asks; Link.Echo: which topics are delivered (a PUBACK does not tell)
-//	backoff.go rank.go takeover.go   pure: time or payloads in, decisions out
-//	fault.go             what an error means, in words
+//	faults           what an error means: for the next attempt, for the counters, for people
+//	codec            the few packets that we read and write ourselves
+//	backoff          which server next, and when; another client with our id
+//	netdial          a stream to a server: addresses, interfaces, proxy, TLS, WebSocket, and what it costs
+//	heartbeat        when to ping, when an answer is late, which silence to try next
+//	internal/learn   how long the path may stay silent: probe sessions beside the main link
+//	diagnose         one server, once, step by step, for a person; which topics are delivered
+//
+// Here remain the Link and its loop (link.go, health.go), the session (session.go and what its struct names), the conn that the
+// library is given (conn.go, writer.go), and the window (window.go).
 //
 // # Alive, late, dead
 //
@@ -70,8 +62,8 @@
 //
 // # Backing off
 //
-// backoff.go has the table. Refused credentials, a certificate, an unknown id: Options.Backoff.Refused. Another client with our
-// id (takeover.go) is recognised by its traces and named; it is backed off like any server that accepts and then hangs up.
+// Package backoff has the table. Refused credentials, a certificate, an unknown id: Options.Backoff.Refused. Another client with
+// our id is recognised by its traces and named; it is backed off like any server that accepts and then hangs up.
 //
 // # Promises
 //

@@ -1,30 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-)
-
-// What an echo test says about a topic. MQTT 3.1.1 has no word for "denied": brokers acknowledge what an access list makes them
-// throw away (mosquitto#547, emqx#368), so only what comes back is known to be delivered.
-const (
-	EchoOK      = "ok"      // it came back, or a server that names its refusals (MQTT 5) has taken it
-	EchoDenied  = "denied"  // it did not come back, or the server closed the connection
-	EchoUnknown = "unknown" // we may not listen there, or the server did not answer at all
-)
-
-// EchoTopic is a concrete topic that stands for a class of them.
-type EchoTopic struct{ Class, Topic string }
-
-const (
-	echoWait  = 2 * time.Second // after the acknowledgement
-	echoTries = 2               // connections that are closed on us before it is the topic's fault
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
 // Echo publishes to each topic on a short session of its own (client id "<ClientID>-p0", clean), with QoS 1 and not retained, and
@@ -32,180 +14,16 @@ const (
 // link's own, and its bytes are booked as probes. An error says why nothing could be learnt; all is unknown then. It takes some
 // seconds at most, and 2 for each topic that is denied.
 func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string, error) {
-	verdicts := map[string]string{}
-	for _, t := range topics {
-		verdicts[t.Class] = EchoUnknown
-	}
-	s, _ := l.current()
+	s, _ := l.health.current()
 	if s == nil {
-		return verdicts, errors.New("the link is not up")
+		return diagnose.Unknown(topics), errors.New("the link is not up")
 	}
-	password, err := s.e.password()
+	password, err := s.e.ReadPassword()
 	if err != nil {
-		return verdicts, err
+		return diagnose.Unknown(topics), err
 	}
-	hello := cleanConnect(s.e, l.o.ClientID+checkSuffix, password)
-	hello.Keepalive = checkKeepalive
-	e := &echoer{hello: hello, dial: func(ctx context.Context) (net.Conn, error) {
-		return l.openTo(ctx, s.e, CauseProbe, s.stream.pinned())
-	}}
-	defer e.close()
-	if err := e.connected(ctx); err != nil {
-		return verdicts, err
-	}
-	e.hear(ctx, topics, func(h hearing) { verdicts[h.topic.Class] = h.verdict })
-	return verdicts, ctx.Err()
+	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
+	return diagnose.Echo(ctx, hello, func(ctx context.Context) (net.Conn, error) {
+		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
+	}, topics)
 }
-
-// echoer listens for itself, on one session after another where the server closes them.
-type echoer struct {
-	hello *packets.ConnectPacket
-	dial  func(context.Context) (net.Conn, error)
-	talk  *talk // nil: none is open
-}
-
-// connected opens a session when there is none.
-func (e *echoer) connected(ctx context.Context) error {
-	if e.talk != nil {
-		return nil
-	}
-	c, err := e.dial(ctx)
-	if err != nil {
-		return err
-	}
-	e.talk = newTalk(c)
-	if err := e.talk.connect(ctx, e.hello, trialPatience); err != nil {
-		e.close()
-		return err
-	}
-	return nil
-}
-
-func (e *echoer) close() {
-	if e.talk != nil {
-		e.talk.close()
-		e.talk = nil
-	}
-}
-
-// hearing is what came of one topic.
-type hearing struct {
-	topic   EchoTopic
-	verdict string
-	why     string // behind the topic it makes a sentence
-	took    time.Duration
-}
-
-// hear tests the topics and calls report with each result.
-func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(hearing)) {
-	var silent []hearing
-	for _, t := range topics {
-		if h := e.one(ctx, t); h.verdict == EchoDenied && e.talk != nil {
-			silent = append(silent, h)
-		} else {
-			report(h)
-		}
-	}
-	if len(silent) == 0 {
-		return
-	}
-	// mosquitto grants subscriptions that its acl_file does not let us hear, so the silence may be ours.
-	reasons := e.reasons(ctx, silent)
-	for i, h := range silent {
-		switch {
-		case i >= len(reasons):
-		case reasons[i] < failure5:
-			h.verdict, h.why = EchoOK, "is taken, though we may not listen there"
-		default:
-			h.why = fmt.Sprintf("is refused (reason 0x%02x)", reasons[i])
-		}
-		report(h)
-	}
-}
-
-func (e *echoer) one(ctx context.Context, topic EchoTopic) hearing {
-	h, start := hearing{topic: topic}, time.Now()
-	for range echoTries {
-		var again bool
-		if h.verdict, h.why, again = e.once(ctx, topic); !again {
-			break
-		}
-		e.close() // closed once may be anybody's doing, the link's own check among them
-	}
-	h.took = time.Since(start)
-	return h
-}
-
-// once is one attempt. again: the connection was closed, or could not be opened.
-func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string, again bool) {
-	if err := e.connected(ctx); err != nil {
-		_, text := faultOf(err, time.Now())
-		return EchoUnknown, "could not be asked: " + text, false
-	}
-	refused, err := e.talk.subscribe(ctx, []string{topic.Topic}, trialPatience)
-	switch {
-	case err != nil:
-		return EchoUnknown, "could not be listened to: " + asFault(err, time.Now()).Error(), isEnd(err)
-	case len(refused) > 0:
-		return EchoUnknown, "may not be listened to, so nobody can tell", false
-	}
-	heard, acked, err := e.talk.echo(ctx, topic.Topic, trialPatience)
-	switch {
-	case heard:
-		return EchoOK, "comes back", false
-	case err != nil && isEnd(err):
-		return EchoDenied, "makes the server close the connection", true
-	case err != nil:
-		return EchoUnknown, "was not answered: " + asFault(err, time.Now()).Error(), false
-	case acked:
-		return EchoDenied, "is acknowledged and not delivered", false
-	}
-	return EchoDenied, "is neither acknowledged nor delivered", false
-}
-
-// isEnd tells an end of the connection from an answer that did not come.
-func isEnd(err error) bool {
-	f := pathFaultOf(err)
-	return f == FaultClosed || f == FaultOurs
-}
-
-// echo publishes a nonce to topic and waits until it is heard. The ping behind it tells a server that is silent about the topic
-// from one that is silent altogether, which is an error.
-func (t *talk) echo(ctx context.Context, topic string, patience time.Duration) (heard, acked bool, err error) {
-	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = topic, echoPayload(), 1, t.nextID()
-	for _, p := range []packets.ControlPacket{pub, packets.NewControlPacket(packets.Pingreq)} {
-		if err := t.send(p, patience); err != nil {
-			return false, false, t.cause(err)
-		}
-	}
-	timer, answered := time.NewTimer(patience), false
-	defer timer.Stop()
-	for {
-		select {
-		case p, ok := <-t.packets:
-			switch {
-			case !ok:
-				return false, acked, t.err
-			case p.kind == typePublish && p.topic == topic && bytes.Equal(p.payload, pub.Payload):
-				return true, acked, nil
-			case p.kind == typePuback:
-				acked = acked || packetID(p.payload) == pub.MessageID
-				fallthrough
-			case p.kind == typePingresp:
-				answered = true
-				timer.Reset(echoWait)
-			}
-		case <-timer.C:
-			if !answered {
-				err = &fault{kind: outcomeSilence, msg: fmt.Sprintf("no answer for %v", patience)}
-			}
-			return false, acked, err
-		case <-ctx.Done():
-			return false, acked, ctx.Err()
-		}
-	}
-}
-
-// echoPayload is what whoever listens to the topic sees: JSON, and nothing that looks like a record.
-func echoPayload() []byte { return fmt.Appendf(nil, `{"echo":"%s"}`, newNonce()) }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // route is a filter with its handler.
@@ -46,7 +48,7 @@ func (l *Link) causeOf(topic string) Cause {
 		}
 	}
 	if topic == l.o.StateTopic {
-		return causeHandshake
+		return netdial.CauseHandshake
 	}
 	return CauseCmd
 }
@@ -56,7 +58,7 @@ func (l *Link) causeOf(topic string) Cause {
 func (l *Link) dispatch(s *session, m mqtt.Message) {
 	if m.Topic() == l.o.StateTopic {
 		select {
-		case s.states <- seenState{payload: bytes.Clone(m.Payload()), retained: m.Retained()}:
+		case s.state.seen <- seenState{payload: bytes.Clone(m.Payload()), retained: m.Retained()}:
 		default: // the loop has enough to judge by
 		}
 	}

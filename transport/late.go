@@ -7,159 +7,153 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-const (
-	checkSuffix    = "-p0" // of the client id of a fresh connection; probes are -p1 and up
-	checkKeepalive = 60    // seconds; it lives for one round trip
-	checkSpare     = time.Second
-)
+// checkSpare is what an answer may take beyond the next retransmission.
+const checkSpare = time.Second
 
-// lateness follows the beat's opinion. Late is not dead: the beat pings again by itself, we say so, and a fresh connection to
+// lateness is what a session knows of an answer that is late; of the loop.
+type lateness struct {
+	s        *session
+	results  chan error // of check
+	checking bool       // a fresh connection asks the server
+	after    time.Time  // no check before
+	answered time.Time  // when a fresh connection was answered in this lateness; zero: it was not
+	slow     time.Time  // when an overdue acknowledgement was found to be on a path that still moves
+}
+
+// step follows the beat's opinion. Late is not dead: the beat pings again by itself, we say so, and a fresh connection to
 // the same server asks whether it is the path or only our mapping.
-func (s *session) lateness(now time.Time) {
-	s.mu.Lock()
-	late, was, asked := s.isUp && s.beat.Late(now), s.isLate, s.asked
-	s.isLate = late
-	s.mu.Unlock()
+func (la *lateness) step(now time.Time) {
+	la.s.guarded.Lock()
+	late, was, asked := la.s.up.is && la.s.guarded.beat.Late(now), la.s.guarded.late, la.s.guarded.asked
+	la.s.guarded.late = late
+	la.s.guarded.Unlock()
 	switch {
 	case late && !was:
-		s.l.late(s, asked)
+		la.s.l.health.late(la.s, asked)
 	case !late && was:
-		s.l.late(s, time.Time{})
-		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin)
+		la.s.l.health.late(la.s, time.Time{})
+		la.answered, la.after = time.Time{}, now.Add(la.s.l.o.DetectWithin)
 	}
 	if !late {
 		return
 	}
-	if s.answered.IsZero() {
-		s.check(now)
-	} else if !now.Before(s.verdictAt()) {
-		s.condemn(now)
+	if la.answered.IsZero() {
+		la.check(now)
+	} else if !now.Before(la.verdictAt()) {
+		la.condemn(now)
 	}
 }
 
 // check asks the server over a fresh connection, one at a time.
-func (s *session) check(now time.Time) {
-	if s.checking || now.Before(s.checkAfter) {
+func (la *lateness) check(now time.Time) {
+	if la.checking || now.Before(la.after) {
 		return
 	}
-	s.checking, s.checkAfter = true, now.Add(rtoMaxFor(s.l.o.DetectWithin))
-	s.l.group.Go(func() { s.checks <- s.l.checkServer(s.ctx, s.e, s.stream.pinned()) })
+	la.checking, la.after = true, now.Add(netdial.RTOMax(la.s.l.o.DetectWithin))
+	la.s.l.group.Go(func() { la.results <- la.s.l.checkServer(la.s.life.ctx, la.s.e, la.s.stream.Path()) })
 }
 
 // checked is called with the result of check.
-func (s *session) checked(err error, now time.Time) {
-	s.checking = false
-	s.mu.Lock()
-	late := s.isLate
-	s.mu.Unlock()
+func (la *lateness) checked(err error, now time.Time) {
+	la.checking = false
+	la.s.guarded.Lock()
+	late := la.s.guarded.late
+	la.s.guarded.Unlock()
 	if err == nil && late {
-		s.answered = now
-		s.conn.ping() // the old one gets another chance, and time for it
+		la.answered = now
+		la.s.conn.ping() // the old one gets another chance, and time for it
 	}
 }
 
 // verdictAt is when the old connection has had its chance after a fresh one answered: time for the kernel's next
 // retransmission and an answer. So an outage that just ended, which lets the fresh one through first, costs no reconnect. A
 // kernel that does not bound its retransmission timer may be as silent as it has been already.
-func (s *session) verdictAt() time.Time {
-	chance := rtoMaxFor(s.l.o.DetectWithin)
-	if !s.stream.rtoMax && !s.asked.IsZero() {
-		chance = max(chance, s.answered.Sub(s.asked))
+func (la *lateness) verdictAt() time.Time {
+	chance := netdial.RTOMax(la.s.l.o.DetectWithin)
+	if !la.s.stream.RTOMax && !la.s.guarded.asked.IsZero() {
+		chance = max(chance, la.answered.Sub(la.s.guarded.asked))
 	}
-	return s.answered.Add(chance + checkSpare)
+	return la.answered.Add(chance + checkSpare)
 }
 
 // condemn ends a session whose server answers others and not us, unless its TCP is still getting our bytes across: then it is
 // only slow, say behind a queue of our own data.
-func (s *session) condemn(now time.Time) {
-	if draining(s.stream.raw.Conn, now.Sub(s.answered)) {
-		s.answered, s.checkAfter = time.Time{}, now.Add(s.l.o.DetectWithin/2)
+func (la *lateness) condemn(now time.Time) {
+	if netdial.Draining(la.s.stream.Raw.Conn, now.Sub(la.answered)) {
+		la.answered, la.after = time.Time{}, now.Add(la.s.l.o.DetectWithin/2)
 		return
 	}
-	_ = s.conn.fail(&fault{kind: outcomeLost, msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
+	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeLost,
+		Msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
 }
 
 // silent says what it means that nobody answered for DetectWithin. A server whose kernel acknowledged all that we sent is
 // reachable: its service is dead, or so busy that it is as good as dead.
-func (s *session) silent() *fault {
-	f := &fault{kind: outcomeSilence, loss: LossSilence, msg: fmt.Sprintf("no answer for %v", s.l.o.DetectWithin)}
-	if acknowledged(s.stream.raw.Conn) {
-		f.loss, f.msg = LossService, f.msg+", though its TCP acknowledges: the service does not run, or is overloaded"
+func (la *lateness) silent() *faults.Fault {
+	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence}
+	f.Msg = fmt.Sprintf("no answer for %v", la.s.l.o.DetectWithin)
+	if netdial.Acknowledged(la.s.stream.Raw.Conn) {
+		f.Loss, f.Msg = faults.LossService, f.Msg+", though its TCP acknowledges: the service does not run, or is overloaded"
 	}
 	return f
 }
 
 // unacknowledged ends a session whose server answers pings and acknowledges no publish, unless our bytes are still on their way.
-func (s *session) unacknowledged(now time.Time) {
-	at := s.ackAt()
+func (la *lateness) unacknowledged(now time.Time) {
+	at := la.ackAt()
 	if at.IsZero() || now.Before(at) {
 		return
 	}
-	if draining(s.stream.raw.Conn, s.l.o.DetectWithin/2) {
-		s.slow = now
+	if netdial.Draining(la.s.stream.Raw.Conn, la.s.l.o.DetectWithin/2) {
+		la.slow = now
 		return
 	}
-	_ = s.conn.fail(&fault{kind: outcomeSilence, loss: LossAck,
-		msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", now.Sub(s.flight.unanswered()).Round(time.Millisecond))})
+	waited := now.Sub(la.s.window.unanswered()).Round(time.Millisecond)
+	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
+		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited)})
 }
 
 // ackAt is when the oldest publish will have waited for too long; zero: none waits.
-func (s *session) ackAt() time.Time {
-	since := s.flight.unanswered()
+func (la *lateness) ackAt() time.Time {
+	since := la.s.window.unanswered()
 	if since.IsZero() {
 		return since
 	}
-	if s.slow.After(since) {
-		since = s.slow
+	if la.slow.After(since) {
+		since = la.slow
 	}
-	return since.Add(s.l.o.DetectWithin)
+	return since.Add(la.s.l.o.DetectWithin)
 }
 
-// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way out
-// can do says nothing about this one.
-func (l *Link) checkServer(ctx context.Context, e *endpoint, p pin) error {
-	password, err := e.password()
+// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way
+// out can do says nothing about this one.
+func (l *Link) checkServer(ctx context.Context, e *netdial.Endpoint, p netdial.Path) error {
+	password, err := e.ReadPassword()
 	if err != nil {
 		return err
 	}
-	s, err := l.openTo(ctx, e, CauseProbe, p)
+	s, err := l.dialer.OpenOn(ctx, e, CauseProbe, p)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.raw.Close() })
-	defer func() { stop(); _ = s.raw.Close() }()
-	_ = s.SetDeadline(time.Now().Add(l.o.handshakeTime()))
-	if err := l.checkConnect(e, password).Write(s); err != nil {
+	stop := context.AfterFunc(ctx, func() { _ = s.Raw.Close() })
+	defer func() { stop(); _ = s.Raw.Close() }()
+	_ = s.SetDeadline(time.Now().Add(l.dialer.HandshakeTime()))
+	if err := codec.CheckConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
 		return err
 	}
-	_, h, err := readPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
+	_, h, err := codec.ReadPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
 	if err != nil {
 		return err
 	}
-	if h.kind != typeConnack {
-		return fmt.Errorf("packet of type %d instead of CONNACK", h.kind)
+	if h.Kind != codec.TypeConnack {
+		return fmt.Errorf("packet of type %d instead of CONNACK", h.Kind)
 	}
 	return packets.NewControlPacket(packets.Disconnect).Write(s)
-}
-
-func (l *Link) checkConnect(e *endpoint, password string) *packets.ConnectPacket {
-	c := cleanConnect(e, l.o.ClientID+checkSuffix, password)
-	c.Keepalive = checkKeepalive
-	return c
-}
-
-// cleanConnect is the CONNECT of a connection of our own: a clean session.
-func cleanConnect(e *endpoint, clientID, password string) *packets.ConnectPacket {
-	c := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
-	c.ProtocolName, c.ProtocolVersion = "MQTT", 4
-	c.ClientIdentifier, c.CleanSession = clientID, true
-	if e.Username != "" {
-		c.UsernameFlag, c.Username = true, e.Username
-	}
-	if password != "" {
-		c.PasswordFlag, c.Password = true, []byte(password)
-	}
-	return c
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -30,7 +32,7 @@ func TestShortCutCostsNoReconnect(t *testing.T) {
 
 func shortCut(t *testing.T, d, cut time.Duration, busy bool) {
 	o := rigOptions{
-		nat:   transporttest.NATOptions{Latency: 50 * time.Millisecond, MaxRTO: rtoMaxFor(d)},
+		nat:   transporttest.NATOptions{Latency: 50 * time.Millisecond, MaxRTO: netdial.RTOMax(d)},
 		both:  true,
 		tweak: func(o *Options) { o.DetectWithin, o.Interval = d, 20*time.Second },
 	}
@@ -43,7 +45,7 @@ func shortCut(t *testing.T, d, cut time.Duration, busy bool) {
 				r.Fatal(err)
 			}
 		}
-		r.sleep(cut + rtoMaxFor(d) + time.Second)
+		r.sleep(cut + netdial.RTOMax(d) + time.Second)
 		if cut > 3*time.Second && !r.has(EventLate) {
 			r.Errorf("lateness was not told: %s", r.kinds())
 		}
@@ -111,7 +113,7 @@ func TestForgottenByNAT(t *testing.T) {
 // A lost mapping is known soon, not only after detect_within, and the same server is dialled again at once: it answered.
 func forgotten(t *testing.T, behaviour transporttest.Behaviour, d time.Duration) {
 	o := rigOptions{
-		nat:   transporttest.NATOptions{Idle: time.Hour, Behaviour: behaviour, Latency: 50 * time.Millisecond, MaxRTO: rtoMaxFor(d)},
+		nat:   transporttest.NATOptions{Idle: time.Hour, Behaviour: behaviour, Latency: 50 * time.Millisecond, MaxRTO: netdial.RTOMax(d)},
 		tweak: func(o *Options) { o.DetectWithin = d },
 	}
 	inBubble(t, o, func(r *rig) {
@@ -119,7 +121,7 @@ func forgotten(t *testing.T, behaviour transporttest.Behaviour, d time.Duration)
 		r.sleep(5 * time.Minute)
 		r.nat.Flush()
 		took := r.down(time.Hour)
-		if limit := time.Minute + min(d, rtoMaxFor(d)+4*time.Second); took > limit {
+		if limit := time.Minute + min(d, netdial.RTOMax(d)+4*time.Second); took > limit {
 			r.Errorf("took %v, limit %v", took, limit)
 		}
 		r.up(time.Second)
@@ -137,7 +139,7 @@ func forgotten(t *testing.T, behaviour transporttest.Behaviour, d time.Duration)
 func TestPathDiesWithNowhereToGo(t *testing.T) {
 	each(t, func(t *testing.T, d time.Duration) {
 		o := rigOptions{
-			nat:   transporttest.NATOptions{Latency: 50 * time.Millisecond, MaxRTO: rtoMaxFor(d)},
+			nat:   transporttest.NATOptions{Latency: 50 * time.Millisecond, MaxRTO: netdial.RTOMax(d)},
 			tweak: func(o *Options) { o.DetectWithin = d },
 		}
 		inBubble(t, o, func(r *rig) {
@@ -174,7 +176,7 @@ func TestPublishThatIsNotAcknowledged(t *testing.T) {
 			}
 			r.up(time.Second)
 			st := r.link.Status()
-			if st.Server != "mqtt://b" || st.Losses[LossAck] != 1 {
+			if st.Server != "mqtt://b" || st.Losses[faults.LossAck] != 1 {
 				r.Errorf("status: %+v", st)
 			}
 		})

@@ -5,46 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/backoff"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/learn"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Link keeps one MQTT session open. Make it with New, give it its handlers, then call Run once. All other methods are safe for
 // concurrent use, before, during and after Run.
 type Link struct {
-	o         Options     // immutable
-	endpoints []*endpoint // immutable
-	routes    []route     // immutable once Run was called
-	backoff   *backoff    // of Run
+	o         Options             // immutable
+	endpoints []*netdial.Endpoint // immutable
+	routes    []route             // immutable once Run was called
+	backoff   *backoff.Schedule   // of Run
 	stopped   chan struct{}
 	wake      chan struct{}  // Routed was called
 	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
-	learner *learner
-	ways    ways
+	learner *learn.Learner
+	dialer  *netdial.Dialer
 
-	reroute  rerouted // of Run: the last move to another way out
-	rerouted time.Time
-	spare    *spare // of Run: what a planned re-dial goes on with
+	reroute    rerouted // of Run: the last move to another way out
+	reroutedAt time.Time
+	standby    *standby // of Run: what a planned re-dial goes on with
 
-	ledger  ledger
-	pings   atomic.Int64
-	ignored atomic.Int64
-
-	oversized atomic.Int64
-	frugal    atomic.Int32
-
-	mu       sync.Mutex
-	session  *session      // while up
-	ready    chan struct{} // closed while up
-	status   Status
-	trouble  troubles
-	takeover *takeover
-	next     time.Time      // of the next attempt, while down
-	failures map[int]string // the last failure of each server
-	losses   map[Loss]int64
+	health health
 }
 
 // New returns a Link that Run will connect. It opens nothing.
@@ -53,24 +43,29 @@ func New(o Options) (*Link, error) {
 	errs := []error{o.validate()}
 	ranks := o.rank()
 	l := &Link{
-		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1), ready: make(chan struct{}),
-		takeover: newTakeover(), failures: map[int]string{}, losses: map[Loss]int64{}, backoff: newBackoff(o.Backoff, ranks, o.DetectWithin, o.Rand),
-		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window},
+		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1),
+		backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
+		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy,
+			Dial: o.Dial}),
 	}
+	l.health = health{l: l, ready: make(chan struct{}), takeover: backoff.NewTakeover(),
+		failures: map[int]string{}, losses: map[Loss]int64{},
+		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window}}
 	for _, s := range o.Servers {
-		e, err := newEndpoint(s)
+		e, err := netdial.NewEndpoint(s)
 		errs = append(errs, err)
 		l.endpoints = append(l.endpoints, e)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	l.ways.names = o.Interfaces
-	l.trouble.down = "not connected yet"
-	l.status.Server = l.endpoints[0].name
-	l.learner = newLearner(l)
-	if topic := o.pairTopic(); topic != "" {
-		l.HandleAs(CauseProbe, topic, l.learner.pairHeard)
+	l.health.trouble.down = "not connected yet"
+	l.health.status.Server = l.endpoints[0].Name
+	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure })
+	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
+		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand})
+	if topic := l.learner.PairTopic(); topic != "" {
+		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) { l.learner.PairHeard(m.Payload) })
 	}
 	return l, nil
 }
@@ -78,30 +73,30 @@ func New(o Options) (*Link, error) {
 // Run keeps the link until ctx is done, then lets what is in flight arrive, says online:false, disconnects, within about 2 s,
 // and returns nil. It is called once.
 func (l *Link) Run(ctx context.Context) error {
-	l.group.Go(func() { l.learner.run(ctx) })
+	l.group.Go(func() { l.learner.Run(ctx) })
 	if l.o.Dial == nil {
 		l.group.Go(func() { l.watch(ctx) })
 	}
 	for i := 0; !over(ctx); {
 		v := l.attempt(ctx, i)
-		if v.up { // what was asked for before it is done
+		if v.Up { // what was asked for before it is done
 			drained(l.retry)
 		}
-		if l.spare != nil {
-			i = l.spare.to
-		} else if !over(ctx) && v.kind != outcomeLower {
-			next, at := l.backoff.failed(time.Now(), i, v)
+		if l.standby != nil {
+			i = l.standby.to
+		} else if !over(ctx) && v.Kind != faults.OutcomeLower {
+			next, at := l.backoff.Failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
 	}
-	if l.spare != nil { // stopped in the middle of a planned re-dial
-		l.spare.close()
+	if l.standby != nil { // stopped in the middle of a planned re-dial
+		l.standby.close()
 	}
-	l.mu.Lock()
-	l.setState(StateDown, l.status.Server)
-	l.trouble = troubles{down: "stopped"}
-	l.next = time.Time{}
-	l.mu.Unlock()
+	l.health.mu.Lock()
+	l.health.setState(StateDown, l.health.status.Server)
+	l.health.trouble = troubles{down: "stopped"}
+	l.health.next = time.Time{}
+	l.health.mu.Unlock()
 	close(l.stopped)
 	l.group.Wait()
 	return nil
@@ -127,7 +122,7 @@ func (l *Link) watch(ctx context.Context) {
 	later := time.AfterFunc(time.Hour, l.Routed)
 	later.Stop()
 	defer later.Stop()
-	err := watchNetwork(ctx, func() {
+	err := netdial.Watch(ctx, func() {
 		mu.Lock()
 		now := time.Now()
 		wait := max(0, routedLeast-now.Sub(last))
@@ -136,15 +131,15 @@ func (l *Link) watch(ctx context.Context) {
 		}
 		later.Reset(wait) // which is the last change's, not the first one's
 		mu.Unlock()
-		if s, _ := l.current(); s != nil {
-			s.mu.Lock()
-			s.changed = true
-			s.mu.Unlock()
-			s.poke()
+		if s, _ := l.health.current(); s != nil {
+			s.guarded.Lock()
+			s.guarded.changed = true
+			s.guarded.Unlock()
+			s.life.wakeUp()
 		}
 	})
 	if err != nil {
-		l.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
+		l.health.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
 	}
 }
 
@@ -171,117 +166,120 @@ const filesEvery = 5 * time.Second
 func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	before := l.endpoints[last].fingerprint()
+	before := l.endpoints[last].Fingerprint()
 	for {
 		now := time.Now()
 		if !at.After(now) {
 			return next
 		}
-		l.waiting(next, at)
+		l.health.waiting(next, at)
 		timer.Reset(min(at.Sub(now), filesEvery))
 		select {
 		case <-ctx.Done():
 			return next
 		case <-timer.C:
-			if l.endpoints[last].fingerprint() != before { // somebody mended something
-				next, at = l.backoff.forgiven(time.Now())
+			if l.endpoints[last].Fingerprint() != before { // somebody mended something
+				next, at = l.backoff.Forgiven(time.Now())
 			}
 		case <-l.wake:
-			next, at = l.backoff.routed(time.Now(), last)
+			next, at = l.backoff.Routed(time.Now(), last)
 		case <-l.retry:
-			next, at = l.backoff.forgiven(time.Now())
+			next, at = l.backoff.Forgiven(time.Now())
 		}
 	}
 }
 
 // attempt dials server i and serves the session until it ends.
-func (l *Link) attempt(ctx context.Context, i int) verdict {
+func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	e := l.endpoints[i]
-	l.mu.Lock()
-	if l.spare == nil || l.spare.session == nil {
-		l.setState(StateDialing, e.name)
+	l.health.mu.Lock()
+	if l.standby == nil || l.standby.session == nil {
+		l.health.setState(StateDialing, e.Name)
 	}
-	info := Session{Number: l.status.Sessions + 1, Server: e.name, Since: time.Now()}
-	l.mu.Unlock()
+	info := Session{Number: l.health.status.Sessions + 1, Server: e.Name, Since: time.Now()}
+	l.health.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
-	case over(ctx), v.kind == outcomeLower:
-	case v.kind == outcomePlanned:
-		l.moved()
+	case over(ctx), v.Kind == faults.OutcomeLower:
+	case v.Kind == faults.OutcomePlanned:
+		l.health.moved()
 	default:
-		l.lost(i, e, info, v, err)
+		l.health.lost(i, e, info, v, err)
 	}
 	return v
 }
 
-func (l *Link) serve(ctx context.Context, i int, e *endpoint, info Session) (verdict, error) {
-	failed := func(err error) (verdict, error) {
-		f := asFault(err, time.Now())
-		return verdict{kind: f.kind}, f
+func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Session) (faults.Verdict, error) {
+	failed := func(err error) (faults.Verdict, error) {
+		f := faults.Of(err, time.Now())
+		return faults.Verdict{Kind: f.Kind}, f
 	}
-	sp, planned := l.spare, l.spare != nil
-	if l.spare = nil; !planned {
-		sp = &spare{}
+	sp, planned := l.standby, l.standby != nil
+	if l.standby = nil; !planned {
+		sp = &standby{}
 	}
 	s := sp.session
 	if s == nil {
-		password, err := e.password()
+		password, err := e.ReadPassword()
 		if err == nil && !planned {
-			sp.stream, err = l.open(ctx, e, causeHandshake)
+			sp.stream, err = l.dialer.Open(ctx, e, netdial.CauseHandshake)
 		}
 		if err != nil {
 			sp.close()
 			return failed(err)
 		}
-		s = l.newSession(sp.stream, i, info, l.backoff.hosts[i].stable(), password, planned)
+		s = l.newSession(sp.stream, i, info, l.backoff.StableAfter(i), password, planned)
 	}
 	v, err := s.run(ctx)
-	l.spare, v = s.takeSpare(v)
+	l.standby, v = s.redial.take(v)
 	l.judged(s, v)
-	l.detach(s)
+	l.health.detach(s)
 	if err != nil {
-		s.flight.fail(blame(v, err))
+		s.window.fail(blame(v, err))
 	}
-	if v.kind != outcomePlanned {
-		l.learner.do(func() { l.learner.down(s, v, time.Now()) })
+	if v.Kind != faults.OutcomePlanned {
+		l.learner.Down(mainLink{s}, v)
 	}
 	return v, err
 }
 
-// current is the session that takes messages, or nil and a channel that closes when there is one.
-func (l *Link) current() (*session, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.session, l.ready
-}
-
 // Ready returns a channel that is closed while the link is up; after a loss it returns a new one.
 func (l *Link) Ready() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ready
+	l.health.mu.Lock()
+	defer l.health.mu.Unlock()
+	return l.health.ready
 }
 
 // Status is the truth of now.
 func (l *Link) Status() Status {
-	l.mu.Lock()
-	st, s, trouble, next := l.status, l.session, l.trouble, l.next
-	st.Losses = maps.Clone(l.losses)
+	l.health.mu.Lock()
+	st, s, trouble, next := l.health.status, l.health.session, l.health.trouble, l.health.next
+	st.Losses = maps.Clone(l.health.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
-	trouble.way = l.ways.why()
-	trouble.takeover = l.takeover.why(l.o.ClientID, l.o.StateTopic)
-	l.mu.Unlock()
-	st.Oversized = l.oversized.Load()
-	st.Pings, st.Ignored, st.Bytes = l.pings.Load(), l.ignored.Load(), l.ledger.read()
+	trouble.way = l.dialer.Interfaces.Why()
+	trouble.takeover = l.health.takeover.Why(l.o.ClientID, l.o.StateTopic)
+	l.health.mu.Unlock()
+	st.Oversized = l.health.oversized.Load()
+	st.Pings, st.Ignored, st.Bytes = l.health.pings.Load(), l.health.ignored.Load(), l.dialer.Counter.Read()
 	if s != nil {
-		st.InFlight, st.Keepalive = s.flight.inFlight(), s.keepalive
-		st.Throughput = throughput(s.stream.raw.Conn)
-		st.Interface, st.Expiry = s.stream.way, s.e.expires()
+		st.InFlight, st.Keepalive = s.window.inFlight(), s.keepalive
+		st.Throughput = netdial.Throughput(s.stream.Raw.Conn)
+		st.Interface, st.Expiry = s.stream.Interface, s.e.Expires()
 	}
-	st.Heartbeat, trouble.learning = l.learner.status.get()
+	st.Heartbeat, trouble.learning = l.learner.Status()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {
 		trouble.down += fmt.Sprintf("; next attempt at %s in %v", st.Server, wait.Round(100*time.Millisecond))
 	}
 	st.Why = trouble.sentence()
 	return st
+}
+
+// Frugal changes what the link may cost. Safe for concurrent use.
+func (l *Link) Frugal(f Frugality) {
+	if !l.learner.SetLevel(f) || l.learner.On() {
+		return
+	}
+	if s, _ := l.health.current(); s != nil {
+		mainLink{s}.SetInterval(l.learner.Idle())
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -150,7 +151,7 @@ func TestTooLargeIsSaidAtOnce(t *testing.T) {
 		if _, err := r.link.Send(r.Context(), m); !errors.Is(err, ErrTooLarge) {
 			r.Errorf("got %v", err)
 		}
-		m.Payload = m.Payload[:2048-publishSize(Message{Topic: "t", QoS: 1, Payload: make([]byte, 200)})+200]
+		m.Payload = m.Payload[:2048-codec.PublishSize("t", 200, 1)+200]
 		if n, err := r.link.Publish(r.Context(), m); n != 1 || err != nil {
 			r.Errorf("packet of exactly the limit: %d, %v", n, err)
 		}

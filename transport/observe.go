@@ -1,10 +1,12 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // The session as the observer of its conn: each method is called on a goroutine of the library or on the writer's, and
@@ -14,118 +16,114 @@ var _ observer = (*session)(nil)
 
 // writing tells the beat before the packet goes out: an answer may be here before Write returns, and a write that is stuck
 // counts as unanswered from its beginning.
-func (s *session) writing(o outbound) Cause {
+func (s *session) writing(o codec.Outbound) Cause {
 	now := time.Now()
-	cause, owed := s.flight.writing(o, now)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.accepted && o.kind != typePuback { // which nothing answers: asking after it would cost a ping for each command
-		s.beat.Owed(owed)
-		s.beat.Sent(now)
-		s.ask(now, false)
+	cause, owed := s.window.writing(o, now)
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	if s.guarded.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
+		s.guarded.beat.Owed(owed)
+		s.guarded.beat.Sent(now)
+		s.guarded.ask(now, false)
 		s.rearm()
 	}
 	return cause
 }
 
 // wrote books what went out; until CONNACK it is part of the handshake anyway.
-func (s *session) wrote(o outbound, c Cause, n int, err error) {
-	if o.kind != typeConnect && s.stream.raw.up.Load() {
-		s.l.ledger.book(c, n)
+func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
+	if o.Kind != codec.TypeConnect && s.stream.Raw.Up.Load() {
+		s.l.dialer.Counter.Book(c, n)
 	}
-	if err == nil && o.kind == typePublish && o.qos == 0 {
-		s.flight.wrote()
+	if err == nil && o.Kind == codec.TypePublish && o.QoS == 0 {
+		s.window.wrote()
 	}
 }
 
 // arrived judges a packet before the library sees it.
-func (s *session) arrived(h header, body []byte, buffered int) (known bool, err error) {
+func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, err error) {
 	if !s.isAccepted() {
 		return true, s.connack(h, body, buffered)
 	}
-	cause, owed, known := causeHandshake, -1, true
-	switch h.kind {
-	case typeConnack:
-		return false, nonsense("a second CONNACK")
-	case typePingresp:
-		cause = causePing
-	case typePublish:
-		topic, rest, _ := cutString(body)
+	cause, owed, known := netdial.CauseHandshake, -1, true
+	switch h.Kind {
+	case codec.TypeConnack:
+		return false, faults.Nonsense("a second CONNACK")
+	case codec.TypePingresp:
+		cause = netdial.CausePing
+	case codec.TypePublish:
+		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
-		if h.flags>>1&3 == 1 { // QoS
-			s.flight.came(packetID(rest), cause)
+		if h.Flags>>1&3 == 1 { // QoS
+			s.window.came(codec.PacketID(rest), cause)
 		}
-	case typePuback, typeSuback:
-		if cause, owed, known, err = s.flight.answer(h, body, time.Now()); !known {
-			s.l.ignored.Add(1)
+	case codec.TypePuback, codec.TypeSuback:
+		if cause, owed, known, err = s.window.answer(h, body, time.Now()); !known {
+			s.l.health.ignored.Add(1)
 		}
 	}
-	s.l.ledger.book(cause, h.total())
-	s.listen(h.kind, owed)
+	s.l.dialer.Counter.Book(cause, h.Total())
+	s.listen(h.Kind, owed)
 	return known, err
 }
 
 // listen tells the beat of a packet.
 func (s *session) listen(kind byte, owed int) {
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
 	if owed >= 0 {
-		s.beat.Owed(owed)
+		s.guarded.beat.Owed(owed)
 	}
-	if kind == typePingresp {
-		s.beat.PongHeard(now)
+	if kind == codec.TypePingresp {
+		s.guarded.beat.PongHeard(now)
 	} else {
-		s.beat.Heard(now)
+		s.guarded.beat.Heard(now)
 	}
-	s.heard, s.asked = now, time.Time{}
+	s.guarded.heard, s.guarded.asked = now, time.Time{}
 	if owed > 0 {
-		s.asked, s.askedBy = now, false
+		s.guarded.asked, s.guarded.askedBy = now, false
 	}
-	if s.isLate {
-		s.poke() // it no longer is
+	if s.guarded.late {
+		s.life.wakeUp() // it no longer is
 	}
 	s.rearm()
 }
 
 // progress counts as heard: a long packet is coming in.
-func (s *session) progress() { s.listen(typePublish, -1) }
+func (s *session) progress() { s.listen(codec.TypePublish, -1) }
 
 func (s *session) isAccepted() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.accepted
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	return s.guarded.accepted
 }
 
 // connack judges the first packet.
-func (s *session) connack(h header, body []byte, buffered int) error {
-	if h.kind != typeConnack {
-		return nonsense("a packet of type %d instead of CONNACK", h.kind)
+func (s *session) connack(h codec.Header, body []byte, buffered int) error {
+	if h.Kind != codec.TypeConnack {
+		return faults.Nonsense("a packet of type %d instead of CONNACK", h.Kind)
 	}
 	if code := body[1]; code != 0 {
-		if code == codeIdentifier && s.l.o.AdaptKeep && s.e.lower(s.keepalive) {
-			return &fault{kind: outcomeLower, msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
+		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.LowerKeepalive(s.keepalive) {
+			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
 		}
-		return refusedBy(code, s.l.o.ClientID)
+		return faults.RefusedBy(code, s.l.o.ClientID)
 	}
 	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.accepted, s.heard = true, now
-	s.stream.raw.accepted(buffered)
-	s.beat.Connected(now)
-	s.poke()
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	s.guarded.accepted, s.guarded.heard = true, now
+	s.stream.Raw.Accepted(buffered)
+	s.guarded.beat.Connected(now)
+	s.life.wakeUp()
 	return nil
 }
 
 // over is called by the conn at its end.
 func (s *session) over(err error) {
-	s.mu.Lock()
-	s.cause = err
-	s.mu.Unlock()
-	close(s.lost)
-}
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	s.guarded.Lock()
+	s.guarded.cause = err
+	s.guarded.Unlock()
+	close(s.life.lost)
 }

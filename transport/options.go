@@ -8,21 +8,9 @@ import (
 	"net"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
-)
-
-// Cause is what a message is booked under in the ledger of Status.
-type Cause uint8
-
-const (
-	CauseData   Cause = iota // frames and replies of devices
-	CauseCmd                 // commands
-	CauseLog                 // our own log
-	CauseConfig              // the fleet's configuration and what is reported about it
-	CauseProbe               // what learning costs
-	causeHandshake
-	causePing
-	causeCount
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // Message is one MQTT publish. QoS is 0 or 1. Cause is for the ledger only; if zero, it is data.
@@ -40,36 +28,11 @@ type Message struct {
 // Retained says that the server had stored the message before we subscribed.
 type Handler func(m Message, retained bool)
 
-// Server is one place to connect to.
-type Server struct {
-	URL      string                 // mqtt://host:1883, mqtts://host:8883, ws://host:80/mqtt, wss://host:443/mqtt; these are the defaults
-	Rank     int                    // lower is preferred; servers of equal rank share the gateways; if zero, the place in the list
-	Username string                 // if empty, none is sent
-	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent
-	TLS      TLSOptions             // of mqtts and wss
-}
-
-// TLSOptions name files that are read again at each dial, so that a renewed certificate needs no restart.
-type TLSOptions struct {
-	CAFile     string   // PEM; if empty, the system's certificates
-	CertFile   string   // PEM, our own certificate; if empty, none
-	KeyFile    string   // PEM, its key
-	ServerName string   // if empty, the host of the URL
-	ALPN       []string // if empty, none
-}
-
 // Session names one connection that was, or is about to be, accepted by a server.
 type Session struct {
 	Number int64     // 1 for the first of this Link
 	Server string    // URL without user info
 	Since  time.Time // when it was dialled
-}
-
-// Backoff bounds the waiting; see backoff.go for the rules.
-type Backoff struct {
-	Min     time.Duration // if zero, 1 s
-	Max     time.Duration // of the jitter after silence; if zero, 2 m
-	Refused time.Duration // after wrong credentials or a wrong certificate; if zero, 15 m
 }
 
 // Options of New. ClientID and one Server are required.
@@ -82,9 +45,9 @@ type Options struct {
 	DetectWithin time.Duration // with anything outstanding, a dead link is noticed within this; if zero, 60 s
 	Interval     time.Duration // an idle link beats this often; if zero, 60 s; never above Keepalive
 	Keepalive    time.Duration // the CONNECT value; if zero, 1170 s; whole seconds, 1 s to 65535 s
-	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (redial.go)
+	AdaptKeep    bool          // Keepalive is only the ceiling: what CONNECT says follows the beat (package learn)
 	MaxSession   time.Duration // a session is replaced by another one to the same server after this long, ± 10 %; if zero, never
-	Backoff      Backoff
+	Backoff      backoff.Limits
 	Learning     Learning
 
 	ReportEvery int                    // each so many beats Report is published instead of a ping; if zero, never
@@ -93,9 +56,9 @@ type Options struct {
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
-	Floor      time.Time                      // a clock before it is taken for it when certificates are checked; zero: never
-	Interfaces []string                       // that connections may leave by, in order of preference; empty: the kernel's choice
-	Proxy      func(url string) (*Via, error) // the way to a server; nil, or a nil Via: straight
+	Floor      time.Time                        // a clock before it is taken for it when certificates are checked; zero: never
+	Interfaces []string                         // that connections may leave by, in order of preference; empty: the kernel's choice
+	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Via: straight
 
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil
@@ -103,20 +66,19 @@ type Options struct {
 }
 
 const (
-	defaultWindow       = 32
-	defaultMaxPacket    = 256 << 10
-	defaultDetectWithin = 60 * time.Second
-	defaultInterval     = 60 * time.Second
-	defaultKeepalive    = 1170 * time.Second
-	maxKeepalive        = 65535 * time.Second // [MQTT-3.1.2-24]: 16 bits of seconds
-	minMaxPacket        = 1 << 10             // below this not even our own CONNECT is sure to fit
-	maxMaxPacket        = 256 << 20           // what MQTT's length field can say
+	defaultWindow    = 32
+	defaultMaxPacket = 256 << 10
+	defaultInterval  = 60 * time.Second
+	defaultKeepalive = 1170 * time.Second
+	maxKeepalive     = 65535 * time.Second // [MQTT-3.1.2-24]: 16 bits of seconds
+	minMaxPacket     = 1 << 10             // below this not even our own CONNECT is sure to fit
+	maxMaxPacket     = 256 << 20           // what MQTT's length field can say
 )
 
 func (o Options) withDefaults() Options {
 	def(&o.Window, defaultWindow)
 	def(&o.MaxPacket, defaultMaxPacket)
-	def(&o.DetectWithin, defaultDetectWithin)
+	def(&o.DetectWithin, netdial.DefaultDetectWithin)
 	def(&o.Interval, defaultInterval)
 	def(&o.Keepalive, defaultKeepalive)
 	def(&o.Backoff.Min, time.Second)
@@ -124,7 +86,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Backoff.Refused, 15*time.Minute)
 	o.Keepalive = min(max(o.Keepalive.Truncate(time.Second), time.Second), maxKeepalive)
 	o.Interval = min(o.Interval, o.Keepalive)
-	o.Learning = o.Learning.withDefaults(o.ClientID)
+	o.Learning = o.Learning.WithDefaults(o.ClientID)
 	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
 	if o.Notify == nil {
 		o.Notify = func(Event) {}

@@ -5,10 +5,10 @@ import (
 	"errors"
 )
 
-// Ordered sends messages in order over lost sessions: what was not acknowledged is sent again, in order and before what comes after
-// it. A receiver sees repeats, and no holes, as long as it does not lose its own session. One goroutine at a time; for little data
-// that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a person at a console
-// does not wait behind a backlog.
+// Ordered sends messages in order over lost sessions: what was not acknowledged is sent again, in order and before what comes
+// after it. A receiver sees repeats, and no holes, as long as it does not lose its own session. One goroutine at a time; for
+// little data that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a person
+// at a console does not wait behind a backlog.
 type Ordered struct {
 	l   *Link
 	p   *Publisher // nil: none since the last loss
@@ -23,8 +23,8 @@ type ordered struct {
 // Ordered returns a sender of its own order.
 func (l *Link) Ordered() *Ordered { return &Ordered{l: l} }
 
-// Send sends m after all before it. It blocks while the link is down or its window full. An error is ErrTooLarge or ErrInvalid for m
-// alone, or the end: ErrStopped, or ctx's error.
+// Send sends m after all before it. It blocks while the link is down or its window full. An error is ErrTooLarge or ErrInvalid
+// for m alone, or the end: ErrStopped, or ctx's error.
 func (o *Ordered) Send(ctx context.Context, m Message) error {
 	if err := o.l.fits(m); err != nil {
 		return err
@@ -34,8 +34,8 @@ func (o *Ordered) Send(ctx context.Context, m Message) error {
 	return o.push(ctx)
 }
 
-// Tend sends again what was lost with a session, and forgets what was acknowledged: to be called now and then by who has nothing to
-// send. True: all is acknowledged.
+// Tend sends again what was lost with a session, and forgets what was acknowledged: to be called now and then by who has nothing
+// to send. True: all is acknowledged.
 func (o *Ordered) Tend(ctx context.Context) (bool, error) {
 	o.settle()
 	if len(o.out) == 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 // Publisher sends on one session: when that is lost, it is of no use any more. That keeps an order over losses: what was
@@ -20,7 +22,7 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s, ready := l.current()
+		s, ready := l.health.current()
 		if s != nil {
 			return &Publisher{l, s}, nil
 		}
@@ -35,13 +37,13 @@ func (l *Link) Publisher(ctx context.Context) (*Publisher, error) {
 }
 
 // Send queues m in order and returns its Ack. It blocks while the window is full. ErrTooLarge at once for a message beyond
-// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in these cases nothing was sent. A message
-// whose Ack fails is not sent again: that is the caller's decision.
+// MaxPacket, ErrInvalid for one that MQTT does not allow, ErrLost when the session is lost before m was sent, or ctx's error; in
+// these cases nothing was sent. A message whose Ack fails is not sent again: that is the caller's decision.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
 	}
-	return p.s.flight.send(ctx, m)
+	return p.s.window.send(ctx, m)
 }
 
 // sendApart is Send in the other window.
@@ -49,7 +51,7 @@ func (p *Publisher) sendApart(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
 	}
-	return p.s.flight.sendIn(ctx, p.s.flight.apart, m)
+	return p.s.window.sendIn(ctx, p.s.window.apart, m)
 }
 
 // Send is Publisher.Send on whatever session there is: it blocks while the link is down too.
@@ -64,7 +66,7 @@ func (l *Link) Send(ctx context.Context, m Message) (*Ack, error) {
 		}
 		a, err := p.Send(ctx, m)
 		if errors.Is(err, ErrLost) {
-			continue // detach came before the flight failed, so the next turn waits
+			continue // detach came before the window failed, so the next turn waits
 		}
 		return a, err
 	}
@@ -101,7 +103,7 @@ func (l *Link) Publish(ctx context.Context, m ...Message) (acked int, err error)
 
 // fits refuses what may not or cannot be sent.
 func (l *Link) fits(m Message) error {
-	switch size := publishSize(m); {
+	switch size := codec.PublishSize(m.Topic, len(m.Payload), m.QoS); {
 	case m.Topic == "" || len(m.Topic) > 0xffff || strings.ContainsAny(m.Topic, "+#\x00"): // [MQTT-3.3.2-2]
 		return fmt.Errorf("%w: topic %q is not one to publish to: no wildcards, not empty", ErrInvalid, m.Topic)
 	case m.QoS > 1:

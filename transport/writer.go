@@ -3,6 +3,10 @@ package transport
 import (
 	"bytes"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -11,31 +15,31 @@ const (
 	outCoalesce = 16 << 10 // bytes of one write, about
 )
 
-// letter is one packet on its way out.
-type letter struct {
-	o     outbound
+// packetWrite is one packet on its way out.
+type packetWrite struct {
+	o     codec.Outbound
 	cause Cause
 	p     []byte
 	gone  chan struct{} // closed when it was written; nil: nobody waits
 }
 
 // last tells whether nothing may be written after it.
-func (m letter) last() bool { return m.o.kind == typeDisconnect }
+func (m packetWrite) last() bool { return m.o.Kind == codec.TypeDisconnect }
 
-// post gives a letter to the writer. With wait it returns after the letter was written.
-func (c *conn) post(m letter, wait bool) error {
+// post gives a packet to the writer. With wait it returns after it was written.
+func (c *conn) post(m packetWrite, wait bool) error {
 	if wait {
 		m.gone = make(chan struct{})
 	}
 	select {
 	case <-c.closed: // a select among ready cases picks any
-		return errOver
+		return faults.ErrEnded
 	default:
 	}
 	select {
 	case c.out <- m:
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 	if !wait {
 		return nil
@@ -44,25 +48,25 @@ func (c *conn) post(m letter, wait bool) error {
 	case <-m.gone:
 		return nil
 	case <-c.closed:
-		return errOver
+		return faults.ErrEnded
 	}
 }
 
 // writer is the only one who writes, until the conn is over. What waits goes out in one write: a system call and a TCP
 // segment for many packets instead of one each. Pings and acknowledgements of ours go between those of the library.
 func (c *conn) writer() {
-	batch := make([]letter, 0, outBacklog)
+	batch := make([]packetWrite, 0, outBacklog)
 	var buf []byte
 	for {
-		var m letter
+		var m packetWrite
 		select {
 		case <-c.closed:
 			return
 		case m = <-c.out:
 		case <-c.pings:
-			m = pingLetter()
+			m = pingWrite()
 		case id := <-c.acks:
-			m = ackLetter(id)
+			m = ackWrite(id)
 		}
 		batch, buf = append(batch[:0], m), append(buf[:0], m.p...)
 		for len(batch) < cap(batch) && len(buf) < outCoalesce && !m.last() && c.waiting(&m) {
@@ -85,13 +89,13 @@ func (c *conn) writer() {
 }
 
 // waiting takes what else waits; false: nothing does.
-func (c *conn) waiting(m *letter) bool {
+func (c *conn) waiting(m *packetWrite) bool {
 	select {
 	case *m = <-c.out:
 	case <-c.pings:
-		*m = pingLetter()
+		*m = pingWrite()
 	case id := <-c.acks:
-		*m = ackLetter(id)
+		*m = ackWrite(id)
 	default:
 		return false
 	}
@@ -100,7 +104,7 @@ func (c *conn) waiting(m *letter) bool {
 
 // write writes a batch, whose bytes are p. The deadline ends a write into a full send buffer, which nothing else does
 // (paho.mqtt.golang#723).
-func (c *conn) write(batch []letter, p []byte) error {
+func (c *conn) write(batch []packetWrite, p []byte) error {
 	_ = c.stream.SetWriteDeadline(time.Now().Add(c.patience))
 	n, err := c.stream.Write(p)
 	_ = c.stream.SetWriteDeadline(time.Time{}) // or it would still be running when the next one is set
@@ -119,28 +123,29 @@ func (c *conn) write(batch []letter, p []byte) error {
 	return err
 }
 
-func pingLetter() letter {
-	return letter{o: outbound{kind: typePingreq}, cause: causePing, p: []byte{typePingreq << 4, 0}}
+func pingWrite() packetWrite {
+	return packetWrite{o: codec.Outbound{Kind: codec.TypePingreq}, cause: netdial.CausePing, p: []byte{codec.TypePingreq << 4, 0}}
 }
 
-// ackLetter acknowledges, without the library, a PUBLISH that it never saw.
-func ackLetter(id uint16) letter {
-	return letter{o: outbound{kind: typePuback, id: id}, cause: CauseCmd, p: []byte{typePuback << 4, 2, byte(id >> 8), byte(id)}}
+// ackWrite acknowledges, without the library, a PUBLISH that it never saw.
+func ackWrite(id uint16) packetWrite {
+	p := []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}
+	return packetWrite{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseCmd, p: p}
 }
 
 // Write takes one packet of the library.
 func (c *conn) Write(p []byte) (int, error) {
-	o, err := parseOutbound(p)
+	o, err := codec.ParseOutbound(p)
 	if err != nil {
 		return 0, c.fail(err)
 	}
 	packet := bytes.Clone(p)
 	if c.first.CompareAndSwap(false, true) {
-		if packet, err = patchKeepalive(p, c.keepalive); err != nil {
+		if packet, err = codec.PatchKeepalive(p, c.keepalive); err != nil {
 			return 0, c.fail(err)
 		}
 	}
-	if err := c.post(letter{o: o, cause: c.watch.writing(o), p: packet}, len(p) > outSmall); err != nil {
+	if err := c.post(packetWrite{o: o, cause: c.watch.writing(o), p: packet}, len(p) > outSmall); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -3,7 +3,7 @@
 // next. It needs no running agent and does not disturb one.
 //
 // The core is pure: steps.go has the shapes, judge.go and hints.go say what a finding means, render.go how it reads. The rest is
-// thin: local.go looks at this machine, [transport.Trial] at the server, bundle.go packs what a helper far away will ask for.
+// thin: local.go looks at this machine, [diagnose.Trial] at the server, bundle.go packs what a helper far away will ask for.
 package diag
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
 // Options say what is diagnosed. Document and ID are required.
@@ -112,7 +113,7 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 	add := func(step Step) { result.Steps = append(result.Steps, o.tell(step)) }
 	via, err := o.via(s)
 	if err != nil {
-		add(Step{Name: transport.StepProxy, Status: Fail, Fault: string(transport.FaultProxy), Text: err.Error(), Hint: hintBadProxy})
+		add(Step{Name: diagnose.StepProxy, Status: Fail, Fault: string(diagnose.FaultProxy), Text: err.Error(), Hint: hintBadProxy})
 		return result
 	}
 	if !o.Online {
@@ -123,26 +124,27 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 	}
 	facts := factsOf(s, o.ID, o.Document.Uplink.With(s))
 	trial := o.trial(s, via)
-	trial.Report = func(t transport.TrialStep) { add(judge(t, facts, o.Now())) }
+	trial.Report = func(t diagnose.Step) { add(judge(t, facts, o.Now())) }
 	if _, err := trial.Run(ctx); err != nil { // config has checked the URL
-		add(Step{Name: transport.StepDNS, Status: Fail, Text: err.Error()})
+		add(Step{Name: diagnose.StepDNS, Status: Fail, Text: err.Error()})
 	}
 	return result
 }
 
 // via is the proxy of the document, or of the environment; nil: none.
-func (o Options) via(s config.Server) (*transport.Via, error) {
-	return transport.ViaFor(string(o.Document.Uplink.Proxy), s.URL)
+func (o Options) via(s config.Server) (*transport.Proxy, error) {
+	return transport.ProxyFor(string(o.Document.Uplink.Proxy), s.URL)
 }
 
-func (o Options) trial(s config.Server, via *transport.Via) transport.Trial {
+func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Trial {
 	d := o.Document
 	login := d.Uplink.With(s)
-	t := transport.Trial{
+	t := diagnose.Trial{
 		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
 			TLS: transport.TLSOptions{CAFile: login.TLS.CAFile, CertFile: login.TLS.CertFile, KeyFile: login.TLS.KeyFile,
 				ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
-		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Via: via, Dial: o.Dial, Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
+		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Proxy: via, Dial: o.Dial,
+		Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
 	}
 	if d.Uplink.TimeFloor == "build" {
 		t.Now = func() time.Time {
@@ -173,10 +175,10 @@ func Filters(d *config.Document, id string) []string {
 }
 
 // Topics are a concrete topic for each class of what a gateway publishes: data, reply, log, stats, reported.
-func Topics(d *config.Document, id string) []transport.EchoTopic {
-	var all []transport.EchoTopic
+func Topics(d *config.Document, id string) []diagnose.EchoTopic {
+	var all []diagnose.EchoTopic
 	for _, c := range topicsOf(d, id).Classes() {
-		all = append(all, transport.EchoTopic(c))
+		all = append(all, diagnose.EchoTopic(c))
 	}
 	return all
 }

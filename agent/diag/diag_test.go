@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -122,7 +122,7 @@ func TestOneServerOnline(t *testing.T) {
 	}}
 	var out strings.Builder
 	r, _ := diagnosed(t, deny, func(o *Options) { o.Server, o.Online, o.Watch = "mqtt://a", true, &Printer{Out: &out, Faults: true} })
-	if r.Fine() || len(r.Servers) != 1 || len(r.Machine) != 0 || r.Servers[0].ACL()["log"] != transport.EchoDenied {
+	if r.Fine() || len(r.Servers) != 1 || len(r.Machine) != 0 || r.Servers[0].ACL()["log"] != diagnose.EchoDenied {
 		t.Errorf("%+v", r)
 	}
 	lines := strings.Split(out.String(), "\n")

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
 // expirySoon is when a certificate that still holds is worth a word.
@@ -24,7 +24,7 @@ func factsOf(s config.Server, id string, login config.Server) facts {
 }
 
 // judge says what a step of a trial means.
-func judge(t transport.TrialStep, f facts, now time.Time) Step {
+func judge(t diagnose.Step, f facts, now time.Time) Step {
 	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault), Verdict: t.Verdict}
 	for _, c := range t.Certs {
 		s.Certs = append(s.Certs, certificate(c, now))
@@ -33,7 +33,7 @@ func judge(t transport.TrialStep, f facts, now time.Time) Step {
 	switch {
 	case t.Fault != "":
 		s.Status, s.Hint = Fail, hint(t, f)
-	case t.Verdict == transport.EchoUnknown:
+	case t.Verdict == diagnose.EchoUnknown:
 		s.Status, s.Hint = Warn, f.fill(hintUnheard)
 	default:
 		s.soon(t.Certs, f, now)
@@ -42,7 +42,7 @@ func judge(t transport.TrialStep, f facts, now time.Time) Step {
 }
 
 // soon warns of a certificate that expires. Ours comes last, and an expired one of the server is a failure before this.
-func (s *Step) soon(certs []transport.TrialCert, f facts, now time.Time) {
+func (s *Step) soon(certs []diagnose.Cert, f facts, now time.Time) {
 	for _, c := range certs {
 		if c.NotAfter.Sub(now) > expirySoon {
 			continue
@@ -54,12 +54,12 @@ func (s *Step) soon(certs []transport.TrialCert, f facts, now time.Time) {
 	}
 }
 
-func certificate(c transport.TrialCert, now time.Time) Certificate {
+func certificate(c diagnose.Cert, now time.Time) Certificate {
 	days := math.Round(c.NotAfter.Sub(now).Hours()/24*10) / 10
 	return Certificate{Ours: c.Ours, Subject: c.Subject, Issuer: c.Issuer, NotAfter: c.NotAfter.UnixMilli(), DaysLeft: days}
 }
 
-func certText(c transport.TrialCert, now time.Time) string {
+func certText(c diagnose.Cert, now time.Time) string {
 	whose := "server's"
 	if c.Ours {
 		whose = "ours"
@@ -83,7 +83,7 @@ func days(d time.Duration) string {
 }
 
 // hint is what to do about a failure: that of the step and fault, else that of the fault.
-func hint(t transport.TrialStep, f facts) string {
+func hint(t diagnose.Step, f facts) string {
 	table := hints()
 	for _, key := range []string{t.Name + " " + string(t.Fault), string(t.Fault), t.Name} {
 		if text, ok := table[key]; ok {

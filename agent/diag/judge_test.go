@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
 var (
@@ -19,47 +19,47 @@ var (
 
 // TestEveryFaultHasAHint wants a next step for whatever a step can fail with, and no placeholder left.
 func TestEveryFaultHasAHint(t *testing.T) {
-	for step, faults := range map[string][]transport.TrialFault{
-		transport.StepDNS:       {transport.FaultNoName, transport.FaultNoDNS, transport.FaultSilence},
-		transport.StepTCP:       {transport.FaultRefused, transport.FaultUnreachable, transport.FaultSilence, transport.FaultPermission},
-		transport.StepProxy:     {transport.FaultProxy, transport.FaultProxyLogin, transport.FaultClosed, transport.FaultSilence},
-		transport.StepWebSocket: {transport.FaultWebSocket, transport.FaultClosed},
-		transport.StepTLS: {transport.FaultNoTLS, transport.FaultClosed, transport.FaultSilence, transport.FaultAuthority, transport.FaultName,
-			transport.FaultExpired, transport.FaultClock, transport.FaultCertificate, transport.FaultOurs, transport.FaultAlert, transport.FaultFiles},
-		transport.StepConnect: {transport.FaultVersion, transport.FaultClientID, transport.FaultUnavailable, transport.FaultLogin, transport.FaultNotAllowed,
-			transport.FaultClosed, transport.FaultSilence, transport.FaultNoMQTT, transport.FaultOurs, transport.FaultFiles},
-		transport.StepSubscribe: {transport.FaultDenied, transport.FaultClosed, transport.FaultSilence},
-		transport.StepEcho:      {transport.FaultDenied},
+	for step, faults := range map[string][]diagnose.Fault{
+		diagnose.StepDNS:       {diagnose.FaultNoName, diagnose.FaultNoDNS, diagnose.FaultSilence},
+		diagnose.StepTCP:       {diagnose.FaultRefused, diagnose.FaultUnreachable, diagnose.FaultSilence, diagnose.FaultPermission},
+		diagnose.StepProxy:     {diagnose.FaultProxy, diagnose.FaultProxyLogin, diagnose.FaultClosed, diagnose.FaultSilence},
+		diagnose.StepWebSocket: {diagnose.FaultWebSocket, diagnose.FaultClosed},
+		diagnose.StepTLS: {diagnose.FaultNoTLS, diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultAuthority, diagnose.FaultName,
+			diagnose.FaultExpired, diagnose.FaultClock, diagnose.FaultCertificate, diagnose.FaultOurs, diagnose.FaultAlert, diagnose.FaultFiles},
+		diagnose.StepConnect: {diagnose.FaultVersion, diagnose.FaultClientID, diagnose.FaultUnavailable, diagnose.FaultLogin, diagnose.FaultNotAllowed,
+			diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultNoMQTT, diagnose.FaultOurs, diagnose.FaultFiles},
+		diagnose.StepSubscribe: {diagnose.FaultDenied, diagnose.FaultClosed, diagnose.FaultSilence},
+		diagnose.StepEcho:      {diagnose.FaultDenied},
 	} {
 		for _, fault := range faults {
-			got := judge(transport.TrialStep{Name: step, Fault: fault}, sample, noon)
+			got := judge(diagnose.Step{Name: step, Fault: fault}, sample, noon)
 			if got.Status != Fail || got.Hint == "" || got.Hint == sample.fill(hints()[""]) || strings.Contains(got.Hint, "{") {
 				t.Errorf("%s %s: %+v", step, fault, got)
 			}
 		}
 	}
-	if got := judge(transport.TrialStep{Name: "tcp", Fault: transport.FaultOther}, sample, noon); !strings.Contains(got.Hint, "gw-7-p0") {
+	if got := judge(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample, noon); !strings.Contains(got.Hint, "gw-7-p0") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestJudge(t *testing.T) {
-	cert := func(ours bool, left time.Duration) transport.TrialCert {
-		return transport.TrialCert{Ours: ours, Subject: "x", Issuer: "ca", NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(left)}
+	cert := func(ours bool, left time.Duration) diagnose.Cert {
+		return diagnose.Cert{Ours: ours, Subject: "x", Issuer: "ca", NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(left)}
 	}
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
-		step   transport.TrialStep
+		step   diagnose.Step
 		status Status
 		text   string
 		hint   string
 	}{
-		"well":          {transport.TrialStep{Name: "tcp", Text: "answers"}, OK, "answers", ""},
-		"unheard":       {transport.TrialStep{Name: "echo", Class: "log", Verdict: transport.EchoUnknown}, Warn, "", "allow gw-7-p0 to subscribe"},
-		"long to go":    {transport.TrialStep{Name: "tls", Certs: []transport.TrialCert{cert(false, 61*day), cert(true, 200*day)}}, OK, `server's "x" by "ca" has 61 days left; ours "x" by "ca" has 200 days left`, ""},
-		"server's soon": {transport.TrialStep{Name: "tls", Certs: []transport.TrialCert{cert(false, 5*day), cert(true, 200*day)}}, Warn, "5 days left", "broker.example.net"},
-		"ours is over":  {transport.TrialStep{Name: "tls", Certs: []transport.TrialCert{cert(false, 50*day), cert(true, -3*day)}}, Warn, "expired 3 days ago", "/etc/gw.crt"},
-		"to be valid":   {transport.TrialStep{Name: "tls", Fault: transport.FaultClock, Certs: []transport.TrialCert{{NotBefore: noon.Add(day), NotAfter: noon.Add(2 * day)}}}, Fail, "valid from 2026-11-22", "timedatectl"},
+		"well":          {diagnose.Step{Name: "tcp", Text: "answers"}, OK, "answers", ""},
+		"unheard":       {diagnose.Step{Name: "echo", Class: "log", Verdict: diagnose.EchoUnknown}, Warn, "", "allow gw-7-p0 to subscribe"},
+		"long to go":    {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 61*day), cert(true, 200*day)}}, OK, `server's "x" by "ca" has 61 days left; ours "x" by "ca" has 200 days left`, ""},
+		"server's soon": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 5*day), cert(true, 200*day)}}, Warn, "5 days left", "broker.example.net"},
+		"ours is over":  {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 50*day), cert(true, -3*day)}}, Warn, "expired 3 days ago", "/etc/gw.crt"},
+		"to be valid":   {diagnose.Step{Name: "tls", Fault: diagnose.FaultClock, Certs: []diagnose.Cert{{NotBefore: noon.Add(day), NotAfter: noon.Add(2 * day)}}}, Fail, "valid from 2026-11-22", "timedatectl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(c.step, sample, noon)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
 // Machine is what is looked at here. A nil func looks at the real one.
@@ -153,7 +154,7 @@ func join(a, b string) string {
 
 // route asks the kernel for the way to the server or its proxy. Of a name only the default route is asked, as its addresses come
 // later; having none is no failure then: its network may need none.
-func (o Options) route(s config.Server, via *transport.Via) Step {
+func (o Options) route(s config.Server, via *transport.Proxy) Step {
 	start, host := time.Now(), s.Host()
 	if via != nil {
 		host, _, _ = net.SplitHostPort(via.Addr)
@@ -190,9 +191,9 @@ func routeStep(host string, isName bool, from []string, err error) Step {
 		s.Text = "no default route, and none is needed"
 		return s
 	case isName:
-		s.Status, s.Fault, s.Text = Warn, string(transport.FaultUnreachable), "there is no default route: only our own networks can be reached"
+		s.Status, s.Fault, s.Text = Warn, string(diagnose.FaultUnreachable), "there is no default route: only our own networks can be reached"
 	default:
-		s.Status, s.Fault, s.Text = Fail, string(transport.FaultUnreachable), fmt.Sprintf("there is no route to %s", host)
+		s.Status, s.Fault, s.Text = Fail, string(diagnose.FaultUnreachable), fmt.Sprintf("there is no route to %s", host)
 		if !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH) {
 			s.Text += ": " + err.Error()
 		}

@@ -23,7 +23,7 @@ import (
 
 const (
 	defaultMin    = 20 * time.Second
-	defaultMax    = 10 * time.Minute
+	defaultMax    = heartbeat.DefaultMax
 	detectWithin  = 15 * time.Second // a person watches
 	longKeepalive = 1170 * time.Second
 	maxBackoff    = 10 * time.Second

@@ -14,6 +14,9 @@ const WriteSuffix = "/write"
 // RequestSuffix is appended to [Topics.Cmd] for commands that write bytes to a device and want its answer.
 const RequestSuffix = "/request"
 
+// MaxName is the longest device name, in bytes, that is answered: an unknown one comes from the network.
+const MaxName = 255
+
 // Topics holds the topic templates of a fleet. The zero value is of no use; start from [DefaultTopics].
 type Topics struct {
 	State, Info, Data, Reply, Log, Stats, Reported string // published by the gateway

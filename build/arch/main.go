@@ -7,13 +7,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -95,18 +95,8 @@ func measureCommit(root, commit string) ([]Room, error) {
 		return nil, fmt.Errorf("a folder for %s: %w", commit, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // in the system's folder for such
-	archive := exec.Command("git", "-C", root, "archive", "--format=tar", commit)
-	unpack := exec.Command("tar", "-x", "-C", dir)
-	if unpack.Stdin, err = archive.StdoutPipe(); err != nil {
+	if err := kit.Unpack(context.Background(), root, commit, dir); err != nil {
 		return nil, err
-	}
-	var said strings.Builder
-	archive.Stderr, unpack.Stderr = &said, &said
-	if err := unpack.Start(); err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", commit, err)
-	}
-	if err := errors.Join(archive.Run(), unpack.Wait()); err != nil {
-		return nil, fmt.Errorf("unpack %s: %w: %s", commit, err, said.String())
 	}
 	return measure(dir)
 }

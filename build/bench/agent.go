@@ -16,7 +16,8 @@ type station struct {
 	sub   *kit.Collector
 }
 
-func newStation(e *kit.Env, b *kit.Broker, id string, more func(kit.Doc)) (*station, error) {
+// newStation starts an agent; argv is its program, nil: that of this tree.
+func newStation(e *kit.Env, b *kit.Broker, id string, argv []string, more func(kit.Doc)) (*station, error) {
 	s := &station{e: e}
 	var err error
 	if s.tty, err = e.Pty(id); err != nil {
@@ -30,7 +31,7 @@ func newStation(e *kit.Env, b *kit.Broker, id string, more func(kit.Doc)) (*stat
 	if more != nil {
 		more(doc)
 	}
-	if s.agent, err = e.Agent(kit.AgentOptions{Doc: doc}); err != nil {
+	if s.agent, err = e.Agent(kit.AgentOptions{Doc: doc, Argv: argv}); err != nil {
 		return nil, err
 	}
 	return s, s.agent.StartUp()
@@ -108,7 +109,7 @@ func (s *station) paced(frames int) ([]time.Duration, error) {
 
 // durable measures the disk with write_after 0s and sync always.
 func durable(e *kit.Env, b *kit.Broker, frames int) (float64, error) {
-	s, err := newStation(e, b, "gw-durable", func(d kit.Doc) { d.Set("spool.write_after", "0s").Set("spool.sync", "always") })
+	s, err := newStation(e, b, "gw-durable", nil, func(d kit.Doc) { d.Set("spool.write_after", "0s").Set("spool.sync", "always") })
 	if err != nil {
 		return 0, err
 	}

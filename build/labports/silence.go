@@ -9,7 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/lab"
-	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
 )
 
 // serverGone is within what a serial server that fell silent must be noticed: keepalives begin after 15 s, and what is not
@@ -39,7 +39,7 @@ func silence(e *kit.Env, t *kit.Table) error {
 		return err
 	}
 	var all sync.WaitGroup
-	for name, p := range map[string]bridge.Port{"idle": idle, "with bytes on the way": busy} {
+	for name, p := range map[string]serialport.Port{"idle": idle, "with bytes on the way": busy} {
 		all.Go(func() {
 			_, err := p.Read(make([]byte, 1), began.Add(2*serverGone))
 			t.AtMost("a serial server fell silent, "+name+": noticed after", time.Since(began).Seconds(), serverGone.Seconds(), "s")
@@ -55,7 +55,7 @@ func silence(e *kit.Env, t *kit.Table) error {
 }
 
 // connect opens a port at a server of its own in the lab.
-func connect(e *kit.Env, l *lab.Lab) (p bridge.Port, err error) {
+func connect(e *kit.Env, l *lab.Lab) (p serialport.Port, err error) {
 	var listener net.Listener
 	err = kit.InNetns(l.Server, func() (err error) {
 		listener, err = net.Listen("tcp", l.ServerIPs[0]+":0")
@@ -73,7 +73,7 @@ func connect(e *kit.Env, l *lab.Lab) (p bridge.Port, err error) {
 	err = kit.InNetns(l.Device, func() (err error) {
 		ctx, cancel := context.WithTimeout(e.Ctx, 5*time.Second)
 		defer cancel()
-		p, err = bridge.Open(ctx, "tcp://"+listener.Addr().String(), bridge.Line{})
+		p, err = serialport.Open(ctx, "tcp://"+listener.Addr().String(), serialport.Line{})
 		return err
 	})
 	return p, err

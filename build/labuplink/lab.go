@@ -30,7 +30,7 @@ func Tools() []string {
 // Full is what `make lab-uplink` runs. The longest come first: the others pass beside them.
 func Full() Options {
 	return Options{atOnce: 6, cells: []cell{
-		ledger(10 * time.Minute), cluster(20), herd(200, 5*time.Second),
+		ledger(10*time.Minute, byShare), cluster(20), herd(200, 5*time.Second),
 		returns(100 * time.Millisecond), failsBack(), balanced(), idleBalancer(),
 		frozen(flowing), frozen(idle), hole(),
 		cable(flowing), cable(idle), cable(bound), otherWay(),
@@ -42,7 +42,7 @@ func Full() Options {
 // Short is what `make test` runs.
 func Short() Options {
 	return Options{atOnce: 6, cells: []cell{
-		ledger(time.Minute), cluster(2), returns(100 * time.Millisecond), rabbit(),
+		ledger(time.Minute, byValue), cluster(2), returns(100 * time.Millisecond), rabbit(),
 		frozen(flowing), hole(), cable(idle), routeMoves(flowing), balanced(), proxied(httpProxy), proxied(socksProxy),
 	}}
 }

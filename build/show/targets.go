@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/bench"
@@ -22,6 +24,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/labuplink"
 	"github.com/linkbeat/linkbeat/build/outage"
 	"github.com/linkbeat/linkbeat/build/size"
+	"github.com/linkbeat/linkbeat/build/upgrade"
 )
 
 // target is one thing this program can show.
@@ -63,11 +66,42 @@ func targets() []target {
 			return labconsole.Run(e, labconsole.Full(), t)
 		}},
 		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
-		{"size", 10 * time.Minute, []string{"mosquitto"}, size.Run},
-		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
-			return bench.Run(e, bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}, t)
+		{"upgrade", 10 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
+			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
+		{"size", 15 * time.Minute, []string{"mosquitto", "xz"}, size.Run},
+		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, benchRelay},
 	}
+}
+
+// benchRelay measures beside the commit before, where there is one.
+func benchRelay(e *kit.Env, t *kit.Table) error {
+	o := bench.Options{Rounds: 5, Frames: 40_000, Paced: 1000}
+	root, err := kit.Root()
+	if err != nil {
+		return err
+	}
+	commit, err := kit.Before(root)
+	if errors.Is(err, kit.ErrNoHistory) {
+		t.Say("There is no commit to compare with: %v.", err)
+		return bench.Run(e, o, t)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := e.Sub("before")
+	if err != nil {
+		return err
+	}
+	if err := kit.Unpack(e.Ctx, root, commit, dir); err != nil {
+		return err
+	}
+	o.Before = []string{filepath.Join(dir, "linkbeat-before")}
+	if err := (kit.Tree{Root: dir}).Build(e.Ctx, "cmd/linkbeat", o.Before[0]); err != nil {
+		return err
+	}
+	t.Say("The commit before is %.12s, built by the same flags and measured in the same rounds.", commit)
+	return bench.Run(e, o, t)
 }
 
 // benchHeartbeat runs the bench as a test, which its bubbles of fake time need, and takes over its table.
@@ -133,6 +167,9 @@ func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) err
 		return fmt.Errorf("build %s: %w", name, err)
 	}
 	t.Info("dist/"+name, float64(info.Size())/(1<<20), "MiB")
+	if strings.Contains(name, "-arm") {
+		t.Check("dist/"+name+": segments fit pages of 64 KiB", size.Aligned(out))
+	}
 	return nil
 }
 

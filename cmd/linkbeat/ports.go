@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 )
 
 func newPorts() *cobra.Command {
@@ -23,11 +23,11 @@ number it gets: a serial number goes with the device, a path stays with the sock
 port open is shown as far as the user may see it; root sees all.`,
 		Example: "  linkbeat ports\n  linkbeat ports --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ports, err := bridge.Ports(os.DirFS(sys))
+			ports, err := discover.Ports(os.DirFS(sys))
 			if err != nil {
 				return err
 			}
-			bridge.Holders(ports)
+			discover.Holders(ports)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return json.NewEncoder(out).Encode(ports)
@@ -44,10 +44,10 @@ port open is shown as far as the user may see it; root sees all.`,
 	return cmd
 }
 
-func printPorts(w *tabwriter.Writer, ports []bridge.PortInfo) error {
+func printPorts(w *tabwriter.Writer, ports []discover.PortInfo) error {
 	fmt.Fprintln(w, "PORT\tDRIVER\tUSB\tSERIAL\tWHAT\tIN USE BY\tBY PATH\tCONFIG")
 	for _, p := range ports {
-		usb := bridge.USBInfo{Vendor: "-", Product: "-"}
+		usb := discover.USBInfo{Vendor: "-", Product: "-"}
 		if p.USB != nil {
 			usb = *p.USB
 		}

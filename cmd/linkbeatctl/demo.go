@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/linkbeat/linkbeat/build/demo"
+	"github.com/linkbeat/linkbeat/agent/demo"
 )
 
 func newDemo() *cobra.Command {

@@ -1,6 +1,6 @@
 // Command linkbeatctl is the operator's program: it looks at a fleet through its broker, and speaks to one device of it.
 //
-// This package is flags, environment and exit codes; what they do is in package operator, and in build/demo.
+// This package is flags, environment and exit codes; what they do is in package operator, and in package demo.
 package main
 
 import (

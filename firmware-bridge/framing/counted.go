@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// counted cuts frames whose size is known before they end: all of one size (type fixed), or told by a field of theirs (type
-// length).
+// counted cuts frames whose size is known before they end: all have one size (type fixed), or a field says it (type length).
 //
 //	│ header │ … │ length │ payload │ checksum │ trailer │
 //	             ▲ offset                      ▲ here a header, a length, a checksum and a trailer are right
@@ -21,8 +20,8 @@ import (
 type counted struct {
 	tape
 	max      int
-	size     int   // of every frame; 0: field tells
-	field    field // what tells it
+	size     int   // of every frame; 0: field says it
+	field    field // what says it
 	header   []byte
 	trailer  []byte
 	sum      *sum
@@ -90,15 +89,15 @@ func newLength(s *Spec, c *sum) (Framer, error) {
 	return f, nil
 }
 
-// fill sets what the spec leaves open: where something can tell a false start, silence gives it up.
+// fill sets what the spec leaves open: where a false start can be recognized, a silence ends it.
 func (f *counted) fill() {
-	if f.gap == 0 && f.tells() {
+	if f.gap == 0 && f.isChecked() {
 		f.gap, f.certain = countedGap, true
 	}
 }
 
-// tells is true when the end of a frame says if it was one.
-func (f *counted) tells() bool { return f.sum != nil || len(f.trailer) > 0 }
+// isChecked is true when the end of a frame shows whether it was one.
+func (f *counted) isChecked() bool { return f.sum != nil || len(f.trailer) > 0 }
 
 // overhead is the size of a frame without payload.
 func (f *counted) overhead() int {
@@ -108,13 +107,13 @@ func (f *counted) overhead() int {
 // Feed implements [Framer]. The time that p took on the line is no silence.
 func (f *counted) Feed(now time.Time, p []byte) {
 	if !f.certain {
-		f.hear(now.Add(-time.Duration(len(p)) * f.charTime))
+		f.noteSilence(now.Add(-time.Duration(len(p)) * f.charTime))
 	}
 	f.tape.Feed(now, p)
 }
 
-// hear notes a silence that lasted until now.
-func (f *counted) hear(now time.Time) {
+// noteSilence notes a silence that lasted until now.
+func (f *counted) noteSilence(now time.Time) {
 	if f.gap > 0 && now.Sub(f.last) >= f.gap {
 		f.edge = f.stats.Read
 	}
@@ -128,7 +127,7 @@ func (f *counted) Wake() time.Time {
 	return f.last.Add(f.gap)
 }
 
-// End implements [Framer]. Where nothing tells a false start, the search would only make frames of the torn one.
+// End implements [Framer]. Where a false start cannot be recognized, the search would only make frames of the truncated one.
 func (f *counted) End() {
 	if f.gap > 0 {
 		f.edge = f.stats.Read
@@ -137,18 +136,18 @@ func (f *counted) End() {
 
 // Next implements [Framer].
 func (f *counted) Next(now time.Time) ([]byte, error) {
-	f.hear(now)
+	f.noteSilence(now)
 	f.summed = 0
 	for {
 		rest := f.rest()
-		if n := f.astray(rest); n > 0 {
+		if n := f.skippable(rest); n > 0 {
 			if err := f.drop(n, ErrResync); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		torn := f.edge > f.at()
-		if torn {
+		truncated := f.edge > f.at()
+		if truncated {
 			rest = rest[:f.edge-f.at()]
 		}
 		n, err := f.measure(rest)
@@ -159,11 +158,11 @@ func (f *counted) Next(now time.Time) ([]byte, error) {
 				return frame, nil
 			}
 			continue
-		case err == nil && !torn:
+		case err == nil && !truncated:
 			f.wait()
 			return nil, nil
 		case err == nil:
-			err = ErrTorn
+			err = ErrTruncated
 		}
 		if err := f.drop(1, err); err != nil {
 			return nil, err
@@ -173,16 +172,16 @@ func (f *counted) Next(now time.Time) ([]byte, error) {
 
 // wait keeps what may be the beginning of a frame.
 func (f *counted) wait() {
-	n, _ := f.told(f.rest())
+	n, _ := f.declared(f.rest())
 	if n > 0 && len(f.rest()) >= len(f.header) && f.gap == 0 {
-		f.settle() // nothing can tell any more that it is no frame
+		f.settle() // nothing can show any more that it is no frame
 	} else {
 		f.thin()
 	}
 }
 
-// astray is how many bytes stand before the next header, or before what may become one.
-func (f *counted) astray(rest []byte) int {
+// skippable is how many bytes stand before the next header, or before what may become one.
+func (f *counted) skippable(rest []byte) int {
 	if bytes.HasPrefix(rest, f.header) {
 		return 0
 	}
@@ -197,7 +196,7 @@ func (f *counted) astray(rest []byte) int {
 	return len(rest)
 }
 
-// drop throws bytes away; a stretch of them is told once.
+// drop discards bytes; a stretch of them is reported once.
 func (f *counted) drop(n int, why error) error {
 	f.discard(n)
 	if f.skipping && f.summed < sumAtOnce {
@@ -212,7 +211,7 @@ func (f *counted) drop(n int, why error) error {
 
 // measure is the size of the frame that rest begins with, when it is whole and right; 0: needs more.
 func (f *counted) measure(rest []byte) (int, error) {
-	n, err := f.told(rest)
+	n, err := f.declared(rest)
 	if err != nil || n == 0 || n > len(rest) {
 		return 0, err
 	}
@@ -229,8 +228,8 @@ func (f *counted) measure(rest []byte) (int, error) {
 	return n, nil
 }
 
-// told is the size that a frame is told to have; 0: its field is not here yet.
-func (f *counted) told(rest []byte) (int, error) {
+// declared is the size of the frame that rest begins with, as it says itself; 0: the field is not here yet.
+func (f *counted) declared(rest []byte) (int, error) {
 	if f.size > 0 {
 		return f.size, nil
 	}
@@ -276,7 +275,7 @@ func (f *counted) Encode(dst, payload []byte) ([]byte, error) {
 	if !ok {
 		return dst, fmt.Errorf("trailer is %x: %w", f.trailer, ErrMalformed)
 	}
-	n, err := f.told(payload)
+	n, err := f.declared(payload)
 	if err != nil {
 		return dst, fmt.Errorf("length of the payload: %w", err)
 	}

@@ -40,15 +40,16 @@
 // Every framer has a longest frame, and never holds much more than that (of slip, stuffed, twice that). A longer one is thrown
 // away up to its end and counted; the frame after it is whole. Next tells once why bytes were thrown away.
 //
-// Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search goes
-// on with its second byte, so a false length swallows nothing, and holds back what comes behind it until a silence of Gap (3 s) at
-// most; a length without any of them may swallow up to Max bytes. A checksum of n bits lets one in 2ⁿ false frames pass. [Stats]
-// balances at every moment:
+// Noise costs at most the frame that it runs into. Where a checksum, header or trailer says that a frame is none, the search
+// goes on with its second byte, so a false length swallows nothing, and holds back what comes behind it until a silence of Gap
+// (3 s) at most; a length without any of them may swallow up to Max bytes. A checksum of n bits lets one in 2ⁿ false frames
+// pass. [Stats] balances at every moment:
 //
 //	Read = InFrames + Delimiters + Bad + Pending
 //
 // # Adding a kind
 //
-// A file of its own with a type that embeds tape (the buffer, the times, the counters) and has Next, Wake and Encode; a case
-// in [New]; rows in the tables of the tests. Feed, Start and Stats come from tape.
+// A file with a type that embeds tape (the buffer, the times, the counters) and has Next and Encode, and a row in [Kinds]. Feed,
+// Wake, End, Start and Stats come from tape. The configuration takes it from there, with the keys of its row. A key that is new is a
+// field of [Spec], of config.Frame and of config.Frame.Spec as well. Then rows in the tables of the tests, and in the list above.
 package framing

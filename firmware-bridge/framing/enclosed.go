@@ -54,7 +54,7 @@ func newEnclosed(s *Spec, c *sum) (Framer, error) {
 func (f *enclosed) Next(time.Time) ([]byte, error) {
 	for {
 		if f.seen == 0 {
-			if n := f.astray(); n > 0 {
+			if n := f.skippable(); n > 0 {
 				if err := f.drop(n, ErrResync); err != nil {
 					return nil, err
 				}
@@ -82,8 +82,8 @@ func (f *enclosed) Next(time.Time) ([]byte, error) {
 	}
 }
 
-// astray is how many bytes stand before the next start, or before what may become one.
-func (f *enclosed) astray() int {
+// skippable is how many bytes stand before the next start, or before what may become one.
+func (f *enclosed) skippable() int {
 	rest := f.rest()
 	if bytes.HasPrefix(rest, f.start) {
 		return 0
@@ -97,7 +97,7 @@ func (f *enclosed) astray() int {
 	return len(rest)
 }
 
-// drop throws bytes away; a stretch of them is told once.
+// drop discards bytes; a stretch of them is reported once.
 func (f *enclosed) drop(n int, why error) error {
 	f.discard(n)
 	f.seen = 0
@@ -121,7 +121,7 @@ func (f *enclosed) scan() (whole bool, err error) {
 		}
 		f.held += run
 		f.seen += run
-		at := f.seen // of the byte that tells
+		at := f.seen // of the byte that decides
 		if f.dle {
 			at++
 		}
@@ -132,7 +132,7 @@ func (f *enclosed) scan() (whole bool, err error) {
 		case b == etx:
 			return len(rest) > at+f.sum.size(), nil
 		case b == stx:
-			return false, ErrTorn
+			return false, ErrTruncated
 		case b == dle && f.held < f.max:
 			f.held++
 			f.seen += 2

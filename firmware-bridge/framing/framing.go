@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What Next says about bytes that it threw away. They are counted already; the caller asks Next again.
+// Errors of Next about bytes that it has dropped. They are counted already; the caller calls Next again.
 var (
 	// ErrTooLong is also what Encode says about a payload longer than Max.
 	ErrTooLong = errors.New("frame longer than the maximum")
@@ -15,11 +15,11 @@ var (
 	ErrChecksum = errors.New("checksum is wrong")
 	// ErrMalformed is also what Encode says about a payload that is no frame of the device.
 	ErrMalformed = errors.New("bytes that no frame has")
-	// ErrTorn says that a frame was broken off, by silence or by the start of the next one.
-	ErrTorn = errors.New("frame is not whole")
+	// ErrTruncated says that a frame was cut short, by a silence or by the start of the next one.
+	ErrTruncated = errors.New("frame is not whole")
 )
 
-// What else Encode says about a payload that the framing cannot carry.
+// More errors of Encode about a payload that the framing cannot carry.
 var (
 	ErrEmpty     = errors.New("empty payload")
 	ErrDelimiter = errors.New("delimiter inside the payload")
@@ -37,10 +37,10 @@ type Framer interface {
 	// next call of Feed. An error means that bytes were thrown away and counted as bad; there may be more to come. It does not
 	// compute for long: a search that finds nothing returns such an error now and then.
 	Next(now time.Time) (frame []byte, err error)
-	// Wake is when Next must be asked again even if nothing arrives; zero: not before the next Feed.
+	// Wake is when Next must be called again even if nothing arrives; zero: not before the next Feed.
 	Wake() time.Time
-	// End says that nothing more comes: what only waits for a silence need not wait for it. Ask Next until it returns nil, nil,
-	// and feed nothing afterwards; what is pending then will never be whole.
+	// End says that nothing more comes: a frame that only waits for a silence is complete. Call Next until it returns nil, nil,
+	// and feed nothing afterwards; what is pending then will never be complete.
 	End()
 	// Encode appends payload, framed, to dst. The errors are ErrEmpty, ErrTooLong, ErrDelimiter, ErrWrongSize, ErrNoHeader,
 	// ErrChecksum and ErrMalformed, wrapped; dst is returned unchanged then.
@@ -60,5 +60,5 @@ type Stats struct {
 	Pending    int64 // bytes held: a frame that is not whole yet
 	Frames     int64 // frames returned
 	BadFrames  int64 // stretches of bad bytes
-	Checks     int64 // checksums compared, right or wrong: each may be right by accident
+	Checks     int64 // checksums compared, right or wrong; each may be right by chance
 }

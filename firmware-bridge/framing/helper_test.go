@@ -37,7 +37,7 @@ func drain(t testing.TB, f Framer, now time.Time) (frames []got, bad []error) {
 		case err != nil && data != nil:
 			t.Fatalf("frame %q and error %v together", data, err)
 		case err != nil:
-			if !slices.Contains([]error{ErrTooLong, ErrResync, ErrChecksum, ErrMalformed, ErrTorn}, err) {
+			if !slices.Contains([]error{ErrTooLong, ErrResync, ErrChecksum, ErrMalformed, ErrTruncated}, err) {
 				t.Fatalf("unknown error %v", err)
 			}
 			bad = append(bad, err)

@@ -21,7 +21,7 @@ type nmea struct {
 // sumLength is that of "*47".
 const sumLength = 3
 
-func newNMEA(s *Spec) (Framer, error) {
+func newNMEA(s *Spec, _ *sum) (Framer, error) {
 	return &nmea{cutter: cutter{end: '\n', limit: s.Max + 1, restarts: true}, max: s.Max}, nil
 }
 

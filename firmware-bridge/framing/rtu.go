@@ -18,7 +18,7 @@ const (
 // Our own choices.
 const (
 	rtuHold  = 50 * time.Millisecond // USB adapters deliver every 16 ms unless told otherwise, and a busy host is late
-	rtuEdges = 32                    // silences remembered inside one torn frame
+	rtuEdges = 32                    // silences remembered inside one truncated frame
 )
 
 // rtuSilence is the 3.5 characters that end a frame, from 19200 baud on the fixed time of the specification.
@@ -40,12 +40,12 @@ type rtu struct {
 	silence  time.Duration
 	hold     time.Duration
 	edges    []int64 // a silence came before this byte of the stream; oldest first, all above at()
-	tried    int     // edges[:tried] end no frame that starts at at(), as far as can be told before torn
-	torn     int64   // what comes before this byte of the stream will not be continued
+	tried    int     // edges[:tried] end no frame that starts at at(), as far as is known before final
+	final    int64   // what comes before this byte of the stream will not be continued
 	skipping bool    // inside a stretch that is already counted as one
 }
 
-func newRTU(s *Spec) (Framer, error) {
+func newRTU(s *Spec, _ *sum) (Framer, error) {
 	c, err := newSum(&Spec{Checksum: "crc16/modbus", Keep: s.Keep})
 	if err != nil {
 		return nil, err
@@ -66,25 +66,25 @@ func (f *rtu) Feed(now time.Time, p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	f.hear(now.Add(-time.Duration(len(p)) * f.charTime))
+	f.noteSilence(now.Add(-time.Duration(len(p)) * f.charTime))
 	f.tape.Feed(now, p)
 }
 
-// hear notes a silence that lasted until now.
-func (f *rtu) hear(now time.Time) {
+// noteSilence notes a silence that lasted until now.
+func (f *rtu) noteSilence(now time.Time) {
 	if quiet := now.Sub(f.last); len(f.rest()) > 0 && quiet >= f.silence {
-		f.cease(quiet >= f.hold)
+		f.markSilence(quiet >= f.hold)
 	}
 }
 
-// cease notes a silence behind what was fed; for good: that will not be continued.
-func (f *rtu) cease(forGood bool) {
+// markSilence notes a silence after what was fed; forGood: that will not be continued.
+func (f *rtu) markSilence(forGood bool) {
 	read := f.stats.Read
 	if n := len(f.edges); n == 0 || f.edges[n-1] < read {
 		f.edges = append(f.edges, read)
 	}
-	if f.torn < read && (forGood || len(f.edges) >= rtuEdges) {
-		f.torn = read
+	if f.final < read && (forGood || len(f.edges) >= rtuEdges) {
+		f.final = read
 		f.tried = 0
 	}
 }
@@ -92,7 +92,7 @@ func (f *rtu) cease(forGood bool) {
 // End implements [Framer].
 func (f *rtu) End() {
 	if len(f.rest()) > 0 {
-		f.cease(true)
+		f.markSilence(true)
 	}
 }
 
@@ -109,7 +109,7 @@ func (f *rtu) Wake() time.Time {
 
 // Next implements [Framer].
 func (f *rtu) Next(now time.Time) ([]byte, error) {
-	f.hear(now)
+	f.noteSilence(now)
 	for len(f.rest()) > 0 {
 		n, bad := f.atEdges()
 		if n == 0 && bad == 0 {
@@ -153,19 +153,19 @@ func (f *rtu) atEdges() (n, bad int) {
 	rest, at := f.rest(), f.at()
 	for ; f.tried < len(f.edges); f.tried++ {
 		end := int(f.edges[f.tried] - at)
-		if f.right(rest[:end]) && (fits(rest[:end]) || f.edges[f.tried] <= f.torn) {
-			return f.odd(rest[:end]), 0
+		if f.right(rest[:end]) && (fits(rest[:end]) || f.edges[f.tried] <= f.final) {
+			return f.trueSize(rest[:end]), 0
 		}
 		_, more := f.match(rest[:end])
 		for _, edge := range f.edges[:f.tried] {
 			start := int(edge - at)
 			if more && !known(rest[start:end]) || !f.right(rest[start:end]) {
-				continue // a part of a torn frame is right by accident more often than a frame breaks off
+				continue // a part of a truncated frame is right by chance more often than a frame is cut short
 			}
 			if f.right(rest[:start]) {
-				return f.odd(rest[:start]), 0
+				return f.trueSize(rest[:start]), 0
 			}
-			f.torn = max(f.torn, edge) // a frame starts here: what comes before will not be continued
+			f.final = max(f.final, edge) // a frame starts here: what comes before will not be continued
 			return f.search()
 		}
 		if n := f.glued(rest[:end]); n > 0 {
@@ -175,9 +175,9 @@ func (f *rtu) atEdges() (n, bad int) {
 	return 0, 0
 }
 
-// odd is the length of p, which is right, or of a frame at its start that has the size which its function says: zeros behind a
-// frame are right too.
-func (f *rtu) odd(p []byte) int {
+// trueSize is the size of the frame that p, whose checksum is right, begins with: that of p, or what its function says. Zeros
+// after a frame keep the checksum right.
+func (f *rtu) trueSize(p []byte) int {
 	if !fits(p) {
 		if n, _ := f.match(p); n > 0 {
 			return n
@@ -213,19 +213,19 @@ func (f *rtu) glued(p []byte) (first int) {
 // search looks for a frame anywhere in what will not be continued, or is more than one frame.
 func (f *rtu) search() (n, bad int) {
 	rest := f.rest()
-	torn := int(f.torn - f.at())
-	if torn <= 0 && len(rest) <= f.max {
+	final := int(f.final - f.at())
+	if final <= 0 && len(rest) <= f.max {
 		return 0, 0
 	}
-	if torn > 0 {
-		rest = rest[:torn]
+	if final > 0 {
+		rest = rest[:final]
 	}
 	for start := range rest {
 		n, more := f.match(rest[start:])
 		switch {
 		case n > 0 && start == 0:
 			return n, 0
-		case n > 0 || more && torn <= 0:
+		case n > 0 || more && final <= 0:
 			return 0, start
 		}
 	}

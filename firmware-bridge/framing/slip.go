@@ -70,7 +70,8 @@ func decodeSLIP(p []byte) int {
 	return n
 }
 
-// Encode implements [Framer]. A slipEnd stands before the frame too, as RFC 1055 advises: noise on an idle line then costs no frame.
+// Encode implements [Framer]. A slipEnd stands before the frame too, as RFC 1055 advises: noise on an idle line then costs no
+// frame.
 func (f *slip) Encode(dst, payload []byte) ([]byte, error) {
 	if len(payload) == 0 {
 		return dst, ErrEmpty

@@ -3,7 +3,6 @@ package framing
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +12,7 @@ const DefaultMax = 4 << 10
 
 // Spec says how a device frames. Fields that the type does not use must be zero, except Max and CharTime.
 type Spec struct {
-	Type     string        // one of [Types]; empty: "line"
+	Type     string        // the name of one of [Kinds]; empty: "line"
 	Max      int           // longest frame in bytes, checksum included, delimiters not; length: all of it; if zero, then DefaultMax
 	Bytes    []byte        // delimiter: the sequence; line: what Encode adds, "\n" (if empty) or "\r\n"
 	Keep     bool          // frames keep their delimiter, header, length, checksum and trailer, and Encode wants a checksum that is there
@@ -39,21 +38,15 @@ type Spec struct {
 	SumOver   string // stx_etx: what it covers: "etx" (payload and ETX; also when empty), "payload", "all" (STX too)
 }
 
-// Types are the kinds of framing, in the order in which they are best explained.
-func Types() []string {
-	return []string{"line", "delimiter", "idle", "fixed", "length", "cobs", "slip", "stx_etx", "modbus_rtu", "nmea"}
-}
-
 // Silence is the silence that ends a frame, and that a writer must leave between two frames; zero: none is needed.
 func (s Spec) Silence() time.Duration {
-	switch s.Type {
-	case "idle":
-		return max(s.Gap, time.Duration(s.Chars*float64(s.CharTime)))
-	case "modbus_rtu":
-		return rtuSilence(s.CharTime)
+	if k, ok := KindOf(s.Type); ok && k.silence != nil {
+		return k.silence(s)
 	}
 	return 0
 }
+
+func idleSilence(s Spec) time.Duration { return max(s.Gap, time.Duration(s.Chars*float64(s.CharTime))) }
 
 // SilenceAlone is true when nothing but a silence tells a whole frame from half a one.
 func (s Spec) SilenceAlone() bool { return s.Type == "idle" && s.Checksum == "" }
@@ -74,67 +67,62 @@ func New(s Spec) (Framer, error) {
 }
 
 func (s *Spec) make() (Framer, error) {
-	if !slices.Contains(Types(), s.Type) {
+	kind, ok := KindOf(s.Type)
+	if !ok {
 		return nil, fmt.Errorf("unknown; use one of %s", strings.Join(Types(), ", "))
 	}
-	if err := s.check(); err != nil {
+	if err := s.check(kind); err != nil {
 		return nil, err
 	}
 	sum, err := newSum(s)
 	if err != nil {
 		return nil, err
 	}
-	switch s.Type {
-	case "delimiter":
-		return newDelimiter(s, sum)
-	case "idle":
-		return newIdle(s, sum)
-	case "fixed":
-		return newFixed(s, sum)
-	case "length":
-		return newLength(s, sum)
-	case "cobs":
-		return newCOBS(s, sum)
-	case "slip":
-		return newSLIP(s, sum)
-	case "stx_etx":
-		return newEnclosed(s, sum)
-	case "modbus_rtu":
-		return newRTU(s)
-	case "nmea":
-		return newNMEA(s)
-	}
-	return newLine(s, sum)
+	return kind.new(s, sum)
 }
 
-// check refuses what no type, or not this type, can mean: a parameter without effect is a misunderstanding.
-func (s *Spec) check() error {
-	const summed = "line delimiter idle fixed length cobs slip stx_etx"
-	keeps := "delimiter length modbus_rtu"
-	if s.Checksum != "" {
-		keeps += " line idle fixed cobs slip"
-	}
-	for _, c := range []struct {
-		set   bool
-		name  string
-		types string
+// used are the keys of a configuration whose fields are set.
+func (s *Spec) used() (keys []string) {
+	for _, field := range []struct {
+		set bool
+		key string
 	}{
-		{len(s.Bytes) > 0, "bytes", "delimiter line"},
-		{s.Keep, "keep", keeps},
-		{s.Gap != 0, "gap", "idle fixed length modbus_rtu"},
-		{s.Chars != 0, "chars", "idle"},
-		{s.Size != 0, "size", "fixed"},
-		{len(s.Header) > 0, "header", "fixed length"},
-		{s.Offset != 0 || s.Width != 0 || s.Mask != 0 || s.Little || s.Adjust != 0, "offset, width, mask, order or adjust", "length"},
-		{len(s.Trailer) > 0, "trailer", "length"},
-		{s.DLE, "dle", "stx_etx"},
-		{s.Checksum != "", "checksum", summed},
-		{s.SumFrom != 0, "checksum_from", "fixed length"},
-		{s.SumOver != "", "checksum_over", "stx_etx"},
+		{len(s.Bytes) > 0 && s.Type != "line", "bytes"}, // of line, what Encode adds: no key of a configuration
+		{s.Gap != 0, "gap"},
+		{s.Chars != 0, "chars"},
+		{s.Size != 0, "size"},
+		{len(s.Header) > 0, "header"},
+		{s.Offset != 0, "offset"},
+		{s.Width != 0, "width"},
+		{s.Mask != 0, "mask"},
+		{s.Little, "order"},
+		{s.Adjust != 0, "adjust"},
+		{len(s.Trailer) > 0, "trailer"},
+		{s.DLE, "dle"},
+		{s.Checksum != "", "checksum"},
+		{s.SumFrom != 0, "checksum_from"},
+		{s.SumOver != "", "checksum_over"},
 	} {
-		if c.set && !slices.Contains(strings.Fields(c.types), s.Type) {
-			return fmt.Errorf("%s has no meaning here, only for type %s", c.name, strings.ReplaceAll(c.types, " ", ", "))
+		if field.set {
+			keys = append(keys, field.key)
 		}
+	}
+	return keys
+}
+
+// check refuses what no kind, or not this one, can mean: a parameter without effect is a misunderstanding.
+func (s *Spec) check(kind Kind) error {
+	for _, key := range s.used() {
+		if !kind.Takes(key) {
+			return fmt.Errorf("%s has no meaning here, only for type %s", key, strings.Join(Taking(key), ", "))
+		}
+	}
+	switch {
+	case !s.Keep:
+	case kind.NoKeep != "":
+		return fmt.Errorf("keep has no meaning: %s", kind.NoKeep)
+	case s.Checksum == "" && !kind.KeepsMore:
+		return errors.New("keep has nothing to keep without a checksum")
 	}
 	if s.Checksum == "" && (s.SumLittle || s.SumBig || s.SumFrom != 0 || s.SumOver != "") {
 		return errors.New("says how a checksum is made, but not which")

@@ -14,6 +14,15 @@ func Checksums() []string {
 	return []string{"crc16/modbus", "crc16/ccitt", "crc24q", "crc32", "sum8", "sum15", "sum16", "xor8", "lrc"}
 }
 
+// ChecksumSize is how many bytes a checksum takes; 0 for none.
+func ChecksumSize(name string) int {
+	c, err := newSum(&Spec{Checksum: name})
+	if err != nil {
+		return 0
+	}
+	return c.size()
+}
+
 // Generator polynomials, as the standards write them.
 const (
 	polyModbus = 0x8005

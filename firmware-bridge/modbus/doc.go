@@ -2,7 +2,7 @@
 // the registers mean, which of them are read together, and whose turn it is.
 //
 //	registers → Plan → blocks → PDU → Protocol.Append → the line → Protocol.Find → Data → Block.Cut → Register.Decode → Value
-//	                Schedule: Next says which unit is read now; Heard, Answered and Silent hear how it went; who must Rest is not asked
+//	Schedule: Next says which unit is read now; Heard, Answered and Unanswered are told how it went; in its Cooldown a unit is not asked
 //
 // It is pure: now comes in, a deadline or an action goes out; no clock, goroutine, lock or socket.
 //
@@ -13,9 +13,9 @@
 //
 // # Limits
 //
-// An answer in RTU and ASCII carries no number of its request. After a timeout nothing is asked of that unit for as long again, at least
-// the timeout of the bus, at most four ([Schedule.Rest]), so that an answer which is late by less than that is taken for the noise that
-// it is; what comes later still, and could be that to another request, is taken for nothing ([Doubt]). With one lag, or one that changes
-// by less than a timeout, no answer is mixed up; with lags drawn from 0 to 5 s for each answer one in some hours was, in bubbles of fake
-// time. Broadcasts (unit 0 on a serial line) are not sent.
+// An answer in RTU and ASCII carries no number of its request. So after a timeout a unit is asked nothing for as long again, at
+// least for the timeout of the bus, at most for four of them ([Schedule.Cooldown]): an answer that is late by less than that is
+// noise. An answer that comes even later, and could be the one to another request, is dropped ([Stale]). If a unit is late
+// always by the same, or by what changes by less than a timeout, no answer is mixed up. With delays drawn from 0 to 5 s for
+// each answer, in tests with fake time, one in some hours was. Broadcasts (unit 0 on a serial line) are not sent.
 package modbus

@@ -37,13 +37,13 @@ func (r Register) NewWrite(text string) (Write, error) {
 	return Write{Register: r, Want: want, raw: raw}, nil
 }
 
-// Part is true when other bits share its register: read that first and give the answer's data to PDU.
-func (w Write) Part() bool { return w.Register.part() }
+// ReadsFirst is true when the register holds other bits too: read it first, and give the data of the answer to PDU.
+func (w Write) ReadsFirst() bool { return w.Register.isPartial() }
 
-// PDU is the request that writes it. before is what the register held, for one that is [Write.Part].
+// PDU is the request that writes it. before is what the register held, if [Write.ReadsFirst].
 func (w Write) PDU(before []byte) []byte {
 	raw := w.raw
-	if w.Part() && len(before) == 2 {
+	if w.ReadsFirst() && len(before) == 2 {
 		order := w.Register.Order
 		mask := uint16(1<<w.Register.count()-1) << w.Register.Bit
 		old, new := binary.BigEndian.Uint16(arrange(before, order, false)), binary.BigEndian.Uint16(arrange(raw, order, false))
@@ -79,7 +79,7 @@ func (r Register) encode(text string) ([]byte, error) {
 		p := binary.LittleEndian.AppendUint64(nil, n)
 		return p[:(r.Size()+7)/8], nil
 	}
-	if r.part() {
+	if r.isPartial() {
 		n <<= r.Bit
 	}
 	p := binary.BigEndian.AppendUint64(nil, n)

@@ -2,7 +2,7 @@ package modbus
 
 import "fmt"
 
-// Exception is what a unit says instead of an answer (APP 7).
+// Exception is the answer of a unit that does not do what was asked (APP 7).
 type Exception byte
 
 // The exceptions that mean something to a master.
@@ -42,9 +42,9 @@ func (e Exception) Error() string {
 	return fmt.Sprintf("EXCEPTION %d", byte(e))
 }
 
-// Absent is true when it is a gateway that speaks: the unit itself said nothing.
-func (e Exception) Absent() bool { return e == GatewayPathMissing || e == GatewayTargetSilent }
+// FromGateway is true when a gateway says it: the unit itself has not answered.
+func (e Exception) FromGateway() bool { return e == GatewayPathMissing || e == GatewayTargetSilent }
 
-// Unsure is true when what was asked for may be carried out all the same: the unit is still at it, or a gateway has given up waiting
-// for its answer.
+// Unsure is true when the request may be carried out all the same: the unit is still busy with it, or a gateway has stopped
+// waiting for the answer.
 func (e Exception) Unsure() bool { return e == Acknowledge || e == GatewayTargetSilent }

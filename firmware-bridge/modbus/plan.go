@@ -14,8 +14,8 @@ type Block struct {
 }
 
 // Plan merges the registers named by items into as few blocks as limit (16-bit registers in one request; of bits 16 times as
-// many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split, and what is Blind is
-// not read for nothing: reading it may do something.
+// many) and gap (registers between two wanted ones that may be read for nothing) allow. A value is never split. A gap
+// never holds a WriteOnly register: reading it may do something.
 func Plan(regs []Register, items []int, limit, gap int) []Block {
 	var keys []int64 // kind, address, index: in this order
 	for _, i := range items {
@@ -30,8 +30,9 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 		if n := len(blocks); n > 0 && blocks[n-1].Kind == r.Kind {
 			b := &blocks[n-1]
 			have := int(b.Address) + b.Count
-			if int(r.Address) <= have+gap && max(end, have)-int(b.Address) <= r.Kind.most(limit) && !blind(regs, r.Kind, have, int(r.Address)) {
-				b.Count = max(end, have) - int(b.Address)
+			count := max(end, have) - int(b.Address)
+			if int(r.Address) <= have+gap && count <= r.Kind.maxCount(limit) && !writeOnlyBetween(regs, r.Kind, have, int(r.Address)) {
+				b.Count = count
 				b.Items = append(b.Items, i)
 				continue
 			}
@@ -41,14 +42,14 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 	return blocks
 }
 
-// blind is true when a register from one address to before another is not to be read.
-func blind(regs []Register, k Kind, from, to int) bool {
+// writeOnlyBetween is true when a register from one address to before another must not be read.
+func writeOnlyBetween(regs []Register, k Kind, from, to int) bool {
 	return slices.ContainsFunc(regs, func(r Register) bool {
-		return r.Blind && r.Kind == k && int(r.Address) < to && int(r.Address)+r.Size() > from
+		return r.WriteOnly && r.Kind == k && int(r.Address) < to && int(r.Address)+r.Size() > from
 	})
 }
 
-func (k Kind) most(limit int) int {
+func (k Kind) maxCount(limit int) int {
 	if k.bits() {
 		return min(16*limit, MaxBits)
 	}

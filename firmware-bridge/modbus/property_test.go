@@ -64,7 +64,8 @@ func randomText(rng *rand.Rand, r *Register) string {
 	return fmt.Sprint(rng.IntN(2) == 1)
 }
 
-// A plan reads every register whole, within the limit, with no gap larger than allowed; and splitting it ends at single registers.
+// A plan reads every register whole, within the limit, with no gap larger than allowed; and splitting it ends at single
+// registers.
 func TestPlansReadEverythingWithinTheLimits(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	types := []Type{"uint16", "int32", "float64", "string", "bit"}
@@ -100,7 +101,7 @@ func checkPlan(t *testing.T, regs []Register, blocks []Block, limit, gap, want i
 	t.Helper()
 	seen := map[int]bool{}
 	for _, b := range blocks {
-		if b.Count > max(b.Kind.most(limit), 8) && len(b.Items) > 1 || len(b.PDU()) != 5 {
+		if b.Count > max(b.Kind.maxCount(limit), 8) && len(b.Items) > 1 || len(b.PDU()) != 5 {
 			t.Fatalf("block of %d registers, limit %d", b.Count, limit)
 		}
 		have := int(b.Address)

@@ -53,7 +53,7 @@ func (p Protocol) Append(dst []byte, q Query) []byte {
 // Answer is where the answer to a query lies in what was received.
 type Answer struct {
 	PDU     []byte // points into it
-	Skipped int    // bytes before the frame: noise, and answers that came too late
+	Skipped int    // bytes before the frame: noise and late answers
 	Size    int    // of the frame
 }
 
@@ -128,7 +128,7 @@ func findASCII(got []byte, q Query) (Answer, bool) {
 		if end < 0 {
 			break
 		}
-		if again := bytes.LastIndexByte(got[at:at+end], ':'); again > 0 { // a new start makes what was before it void (SERIAL 2.5.2)
+		if again := bytes.LastIndexByte(got[at:at+end], ':'); again > 0 { // a new start cancels what was before (SERIAL 2.5.2)
 			at += again
 			continue
 		}

@@ -20,20 +20,20 @@ type Order string
 
 // Register is one named value of a unit.
 type Register struct {
-	Name     string
-	Kind     Kind
-	Address  uint16 // from 0, as on the line
-	Type     Type   // bit bits int16 uint16 int32 uint32 int64 uint64 float32 float64 string
-	Order    Order  // abcd (also when empty) cdab badc dcba
-	Bit      int    // bit and bits of a 16-bit register: the lowest one, from 0
-	Count    int    // bits: how many; string: how many registers; if zero, then 1
-	Scale    float64
-	Offset   float64       // value = what the register says × Scale + Offset; Scale: if zero, then 1
-	Unit     string        // of measure
-	Every    time.Duration // how often it is read; registers with the same Every are read together
-	Deadband float64       // a change of less is none, with report on change
-	Writable bool
-	Blind    bool // it does not read as it was written
+	Name      string
+	Kind      Kind
+	Address   uint16 // from 0, as on the line
+	Type      Type   // bit bits int16 uint16 int32 uint32 int64 uint64 float32 float64 string
+	Order     Order  // abcd (also when empty) cdab badc dcba
+	Bit       int    // bit and bits of a 16-bit register: the lowest one, from 0
+	Count     int    // bits: how many; string: how many registers; if zero, then 1
+	Scale     float64
+	Offset    float64       // value = what the register says × Scale + Offset; Scale: if zero, then 1
+	Unit      string        // of measure
+	Every     time.Duration // how often it is read; registers with the same Every are read together
+	Deadband  float64       // a change of less is none, with report on change
+	Writable  bool
+	WriteOnly bool // it does not read as it was written
 }
 
 // words is how many 16-bit registers a type takes, and 0 for those that have a Count.
@@ -62,8 +62,8 @@ func (r Register) Size() int {
 	return max(r.Type.words(), 1)
 }
 
-// part is true when it is some bits of a 16-bit register, whose others a write must leave alone.
-func (r Register) part() bool { return !r.Kind.bits() && (r.Type == "bit" || r.Type == "bits") }
+// isPartial is true for some bits of a 16-bit register: a write must leave the others as they are.
+func (r Register) isPartial() bool { return !r.Kind.bits() && (r.Type == "bit" || r.Type == "bits") }
 
 func (r Register) scaled() bool { return r.Scale != 0 && r.Scale != 1 || r.Offset != 0 }
 
@@ -81,15 +81,15 @@ func (r Register) Check() error {
 		return fmt.Errorf("order %q is not known", r.Order)
 	case r.Writable && r.Kind != Coil && r.Kind != Holding:
 		return errors.New("only coils and holding registers can be written")
-	case r.Blind && r.part():
+	case r.WriteOnly && r.isPartial():
 		return errors.New("of a register that is never read no single bits can be written")
 	case r.Count < 0 || r.Bit < 0 || r.Bit > 15:
 		return errors.New("bit must be 0 to 15 and count at least 1")
 	case r.Type != "bits" && r.Type != "string" && r.Count > 1:
 		return fmt.Errorf("count has no meaning for type %s", r.Type)
-	case r.Bit > 0 && !r.part():
+	case r.Bit > 0 && !r.isPartial():
 		return errors.New("bit has a meaning only for type bit or bits of a 16-bit register")
-	case r.part() && r.Bit+r.count() > 16:
+	case r.isPartial() && r.Bit+r.count() > 16:
 		return errors.New("its bits do not lie in one register")
 	case r.Kind.bits() && r.count() > 64:
 		return errors.New("at most 64 bits make one number")
@@ -124,7 +124,7 @@ func arrange(p []byte, o Order, isText bool) []byte {
 	return p
 }
 
-// ErrNotANumber is of a float that is none, which JSON cannot say.
+// ErrNotANumber: the float in the registers is NaN or infinite, which JSON cannot represent.
 var ErrNotANumber = errors.New("not a number")
 
 // Decode is what its registers say: the words in the order of the line, or packed bits.
@@ -192,7 +192,7 @@ func (r Register) scale(f float64) (Value, error) {
 		if r.Scale != 0 {
 			f *= r.Scale
 		}
-		f = tidy(f + r.Offset)
+		f = rounded(f + r.Offset)
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return Value{}, ErrNotANumber

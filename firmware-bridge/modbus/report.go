@@ -67,7 +67,7 @@ func (r *Report) changed(a, b Reading) bool {
 	x, isNumber := a.Value.Number()
 	y, also := b.Value.Number()
 	if band := r.regs[a.Register].Deadband; isNumber && also && band > 0 {
-		return math.Abs(tidy(x-y)) >= band
+		return math.Abs(rounded(x-y)) >= band
 	}
 	return a.Value != b.Value
 }

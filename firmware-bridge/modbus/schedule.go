@@ -2,11 +2,11 @@ package modbus
 
 import "time"
 
-// patience is our own choice: what waited for slack so long is tried all the same, and without slack one try is made in that time.
-const patience = time.Minute
+// longestWait is our own choice: a try that has waited for slack for so long is made without slack, at most one in that time.
+const longestWait = time.Minute
 
-// pause is our own choice: what may delay only its own unit waits no longer for a pause of that.
-const pause = 10 * time.Second
+// longestPause is our own choice: a try that can delay only its own unit waits no longer than this for a pause of that unit.
+const longestPause = 10 * time.Second
 
 // ScheduleOptions are the times of a bus.
 type ScheduleOptions struct {
@@ -14,7 +14,7 @@ type ScheduleOptions struct {
 	Retries    int           // of a unit that answered before, until it counts as dead, and of a block
 	BackoffMin time.Duration // a dead unit is tried after this, and after twice as long each time it stays silent,
 	BackoffMax time.Duration // up to this
-	Margin     time.Duration // what a try takes beside its timeout, at most
+	Margin     time.Duration // the most that a try takes beside its timeout
 }
 
 // State is what is known of a unit.
@@ -22,19 +22,19 @@ type State byte
 
 // The states of a unit.
 const (
-	Unknown State = iota // not answered yet
+	Unknown State = iota // it has not answered yet
 	Live
 	Dead
 )
 
-// Part is what of a group is to be read.
+// Part says which blocks of a group are to be read.
 type Part byte
 
 // The parts of a group.
 const (
-	Due   Part = iota // all blocks but those that are apart
-	Left              // what the poll before could not ask: the unit had to rest
-	Apart             // one of those that stay silent while the unit answers
+	Due       Part = iota // all blocks but those that are apart
+	Remaining             // what the poll before could not ask: the unit was on cooldown
+	Apart                 // one of those that stay silent while the unit answers
 )
 
 // Job is one poll of one group of one unit.
@@ -42,77 +42,82 @@ type Job struct {
 	Unit, Group int
 	Part        Part
 
-	forced bool // it did not wait for slack any longer
+	forced bool // it is made without slack, after longestWait
 }
 
-// Silence is a block that a unit did not answer, or not as it should.
-type Silence struct {
+// Unanswered is a block without a usable answer.
+type Unanswered struct {
 	Times int       // in a row
 	Since time.Time // when the poll began in which the first of them was
 	Alone bool      // the unit has no other block
 }
 
-// Verdict is what becomes of a block, or its unit, after a silence.
+// Verdict says what happens to a block, or to its unit, that did not answer.
 type Verdict byte
 
 // The verdicts.
 const (
 	TryAgain  Verdict = iota // the poll goes on later, with this block as the last one
-	GoesApart                // the unit answers, this block does not: it is tried on its own from now on
+	GoesApart                // the unit answers, this block does not: from now on it is tried on its own
 	UnitDead
 )
 
-// Schedule says whose turn it is on one bus. Units that answer are read when they are due, the most overdue first, each in its
-// rhythm. What may cost a timeout waits for the slack: the time until the next of them is due. That are units that are dead,
-// blocks that a unit never answers, and second tries; these last two also wait some seconds for a pause of their own unit that is long
-// enough for the try and the rest after it. So a unit that dies delays the others by one timeout, once; and the dead ones
-// by nothing, as long as the bus has a timeout of slack in a minute; else all of them together by a timeout a minute. No try is
-// shorter than the timeout: a unit that answers in time is found. A unit that was never asked comes first: how busy a bus is shows
-// only when all are known. What is due on a bus that can not do it all is late, and nobody more so than the others.
+// Schedule says which unit of one bus is read next.
 //
-// A unit that rests is asked nothing, and nobody waits for it.
+// A unit that answers is read when it is due: the most overdue one first, each in its own rhythm.
+//
+// A read that may end in a timeout is a try, and waits for slack: the time until the next unit is due must be enough for it.
+// Tries are reads of dead units, of blocks that a unit never answers, and second attempts. The last two also wait, for some
+// seconds at most, for a pause of their own unit that is long enough for the try and the cooldown after it. So a unit that dies
+// delays the others by one timeout, once, and dead units delay nothing, if the bus has slack for a try once a minute. Where it
+// has none, one try a minute is made all the same. No try is shorter than the timeout, so a unit that answers in time is found.
+//
+// A unit that was never asked comes before everything else: how busy a bus is shows only when all units are known. On a bus
+// that has more to do than it can, every unit is late by the same.
+//
+// A unit on cooldown is asked nothing, and no other unit waits for it.
 //
 // Not safe for concurrent use.
 type Schedule struct {
 	o      ScheduleOptions
-	units  []scheduled
-	forced time.Time // the last try without slack
+	units  []unitState
+	forced time.Time // when the last try without slack was made
 }
 
-type scheduled struct {
-	state  State
-	rest   time.Time // until then it is asked nothing
-	heard  time.Time // last; zero: never
-	silent int       // requests since then
-	try    trial     // not live
-	turn   int       // the group of the next try
-	groups []rhythm
+type unitState struct {
+	state      State
+	readyAt    time.Time // end of its cooldown: it is asked nothing before
+	lastAnswer time.Time // zero: never
+	unanswered int       // requests since then
+	retry      backoff   // of a unit that is not live
+	turn       int       // the group of the next try
+	groups     []rhythm
 }
 
 type rhythm struct {
 	every time.Duration
 	due   time.Time
-	again time.Time // from when on what is left waits for slack; zero: nothing is
-	apart trial
+	again time.Time // since when what remains of the last poll waits for slack; zero: nothing remains
+	apart backoff
 }
 
-// trial is something silent that is asked ever more rarely.
-type trial struct {
-	backoff time.Duration // zero: nothing is tried
-	next    time.Time
+// backoff is when something that does not answer is asked again: ever more rarely.
+type backoff struct {
+	delay time.Duration // zero: there is nothing to ask
+	next  time.Time
 }
 
-func (t *trial) failed(o ScheduleOptions, now time.Time) {
-	t.backoff = min(max(2*t.backoff, o.BackoffMin), o.BackoffMax)
-	t.next = now.Add(t.backoff)
+func (t *backoff) failed(o ScheduleOptions, now time.Time) {
+	t.delay = min(max(2*t.delay, o.BackoffMin), o.BackoffMax)
+	t.next = now.Add(t.delay)
 }
 
 // NewSchedule makes a schedule of units with the periods of their groups; all are due at now. A unit without groups is never
-// polled, and may rest all the same.
+// polled, and may be on cooldown all the same.
 func NewSchedule(o ScheduleOptions, now time.Time, periods [][]time.Duration) *Schedule {
-	s := &Schedule{o: o, units: make([]scheduled, len(periods))}
+	s := &Schedule{o: o, units: make([]unitState, len(periods))}
 	for i, groups := range periods {
-		s.units[i].try.next = now
+		s.units[i].retry.next = now
 		for _, every := range groups {
 			s.units[i].groups = append(s.units[i].groups, rhythm{every: every, due: now})
 		}
@@ -123,13 +128,14 @@ func NewSchedule(o ScheduleOptions, now time.Time, periods [][]time.Duration) *S
 // State of one unit.
 func (s *Schedule) State(unit int) State { return s.units[unit].state }
 
-// Rest keeps a unit from being asked until a moment. An answer that comes too late must not be taken for that to the next question.
-func (s *Schedule) Rest(unit int, until time.Time) {
-	s.units[unit].rest = latest(s.units[unit].rest, until)
+// Cooldown keeps a unit from being asked until a moment: an answer that comes late must not be taken for the answer to the next
+// request.
+func (s *Schedule) Cooldown(unit int, until time.Time) {
+	s.units[unit].readyAt = latest(s.units[unit].readyAt, until)
 }
 
-// Rested is when a unit may be asked again; it may lie in the past.
-func (s *Schedule) Rested(unit int) time.Time { return s.units[unit].rest }
+// ReadyAt is when the cooldown of a unit ends; it may lie in the past.
+func (s *Schedule) ReadyAt(unit int) time.Time { return s.units[unit].readyAt }
 
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -138,11 +144,11 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// Next is the poll that is to be made at now; false: none is, see Wake.
+// Next is the poll that is to be made now; false: there is none before Wake.
 func (s *Schedule) Next(now time.Time) (Job, bool) {
 	j, due := s.firstDue()
 	var first time.Time
-	s.tries(func(t try) {
+	s.candidates(func(t candidate) {
 		fits, forced := s.fits(t, now, due)
 		if fits && (first.IsZero() || t.since.Before(first)) {
 			j, first = t.Job, t.since
@@ -152,8 +158,8 @@ func (s *Schedule) Next(now time.Time) (Job, bool) {
 	return j, !first.IsZero() || !due.IsZero() && !due.After(now)
 }
 
-// fits is true when a try may be made now; forced: although another poll is due, or soon will be.
-func (s *Schedule) fits(t try, now, due time.Time) (fits, forced bool) {
+// fits is true when a try may be made now; forced: although a poll of another unit is due, or soon will be.
+func (s *Schedule) fits(t candidate, now, due time.Time) (fits, forced bool) {
 	waited := now.Sub(t.since)
 	switch {
 	case waited < 0:
@@ -161,26 +167,26 @@ func (s *Schedule) fits(t try, now, due time.Time) (fits, forced bool) {
 	case t.first:
 		return true, false
 	case due.IsZero() || due.Sub(now) >= s.o.Timeout+s.o.Margin:
-		if t.own.IsZero() || waited >= pause || t.own.Sub(now) >= 2*s.o.Timeout+s.o.Margin {
+		if t.own.IsZero() || waited >= longestPause || t.own.Sub(now) >= 2*s.o.Timeout+s.o.Margin {
 			return true, false
 		}
 	}
-	return waited >= patience && now.Sub(s.forced) >= patience, true
+	return waited >= longestWait && now.Sub(s.forced) >= longestWait, true
 }
 
-// Wake is when Next has something again; zero: never.
+// Wake is when Next has a poll again; zero: never.
 func (s *Schedule) Wake(now time.Time) time.Time {
 	_, wake := s.firstDue()
-	s.tries(func(t try) {
+	s.candidates(func(t candidate) {
 		at := t.since
 		if !at.After(now) {
-			at = t.since.Add(pause)
+			at = t.since.Add(longestPause)
 		}
 		if !at.After(now) {
-			at = t.since.Add(patience)
+			at = t.since.Add(longestWait)
 		}
 		if !at.After(now) {
-			at = s.forced.Add(patience)
+			at = s.forced.Add(longestWait)
 		}
 		if wake.IsZero() || at.Before(wake) {
 			wake = at
@@ -197,7 +203,7 @@ func (s *Schedule) firstDue() (j Job, due time.Time) {
 			continue
 		}
 		for g, r := range unit.groups {
-			if at := latest(r.due, unit.rest); due.IsZero() || at.Before(due) {
+			if at := latest(r.due, unit.readyAt); due.IsZero() || at.Before(due) {
 				j, due = Job{Unit: u, Group: g}, at
 			}
 		}
@@ -205,38 +211,39 @@ func (s *Schedule) firstDue() (j Job, due time.Time) {
 	return j, due
 }
 
-// try is something that waits for slack.
-type try struct {
+// candidate is a try that waits for slack.
+type candidate struct {
 	Job
-	since time.Time // it may lie ahead
-	own   time.Time // when its own unit is due; zero: it is not live
+	since time.Time // may lie in the future
+	own   time.Time // when its own unit is due; zero: that is not live
 	first bool      // its unit was never asked
 }
 
-// tries calls f with all that waits for slack.
-func (s *Schedule) tries(f func(try)) {
+// candidates calls f with every try that waits for slack.
+func (s *Schedule) candidates(f func(candidate)) {
 	for u := range s.units {
 		unit := &s.units[u]
 		if unit.state != Live {
 			if len(unit.groups) > 0 {
-				f(try{Job: Job{Unit: u, Group: unit.turn}, since: latest(unit.try.next, unit.rest), first: unit.state == Unknown})
+				since := latest(unit.retry.next, unit.readyAt)
+				f(candidate{Job: Job{Unit: u, Group: unit.turn}, since: since, first: unit.state == Unknown})
 			}
 			continue
 		}
 		own := unit.due()
 		for g, r := range unit.groups {
 			if !r.again.IsZero() {
-				f(try{Job: Job{Unit: u, Group: g, Part: Left}, since: latest(r.again, unit.rest), own: own})
+				f(candidate{Job: Job{Unit: u, Group: g, Part: Remaining}, since: latest(r.again, unit.readyAt), own: own})
 			}
-			if r.apart.backoff > 0 {
-				f(try{Job: Job{Unit: u, Group: g, Part: Apart}, since: latest(r.apart.next, unit.rest), own: own})
+			if r.apart.delay > 0 {
+				f(candidate{Job: Job{Unit: u, Group: g, Part: Apart}, since: latest(r.apart.next, unit.readyAt), own: own})
 			}
 		}
 	}
 }
 
 // due is when the first of its groups is.
-func (u *scheduled) due() (due time.Time) {
+func (u *unitState) due() (due time.Time) {
 	for _, r := range u.groups {
 		if due.IsZero() || r.due.Before(due) {
 			due = r.due
@@ -245,20 +252,20 @@ func (u *scheduled) due() (due time.Time) {
 	return due
 }
 
-// Heard is called with every answer of the unit itself, to whatever it was asked. True: it was not live before.
+// Heard is called after every answer of the unit itself, to a poll or to a command. True: it was not live before.
 func (s *Schedule) Heard(unit int, now time.Time) bool {
 	u := &s.units[unit]
-	u.heard, u.silent = now, 0
+	u.lastAnswer, u.unanswered = now, 0
 	if u.state == Live {
 		return false
 	}
-	u.state, u.try, u.turn = Live, trial{}, 0
-	s.Missed(unit, now)
+	u.state, u.retry, u.turn = Live, backoff{}, 0
+	s.Resumed(unit, now)
 	return true
 }
 
-// Missed is called when a unit can be asked again after a while in which it could not: all of it is due.
-func (s *Schedule) Missed(unit int, now time.Time) {
+// Resumed is called when a unit can be asked again after a while in which it could not: all of it is due.
+func (s *Schedule) Resumed(unit int, now time.Time) {
 	for g := range s.units[unit].groups { // in the old rhythm, without what was missed
 		r := &s.units[unit].groups[g]
 		r.pass(now)
@@ -266,15 +273,15 @@ func (s *Schedule) Missed(unit int, now time.Time) {
 	}
 }
 
-// Answered is called after a poll without a silence. left: not all of it could be asked.
-func (s *Schedule) Answered(j Job, left bool, now time.Time) {
-	s.made(j, now)
+// Answered is called after a poll in which every request was answered. remaining: not every block could be asked.
+func (s *Schedule) Answered(j Job, remaining bool, now time.Time) {
+	s.polled(j, now)
 	r := &s.units[j.Unit].groups[j.Group]
 	if j.Part == Apart {
-		r.apart = trial{}
+		r.apart = backoff{}
 		return
 	}
-	if r.again = (time.Time{}); left {
+	if r.again = (time.Time{}); remaining {
 		r.again = now
 	}
 	if j.Part == Due {
@@ -282,33 +289,33 @@ func (s *Schedule) Answered(j Job, left bool, now time.Time) {
 	}
 }
 
-// made is called after every poll.
-func (s *Schedule) made(j Job, now time.Time) {
+// polled is called after every poll.
+func (s *Schedule) polled(j Job, now time.Time) {
 	if j.forced {
 		s.forced = now
 	}
 }
 
-// SetApart is called when blocks of a group are apart that are not tried yet.
+// SetApart is called when blocks of a group have gone apart; if nothing of the group is tried yet, the first try is planned.
 func (s *Schedule) SetApart(unit, group int, now time.Time) {
-	if t := &s.units[unit].groups[group].apart; t.backoff == 0 {
+	if t := &s.units[unit].groups[group].apart; t.delay == 0 {
 		t.failed(s.o, now)
 	}
 }
 
-// Anew is called when nothing is left of the polls of a unit any more, and nothing apart.
-func (s *Schedule) Anew(unit int) {
+// Reset is called when the reads of a unit were planned again: nothing remains of its polls, and nothing is apart.
+func (s *Schedule) Reset(unit int) {
 	for g := range s.units[unit].groups {
-		s.units[unit].groups[g].again, s.units[unit].groups[g].apart = time.Time{}, trial{}
+		s.units[unit].groups[g].again, s.units[unit].groups[g].apart = time.Time{}, backoff{}
 	}
 }
 
-// Silent is called when a poll ends with a silence. The unit rests for another timeout.
-func (s *Schedule) Silent(j Job, q Silence, now time.Time) Verdict {
+// Unanswered is called when a poll ends because a block was not answered. The unit is on cooldown for another timeout.
+func (s *Schedule) Unanswered(j Job, q Unanswered, now time.Time) Verdict {
 	unit := &s.units[j.Unit]
 	r := &unit.groups[j.Group]
-	s.made(j, now)
-	s.Rest(j.Unit, now.Add(s.o.Timeout))
+	s.polled(j, now)
+	s.Cooldown(j.Unit, now.Add(s.o.Timeout))
 	if j.Part == Apart && unit.state == Live {
 		r.apart.failed(s.o, now)
 		return GoesApart
@@ -316,14 +323,14 @@ func (s *Schedule) Silent(j Job, q Silence, now time.Time) Verdict {
 	if j.Part == Due {
 		r.pass(now)
 	}
-	unit.silent++
-	heard := unit.heard.After(q.Since)
+	unit.unanswered++
+	heard := unit.lastAnswer.After(q.Since)
 	patient := s.o.Retries
-	if !q.Alone { // it may be the block: another is asked before the unit is given up
+	if !q.Alone { // the fault may be the block's: another one is asked before the unit is given up
 		patient = max(patient, 1)
 	}
 	switch {
-	case unit.state != Live, !heard && unit.silent > patient:
+	case unit.state != Live, !heard && unit.unanswered > patient:
 		s.dead(unit, now)
 		return UnitDead
 	case heard && q.Times > s.o.Retries:
@@ -331,26 +338,26 @@ func (s *Schedule) Silent(j Job, q Silence, now time.Time) Verdict {
 		s.SetApart(j.Unit, j.Group, now)
 		return GoesApart
 	}
-	r.again = unit.rest.Add(1)
+	r.again = unit.readyAt.Add(1)
 	if other := &unit.groups[(j.Group+1)%len(unit.groups)]; !heard && other != r {
-		other.again = now // which comes before
+		other.again = now // before this one
 	}
 	return TryAgain
 }
 
-// Leave is called after GoesApart when others of the group were not asked yet.
-func (s *Schedule) Leave(j Job, now time.Time) { s.units[j.Unit].groups[j.Group].again = now }
+// Postpone is called after GoesApart when other blocks of the group were not asked yet.
+func (s *Schedule) Postpone(j Job, now time.Time) { s.units[j.Unit].groups[j.Group].again = now }
 
-func (s *Schedule) dead(u *scheduled, now time.Time) {
+func (s *Schedule) dead(u *unitState, now time.Time) {
 	u.state = Dead
 	u.turn = (u.turn + 1) % len(u.groups)
-	u.try.failed(s.o, now)
+	u.retry.failed(s.o, now)
 	for g := range u.groups {
-		u.groups[g].again, u.groups[g].apart = time.Time{}, trial{}
+		u.groups[g].again, u.groups[g].apart = time.Time{}, backoff{}
 	}
 }
 
-// pass moves due on to after now, in steps: the rhythm stays.
+// pass moves due to after now, in whole periods, so that the rhythm stays.
 func (r *rhythm) pass(now time.Time) {
 	if late := now.Sub(r.due); late >= 0 {
 		r.due = r.due.Add((late/r.every + 1) * r.every)

@@ -49,7 +49,7 @@ func (b *bus) run(d time.Duration) {
 func (b *bus) silent(j Job) Verdict {
 	began := b.now
 	b.now = b.now.Add(b.s.o.Timeout)
-	return b.s.Silent(j, Silence{Times: 1, Since: began, Alone: true}, b.now)
+	return b.s.Unanswered(j, Unanswered{Times: 1, Since: began, Alone: true}, b.now)
 }
 
 // next is the poll that comes next, whenever.
@@ -169,8 +169,8 @@ func TestAUnitThatRestsIsNotAskedAndDelaysNobody(t *testing.T) {
 	b := newBus(3, options(), 10*time.Millisecond)
 	b.run(3 * time.Second)
 	from := b.now
-	b.s.Rest(1, from.Add(5*time.Second))
-	b.s.Rest(1, from.Add(time.Second)) // the longer one holds
+	b.s.Cooldown(1, from.Add(5*time.Second))
+	b.s.Cooldown(1, from.Add(time.Second)) // the longer one holds
 	b.polls = map[int][]time.Time{}
 	b.run(10 * time.Second)
 	if at := b.polls[1]; len(at) < 5 || at[0].Sub(from) < 5*time.Second || at[0].Sub(from) > 5050*time.Millisecond {
@@ -185,9 +185,9 @@ func TestABlockThatIsNeverAnsweredGoesApart(t *testing.T) {
 	b := newBus(1, options(), 10*time.Millisecond)
 	j := b.next()
 	b.s.Heard(0, b.now.Add(5*time.Millisecond)) // its other block
-	q := Silence{Times: 1, Since: b.now}
+	q := Unanswered{Times: 1, Since: b.now}
 	b.now = b.now.Add(300 * time.Millisecond)
-	if v := b.s.Silent(j, q, b.now); v != TryAgain {
+	if v := b.s.Unanswered(j, q, b.now); v != TryAgain {
 		t.Fatalf("verdict %v", v)
 	}
 	if j = b.next(); j.Part == Apart {
@@ -195,7 +195,7 @@ func TestABlockThatIsNeverAnsweredGoesApart(t *testing.T) {
 	}
 	q.Times = 2
 	b.now = b.now.Add(300 * time.Millisecond)
-	if v := b.s.Silent(j, q, b.now); v != GoesApart || b.s.State(0) != Live {
+	if v := b.s.Unanswered(j, q, b.now); v != GoesApart || b.s.State(0) != Live {
 		t.Fatalf("verdict %v", v)
 	}
 	due, tried := 0, 0
@@ -224,9 +224,9 @@ func TestAnotherGroupIsAskedBeforeAUnitIsDead(t *testing.T) {
 		b.s.Heard(0, start)
 		j := Job{Unit: 0, Group: 1}
 		b.now = b.now.Add(time.Second)
-		q := Silence{Times: 1, Since: b.now}
+		q := Unanswered{Times: 1, Since: b.now}
 		b.now = b.now.Add(o.Timeout)
-		if v := b.s.Silent(j, q, b.now); v != TryAgain {
+		if v := b.s.Unanswered(j, q, b.now); v != TryAgain {
 			t.Fatalf("verdict %v", v)
 		}
 		if j = b.next(); j.Group != 0 {
@@ -234,7 +234,7 @@ func TestAnotherGroupIsAskedBeforeAUnitIsDead(t *testing.T) {
 		}
 		if !alive {
 			q.Since = b.now
-			if v := b.s.Silent(j, q, b.now.Add(o.Timeout)); v != UnitDead || b.s.State(0) != Dead {
+			if v := b.s.Unanswered(j, q, b.now.Add(o.Timeout)); v != UnitDead || b.s.State(0) != Dead {
 				t.Fatalf("verdict %v", v)
 			}
 			continue
@@ -248,7 +248,7 @@ func TestAnotherGroupIsAskedBeforeAUnitIsDead(t *testing.T) {
 			b.s.Answered(j, false, b.now)
 		}
 		q.Times = 2
-		if v := b.s.Silent(j, q, b.now.Add(o.Timeout)); v != GoesApart {
+		if v := b.s.Unanswered(j, q, b.now.Add(o.Timeout)); v != GoesApart {
 			t.Fatalf("verdict %v", v)
 		}
 	}
@@ -272,7 +272,7 @@ func TestNoTryIsShorterThanTheTimeout(t *testing.T) {
 		default:
 			tries++
 			now = now.Add(300 * time.Millisecond)
-			s.Silent(j, Silence{Times: 1, Since: now, Alone: true}, now)
+			s.Unanswered(j, Unanswered{Times: 1, Since: now, Alone: true}, now)
 		}
 	}
 	if tries < 4 || tries > 10 {
@@ -281,7 +281,7 @@ func TestNoTryIsShorterThanTheTimeout(t *testing.T) {
 }
 
 func TestReadingForNothingSparesWhatIsNeverRead(t *testing.T) {
-	regs := []Register{{Kind: Holding, Address: 0, Type: "uint16"}, {Kind: Holding, Address: 1, Type: "uint16", Writable: true, Blind: true},
+	regs := []Register{{Kind: Holding, Address: 0, Type: "uint16"}, {Kind: Holding, Address: 1, Type: "uint16", Writable: true, WriteOnly: true},
 		{Kind: Holding, Address: 2, Type: "uint16"}, {Kind: Holding, Address: 5, Type: "uint16"}}
 	blocks := Plan(regs, []int{0, 2, 3}, MaxWords, 8)
 	if len(blocks) != 2 || blocks[0].Count != 1 || blocks[1].Address != 2 || blocks[1].Count != 4 {

@@ -183,7 +183,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 
 func TestPartsOfARegisterLeaveTheRestAlone(t *testing.T) {
 	w, err := Register{Kind: Holding, Address: 7, Type: "bits", Bit: 4, Count: 3, Writable: true}.NewWrite("5")
-	if err != nil || !w.Part() {
+	if err != nil || !w.ReadsFirst() {
 		t.Fatal(err)
 	}
 	if got := hex.EncodeToString(w.PDU(unhex(t, "ff2f"))); got != "060007ff5f" {

@@ -83,11 +83,11 @@ func (v Value) Append(dst []byte) []byte {
 // String is the value's JSON.
 func (v Value) String() string { return string(v.Append(nil)) }
 
-// digits is how many decimal digits a float64 keeps whatever its size: what scaling adds behind them is an artefact of binary.
+// digits is how many decimal digits a float64 keeps whatever its size: digits after these come from binary arithmetic.
 const digits = 15
 
-// tidy takes the artefacts of binary arithmetic away: 2304 × 0.1 is 230.4.
-func tidy(f float64) float64 {
+// rounded removes what binary arithmetic adds: 2304 × 0.1 is 230.4.
+func rounded(f float64) float64 {
 	t, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', digits, 64), 64)
 	if err != nil {
 		return f

@@ -9,15 +9,12 @@ const (
 	proofs   = 3     // flows that must prove a gap before it serves the main link: the pools of a carrier's NAT may differ
 	repeats  = 2     // losses that make a gap a failing one
 	fine     = 1.008 // failing over proven at which the search is settled
-	fastMost = 12
+	fastMost = FastSessions
 	day      = 24 * time.Hour
 	ageing   = 5 // growth is tried after 1, 2, 4 … 2^ageing days
 )
 
-const (
-	defaultFloor = time.Second
-	defaultCap   = 10 * time.Minute
-)
+const defaultFloor = time.Second
 
 // Verb is what an Order asks for.
 type Verb int
@@ -102,7 +99,7 @@ func NewSearch(o SearchOptions) *Search {
 		o.Floor = defaultFloor
 	}
 	if o.Cap <= 0 {
-		o.Cap = defaultCap
+		o.Cap = DefaultMax
 	}
 	if o.Flows <= 0 {
 		o.Flows = max(1, map[Mode]int{Fast: fastMost}[o.Mode])

@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -91,6 +92,9 @@ func (a *Agent) ConfigureRaw(b []byte) error {
 	return nil
 }
 
+// Use makes argv the program that the next Start runs.
+func (a *Agent) Use(argv ...string) { a.o.Argv = argv }
+
 // Start runs the agent; it does not wait for anything.
 func (a *Agent) Start() error {
 	argv := append(append([]string(nil), a.o.Argv...), "run", "-c", a.ConfigPath)
@@ -130,6 +134,18 @@ func (a *Agent) WaitUp(limit time.Duration) error {
 func (a *Agent) Status() (*Status, error) {
 	s, _, err := getStatus(a.client, "http://"+a.HTTP+"/status")
 	return s, err
+}
+
+// StatusInto asks the agent's page and decodes what it says into v.
+func (a *Agent) StatusInto(v any) error {
+	_, raw, err := getStatus(a.client, "http://"+a.HTTP+"/status")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("status: %w: %.400s", err, raw)
+	}
+	return nil
 }
 
 // Proc is the running (or last) process.

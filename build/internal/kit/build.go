@@ -104,7 +104,26 @@ func Build(ctx context.Context, folder, out string, env ...string) error {
 	if err != nil {
 		return err
 	}
-	args, cgo := []string{"build", "-trimpath", "-tags", tags, "-ldflags", LDFlags(root), "-o", out}, "CGO_ENABLED=0"
+	return Tree{Root: root}.Build(ctx, folder, out, env...)
+}
+
+// Tree is a copy of the sources, of this commit or of another one.
+type Tree struct {
+	Root    string
+	Built   time.Time // what the program takes for the time of its build; if zero, the commit's
+	Symbols bool      // leave the symbol table in, but not what a debugger needs
+}
+
+// Build is [Build] in that tree.
+func (t Tree) Build(ctx context.Context, folder, out string, env ...string) error {
+	flags := LDFlags(t.Root)
+	if !t.Built.IsZero() {
+		flags += " -X main.buildTime=" + t.Built.UTC().Format(time.RFC3339) // the last one counts
+	}
+	if t.Symbols {
+		flags = strings.TrimPrefix(flags, "-s ")
+	}
+	args, cgo := []string{"build", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", out}, "CGO_ENABLED=0"
 	args = append(args, "-gcflags=all=-l")
 	for _, packages := range hot() {
 		args = append(args, "-gcflags="+packages+"=")
@@ -113,7 +132,7 @@ func Build(ctx context.Context, folder, out string, env ...string) error {
 		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./"+folder)...)
-	cmd.Dir = root
+	cmd.Dir = t.Root
 	cmd.Env = append(append(os.Environ(), cgo), env...)
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s (%s): %w\n%s", folder, strings.Join(env, " "), err, msg)

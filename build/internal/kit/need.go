@@ -12,7 +12,7 @@ var debian = map[string]string{
 	"mosquitto": "mosquitto", "qemu-arm-static": "qemu-user-static", "ip": "iproute2", "nft": "nftables", "conntrack": "conntrack",
 	"haproxy": "haproxy", "tinyproxy": "tinyproxy", "microsocks": "microsocks", "nats-server": "nats-server",
 	"rabbitmq-server": "rabbitmq-server", "tcpdump": "tcpdump",
-	"gcc": "gcc libc6-dev libmodbus-dev", "mbpoll": "mbpoll",
+	"xz": "xz-utils", "gcc": "gcc libc6-dev libmodbus-dev", "mbpoll": "mbpoll",
 	"qemu-system-arm": "qemu-system-arm", "clang": "clang", "ld.lld": "lld",
 }
 

@@ -1,0 +1,287 @@
+// Package downlink carries commands from the link to devices, each at most once, and answers every one. A command comes in
+// as the link delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a
+// port or what publishes the reply.
+package downlink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/record"
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+// memorableBytes is the longest reply that is kept to answer a duplicate.
+const memorableBytes = 2 << 10
+
+// Downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
+// counters is immutable.
+type Downlink struct {
+	device  func(name string) (Target, bool)
+	replies *spool.Spool
+	journal *Journal
+	clock   clock.Clock
+	log     zerolog.Logger
+	loop    *supervise.Loop
+
+	intake   chan order   // of intakeMessages
+	outcomes chan outcome // of intakeMessages
+	turned   chan turned  // of turnedMessages
+	waiting  atomic.Int64 // bytes in intake
+	flooded  atomic.Bool  // commands are turned away since the queues were empty last
+
+	mu       sync.Mutex
+	counters statuspage.Commands // guarded by mu
+}
+
+// outcome is how a command in its target's queue ended.
+type outcome struct {
+	order  order
+	target Target
+	answer bridge.Answer
+	err    error
+}
+
+// New returns a downlink that is not running. device finds the target of a command by its name; p is told while a command is
+// worked on.
+func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
+	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan order, intakeMessages),
+		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
+}
+
+// Run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
+func (d *Downlink) Run(ctx context.Context) error {
+	defer d.loop.Gone()
+	d.answerCut()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case o := <-d.intake:
+			d.waiting.Add(-int64(o.size))
+			d.busy(func() { d.command(o) })
+		case t := <-d.turned:
+			d.busy(func() { d.answerTurned(t) })
+		case o := <-d.outcomes:
+			d.busy(func() { d.settle(o) })
+		}
+		if len(d.intake)+len(d.turned) == 0 {
+			d.flooded.Store(false)
+		}
+	}
+	d.last()
+	return d.journal.close()
+}
+
+func (d *Downlink) busy(work func()) {
+	d.loop.Begin()
+	defer d.loop.End()
+	work()
+}
+
+// answerCut answers what a crash cut. The answer is in the spool before the journal forgets that it is owed.
+func (d *Downlink) answerCut() {
+	if len(d.journal.cut) == 0 {
+		return
+	}
+	if err := d.journal.rewrite(d.clock.Now()); err != nil {
+		d.log.Error().Err(err).Msg("the command journal cannot be written: what a crash cut will be answered again")
+	}
+	for _, e := range d.journal.cut {
+		unknown := wire.Reply{ID: e.ID, Error: wire.UnknownOutcome, Detail: "the agent ended while it carried this out"}
+		d.reply(e.Name, unknown)
+		d.remember(e.ID, unknown)
+	}
+	d.journal.cut = nil
+}
+
+// last answers what ended before the stop, as the devices have returned by now, and what nobody will carry out.
+func (d *Downlink) last() {
+	for {
+		select {
+		case o := <-d.outcomes:
+			d.settle(o)
+		case t := <-d.turned:
+			d.answerTurned(t)
+		case o := <-d.intake:
+			d.answerTurned(turned{o.name, o.id, wire.Busy, errcode.Stopping})
+		default:
+			return
+		}
+	}
+}
+
+// answerTurned answers what the intake did not take.
+func (d *Downlink) answerTurned(t turned) {
+	if t.id == "" {
+		d.count(func(c *statuspage.Commands) { c.Refused++ })
+		return
+	}
+	if !d.answered(t.name, t.id) {
+		d.count(func(c *statuspage.Commands) { c.Refused++ })
+		d.reply(t.name, wire.Reply{ID: t.id, Error: t.code, Detail: t.detail})
+	}
+}
+
+// answered answers a command that came before, from the journal; false: it did not.
+func (d *Downlink) answered(name, id string) bool {
+	known, running := d.journal.lookup(id)
+	switch {
+	case known != nil:
+		d.count(func(n *statuspage.Commands) { n.Refused++ })
+		d.reply(name, *known)
+	case running != nil:
+		d.refuse(name, id, wire.Duplicate, running.Error())
+	default:
+		return false
+	}
+	return true
+}
+
+// command carries out one command, or answers with an error.
+func (d *Downlink) command(o order) {
+	if o.id == "" {
+		d.count(func(n *statuspage.Commands) { n.Refused++ })
+		d.log.Warn().Str("device", o.name).Err(o.fault).Msg("command without a usable id, not answered")
+		return
+	}
+	if !o.retained && d.answered(o.name, o.id) {
+		return
+	}
+	t, code, detail := d.judge(o, nil)
+	if code != "" {
+		d.refuse(o.name, o.id, code, detail)
+		return
+	}
+	d.start(o, t.Rate)
+}
+
+// judge finds the target of a command and says why it must not be carried out there; an empty code: it may. The command
+// counts for the target's rate, unless it did so already.
+func (d *Downlink) judge(o order, counted *Rate) (Target, wire.ErrorCode, string) {
+	t, known := d.device(o.name)
+	switch {
+	case o.retained:
+		return t, wire.Retained, "publish commands without the retain flag, and clear this one"
+	case o.fault != nil:
+		return t, wire.Malformed, o.fault.Error()
+	case !known:
+		return t, wire.UnknownDevice, ""
+	case !t.Commands:
+		return t, wire.Denied, "the device's configuration does not say commands: true"
+	}
+	code, detail := d.clock.Due(o.expires, wire.MaxExpiry)
+	if code == "" {
+		code, detail = t.check(o)
+	}
+	if code == "" && t.Rate != counted && !t.Rate.take(time.Now()) {
+		return t, wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.Limits.PerMinute)
+	}
+	return t, code, detail
+}
+
+// start puts the id of a command that may be carried out on disk, and the command into its target's queue. It is judged once
+// more in between: the disk takes its time, and a reload may have come.
+func (d *Downlink) start(o order, counted *Rate) {
+	if err := d.journal.begin(o, d.clock.Now()); errors.Is(err, errJournalFull) {
+		d.refuse(o.name, o.id, wire.Busy, err.Error())
+		return
+	} else if err != nil {
+		d.refuse(o.name, o.id, wire.Failed, "at most once cannot be kept: "+err.Error())
+		return
+	}
+	d.count(func(n *statuspage.Commands) { n.Running++ })
+	t, code, detail := d.judge(o, counted)
+	if code != "" {
+		d.logRefusal(o.name, o.id, code)
+		d.finish(o.name, wire.Reply{ID: o.id, Error: code, Detail: detail})
+		return
+	}
+	err := t.carry(o, func(got bridge.Answer, err error) {
+		d.outcomes <- outcome{o, t, got, err}
+	})
+	if err != nil {
+		d.settle(outcome{order: o, target: t, err: err})
+	}
+}
+
+// settle answers a command that ended at its target.
+func (d *Downlink) settle(o outcome) {
+	d.finish(o.order.name, o.target.reply(o.order, o.answer, o.err))
+}
+
+// finish counts, remembers and sends the reply to a command that was begun.
+func (d *Downlink) finish(name string, reply wire.Reply) {
+	d.count(func(n *statuspage.Commands) {
+		n.Running--
+		switch {
+		case reply.OK:
+			n.Done++
+		case reply.Error == wire.Failed || reply.Error == wire.Timeout || reply.Error == wire.UnknownOutcome:
+			n.Failed++
+		default:
+			n.Refused++
+		}
+	})
+	d.remember(reply.ID, memorable(reply))
+	d.reply(name, reply)
+}
+
+// memorable is what the journal keeps of a reply: a long answer is not worth its memory.
+func memorable(r wire.Reply) wire.Reply {
+	if len(r.Append(nil)) <= memorableBytes {
+		return r
+	}
+	return wire.Reply{ID: r.ID, OK: r.OK, Error: r.Error, Detail: "the answer was too long to be kept for a second time"}
+}
+
+// refuse answers a command that did not reach its device's queue.
+func (d *Downlink) refuse(name, id string, code wire.ErrorCode, detail string) {
+	d.count(func(n *statuspage.Commands) { n.Refused++ })
+	d.logRefusal(name, id, code)
+	d.reply(name, wire.Reply{ID: id, Error: code, Detail: detail})
+}
+
+func (d *Downlink) logRefusal(name, id string, code wire.ErrorCode) {
+	d.log.Warn().Str("device", name).Str("id", id).Str("error", string(code)).Msg("command refused")
+}
+
+func (d *Downlink) remember(id string, reply wire.Reply) {
+	if err := d.journal.finish(id, reply); err != nil {
+		d.log.Warn().Str("id", id).Err(err).Msg("the command journal cannot note an outcome")
+	}
+}
+
+// reply appends a reply to its spool, which keeps it over an outage.
+func (d *Downlink) reply(name string, reply wire.Reply) {
+	if len(name) > wire.MaxName {
+		return // no topic of ours is so long
+	}
+	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {
+		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply lost")
+	}
+}
+
+func (d *Downlink) count(f func(*statuspage.Commands)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f(&d.counters)
+}
+
+// Status is the counters, which balance: received = done + failed + refused + running + overflowed.
+func (d *Downlink) Status() statuspage.Commands {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.counters
+}

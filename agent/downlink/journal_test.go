@@ -1,0 +1,108 @@
+package downlink
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+func openTestJournal(t *testing.T, dir string) *Journal {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	j, err := OpenJournal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func command(id string, expires time.Time) order {
+	return order{name: "meter", id: id, expires: expires.UnixMilli()}
+}
+
+func TestJournalOverARestart(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	j := openTestJournal(t, dir)
+	for _, id := range []string{"finished", "cut"} {
+		if err := j.begin(command(id, now.Add(time.Minute)), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := j.lookup("cut"); err != errRunning {
+		t.Fatalf("a running command: %v", err)
+	}
+	if err := j.finish("finished", wire.Reply{ID: "finished", OK: true}); err != nil {
+		t.Fatal(err)
+	}
+
+	after := openTestJournal(t, dir) // the first one was killed: not closed
+	if r, err := after.lookup("finished"); err != nil || r == nil || !r.OK {
+		t.Fatalf("finished before the restart: %+v, %v", r, err)
+	}
+	if r, err := after.lookup("cut"); err != errRunning || r != nil {
+		t.Fatalf("cut by the restart and not answered yet: %+v, %v", r, err)
+	}
+	if len(after.cut) != 1 || after.cut[0].ID != "cut" || after.cut[0].Name != "meter" {
+		t.Fatalf("to be answered: %+v", after.cut)
+	}
+	if r, err := after.lookup("never seen"); r != nil || err != nil {
+		t.Fatalf("never seen: %+v, %v", r, err)
+	}
+}
+
+func TestJournalSkipsTornLines(t *testing.T) {
+	dir := t.TempDir()
+	text := `{"id":"a","name":"meter","expires":1,"reply":{"id":"a","ok":true}}` + "\nrot\n" + `{"id":"b","na`
+	if err := os.WriteFile(dir+"/"+journalFile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := openTestJournal(t, dir)
+	if r, _ := j.lookup("a"); r == nil || !r.OK {
+		t.Fatal("the whole line is lost")
+	}
+	if len(j.entries) != 1 || len(j.cut) != 0 {
+		t.Fatalf("%d entries", len(j.entries))
+	}
+}
+
+func TestJournalIsBounded(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	j := openTestJournal(t, dir)
+	j.entries = map[string]*journalEntry{}
+	for i := range journalMax {
+		id := fmt.Sprint(i)
+		j.entries[id] = &journalEntry{ID: id, Expires: now.UnixMilli(), Reply: &wire.Reply{ID: id, OK: true}}
+	}
+	if err := j.begin(command("one more", now.Add(time.Minute)), now); err != errJournalFull {
+		t.Fatalf("full of commands that the clock does not refuse yet: %v", err)
+	}
+	later := now.Add(journalMargin + time.Second)
+	if err := j.begin(command("one more", later.Add(time.Minute)), later); err != nil {
+		t.Fatalf("the old ones are refused by the clock now: %v", err)
+	}
+	if len(j.entries) != 1 {
+		t.Fatalf("%d entries kept", len(j.entries))
+	}
+	text, err := os.ReadFile(dir + "/" + journalFile)
+	if err != nil || strings.Count(string(text), "\n") != 1 {
+		t.Fatalf("file %q, %v", text, err)
+	}
+}
+
+func TestJournalWithoutADisk(t *testing.T) {
+	j, err := OpenJournal(nil)
+	if err != errNoState {
+		t.Fatal(err)
+	}
+	if err := j.begin(command("a", time.Now().Add(time.Minute)), time.Now()); err == nil {
+		t.Fatal("at most once was promised without a disk")
+	}
+}

@@ -1,0 +1,60 @@
+package downlink
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
+
+// order is a command as it was understood once, at intake. It holds nothing of the configuration: its target, what that
+// allows and whether it is still time are looked up when it is carried out, so that a reload in between counts.
+type order struct {
+	name     string // of the device or unit
+	id       string // empty: it cannot be answered
+	size     int    // bytes of its payload, for what may wait at once
+	retained bool
+	request  bool // it wants the device's answer
+
+	expires int64             // Unix ms; 0: it does not say
+	bytes   []byte            // to be written
+	values  map[string]string // to be written instead, by name, as JSON; nil: none
+	timeout time.Duration     // of the answer; negative: as the target's limits say
+	silence time.Duration     // that ends the answer; negative: as the target's limits say
+
+	fault     error // it is no command
+	spanFault error // its timeout or silence is none; nothing where values are written
+}
+
+// newOrder parses a command. What is wrong with it stands in the order, to be answered in its turn.
+func newOrder(name string, payload []byte, retained, request bool) order {
+	c, err := wire.ParseCommand(payload)
+	o := order{name: name, id: c.ID, size: len(payload), retained: retained, request: request, expires: c.Expires, fault: err}
+	if err != nil {
+		return o
+	}
+	if c.Values != nil {
+		o.values = make(map[string]string, len(c.Values))
+		for key, v := range c.Values {
+			o.values[key] = string(v)
+		}
+		return o
+	}
+	o.bytes, _ = c.Bytes() // ParseCommand has seen to it
+	if o.timeout, o.spanFault = span("timeout", c.Timeout); o.spanFault == nil {
+		o.silence, o.spanFault = span("silence", c.Silence)
+	}
+	return o
+}
+
+// span is a duration that a command may say; negative: it does not.
+func span(key, text string) (time.Duration, error) {
+	if text == "" {
+		return -1, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 || d > longestWait {
+		return 0, fmt.Errorf("%s must be a duration of at most %s, such as 500ms", key, longestWait)
+	}
+	return d, nil
+}

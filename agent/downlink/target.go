@@ -1,0 +1,177 @@
+package downlink
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/record"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
+)
+
+// Limits are what the configuration allows the uplink to do with a device that takes commands.
+type Limits struct {
+	Max       int      // bytes of one command; 0: no limit
+	PerMinute int      // 0: no limit
+	Allow     [][]byte // what the bytes must begin with; empty: anything
+	Timeout   time.Duration
+	Silence   time.Duration
+}
+
+// longestWait bounds how long a request may hold its device.
+const longestWait = time.Minute
+
+// Target is a device, or a unit of a bus, that commands can go to.
+type Target struct {
+	Commands bool // may the uplink write to it?
+	Limits   Limits
+	Rate     *Rate         // of the device; nil: no limit
+	Encoding wire.Encoding // of answers
+	Unit     string        // empty: the device itself
+	Address  []byte        // that the bytes for the unit begin with on the line
+
+	Write   func(payload []byte, expires time.Time, done func(error)) error
+	Request func(bridge.Request, func(bridge.Answer, error)) error
+	Set     func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error // nil: it takes no values
+	Fits    func(values map[string]string) (longest int, err error)                                  // what Set would say at once, and the bytes of its longest request
+}
+
+// check says why a command must not go to the target; an empty code: it may, as far as its rate allows.
+func (t Target) check(o order) (wire.ErrorCode, string) {
+	if code, detail := t.checkShape(o); code != "" || o.values != nil {
+		return code, detail
+	}
+	p := append(bytes.Clone(t.Address), o.bytes...)
+	switch {
+	case t.Limits.Max > 0 && len(p) > t.Limits.Max:
+		return wire.TooLarge, fmt.Sprintf("%d bytes, the device's configuration allows %d", len(p), t.Limits.Max)
+	case !t.Limits.allows(p):
+		return wire.Denied, "the device's configuration does not allow bytes that begin so"
+	}
+	return "", ""
+}
+
+// checkShape says why a command is not of the kind that the target takes.
+func (t Target) checkShape(o order) (wire.ErrorCode, string) {
+	if o.values != nil {
+		return t.checkValues(o)
+	}
+	switch {
+	case o.request && t.Request == nil:
+		return wire.Failed, bridge.ErrNotOpen.Error()
+	case !o.request && t.Set != nil:
+		return wire.Malformed, "a unit takes values: use /request for bytes"
+	case o.spanFault != nil:
+		return wire.Malformed, o.spanFault.Error()
+	}
+	return "", ""
+}
+
+func (t Target) checkValues(o order) (wire.ErrorCode, string) {
+	switch {
+	case o.request:
+		return wire.Malformed, "a request has bytes: use /write for values"
+	case t.Set == nil:
+		return wire.Malformed, "values are for the units of a Modbus bus"
+	}
+	n, err := t.Fits(o.values)
+	switch {
+	case err != nil:
+		return wire.Malformed, err.Error()
+	case t.Limits.Max > 0 && n > t.Limits.Max:
+		return wire.TooLarge, fmt.Sprintf("a request of %d bytes, the device's configuration allows %d", n, t.Limits.Max)
+	}
+	return "", ""
+}
+
+func (l Limits) allows(p []byte) bool {
+	for _, prefix := range l.Allow {
+		if bytes.HasPrefix(p, prefix) {
+			return true
+		}
+	}
+	return len(l.Allow) == 0
+}
+
+// exchange is the request that a command makes of the device.
+func (t Target) exchange(o order) bridge.Request {
+	r := bridge.Request{Payload: o.bytes, Expires: time.UnixMilli(o.expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence,
+		Unit: t.Unit}
+	if o.timeout >= 0 {
+		r.Timeout = o.timeout
+	}
+	if o.silence >= 0 {
+		r.Silence = o.silence
+	}
+	return r
+}
+
+// carry hands a command to the device's queue. done is called exactly once, unless an error is returned.
+func (t Target) carry(o order, done func(bridge.Answer, error)) error {
+	switch {
+	case o.values != nil:
+		return t.Set(o.values, time.UnixMilli(o.expires), done)
+	case o.request:
+		return t.Request(t.exchange(o), done)
+	}
+	return t.Write(o.bytes, time.UnixMilli(o.expires), func(err error) { done(bridge.Answer{}, err) })
+}
+
+// reply is what a command is answered with: what the device brought back, and the error that it ended with.
+func (t Target) reply(o order, a bridge.Answer, err error) wire.Reply {
+	reply := wire.Reply{ID: o.id, OK: err == nil}
+	switch {
+	case len(a.Frames) == 0:
+	case t.exchange(o).Silence > 0 && t.Unit == "" && t.Address == nil:
+		for _, f := range a.Frames {
+			body, _ := wire.NewBody(f, t.Encoding)
+			reply.Frames = append(reply.Frames, body)
+		}
+	default:
+		reply.Body, _ = wire.NewBody(a.Frames[0], t.Encoding)
+	}
+	if len(a.Values) > 0 {
+		reply.Measured = record.MeasuredOf(a.Values, false).Measured
+	}
+	if err != nil {
+		reply.Error, reply.Detail = errcode.Of(err), err.Error()
+	}
+	return reply
+}
+
+// Rate is a bucket of a minute's commands, refilled evenly. Safe for concurrent use; nil has no limit.
+type Rate struct {
+	perMinute int
+
+	mu   sync.Mutex
+	have float64
+	at   time.Time
+}
+
+// NewRate returns a full bucket; nil for 0, which is no limit.
+func NewRate(perMinute int) *Rate {
+	if perMinute == 0 {
+		return nil
+	}
+	return &Rate{perMinute: perMinute, have: float64(perMinute)}
+}
+
+func (r *Rate) take(now time.Time) bool {
+	if r == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.at.IsZero() {
+		r.have = min(r.have+now.Sub(r.at).Minutes()*float64(r.perMinute), float64(r.perMinute))
+	}
+	r.at = now
+	if r.have < 1 {
+		return false
+	}
+	r.have--
+	return true
+}

@@ -1,0 +1,265 @@
+// Package ledger counts the bytes on the wire by day, interface and cause over restarts, and says what they leave of the
+// monthly data budget. What was counted comes in; the level of the budget goes out. It does not know the link.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+const (
+	ledgerFile       = "ledger.json"
+	ledgerAside      = "ledger.json.corrupt"
+	ledgerLayout     = 1
+	ledgerDays       = 62               // two months
+	ledgerLook       = 10 * time.Second // how often the link is asked
+	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
+	ledgerMax        = 1 << 20          // bytes of a file that is ours
+	unknownInterface = "unknown"        // for what went by an interface that nobody knows
+	dayLayout        = time.DateOnly
+	lowPart          = 0.8 // of the budget, from which on logs and probes rest
+)
+
+// Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the
+// budget. Days are those of UTC. Safe for concurrent use; nothing but Run and Write touches the disk.
+type Ledger struct {
+	root  *os.Root // nil: nothing survives
+	log   zerolog.Logger
+	now   func() time.Time
+	unset func() bool // the clock cannot be believed
+
+	mu     sync.Mutex
+	doc    document
+	last   statuspage.Bytes            // counted since the start of the process, at the last entry
+	iface  string                      // of the last entry
+	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
+	budget config.Budget
+	level  transport.Frugality
+	fault  string
+	dirty  bool
+	wrote  time.Time
+}
+
+// document is the file.
+type document struct {
+	Layout int                                    `json:"layout"`
+	Days   map[string]map[string]statuspage.Bytes `json:"days"` // day, interface
+}
+
+// Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
+func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *Ledger {
+	b := &Ledger{root: root, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	b.doc = document{Layout: ledgerLayout}
+	if root != nil {
+		if err := b.read(); err != nil {
+			log.Warn().Err(err).Str("kept", ledgerAside).Msg("the ledger could not be read, it begins anew")
+		}
+	}
+	if b.doc.Days == nil {
+		b.doc.Days = map[string]map[string]statuspage.Bytes{}
+	}
+	return b
+}
+
+func (b *Ledger) read() error {
+	p, err := b.root.ReadFile(ledgerFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var doc document
+	if err == nil && len(p) > ledgerMax {
+		err = fmt.Errorf("%d bytes, at most %d", len(p), ledgerMax)
+	}
+	if err == nil {
+		err = json.Unmarshal(p, &doc)
+	}
+	if err == nil && doc.Layout != ledgerLayout {
+		err = fmt.Errorf("layout %d, not %d", doc.Layout, ledgerLayout)
+	}
+	if err != nil {
+		return errors.Join(err, b.root.Rename(ledgerFile, ledgerAside))
+	}
+	b.doc = doc
+	return nil
+}
+
+// Record enters what was counted since the last entry under today and an interface.
+func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	more := counted.Minus(b.last)
+	b.last = counted
+	if iface == "" {
+		iface = b.iface // down: what failed since belongs to the interface that was tried last, about
+	}
+	b.iface = iface
+	if more != (statuspage.Bytes{}) {
+		b.owed[iface] = b.owed[iface].Plus(more)
+	}
+	if b.unset() {
+		return
+	}
+	day := b.now().UTC().Format(dayLayout)
+	for name, n := range b.owed {
+		if b.doc.Days[day] == nil {
+			b.doc.Days[day] = map[string]statuspage.Bytes{}
+		}
+		b.doc.Days[day][name] = b.doc.Days[day][name].Plus(n)
+		b.dirty = true
+	}
+	clear(b.owed)
+	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > ledgerDays; days = days[1:] {
+		delete(b.doc.Days, days[0])
+	}
+}
+
+// SetBudget changes the budget.
+func (b *Ledger) SetBudget(budget config.Budget) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.budget = budget
+}
+
+// Month is what was used since the day on which the budget begins anew.
+func (b *Ledger) Month() statuspage.Month {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	today := b.today()
+	since := periodStart(today, b.budget.ResetsOn).Format(dayLayout)
+	m := statuspage.Month{Since: since, Budget: b.budget.Month.Int64(), Interfaces: map[string]statuspage.Bytes{}}
+	add := func(of map[string]statuspage.Bytes) {
+		for iface, n := range of {
+			m.Interfaces[iface] = m.Interfaces[iface].Plus(n)
+			m.Bytes += n.Sum()
+		}
+	}
+	for day, of := range b.doc.Days {
+		if day >= since {
+			add(of)
+		}
+	}
+	add(b.owed)
+	m.Today = map[string]statuspage.Bytes{}
+	maps.Copy(m.Today, b.doc.Days[today.Format(dayLayout)])
+	return m
+}
+
+// today is the day, or while the clock is not set, the last one that is known of. mu is held.
+func (b *Ledger) today() time.Time {
+	now := b.now().UTC()
+	if days := slices.Sorted(maps.Keys(b.doc.Days)); b.unset() && len(days) > 0 {
+		if last, err := time.Parse(dayLayout, days[len(days)-1]); err == nil {
+			return last
+		}
+	}
+	return now
+}
+
+// periodStart is the last day of a month's that was now or before.
+func periodStart(now time.Time, day int) time.Time {
+	start := time.Date(now.Year(), now.Month(), max(day, 1), 0, 0, 0, 0, time.UTC)
+	if start.After(now) {
+		start = time.Date(now.Year(), now.Month()-1, max(day, 1), 0, 0, 0, 0, time.UTC)
+	}
+	return start
+}
+
+// Level says what the budget still allows, and logs a change.
+func (b *Ledger) Level() transport.Frugality {
+	m := b.Month()
+	level := transport.Spend
+	switch part := float64(m.Bytes) / float64(max(m.Budget, 1)); {
+	case m.Budget <= 0:
+	case part >= 1:
+		level = transport.Starved
+	case part >= lowPart:
+		level = transport.Spare
+	}
+	b.mu.Lock()
+	changed := b.level != level
+	b.level = level
+	b.mu.Unlock()
+	if changed {
+		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+	}
+	return level
+}
+
+// Exhausted reports that only what matters most may still be sent.
+func (b *Ledger) Exhausted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.level == transport.Starved
+}
+
+// Why is what the budget holds back, or what is wrong with the file; empty: nothing.
+func (b *Ledger) Why() string {
+	m := b.Month()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
+	switch b.level {
+	case transport.Starved:
+		return used + ": only devices of priority high, state and commands still flow, and the beat is at its longest"
+	case transport.Spare:
+		return used + ": logs and probes rest"
+	}
+	return b.fault
+}
+
+// Run calls look, which records what the link has counted, and writes now and then, until ctx is done.
+func (b *Ledger) Run(ctx context.Context, look func()) error {
+	tick := time.NewTicker(ledgerLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		look()
+		if b.now().Sub(b.wrote) >= ledgerWrite {
+			b.Write()
+		}
+	}
+}
+
+// Write keeps the file, when something has changed.
+func (b *Ledger) Write() {
+	b.mu.Lock()
+	p, err := json.MarshalIndent(b.doc, "", " ")
+	dirty, said := b.dirty, b.fault
+	b.dirty, b.wrote = false, b.now()
+	b.mu.Unlock()
+	if !dirty || b.root == nil {
+		return
+	}
+	if err == nil {
+		err = config.Replace(b.root, ledgerFile, append(p, '\n'))
+	}
+	fault := ""
+	if err != nil {
+		fault = fmt.Sprintf("the ledger could not be kept: %v", err)
+	}
+	b.mu.Lock()
+	b.fault, b.dirty = fault, b.dirty || err != nil
+	b.mu.Unlock()
+	if err != nil && said != fault {
+		b.log.Warn().Err(err).Msg("the ledger could not be kept")
+	}
+}

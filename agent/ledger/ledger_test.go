@@ -1,0 +1,95 @@
+package ledger
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+func TestLedger(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	now, unset := time.Unix(60, 0), true
+	open := func(counted statuspage.Bytes) *Ledger {
+		b := Open(root, zerolog.Nop(), func() time.Time { return now }, func() bool { return unset }, counted)
+		b.SetBudget(config.Budget{Month: 1000, ResetsOn: 3})
+		return b
+	}
+	b := open(statuspage.Bytes{Data: 5})
+	b.Record(statuspage.Bytes{Data: 105}, "eth0")
+	if m := b.Month(); m.Bytes != 100 {
+		t.Errorf("before the clock is set: %+v", m)
+	}
+	now, unset = time.Date(2026, 11, 2, 23, 0, 0, 0, time.UTC), false
+	b.Record(statuspage.Bytes{Data: 105, Ping: 10}, "wwan0")
+	if m := b.Month(); m.Bytes != 110 || m.Since != "2026-10-03" || m.Interfaces["eth0"].Data != 100 || m.Interfaces["wwan0"].Ping != 10 {
+		t.Errorf("%+v", m)
+	}
+	b.Write()
+
+	now = now.Add(2 * time.Hour) // the budget begins anew
+	b = open(statuspage.Bytes{})
+	b.Record(statuspage.Bytes{Headers: 799}, "wwan0")
+	if m := b.Month(); m.Bytes != 799 || m.Since != "2026-11-03" || b.Level() != transport.Spend || b.Why() != "" {
+		t.Errorf("%+v, %q", m, b.Why())
+	}
+	b.Record(statuspage.Bytes{Headers: 800}, "wwan0")
+	if b.Level() != transport.Spare || b.Exhausted() || b.Why() == "" {
+		t.Errorf("%q", b.Why())
+	}
+	b.Record(statuspage.Bytes{Headers: 1000}, "wwan0")
+	if b.Level() != transport.Starved || !b.Exhausted() {
+		t.Errorf("%q", b.Why())
+	}
+	b.Write()
+	if m := open(statuspage.Bytes{}).Month(); m.Bytes != 1000 || m.Today["wwan0"].Headers != 1000 {
+		t.Errorf("after a restart: %+v", m)
+	}
+	for range 100 { // old days go
+		now = now.Add(24 * time.Hour)
+		b.Record(statuspage.Bytes{Headers: b.last.Headers + 1}, "wwan0")
+	}
+	if len(b.doc.Days) != ledgerDays || b.Level() != transport.Spend {
+		t.Errorf("%d days, %q", len(b.doc.Days), b.Why())
+	}
+
+	if err := os.WriteFile(filepath.Join(dir, ledgerFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m := open(statuspage.Bytes{}).Month(); m.Bytes != 0 {
+		t.Errorf("of a file that is none: %+v", m)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ledgerAside)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPeriodStart(t *testing.T) {
+	for _, tt := range []struct {
+		now  string
+		day  int
+		want string
+	}{
+		{"2026-11-21", 1, "2026-11-01"}, {"2026-11-21", 21, "2026-11-21"}, {"2026-11-21", 22, "2026-10-22"},
+		{"2026-01-05", 28, "2025-12-28"}, {"2026-03-01", 28, "2026-02-28"},
+	} {
+		now, err := time.Parse(dayLayout, tt.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := periodStart(now, tt.day).Format(dayLayout); got != tt.want {
+			t.Errorf("%s, %d: %s, want %s", tt.now, tt.day, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package pump
+
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// Batching is how many records of a device travel in one publish. The zero value: each travels alone.
+type Batching struct {
+	Frames int           // at most; 0 or 1: no batches
+	Delay  time.Duration // a batch that is not full waits this long for more
+	Bytes  int           // of JSON, at most, before compression
+}
+
+func (b Batching) on() bool { return b.Frames > 1 }
+
+// Route is where and how the records of one device travel.
+type Route struct {
+	Topic string
+	Raw   bool // the bytes of a frame alone
+	SenML bool // a record is entries, and an array is around them also when it travels alone
+	Batch Batching
+	Gzip  bool
+	Cause transport.Cause
+}
+
+// message is payload on its way.
+func (r Route) message(payload []byte) transport.Message {
+	topic := r.Topic
+	if r.Gzip {
+		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
+	}
+	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.Cause}
+}
+
+// batch gathers records of one device.
+type batch struct {
+	route     Route
+	seq       spool.Seq // of the first record
+	begun     time.Time // when the first was taken from the spool
+	oldest    time.Time // when it came into it
+	records   [][]byte  // JSON of one record each
+	positions []spool.Pos
+	runs      int // of neighbours among them
+	bytes     int // of the JSON array
+}
+
+func (b *batch) fits(record []byte) bool {
+	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.Batch.Bytes
+}
+
+func (b *batch) add(p spool.Pos, record []byte) {
+	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
+		b.runs++
+	}
+	b.records, b.positions = append(b.records, record), append(b.positions, p)
+	b.bytes += 1 + len(record)
+	if len(b.records) == 1 {
+		b.bytes++ // [ and ], and the others bring a comma
+	}
+}
+
+func (b *batch) full() bool {
+	return len(b.records) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
+}
+
+func (b *batch) message() transport.Message {
+	return b.route.message(wire.AppendBatch(make([]byte, 0, b.bytes), b.records...))
+}

@@ -1,0 +1,384 @@
+// Package pump carries records from the spools to the link, in order and as fast as both allow, and tells the spools what
+// the server acknowledged. What can never be published goes into quarantine. It never sees a device, a command or the
+// configuration.
+package pump
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// drainFor is how long a stop may go on publishing what the spools hold.
+const drainFor = 5 * time.Second
+
+// StopWithin is how long Run may take to return after its context is done.
+const StopWithin = drainFor + 2*time.Second
+
+// exhaustedLook is how often the pump looks whether there is a budget again.
+const exhaustedLook = 10 * time.Second
+
+// readRetry is how soon a spool that could not be read is asked again.
+const readRetry = time.Second
+
+// Pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
+// order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
+// the link's window holds at a time; after a loss the pump starts over with what waits in the spools.
+type Pump struct {
+	link  *transport.Link
+	lanes []*lane
+	log   zerolog.Logger
+
+	pace      *pacer                              // of the lanes with devices' records; nil: none
+	exhausted func() bool                         // only what matters most may be sent; nil: never
+	keep      func(bad *publish, why error) error // puts what cannot be published into quarantine; nil: it is dropped
+	lostAt    time.Time                           // the end of the last session; zero: there was none
+
+	liveness *supervise.Liveness
+	loop     *supervise.Loop      // of Run
+	session  *transport.Publisher // nil: none since the last loss
+	out      []inflight           // sent on it and not acknowledged, in order
+	held     *publish             // taken from its lane, and not sent because ctx was done; of session
+	suspects suspects
+	refused  refusals
+
+	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
+}
+
+// Options configure a pump.
+type Options struct {
+	Link                *transport.Link
+	Data, High, Replies *spool.Spool // High: of devices with priority high
+	ReplyTopic          string       // template with {name}
+	Routes              *Routes      // of the devices' records
+	Clock               clock.Clock
+	ReplayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
+	Exhausted           func() bool // only what matters most may be sent
+	Quarantine          *Quarantine
+	Liveness            *supervise.Liveness
+	Log                 zerolog.Logger
+}
+
+// New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
+func New(o Options) *Pump {
+	p := &Pump{link: o.Link, log: o.Log, liveness: o.Liveness, exhausted: o.Exhausted,
+		lanes: []*lane{
+			newLane(o.Replies, replies{o.ReplyTopic}),
+			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
+			newLane(o.Data, frames{clock: o.Clock, routes: o.Routes}),
+		},
+		keep: func(bad *publish, why error) error { return o.Quarantine.keep(bad, why, time.Now()) },
+		pace: &pacer{fixed: o.ReplayRate, spread: rand.Float64, rate: func() int64 { return o.Link.Status().Throughput }}}
+	p.lanes[0].vital, p.lanes[1].vital = true, true
+	p.lanes[2].paced = true
+	return p
+}
+
+// HandOver is called before Run ends, when another pump goes on with the same spools.
+func (p *Pump) HandOver() { p.handedOver.Store(true) }
+
+type inflight struct {
+	publish *publish
+	ack     *transport.Ack
+}
+
+// Run pumps until ctx is done, then drains for at most drainFor while the link is up.
+func (p *Pump) Run(ctx context.Context) error {
+	p.loop = p.liveness.Loop("pump")
+	defer p.loop.Gone()
+	for _, l := range p.lanes { // the pump before may have taken something
+		l.rewind()
+	}
+	for ctx.Err() == nil {
+		p.turn(ctx, false)
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainFor)
+	defer cancel()
+	if p.handedOver.Load() {
+		p.settleFlight(drain)
+		return nil
+	}
+	for drain.Err() == nil && p.session != nil && p.turn(drain, true) {
+	}
+	return nil
+}
+
+// settleFlight waits for what is in flight, and sends nothing more: another pump goes on with what waits in the spools, and would
+// send again what it does not know to have arrived.
+func (p *Pump) settleFlight(ctx context.Context) {
+	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
+		p.await(ctx, p.oldest(), p.wake())
+		p.settle()
+	}
+}
+
+// turn does one thing: settles what was acknowledged, sends the next publish, or waits. With flush it does not wait for more
+// records; then false means that everything was sent and acknowledged.
+func (p *Pump) turn(ctx context.Context, flush bool) bool {
+	if p.session == nil {
+		var err error
+		if p.session, err = p.link.Publisher(ctx); err != nil { // ctx is done, or the link has ended and ctx will be
+			<-ctx.Done()
+		}
+		p.suspects.connected(time.Now())
+		if p.pace != nil {
+			p.pace.connected(p.lostAt, time.Now())
+		}
+		return true
+	}
+	p.loop.Begin()
+	p.settle()
+	if p.session == nil {
+		p.loop.End()
+		return true
+	}
+	if hold, until := p.suspects.hold(time.Now(), len(p.out)); hold && !flush {
+		p.loop.End()
+		p.await(ctx, p.oldest(), until)
+		return true
+	}
+	p.release(time.Now())
+	next := p.held
+	if p.held = nil; next == nil {
+		next = p.next(flush)
+	}
+	p.loop.End()
+	if next != nil {
+		p.send(ctx, next)
+		return true
+	}
+	if len(p.out) > 0 {
+		p.await(ctx, p.oldest(), p.wake())
+		return true
+	}
+	if !flush {
+		p.await(ctx, nil, p.wake())
+	}
+	return false
+}
+
+// oldest is closed when the oldest record in flight is acknowledged or lost; nil: there is none.
+func (p *Pump) oldest() <-chan struct{} {
+	if len(p.out) == 0 {
+		return nil
+	}
+	return p.out[0].ack.Done()
+}
+
+// next is the next publish to send. Records that cannot become one are counted, logged and passed over.
+func (p *Pump) next(flush bool) *publish {
+	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
+	for _, l := range p.lanes {
+		if p.rests(l) {
+			continue
+		}
+		h.pace = nil
+		if l.paced {
+			h.pace = p.pace
+		}
+		for now := time.Now(); !now.Before(l.retryAt); {
+			next, bad, err := l.take(now, h)
+			if bad != nil {
+				p.poison(&publish{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream,
+					message: transport.Message{Payload: bytes.Clone(bad.Data)}}, err)
+				continue
+			}
+			p.reading(l, err)
+			if next != nil {
+				return next
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// reading is called after each try to read a spool. One that failed is asked again in readRetry; one log line for each fault,
+// not for each try, and one when it is over.
+func (p *Pump) reading(l *lane, err error) {
+	if err != nil {
+		if l.fault != err.Error() {
+			l.fault = err.Error()
+			p.log.Error().Err(err).Msg("spool cannot be read, trying again")
+		}
+		l.retryAt = time.Now().Add(readRetry)
+		return
+	}
+	if l.fault != "" {
+		p.log.Info().Msg("spool can be read again")
+	}
+	l.fault, l.retryAt = "", time.Time{}
+}
+
+func (p *Pump) send(ctx context.Context, next *publish) {
+	ack, err := p.session.Send(ctx, next.message)
+	switch {
+	case err == nil:
+		p.out = append(p.out, inflight{next, ack})
+	case errors.Is(err, transport.ErrTooLarge), errors.Is(err, transport.ErrInvalid):
+		p.poison(next, err)
+	case ctx.Err() != nil: // the stop: what was taken goes first in the drain
+		p.held = next
+	default:
+		p.lost()
+	}
+}
+
+// poison gives up on what can never be published.
+func (p *Pump) poison(bad *publish, why error) {
+	p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
+		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, put into quarantine")
+	p.refused.note(bad, why, time.Now())
+	if p.keep != nil {
+		if err := p.keep(bad, why); err != nil {
+			p.log.Error().Err(err).Msg("and it could not be put into quarantine")
+		}
+	}
+	for _, pos := range bad.positions {
+		if err := bad.lane.spool.Poison(pos); err != nil {
+			p.log.Error().Err(err).Msg("cannot drop a record from the spool")
+		}
+	}
+}
+
+// Why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
+func (p *Pump) Why() string { return p.refused.why(time.Now()) }
+
+// settle tells the spools what was acknowledged, and starts over when the session was lost.
+func (p *Pump) settle() {
+	n, lost := 0, false
+	for n < len(p.out) && isDone(p.out[n].ack) && !lost {
+		if lost = p.out[n].ack.Err() != nil; !lost {
+			n++
+		}
+	}
+	p.commit(p.out[:n]) // while which more may be acknowledged: that is no loss
+	if p.out = p.out[n:]; lost {
+		p.lost()
+	}
+}
+
+func isDone(a *transport.Ack) bool {
+	select {
+	case <-a.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// commit tells each spool at once which of its records arrived.
+func (p *Pump) commit(arrived []inflight) {
+	for _, l := range p.lanes {
+		var positions []spool.Pos
+		for _, f := range arrived {
+			if f.publish.lane == l {
+				positions = append(positions, f.publish.positions...)
+				p.suspects.acked(f.publish)
+			}
+		}
+		p.tellHeld()
+		if err := l.spool.Ack(positions...); err != nil {
+			p.log.Error().Err(err).Msg("cannot write down what arrived; records may be sent twice")
+		}
+	}
+}
+
+// lost ends what is in flight: the acks of a session that is gone are final by now, or at once.
+func (p *Pump) lost() {
+	var open []inflight
+	for i, f := range p.out {
+		<-f.ack.Done()
+		if f.ack.Err() == nil {
+			p.commit(p.out[i : i+1])
+		} else {
+			open = append(open, f)
+		}
+	}
+	if len(open) > 0 {
+		why := open[0].ack.Err()
+		if p.suspects.lost(open[0].publish, len(open), errors.Is(why, transport.ErrClosed), time.Now()) {
+			p.poison(open[0].publish, fmt.Errorf("the server closes the connection when it gets this: %w", why))
+			p.tellHeld()
+		}
+	}
+	p.out, p.session, p.held, p.lostAt = nil, nil, nil, time.Now()
+	for _, l := range p.lanes {
+		l.rewind()
+	}
+}
+
+// release starts over when streams were held back for long enough; nothing is in flight then.
+func (p *Pump) release(now time.Time) {
+	if !p.suspects.over(now) || len(p.out) > 0 {
+		return
+	}
+	p.suspects.release(now)
+	p.held = nil
+	for _, l := range p.lanes {
+		l.rewind()
+	}
+}
+
+// tellHeld is called when it may have changed which streams are held back.
+func (p *Pump) tellHeld() {
+	held := p.suspects.held()
+	if p.refused.holds(held, p.suspects.wake()) && len(held) > 0 {
+		p.log.Error().Strs("devices", held).Dur("for", holdFor).Msg("server closes the connection at each record of these devices: held back")
+	}
+}
+
+// rests tells whether there is no budget for a lane.
+func (p *Pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
+
+func (p *Pump) wake() (first time.Time) {
+	first = p.suspects.wake()
+	for _, l := range p.lanes {
+		w := l.wake()
+		if p.rests(l) {
+			w = time.Now().Add(exhaustedLook) // the budget may begin anew
+		}
+		if !w.IsZero() && (first.IsZero() || w.Before(first)) {
+			first = w
+		}
+	}
+	return first
+}
+
+// await blocks until there may be something to do: ctx, an ack, a spool with more, or the time at. The loss of a session
+// without anything in flight is noticed by the next send.
+func (p *Pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
+	var timer <-chan time.Time
+	if !at.IsZero() {
+		t := time.NewTimer(time.Until(at))
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-ack:
+	case <-timer:
+	case <-p.ready(0):
+	case <-p.ready(1):
+	case <-p.ready(2):
+	}
+}
+
+// ready is closed when the i-th lane has more; nil: there is no such lane.
+func (p *Pump) ready(i int) <-chan struct{} {
+	if i >= len(p.lanes) {
+		return nil
+	}
+	return p.lanes[i].spool.Ready()
+}

@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/linkbeat/linkbeat/agent/statedir"
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// watch supervises a local state: it tells the service manager when all is started, and reloads. It returns what follows
+// when a reload needs another one, or nil when ctx is done.
+func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *succession {
+	l.putToUse()
+	l.say("READY=1")
+	loop := l.liveness.Loop("reload")
+	defer loop.Gone()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-reload:
+			loop.Begin()
+			l.say(supervise.Reloading())
+			next := l.reload(ctx)
+			loop.End()
+			if next != nil { // which will say that it is ready
+				return next
+			}
+			l.say("READY=1")
+		}
+	}
+}
+
+// reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
+// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the local state must
+// end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
+func (l *localState) reload(ctx context.Context) *succession {
+	now := l.inUse()
+	next, err := l.o.Load()
+	switch {
+	case err != nil || next.Origin != config.FromFile:
+		l.refuse(next.Faults.Sentence())
+	case !sameLocal(now.Document, next.Document):
+		p, err := statedir.Open(next.Document, l.dirs)
+		if err == nil {
+			if err = p.Fault(l.dirs); err == nil {
+				l.sayReload(now, next)
+				return &succession{next, p}
+			}
+			_ = p.Close(l.dirs) // they were never used
+		}
+		l.refuse(err.Error())
+	case sameButSerial(now.Document, next.Document):
+		l.sayReload(now, next)
+		l.apply(next)
+	default:
+		l.succeed(ctx, now, next)
+	}
+	l.access.forget()
+	l.uplink().link.Retry()
+	return nil
+}
+
+// succeed makes an uplink for another configuration, and returns when it runs.
+func (l *localState) succeed(ctx context.Context, now, next config.Booted) {
+	id, err := l.identify(next)
+	if err != nil {
+		l.refuse(err.Error())
+		return
+	}
+	u, err := l.compose(next, id)
+	if err != nil {
+		l.refuse(err.Error())
+		return
+	}
+	l.sayReload(now, next)
+	select {
+	case l.next <- u:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-u.begun:
+	case <-ctx.Done():
+		return
+	}
+	l.apply(next)
+}
+
+// sayReload logs what a reload brings.
+func (l *localState) sayReload(now, next config.Booted) {
+	l.mu.Lock()
+	l.reloadNo = ""
+	l.mu.Unlock()
+	l.sayChanges(now.Document, next.Document)
+	l.sayBooted(next)
+}
+
+// maxChanges is how many changes of a reload are logged, a line each.
+const maxChanges = 20
+
+// sayChanges logs what a reload changed; a device that came or went is one change, whatever it holds.
+func (a *Agent) sayChanges(was, is *config.Document) {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(is.Serial)) {
+		if was.Serial[name] == nil {
+			lines = append(lines, "serial."+name+": added")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(was.Serial)) {
+		if is.Serial[name] == nil {
+			lines = append(lines, "serial."+name+": removed")
+		}
+	}
+	for _, c := range config.Diff(was, is) {
+		rest, inSerial := strings.CutPrefix(c.Path, "serial.")
+		name, _, _ := strings.Cut(rest, ".")
+		if !inSerial || was.Serial[name] != nil && is.Serial[name] != nil {
+			lines = append(lines, c.String())
+		}
+	}
+	a.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
+	for _, line := range lines[:min(len(lines), maxChanges)] {
+		a.log.Info().Msg("changed: " + line)
+	}
+}
+
+// apply puts to use what can change within an uplink run.
+func (l *localState) apply(next config.Booted) {
+	l.use(next)
+	l.uplink().route(next.Document)
+	l.devices.want(devicesOf(next.Document), next.Disabled)
+	l.facts.Configure(next.Document.Device.Facts)
+	l.hooks.Configure(next.Document.Hooks)
+	l.putToUse()
+}
+
+// putToUse keeps the document that runs now as the last good one.
+func (a *Agent) putToUse() {
+	b := a.inUse()
+	if b.Source == nil || len(b.Disabled) > 0 {
+		return // it is the last good one already, or not wholly good
+	}
+	if err := b.Store.SaveGood(b.Source); err != nil {
+		a.log.Warn().Err(err).Msg("last good configuration not kept")
+	}
+}
+
+// sameLocal tells whether a local state can go on under another document.
+func sameLocal(a, b *config.Document) bool {
+	return filepath.Clean(a.StateDir) == filepath.Clean(b.StateDir) && reflect.DeepEqual(a.Spool, b.Spool)
+}
+
+// sameButSerial tells whether two documents differ at most in what apply can change.
+func sameButSerial(a, b *config.Document) bool {
+	x, y := *a, *b
+	x.Serial, y.Serial = nil, nil
+	x.Log.Level, y.Log.Level = "", ""
+	x.Device.Facts, y.Device.Facts = nil, nil
+	x.Hooks, y.Hooks = config.Hooks{}, config.Hooks{}
+	return reflect.DeepEqual(x, y)
+}
+
+// sayBooted logs what is wrong with a configuration.
+func (a *Agent) sayBooted(b config.Booted) {
+	for _, f := range b.Faults {
+		supervise.Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
+	}
+	for _, w := range b.Warnings {
+		supervise.Str(a.log.Warn(), "path", w.Path).Msg(w.String())
+	}
+}

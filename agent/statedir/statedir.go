@@ -1,0 +1,129 @@
+// Package statedir opens the directories that are the agent's alone, and locks them against a second agent.
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/config"
+)
+
+// The locks have names of their own, as spool.dir may be the state_dir of nobody or of another agent.
+const (
+	lockFile      = "lock"
+	spoolLockFile = "spool.lock"
+)
+
+// Dir is a directory that is ours alone.
+type Dir struct {
+	path  string
+	Root  *os.Root // nil when the directory cannot be used
+	lock  *os.File
+	Fault error // why it cannot be used
+}
+
+// openState makes and locks the state directory. It fails only when another agent holds it: two would tear each other's
+// spool. A directory that cannot be used is a fault, not an error: the relay goes on in memory.
+func openState(dir string) (*Dir, error) { return openOwn("state_dir", dir, lockFile) }
+
+// lockSpool is openState for spool.dir, which agents with different state directories may share by mistake.
+func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoolLockFile) }
+
+// openOwn makes dir, which is the value of key, and locks the named file in it.
+func openOwn(key, dir, lock string) (*Dir, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
+	}
+	s := &Dir{path: dir, Root: root}
+	f, err := root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		s.Fault = fmt.Errorf("%s %s: %w", key, dir, err)
+		return s, nil
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		holder, _ := io.ReadAll(io.LimitReader(f, 32))
+		f.Close()
+		root.Close()
+		return nil, fmt.Errorf("%s %s is in use by another linkbeat (pid %s): stop that one, or give this one its own %s",
+			key, dir, strings.TrimSpace(string(holder)), key)
+	} else if err != nil {
+		s.Fault = fmt.Errorf("%s %s: lock: %w", key, dir, err)
+		f.Close()
+		return s, nil
+	}
+	s.lock = f
+	if err := f.Truncate(0); err == nil { // the pid is only for the message above
+		_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
+	return s, nil
+}
+
+func (s *Dir) close() error {
+	var errs []error
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	if s.Root != nil {
+		errs = append(errs, s.Root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Dirs are the directories of an agent. The zero value has none.
+type Dirs struct{ State, Spools *Dir }
+
+// All are both, the state directory first.
+func (p Dirs) All() []*Dir { return []*Dir{p.State, p.Spools} }
+
+// Open opens the directories that a document names, and takes over those of have that are the same: a lock that is ours
+// already cannot be had again. After an error have is as it was.
+func Open(d *config.Document, have Dirs) (p Dirs, err error) {
+	if p.State, err = openOr(have.State, "state_dir", d.StateDir, lockFile); err != nil {
+		return Dirs{}, err
+	}
+	if p.Spools, err = openOr(have.Spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
+		return Dirs{}, errors.Join(err, p.Close(have))
+	}
+	return p, nil
+}
+
+func openOr(have *Dir, key, dir, lock string) (*Dir, error) {
+	if have != nil && filepath.Clean(have.path) == filepath.Clean(dir) {
+		return have, nil
+	}
+	return openOwn(key, dir, lock)
+}
+
+// Close closes the directories that are not among keep.
+func (p Dirs) Close(keep Dirs) error {
+	var errs []error
+	for _, s := range p.All() {
+		if s != nil && !slices.Contains(keep.All(), s) {
+			errs = append(errs, s.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Fault is why a directory that was not among known cannot be used.
+func (p Dirs) Fault(known Dirs) error {
+	for _, s := range p.All() {
+		if s.Fault != nil && !slices.Contains(known.All(), s) {
+			return s.Fault
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/console"
+	"github.com/linkbeat/linkbeat/agent/pathstore"
+	"github.com/linkbeat/linkbeat/agent/pump"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page
+// that reports it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one
+// begins on the same local state.
+type uplinkRun struct {
+	*localState
+	id       string
+	doc      *config.Document // but for what changes within the run
+	link     *transport.Link
+	routes   *pump.Routes
+	topics   wire.Topics
+	pump     *pump.Pump
+	consoles *console.Server
+	report   *reporter
+	page     *statuspage.Page // nil: none
+	hint     *pathstore.Hint  // nil: none
+	begun    chan struct{}    // closed when it runs
+
+	pageNo supervise.Fault // why there is no status page
+}
+
+// uplinkStop is how long an uplink run may take to stop, all its parts together.
+const uplinkStop = 45 * time.Second
+
+// compose makes the parts of an uplink run and ties them together; nothing runs and nothing is opened yet.
+func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
+	d := b.Document
+	u := &uplinkRun{localState: l, id: id, doc: d, topics: topicsOf(d, id), begun: make(chan struct{})}
+	connected := make(chan struct{}, 1)
+	o := linkOptions(d, u.id, u.topics)
+	o.State = u.announce
+	o.ReportEvery, o.Report = d.Heartbeat.Report, u.statsMessage
+	if d.Uplink.TimeFloor != "off" {
+		o.Floor = u.o.Built
+	}
+	o.Notify = func(e transport.Event) { u.linkEvent(e, connected) }
+	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
+	u.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), u.log)
+	o.Learning.Memory, o.Learning.Path = l.paths, (&pathstore.Namer{Hint: u.hint}).Name
+	var err error
+	if u.link, err = transport.New(o); err != nil {
+		return nil, fmt.Errorf("uplink: %w", err)
+	}
+	u.routes = pump.NewRoutes(u.topics.Data, id)
+	u.route(d)
+	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
+		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, l.down.Handler(u.topics.Cmd+suffix))
+	}
+	u.consoles = console.New(u.link, l.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
+	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
+	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high, Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
+		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
+		Liveness: u.liveness, Log: u.log})
+	l.ledger.SetBudget(d.Uplink.Budget)
+	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
+		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, told: l.told, log: u.log}
+	if d.HTTP.Listen != "" {
+		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
+			Fault: u.pageFault})
+	}
+	return u, nil
+}
+
+// route puts the routes of a document to use.
+func (u *uplinkRun) route(d *config.Document) {
+	u.routes.Set(routesOf(d, u.topics))
+}
+
+// run runs the parts until ctx is done (next is nil) or another run comes from successors, which goes on with the same
+// spools: nothing drains then.
+func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next *uplinkRun, err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	succeeded := func(ctx context.Context) error {
+		close(u.begun)
+		select {
+		case next = <-successors:
+			u.pump.HandOver()
+			end()
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return nil
+	}
+	u.report.loop = u.liveness.Loop("report")
+	defer u.report.loop.Gone()
+	// Started in this order, stopped in the reverse one.
+	err = supervise.Group{
+		{Name: "page", Run: u.runPage},
+		{Name: "path hint", Run: u.hint.Run},
+		{Name: "link", Run: u.runLink, Stop: 10 * time.Second},
+		{Name: "report", Run: u.runReport},
+		{Name: "access", Run: u.tryAccess},
+		{Name: "consoles", Run: u.consoles.Run},
+		{Name: "pump", Run: u.pump.Run, Stop: pump.StopWithin},
+		{Name: "succession", Run: succeeded},
+	}.Run(ctx)
+	return next, err
+}
+
+func (u *uplinkRun) runLink(ctx context.Context) error {
+	u.hint.Await(ctx)
+	defer u.hooks.Ended("stopped")
+	return u.link.Run(ctx)
+}
+
+func (u *uplinkRun) runReport(ctx context.Context) error {
+	u.facts.Await(ctx)
+	return u.report.run(ctx)
+}
+
+func (u *uplinkRun) runPage(ctx context.Context) error {
+	if u.page == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return u.page.Run(ctx)
+}
+
+// statsMessage is up/stats as a beat; false while the link has no time for it.
+func (u *uplinkRun) statsMessage() (transport.Message, bool) {
+	if u.ledger.Exhausted() {
+		return transport.Message{}, false
+	}
+	payload, err := json.Marshal(u.status())
+	return transport.Message{Topic: u.topics.Stats, Payload: payload, QoS: 1, Cause: transport.CauseData}, err == nil
+}
+
+// announce is the birth (online) and the will of a session.
+func (u *uplinkRun) announce(online bool, s transport.Session) []byte {
+	return wire.State{Online: online, Session: u.sessionsBefore() + s.Number, Epoch: u.data.Epoch(), Since: s.Since.UnixMilli(),
+		Version: u.o.Version, Server: s.Server}.Append(nil)
+}
+
+// sessionsBefore are those of earlier runs: sessions are numbered from the start of the process.
+func (a *Agent) sessionsBefore() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.before.uplink.Session
+}
+
+// linkEvent logs one change of the link.
+func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
+	line := u.log.Warn()
+	if e.Kind == transport.EventUp {
+		line = u.log.Info()
+		u.hooks.Up(e.Server)
+		select {
+		case connected <- struct{}{}:
+		default: // the reporter has not seen the last one yet
+		}
+	}
+	if e.Kind == transport.EventDown {
+		u.hooks.Down(e.Server, e.Why)
+	}
+	line = line.Str("server", e.Server).Int64("session", u.sessionsBefore()+e.Session)
+	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
+}
+
+// pageFault is told at each try to listen; one log line for each change.
+func (u *uplinkRun) pageFault(err error) {
+	text := ""
+	if err != nil {
+		text = fmt.Sprintf("the status page has no address: %v", err)
+	}
+	switch changed := u.pageNo.Set(text); {
+	case changed && err != nil:
+		u.log.Warn().Err(err).Msg("status page cannot listen, trying again")
+	case changed:
+		u.log.Info().Msg("status page listens")
+	}
+}

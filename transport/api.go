@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"errors"
+	"net"
+
+	"github.com/linkbeat/linkbeat/transport/backoff"
+	"github.com/linkbeat/linkbeat/transport/diagnose"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/learn"
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+// What users of a Link name, and packages below it own.
+type (
+	// Loss is how the loss of a session was noticed; Status counts them by it.
+	Loss = faults.Loss
+	// Server is one place to connect to.
+	Server = netdial.Server
+	// TLSOptions name the files of a Server's TLS.
+	TLSOptions = netdial.TLSOptions
+	// Proxy is the way to a server through a proxy.
+	Proxy = netdial.Proxy
+	// Cause is what a message is booked under in the ledger of Status.
+	Cause = netdial.Cause
+	// Ledger counts the bytes of our sockets by cause.
+	Ledger = netdial.Ledger
+	// Backoff bounds the waiting between attempts.
+	Backoff = backoff.Limits
+	// Expiry is when the certificates of a session end.
+	Expiry = netdial.Expiry
+	// Learning says how a link finds out how long it may stay silent. The zero value: it does not.
+	Learning = learn.Options
+	// Canary says how a loose path is watched for a limit that shrinks.
+	Canary = learn.Canary
+	// Memory keeps what was learnt.
+	Memory = learn.Memory
+	// HeartbeatStatus is what is known of the path, and how the link beats because of it.
+	HeartbeatStatus = learn.Status
+	// Frugality says how much the budget of the month still allows.
+	Frugality = learn.Level
+	// EchoTopic is a concrete topic that stands for a class of them.
+	EchoTopic = diagnose.EchoTopic
+)
+
+// How much the budget of the month still allows.
+const (
+	Spend   = learn.Normal    // as configured
+	Spare   = learn.Low       // no probes: what is proven stays, canaries go on
+	Starved = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
+)
+
+// What Link.Echo says about a topic.
+const (
+	EchoOK      = diagnose.EchoOK      // it came back, or a server that names its refusals (MQTT 5) has taken it
+	EchoDenied  = diagnose.EchoDenied  // it did not come back, or the server closed the connection
+	EchoUnknown = diagnose.EchoUnknown // we may not listen there, or the server did not answer at all
+)
+
+// The causes of messages.
+const (
+	CauseData   = netdial.CauseData   // frames and replies of devices
+	CauseCmd    = netdial.CauseCmd    // commands
+	CauseLog    = netdial.CauseLog    // our own log
+	CauseConfig = netdial.CauseConfig // the fleet's configuration and what is reported about it
+	CauseProbe  = netdial.CauseProbe  // what learning costs
+)
+
+// ProxyFor is the proxy for a server's URL under a setting: its own URL, "none", or "" for what the environment says. nil: none.
+func ProxyFor(setting, server string) (*Proxy, error) { return netdial.ProxyFor(setting, server) }
+
+// InterfaceOf is the interface of this machine that has ip; "": none has.
+func InterfaceOf(ip net.IP) string { return netdial.InterfaceOf(ip) }
+
+// Errors that callers branch on.
+var (
+	// ErrTooLarge is returned at once for a message that exceeds MaxPacket; the link stays up.
+	ErrTooLarge = errors.New("message is too large")
+	// ErrLost is the error of an Ack whose session was lost before the server acknowledged.
+	ErrLost = errors.New("session lost before the acknowledgement")
+	// ErrInvalid is returned at once for a message that no server may be sent: its topic, its QoS.
+	ErrInvalid = errors.New("message cannot be published")
+	// ErrClosed is wrapped beside ErrLost when the server closed the session, and it was neither silence nor the path.
+	ErrClosed = errors.New("server closed the session")
+	// ErrPending is the error of an Ack that is not done yet.
+	ErrPending = errors.New("not acknowledged yet")
+	// ErrStopped is returned after Run has returned, or is about to.
+	ErrStopped = errors.New("link is stopped")
+)

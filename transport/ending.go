@@ -1,0 +1,122 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
+)
+
+const (
+	drainTime    = 1200 * time.Millisecond // of the 2 s that an end in order may take: what is in flight
+	offlineTime  = 400 * time.Millisecond  // online:false
+	goodbyeTime  = 400 * time.Millisecond  // DISCONNECT, and the server's FIN
+	forgotWithin = 5 * time.Second         // of a beat, a fresh connection was answered: there was no outage
+	hurry        = 4                       // times faster, where the path is gone
+)
+
+// ended says how a lost session ended.
+func (s *session) ended(now time.Time) (faults.Verdict, error) {
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	f := faults.Of(s.guarded.cause, now)
+	v := faults.Verdict{Kind: f.Kind, Loss: f.Noticed(), Up: s.up.is}
+	if s.up.is {
+		v.Lasted = now.Sub(s.up.since)
+	}
+	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeLost {
+		v.Idle = s.guarded.askedBy
+		if s.up.is && !s.guarded.asked.IsZero() {
+			s.l.health.detected(now.Sub(s.guarded.asked))
+		}
+	}
+	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
+	if f.Kind == faults.OutcomeClosed && s.up.is && s.guarded.askedBy && faults.IsReset(s.guarded.cause) {
+		v.Kind, v.Loss, v.Idle = faults.OutcomeSilence, faults.LossMapping, true
+	}
+	answered := f.Kind == faults.OutcomeLost && s.late.answered.Sub(s.guarded.asked) < forgotWithin
+	reset := faults.IsReset(s.guarded.cause) && now.Sub(s.guarded.asked) < forgotWithin
+	v.Forgotten = v.Idle && s.up.is && (answered || reset)
+	if v.Kind == faults.OutcomeClosed && s.up.is {
+		f = &faults.Fault{Kind: f.Kind, Err: f.Err, Msg: fmt.Sprintf("%s after %v", f.Msg, v.Lasted.Round(time.Millisecond))}
+	}
+	if v.Kind == faults.OutcomeClosed && !s.guarded.accepted {
+		f = &faults.Fault{Kind: f.Kind, Err: f.Err, Msg: f.Msg + s.closedEarly()}
+	}
+	return v, f
+}
+
+// closedEarly helps with a server that closes before CONNACK. In TLS 1.3 it judges our certificate only then, and the RST that
+// follows may swallow its alert.
+func (s *session) closedEarly() string {
+	if s.e.Secure {
+		return " before it answered CONNECT: see its log; it may not accept our certificate"
+	}
+	return " before it answered CONNECT: see its log"
+}
+
+// shutdown ends the session in order: what is in flight gets a while, then online:false, DISCONNECT.
+func (s *session) shutdown() {
+	s.window.stop()
+	s.l.health.detach(s)
+	if s.isAccepted() { // also before it is up: the birth may be on its way
+		s.state.sayOffline()
+		s.l.group.Go(s.conn.goodbye) // which waits while a write is stuck
+		select {
+		case <-s.life.lost: // the server closed its half too
+		case <-time.After(goodbyeTime):
+		}
+	}
+	_ = s.conn.Close()
+	s.window.fail(ErrStopped)
+}
+
+// move ends this session in favour of the next. To another server that one is up already, so this one says goodbye in the
+// background, and that it is offline, as nobody there may hear of the next.
+func (s *session) move() {
+	s.window.moved.Store(true)
+	s.window.stop()
+	s.l.health.detach(s)
+	if next := s.redial.next.session; next != nil {
+		gone := make(chan struct{})
+		next.state.before = gone
+		s.l.group.Go(func() { defer close(gone); s.state.sayOffline(); s.leave() })
+		return
+	}
+	patience := time.Duration(1)
+	if m, _ := s.redial.wish(); m.now { // hardly anything gets through
+		patience = hurry
+	}
+	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
+	s.window.drained(drain)
+	cancel()
+	s.leaveWithin(goodbyeTime / patience)
+}
+
+// leave says DISCONNECT and ends the session.
+func (s *session) leave() { s.leaveWithin(goodbyeTime) }
+
+func (s *session) leaveWithin(patience time.Duration) {
+	s.l.group.Go(s.conn.goodbye)
+	select {
+	case <-s.life.lost:
+	case <-time.After(patience):
+	}
+	_ = s.conn.Close()
+	s.window.fail(ErrLost)
+}
+
+// abandon ends a session that nobody took over.
+func (s *session) abandon() {
+	s.life.cancel()
+	if s.isAccepted() {
+		s.l.group.Go(s.conn.goodbye)
+		select {
+		case <-s.life.lost:
+		case <-time.After(goodbyeTime):
+		}
+	}
+	_ = s.conn.Close()
+	s.window.fail(ErrStopped)
+}

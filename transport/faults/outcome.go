@@ -1,0 +1,28 @@
+package faults
+
+import "time"
+
+// Outcome is how an attempt or a session ended, as far as the next attempt cares.
+type Outcome uint8
+
+// The outcomes, as far as the next attempt cares.
+const (
+	OutcomeSilence  Outcome = iota // nobody answers: refused TCP, no route, no name, time-out, a path that died
+	OutcomeClosed                  // the server ended it: FIN or RST
+	OutcomeRefused                 // credentials, certificate, not authorised: only a person can help
+	OutcomeNonsense                // the server does not speak MQTT
+	OutcomeLost                    // the mapping is gone while the server is fine: a fresh connection answered
+	OutcomeStopped                 // by us
+	OutcomePlanned                 // by us, to go on with another connection to the same server
+	OutcomeLower                   // the server wants a lower keepalive: asked again at once
+)
+
+// Verdict is an outcome with what it took.
+type Verdict struct {
+	Kind      Outcome
+	Loss      Loss          // how it was noticed
+	Up        bool          // a session was up
+	Idle      bool          // and idle: what stayed unanswered was a beat, no data
+	Forgotten bool          // the path was fine before and after that beat: it forgot us in the silence before
+	Lasted    time.Duration // how long it was up
+}

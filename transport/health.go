@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/backoff"
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+// health is what a link says of itself, told by its loop, the session and the session's helpers: each method changes the status,
+// and notifies after it let the lock go. Safe for concurrent use.
+type health struct {
+	l         *Link
+	pings     atomic.Int64
+	ignored   atomic.Int64
+	oversized atomic.Int64
+
+	mu       sync.Mutex
+	session  *session      // while up
+	ready    chan struct{} // closed while up
+	status   Status
+	trouble  troubles
+	takeover *backoff.Takeover
+	next     time.Time      // of the next attempt, while down
+	failures map[int]string // the last failure of each server
+	losses   map[Loss]int64
+}
+
+// setState has mu.
+func (h *health) setState(state, server string) {
+	if h.status.State != state || h.status.Server != server {
+		h.status.State, h.status.Server, h.status.Since = state, server, time.Now()
+	}
+}
+
+func (h *health) notify(kind EventKind, server, why string, session int64, now time.Time) {
+	h.l.o.Notify(Event{Kind: kind, At: now, Server: server, Why: why, Session: session})
+}
+
+// waiting is called before a pause.
+func (h *health) waiting(next int, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.setState(StateDown, h.l.endpoints[next].Name)
+	h.next = at
+}
+
+// attach is called when s is up: sends may begin.
+func (h *health) attach(s *session, now time.Time) {
+	h.mu.Lock()
+	h.setState(StateUp, s.e.Name)
+	h.status.Sessions++
+	h.session = s
+	h.trouble.down, h.trouble.late = "", ""
+	h.trouble.accepted(s.e.Name)
+	h.failures = map[int]string{}
+	close(h.ready)
+	h.mu.Unlock()
+	h.l.learner.Up(mainLink{s}, now)
+	h.notify(EventUp, s.e.Name, "", s.info.Number, now)
+}
+
+// moved is called after a session ended because another connection goes on for it.
+func (h *health) moved() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.Redials++
+}
+
+// detach is called before the window of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.
+func (h *health) detach(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.session == s {
+		h.session, h.ready = nil, make(chan struct{})
+		h.status.RTT = 0
+	}
+}
+
+// lost is called after an attempt or a session ended, and not by us.
+func (h *health) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict, err error) {
+	now, why := time.Now(), fmt.Sprintf("%s: %v", e.Name, err)
+	kind := EventDialFailed
+	h.mu.Lock()
+	wasLate := h.trouble.late != ""
+	if v.Up {
+		kind = EventDown
+		h.status.Drops++
+		h.losses[v.Loss]++
+		h.takeover.Ended(v.Kind == faults.OutcomeClosed && !wasLate)
+	}
+	if v.Kind == faults.OutcomeRefused {
+		kind = EventRefused
+		h.trouble.refusedBy(e.Name, why, now)
+	}
+	h.trouble.down, h.trouble.late, h.trouble.denied = why, "", nil
+	repeated := !v.Up && h.failures[i] == why
+	h.failures[i] = why
+	h.setState(StateDialing, e.Name)
+	h.mu.Unlock()
+	if !repeated {
+		h.notify(kind, e.Name, why, info.Number, now)
+	}
+	if v.Up {
+		h.judgeTakeover(e.Name, info.Number, now)
+	}
+}
+
+// notBack is called after a better server turned out not to be back. One that refuses us says so, and waits for a person.
+func (h *health) notBack(to int, err error, session int64, now time.Time) {
+	f := faults.Of(err, now)
+	h.l.backoff.NotBack(now, to)
+	if f.Kind != faults.OutcomeRefused {
+		return
+	}
+	h.l.backoff.Refused(now, to)
+	e := h.l.endpoints[to]
+	why := fmt.Sprintf("%s: %v", e.Name, f)
+	h.mu.Lock()
+	known := h.failures[to] == why
+	h.failures[to] = why
+	h.trouble.refusedBy(e.Name, why, now)
+	h.mu.Unlock()
+	if !known {
+		h.notify(EventRefused, e.Name, why, session, now)
+	}
+}
+
+// judgeTakeover tells of a takeover when its sentence is a new one.
+func (h *health) judgeTakeover(server string, session int64, now time.Time) {
+	h.mu.Lock()
+	why := h.takeover.Why(h.l.o.ClientID, h.l.o.StateTopic)
+	told := h.trouble.takeover == why
+	h.trouble.takeover = why
+	h.mu.Unlock()
+	if why != "" && !told {
+		h.notify(EventTakeover, server, why, session, now)
+	}
+}
+
+// announced is called with the birth and the will of a session before it connects.
+func (h *health) announced(payloads ...[]byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.takeover.Announced(payloads...)
+}
+
+// stateSeen is called with each payload on the state topic that is not the session's birth; it reports whether another
+// client made it.
+func (h *health) stateSeen(s *session, st seenState) (foreign bool) {
+	h.mu.Lock()
+	foreign = h.takeover.Seen(st.payload, st.retained)
+	h.mu.Unlock()
+	h.judgeTakeover(s.e.Name, s.info.Number, time.Now())
+	return foreign
+}
+
+// stable is called after a session lasted as long as its server needs to be forgiven.
+func (h *health) stable() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.takeover.Stable()
+	h.trouble.takeover = ""
+}
+
+// denied is called after the subscriptions of s were answered.
+func (h *health) denied(s *session, filters []string) {
+	h.mu.Lock()
+	h.trouble.denied = filters
+	h.status.Refused += int64(len(filters))
+	h.mu.Unlock()
+	for _, f := range filters {
+		h.notify(EventSubscribeRefused, s.e.Name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number, time.Now())
+	}
+}
+
+// late is called when s becomes late, with the time of the first unanswered packet, and with zero when it is no longer.
+func (h *health) late(s *session, asked time.Time) {
+	why := ""
+	if !asked.IsZero() {
+		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.Name, asked.UTC().Format(time.TimeOnly))
+	}
+	h.mu.Lock()
+	h.trouble.late = why
+	h.mu.Unlock()
+	if why != "" {
+		h.notify(EventLate, s.e.Name, why, s.info.Number, time.Now())
+	}
+}
+
+// detected is called after a silent session was given up, with the time since its first unanswered packet.
+func (h *health) detected(took time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.WorstDetect = max(h.status.WorstDetect, took)
+}
+
+// observe notes what the beat knows.
+func (h *health) observe(interval, rtt time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.Interval, h.status.RTT = interval, rtt
+}
+
+// current is the session that takes messages, or nil and a channel that closes when there is one.
+func (h *health) current() (*session, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.session, h.ready
+}

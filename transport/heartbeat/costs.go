@@ -1,0 +1,13 @@
+package heartbeat
+
+import "time"
+
+// What learning costs and how far it goes, unless it was configured or measured: for the link, and for those who plan without one, such
+// as the check of a configuration.
+const (
+	DefaultMax     = 10 * time.Minute // the longest silence that is worth proving
+	LeastKeepalive = time.Minute      // that a CONNECT says when keepalive follows the beat
+	PlainSession   = 2 << 10          // bytes on the wire of a probe session
+	TLSSession     = 8 << 10          // the same with TLS
+	FastSessions   = 12               // sessions that [Fast] opens side by side: a burst must pay for all of them
+)

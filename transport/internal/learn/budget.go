@@ -1,0 +1,96 @@
+package learn
+
+import (
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+const (
+	plainSession = 2 << 10 // bytes on the wire that a probe session costs, until one was measured
+	tlsSession   = 8 << 10
+	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
+	restSessions = 4       // that a rest saves for
+	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
+)
+
+// nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
+func nonceCost(topic string, secure bool) int64 {
+	n := int64(2+2+len(topic)+2+16) + 4 + 4*netdial.Headers4
+	if secure {
+		n += 2 * 22 // records of TLS 1.3
+	}
+	return n
+}
+
+// purse holds what learning may cost; on the learner's loop.
+type purse struct {
+	le      *Learner
+	budget  *heartbeat.Budget
+	price   int64 // of a session, as far as measured, in bytes; 0: it was not
+	resting bool  // until rested: only canaries, as there is no money for more
+	rested  time.Time
+}
+
+// book enters what the open sessions have cost since the last look.
+func (m *purse) book(now time.Time) {
+	m.le.pair.book()
+	for _, p := range m.le.flows.by {
+		if p.conn != nil {
+			m.bookOne(p, p.conn.s.Raw.Cost(), now)
+		}
+	}
+}
+
+func (m *purse) bookOne(p *probe, cost int64, now time.Time) {
+	n := cost - p.spent
+	if n <= 0 {
+		return
+	}
+	p.spent = cost
+	m.le.status.spent(n)
+	if !p.canary {
+		m.budget.Spend(n, now)
+	}
+}
+
+// estimate is what one more session may cost.
+func (m *purse) estimate() int64 {
+	switch {
+	case m.price > 0:
+		return m.price
+	case m.le.env.Secure:
+		return tlsSession
+	}
+	return plainSession
+}
+
+// affordable is when one more session may be opened, so that all that are open, or about to be, can still be used; zero: never.
+func (m *purse) affordable(now time.Time) time.Time {
+	need := m.estimate()
+	for _, p := range m.le.flows.by {
+		if !p.canary {
+			need += oneTest + max(0, m.estimate()-oneTest-p.spent)
+		}
+	}
+	return m.budget.Affords(need, now)
+}
+
+// rest waits until there is money for more than one session: a search that must stop again at once would only waste it.
+func (m *purse) rest(now time.Time) {
+	enough := max(m.estimate(), min(restSessions*m.estimate(), m.le.o.Budget.Burst))
+	until := m.budget.Affords(enough, now)
+	if until.IsZero() {
+		until = now.Add(deniedFor)
+	}
+	m.resting, m.rested = true, until
+	m.le.search.Rest(true)
+}
+
+// save keeps what is left.
+func (m *purse) save() {
+	if m.le.o.Memory != nil {
+		m.le.o.Memory.SaveBudget(m.budget.State())
+	}
+}

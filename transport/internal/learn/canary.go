@@ -1,0 +1,105 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	canaryPart      = 1.03  // of the interval
+	canaryKeepalive = 65535 // seconds: a canary rests for many intervals
+	autoCanary      = 25
+	quietPart       = 1.05 // of the failing gap
+	quietNext       = -1   // the next canary is the quiet test
+)
+
+// canaries watch a loose path for a limit that shrinks, and ask what kind of path it is; on the learner's loop.
+type canaries struct {
+	le       *Learner
+	resting  *probe    // between two tests; nil: none
+	short    bool      // the server does not take canaryKeepalive
+	watched  time.Time // the last test
+	doubtful int       // in a row that may have been silent for too long
+	quiet    int       // flow of a quiet test, or quietNext; 0: none
+	asked    bool      // what kind of path it is
+}
+
+// classify asks once, when all else is settled, what kind of path it is.
+func (c *canaries) classify() {
+	failing, _ := c.le.search.Failing()
+	if c.le.kind == heartbeat.Unknown && !c.asked && failing > 0 && c.le.search.Settled() {
+		c.asked, c.quiet = true, quietNext
+		c.le.search.Canary(share(failing, quietPart))
+	}
+}
+
+// kindSeen is called with the answer to a ping, sent at asked, after a silence that was too long. A probe that was stopped
+// meanwhile saw nothing, and one beside a main link that heard nothing either saw an outage.
+func (c *canaries) kindSeen(err error, asked time.Time, quiet bool) {
+	switch {
+	case errors.Is(err, context.Canceled):
+	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (c.le.main == nil || !c.le.main.HeardSince(asked)):
+		c.asked = c.asked && !quiet // once more
+	case err == nil:
+		c.le.kind = heartbeat.Loose
+	case quiet, !faults.IsReset(err) && faults.Of(err, time.Now()).Kind != faults.OutcomeClosed:
+		c.le.kind = heartbeat.Strict
+	}
+}
+
+// watch sends a canary when it is time.
+func (c *canaries) watch(now time.Time) {
+	if at := c.at(); at.IsZero() || now.Before(at) {
+		return
+	}
+	gap := c.gap()
+	c.watched = now.Add(gap)
+	c.le.search.Canary(gap)
+}
+
+// at is when the next canary falls silent; zero: none does.
+func (c *canaries) at() time.Time {
+	every := c.le.o.Canary.Every
+	switch {
+	case c.le.o.Canary.Off, c.le.o.Canary.Pair, c.le.weak.on, c.le.search.Safe() == 0, c.le.beat.interval <= c.le.o.Min:
+		return time.Time{}
+	case every == 0 && c.le.kind == heartbeat.Strict:
+		return time.Time{}
+	case every == 0:
+		every = autoCanary
+	}
+	return c.watched.Add(time.Duration(every)*c.le.beat.interval - c.gap())
+}
+
+// gap is a little more than the interval, and still less than what is proven.
+func (c *canaries) gap() time.Duration {
+	return min(share(c.le.beat.interval, canaryPart), c.le.beat.interval+(c.le.search.Safe()-c.le.beat.interval)*3/4)
+}
+
+func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
+
+// retire lets a canary that was delivered rest; false: it is none, or one rests already.
+func (c *canaries) retire(p *probe) bool {
+	if !p.canary || c.resting != nil {
+		return false
+	}
+	delete(c.le.flows.by, p.flow)
+	c.resting = p
+	return true
+}
+
+// revive sends the canary that rests.
+func (c *canaries) revive(flow int) bool {
+	p := c.resting
+	if p == nil {
+		return false
+	}
+	c.resting, p.flow = nil, flow
+	c.le.flows.by[flow] = p
+	p.again <- struct{}{} // never blocks: it rests, and is sent once
+	return true
+}

@@ -1,0 +1,230 @@
+package learn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+// Canary "pair": at the end of each interval a second session publishes to the main link's own probe topic. What arrives proves
+// the very flow that commands come through, and its acknowledgement by our kernel re-arms that flow like a ping would; the
+// publish re-arms the second one. MQTT's own keepalive still wants a packet of ours now and then, which the beat takes care of.
+
+const (
+	pairSlot = 0                                // its topic is the main link's
+	pairLead = lateNonce + 500*time.Millisecond // before the beat's own ping, which would revive a loose path
+)
+
+// pairing is the learner's side of it, on its loop.
+type pairing struct {
+	le      *Learner
+	alone   bool       // the second session was silent for too long once, so it keeps its own mapping
+	conn    *probeConn // nil: none yet
+	slot    int        // the n of its client id; 0: none
+	cancel  context.CancelFunc
+	opening bool
+	nonce   []byte
+	sent    time.Time     // zero: nothing is on its way
+	spoke   time.Time     // last packet of the second session
+	proven  time.Time     // last time that the main link heard it; zero: it never did
+	missed  time.Time     // what was sent did not come, and the main link was pinged; zero: nothing is missing
+	spent   int64         // what was booked of its cost
+	silence time.Duration // of the second session before it sent
+	retry   time.Time
+}
+
+// PairTopic is where the main link hears its pair; empty: there is none.
+func (le *Learner) PairTopic() string {
+	if !le.o.Canary.Pair || le.o.Topic == nil {
+		return ""
+	}
+	return le.o.Topic(pairSlot)
+}
+
+// at is when step must be called; zero: not at all.
+func (p *pairing) at() time.Time {
+	switch {
+	case !p.le.o.Canary.Pair, p.le.main == nil, p.le.weak.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
+		return time.Time{}
+	case !p.missed.IsZero():
+		return p.missed.Add(lateNonce)
+	case !p.sent.IsZero():
+		return p.sent.Add(lateNonce)
+	case p.conn == nil:
+		return later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
+	}
+	own := p.spoke.Add(p.le.beat.interval - pairLead) // when the second session must speak by itself, if it must
+	if (p.le.canaries.short || p.alone || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
+		return own
+	}
+	return p.due()
+}
+
+// due is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
+func (p *pairing) due() time.Time {
+	due := p.le.main.SilentSince().Add(p.le.beat.interval - pairLead)
+	if p.crowded() {
+		return later(due, p.proven.Add(p.le.beat.interval*3/2))
+	}
+	return due
+}
+
+// crowded reports that CONNECT leaves no room for an interval without a ping.
+func (p *pairing) crowded() bool { return p.le.main.Keepalive() < 2*p.le.beat.interval }
+
+// step publishes when it is time, and judges when nothing came.
+func (p *pairing) step(now time.Time) {
+	at := p.at()
+	if at.IsZero() || now.Before(at) {
+		return
+	}
+	switch {
+	case !p.sent.IsZero() && p.le.main.SilentSince().After(p.sent): // what we sent may have revived the path: void
+		p.sent = time.Time{}
+	case !p.missed.IsZero():
+		p.judge(now)
+	case !p.sent.IsZero():
+		p.sent, p.missed = time.Time{}, now
+		p.le.main.Ping() // an answer says that there is no outage, and revives a loose path
+	case p.conn == nil:
+		p.open(now)
+	case now.Before(p.due()): // the main link has spoken, but the second session has a keepalive of its own
+		p.spoke = now
+		conn := p.conn
+		p.le.env.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
+	default:
+		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
+		p.le.status.tested(true)
+		conn, nonce, topic := p.conn, p.nonce, p.le.PairTopic()
+		p.le.env.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+	}
+}
+
+// judge is called a moment after what the pair had sent did not arrive.
+func (p *pairing) judge(now time.Time) {
+	alive, before := p.le.main.HeardSince(p.missed), !p.proven.IsZero()
+	p.missed = time.Time{}
+	switch {
+	case !alive: // an outage
+	case before && p.le.kind != heartbeat.Loose && p.silence > p.le.search.Safe():
+		// Its own mapping may be gone: from now on it pings.
+		p.end()
+		p.alone = true
+	case before:
+		p.le.shrink(p.le.search.Safe(), p.le.beat.interval, now)
+	default: // the server may not carry it at all
+		p.end()
+		p.retry = now.Add(retryMax)
+	}
+}
+
+func (p *pairing) open(now time.Time) {
+	if p.opening {
+		p.retry = now.Add(retryMin)
+		return
+	}
+	s := p.le.main
+	ctx, cancel := context.WithCancel(p.le.ctx)
+	p.opening, p.cancel = true, cancel
+	p.slot = 0
+	slot := p.le.flows.freeSlot()
+	p.slot = slot
+	o := probeOptions{e: s.Endpoint(), clientID: p.le.o.ClientID(slot), topic: p.le.o.Topic(slot), path: s.Path(),
+		keepalive: uint16(s.Endpoint().AllowedKeepalive(p.le.env.Keepalive) / time.Second), patience: p.le.env.Dialer.HandshakeTime()}
+	if !p.le.canaries.short {
+		o.keepalive = canaryKeepalive
+	}
+	p.le.env.Go(func() {
+		var cost int64
+		c, err := p.le.env.dialProbe(ctx, o, &cost)
+		if err == nil {
+			p.le.env.Go(func() { p.attend(ctx, c) })
+		}
+		p.le.do(func() {
+			p.le.status.spent(cost)
+			if ctx.Err() != nil {
+				return // another pairing may have begun
+			}
+			p.opening = false
+			switch {
+			case err == nil:
+				p.conn, p.spoke = c, time.Now()
+			case errors.Is(err, errDenied) && o.keepalive == canaryKeepalive:
+				p.le.canaries.short, p.retry = true, time.Now()
+			default:
+				p.retry = time.Now().Add(retryMax)
+			}
+		})
+	})
+}
+
+// attend waits for the end of the pair's session.
+func (p *pairing) attend(ctx context.Context, c *probeConn) {
+	defer c.close()
+	for {
+		select {
+		case _, ok := <-c.packets:
+			if !ok {
+				p.le.do(func() {
+					if p.conn == c {
+						p.conn = nil
+					}
+				})
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// book enters what the second session has cost since the last look. Like canaries it is no part of the budget.
+func (p *pairing) book() {
+	if c := p.conn; c != nil {
+		cost := c.s.Raw.Cost()
+		p.le.status.spent(max(0, cost-p.spent))
+		p.spent = cost
+	}
+}
+
+// end ends the second session.
+func (p *pairing) end() {
+	p.book()
+	if p.cancel != nil {
+		p.cancel()
+	}
+	*p = pairing{le: p.le, alone: p.alone}
+}
+
+// PairHeard is called with the payload of what arrives on PairTopic.
+func (le *Learner) PairHeard(payload []byte) { le.do(func() { le.pair.heard(payload) }) }
+
+func (p *pairing) heard(payload []byte) {
+	if p.le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {
+		return
+	}
+	if !p.le.main.SilentSince().After(p.sent) {
+		p.le.main.Rearmed(p.crowded())
+	}
+	p.sent, p.proven = time.Time{}, time.Now()
+}
+
+func (c *probeConn) publish(topic string, payload []byte) error {
+	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	pub.TopicName, pub.Payload = topic, payload
+	return c.write(pub, netdial.LastWords)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,185 @@
+package learn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/netdial"
+)
+
+const (
+	armDelay   = 200 * time.Millisecond // after PINGRESP: a delayed acknowledgement of ours is no silence
+	armSoon    = 20 * time.Millisecond  // where the kernel sent it at our word
+	lateNonce  = 2 * time.Second        // after the main link's PUBACK: the nonce did not get through
+	staleNonce = 10 * time.Second       // after it was written: an arrival proves nothing any more
+	slowMain   = 2 * time.Second        // a PUBACK that took longer makes a loss doubtful
+	afterLoss  = 5 * time.Second        // for the answer that tells loose from strict
+)
+
+// errDenied says that the server does not let a probe session in, or does not carry its messages.
+var errDenied = errors.New("probe denied")
+
+// probe is one flow of the search: a probe session on a goroutine of its own, which tells the learner what happened.
+type probe struct {
+	le     *Learner
+	flow   int
+	slot   int // the n of its client id and topic
+	o      probeOptions
+	canary bool
+	trials chan trial
+	again  chan struct{} // of a canary that rests: it is wanted once more
+	cancel context.CancelFunc
+	conn   *probeConn // of run
+	spent  int64      // of the learner: what was booked of its cost
+	failed int64      // of run: what it cost to fail to open it
+	held   bool       // of the learner: its end is judged later
+}
+
+// trial asks whether a silence did harm: the main link publishes, or, quiet, the probe itself pings.
+type trial struct {
+	main  MainLink
+	quiet bool
+}
+
+// run opens the session, arms it, and waits for trials until the session or ctx ends.
+func (p *probe) run(ctx context.Context) {
+	defer p.le.do(func() { p.le.flows.ended(p) })
+	c, err := p.le.env.dialProbe(ctx, p.o, &p.failed)
+	if err == nil {
+		defer c.close()
+		p.le.do(func() { p.conn = c; p.le.flows.opened(p) })
+		if p.le.flows.mayEcho(p.o.e) {
+			err = c.echo(ctx, codec.Nonce(), p.o.patience)
+		}
+	}
+	if err != nil {
+		p.le.do(func() { p.le.flows.refused(p, err) })
+		return
+	}
+	for p.arm(ctx, c) && p.wait(ctx, c) && p.rest(ctx, c) {
+	}
+}
+
+// rest keeps a canary that came back for the next time: on a loose path its own ping revives it, which is cheaper than another
+// handshake. Others go on at once.
+func (p *probe) rest(ctx context.Context, c *probeConn) bool {
+	if !p.canary {
+		return true
+	}
+	for {
+		select {
+		case <-p.again:
+			return true
+		case _, ok := <-c.packets:
+			if !ok {
+				return false
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// arm ends with a silence of our own making.
+func (p *probe) arm(ctx context.Context, c *probeConn) bool {
+	if err := c.ping(ctx, p.o.patience); err != nil {
+		return false
+	}
+	delay := armDelay
+	if netdial.AckNow(c.s.Raw.Conn) {
+		delay = armSoon
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// wait is the silence, up to the end of a trial. False: the session is of no more use.
+func (p *probe) wait(ctx context.Context, c *probeConn) bool {
+	since, boot := time.Now(), bootTime()
+	p.le.do(func() { p.le.flows.armed(p, since) })
+	select {
+	case t := <-p.trials:
+		if t.quiet {
+			p.ask(ctx, c, t.main)
+			return false
+		}
+		return p.try(ctx, c, t, since, boot)
+	case _, ok := <-c.packets:
+		if !ok {
+			p.le.do(func() { p.le.flows.cut(p, time.Since(since), sleptSince(boot, since), c.err) })
+		}
+		return ok // our acknowledgement of it broke the silence: arm again
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// try is one test: the silence ends when the main link writes a nonce to our topic.
+func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time, boot time.Duration) bool {
+	nonce, asked := codec.Nonce(), time.Now()
+	gap := asked.Sub(since)
+	a, err := t.main.Publish(ctx, p.o.topic, nonce)
+	if err != nil {
+		return false
+	}
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	var took time.Duration
+	for acked := a.Done(); ; {
+		select {
+		case m, ok := <-c.packets:
+			switch now := time.Now(); {
+			case !ok:
+				p.le.do(func() { p.le.flows.cut(p, gap, sleptSince(boot, since), c.err) })
+				return false
+			case m.kind == codec.TypePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
+				p.le.do(func() { p.le.flows.delivered(p, gap, now) })
+				return true
+			}
+		case <-acked:
+			if a.Err() != nil {
+				return false
+			}
+			acked, took = nil, time.Since(asked)
+			late.Reset(lateNonce)
+		case <-late.C:
+			if took > slowMain || sleptSince(boot, since) {
+				return false // void
+			}
+			p.le.do(func() { p.le.flows.lost(p, gap, took, t.main) })
+			t.main.Ping()
+			p.tell(ctx, c)
+			netdial.Abort(c.s.Raw.Conn)
+			return false
+		case <-t.main.Lost():
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// tell asks, after a loss, whether pings could have seen it: an answer says that they could not. A reset may come from a NAT, or
+// from a server that the NAT told to forget us.
+func (p *probe) tell(ctx context.Context, c *probeConn) {
+	asked := time.Now()
+	err := c.ping(ctx, afterLoss)
+	p.le.do(func() { p.le.canaries.kindSeen(err, asked, false) })
+}
+
+// ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
+func (p *probe) ask(ctx context.Context, c *probeConn, t MainLink) {
+	asked := time.Now()
+	t.Ping() // which shows whether there is an outage
+	err := c.ping(ctx, afterLoss)
+	p.le.do(func() { p.le.canaries.kindSeen(err, asked, true) })
+}

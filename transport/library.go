@@ -1,0 +1,181 @@
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+)
+
+const (
+	libraryTime    = time.Second         // after which a call of the library that nobody takes up returns
+	libraryTimeout = "broken by timeout" // how the library says that a packet was not taken up within libraryTime, and not sent
+	subscribeQoS   = 1
+)
+
+// library is how a session uses the MQTT library: one client, one packet at a time.
+type library struct {
+	s      *session
+	client mqtt.Client
+	begun  bool
+	done   chan struct{} // closed after subscriptions were answered and the birth queued
+}
+
+// options are the ones under which the library leaves pings, reconnecting, storing and deadlines to us.
+func (li *library) options(password string) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions().
+		AddBroker("tcp://" + li.s.e.Addr). // only so that the list is not empty
+		SetClientID(li.s.l.o.ClientID).
+		SetUsername(li.s.e.Username).
+		SetPassword(password).
+		SetCleanSession(li.s.l.o.CleanSession).
+		SetProtocolVersion(4). // else it tries 3.1 after each failure
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetKeepAlive(0). // no pings of its own; the conn patches CONNECT
+		SetWriteTimeout(libraryTime).
+		SetOrderMatters(true).
+		SetStore(li.s.window).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { li.s.l.dispatch(li.s, m) }).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { _ = li.s.conn.fail(err) }).
+		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return li.s.conn, nil })
+	if topic := li.s.l.o.StateTopic; topic != "" {
+		li.s.state.birth = li.s.l.o.State(true, li.s.info)
+		will := li.s.l.o.State(false, li.s.info)
+		li.s.l.health.announced(li.s.state.birth, will)
+		o.SetBinaryWill(topic, will, stateQoS, true)
+	}
+	return o
+}
+
+// setup connects, subscribes and queues the birth; then done is closed. Its deadline is kept by the loop.
+func (li *library) setup() {
+	connect := li.client.Connect()
+	if !li.wait(connect) {
+		return
+	}
+	if err := connect.Error(); err != nil {
+		_ = li.s.conn.fail(err)
+		return
+	}
+	if !li.subscribe() {
+		return
+	}
+	if li.s.l.o.StateTopic != "" {
+		m := li.s.state.message(li.s.state.birth)
+		if err := li.s.l.fits(m); err != nil {
+			_ = li.s.conn.fail(&faults.Fault{Kind: faults.OutcomeRefused, Msg: "own state", Err: err})
+			return
+		}
+		if li.s.state.held {
+			close(li.done)
+			return
+		}
+		if _, err := li.s.window.send(li.s.life.ctx, m); err != nil {
+			return
+		}
+	}
+	close(li.done)
+}
+
+// wait waits for t, and reports false when the session was lost before: then the library never completes it.
+func (li *library) wait(t mqtt.Token) bool {
+	select {
+	case <-t.Done():
+		return true
+	case <-li.s.life.lost:
+		return false
+	}
+}
+
+// subscribe asks for all filters, the state topic first, so that what it retains arrives before our birth.
+func (li *library) subscribe() bool {
+	var denied []string
+	for filters := range slices.Chunk(li.s.l.filters(), codec.MaxSubscribe) {
+		codes, ok := li.subscribeTo(filters)
+		if !ok {
+			return false
+		}
+		for _, f := range filters {
+			if codes[f] == codec.SubackFailure { // and the token has no error for it
+				denied = append(denied, f)
+			}
+		}
+	}
+	li.s.l.health.denied(li.s, denied)
+	return true
+}
+
+// subscribeTo asks for a few filters and waits for their codes.
+func (li *library) subscribeTo(filters []string) (codes map[string]byte, ok bool) {
+	want := map[string]byte{}
+	for _, f := range filters {
+		want[f] = subscribeQoS
+	}
+	for {
+		t := li.client.SubscribeMultiple(want, nil)
+		if !li.wait(t) {
+			return nil, false
+		}
+		switch err := t.Error(); {
+		case err == nil:
+			return t.(*mqtt.SubscribeToken).Result(), true
+		case !strings.Contains(err.Error(), libraryTimeout): // which is tried again until the loop has enough
+			_ = li.s.conn.fail(fmt.Errorf("subscribe to %q: %w", filters, err))
+			return nil, false
+		}
+	}
+}
+
+// publish hands messages to the library one by one. The library takes each only while the one before is being written, and
+// may keep us waiting: so this is no part of Send, and none of the loop.
+func (li *library) publish() {
+	for {
+		select {
+		case a := <-li.s.window.out:
+			li.handOver(a)
+		case <-li.s.life.lost:
+			return
+		}
+	}
+}
+
+// handOver gives a to the library until it takes it. While a write is stuck the library gives up each call after
+// libraryTime; the message was not touched then, so it is given again.
+func (li *library) handOver(a *Ack) {
+	for li.s.window.hand(a) {
+		t := li.client.Publish(a.m.Topic, a.m.QoS, a.m.Retain, a.m.Payload)
+		select {
+		case <-li.s.life.lost:
+			return
+		case <-t.Done():
+		default:
+			return // taken, and not answered yet
+		}
+		if t.Error() == nil {
+			return
+		}
+		select {
+		case <-li.s.life.lost:
+			return
+		case <-time.After(libraryTime / 10):
+		}
+	}
+}
+
+// setupSilence says what the server did not do in time.
+func (s *session) setupSilence() string {
+	s.guarded.Lock()
+	defer s.guarded.Unlock()
+	if s.guarded.accepted {
+		return "server did not answer SUBSCRIBE in time"
+	}
+	return "server did not answer CONNECT in time"
+}

@@ -1,0 +1,162 @@
+package netdial
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// LeastKeepalive is the lowest that a CONNECT of ours says.
+const LeastKeepalive = 60 * time.Second
+
+// Endpoint is a server that was parsed, and what is remembered of it between dials. Make it with NewEndpoint. Safe for concurrent
+// use.
+type Endpoint struct {
+	Server
+	Name     string               // URL without user info
+	Secure   bool                 // TLS
+	Addr     string               // host:port
+	Cooldown Cooldown[netip.Addr] // addresses that failed lately
+
+	scheme string
+	host   string
+	url    *url.URL
+
+	mu      sync.Mutex
+	cache   tls.ClientSessionCache // saves a full handshake at each reconnect
+	files   [32]byte               // hash of the certificate files that the cache belongs to
+	known   []netip.Addr           // what the name stood for last
+	expiry  Expiry
+	certAt  time.Time     // of our certificate's file, when expiry was read from it
+	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
+}
+
+var defaultPorts = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80", "wss": "443"}
+
+// NewEndpoint parses the URL of s; a login in it serves where s names none. An error shows no password.
+func NewEndpoint(s Server) (*Endpoint, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		_, host, found := strings.Cut(s.URL, "@") // the error, too, may hold the password
+		if !found {
+			host = s.URL
+		}
+		return nil, fmt.Errorf("server %q: not a URL", host)
+	}
+	port, known := defaultPorts[u.Scheme]
+	if !known {
+		return nil, fmt.Errorf("server %q: scheme must be mqtt, mqtts, ws or wss", u.Redacted())
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("server %q: host is missing", u.Redacted())
+	}
+	if p := u.Port(); p != "" {
+		port = p
+	}
+	if u.User != nil && s.Username == "" {
+		s.Username = u.User.Username()
+		if password, ok := u.User.Password(); ok && s.Password == nil {
+			s.Password = func() (string, error) { return password, nil }
+		}
+	}
+	u.User = nil
+	return &Endpoint{
+		Server: s, Name: u.String(), scheme: u.Scheme, Secure: u.Scheme == "mqtts" || u.Scheme == "wss",
+		Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
+	}, nil
+}
+
+// WebSocket reports whether MQTT is spoken over WebSocket.
+func (e *Endpoint) WebSocket() bool { return e.scheme == "ws" || e.scheme == "wss" }
+
+// ReadPassword asks for the password, which is empty where there is none; a file that cannot be read is no reason to think that
+// the server refuses us.
+func (e *Endpoint) ReadPassword() (string, error) {
+	if e.Password == nil {
+		return "", nil
+	}
+	p, err := e.Password()
+	if err != nil {
+		return "", fmt.Errorf("password for %s: %w", e.Name, err)
+	}
+	return p, nil
+}
+
+// addresses are those of target, or the pinned one.
+func (e *Endpoint) addresses(ctx context.Context, target string, p Path) ([]netip.AddrPort, error) {
+	if tcp, ok := p.Remote.(*net.TCPAddr); ok {
+		return []netip.AddrPort{tcp.AddrPort()}, nil
+	}
+	host, service, err := net.SplitHostPort(target)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.AddrPort
+	for _, a := range e.Cooldown.sort(found, time.Now()) {
+		all = append(all, netip.AddrPortFrom(a, uint16(port)))
+	}
+	if len(all) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
+	}
+	return all, nil
+}
+
+// resolve is what a host's name stands for. When no name server answers, what it stood for last will do.
+func (e *Endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}, nil
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		e.known = found
+		return found, nil
+	}
+	var fault *net.DNSError
+	if len(e.known) > 0 && ctx.Err() == nil && !(errors.As(err, &fault) && fault.IsNotFound) {
+		return e.known, nil
+	}
+	return nil, err
+}
+
+// LowerKeepalive is called when the server refused a CONNECT in a way that may mean its keepalive (mosquitto's max_keepalive:
+// "identifier rejected"); false: it was as low as can be.
+func (e *Endpoint) LowerKeepalive(refused time.Duration) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if refused <= LeastKeepalive {
+		e.maxKeep = 0 // that was not it
+		return false
+	}
+	e.maxKeep = max(LeastKeepalive, (refused / 2).Truncate(time.Second))
+	return true
+}
+
+// AllowedKeepalive is d, or what the server takes.
+func (e *Endpoint) AllowedKeepalive(d time.Duration) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.maxKeep > 0 {
+		return min(d, e.maxKeep)
+	}
+	return d
+}
