@@ -27,24 +27,44 @@ type JSON[T any] struct {
 // that [JSON.Aside] says; the error says why, and the T is the zero one.
 func (f JSON[T]) Load() (T, error) {
 	var doc, none T
-	if f.Root == nil {
-		return none, nil
-	}
-	p, err := f.read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return none, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(p, &doc)
-	}
-	if err != nil {
-		return none, errors.Join(err, f.Root.Rename(f.Name, f.Aside()))
+	if err := f.file().load(&doc); err != nil {
+		return none, err
 	}
 	return doc, nil
 }
 
+// Aside is where Load leaves a file that it does not understand.
+func (f JSON[T]) Aside() string { return f.file().aside() }
+
+// Save writes the file, all or nothing. mu is held while doc is read, and not while the disk works.
+func (f JSON[T]) Save(mu sync.Locker, doc *T) error { return f.file().save(mu, doc) }
+
+// jsonFile is JSON without its T, so that the program has the code once.
+type jsonFile JSON[any]
+
+func (f JSON[T]) file() jsonFile { return jsonFile(f) }
+
+func (f jsonFile) aside() string { return f.Name + asideSuffix }
+
+func (f jsonFile) load(doc any) error {
+	if f.Root == nil {
+		return nil
+	}
+	p, err := f.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(p, doc)
+	}
+	if err != nil {
+		return errors.Join(err, f.Root.Rename(f.Name, f.aside()))
+	}
+	return nil
+}
+
 // read returns the file, which has the right size and layout.
-func (f JSON[T]) read() ([]byte, error) {
+func (f jsonFile) read() ([]byte, error) {
 	info, err := f.Root.Stat(f.Name)
 	if err != nil {
 		return nil, err
@@ -68,11 +88,7 @@ func (f JSON[T]) read() ([]byte, error) {
 	return p, nil
 }
 
-// Aside is where Load leaves a file that it does not understand.
-func (f JSON[T]) Aside() string { return f.Name + asideSuffix }
-
-// Save writes the file, all or nothing. mu is held while doc is read, and not while the disk works.
-func (f JSON[T]) Save(mu sync.Locker, doc *T) error {
+func (f jsonFile) save(mu sync.Locker, doc any) error {
 	if f.Root == nil {
 		return nil
 	}
