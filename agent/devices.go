@@ -292,7 +292,7 @@ func (d *devices) status() map[string]statuspage.Serial {
 // whole is the status of a device with what it counted before it was changed; d.mu is held.
 func (d *devices) whole(name string, r *runningDevice) statuspage.Serial {
 	s := r.status()
-	addSerial(&s, d.past[name])
+	s.Add(d.past[name])
 	return s
 }
 

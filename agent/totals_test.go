@@ -48,7 +48,7 @@ func TestTotalsGoOnto(t *testing.T) {
 	totals{uplink: before.Uplink, beat: before.Heartbeat, bytes: before.Bytes, spool: before.Spool, high: before.High,
 		replies: before.Replies, commands: before.Commands}.onto(&now)
 	d := now.Serial["one"]
-	addSerial(&d, gone(before.Serial["one"]))
+	d.Add(gone(before.Serial["one"]))
 	now.Serial["one"] = d
 	got, err := json.MarshalIndent(now, "", " ")
 	if err != nil {
@@ -68,8 +68,8 @@ func TestTotalsGoOnto(t *testing.T) {
 
 func TestTotalsOfAFirstLossAfterAReload(t *testing.T) {
 	var to statuspage.Uplink
-	addUplink(&to, statuspage.Uplink{Losses: map[string]int64{"ping": 2}})
-	addUplink(&to, statuspage.Uplink{Losses: map[string]int64{"ping": 1, "write": 1}})
+	to.Add(statuspage.Uplink{Losses: map[string]int64{"ping": 2}})
+	to.Add(statuspage.Uplink{Losses: map[string]int64{"ping": 1, "write": 1}})
 	if !reflect.DeepEqual(to.Losses, map[string]int64{"ping": 3, "write": 1}) {
 		t.Errorf("%v", to.Losses)
 	}
