@@ -30,8 +30,7 @@ import (
 type deviceOptions struct {
 	bridge   bridge.Options // without the funcs, which devices fills in
 	encoding wire.Encoding
-	raw      bool
-	senML    bool
+	format   wire.Format
 	commands bool
 	console  bool
 	limits   downlink.Limits
@@ -156,14 +155,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		if o.encoding == wire.Text && !utf8.Valid(f.Data) {
 			r.notUTF8.Add(1)
 		}
-		buf = record.Stored{Stamp: d.clock.StampAt(f.Time), Raw: o.raw, SenML: o.senML, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
+		buf = record.Stored{Stamp: d.clock.StampAt(f.Time), Format: o.format, Encoding: o.encoding, Data: f.Data}.Append(buf[:0])
 		_, err := sp.Append(f.Device, buf)
 		return err
 	}
 	b.OnValues = func(v bridge.Values) (err error) {
 		loop.Begin()
 		defer loop.End()
-		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), SenML: o.senML}, v.Readings); err == nil {
+		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), Format: o.format}, v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err
@@ -293,7 +292,7 @@ func (d *devices) status() map[string]statuspage.Serial {
 // whole is the status of a device with what it counted before it was changed; d.mu is held.
 func (d *devices) whole(name string, r *runningDevice) statuspage.Serial {
 	s := r.status()
-	addSerial(&s, d.past[name])
+	s.Add(d.past[name])
 	return s
 }
 

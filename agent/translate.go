@@ -80,7 +80,7 @@ func devicesOf(d *config.Document) map[string]deviceOptions {
 		o := deviceOptions{
 			bridge: bridge.Options{Name: name, Port: s.Port, Select: selectorOf(s), Baud: s.Baud, Mode: modeOf(s.Mode),
 				Flow: flowOf(s.Flow), RS485: rs485Of(s.RS485), Queue: writeQueue, Framing: s.Frame.Spec()},
-			encoding: wire.Encoding(s.PayloadEncoding()), raw: s.Format == "raw", senML: s.Format == "senml", commands: s.Commands, console: s.Console,
+			encoding: wire.Encoding(s.PayloadEncoding()), format: s.PayloadFormat(), commands: s.Commands, console: s.Console,
 			limits: limitsOf(s), high: s.Priority == "high",
 		}
 		if s.IsBus() {
@@ -125,9 +125,9 @@ func modeOf(m config.Mode) serialport.Mode {
 func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
 	table := map[string]pump.Route{}
 	for name, s := range d.Serial {
-		r := pump.Route{Topic: wire.Expand(topics.Data, "name", name), Raw: s.Format == "raw", SenML: s.Format == "senml", Gzip: s.Compress == "gzip",
+		r := pump.Route{Topic: wire.Expand(topics.Data, "name", name), Format: s.PayloadFormat(), Gzip: s.Compress == "gzip",
 			Cause: transport.CauseData}
-		if s.Batch.On() && !r.Raw {
+		if s.Batch.On() && !r.Format.Bare() {
 			b := s.Batch.Resolved()
 			r.Batch = pump.Batching{Frames: b.Frames, Delay: b.Delay.Std(), Bytes: int(b.Bytes.Int64())}
 		}

@@ -46,11 +46,12 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	}
 	c.checkLine(at, d)
 	c.checkFrame(at+".frame", d.Frame)
-	if d.Format == "raw" && d.Encoding != auto {
-		c.odd(at+".encoding", "has no effect with format: raw")
+	bare := d.PayloadFormat().Bare()
+	if bare && d.Encoding != auto {
+		c.odd(at+".encoding", "has no effect with format: %s", d.Format)
 	}
-	if d.Format == "raw" && d.Batch.On() {
-		c.bad(at+".batch", "makes a JSON array, which format: raw has not: use format: json, or no batch")
+	if bare && d.Batch.On() {
+		c.bad(at+".batch", "makes a JSON array, which format: %s has not: use format: json, or no batch", d.Format)
 	}
 	if d.Batch.On() && d.Batch.Resolved().Bytes > c.doc.Uplink.MaxPayload {
 		c.bad(at+".batch", "may have %s, more than uplink.max_payload (%s): set bytes", d.Batch.Resolved().Bytes, c.doc.Uplink.MaxPayload)
@@ -78,12 +79,12 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 	}
 }
 
-// envelope is an upper bound of what the JSON around a frame takes, in bytes.
+// envelope is an upper bound of what stands around a frame in any format that is not bare, in bytes.
 const envelope = 256
 
 // largestFrame is the longest frame that fits into a payload, unless most of its text must be escaped.
 func (d *SerialDevice) largestFrame(payload Size) Size {
-	if d.Format == "raw" {
+	if d.PayloadFormat().Bare() {
 		return payload
 	}
 	room := payload - envelope

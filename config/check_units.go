@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
 // maxNames bounds the devices and units of a document: the spool numbers each of them.
@@ -25,8 +27,8 @@ func (c *checker) checkUnits(at string, d *SerialDevice, names map[string]string
 			c.odd(at+key, "has no effect with units: a Modbus bus has frames of its own, and gives values")
 		}
 	}
-	if d.Format == "raw" {
-		c.bad(at+".format", "raw are the bytes of frames, and units give values: use json or senml")
+	if d.PayloadFormat().Bare() {
+		c.bad(at+".format", "%s are the bytes of frames, and units give values: use %s", d.Format, strings.Join(recordFormats(), " or "))
 	}
 	if d.ModbusProtocol() == "tcp" && !isNetwork(d.Port) {
 		c.bad(at+".modbus.protocol", "tcp needs a port such as tcp://plc.example.net:502")
@@ -150,7 +152,7 @@ func checkValueName(s string) error {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-:._", r))
 	}
 	switch {
-	case s == "frame" || s == "gap":
+	case wire.IsSenMLEntry(s):
 		return fmt.Errorf("is what format senml calls something else: choose another name")
 	case s == "" || len(s) > most:
 		return fmt.Errorf("must have 1 to %d characters", most)

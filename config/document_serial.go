@@ -3,8 +3,10 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
@@ -18,7 +20,7 @@ type SerialDevice struct {
 	Flow     string `yaml:"flow" oneof:"none rts_cts xon_xoff"`
 	RS485    RS485  `yaml:"rs485,flow,omitempty"`
 	Frame    Frame  `yaml:"frame,flow"`
-	Format   string `yaml:"format" oneof:"json raw senml"`
+	Format   string `yaml:"format" from:"wire.Formats"`            // see [SerialDevice.PayloadFormat]
 	Encoding string `yaml:"encoding" oneof:"auto text hex base64"` // see [SerialDevice.PayloadEncoding]
 	Batch    Batch  `yaml:"batch,flow"`
 	Compress string `yaml:"compress" oneof:"none gzip"`
@@ -103,6 +105,17 @@ func (d *SerialDevice) PayloadEncoding() string {
 		return "text"
 	}
 	return "hex"
+}
+
+// PayloadFormat is how records travel.
+func (d *SerialDevice) PayloadFormat() wire.Format {
+	f, _ := wire.FormatOf(d.Format) // a document holds no other
+	return f
+}
+
+// recordFormats are the formats that have records, and so batches and values.
+func recordFormats() []string {
+	return slices.DeleteFunc(wire.Formats(), func(name string) bool { f, _ := wire.FormatOf(name); return f.Bare() })
 }
 
 // On is true when frames are gathered.

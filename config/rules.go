@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
@@ -34,6 +35,8 @@ func wordsFrom(list string) []string {
 		return framing.Types()
 	case "framing.Checksums":
 		return framing.Checksums()
+	case "wire.Formats":
+		return wire.Formats()
 	}
 	panic("config: no list " + list) // a tag of ours is wrong; a test walks every field
 }

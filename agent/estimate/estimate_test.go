@@ -86,6 +86,7 @@ func TestKnownAnswers(t *testing.T) {
 		{"as hex", with(", encoding: hex"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 181 + 4)},
 		{"as base64", with(", encoding: base64"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 144 + 4)},
 		{"raw", with(", format: raw"), Assumptions{}, "telemetry m", 43200 * (2 + 2 + 15 + 2 + 60 + 4)},
+		{"senml", with(", format: senml"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 148 + 4)},
 		{"100 frames of 10 bytes a day", with(", format: raw"), Assumptions{FramesPerDay: 100, FrameBytes: 10}, "telemetry m", 3000 * (2 + 2 + 15 + 2 + 10 + 4)},
 		{"a batch with nothing to gather", with(", batch: {frames: 50}"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 124 + 4)},
 		// One a second: a batch leaves after 3 s with write_after: 5s, so it has 4.

@@ -158,11 +158,12 @@ func (p packets) telemetry(name string, s *config.SerialDevice, a Assumptions) (
 		topic += wire.GzipSuffix
 	}
 	frames := days * a.FramesPerDay
-	sample := sample{encoding: wire.Encoding(s.PayloadEncoding()), size: a.FrameBytes, raw: s.Format == "raw", gzip: s.Compress == "gzip"}
-	if !s.Batch.On() || sample.raw {
+	sample := sample{gateway: idOf(p.d), name: name, encoding: wire.Encoding(s.PayloadEncoding()), size: a.FrameBytes,
+		format: s.PayloadFormat(), gzip: s.Compress == "gzip"}
+	if !s.Batch.On() || sample.format.Bare() {
 		return frames, publish(topic, sample.single(), 1)
 	}
-	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), sample.record(), a.FramesPerDay/(24*60*60))
+	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), len(sample.part(0)), a.FramesPerDay/(24*60*60))
 	return frames / float64(n), publish(topic, sample.batch(n), 1)
 }
 

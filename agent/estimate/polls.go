@@ -54,15 +54,15 @@ func (p packets) pollsOf(unit string, d *config.SerialDevice, registers map[stri
 	topic := wire.Expand(p.topics.Data, "name", unit)
 	n := 1
 	if d.Batch.On() {
-		n = batchOf(d.Batch.Resolved(), p.d.Spool.LongestBatch(), len(p.record(unit, d, registers, 0)), rate)
+		n = batchOf(d.Batch.Resolved(), p.d.Spool.LongestBatch(), len(p.part(unit, d, registers, 0)), rate)
 	}
-	var records [][]byte
+	var parts [][]byte
 	for i := range n {
-		records = append(records, p.record(unit, d, registers, i))
+		parts = append(parts, p.part(unit, d, registers, i))
 	}
-	payload := records[0]
-	if n > 1 || d.Batch.On() || d.Format == "senml" {
-		payload = wire.AppendBatch(nil, records...)
+	payload := d.PayloadFormat().Single(parts[0])
+	if d.Batch.On() {
+		payload = d.PayloadFormat().Join(nil, parts...)
 	}
 	if d.Compress == "gzip" {
 		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
@@ -70,13 +70,12 @@ func (p packets) pollsOf(unit string, d *config.SerialDevice, registers map[stri
 	return stream{rate * month.Seconds() / float64(n), publish(topic, len(payload), 1)}
 }
 
-// record is what a poll says, with values as long as they usually are.
-func (p packets) record(unit string, d *config.SerialDevice, registers map[string]*config.Register, n int) []byte {
-	r := wire.Record{Seq: latestSeq + uint64(n), TS: someTime + int64(n)*997, Epoch: "3f2a9c1e"}
+// part is what a poll says, with values as long as they usually are.
+func (p packets) part(unit string, d *config.SerialDevice, registers map[string]*config.Register, n int) []byte {
+	r := wire.Part{Record: record(n), Gateway: idOf(p.d), Name: unit, Units: map[string]string{}}
 	r.Values = map[string]json.RawMessage{}
-	units := map[string]string{}
 	for name, reg := range registers {
-		units[name] = reg.Unit
+		r.Units[name] = reg.Unit
 		switch reg.Type {
 		case "bit":
 			r.Values[name] = json.RawMessage("false")
@@ -86,8 +85,5 @@ func (p packets) record(unit string, d *config.SerialDevice, registers map[strin
 			r.Values[name] = fmt.Appendf(nil, "%d.%d", 100+(n*37+len(name)*11)%900, n%10)
 		}
 	}
-	if d.Format == "senml" {
-		return r.AppendSenML(nil, wire.SenMLBase(idOf(p.d), unit), units)
-	}
-	return r.Append(nil)
+	return d.PayloadFormat().Append(nil, r)
 }

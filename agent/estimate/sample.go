@@ -4,11 +4,13 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// sample is what frames of a device look like, so that their JSON can be measured and compressed, not guessed.
+// sample is what frames of a device look like, so that their payload can be measured and compressed, not guessed.
 type sample struct {
+	gateway  string
+	name     string
 	encoding wire.Encoding
 	size     int // of a frame
-	raw      bool
+	format   wire.Format
 	gzip     bool
 }
 
@@ -28,20 +30,19 @@ func (s sample) frame(n int) []byte {
 	return p
 }
 
-func (s sample) json(n int) []byte {
-	body, _ := wire.NewBody(s.frame(n), s.encoding)
-	return wire.Record{Seq: latestSeq + uint64(n), TS: someTime + int64(n)*997, Epoch: "3f2a9c1e", Body: body}.Append(nil)
+// part is the nth frame as its format has it, of a device and a gateway whose names are as long as theirs.
+func (s sample) part(n int) []byte {
+	return s.format.Append(nil, wire.Part{Record: record(n), Frame: s.frame(n), Encoding: s.encoding, Gateway: s.gateway, Name: s.name})
 }
 
-// record is the JSON of one frame, in bytes.
-func (s sample) record() int { return len(s.json(0)) }
+// record is the nth of a device, with nothing in it.
+func record(n int) wire.Record {
+	return wire.Record{Seq: latestSeq + uint64(n), TS: someTime + int64(n)*997, Epoch: "3f2a9c1e"}
+}
 
 // single is the payload of a frame that travels alone, in bytes.
 func (s sample) single() int {
-	payload := s.frame(0)
-	if !s.raw {
-		payload = s.json(0)
-	}
+	payload := s.format.Single(s.part(0))
 	if s.gzip {
 		payload = wire.Gzip(payload)
 	}
@@ -50,13 +51,14 @@ func (s sample) single() int {
 
 // batch is the payload of n frames, in bytes.
 func (s sample) batch(n int) int {
+	one := len(s.part(0))
 	if !s.gzip {
-		return 1 + n*(s.record()+1)
+		return 1 + n*(one+1)
 	}
-	few := max(1, min(n, sampleMax/s.record()))
-	records := make([][]byte, few)
-	for i := range records {
-		records[i] = s.json(i)
+	few := max(1, min(n, sampleMax/one))
+	parts := make([][]byte, few)
+	for i := range parts {
+		parts[i] = s.part(i)
 	}
-	return len(wire.Gzip(wire.AppendBatch(nil, records...))) * n / few
+	return len(wire.Gzip(s.format.Join(nil, parts...))) * n / few
 }

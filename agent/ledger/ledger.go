@@ -4,10 +4,7 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
@@ -24,7 +22,6 @@ import (
 
 const (
 	ledgerFile       = "ledger.json"
-	ledgerAside      = "ledger.json.corrupt"
 	ledgerLayout     = 1
 	ledgerDays       = 62               // two months
 	ledgerLook       = 10 * time.Second // how often the link is asked
@@ -38,7 +35,7 @@ const (
 // Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the
 // budget. Days are those of UTC. Safe for concurrent use; nothing but Run and Write touches the disk.
 type Ledger struct {
-	root  *os.Root // nil: nothing survives
+	file  statedir.JSON[document]
 	log   zerolog.Logger
 	now   func() time.Time
 	unset func() bool // the clock cannot be believed
@@ -63,39 +60,17 @@ type document struct {
 
 // Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *Ledger {
-	b := &Ledger{root: root, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
-	b.doc = document{Layout: ledgerLayout}
-	if root != nil {
-		if err := b.read(); err != nil {
-			log.Warn().Err(err).Str("kept", ledgerAside).Msg("the ledger could not be read, it begins anew")
-		}
+	file := statedir.JSON[document]{Root: root, Name: ledgerFile, Layout: ledgerLayout, Max: ledgerMax}
+	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	var err error
+	if b.doc, err = file.Load(); err != nil {
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("the ledger could not be read, it begins anew")
 	}
+	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
 		b.doc.Days = map[string]map[string]statuspage.Bytes{}
 	}
 	return b
-}
-
-func (b *Ledger) read() error {
-	p, err := b.root.ReadFile(ledgerFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var doc document
-	if err == nil && len(p) > ledgerMax {
-		err = fmt.Errorf("%d bytes, at most %d", len(p), ledgerMax)
-	}
-	if err == nil {
-		err = json.Unmarshal(p, &doc)
-	}
-	if err == nil && doc.Layout != ledgerLayout {
-		err = fmt.Errorf("layout %d, not %d", doc.Layout, ledgerLayout)
-	}
-	if err != nil {
-		return errors.Join(err, b.root.Rename(ledgerFile, ledgerAside))
-	}
-	b.doc = doc
-	return nil
 }
 
 // Record enters what was counted since the last entry under today and an interface.
@@ -242,17 +217,13 @@ func (b *Ledger) Run(ctx context.Context, look func()) error {
 // Write keeps the file, when something has changed.
 func (b *Ledger) Write() {
 	b.mu.Lock()
-	p, err := json.MarshalIndent(b.doc, "", " ")
 	dirty, said := b.dirty, b.fault
 	b.dirty, b.wrote = false, b.now()
 	b.mu.Unlock()
-	if !dirty || b.root == nil {
+	if !dirty {
 		return
 	}
-	if err == nil {
-		err = config.Replace(b.root, ledgerFile, append(p, '\n'))
-	}
-	fault := ""
+	fault, err := "", b.file.Save(&b.mu, &b.doc)
 	if err != nil {
 		fault = fmt.Sprintf("the ledger could not be kept: %v", err)
 	}

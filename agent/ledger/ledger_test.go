@@ -70,7 +70,7 @@ func TestLedger(t *testing.T) {
 	if m := open(statuspage.Bytes{}).Month(); m.Bytes != 0 {
 		t.Errorf("of a file that is none: %+v", m)
 	}
-	if _, err := os.Stat(filepath.Join(dir, ledgerAside)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, b.file.Aside())); err != nil {
 		t.Error(err)
 	}
 }

@@ -22,7 +22,7 @@ type Item struct {
 	Device  string
 	Name    string
 	Record  *wire.Record // a frame, or a gap that the gateway tells of
-	Raw     []byte       // a payload of a device with format: raw: no number, so neither duplicates nor gaps can be seen
+	Raw     []byte       // a payload that has no records, such as one of format: raw: no number, so neither duplicates nor gaps can be seen
 	Hole    *Hole
 	Trouble string // a payload that could not be read, or messages dropped because the output is slower than the data
 }
@@ -102,10 +102,7 @@ func (f *follower) message(m message) error {
 			return f.emit(it)
 		}
 	}
-	records, err := wire.ParseSenML(payload) // first: a gap would pass for a record of our own
-	if err != nil {
-		records, err = wire.ParseRecords(payload)
-	}
+	records, err := wire.ParsePayload(payload)
 	if err != nil {
 		it.Raw = payload
 		return f.emit(it)

@@ -4,24 +4,20 @@ package pathstore
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 const (
 	storeFile   = "paths.json"
-	storeAside  = "paths.json.corrupt"
 	storePaths  = 64                  // the oldest make room
 	storeAge    = 30 * 24 * time.Hour // what is older says nothing about today's network
 	storeEvery  = 10 * time.Second    // writes are never closer together
@@ -35,7 +31,7 @@ const (
 // Store keeps what was learnt about paths, and what learning may still cost, in a file of the state directory. Safe for
 // concurrent use; nothing but Run touches the disk.
 type Store struct {
-	root  *os.Root // nil: nothing survives
+	file  statedir.JSON[document]
 	log   zerolog.Logger
 	now   func() time.Time
 	unset func() bool   // the clock cannot be believed
@@ -74,45 +70,20 @@ type storedPath struct {
 
 // Open reads the file. One that cannot be understood is set aside and said; learning begins anew then.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *Store {
-	m := &Store{root: root, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1), doc: document{Layout: storeLayout}}
-	if root != nil {
-		if err := m.read(); err != nil {
-			m.asideUntil = now().Add(storeSay)
-			m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
-			log.Warn().Err(err).Str("kept", storeAside).Msg("what was learnt about paths could not be read, learning begins anew")
-		}
+	file := statedir.JSON[document]{Root: root, Name: storeFile, Layout: storeLayout, Max: storeMax}
+	m := &Store{file: file, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1)}
+	var err error
+	if m.doc, err = file.Load(); err != nil {
+		m.asideUntil = now().Add(storeSay)
+		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read, learning begins anew")
 	}
+	m.doc.Layout = storeLayout
 	if m.doc.Paths == nil {
 		m.doc.Paths = map[string]storedPath{}
 	}
 	m.tidy()
 	return m
-}
-
-func (m *Store) read() error {
-	info, err := m.root.Stat(storeFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var p []byte
-	if err == nil && info.Size() > storeMax {
-		err = fmt.Errorf("%d bytes, at most %d", info.Size(), storeMax)
-	}
-	if err == nil {
-		p, err = m.root.ReadFile(storeFile)
-	}
-	var doc document
-	if err == nil {
-		err = json.Unmarshal(p, &doc)
-	}
-	if err == nil && doc.Layout != storeLayout {
-		err = fmt.Errorf("layout %d, not %d", doc.Layout, storeLayout)
-	}
-	if err != nil {
-		return errors.Join(err, m.root.Rename(storeFile, storeAside))
-	}
-	m.doc = doc
-	return nil
 }
 
 // tidy drops what is too old or too much. A stored time in the future is not old: the clock was wrong then, or is now. What was
@@ -248,16 +219,7 @@ func (m *Store) last() error {
 }
 
 func (m *Store) write() {
-	if m.root == nil {
-		return
-	}
-	m.mu.Lock()
-	p, err := json.MarshalIndent(m.doc, "", " ")
-	m.mu.Unlock()
-	if err == nil {
-		err = config.Replace(m.root, storeFile, append(p, '\n'))
-	}
-	fault := ""
+	fault, err := "", m.file.Save(&m.mu, &m.doc)
 	if err != nil {
 		fault = fmt.Sprintf("what was learnt about paths could not be kept: %v", err)
 		m.touched() // tried again at the next turn

@@ -125,7 +125,7 @@ func TestACorruptStoreIsSetAside(t *testing.T) {
 			if !strings.Contains(m.Why(), "begins anew") {
 				t.Errorf("why %q", m.Why())
 			}
-			if kept, err := os.ReadFile(filepath.Join(dir, storeAside)); err != nil || string(kept) != content {
+			if kept, err := os.ReadFile(filepath.Join(dir, m.file.Aside())); err != nil || string(kept) != content {
 				t.Errorf("set aside: %d bytes, %v", len(kept), err)
 			}
 			m.Remember("a", heartbeat.Knowledge{Proven: time.Minute})

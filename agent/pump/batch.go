@@ -12,19 +12,18 @@ import (
 type Batching struct {
 	Frames int           // at most; 0 or 1: no batches
 	Delay  time.Duration // a batch that is not full waits this long for more
-	Bytes  int           // of JSON, at most, before compression
+	Bytes  int           // of payload, at most, before compression
 }
 
 func (b Batching) on() bool { return b.Frames > 1 }
 
 // Route is where and how the records of one device travel.
 type Route struct {
-	Topic string
-	Raw   bool // the bytes of a frame alone
-	SenML bool // a record is entries, and an array is around them also when it travels alone
-	Batch Batching
-	Gzip  bool
-	Cause transport.Cause
+	Topic  string
+	Format wire.Format
+	Batch  Batching
+	Gzip   bool
+	Cause  transport.Cause
 }
 
 // message is payload on its way.
@@ -42,31 +41,31 @@ type batch struct {
 	seq       spool.Seq // of the first record
 	begun     time.Time // when the first was taken from the spool
 	oldest    time.Time // when it came into it
-	records   [][]byte  // JSON of one record each
+	parts     [][]byte  // one for each record, see [wire.Format]
 	positions []spool.Pos
 	runs      int // of neighbours among them
-	bytes     int // of the JSON array
+	bytes     int // of the payload, at most
 }
 
-func (b *batch) fits(record []byte) bool {
-	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.Batch.Bytes
+func (b *batch) fits(part []byte) bool {
+	return len(b.parts) == 0 || b.bytes+1+len(part) <= b.route.Batch.Bytes
 }
 
-func (b *batch) add(p spool.Pos, record []byte) {
+func (b *batch) add(p spool.Pos, part []byte) {
 	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
 		b.runs++
 	}
-	b.records, b.positions = append(b.records, record), append(b.positions, p)
-	b.bytes += 1 + len(record)
-	if len(b.records) == 1 {
-		b.bytes++ // [ and ], and the others bring a comma
+	b.parts, b.positions = append(b.parts, part), append(b.positions, p)
+	b.bytes += 1 + len(part) // see [wire.Format.Join]
+	if len(b.parts) == 1 {
+		b.bytes++
 	}
 }
 
 func (b *batch) full() bool {
-	return len(b.records) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
+	return len(b.parts) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
 }
 
 func (b *batch) message() transport.Message {
-	return b.route.message(wire.AppendBatch(make([]byte, 0, b.bytes), b.records...))
+	return b.route.message(b.route.Format.Join(make([]byte, 0, b.bytes), b.parts...))
 }

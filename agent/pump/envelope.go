@@ -51,47 +51,36 @@ func (r *Routes) of(device string) Route {
 
 func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 	rt := f.routes.of(r.Stream)
+	part := wire.Part{Record: wire.Record{Seq: uint64(r.Seq), Epoch: r.Epoch}, Gateway: f.routes.id, Name: r.Stream}
 	if r.Gap != nil {
-		if rt.Raw {
+		if rt.Format.Bare() {
 			return nil, nil // a reader of bare bytes cannot know a gap from a frame
 		}
-		rec := wire.Record{Seq: uint64(r.Seq), TS: r.Time.UnixMilli(), Epoch: r.Epoch, Unsynced: f.clock.Unset(),
-			Gap: &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}}
+		part.TS, part.Unsynced = r.Time.UnixMilli(), f.clock.Unset()
+		part.Gap = &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}
 		if r.Gap.Epoch != r.Epoch {
-			rec.Gap.Epoch = r.Gap.Epoch
+			part.Gap.Epoch = r.Gap.Epoch
 		}
-		return f.item(r, rec, rt, nil), nil
+		return &item{rt.Format.Append(nil, part), rt}, nil
 	}
 	s, err := record.Parse(r.Data)
 	if err != nil {
 		return nil, fmt.Errorf("record %d of %q: %w", r.Seq, r.Stream, err)
 	}
-	if s.Raw {
-		rt.Batch = Batching{} // bytes alone have no array to be in
-		return &item{append([]byte(nil), s.Data...), rt}, nil
+	rt.Format = s.Format // as it was when it was read
+	if rt.Format.Bare() {
+		rt.Batch = Batching{}
 	}
-	ts, unsynced := f.clock.Resolve(s.Stamp)
-	rec := wire.Record{Seq: uint64(r.Seq), TS: ts, Epoch: r.Epoch, Unsynced: unsynced,
-		Late: now.UnixMilli()-ts > lateAfter.Milliseconds()}
-	rt.SenML = s.SenML // as it was when it was read
-	if !s.Values {
-		rec.Body, _ = wire.NewBody(s.Data, s.Encoding)
-		return f.item(r, rec, rt, nil), nil
+	part.TS, part.Unsynced = f.clock.Resolve(s.Stamp)
+	part.Late = now.UnixMilli()-part.TS > lateAfter.Milliseconds()
+	if part.Frame, part.Encoding = s.Data, s.Encoding; s.Values {
+		var m record.Measured
+		if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
+			return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
+		}
+		part.Measured, part.Units = m.Measured, m.Units
 	}
-	var m record.Measured
-	if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
-		return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
-	}
-	rec.Measured = m.Measured
-	return f.item(r, rec, rt, m.Units), nil
-}
-
-// item is a record in the format of its route.
-func (f frames) item(r spool.Record, rec wire.Record, rt Route, units map[string]string) *item {
-	if rt.SenML {
-		return &item{rec.AppendSenML(nil, wire.SenMLBase(f.routes.id, r.Stream), units), rt}
-	}
-	return &item{rec.Append(nil), rt}
+	return &item{rt.Format.Append(nil, part), rt}, nil
 }
 
 // replies encodes the records of the reply spool, which hold their payload and the name that makes their topic.

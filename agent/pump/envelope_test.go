@@ -14,7 +14,7 @@ import (
 func TestEnvelope(t *testing.T) {
 	now := time.UnixMilli(1795208600000)
 	rs := NewRoutes("up/data/{name}", "gw-7")
-	rs.Set(map[string]Route{"raw": {Topic: "up/data/raw", Raw: true}})
+	rs.Set(map[string]Route{"raw": {Topic: "up/data/raw", Format: wire.Raw}})
 	read := clock.Stamp{Wall: now.UnixMilli() - 1000}
 	long := clock.Stamp{Wall: now.UnixMilli() - 31_000}
 	gap := &spool.Gap{From: 17, To: 40, Epoch: "3f2a9c1e", Reason: spool.ReasonFull}
@@ -24,20 +24,20 @@ func TestEnvelope(t *testing.T) {
 		gap    *spool.Gap
 		want   string
 	}{
-		"text":   {"meter", record.Stored{Stamp: read, Raw: false, Encoding: wire.Text, Data: []byte("$GPGGA")}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"$GPGGA"}`},
-		"hex":    {"meter", record.Stored{Stamp: read, Raw: false, Encoding: wire.Hex, Data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","hex":"a001"}`},
-		"base64": {"meter", record.Stored{Stamp: read, Raw: false, Encoding: wire.Base64, Data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","base64":"oAE="}`},
-		"text that is not UTF-8": {"meter", record.Stored{Stamp: read, Raw: false, Encoding: wire.Text, Data: []byte("a\xff")}, nil,
+		"text":   {"meter", record.Stored{Stamp: read, Encoding: wire.Text, Data: []byte("$GPGGA")}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"$GPGGA"}`},
+		"hex":    {"meter", record.Stored{Stamp: read, Encoding: wire.Hex, Data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","hex":"a001"}`},
+		"base64": {"meter", record.Stored{Stamp: read, Encoding: wire.Base64, Data: []byte{0xa0, 1}}, nil, `{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","base64":"oAE="}`},
+		"text that is not UTF-8": {"meter", record.Stored{Stamp: read, Encoding: wire.Text, Data: []byte("a\xff")}, nil,
 			`{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","text":"a` + "\uFFFD" + `","base64":"Yf8="}`},
-		"late": {"meter", record.Stored{Stamp: long, Raw: false, Encoding: wire.Text, Data: []byte("x")}, nil, `{"seq":7,"ts":1795208569000,"epoch":"3f2a9c1e","text":"x","late":true}`},
-		"raw":  {"raw", record.Stored{Stamp: read, Raw: true, Encoding: wire.Hex, Data: []byte{0, 1}}, nil, "\x00\x01"},
-		"senml": {"meter", record.Stored{Stamp: read, SenML: true, Encoding: wire.Text, Data: []byte("$GPGGA")}, nil,
+		"late": {"meter", record.Stored{Stamp: long, Encoding: wire.Text, Data: []byte("x")}, nil, `{"seq":7,"ts":1795208569000,"epoch":"3f2a9c1e","text":"x","late":true}`},
+		"raw":  {"raw", record.Stored{Stamp: read, Format: wire.Raw, Encoding: wire.Hex, Data: []byte{0, 1}}, nil, "\x00\x01"},
+		"senml": {"meter", record.Stored{Stamp: read, Format: wire.SenML, Encoding: wire.Text, Data: []byte("$GPGGA")}, nil,
 			`{"bn":"gw-7/meter/","bt":1795208599.000,"n":"frame","vs":"$GPGGA","seq":7,"epoch":"3f2a9c1e"}`},
-		"senml of bytes": {"meter", record.Stored{Stamp: read, SenML: true, Encoding: wire.Hex, Data: []byte{0xff, 0xfe}}, nil,
+		"senml of bytes": {"meter", record.Stored{Stamp: read, Format: wire.SenML, Encoding: wire.Hex, Data: []byte{0xff, 0xfe}}, nil,
 			`{"bn":"gw-7/meter/","bt":1795208599.000,"n":"frame","vd":"__4","seq":7,"epoch":"3f2a9c1e"}`},
-		"values": {"meter", polled(read, false), nil,
+		"values": {"meter", polled(read, wire.JSON), nil,
 			`{"seq":7,"ts":1795208599000,"epoch":"3f2a9c1e","values":{"on":true,"u":230.4},"bad":{"i":"ILLEGAL DATA ADDRESS"}}`},
-		"values as senml": {"meter", polled(read, true), nil, `{"bn":"gw-7/meter/","bt":1795208599.000,"n":"on","vb":true,"seq":7,"epoch":"3f2a9c1e"},` +
+		"values as senml": {"meter", polled(read, wire.SenML), nil, `{"bn":"gw-7/meter/","bt":1795208599.000,"n":"on","vb":true,"seq":7,"epoch":"3f2a9c1e"},` +
 			`{"n":"u","u":"V","v":230.4},{"n":"i/bad","vs":"ILLEGAL DATA ADDRESS"}`},
 		"gap": {"meter", record.Stored{}, gap, `{"seq":7,"ts":1795208600000,"epoch":"3f2a9c1e","gap":{"from":17,"to":40,"reason":"full"}}`},
 		"gap in an older epoch": {"meter", record.Stored{}, &spool.Gap{From: 17, Epoch: "00000001", Reason: spool.ReasonRestart},
@@ -56,7 +56,7 @@ func TestEnvelope(t *testing.T) {
 			}
 			got := ""
 			if it != nil {
-				got = string(it.payload)
+				got = string(it.part)
 			}
 			if got != c.want {
 				t.Fatalf("%s\nwant %s", got, c.want)
@@ -72,22 +72,22 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	rs := NewRoutes("up/{name}", "")
 	rs.Set(map[string]Route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
-		Data: record.Stored{Stamp: c.StampAt(wall), Raw: false, Encoding: wire.Text, Data: []byte("x")}.Append(nil)}
+		Data: record.Stored{Stamp: c.StampAt(wall), Encoding: wire.Text, Data: []byte("x")}.Append(nil)}
 	it, err := frames{c, rs}.encode(r, wall)
-	if err != nil || !strings.Contains(string(it.payload), `"unsynced":true`) {
-		t.Fatalf("%s, %v", it.payload, err)
+	if err != nil || !strings.Contains(string(it.part), `"unsynced":true`) {
+		t.Fatalf("%s, %v", it.part, err)
 	}
 	wall = built.Add(time.Hour)
 	c.BootTime = func() int64 { return 90_000 }
 	it, err = frames{c, rs}.encode(r, wall)
 	want := `"ts":` + "1795212170000" // half a minute before now
-	if err != nil || strings.Contains(string(it.payload), "unsynced") || !strings.Contains(string(it.payload), want) {
-		t.Fatalf("%s, %v", it.payload, err)
+	if err != nil || strings.Contains(string(it.part), "unsynced") || !strings.Contains(string(it.part), want) {
+		t.Fatalf("%s, %v", it.part, err)
 	}
 }
 
 // polled is what a unit said, as it lies in the spool.
-func polled(at clock.Stamp, senML bool) record.Stored {
+func polled(at clock.Stamp, f wire.Format) record.Stored {
 	data := `{"values":{"u":230.4,"on":true},"bad":{"i":"ILLEGAL DATA ADDRESS"},"units":{"u":"V"}}`
-	return record.Stored{Stamp: at, SenML: senML, Values: true, Data: []byte(data)}
+	return record.Stored{Stamp: at, Format: f, Values: true, Data: []byte(data)}
 }

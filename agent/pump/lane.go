@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/spool"
-	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -29,7 +28,7 @@ type publish struct {
 	positions []spool.Pos
 	seq       spool.Seq // of the first record, for the log
 	stream    string
-	size      int // bytes of JSON, of a batch
+	size      int // bytes of payload, of a batch
 }
 
 // lane is one spool on its way up: what was read from it, and what is gathered in batches. Records are acknowledged out of
@@ -60,8 +59,8 @@ type encoder interface {
 
 // item is one record ready to be published, alone or in a batch.
 type item struct {
-	payload []byte
-	route   Route
+	part  []byte // see [wire.Format]
+	route Route
 }
 
 func newLane(s *spool.Spool, e encoder) *lane {
@@ -130,14 +129,11 @@ func (l *lane) refill() (bool, error) {
 // pack makes a publish of one record, or adds it to its device's batch and returns that when it is full.
 func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *publish {
 	if !it.route.Batch.on() {
-		payload := it.payload
-		if it.route.SenML {
-			payload = wire.AppendBatch(nil, payload)
-		}
+		payload := it.route.Format.Single(it.part)
 		return &publish{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
 	}
 	var p *publish
-	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.payload) || b.route.SenML != it.route.SenML) {
+	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.part) || b.route.Format != it.route.Format) {
 		p = l.ship(r.Stream) // this one opens the next batch
 	}
 	b := l.batches[r.Stream]
@@ -148,7 +144,7 @@ func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *publi
 		}
 		l.batches[r.Stream] = b
 	}
-	b.add(r.Pos, it.payload)
+	b.add(r.Pos, it.part)
 	if p == nil && (single || b.full() || l.runs() > maxRuns) {
 		p = l.ship(r.Stream)
 	}

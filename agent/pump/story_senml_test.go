@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -16,9 +17,9 @@ func TestSenMLPacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := spooltest.Open(t)
 			rs := NewRoutes("up/{name}", "gw 7")
-			rs.Set(map[string]Route{"meter": {Topic: "up/meter", SenML: true, Batch: b}})
+			rs.Set(map[string]Route{"meter": {Topic: "up/meter", Format: wire.SenML, Batch: b}})
 			for _, ms := range []int64{1795208599000, 1795208600500} {
-				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, true).Append(nil)); err != nil {
+				if _, err := s.Append("meter", polled(clock.Stamp{Wall: ms}, wire.SenML).Append(nil)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -45,13 +46,28 @@ func TestSenMLPacks(t *testing.T) {
 	}
 }
 
+// Frames that were read as raw wait when a reload makes their device senml: they are bare bytes all the same.
+func TestRawFramesStayBareInAPackOfNow(t *testing.T) {
+	s := spooltest.Open(t)
+	rs := NewRoutes("up/{name}", "gw")
+	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Format: wire.SenML, Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
+	if _, err := s.Append("meter", record.Stored{Format: wire.Raw, Data: []byte("bare")}.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
+	p, _, err := l.take(time.Now(), how{})
+	if err != nil || p == nil || string(p.message.Payload) != "bare" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+}
+
 // A reload may change the format while a batch gathers.
 func TestAPackHoldsNothingElse(t *testing.T) {
 	s := spooltest.Open(t)
 	rs := NewRoutes("up/{name}", "gw")
 	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
 	for i := range 4 {
-		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, i%2 == 0).Append(nil)); err != nil {
+		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, []wire.Format{wire.SenML, wire.JSON}[i%2]).Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -14,23 +14,25 @@ import (
 // A frame in the spool is the frame's bytes behind a header, so that it can be published by an agent that knows the device
 // no more, or knows it with another encoding:
 //
-//	 0      1           9            17         21
-//	+------+-----------+------------+----------+------------+
-//	| kind | wall, ms  | boot, ms   | boot id  | frame …    |   kind with kindUnsynced
-//	+------+-----------+------------+----------+------------+
-//	| kind | wall, ms  | frame …                            |   otherwise
-//	+------+-----------+------------------------------------+
+//	+------+--------+-----------+----------+---------+---------+
+//	| kind | format | wall, ms  | boot, ms | boot id | frame … |
+//	+------+--------+-----------+----------+---------+---------+
+//	 1      1        8           8          4                     bytes
+//	        only                 only with kindUnsynced
+//	        with kindFormat
 //
-// All integers are big endian. wall is Unix time; boot is CLOCK_BOOTTIME, good as long as boot id names this boot.
+// All integers are big endian. wall is Unix time; boot is CLOCK_BOOTTIME, good as long as boot id names this boot. format is
+// the number of a [wire.Format]. The first three formats never have that byte: they are older than it, and kind says which.
 const (
 	kindEncoding = 0x03 // mask: 0 text, 1 hex, 2 base64, 3 values: JSON instead of a frame's bytes, see Measured
 	kindRaw      = 0x04 // publish the bytes alone
 	kindUnsynced = 0x08 // the clock was unset when the frame was read
 	kindSenML    = 0x10 // publish it as SenML
-	kindAll      = kindEncoding | kindRaw | kindUnsynced | kindSenML
+	kindFormat   = 0x20 // a byte follows that says what to publish it as
+	kindAll      = kindEncoding | kindRaw | kindUnsynced | kindSenML | kindFormat
 
-	storedHeader   = 1 + 8
-	unsyncedHeader = storedHeader + 8 + 4
+	wallBytes     = 8     // of the header after kind and format
+	unsyncedBytes = 8 + 4 // that follow
 )
 
 // encodings is indexed by kind&kindEncoding.
@@ -39,8 +41,7 @@ func encodings() [3]wire.Encoding { return [3]wire.Encoding{wire.Text, wire.Hex,
 // Stored is one frame with what is needed to publish it.
 type Stored struct {
 	Stamp    clock.Stamp
-	Raw      bool
-	SenML    bool
+	Format   wire.Format
 	Values   bool // data is the JSON of a Measured
 	Encoding wire.Encoding
 	Data     []byte
@@ -63,16 +64,10 @@ func (s Stored) Append(dst []byte) []byte {
 	if s.Values {
 		kind = kindEncoding
 	}
-	if s.Raw {
-		kind |= kindRaw
-	}
-	if s.SenML {
-		kind |= kindSenML
-	}
 	if s.Stamp.Unsynced {
 		kind |= kindUnsynced
 	}
-	dst = append(dst, kind)
+	dst = appendKind(dst, kind, s.Format)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(s.Stamp.Wall))
 	if s.Stamp.Unsynced {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(s.Stamp.Boot))
@@ -81,31 +76,69 @@ func (s Stored) Append(dst []byte) []byte {
 	return append(dst, s.Data...)
 }
 
+// appendKind adds kind, and the format within it or behind it.
+func appendKind(dst []byte, kind byte, f wire.Format) []byte {
+	switch f {
+	case wire.JSON:
+		return append(dst, kind)
+	case wire.Raw:
+		return append(dst, kind|kindRaw)
+	case wire.SenML:
+		return append(dst, kind|kindSenML)
+	}
+	return append(dst, kind|kindFormat, byte(f))
+}
+
+// formatOf is the format of a record that begins with kind, and what is behind it. Each format has one spelling.
+func formatOf(kind byte, p []byte) (f wire.Format, rest []byte, err error) {
+	switch kind & (kindRaw | kindSenML | kindFormat) {
+	case 0:
+		return wire.JSON, p, nil
+	case kindRaw:
+		return wire.Raw, p, nil
+	case kindSenML:
+		return wire.SenML, p, nil
+	case kindFormat:
+		if len(p) > 0 && wire.Format(p[0]) > wire.SenML {
+			return wire.Format(p[0]), p[1:], nil
+		}
+	}
+	return 0, nil, fmt.Errorf("stored frame of unknown kind %#02x", kind)
+}
+
 // Parse takes the spool's form apart; data points into p.
 func Parse(p []byte) (Stored, error) {
-	if len(p) < storedHeader {
+	if len(p) < 1+wallBytes {
 		return Stored{}, fmt.Errorf("stored frame of %d bytes has no header", len(p))
 	}
 	kind := p[0]
-	if kind&^kindAll != 0 || kind&(kindEncoding|kindRaw) == kindEncoding|kindRaw {
+	format, p, err := formatOf(kind, p[1:])
+	s := Stored{Format: format, Values: kind&kindEncoding == kindEncoding}
+	switch {
+	case err != nil:
+		return Stored{}, err
+	case !format.Known():
+		return Stored{}, fmt.Errorf("stored frame of format %d, which this version does not have", format)
+	case kind&^kindAll != 0 || s.Values && format.Bare():
 		return Stored{}, fmt.Errorf("stored frame of unknown kind %#02x", kind)
+	case len(p) < wallBytes:
+		return Stored{}, errors.New("stored frame has no room for its time")
 	}
-	s := Stored{Raw: kind&kindRaw != 0, SenML: kind&kindSenML != 0, Values: kind&kindEncoding == kindEncoding}
 	if !s.Values {
 		s.Encoding = encodings()[kind&kindEncoding]
 	}
-	s.Stamp.Wall = int64(binary.BigEndian.Uint64(p[1:]))
+	s.Stamp.Wall = int64(binary.BigEndian.Uint64(p))
+	s.Data = p[wallBytes:]
 	if kind&kindUnsynced == 0 {
-		s.Data = p[storedHeader:]
 		return s, nil
 	}
-	if len(p) < unsyncedHeader {
+	if len(s.Data) < unsyncedBytes {
 		return Stored{}, errors.New("stored frame has no room for its boot time")
 	}
 	s.Stamp.Unsynced = true
-	s.Stamp.Boot = int64(binary.BigEndian.Uint64(p[9:]))
-	s.Stamp.BootID = binary.BigEndian.Uint32(p[17:])
-	s.Data = p[unsyncedHeader:]
+	s.Stamp.Boot = int64(binary.BigEndian.Uint64(s.Data))
+	s.Stamp.BootID = binary.BigEndian.Uint32(s.Data[8:])
+	s.Data = s.Data[unsyncedBytes:]
 	return s, nil
 }
 

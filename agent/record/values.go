@@ -37,7 +37,7 @@ var ErrNoValues = errors.New("no values")
 
 // AppendValues adds the spool's form of readings to dst; s says the rest. The error is ErrNoValues, or json's.
 func AppendValues(dst []byte, s Stored, readings []bridge.Reading) ([]byte, error) {
-	m := MeasuredOf(readings, s.SenML)
+	m := MeasuredOf(readings, s.Format.HasUnits())
 	if m.IsZero() {
 		return dst, ErrNoValues
 	}

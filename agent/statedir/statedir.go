@@ -1,4 +1,5 @@
-// Package statedir opens the directories that are the agent's alone, and locks them against a second agent.
+// Package statedir opens the directories that are the agent's alone, and locks them against a second agent. It reads and
+// writes the files there that hold JSON, for whoever knows what is in them.
 package statedir
 
 import (

@@ -41,22 +41,3 @@ func kindText(kind string) string {
 	}
 	return ""
 }
-
-func heartbeatMetrics(h Heartbeat) []metric {
-	return []metric{
-		{"heartbeat_info", "gauge", "What is known of the path, and how.", []sample{{labels("phase", h.Phase, "path", h.Path,
-			"kind", h.PathKind, "evidence", h.Evidence), 1}}},
-		one("heartbeat_interval_seconds", "gauge", "The beat.", h.IntervalS),
-		one("heartbeat_proven_seconds", "gauge", "Longest silence that three connections survived; 0: none.", h.ProvenS),
-		one("heartbeat_failing_seconds", "gauge", "Shortest silence that failed; 0: none.", h.FailingS),
-		one("heartbeat_remembered_seconds", "gauge", "What an earlier connection on this path had proven; 0: none.", h.RememberedS),
-		one("heartbeat_pings_total", "counter", "Pings sent.", float64(h.Pings)),
-		one("heartbeat_probes_total", "counter", "Silences tested.", float64(h.Probes)),
-		one("heartbeat_probe_sessions_total", "counter", "Probe sessions opened.", float64(h.Sessions)),
-		one("heartbeat_probe_sessions_open", "gauge", "Probe sessions now.", float64(h.Open)),
-		one("heartbeat_probe_bytes_total", "counter", "Bytes on the wire that probe sessions have cost.", float64(h.CostBytes)),
-		one("heartbeat_probe_budget_bytes", "gauge", "Bytes that probes may still cost now.", float64(h.BudgetBytes)),
-		one("heartbeat_canaries_total", "counter", "Tests whether a proven silence still is.", float64(h.Canaries)),
-		one("heartbeat_shrinks_total", "counter", "Times that a proven silence failed.", float64(h.Shrinks)),
-	}
-}

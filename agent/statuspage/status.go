@@ -91,9 +91,23 @@ type Bytes struct {
 	Headers   int64 `json:"headers"` // of IP and TCP, with acknowledgements and what was sent again
 }
 
+// cause is one of the numbers of Bytes.
+type cause struct {
+	name  string // in the metrics, and in JSON
+	bytes *int64
+}
+
+func (b *Bytes) causes() [10]cause {
+	return [...]cause{{"handshake", &b.Handshake}, {"ping", &b.Ping}, {"keepalive", &b.Keepalive}, {"data", &b.Data}, {"cmd", &b.Cmd},
+		{"log", &b.Log}, {"config", &b.Config}, {"probe", &b.Probe}, {"overhead", &b.Overhead}, {"headers", &b.Headers}}
+}
+
 // Sum is the bytes on the wire: what a data plan counts.
-func (b Bytes) Sum() int64 {
-	return b.Handshake + b.Ping + b.Keepalive + b.Data + b.Cmd + b.Log + b.Config + b.Probe + b.Overhead + b.Headers
+func (b Bytes) Sum() (n int64) {
+	for _, c := range b.causes() {
+		n += *c.bytes
+	}
+	return n
 }
 
 // Plus is b and more.
@@ -103,11 +117,11 @@ func (b Bytes) Plus(more Bytes) Bytes { return b.with(more, 1) }
 func (b Bytes) Minus(less Bytes) Bytes { return b.with(less, -1) }
 
 func (b Bytes) with(o Bytes, sign int64) Bytes {
-	return Bytes{
-		Handshake: b.Handshake + sign*o.Handshake, Ping: b.Ping + sign*o.Ping, Keepalive: b.Keepalive + sign*o.Keepalive,
-		Data: b.Data + sign*o.Data, Cmd: b.Cmd + sign*o.Cmd, Log: b.Log + sign*o.Log, Config: b.Config + sign*o.Config,
-		Probe: b.Probe + sign*o.Probe, Overhead: b.Overhead + sign*o.Overhead, Headers: b.Headers + sign*o.Headers,
+	sum := b.causes()
+	for i, c := range o.causes() {
+		*sum[i].bytes += sign * *c.bytes
 	}
+	return b
 }
 
 // Month is what the data plan has paid for since the day on which the budget begins anew, over restarts; days are those of UTC.
@@ -174,20 +188,32 @@ type LineErrors struct {
 	Buffer  int64 `json:"buffer"` // overruns of the buffer of the kernel
 }
 
-// Sum is all of them.
-func (e *LineErrors) Sum() int64 {
+func (e *LineErrors) kinds() [5]*int64 {
+	return [...]*int64{&e.Framing, &e.Overrun, &e.Parity, &e.Break, &e.Buffer}
+}
+
+// Sum is all of them; 0 of a driver that counts none.
+func (e *LineErrors) Sum() (n int64) {
 	if e == nil {
 		return 0
 	}
-	return e.Framing + e.Overrun + e.Parity + e.Break + e.Buffer
+	for _, kind := range e.kinds() {
+		n += *kind
+	}
+	return n
 }
 
-// Plus adds what two have counted.
+// Plus is what two have counted; neither changes.
 func (e *LineErrors) Plus(more *LineErrors) *LineErrors {
 	if e == nil || more == nil {
 		return cmp.Or(e, more)
 	}
-	return &LineErrors{e.Framing + more.Framing, e.Overrun + more.Overrun, e.Parity + more.Parity, e.Break + more.Break, e.Buffer + more.Buffer}
+	both := *e
+	sum := both.kinds()
+	for i, kind := range more.kinds() {
+		*sum[i] += *kind
+	}
+	return &both
 }
 
 // Unit is one slave on a Modbus bus. It counts from the start of its bus under this configuration.

@@ -9,8 +9,9 @@
 //
 // # Payloads
 //
-// Everything is JSON, unless a device says format: raw. Times are Unix milliseconds. A [Record] is one frame of a device
-// or the mark of a gap; a batch is a JSON array of records; compressed payloads travel under <topic>/gz.
+// Everything is JSON, but for what the [Format] of a device makes of its records. Times are Unix milliseconds. A [Record] is
+// one frame of a device, what a poll says, or the mark of a gap; several in one payload are a batch; compressed payloads
+// travel under <topic>/gz.
 //
 // (id, name, epoch, seq) names one record for ever. A reader drops what it has seen and finds holes in seq; a hole that
 // the gateway knows of is covered by a record with a gap.

@@ -38,6 +38,9 @@ const (
 	badSuffix  = "/bad" // of a value that could not be read; its text says why
 )
 
+// IsSenMLEntry is true for a name that no value may have: an entry of that name is something else.
+func IsSenMLEntry(name string) bool { return name == frameEntry || name == gapEntry }
+
 // senMLAbsolute is where times begin in seconds: less is relative to now (RFC 8428, 4.5.3), so a clock that was never set tells none.
 const senMLAbsolute = 1 << 28
 
@@ -145,7 +148,7 @@ func (r *Record) add(e entry) error {
 	bad, isBad := strings.CutSuffix(e.Name, badSuffix)
 	switch {
 	case e.Name == gapEntry && r.Gap != nil:
-	case e.Name == frameEntry && e.Data != "":
+	case e.Name == frameEntry && e.Text == nil && e.Bool == nil && e.Value == nil: // no vd at all is an empty frame
 		p, err := base64.RawURLEncoding.DecodeString(e.Data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)

@@ -69,8 +69,9 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"firmware-bridge/framing", "transport/heartbeat"}, Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
-			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: which framings there are, and what learning costs"},
+		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "transport/heartbeat"}, Others: []string{yaml},
+			NotStd: []string{"net/http", "os/exec"},
+			Why:    "the fleet document is a public contract; of what it configures it knows only pure leaves: which framings and payload formats there are, and what learning costs"},
 	}...)
 }
 
