@@ -68,12 +68,12 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 			c.doc.Uplink.MaxPayload, most)
 	}
 	if len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
-		const open = "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://"
+		const open = "is true and a server has no TLS: whoever is on the path can write to the device; use %s"
 		if d.Commands {
-			c.odd(at+".commands", open)
+			c.odd(at+".commands", open, schemesWithTLS())
 		}
 		if d.Console {
-			c.odd(at+".console", open)
+			c.odd(at+".console", open, schemesWithTLS())
 		}
 	}
 }

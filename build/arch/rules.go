@@ -38,12 +38,14 @@ func Rules() []Rule {
 		{Package: "transport/internal/learn", Own: []string{"transport/codec", "transport/faults", "transport/heartbeat", "transport/netdial"},
 			Others: []string{paho, unix},
 			Why:    "how long a path may stay silent; it knows a session only by what MainLink lets it ask, and of the library only its packets"},
-		{Package: "transport/netdial", Own: []string{"transport/faults"}, Others: []string{websocket, unix, xproxy},
+		{Package: "transport/netdial", Own: []string{"transport/brokerurl", "transport/faults"}, Others: []string{websocket, unix, xproxy},
 			Why: "servers come in, streams go out, and what they cost; it speaks no MQTT"},
 		{Package: "transport/transporttest",
 			Why: "fake NAT and broker for tests and the demo; it knows nothing of transport"},
 		{Package: "transport/backoff", Own: []string{"transport/faults"}, Std: []string{"fmt", "hash/maphash", "time"},
 			Why: "pure: verdicts and now come in, servers and times go out"},
+		{Package: "transport/brokerurl", Std: []string{"slices", "strings"},
+			Why: "pure: the table of URL schemes; config reads it too, and sees nothing else of how a server is reached"},
 		{Package: "transport/brokertest",
 			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, and no program carries it"},
 		{Package: "transport/codec", Own: []string{"transport/faults"}, Others: []string{paho}, NotStd: []string{"net", "os", "sync", "time", "context"},
@@ -69,8 +71,10 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"firmware-bridge/framing", "transport/heartbeat"}, Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
-			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: which framings there are, and what learning costs"},
+		{Package: "config", Own: []string{"firmware-bridge/framing", "transport/brokerurl", "transport/heartbeat"},
+			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
+			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
+				"which framings there are, which URL schemes, and what learning costs"},
 	}...)
 }
 
