@@ -39,6 +39,7 @@
 //	brokerurl        the URL schemes, and what each one carries MQTT over
 //	netdial          a stream to a server: addresses, interfaces, proxy, TLS, WebSocket, and what it costs
 //	heartbeat        when to ping, when an answer is late, which silence to try next
+//	internal/client  a small MQTT client for short sessions of our own: probes, checks, echo tests
 //	internal/learn   how long the path may stay silent: probe sessions beside the main link
 //	diagnose         one server, once, step by step, for a person; which topics are delivered
 //
