@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/brokerurl"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
-
-// LeastKeepalive is the lowest that a CONNECT of ours says.
-const LeastKeepalive = 60 * time.Second
 
 // Endpoint is a server that was parsed, and what is remembered of it between dials. Make it with NewEndpoint. Safe for concurrent
 // use.
@@ -137,11 +135,11 @@ func (e *Endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, erro
 func (e *Endpoint) LowerKeepalive(refused time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if refused <= LeastKeepalive {
+	if refused <= heartbeat.LeastKeepalive {
 		e.maxKeep = 0 // that was not it
 		return false
 	}
-	e.maxKeep = max(LeastKeepalive, (refused / 2).Truncate(time.Second))
+	e.maxKeep = max(heartbeat.LeastKeepalive, (refused / 2).Truncate(time.Second))
 	return true
 }
 

@@ -126,19 +126,19 @@ func TestASessionInOrder(t *testing.T) {
 func TestConnect(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		server script
+		server *script
 		code   byte
 		kind   faults.Outcome
 	}{
-		{"refused", script{answers: []string{"\x20\x02\x00\x05"}}, 5, faults.OutcomeStopped},
-		{"closed", script{answers: []string{""}, hangsUp: true}, 0, faults.OutcomeClosed},
-		{"closed in the middle", script{answers: []string{"\x20\x02\x00"}, hangsUp: true}, 0, faults.OutcomeClosed},
-		{"silent", script{}, 0, faults.OutcomeSilence},
-		{"a publish first", script{answers: []string{"\x30\x03\x00\x01a" + accepted}}, 0, faults.OutcomeNonsense},
-		{"no MQTT", script{answers: []string{"HTTP/1.1 400 Bad Request\r\n"}}, 0, faults.OutcomeNonsense},
+		{"refused", &script{answers: []string{"\x20\x02\x00\x05"}}, 5, faults.OutcomeStopped},
+		{"closed", &script{answers: []string{""}, hangsUp: true}, 0, faults.OutcomeClosed},
+		{"closed in the middle", &script{answers: []string{"\x20\x02\x00"}, hangsUp: true}, 0, faults.OutcomeClosed},
+		{"silent", &script{}, 0, faults.OutcomeSilence},
+		{"a publish first", &script{answers: []string{"\x30\x03\x00\x01a" + accepted}}, 0, faults.OutcomeNonsense},
+		{"no MQTT", &script{answers: []string{"HTTP/1.1 400 Bad Request\r\n"}}, 0, faults.OutcomeNonsense},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			against(t, Options{}, &tt.server, func(t *testing.T, c *Client) {
+			against(t, Options{}, tt.server, func(t *testing.T, c *Client) {
 				start := time.Now()
 				code, err := c.Connect(t.Context(), codec.CheckConnect("gw", "", ""), patience)
 				if code != tt.code || (code == 0) != (err != nil) || err != nil && kindOf(err) != tt.kind {
