@@ -1,16 +1,15 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 )
 
 // checkSerial checks the devices in the order of the file, so that of two on one port the first keeps it.
 func (c *checker) checkSerial() {
 	names := sortedKeys(c.doc.Serial)
-	slices.SortStableFunc(names, func(a, b string) int {
-		return cmp.Compare(c.lineOf(join("serial", a)), c.lineOf(join("serial", b)))
+	sort.SliceStable(names, func(i, j int) bool {
+		return c.lineOf(join("serial", names[i])) < c.lineOf(join("serial", names[j]))
 	})
 	owner, taken := map[string]string{}, map[string]string{}
 	for _, name := range names {

@@ -59,7 +59,7 @@ func Rules() []Rule {
 			Why:    "one server, once, for a person; it knows no link, and of the library only its packets"},
 		{Package: "transport/faults", Others: []string{websocket}, NotStd: []string{"sync"},
 			Why: "what an error means, in one place: errors come in, verdicts go out; it opens nothing and waits for nothing"},
-		{Package: "transport/heartbeat", Std: []string{"math", "slices", "time"},
+		{Package: "transport/heartbeat", Std: []string{"math", "slices", "sort", "time"},
 			Why: "pure: now comes in, an action goes out; no clock, goroutine, lock or socket"},
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",
 			"firmware-bridge/serialport"},

@@ -16,14 +16,12 @@ type Scheme struct {
 	Mistaken  []string // for it: what other clients and other protocols write, in lower case
 }
 
-// Schemes is the table, in the order in which people are told of it.
-func Schemes() []Scheme {
-	return []Scheme{
-		{Name: "mqtt", Port: "1883", Mistaken: []string{"tcp"}},
-		{Name: "mqtts", Port: "8883", TLS: true, Mistaken: []string{"ssl", "tls", "mqtt+ssl", "tcps"}},
-		{Name: "ws", Port: "80", WebSocket: true, Mistaken: []string{"http"}},
-		{Name: "wss", Port: "443", TLS: true, WebSocket: true, Mistaken: []string{"https"}},
-	}
+// schemes is the table, in the order in which people are told of it.
+var schemes = []Scheme{
+	{Name: "mqtt", Port: "1883", Mistaken: []string{"tcp"}},
+	{Name: "mqtts", Port: "8883", TLS: true, Mistaken: []string{"ssl", "tls", "mqtt+ssl", "tcps"}},
+	{Name: "ws", Port: "80", WebSocket: true, Mistaken: []string{"http"}},
+	{Name: "wss", Port: "443", TLS: true, WebSocket: true, Mistaken: []string{"https"}},
 }
 
 // Named returns the scheme of that name, which is in lower case. False: there is none.
@@ -45,7 +43,7 @@ func Meant(name string) (Scheme, bool) {
 
 // first returns the first scheme that fits.
 func first(fits func(Scheme) bool) (Scheme, bool) {
-	for _, s := range Schemes() {
+	for _, s := range schemes {
 		if fits(s) {
 			return s, true
 		}
@@ -57,7 +55,7 @@ func first(fits func(Scheme) bool) (Scheme, bool) {
 // List("://", "or", …) is "mqtt://, mqtts://, ws:// or wss://". Nil fits all.
 func List(suffix, before string, fits func(Scheme) bool) string {
 	var names []string
-	for _, s := range Schemes() {
+	for _, s := range schemes {
 		if fits == nil || fits(s) {
 			names = append(names, s.Name+suffix)
 		}

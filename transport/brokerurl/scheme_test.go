@@ -4,7 +4,7 @@ import "testing"
 
 func TestEachSchemeIsFoundByItsName(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range Schemes() {
+	for _, s := range schemes {
 		if s.Port == "" {
 			t.Errorf("%s has no port", s.Name)
 		}

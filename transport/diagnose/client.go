@@ -3,7 +3,6 @@ package diagnose
 import (
 	"context"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -37,7 +36,9 @@ func connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket
 
 // subscribe asks for the filters, a few at a time, and returns those that were refused.
 func subscribe(ctx context.Context, c *client.Client, filters []string) (denied []string, err error) {
-	for some := range slices.Chunk(filters, codec.MaxSubscribe) {
+	for len(filters) > 0 {
+		some := filters[:min(len(filters), codec.MaxSubscribe)]
+		filters = filters[len(some):]
 		codes, err := c.Subscribe(ctx, some, patience)
 		if err != nil {
 			return denied, err
