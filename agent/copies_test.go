@@ -2,70 +2,14 @@ package agent
 
 import (
 	"fmt"
-	"go/ast"
-	"go/constant"
-	"go/parser"
-	"go/token"
-	"go/types"
-	"io/fs"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport"
-	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 // What two packages must know, and cannot share, is the same in both.
-
-// The check of a configuration reckons with package heartbeat. Package transport still has constants of its own: they have the same values.
-func TestTransportReckonsLikeTheCheck(t *testing.T) {
-	want := map[string]int64{ // in lower case: a constant that moves to another package may be exported there
-		"leastkeepalive": int64(heartbeat.LeastKeepalive), "plainsession": heartbeat.PlainSession, "tlssession": heartbeat.TLSSession,
-		"fastsessions": heartbeat.FastSessions,
-	}
-	found := map[string]bool{}
-	err := filepath.WalkDir("../transport", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || filepath.Base(filepath.Dir(path)) == "heartbeat" {
-			return err
-		}
-		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, path, nil, 0)
-		if err != nil {
-			return err
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			for i := 0; ok && i < len(spec.Values); i++ {
-				name := strings.ToLower(spec.Names[i].Name)
-				value, known := want[name]
-				if !known {
-					continue
-				}
-				found[name] = true
-				text := strings.ReplaceAll(types.ExprString(spec.Values[i]), "time.Second", "1_000_000_000")
-				if strings.Contains(text, "heartbeat.") {
-					continue // it is the same constant
-				}
-				got, err := types.Eval(fset, nil, token.NoPos, text)
-				if err != nil || got.Value == nil || constant.Compare(got.Value, token.NEQ, constant.MakeInt64(value)) {
-					t.Errorf("%s: %s = %s, package heartbeat says %d (%v)", path, spec.Names[i].Name, text, value, err)
-				}
-			}
-			return true
-		})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range want {
-		if !found[name] {
-			t.Errorf("transport has no constant %s any more: if it uses that of heartbeat, this test need not look for it", name)
-		}
-	}
-}
 
 // Two devices on one port of a serial server are found by the check of a configuration, and by the bridge, in the same spellings.
 func TestTheCheckKnowsTheSameServers(t *testing.T) {

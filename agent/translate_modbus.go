@@ -3,6 +3,7 @@ package agent
 import (
 	"maps"
 	"slices"
+	"sort"
 
 	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/config"
@@ -27,8 +28,8 @@ func modbusOf(s *config.SerialDevice) *bridge.ModbusOptions {
 		u := s.Units[name]
 		unit := bridge.ModbusUnit{Name: name, Address: byte(u.Address), OnChange: u.Report == "change", MaxSilence: u.MaxSilence.Std()}
 		names := slices.Sorted(maps.Keys(u.Registers))
-		slices.SortStableFunc(names, func(a, b string) int { // the order in which values are written
-			return u.Registers[a].Address - u.Registers[b].Address
+		sort.SliceStable(names, func(i, j int) bool { // the order in which values are written
+			return u.Registers[names[i]].Address < u.Registers[names[j]].Address
 		})
 		for _, key := range names {
 			unit.Registers = append(unit.Registers, registerOf(key, u, u.Registers[key]))

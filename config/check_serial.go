@@ -1,16 +1,15 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 )
 
 // checkSerial checks the devices in the order of the file, so that of two on one port the first keeps it.
 func (c *checker) checkSerial() {
 	names := sortedKeys(c.doc.Serial)
-	slices.SortStableFunc(names, func(a, b string) int {
-		return cmp.Compare(c.lineOf(join("serial", a)), c.lineOf(join("serial", b)))
+	sort.SliceStable(names, func(i, j int) bool {
+		return c.lineOf(join("serial", names[i])) < c.lineOf(join("serial", names[j]))
 	})
 	owner, taken := map[string]string{}, map[string]string{}
 	for _, name := range names {
@@ -69,12 +68,12 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 			c.doc.Uplink.MaxPayload, most)
 	}
 	if len(c.doc.Uplink.Servers) > 0 && !c.doc.Uplink.AllEncrypted() {
-		const open = "is true and a server has no TLS: whoever is on the path can write to the device; use mqtts:// or wss://"
+		const open = "is true and a server has no TLS: whoever is on the path can write to the device; use %s"
 		if d.Commands {
-			c.odd(at+".commands", open)
+			c.odd(at+".commands", open, schemesWithTLS())
 		}
 		if d.Console {
-			c.odd(at+".console", open)
+			c.odd(at+".console", open, schemesWithTLS())
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 func (c *checker) checkUplink() {
@@ -26,7 +28,7 @@ func (c *checker) checkUplink() {
 	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
 	c.checkTLS("uplink.tls", u.TLS)
 	if !u.TLS.IsZero() && len(u.Servers) > 0 && !u.Encrypted() {
-		c.odd("uplink.tls", "has no effect: no server has mqtts:// or wss://")
+		c.odd("uplink.tls", "has no effect: no server has %s", schemesWithTLS())
 	}
 	c.checkTimes(u)
 	if u.Proxy != "" && u.Proxy != NoProxy {
@@ -48,15 +50,14 @@ func (c *checker) checkURL(path, text string) {
 		c.bad(path, "is missing: such as mqtts://broker.example.net:8883")
 		return
 	}
-	scheme, rest, ok := strings.Cut(text, "://")
+	name, rest, ok := strings.Cut(text, "://")
 	if !ok {
-		c.bad(path, "must start with mqtt://, mqtts://, ws:// or wss://, such as mqtts://broker.example.net:8883")
+		c.bad(path, "must start with %s, such as mqtts://broker.example.net:8883", brokerurl.List("://", "or", nil))
 		return
 	}
-	switch scheme {
-	case "mqtt", "mqtts", "ws", "wss":
-	default:
-		c.bad(path, "has an unknown scheme: use mqtt://, mqtts://, ws:// or wss://%s", schemeHint(scheme))
+	scheme, known := brokerurl.Named(name)
+	if !known {
+		c.bad(path, "has an unknown scheme: use %s%s", brokerurl.List("://", "or", nil), schemeHint(name))
 		return
 	}
 	if strings.Contains(rest, "@") {
@@ -68,27 +69,25 @@ func (c *checker) checkURL(path, text string) {
 	case err != nil:
 		c.bad(path, "is not a URL: write scheme://host:port")
 	case u.Hostname() == "":
-		c.bad(path, "names no host: write %s://host:port", scheme)
+		c.bad(path, "names no host: write %s://host:port", name)
 	case u.Port() != "" && !validPort(u.Port(), 1), strings.HasSuffix(u.Host, ":"):
 		c.bad(path, "has no valid port: 1 to 65535")
 	case u.Fragment != "" || strings.Contains(text, "#"):
 		c.bad(path, "must not hold #")
-	case strings.HasPrefix(scheme, "mqtt") && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery):
-		c.bad(path, "must end after host:port: only ws:// and wss:// have a path")
+	case !scheme.WebSocket && (strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery):
+		c.bad(path, "must end after host:port: only %s have a path",
+			brokerurl.List("://", "and", func(s brokerurl.Scheme) bool { return s.WebSocket }))
 	}
 }
 
+func schemesWithTLS() string {
+	return brokerurl.List("://", "or", func(s brokerurl.Scheme) bool { return s.TLS })
+}
+
 // schemeHint translates the names that other clients use.
-func schemeHint(scheme string) string {
-	switch strings.ToLower(scheme) {
-	case "tcp", "mqtt":
-		return "; did you mean mqtt?"
-	case "ssl", "tls", "mqtts", "mqtt+ssl", "tcps":
-		return "; did you mean mqtts?"
-	case "http":
-		return "; did you mean ws?"
-	case "https":
-		return "; did you mean wss?"
+func schemeHint(name string) string {
+	if s, ok := brokerurl.Meant(name); ok {
+		return "; did you mean " + s.Name + "?"
 	}
 	return ""
 }

@@ -38,7 +38,7 @@ func Defaults() *Document {
 			Probe: "lb/{id}/dn/probe/{n}",
 		},
 		Heartbeat: Heartbeat{
-			Learn: "thrifty", Interval: minute, Min: 20 * second, Max: Duration(heartbeat.DefaultMax),
+			Learn: "thrifty", Interval: minute, Min: Duration(heartbeat.DefaultMin), Max: Duration(heartbeat.DefaultMax),
 			Probes: AutoInt{Auto: true}, ProbeBudget: ProbeBudget{Month: mib, Burst: 128 * kib},
 			ProbeAfter: AutoDuration{Auto: true}, ProbeClientID: "{id}-p{n}", Canary: auto,
 		},

@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -71,11 +71,12 @@ func (f Faults) Sentence() string {
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (f Faults) sort() {
-	slices.SortStableFunc(f, func(a, b Fault) int {
-		if (a.Line == 0) != (b.Line == 0) { // what is missing comes last
-			return b.Line - a.Line
+	sort.SliceStable(f, func(i, j int) bool {
+		a, b := f[i].Line, f[j].Line
+		if (a == 0) != (b == 0) { // what is missing comes last
+			return b == 0
 		}
-		return a.Line - b.Line
+		return a < b
 	})
 }
 

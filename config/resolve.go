@@ -7,11 +7,14 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
-// Encrypted is true for mqtts and wss.
+// Encrypted is true for a URL whose scheme has TLS.
 func (s Server) Encrypted() bool {
-	return strings.HasPrefix(s.URL, "mqtts:") || strings.HasPrefix(s.URL, "wss:")
+	scheme, _ := brokerurl.Of(s.URL)
+	return scheme.TLS
 }
 
 // Host is the name or address of the server, without a port; "" for a URL that [Parse] would refuse.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
@@ -140,7 +141,7 @@ func (m *master) planPoll(j *modbus.Job, now time.Time) pollResult {
 	default:
 		g.began, g.remaining = now, nil
 		p.todo = slices.Clone(g.blocks)
-		slices.SortStableFunc(p.todo, func(a, b *pollBlock) int { return a.last.Compare(b.last) })
+		sort.SliceStable(p.todo, func(i, j int) bool { return p.todo[i].last.Before(p.todo[j].last) })
 	}
 	return p
 }
@@ -203,7 +204,7 @@ func planned(blocks []modbus.Block) (out []*pollBlock) {
 func (g *pollGroup) split(b *pollBlock, parts []modbus.Block) []*pollBlock {
 	in := planned(parts)
 	if i := slices.Index(g.blocks, b); i >= 0 {
-		g.blocks = slices.Replace(g.blocks, i, i+1, in...)
+		g.blocks = append(g.blocks[:i], append(slices.Clone(in), g.blocks[i+1:]...)...)
 	}
 	return in
 }

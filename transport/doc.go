@@ -36,8 +36,10 @@
 //	faults           what an error means: for the next attempt, for the counters, for people
 //	codec            the few packets that we read and write ourselves
 //	backoff          which server next, and when; another client with our id
+//	brokerurl        the URL schemes, and what each one carries MQTT over
 //	netdial          a stream to a server: addresses, interfaces, proxy, TLS, WebSocket, and what it costs
 //	heartbeat        when to ping, when an answer is late, which silence to try next
+//	internal/client  a small MQTT client for short sessions of our own: probes, checks, echo tests
 //	internal/learn   how long the path may stay silent: probe sessions beside the main link
 //	diagnose         one server, once, step by step, for a person; which topics are delivered
 //

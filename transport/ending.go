@@ -50,7 +50,7 @@ func (s *session) ended(now time.Time) (faults.Verdict, error) {
 // closedEarly helps with a server that closes before CONNACK. In TLS 1.3 it judges our certificate only then, and the RST that
 // follows may swallow its alert.
 func (s *session) closedEarly() string {
-	if s.e.Secure {
+	if s.e.Scheme.TLS {
 		return " before it answered CONNECT: see its log; it may not accept our certificate"
 	}
 	return " before it answered CONNECT: see its log"

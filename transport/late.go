@@ -1,15 +1,13 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/client"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -142,18 +140,10 @@ func (l *Link) checkServer(ctx context.Context, e *netdial.Endpoint, p netdial.P
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.Raw.Close() })
-	defer func() { stop(); _ = s.Raw.Close() }()
-	_ = s.SetDeadline(time.Now().Add(l.dialer.HandshakeTime()))
-	if err := codec.CheckConnect(l.o.ClientID, e.Username, password).Write(s); err != nil {
+	c := client.New(s, client.Options{Limit: l.o.MaxPacket, Socket: s.Raw})
+	defer c.Close()
+	if _, err := c.Connect(ctx, codec.CheckConnect(l.o.ClientID, e.Username, password), l.dialer.HandshakeTime()); err != nil {
 		return err
 	}
-	_, h, err := codec.ReadPacket(bufio.NewReader(s), l.o.MaxPacket, nil, func() {})
-	if err != nil {
-		return err
-	}
-	if h.Kind != codec.TypeConnack {
-		return fmt.Errorf("packet of type %d instead of CONNACK", h.Kind)
-	}
-	return packets.NewControlPacket(packets.Disconnect).Write(s)
+	return c.Disconnect()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -98,7 +97,9 @@ func (li *library) wait(t mqtt.Token) bool {
 // subscribe asks for all filters, the state topic first, so that what it retains arrives before our birth.
 func (li *library) subscribe() bool {
 	var denied []string
-	for filters := range slices.Chunk(li.s.l.filters(), codec.MaxSubscribe) {
+	for rest := li.s.l.filters(); len(rest) > 0; {
+		filters := rest[:min(len(rest), codec.MaxSubscribe)]
+		rest = rest[len(filters):]
 		codes, ok := li.subscribeTo(filters)
 		if !ok {
 			return false

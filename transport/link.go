@@ -61,7 +61,7 @@ func New(o Options) (*Link, error) {
 	}
 	l.health.trouble.down = "not connected yet"
 	l.health.status.Server = l.endpoints[0].Name
-	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Secure })
+	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Scheme.TLS })
 	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
 		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand})
 	if topic := l.learner.PairTopic(); topic != "" {

@@ -1,9 +1,9 @@
 package transport
 
 import (
-	"cmp"
 	"hash/fnv"
 	"slices"
+	"sort"
 )
 
 // rank sorts the servers in order of preference, and returns their ranks. Servers of equal rank share the gateways: each gateway
@@ -16,8 +16,9 @@ func (o *Options) rank() []int {
 			servers[i].Rank = i + 1
 		}
 	}
-	slices.SortStableFunc(servers, func(a, b Server) int {
-		return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(weight(o.ClientID, b.URL), weight(o.ClientID, a.URL)))
+	sort.SliceStable(servers, func(i, j int) bool {
+		a, b := servers[i], servers[j]
+		return a.Rank < b.Rank || a.Rank == b.Rank && weight(o.ClientID, a.URL) > weight(o.ClientID, b.URL)
 	})
 	var ranks []int
 	for _, s := range servers {

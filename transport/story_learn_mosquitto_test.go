@@ -10,7 +10,6 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
-	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // learningLink is a link to the real broker that learns quickly: up to 3 s, on loopback, where nothing is ever forgotten.
@@ -61,7 +60,7 @@ func TestMosquittoLearnsOverTLS(t *testing.T) {
 			l := learningLink(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")}, nil)
 			runLink(t, l)
 			st := awaitStatus(t, l, "settled", settledReal)
-			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != netdial.LeastKeepalive {
+			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != heartbeat.LeastKeepalive {
 				t.Errorf("%+v", st)
 			}
 			if each := st.Heartbeat.Cost / max(1, st.Heartbeat.Sessions); each < 1000 || each > 12_000 {

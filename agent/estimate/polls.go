@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -39,7 +40,9 @@ func (p packets) polls(d *config.SerialDevice) (all []stream) {
 			}
 			groups[every][r] = reg
 		}
-		for _, every := range slices.Sorted(maps.Keys(groups)) {
+		times := slices.Collect(maps.Keys(groups))
+		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		for _, every := range times {
 			rate := 1 / every.Seconds()
 			if u.Report == "change" {
 				rate *= changes

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	defaultMin    = 20 * time.Second
+	defaultMin    = heartbeat.DefaultMin
 	defaultMax    = heartbeat.DefaultMax
 	detectWithin  = 15 * time.Second // a person watches
 	longKeepalive = 1170 * time.Second

@@ -3,7 +3,7 @@ package spool
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"sort"
 )
 
 // Ack says that the records at positions are acknowledged, in any order: they wait no more, whatever lies before them. What
@@ -142,12 +142,7 @@ func (s *Spool) waitingRuns(through Pos) (runs spans) {
 	for i := 0; i < len(s.tail) && s.tail[i].pos <= through; i++ {
 		all = append(all, span{s.tail[i].pos, s.tail[i].pos})
 	}
-	slices.SortFunc(all, func(a, b span) int {
-		if a.first < b.first {
-			return -1
-		}
-		return 1
-	})
+	sort.Slice(all, func(i, j int) bool { return all[i].first < all[j].first })
 	for _, r := range all {
 		if n := len(runs); n > 0 && runs[n-1].last+1 == r.first {
 			runs[n-1].last = r.last

@@ -38,7 +38,9 @@ func (s *Spool) evicted(r *record, why Reason) {
 	l := limbo{*r, why}
 	l.data = nil
 	i, _ := s.limboIndex(r.pos)
-	s.limbo = slices.Insert(s.limbo, i, l)
+	s.limbo = append(s.limbo, l)
+	copy(s.limbo[i+1:], s.limbo[i:])
+	s.limbo[i] = l
 }
 
 func (s *Spool) countEvicted(r *record, why Reason) {

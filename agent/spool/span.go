@@ -53,7 +53,7 @@ func (l *spans) remove(r span) (n int64) {
 		n += int64(min(have.last, r.last)-max(have.first, r.first)) + 1
 	}
 	if n > 0 {
-		*l = slices.Replace(*l, from, to, rest...)
+		*l = append((*l)[:from], append(rest, (*l)[to:]...)...)
 	}
 	return n
 }
@@ -73,7 +73,7 @@ func (l *spans) only(other spans) (n int64) {
 // spansOf is the set of the given positions.
 func spansOf(positions []Pos) (l spans) {
 	sorted := slices.Clone(positions)
-	slices.Sort(sorted)
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i] < sorted[j] })
 	for _, p := range slices.Compact(sorted) {
 		l.add(p)
 	}

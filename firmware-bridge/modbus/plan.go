@@ -3,6 +3,7 @@ package modbus
 import (
 	"math"
 	"slices"
+	"sort"
 )
 
 // Block is registers of one kind that one request reads.
@@ -21,7 +22,7 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 	for _, i := range items {
 		keys = append(keys, int64(regs[i].Kind)<<48|int64(regs[i].Address)<<32|int64(i))
 	}
-	slices.Sort(keys)
+	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
 	var blocks []Block
 	for _, key := range keys {
 		i := int(key & math.MaxUint32)

@@ -89,18 +89,26 @@ func ReadPacket(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte
 	if err := checkHeader(h, limit); err != nil {
 		return buf[:0], h, err
 	}
+	if buf, err = readWhole(r, h, buf, progress); err != nil {
+		return buf, h, err
+	}
+	return buf, h, checkInbound(h, buf[h.Size:])
+}
+
+// readWhole reads the packet whose header was peeked at.
+func readWhole(r *bufio.Reader, h Header, buf []byte, progress func()) ([]byte, error) {
 	for buf = buf[:0]; len(buf) < h.Total(); {
 		have := len(buf)
 		n := min(h.Total()-have, ReadChunk)
 		buf = append(buf, make([]byte, n)...)
 		if _, err := io.ReadFull(r, buf[have:]); err != nil {
-			return buf[:0], h, UnexpectedEOF(err)
+			return buf[:0], UnexpectedEOF(err)
 		}
 		if len(buf) < h.Total() {
 			progress()
 		}
 	}
-	return buf, h, checkInbound(h, buf[h.Size:])
+	return buf, nil
 }
 
 // ReadHeader peeks at the next fixed header, so that the header stays part of the packet.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/client"
 )
 
 // What an echo test says about a topic. MQTT 3.1.1 has no word for "denied": brokers acknowledge what an access list makes them
@@ -57,7 +58,7 @@ func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.C
 type echoer struct {
 	hello  *packets.ConnectPacket
 	dial   func(context.Context) (net.Conn, error)
-	client *client // nil: none is open
+	client *client.Client // nil: none is open
 }
 
 // connected opens a session when there is none.
@@ -70,7 +71,7 @@ func (e *echoer) connected(ctx context.Context) error {
 		return err
 	}
 	e.client = newClient(c)
-	if err := e.client.connect(ctx, e.hello, patience); err != nil {
+	if err := connect(ctx, e.client, e.hello); err != nil {
 		e.close()
 		return err
 	}
@@ -79,7 +80,7 @@ func (e *echoer) connected(ctx context.Context) error {
 
 func (e *echoer) close() {
 	if e.client != nil {
-		e.client.close()
+		hangUp(e.client)
 		e.client = nil
 	}
 }
@@ -110,7 +111,7 @@ func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(echoR
 	for i, h := range silent {
 		switch {
 		case i >= len(reasons):
-		case reasons[i] < failure5:
+		case reasons[i] < codec.Failure5:
 			h.verdict, h.why = EchoOK, "is taken, though we may not listen there"
 		default:
 			h.why = fmt.Sprintf("is refused (reason 0x%02x)", reasons[i])
@@ -138,14 +139,14 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 		_, text := faultOf(err, time.Now())
 		return EchoUnknown, "could not be asked: " + text, false
 	}
-	refused, err := e.client.subscribe(ctx, []string{topic.Topic}, patience)
+	refused, err := subscribe(ctx, e.client, []string{topic.Topic})
 	switch {
 	case err != nil:
 		return EchoUnknown, "could not be listened to: " + faults.Of(err, time.Now()).Error(), isEnd(err)
 	case len(refused) > 0:
 		return EchoUnknown, "may not be listened to, so nobody can tell", false
 	}
-	heard, acked, err := e.client.echo(ctx, topic.Topic, patience)
+	heard, acked, err := echo(ctx, e.client, topic.Topic)
 	switch {
 	case heard:
 		return EchoOK, "comes back", false
@@ -167,34 +168,35 @@ func isEnd(err error) bool {
 
 // echo publishes a nonce to topic and waits until it is heard. The ping behind it tells a server that is silent about the topic
 // from one that is silent altogether, which is an error.
-func (c *client) echo(ctx context.Context, topic string, patience time.Duration) (heard, acked bool, err error) {
-	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	pub.TopicName, pub.Payload, pub.Qos, pub.MessageID = topic, echoPayload(), 1, c.nextID()
-	for _, p := range []packets.ControlPacket{pub, packets.NewControlPacket(packets.Pingreq)} {
-		if err := c.send(p, patience); err != nil {
-			return false, false, c.cause(err)
-		}
+func echo(ctx context.Context, c *client.Client, topic string) (heard, acked bool, err error) {
+	payload := echoPayload()
+	id, err := c.Publish(topic, payload, 1, patience)
+	if err == nil {
+		err = c.Send(client.Pingreq(), patience)
+	}
+	if err != nil {
+		return false, false, c.Cause(err)
 	}
 	timer, answered := time.NewTimer(patience), false
 	defer timer.Stop()
 	for {
 		select {
-		case p, ok := <-c.packets:
+		case p, ok := <-c.Packets():
 			switch {
 			case !ok:
-				return false, acked, c.err
-			case p.kind == codec.TypePublish && p.topic == topic && bytes.Equal(p.payload, pub.Payload):
+				return false, acked, c.Err()
+			case p.Kind == codec.TypePublish && p.Topic == topic && bytes.Equal(p.Body, payload):
 				return true, acked, nil
-			case p.kind == codec.TypePuback:
-				acked = acked || codec.PacketID(p.payload) == pub.MessageID
+			case p.Kind == codec.TypePuback:
+				acked = acked || codec.PacketID(p.Body) == id
 				fallthrough
-			case p.kind == codec.TypePingresp:
+			case p.Kind == codec.TypePingresp:
 				answered = true
 				timer.Reset(echoWait)
 			}
 		case <-timer.C:
 			if !answered {
-				err = &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("no answer for %v", patience)}
+				err = client.NoAnswer(patience)
 			}
 			return false, acked, err
 		case <-ctx.Done():

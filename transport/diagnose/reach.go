@@ -121,8 +121,8 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(Step)) (n
 		climb func(context.Context, net.Conn, *Step) (net.Conn, error)
 	}{
 		{StepProxy, r.Proxy != nil, r.tunnel},
-		{StepTLS, r.e.Secure, r.tls},
-		{StepWebSocket, r.e.WebSocket(), r.upgrade},
+		{StepTLS, r.e.Scheme.TLS, r.tls},
+		{StepWebSocket, r.e.Scheme.WebSocket, r.upgrade},
 	}
 	for _, rung := range rungs {
 		if !rung.needs {

@@ -14,6 +14,7 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/internal/client"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -124,9 +125,9 @@ func (r *trialRun) run(ctx context.Context) {
 }
 
 // connect is CONNECT and its answer.
-func (r *trialRun) connect(ctx context.Context, t *client, hello *packets.ConnectPacket) bool {
+func (r *trialRun) connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket) bool {
 	start := time.Now()
-	err := t.connect(ctx, hello, patience)
+	err := connect(ctx, c, hello)
 	s := Step{Name: StepConnect, Took: time.Since(start)}
 	s.Text = fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))
 	if err != nil {
@@ -150,12 +151,12 @@ func asUser(hello *packets.ConnectPacket) string {
 }
 
 // subscribe asks for the filters. False: there is no session any more.
-func (r *trialRun) subscribe(ctx context.Context, t *client) bool {
+func (r *trialRun) subscribe(ctx context.Context, c *client.Client) bool {
 	if len(r.Filters) == 0 {
 		return true
 	}
 	start := time.Now()
-	denied, err := t.subscribe(ctx, r.Filters, patience)
+	denied, err := subscribe(ctx, c, r.Filters)
 	s := Step{Name: StepSubscribe, Took: time.Since(start), Text: fmt.Sprintf("%d filters granted", len(r.Filters))}
 	switch {
 	case err != nil:

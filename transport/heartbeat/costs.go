@@ -5,6 +5,7 @@ import "time"
 // What learning costs and how far it goes, unless it was configured or measured: for the link, and for those who plan without one, such
 // as the check of a configuration.
 const (
+	DefaultMin     = 20 * time.Second // the beat where nothing is proven yet
 	DefaultMax     = 10 * time.Minute // the longest silence that is worth proving
 	LeastKeepalive = time.Minute      // that a CONNECT says when keepalive follows the beat
 	PlainSession   = 2 << 10          // bytes on the wire of a probe session

@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -65,7 +66,10 @@ func ladder(m Mode, floor, limit time.Duration) []rung {
 	for _, d := range between(m) {
 		rungs = append(rungs, rung{low: d, high: d, need: 1})
 	}
-	first := slices.MinFunc(rungs, byHeight).high
+	first := rungs[0].high
+	for _, r := range rungs {
+		first = min(first, r.high)
+	}
 	for d := share(first, 1/ratio); d > floor; d = share(d, 1/ratio) {
 		rungs = append(rungs, rung{low: d, high: d, need: 1})
 	}
@@ -87,18 +91,8 @@ func hinted(rungs []rung, k Knowledge, floor, limit time.Duration) []rung {
 // tidy sorts rungs, and drops those that are of no use.
 func tidy(rungs []rung, floor, limit time.Duration) []rung {
 	rungs = slices.DeleteFunc(rungs, func(r rung) bool { return r.high > limit || r.high <= floor })
-	slices.SortStableFunc(rungs, byHeight)
+	sort.SliceStable(rungs, func(i, j int) bool { return rungs[i].high < rungs[j].high })
 	return rungs
-}
-
-func byHeight(a, b rung) int {
-	switch {
-	case a.high < b.high:
-		return -1
-	case a.high > b.high:
-		return 1
-	}
-	return 0
 }
 
 // divided is the j-th of n-1 points that divide lo to lo×width evenly, by their ratio.

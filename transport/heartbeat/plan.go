@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -100,7 +101,7 @@ func (s *Search) sorted(now time.Time) *plan {
 			p.opening++
 		}
 	}
-	slices.SortStableFunc(p.silent, func(a, b *flow) int { return a.since.Compare(b.since) })
+	sort.SliceStable(p.silent, func(i, j int) bool { return p.silent[i].since.Before(p.silent[j].since) })
 	return p
 }
 

@@ -23,7 +23,10 @@ func (l *proofList) add(flow int, gap time.Duration) {
 		gap = max(gap, (*l)[i].gap)
 		*l = slices.Delete(*l, i, i+1)
 	}
-	*l = slices.Insert(*l, l.count(gap), proof{flow, gap})
+	i := l.count(gap)
+	*l = append(*l, proof{})
+	copy((*l)[i+1:], (*l)[i:])
+	(*l)[i] = proof{flow, gap}
 	*l = (*l)[:min(len(*l), keptProofs)]
 }
 

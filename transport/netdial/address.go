@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -17,22 +16,19 @@ const (
 // later, or when the first family has failed, side by side with it: the first connection wins.
 func dialAny(ctx context.Context, addresses []netip.AddrPort, dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
 	first := addresses[0].Addr().Is4()
-	split := slices.Clone(addresses)
-	slices.SortStableFunc(split, func(a, b netip.AddrPort) int {
-		switch isFirst := b.Addr().Is4() == first; {
-		case a.Addr().Is4() == b.Addr().Is4():
-			return 0
-		case isFirst:
-			return 1
+	var preferred, others []netip.AddrPort
+	for _, a := range addresses {
+		if a.Addr().Is4() == first {
+			preferred = append(preferred, a)
+		} else {
+			others = append(others, a)
 		}
-		return -1
-	})
-	n := slices.IndexFunc(split, func(a netip.AddrPort) bool { return a.Addr().Is4() != first })
-	if n < 0 {
-		return dialInTurn(ctx, split, dial)
 	}
-	return race(ctx, func(ctx context.Context) (net.Conn, error) { return dialInTurn(ctx, split[:n], dial) },
-		func(ctx context.Context) (net.Conn, error) { return dialInTurn(ctx, split[n:], dial) })
+	if len(others) == 0 {
+		return dialInTurn(ctx, preferred, dial)
+	}
+	return race(ctx, func(ctx context.Context) (net.Conn, error) { return dialInTurn(ctx, preferred, dial) },
+		func(ctx context.Context) (net.Conn, error) { return dialInTurn(ctx, others, dial) })
 }
 
 // dialled is the result of one side of a race.

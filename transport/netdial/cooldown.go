@@ -1,8 +1,8 @@
 package netdial
 
 import (
-	"cmp"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -54,6 +54,6 @@ func (r *Cooldown[K]) Until(k K) time.Time {
 func (r *Cooldown[K]) sort(all []K, now time.Time) []K {
 	left := func(k K) time.Duration { return max(0, r.Until(k).Sub(now)) }
 	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(a, b K) int { return cmp.Compare(left(a), left(b)) })
+	sort.SliceStable(sorted, func(i, j int) bool { return left(sorted[i]) < left(sorted[j]) })
 	return sorted
 }

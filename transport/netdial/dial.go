@@ -68,12 +68,12 @@ func (d *Dialer) OpenOn(ctx context.Context, e *Endpoint, cause Cause, p Path) (
 	if err = d.tunnel(ctx, e, s); err != nil {
 		return nil, err
 	}
-	if e.Secure {
+	if e.Scheme.TLS {
 		if s.Conn, err = e.handshake(ctx, s.Conn, d.o.Floor); err != nil {
 			return nil, err
 		}
 	}
-	if e.WebSocket() {
+	if e.Scheme.WebSocket {
 		if s.Conn, err = e.Upgrade(ctx, s.Conn); err != nil {
 			return nil, err
 		}

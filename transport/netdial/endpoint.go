@@ -1,6 +1,7 @@
 package netdial
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,23 +12,22 @@ import (
 	"strings"
 	"sync"
 	"time"
-)
 
-// LeastKeepalive is the lowest that a CONNECT of ours says.
-const LeastKeepalive = 60 * time.Second
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
 
 // Endpoint is a server that was parsed, and what is remembered of it between dials. Make it with NewEndpoint. Safe for concurrent
 // use.
 type Endpoint struct {
 	Server
 	Name     string               // URL without user info
-	Secure   bool                 // TLS
+	Scheme   brokerurl.Scheme     // of the URL
 	Addr     string               // host:port
 	Cooldown Cooldown[netip.Addr] // addresses that failed lately
 
-	scheme string
-	host   string
-	url    *url.URL
+	host string
+	url  *url.URL
 
 	mu      sync.Mutex
 	cache   tls.ClientSessionCache // saves a full handshake at each reconnect
@@ -37,8 +37,6 @@ type Endpoint struct {
 	certAt  time.Time     // of our certificate's file, when expiry was read from it
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
 }
-
-var defaultPorts = map[string]string{"mqtt": "1883", "mqtts": "8883", "ws": "80", "wss": "443"}
 
 // NewEndpoint parses the URL of s; a login in it serves where s names none. An error shows no password.
 func NewEndpoint(s Server) (*Endpoint, error) {
@@ -50,16 +48,14 @@ func NewEndpoint(s Server) (*Endpoint, error) {
 		}
 		return nil, fmt.Errorf("server %q: not a URL", host)
 	}
-	port, known := defaultPorts[u.Scheme]
+	scheme, known := brokerurl.Named(u.Scheme)
 	if !known {
-		return nil, fmt.Errorf("server %q: scheme must be mqtt, mqtts, ws or wss", u.Redacted())
+		return nil, fmt.Errorf("server %q: scheme must be %s", u.Redacted(), brokerurl.List("", "or", nil))
 	}
 	if u.Hostname() == "" {
 		return nil, fmt.Errorf("server %q: host is missing", u.Redacted())
 	}
-	if p := u.Port(); p != "" {
-		port = p
-	}
+	port := cmp.Or(u.Port(), scheme.Port)
 	if u.User != nil && s.Username == "" {
 		s.Username = u.User.Username()
 		if password, ok := u.User.Password(); ok && s.Password == nil {
@@ -68,13 +64,9 @@ func NewEndpoint(s Server) (*Endpoint, error) {
 	}
 	u.User = nil
 	return &Endpoint{
-		Server: s, Name: u.String(), scheme: u.Scheme, Secure: u.Scheme == "mqtts" || u.Scheme == "wss",
-		Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
+		Server: s, Name: u.String(), Scheme: scheme, Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
 	}, nil
 }
-
-// WebSocket reports whether MQTT is spoken over WebSocket.
-func (e *Endpoint) WebSocket() bool { return e.scheme == "ws" || e.scheme == "wss" }
 
 // ReadPassword asks for the password, which is empty where there is none; a file that cannot be read is no reason to think that
 // the server refuses us.
@@ -143,11 +135,11 @@ func (e *Endpoint) resolve(ctx context.Context, host string) ([]netip.Addr, erro
 func (e *Endpoint) LowerKeepalive(refused time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if refused <= LeastKeepalive {
+	if refused <= heartbeat.LeastKeepalive {
 		e.maxKeep = 0 // that was not it
 		return false
 	}
-	e.maxKeep = max(LeastKeepalive, (refused / 2).Truncate(time.Second))
+	e.maxKeep = max(heartbeat.LeastKeepalive, (refused / 2).Truncate(time.Second))
 	return true
 }
 

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/proxy"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 // Proxy is the way through a proxy.
@@ -74,15 +76,15 @@ func ProxyFor(setting, server string) (*Proxy, error) {
 	return NewProxy(setting)
 }
 
-// ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first for
-// mqtts and wss); nil: none.
+// ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first where
+// it has TLS); nil: none.
 func ProxyFromEnvironment(server string) (*Proxy, error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return nil, nil //nolint:nilerr // the server's fault is told by others
 	}
 	as := "http"
-	if u.Scheme == "mqtts" || u.Scheme == "wss" {
+	if s, _ := brokerurl.Named(u.Scheme); s.TLS {
 		as = "https"
 	}
 	through, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: as, Host: u.Host}})

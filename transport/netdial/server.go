@@ -2,11 +2,11 @@ package netdial
 
 // Server is one place to connect to.
 type Server struct {
-	URL      string                 // mqtt://host:1883, mqtts://host:8883, ws://host:80/mqtt, wss://host:443/mqtt; these are the defaults
+	URL      string                 // its scheme is one of package brokerurl; a port and, of a WebSocket, the path /mqtt are added where missing
 	Rank     int                    // lower is preferred; servers of equal rank share the gateways; if zero, the place in the list
 	Username string                 // if empty, none is sent
 	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent
-	TLS      TLSOptions             // of mqtts and wss
+	TLS      TLSOptions             // where the scheme has TLS
 }
 
 // TLSOptions name files that are read again at each dial, so that a renewed certificate needs no restart.

@@ -20,7 +20,7 @@ const (
 	wsBuffer      = 4 << 10
 )
 
-// Upgrade speaks WebSocket over c, which carries TLS already for wss.
+// Upgrade speaks WebSocket over c, which carries TLS already where the scheme has it.
 func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 	given := func(context.Context, string, string) (net.Conn, error) { return c, nil }
 	d := websocket.Dialer{
@@ -28,6 +28,9 @@ func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 		ReadBufferSize: wsBuffer, WriteBufferSize: wsBuffer,
 	}
 	u := *e.url
+	if u.Scheme = "ws"; e.Scheme.TLS {
+		u.Scheme = "wss" // RFC 6455, section 3: what the library calls it
+	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = wsDefaultPath
 	}

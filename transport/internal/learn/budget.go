@@ -8,11 +8,8 @@ import (
 )
 
 const (
-	plainSession = 2 << 10 // bytes on the wire that a probe session costs, until one was measured
-	tlsSession   = 8 << 10
 	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
 	restSessions = 4       // that a rest saves for
-	fastSessions = 12      // that a burst must pay for at once, or fast is out of reach
 )
 
 // nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
@@ -61,9 +58,9 @@ func (m *purse) estimate() int64 {
 	case m.price > 0:
 		return m.price
 	case m.le.env.Secure:
-		return tlsSession
+		return heartbeat.TLSSession
 	}
-	return plainSession
+	return heartbeat.PlainSession
 }
 
 // affordable is when one more session may be opened, so that all that are open, or about to be, can still be used; zero: never.

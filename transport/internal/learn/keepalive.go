@@ -3,6 +3,7 @@ package learn
 import (
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -49,7 +50,7 @@ func (ka *keepalives) valueFor(interval time.Duration) time.Duration {
 	if ka.le.o.Canary.Pair {
 		factor = keepFactorPair
 	}
-	keep := max(netdial.LeastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
+	keep := max(heartbeat.LeastKeepalive, time.Duration(factor)*interval).Truncate(time.Second)
 	return min(keep, ka.le.env.Keepalive)
 }
 

@@ -96,7 +96,7 @@ func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	}
 	most := top + min(max(top/24, time.Second), 8*time.Second)
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: most, Flows: le.o.Probes}
-	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < fastSessions*le.purse.estimate() {
+	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < heartbeat.FastSessions*le.purse.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
 	}
 	if le.search != nil {

@@ -33,10 +33,10 @@ type Options struct {
 // WithDefaults puts the defaults in place of what o does not say, for the link with a client id.
 func (o Options) WithDefaults(clientID string) Options {
 	if o.Min <= 0 {
-		o.Min = defaultMin
+		o.Min = heartbeat.DefaultMin
 	}
 	if o.Max <= 0 {
-		o.Max = defaultMax
+		o.Max = heartbeat.DefaultMax
 	}
 	o.Max = max(o.Max, o.Min)
 	if o.ClientID == nil {
@@ -44,11 +44,6 @@ func (o Options) WithDefaults(clientID string) Options {
 	}
 	return o
 }
-
-const (
-	defaultMin = 20 * time.Second
-	defaultMax = 10 * time.Minute
-)
 
 // Canary says how a loose path is watched for a limit that shrinks.
 type Canary struct {

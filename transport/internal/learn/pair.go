@@ -6,10 +6,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/internal/client"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -98,12 +97,12 @@ func (p *pairing) step(now time.Time) {
 	case now.Before(p.due()): // the main link has spoken, but the second session has a keepalive of its own
 		p.spoke = now
 		conn := p.conn
-		p.le.env.Go(func() { _ = conn.write(packets.NewControlPacket(packets.Pingreq), netdial.LastWords) })
+		p.le.env.Go(func() { _ = conn.Send(client.Pingreq(), netdial.LastWords) })
 	default:
 		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
 		p.le.status.tested(true)
 		conn, nonce, topic := p.conn, p.nonce, p.le.PairTopic()
-		p.le.env.Go(func() { _ = conn.publish(topic, nonce) }) // a failure shows as silence
+		p.le.env.Go(func() { _, _ = conn.Publish(topic, nonce, probeQoS, netdial.LastWords) }) // a failure shows as silence
 	}
 }
 
@@ -170,7 +169,7 @@ func (p *pairing) attend(ctx context.Context, c *probeConn) {
 	defer c.close()
 	for {
 		select {
-		case _, ok := <-c.packets:
+		case _, ok := <-c.Packets():
 			if !ok {
 				p.le.do(func() {
 					if p.conn == c {
@@ -214,12 +213,6 @@ func (p *pairing) heard(payload []byte) {
 		p.le.main.Rearmed(p.crowded())
 	}
 	p.sent, p.proven = time.Time{}, time.Now()
-}
-
-func (c *probeConn) publish(topic string, payload []byte) error {
-	pub := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	pub.TopicName, pub.Payload = topic, payload
-	return c.write(pub, netdial.LastWords)
 }
 
 func later(a, b time.Time) time.Time {

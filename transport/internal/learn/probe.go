@@ -73,7 +73,7 @@ func (p *probe) rest(ctx context.Context, c *probeConn) bool {
 		select {
 		case <-p.again:
 			return true
-		case _, ok := <-c.packets:
+		case _, ok := <-c.Packets():
 			if !ok {
 				return false
 			}
@@ -85,7 +85,7 @@ func (p *probe) rest(ctx context.Context, c *probeConn) bool {
 
 // arm ends with a silence of our own making.
 func (p *probe) arm(ctx context.Context, c *probeConn) bool {
-	if err := c.ping(ctx, p.o.patience); err != nil {
+	if err := c.Ping(ctx, p.o.patience); err != nil {
 		return false
 	}
 	delay := armDelay
@@ -113,9 +113,9 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 			return false
 		}
 		return p.try(ctx, c, t, since, boot)
-	case _, ok := <-c.packets:
+	case _, ok := <-c.Packets():
 		if !ok {
-			p.le.do(func() { p.le.flows.cut(p, time.Since(since), sleptSince(boot, since), c.err) })
+			p.le.do(func() { p.le.flows.cut(p, time.Since(since), sleptSince(boot, since), c.Err()) })
 		}
 		return ok // our acknowledgement of it broke the silence: arm again
 	case <-ctx.Done():
@@ -136,12 +136,12 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 	var took time.Duration
 	for acked := a.Done(); ; {
 		select {
-		case m, ok := <-c.packets:
+		case m, ok := <-c.Packets():
 			switch now := time.Now(); {
 			case !ok:
-				p.le.do(func() { p.le.flows.cut(p, gap, sleptSince(boot, since), c.err) })
+				p.le.do(func() { p.le.flows.cut(p, gap, sleptSince(boot, since), c.Err()) })
 				return false
-			case m.kind == codec.TypePublish && bytes.Equal(m.payload, nonce) && now.Sub(asked) <= staleNonce:
+			case m.Kind == codec.TypePublish && bytes.Equal(m.Body, nonce) && now.Sub(asked) <= staleNonce:
 				p.le.do(func() { p.le.flows.delivered(p, gap, now) })
 				return true
 			}
@@ -172,7 +172,7 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 // from a server that the NAT told to forget us.
 func (p *probe) tell(ctx context.Context, c *probeConn) {
 	asked := time.Now()
-	err := c.ping(ctx, afterLoss)
+	err := c.Ping(ctx, afterLoss)
 	p.le.do(func() { p.le.canaries.kindSeen(err, asked, false) })
 }
 
@@ -180,6 +180,6 @@ func (p *probe) tell(ctx context.Context, c *probeConn) {
 func (p *probe) ask(ctx context.Context, c *probeConn, t MainLink) {
 	asked := time.Now()
 	t.Ping() // which shows whether there is an outage
-	err := c.ping(ctx, afterLoss)
+	err := c.Ping(ctx, afterLoss)
 	p.le.do(func() { p.le.canaries.kindSeen(err, asked, true) })
 }

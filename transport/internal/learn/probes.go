@@ -56,7 +56,7 @@ func (f *flows) test(p *probe, now time.Time) {
 	}
 	f.le.denials.asking = now
 	f.le.status.tested(p.canary)
-	if cost := nonceCost(p.o.topic, p.o.e.Secure); p.flow != f.le.canaries.quiet {
+	if cost := nonceCost(p.o.topic, p.o.e.Scheme.TLS); p.flow != f.le.canaries.quiet {
 		f.le.status.spent(cost)
 		if !p.canary {
 			f.le.purse.budget.Spend(cost, now)

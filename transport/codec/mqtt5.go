@@ -1,0 +1,98 @@
+package codec
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// The library speaks MQTT 3.1.1 alone. The few packets of MQTT 5 that a second opinion needs have no properties (a 00 each), so
+// they are written here:
+//
+//	CONNECT  00 04 M Q T T │ 05 │ flags │ keepalive │ 00 │ client id │ user name │ password
+//	CONNACK  flags │ reason │ properties
+//	PUBLISH  topic │ packet identifier │ 00 │ payload
+//	PUBACK   packet identifier │ reason, if not 0 │ …
+
+// Failure5 is the lowest reason of MQTT 5 that is a failure (its section 2.4).
+const Failure5 = 0x80
+
+const (
+	level5       = 5
+	flagClean    = 0x02
+	flagPassword = 0x40
+	flagUser     = 0x80
+)
+
+// Packet5 is a whole packet of MQTT 5, as bytes.
+type Packet5 []byte
+
+// Write writes it with one Write.
+func (p Packet5) Write(w io.Writer) error {
+	_, err := w.Write(p)
+	return err
+}
+
+// Connect5 is hello, of a clean session, in MQTT 5 (its section 3.1).
+func Connect5(hello *packets.ConnectPacket) Packet5 {
+	flags := byte(flagClean)
+	if hello.UsernameFlag {
+		flags |= flagUser
+	}
+	if hello.PasswordFlag {
+		flags |= flagPassword
+	}
+	b := append(text5(nil, "MQTT"), level5, flags)
+	b = append(binary.BigEndian.AppendUint16(b, hello.Keepalive), 0)
+	b = text5(b, hello.ClientIdentifier)
+	if hello.UsernameFlag {
+		b = text5(b, hello.Username)
+	}
+	if hello.PasswordFlag {
+		b = text5(b, string(hello.Password))
+	}
+	return packet5(TypeConnect, 0, b)
+}
+
+// Publish5 is a PUBLISH of MQTT 5 that is not retained (its section 3.3); id is left out for QoS 0.
+func Publish5(topic string, id uint16, qos byte, payload []byte) Packet5 {
+	b := text5(nil, topic)
+	if qos > 0 {
+		b = binary.BigEndian.AppendUint16(b, id)
+	}
+	return packet5(TypePublish, qos<<1, append(append(b, 0), payload...))
+}
+
+// Reason5 is the reason that the body of a PUBACK of MQTT 5 gives: one that is left out is 0 (its section 3.4.2.1).
+func Reason5(body []byte) byte {
+	if len(body) < 3 {
+		return 0
+	}
+	return body[2]
+}
+
+// text5 appends two bytes of length and s.
+func text5(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+// packet5 puts the fixed header before body.
+func packet5(kind, flags byte, body []byte) Packet5 {
+	b := Packet5{kind<<4 | flags}
+	return append(binary.AppendUvarint(b, uint64(len(body))), body...) // the remaining length is such a varint
+}
+
+// ReadPacket5 is ReadPacket for MQTT 5: only the length is checked, as what comes is not for the library.
+func ReadPacket5(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte, Header, error) {
+	h, err := ReadHeader(r)
+	if err != nil {
+		return buf[:0], h, err
+	}
+	if h.Total() > limit {
+		return buf[:0], h, ErrOversized
+	}
+	buf, err = readWhole(r, h, buf, progress)
+	return buf, h, err
+}

@@ -1,0 +1,242 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+)
+
+const (
+	patience = 10 * time.Second
+	limit    = 1 << 10
+)
+
+// script is a server that has an answer to each packet, in order, and closes behind the last one if it hangs up.
+type script struct {
+	conn    net.Conn
+	answers []string
+	hangsUp bool
+
+	mu    sync.Mutex
+	heard []string // whole packets
+}
+
+func (s *script) run() {
+	r := bufio.NewReader(s.conn)
+	for i := 0; ; i++ {
+		h, err := codec.ReadHeader(r)
+		if err != nil {
+			return
+		}
+		p := make([]byte, h.Total())
+		if _, err := io.ReadFull(r, p); err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.heard = append(s.heard, string(p))
+		s.mu.Unlock()
+		if i < len(s.answers) {
+			_, _ = io.WriteString(s.conn, s.answers[i])
+		}
+		if s.hangsUp && i == len(s.answers)-1 {
+			_ = s.conn.Close()
+			return
+		}
+	}
+}
+
+func (s *script) packets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.heard)
+}
+
+// against runs f in a bubble, with a client of a server with these answers.
+func against(t *testing.T, o Options, s *script, f func(*testing.T, *Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		s.conn = theirs
+		var wg sync.WaitGroup
+		wg.Go(s.run)
+		if o.Limit == 0 {
+			o.Limit = limit
+		}
+		c := New(ours, o)
+		f(t, c)
+		c.Close()
+		wg.Wait()
+	})
+}
+
+func kindOf(err error) faults.Outcome { return faults.Of(err, time.Now()).Kind }
+
+const (
+	accepted = "\x20\x02\x00\x00"
+	granted  = "\x90\x04\x00\x01\x00\x80"
+	pong     = "\xd0\x00"
+)
+
+func TestASessionInOrder(t *testing.T) {
+	s := &script{answers: []string{accepted, granted, pong, "\x40\x02\x00\x02"}}
+	against(t, Options{}, s, func(t *testing.T, c *Client) {
+		code, err := c.Connect(t.Context(), codec.CheckConnect("gw", "", ""), patience)
+		if code != 0 || err != nil {
+			t.Fatal(code, err)
+		}
+		codes, err := c.Subscribe(t.Context(), []string{"a", "b"}, patience)
+		if err != nil || !bytes.Equal(codes, []byte{0, codec.SubackFailure}) {
+			t.Fatal(codes, err)
+		}
+		if err := c.Ping(t.Context(), patience); err != nil {
+			t.Fatal(err)
+		}
+		id, err := c.Publish("a", []byte("x"), 1, patience)
+		if err != nil || id != 2 {
+			t.Fatal(id, err)
+		}
+		if p, err := c.Await(t.Context(), codec.TypePuback, patience); err != nil || codec.PacketID(p.Body) != id {
+			t.Fatal(p, err)
+		}
+		if id, err := c.Publish("a", []byte("x"), 0, patience); id != 0 || err != nil {
+			t.Fatal(id, err)
+		}
+		if err := c.Disconnect(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	want := []string{"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05gw-p0", "\x82\x0a\x00\x01\x00\x01a\x00\x00\x01b\x00", "\xc0\x00",
+		"\x32\x06\x00\x01a\x00\x02x", "\x30\x04\x00\x01ax", "\xe0\x00"}
+	if got := s.packets(); !slices.Equal(got, want) {
+		t.Errorf("the server heard\n%q, want\n%q", got, want)
+	}
+}
+
+func TestConnect(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		server *script
+		code   byte
+		kind   faults.Outcome
+	}{
+		{"refused", &script{answers: []string{"\x20\x02\x00\x05"}}, 5, faults.OutcomeStopped},
+		{"closed", &script{answers: []string{""}, hangsUp: true}, 0, faults.OutcomeClosed},
+		{"closed in the middle", &script{answers: []string{"\x20\x02\x00"}, hangsUp: true}, 0, faults.OutcomeClosed},
+		{"silent", &script{}, 0, faults.OutcomeSilence},
+		{"a publish first", &script{answers: []string{"\x30\x03\x00\x01a" + accepted}}, 0, faults.OutcomeNonsense},
+		{"no MQTT", &script{answers: []string{"HTTP/1.1 400 Bad Request\r\n"}}, 0, faults.OutcomeNonsense},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			against(t, Options{}, tt.server, func(t *testing.T, c *Client) {
+				start := time.Now()
+				code, err := c.Connect(t.Context(), codec.CheckConnect("gw", "", ""), patience)
+				if code != tt.code || (code == 0) != (err != nil) || err != nil && kindOf(err) != tt.kind {
+					t.Errorf("code %d, %v", code, err)
+				}
+				if took := time.Since(start); tt.kind == faults.OutcomeSilence != (took == patience) {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAnswerIsBounded(t *testing.T) {
+	against(t, Options{}, &script{answers: []string{"\x90\x03\x00\x01\x00"}}, func(t *testing.T, c *Client) {
+		if _, err := c.Subscribe(t.Context(), []string{"a", "b"}, patience); kindOf(err) != faults.OutcomeNonsense {
+			t.Error(err)
+		}
+	})
+	long := "\x30\x90\x08\x00\x01a"
+	against(t, Options{}, &script{answers: []string{long}}, func(t *testing.T, c *Client) {
+		if err := c.Ping(t.Context(), patience); !errors.Is(err, codec.ErrOversized) {
+			t.Error(err)
+		}
+	})
+	against(t, Options{}, &script{}, func(t *testing.T, c *Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Ping(ctx, patience); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// A server that reads nothing does not hold a write for longer than the answer was waited for.
+func TestAWriteIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := New(ours, Options{Limit: limit})
+		defer c.Close()
+		start := time.Now()
+		if err := c.Ping(t.Context(), patience); kindOf(err) != faults.OutcomeSilence {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < patience || took > patience+time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// Packets of others than the one topic are not handed out, whatever the server sends, and the payload has no packet identifier.
+func TestOneTopicIsHeard(t *testing.T) {
+	both := "\x30\x04\x00\x01bx" + "\x32\x06\x00\x01a\x00\x07x" + pong
+	against(t, Options{Topic: "a"}, &script{answers: []string{both}}, func(t *testing.T, c *Client) {
+		if err := c.Send(Pingreq(), patience); err != nil {
+			t.Fatal(err)
+		}
+		if p := <-c.Packets(); p.Kind != codec.TypePublish || p.Topic != "a" || string(p.Body) != "x" {
+			t.Errorf("%+v", p)
+		}
+		if p := <-c.Packets(); p.Kind != codec.TypePingresp {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// What the server sends and nobody takes neither grows nor holds the end.
+func TestCloseEndsAReaderThatWaits(t *testing.T) {
+	against(t, Options{}, &script{answers: []string{string(bytes.Repeat([]byte(pong), 3*backlog))}}, func(t *testing.T, c *Client) {
+		if err := c.Send(Pingreq(), patience); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(c.packets) != backlog {
+			t.Errorf("%d packets wait", len(c.packets))
+		}
+	})
+}
+
+func TestMQTT5(t *testing.T) {
+	s := &script{answers: []string{"\x20\x06\x00\x00\x03\x22\x00\x00", "\x40\x02\x00\x01", "\x40\x04\x00\x02\x87\x00"}}
+	against(t, Options{MQTT5: true}, s, func(t *testing.T, c *Client) {
+		if code, err := c.Connect(t.Context(), codec.CheckConnect("gw", "u", "p"), patience); code != 0 || err != nil {
+			t.Fatal(code, err)
+		}
+		for i, want := range []byte{0, 0x87} {
+			if id, err := c.Publish("a", []byte("x"), 1, patience); err != nil || id != uint16(i+1) {
+				t.Fatal(id, err)
+			}
+			if p, err := c.Await(t.Context(), codec.TypePuback, patience); err != nil || codec.Reason5(p.Body) != want {
+				t.Fatal(p, err)
+			}
+		}
+	})
+	want := []string{"\x10\x18\x00\x04MQTT\x05\xc2\x00\x3c\x00\x00\x05gw-p0\x00\x01u\x00\x01p", "\x32\x07\x00\x01a\x00\x01\x00x",
+		"\x32\x07\x00\x01a\x00\x02\x00x"}
+	if got := s.packets(); !slices.Equal(got, want) {
+		t.Errorf("the server heard\n%q, want\n%q", got, want)
+	}
+}
