@@ -25,6 +25,7 @@ func Steps() []Step {
 		{"oversized packets", []string{"mosquitto"}, Oversized},
 		{"configuration", []string{"mosquitto"}, Reload},
 		{"access rules", []string{"mosquitto"}, ACL},
+		{"README's example", []string{"mosquitto"}, Readme},
 		{"facts and hooks", []string{"mosquitto"}, Facts},
 		{"field", []string{"mosquitto"}, Field},
 		{"takeover", []string{"mosquitto"}, Takeover},
