@@ -30,7 +30,7 @@
 //   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
 //
 // Messages, handlers and a list of servers come in; acknowledgements, events and a Status go out. The package keeps nothing on
-// disk, reads no configuration, and knows nobody who uses it. What it stands on, each in a package of its own, from the ground
+// disk, reads no configuration, and does not know who uses it. What it stands on, each in a package of its own, from the ground
 // up:
 //
 //	faults           what an error means: for the next attempt, for the counters, for people

@@ -53,7 +53,7 @@ type target struct {
 	gap  time.Duration
 }
 
-// plan says what each silent flow is for, and how many more are wanted. It is made anew at each look, from what is known then.
+// plan says what each silent flow is for, and how many more are wanted. It is made again at each look, from what is known then.
 type plan struct {
 	now     time.Time
 	silent  []*flow // that have no target yet, the most silent first
