@@ -35,7 +35,7 @@ func Of(url string) (Scheme, bool) {
 	return Named(name)
 }
 
-// Meant returns the scheme that somebody probably means who wrote name, in any case. False: it is not like any.
+// Meant returns the scheme that is probably meant by name, in any case. False: it is not like any.
 func Meant(name string) (Scheme, bool) {
 	name = strings.ToLower(name)
 	return first(func(s Scheme) bool { return s.Name == name || slices.Contains(s.Mistaken, name) })

@@ -300,7 +300,7 @@ func (s *Search) provenAfter(lo time.Duration, width float64, c, k, points int) 
 	return max(1, s.best.nth(proofs-k-c))
 }
 
-// divide shares the bracket out among the cohort: they are asked one after the other, rising, and each answer divides it anew.
+// divide shares the bracket out among the cohort: they are asked one after the other, rising, and each answer divides it again.
 func (s *Search) divide(p *plan, lo time.Duration, width float64) {
 	first, cohort := s.cohort(p, lo)
 	for j := 1; j <= cohort; j++ {
