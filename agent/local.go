@@ -150,7 +150,7 @@ func (l *localState) account() {
 	l.mu.Unlock()
 	link := u.link.Status()
 	l.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
-	u.link.Frugal(l.ledger.Level())
+	u.link.SetBudgetLevel(l.ledger.Level())
 }
 
 // run runs it until ctx is done (next is nil) or a reload needs another one.

@@ -21,7 +21,7 @@ type announcer struct {
 	seen   chan seenState // what others said there
 	birth  []byte
 	held   bool          // until the session takes over from another one
-	before chan struct{} // where held: closed when the one before has said that it is offline
+	before chan struct{} // where held: closed when the session before it has published its offline state
 	at     time.Time     // when the birth is announced again; zero: it need not
 	gap    time.Duration // to the next time
 }
@@ -32,9 +32,9 @@ type seenState struct {
 	retained bool
 }
 
-// saw is called with what came in on the state topic. What was retained before our birth is history; anything else than
-// our birth overwrote it, until our birth is seen again: the late will of an older session of ours, or another client with our
-// id.
+// saw is called with what came in on the state topic. A payload other than our birth has overwritten it: the late will of an
+// older session of ours, or another client with our id. Then the birth is announced again, until it is seen there. What was
+// retained before our birth came is history and does not count.
 func (an *announcer) saw(st seenState, now time.Time) {
 	if an.s.redial.preparing || an.s.redial.next != nil { // it may be the next one's
 		return
@@ -44,13 +44,13 @@ func (an *announcer) saw(st seenState, now time.Time) {
 		return
 	}
 	if an.s.l.health.stateSeen(an.s, st) {
-		an.s.up.calm, an.s.up.stable = now, false
+		an.s.up.calmSince, an.s.up.stable = now, false
 	}
 	if st.retained || !an.at.IsZero() {
 		return
 	}
 	an.at = now
-	if !an.s.up.is || an.gap > announceMin { // our birth is on its way, or it was announced again already
+	if !an.s.up.is || an.gap > announceMin { // our birth is about to be sent, or it was announced again already
 		an.at = now.Add(an.gap)
 	}
 }
@@ -63,11 +63,11 @@ func (an *announcer) announce(now time.Time) {
 	an.s.l.health.notify(EventAnnounced, an.s.e.Name, "our state was overwritten on "+an.s.l.o.StateTopic, an.s.info.Number, now)
 }
 
-// lateBirth announces a candidate after the one before it said that it is offline: they may share the topic.
+// lateBirth announces a candidate after the session before it published its offline state: they may share the topic.
 func (an *announcer) lateBirth() {
 	select {
 	case <-an.before:
-	case <-an.s.life.lost:
+	case <-an.s.life.ended:
 		return
 	case <-time.After(drainTime + offlineTime + goodbyeTime):
 	}
@@ -88,7 +88,7 @@ func (an *announcer) sayOffline() {
 	}
 	select {
 	case <-a.Done():
-	case <-an.s.life.lost:
+	case <-an.s.life.ended:
 	case <-time.After(offlineTime):
 	}
 }

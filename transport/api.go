@@ -37,17 +37,17 @@ type (
 	Memory = learn.Memory
 	// HeartbeatStatus is what is known of the path, and how the link beats because of it.
 	HeartbeatStatus = learn.Status
-	// Frugality says how much the budget of the month still allows.
-	Frugality = learn.Level
+	// BudgetLevel says how much the monthly data budget still allows.
+	BudgetLevel = learn.Level
 	// EchoTopic is a concrete topic that stands for a class of them.
 	EchoTopic = diagnose.EchoTopic
 )
 
-// How much the budget of the month still allows.
+// How much the monthly data budget still allows.
 const (
-	Spend   = learn.Normal    // as configured
-	Spare   = learn.Low       // no probes: what is proven stays, canaries go on
-	Starved = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
+	BudgetNormal    = learn.Normal    // as configured
+	BudgetLow       = learn.Low       // no probes: what is proven stays, canaries go on
+	BudgetExhausted = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
 )
 
 // What Link.Echo says about a topic.

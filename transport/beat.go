@@ -9,37 +9,37 @@ import (
 )
 
 const (
-	watchdogSpare = 2 // the read watchdog leaves the beat this many times detect_within
-	reportTime    = time.Second
+	watchdogFactor = 2 // times detect_within: what the read watchdog leaves to the beat, which should notice first
+	reportTime     = time.Second
 )
 
 // guarded is what the loop shares with the goroutines of the library and the learner.
 type guarded struct {
 	sync.Mutex
-	beat     *heartbeat.Beat
-	armed    time.Time // when the loop wakes
-	accepted bool      // CONNACK came
-	late     bool      // written by the loop only
-	heard    time.Time // last packet
-	asked    time.Time // first unanswered packet; zero: none
-	askedBy  bool      // and it was a beat
-	cause    error     // of the end
-	wanted   *redial   // nil: no re-dial
-	changed  bool      // the network did
-	report   reporting
+	beat            *heartbeat.Beat
+	armed           time.Time // when the loop wakes
+	accepted        bool      // CONNACK came
+	late            bool      // written by the loop only
+	heard           time.Time // last packet
+	unansweredSince time.Time // first unanswered packet; zero: none
+	unansweredBeat  bool      // it was a ping of an idle link, and no data since
+	cause           error     // why the conn ended
+	requested       *redial   // nil: no re-dial
+	changed         bool      // the network did
+	report          reporting
 }
 
-// ask notes the first packet that is not answered. guarded is held.
-func (g *guarded) ask(now time.Time, beat bool) {
-	if g.asked.IsZero() {
-		g.asked, g.askedBy = now, beat
+// noteUnanswered is called with each packet that wants an answer; the first one counts. guarded is held.
+func (g *guarded) noteUnanswered(now time.Time, beat bool) {
+	if g.unansweredSince.IsZero() {
+		g.unansweredSince, g.unansweredBeat = now, beat
 	}
 	if !beat {
-		g.askedBy = false
+		g.unansweredBeat = false
 	}
 }
 
-// rearm wakes the loop when it sleeps past the beat's next deadline. guarded is held.
+// rearm wakes the loop when its timer is set for later than the beat's next deadline. guarded is held.
 func (s *session) rearm() {
 	if w := s.guarded.beat.Wake(); !w.IsZero() && (s.guarded.armed.IsZero() || w.Before(s.guarded.armed)) {
 		s.life.wakeUp()
@@ -55,7 +55,7 @@ func (s *session) beatStep(now time.Time) {
 	}
 	action := s.guarded.beat.Step(now)
 	if action == heartbeat.Ping {
-		s.guarded.ask(now, true)
+		s.guarded.noteUnanswered(now, true)
 	}
 	s.l.health.observe(s.guarded.beat.Interval(), s.guarded.beat.SRTT())
 	s.guarded.Unlock()
@@ -64,35 +64,35 @@ func (s *session) beatStep(now time.Time) {
 		s.l.health.pings.Add(1)
 		s.conn.ping()
 	case heartbeat.GiveUp:
-		_ = s.conn.fail(s.late.silent())
+		_ = s.conn.fail(s.late.silenceFault())
 	}
 }
 
-// silence is the read watchdog's patience.
-func (s *session) silence() time.Duration {
+// readPatience is how long the read watchdog waits: longer than any healthy session is silent.
+func (s *session) readPatience() time.Duration {
 	longest := s.keepalive // the beat may grow while we wait
 	if !s.l.learner.On() {
 		longest = min(longest, max(s.l.o.Interval, s.l.o.Learning.Max))
 	}
-	return s.l.dialer.HandshakeTime() + longest + watchdogSpare*s.l.o.DetectWithin
+	return s.l.dialer.HandshakeTime() + longest + watchdogFactor*s.l.o.DetectWithin
 }
 
-// reporting is whose turn it is at a beat, the ping's or the report's.
+// reporting decides whether a beat is a ping or a report.
 type reporting struct {
 	beats int       // that were due
 	empty bool      // there was nothing to report
-	until time.Time // the report may take so long to be written, and a ping is not missed
+	until time.Time // until then a report may still be written, and no ping is sent; zero: none is under way
 }
 
-// reports publishes a report instead of the ping that is due, when it is its turn: acknowledged, it proves as much. guarded is
-// held.
+// reports publishes a report instead of the ping that is due, when it is a report's turn; its PUBACK proves as much as a
+// PINGRESP. guarded is held.
 func (s *session) reports(now time.Time) bool {
 	if s.l.o.ReportEvery <= 0 || s.l.o.Report == nil || !s.up.is {
 		return false
 	}
 	switch {
 	case now.Before(s.guarded.report.until):
-		return true // it is on its way
+		return true // a report is about to be written
 	case s.guarded.report.empty: // this one is a ping after all
 		s.guarded.report.empty = false
 		return false

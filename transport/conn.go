@@ -21,7 +21,7 @@ const (
 	pingBacklog  = 64       // pings that wait for a stuck write; the beat doubles its patience, so few ever do
 )
 
-// observer is told what passes a conn. An error of arrived ends the conn; known false hides the packet from the library.
+// observer sees what passes through a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
 	writing(o codec.Outbound) Cause                                            // before a packet goes out; not for our own pings
 	wrote(o codec.Outbound, c Cause, n int, err error)                         // after n bytes of it did
@@ -29,7 +29,7 @@ type observer interface {
 	isAccepted() bool                                                          // CONNACK came
 	skipped(h codec.Header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
 	progress()                                                                 // a part of a long packet came in
-	over(err error)                                                            // once, at the first error of reading or writing, or at Close
+	ended(err error)                                                           // once, at the first error of reading or writing, or at Close
 }
 
 // conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the
@@ -38,12 +38,12 @@ type observer interface {
 //
 // One reader and any number of writers at a time. Deadlines are its own: those that the library sets are ignored.
 type conn struct {
-	stream    *netdial.Stream
-	watch     observer
-	maxPacket int
-	keepalive uint16               // seconds, for CONNECT
-	patience  time.Duration        // of each write
-	silence   func() time.Duration // longest that a healthy session stays silent: the read watchdog
+	stream       *netdial.Stream
+	watch        observer
+	maxPacket    int
+	keepalive    uint16               // seconds, for CONNECT
+	patience     time.Duration        // of each write
+	readPatience func() time.Duration // longest that a healthy session stays silent: the read watchdog
 
 	out    chan packetWrite // packets of the library, to the writer
 	pings  chan struct{}    // pings to write
@@ -61,7 +61,7 @@ type conn struct {
 func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Duration, silence func() time.Duration) *conn {
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
-		patience: o.DetectWithin, silence: silence,
+		patience: o.DetectWithin, readPatience: silence,
 		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
 		closed: make(chan struct{}),
 		r:      bufio.NewReaderSize(s, readBuffer),
@@ -103,7 +103,7 @@ func (c *conn) fill() error {
 
 // watchRead arms the read watchdog: should even the session's loop be stuck, a dead conn ends by itself.
 func (c *conn) watchRead() {
-	if d := c.silence(); d > 0 {
+	if d := c.readPatience(); d > 0 {
 		_ = c.stream.SetReadDeadline(time.Now().Add(d))
 	}
 }
@@ -116,8 +116,8 @@ func (c *conn) ping() {
 	}
 }
 
-// failWrite is fail for an error of writing. One that says reset is only half the story: what the server said before it hung
-// up, an alert of TLS perhaps, is still to be read, and gets a moment to be the reason.
+// failWrite is fail for an error of writing. After a reset it waits for a moment: what the server said before it hung up, an
+// alert of TLS perhaps, is still to be read, and is the better reason.
 func (c *conn) failWrite(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossWrite,
@@ -132,12 +132,12 @@ func (c *conn) failWrite(err error) error {
 	return c.fail(err)
 }
 
-// goodbye writes a DISCONNECT behind what waits, and closes our half. The rest is up to the server: were all closed at once,
-// what it just sends would be answered by an RST, and that may overtake the DISCONNECT.
+// goodbye writes a DISCONNECT behind what waits, and closes our half only. Were both halves closed at once, our kernel would
+// answer what the server just sends with an RST, and that may overtake the DISCONNECT: the server would then publish the will.
 func (c *conn) goodbye() {
 	o := codec.Outbound{Kind: codec.TypeDisconnect}
 	m := packetWrite{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
-	_ = c.post(m, true) // it fails when the conn is over, and then there is nobody to say it to
+	_ = c.post(m, true) // it fails when the conn has ended, and then no one would read it
 }
 
 // halfClose is the writer's last act.
@@ -154,7 +154,7 @@ func (c *conn) halfClose() {
 // closing would.
 func (c *conn) fail(err error) error {
 	c.once.Do(func() {
-		c.watch.over(err)
+		c.watch.ended(err)
 		close(c.closed)
 		_ = c.stream.Raw.Close()
 	})

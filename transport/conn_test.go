@@ -51,7 +51,7 @@ func (w *witness) isAccepted() bool { return true }
 
 func (w *witness) skipped(_ codec.Header, topic string) { w.skips = append(w.skips, topic) }
 
-func (w *witness) over(err error) { w.err = err; close(w.overDone) }
+func (w *witness) ended(err error) { w.err = err; close(w.overDone) }
 
 var connectPacket = []byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x00\x00\x01x")
 

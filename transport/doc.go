@@ -20,7 +20,7 @@
 //
 // The library (paho.mqtt.golang) encodes and decodes, numbers packets and matches acknowledgements, and nothing else: one
 // client per connection, its keepalive, reconnecting and storing switched off (library.go). What it cannot do, or does in a way
-// that hurt somebody, is done by the conn that it is given:
+// that did harm somewhere, is done by the conn that it is given:
 //
 //   - exactly one party pings: we. The library never learns of a keepalive; the conn writes ours into CONNECT;
 //   - a write has a deadline, so that a full send buffer cannot hide a dead path; nothing that blocks is on the loop;
@@ -30,7 +30,7 @@
 //   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
 //
 // Messages, handlers and a list of servers come in; acknowledgements, events and a Status go out. The package keeps nothing on
-// disk, reads no configuration, and knows nobody who uses it. What it stands on, each in a package of its own, from the ground
+// disk, reads no configuration, and does not know who uses it. What it stands on, each in a package of its own, from the ground
 // up:
 //
 //	faults           what an error means: for the next attempt, for the counters, for people

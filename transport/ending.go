@@ -12,12 +12,12 @@ const (
 	drainTime    = 1200 * time.Millisecond // of the 2 s that an end in order may take: what is in flight
 	offlineTime  = 400 * time.Millisecond  // online:false
 	goodbyeTime  = 400 * time.Millisecond  // DISCONNECT, and the server's FIN
-	forgotWithin = 5 * time.Second         // of a beat, a fresh connection was answered: there was no outage
-	hurry        = 4                       // times faster, where the path is gone
+	forgotWithin = 5 * time.Second         // a fresh connection that was answered so soon after a beat: there was no outage
+	hurry        = 4                       // times less patience, where the path is gone
 )
 
-// ended says how a lost session ended.
-func (s *session) ended(now time.Time) (faults.Verdict, error) {
+// verdict says how a session ended that ended by itself.
+func (s *session) verdict(now time.Time) (faults.Verdict, error) {
 	s.guarded.Lock()
 	defer s.guarded.Unlock()
 	f := faults.Of(s.guarded.cause, now)
@@ -25,18 +25,18 @@ func (s *session) ended(now time.Time) (faults.Verdict, error) {
 	if s.up.is {
 		v.Lasted = now.Sub(s.up.since)
 	}
-	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeLost {
-		v.Idle = s.guarded.askedBy
-		if s.up.is && !s.guarded.asked.IsZero() {
-			s.l.health.detected(now.Sub(s.guarded.asked))
+	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeMappingLost {
+		v.Idle = s.guarded.unansweredBeat
+		if s.up.is && !s.guarded.unansweredSince.IsZero() {
+			s.l.health.detected(now.Sub(s.guarded.unansweredSince))
 		}
 	}
 	// A reset that answers a beat comes from a NAT that forgot us, not from the server.
-	if f.Kind == faults.OutcomeClosed && s.up.is && s.guarded.askedBy && faults.IsReset(s.guarded.cause) {
+	if f.Kind == faults.OutcomeClosed && s.up.is && s.guarded.unansweredBeat && faults.IsReset(s.guarded.cause) {
 		v.Kind, v.Loss, v.Idle = faults.OutcomeSilence, faults.LossMapping, true
 	}
-	answered := f.Kind == faults.OutcomeLost && s.late.answered.Sub(s.guarded.asked) < forgotWithin
-	reset := faults.IsReset(s.guarded.cause) && now.Sub(s.guarded.asked) < forgotWithin
+	answered := f.Kind == faults.OutcomeMappingLost && s.late.answered.Sub(s.guarded.unansweredSince) < forgotWithin
+	reset := faults.IsReset(s.guarded.cause) && now.Sub(s.guarded.unansweredSince) < forgotWithin
 	v.Forgotten = v.Idle && s.up.is && (answered || reset)
 	if v.Kind == faults.OutcomeClosed && s.up.is {
 		f = &faults.Fault{Kind: f.Kind, Err: f.Err, Msg: fmt.Sprintf("%s after %v", f.Msg, v.Lasted.Round(time.Millisecond))}
@@ -47,8 +47,9 @@ func (s *session) ended(now time.Time) (faults.Verdict, error) {
 	return v, f
 }
 
-// closedEarly helps with a server that closes before CONNACK. In TLS 1.3 it judges our certificate only then, and the RST that
-// follows may swallow its alert.
+// closedEarly is a hint for a server that closes before CONNACK. In TLS 1.3 the client's handshake is complete before the server
+// has checked the client's certificate (RFC 8446, 4.4.2): a refusal arrives after CONNECT was written, and the RST that follows
+// may overtake its alert. mosquitto with require_certificate, and a certificate of another authority, looks just so.
 func (s *session) closedEarly() string {
 	if s.e.Scheme.TLS {
 		return " before it answered CONNECT: see its log; it may not accept our certificate"
@@ -64,7 +65,7 @@ func (s *session) shutdown() {
 		s.state.sayOffline()
 		s.l.group.Go(s.conn.goodbye) // which waits while a write is stuck
 		select {
-		case <-s.life.lost: // the server closed its half too
+		case <-s.life.ended: // the server closed its half too
 		case <-time.After(goodbyeTime):
 		}
 	}
@@ -72,10 +73,10 @@ func (s *session) shutdown() {
 	s.window.fail(ErrStopped)
 }
 
-// move ends this session in favour of the next. To another server that one is up already, so this one says goodbye in the
-// background, and that it is offline, as nobody there may hear of the next.
-func (s *session) move() {
-	s.window.moved.Store(true)
+// endForNext ends this session in favour of the next. Where the next one is up at another server, this one publishes its offline
+// state and disconnects in the background: clients of this server may not see the other one.
+func (s *session) endForNext() {
+	s.window.redialing.Store(true)
 	s.window.stop()
 	s.l.health.detach(s)
 	if next := s.redial.next.session; next != nil {
@@ -85,7 +86,7 @@ func (s *session) move() {
 		return
 	}
 	patience := time.Duration(1)
-	if m, _ := s.redial.wish(); m.now { // hardly anything gets through
+	if m, _ := s.redial.requested(); m.now { // hardly anything gets through
 		patience = hurry
 	}
 	drain, cancel := context.WithTimeout(context.Background(), drainTime/patience)
@@ -100,20 +101,20 @@ func (s *session) leave() { s.leaveWithin(goodbyeTime) }
 func (s *session) leaveWithin(patience time.Duration) {
 	s.l.group.Go(s.conn.goodbye)
 	select {
-	case <-s.life.lost:
+	case <-s.life.ended:
 	case <-time.After(patience):
 	}
 	_ = s.conn.Close()
 	s.window.fail(ErrLost)
 }
 
-// abandon ends a session that nobody took over.
+// abandon ends a prepared session that is not used.
 func (s *session) abandon() {
 	s.life.cancel()
 	if s.isAccepted() {
 		s.l.group.Go(s.conn.goodbye)
 		select {
-		case <-s.life.lost:
+		case <-s.life.ended:
 		case <-time.After(goodbyeTime):
 		}
 	}

@@ -54,12 +54,12 @@ func (l *Link) causeOf(topic string) Cause {
 }
 
 // dispatch is called by the library, in order, for everything that came in; what no handler wants is acknowledged all the same,
-// or a server would send it again for ever.
+// or a server would send it again and again.
 func (l *Link) dispatch(s *session, m mqtt.Message) {
 	if m.Topic() == l.o.StateTopic {
 		select {
 		case s.state.seen <- seenState{payload: bytes.Clone(m.Payload()), retained: m.Retained()}:
-		default: // the loop has enough to judge by
+		default: // the loop has enough of them
 		}
 	}
 	for _, r := range l.routes {

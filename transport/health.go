@@ -11,8 +11,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// health is what a link says of itself, told by its loop, the session and the session's helpers: each method changes the status,
-// and notifies after it let the lock go. Safe for concurrent use.
+// health is the status of a link. Its loop, the session and the session's helpers report what happened: each method changes the
+// status, and calls Notify after it released the lock. Safe for concurrent use.
 type health struct {
 	l         *Link
 	pings     atomic.Int64
@@ -64,14 +64,15 @@ func (h *health) attach(s *session, now time.Time) {
 	h.notify(EventUp, s.e.Name, "", s.info.Number, now)
 }
 
-// moved is called after a session ended because another connection goes on for it.
-func (h *health) moved() {
+// redialed is called after a session ended in favour of the next one: a planned re-dial.
+func (h *health) redialed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status.Redials++
 }
 
-// detach is called before the window of s fails, so that a Send that lost waits for the next session. Doing it twice is harmless.
+// detach is called before the window of s fails, so that a Send that got ErrLost waits for the next session. A second call is
+// harmless.
 func (h *health) detach(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -81,8 +82,8 @@ func (h *health) detach(s *session) {
 	}
 }
 
-// lost is called after an attempt or a session ended, and not by us.
-func (h *health) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict, err error) {
+// ended is called after an attempt failed or a session ended without our doing.
+func (h *health) ended(i int, e *netdial.Endpoint, info Session, v faults.Verdict, err error) {
 	now, why := time.Now(), fmt.Sprintf("%s: %v", e.Name, err)
 	kind := EventDialFailed
 	h.mu.Lock()
@@ -106,11 +107,12 @@ func (h *health) lost(i int, e *netdial.Endpoint, info Session, v faults.Verdict
 		h.notify(kind, e.Name, why, info.Number, now)
 	}
 	if v.Up {
-		h.judgeTakeover(e.Name, info.Number, now)
+		h.reportTakeover(e.Name, info.Number, now)
 	}
 }
 
-// notBack is called after a better server turned out not to be back. One that refuses us says so, and waits for a person.
+// notBack is called after a better server was tried and could not be used. One that refused us is shown in Why until it accepts
+// us.
 func (h *health) notBack(to int, err error, session int64, now time.Time) {
 	f := faults.Of(err, now)
 	h.l.backoff.NotBack(now, to)
@@ -130,14 +132,14 @@ func (h *health) notBack(to int, err error, session int64, now time.Time) {
 	}
 }
 
-// judgeTakeover tells of a takeover when its sentence is a new one.
-func (h *health) judgeTakeover(server string, session int64, now time.Time) {
+// reportTakeover reports a takeover, once for each distinct reason.
+func (h *health) reportTakeover(server string, session int64, now time.Time) {
 	h.mu.Lock()
 	why := h.takeover.Why(h.l.o.ClientID, h.l.o.StateTopic)
-	told := h.trouble.takeover == why
+	reported := h.trouble.takeover == why
 	h.trouble.takeover = why
 	h.mu.Unlock()
-	if why != "" && !told {
+	if why != "" && !reported {
 		h.notify(EventTakeover, server, why, session, now)
 	}
 }
@@ -155,11 +157,11 @@ func (h *health) stateSeen(s *session, st seenState) (foreign bool) {
 	h.mu.Lock()
 	foreign = h.takeover.Seen(st.payload, st.retained)
 	h.mu.Unlock()
-	h.judgeTakeover(s.e.Name, s.info.Number, time.Now())
+	h.reportTakeover(s.e.Name, s.info.Number, time.Now())
 	return foreign
 }
 
-// stable is called after a session lasted as long as its server needs to be forgiven.
+// stable is called after a session lasted so long that what was held against its server is forgotten.
 func (h *health) stable() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +180,7 @@ func (h *health) denied(s *session, filters []string) {
 	}
 }
 
-// late is called when s becomes late, with the time of the first unanswered packet, and with zero when it is no longer.
+// late is called when s becomes late, with the time of the first unanswered packet, and with zero when it is late no longer.
 func (h *health) late(s *session, asked time.Time) {
 	why := ""
 	if !asked.IsZero() {
@@ -199,7 +201,7 @@ func (h *health) detected(took time.Duration) {
 	h.status.WorstDetect = max(h.status.WorstDetect, took)
 }
 
-// observe notes what the beat knows.
+// observe is called with the beat's interval and its round trip.
 func (h *health) observe(interval, rtt time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// checkSpare is what an answer may take beyond the next retransmission.
-const checkSpare = time.Second
+// answerMargin is how long an answer may take after the next retransmission.
+const answerMargin = time.Second
 
 // lateness is what a session knows of an answer that is late; of the loop.
 type lateness struct {
@@ -21,14 +21,14 @@ type lateness struct {
 	checking bool       // a fresh connection asks the server
 	after    time.Time  // no check before
 	answered time.Time  // when a fresh connection was answered in this lateness; zero: it was not
-	slow     time.Time  // when an overdue acknowledgement was found to be on a path that still moves
+	slow     time.Time  // when an acknowledgement was overdue and TCP still carried our bytes
 }
 
-// step follows the beat's opinion. Late is not dead: the beat pings again by itself, we say so, and a fresh connection to
-// the same server asks whether it is the path or only our mapping.
+// step acts when the beat calls the session late. Late is not dead: the beat pings again by itself, Why says so, and a fresh
+// connection to the same server finds out whether the path is dead or only our mapping.
 func (la *lateness) step(now time.Time) {
 	la.s.guarded.Lock()
-	late, was, asked := la.s.up.is && la.s.guarded.beat.Late(now), la.s.guarded.late, la.s.guarded.asked
+	late, was, asked := la.s.up.is && la.s.guarded.beat.Late(now), la.s.guarded.late, la.s.guarded.unansweredSince
 	la.s.guarded.late = late
 	la.s.guarded.Unlock()
 	switch {
@@ -44,7 +44,7 @@ func (la *lateness) step(now time.Time) {
 	if la.answered.IsZero() {
 		la.check(now)
 	} else if !now.Before(la.verdictAt()) {
-		la.condemn(now)
+		la.giveUp(now)
 	}
 }
 
@@ -65,35 +65,36 @@ func (la *lateness) checked(err error, now time.Time) {
 	la.s.guarded.Unlock()
 	if err == nil && late {
 		la.answered = now
-		la.s.conn.ping() // the old one gets another chance, and time for it
+		la.s.conn.ping() // the old one may still answer, until verdictAt
 	}
 }
 
-// verdictAt is when the old connection has had its chance after a fresh one answered: time for the kernel's next
-// retransmission and an answer. So an outage that just ended, which lets the fresh one through first, costs no reconnect. A
-// kernel that does not bound its retransmission timer may be as silent as it has been already.
+// verdictAt is until when the old connection may still answer after a fresh one was answered: time for the kernel's next
+// retransmission and an answer. After an outage the fresh connection gets through first, so without this wait each outage would
+// cost a reconnect. Where the kernel does not bound its retransmission timer, the wait is as long as the silence so far, as that
+// timer doubles.
 func (la *lateness) verdictAt() time.Time {
 	chance := netdial.RTOMax(la.s.l.o.DetectWithin)
-	if !la.s.stream.RTOMax && !la.s.guarded.asked.IsZero() {
-		chance = max(chance, la.answered.Sub(la.s.guarded.asked))
+	if !la.s.stream.RTOMax && !la.s.guarded.unansweredSince.IsZero() {
+		chance = max(chance, la.answered.Sub(la.s.guarded.unansweredSince))
 	}
-	return la.answered.Add(chance + checkSpare)
+	return la.answered.Add(chance + answerMargin)
 }
 
-// condemn ends a session whose server answers others and not us, unless its TCP is still getting our bytes across: then it is
-// only slow, say behind a queue of our own data.
-func (la *lateness) condemn(now time.Time) {
+// giveUp ends a session whose server answers a fresh connection and not this one. Exception: while its TCP still gets bytes
+// acknowledged it is only slow, behind a queue of our own data for example.
+func (la *lateness) giveUp(now time.Time) {
 	if netdial.Draining(la.s.stream.Raw.Conn, now.Sub(la.answered)) {
 		la.answered, la.after = time.Time{}, now.Add(la.s.l.o.DetectWithin/2)
 		return
 	}
-	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeLost,
+	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeMappingLost,
 		Msg: "connection forgotten on the way: a fresh one was answered while this one stayed silent"})
 }
 
-// silent says what it means that nobody answered for DetectWithin. A server whose kernel acknowledged all that we sent is
-// reachable: its service is dead, or so busy that it is as good as dead.
-func (la *lateness) silent() *faults.Fault {
+// silenceFault is the fault of a server that did not answer for DetectWithin. Where its kernel acknowledged all that we sent, the
+// machine is reachable: its service is dead, or too busy.
+func (la *lateness) silenceFault() *faults.Fault {
 	f := &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossSilence}
 	f.Msg = fmt.Sprintf("no answer for %v", la.s.l.o.DetectWithin)
 	if netdial.Acknowledged(la.s.stream.Raw.Conn) {
@@ -102,7 +103,8 @@ func (la *lateness) silent() *faults.Fault {
 	return f
 }
 
-// unacknowledged ends a session whose server answers pings and acknowledges no publish, unless our bytes are still on their way.
+// unacknowledged ends a session whose server answers pings and acknowledges no publish for DetectWithin. Exception: our bytes are
+// still being carried.
 func (la *lateness) unacknowledged(now time.Time) {
 	at := la.ackAt()
 	if at.IsZero() || now.Before(at) {
@@ -129,8 +131,8 @@ func (la *lateness) ackAt() time.Time {
 	return since.Add(la.s.l.o.DetectWithin)
 }
 
-// checkServer is nil when the server answers CONNECT on a fresh connection by the same path, with whatever code: what another way
-// out can do says nothing about this one.
+// checkServer is nil when the server answers CONNECT, with any code, on a fresh connection by the same address and interface:
+// another interface would say nothing about this one.
 func (l *Link) checkServer(ctx context.Context, e *netdial.Endpoint, p netdial.Path) error {
 	password, err := e.ReadPassword()
 	if err != nil {

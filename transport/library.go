@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	libraryTime    = time.Second         // after which a call of the library that nobody takes up returns
+	libraryTime    = time.Second         // after which a call of the library returns that its writer did not take up
 	libraryTimeout = "broken by timeout" // how the library says that a packet was not taken up within libraryTime, and not sent
 	subscribeQoS   = 1
 )
@@ -70,7 +70,7 @@ func (li *library) setup() {
 	if li.s.l.o.StateTopic != "" {
 		m := li.s.state.message(li.s.state.birth)
 		if err := li.s.l.fits(m); err != nil {
-			_ = li.s.conn.fail(&faults.Fault{Kind: faults.OutcomeRefused, Msg: "own state", Err: err})
+			_ = li.s.conn.fail(&faults.Fault{Kind: faults.OutcomeRefused, Msg: "the birth message cannot be published", Err: err})
 			return
 		}
 		if li.s.state.held {
@@ -89,7 +89,7 @@ func (li *library) wait(t mqtt.Token) bool {
 	select {
 	case <-t.Done():
 		return true
-	case <-li.s.life.lost:
+	case <-li.s.life.ended:
 		return false
 	}
 }
@@ -116,12 +116,12 @@ func (li *library) subscribe() bool {
 
 // subscribeTo asks for a few filters and waits for their codes.
 func (li *library) subscribeTo(filters []string) (codes map[string]byte, ok bool) {
-	want := map[string]byte{}
+	request := map[string]byte{}
 	for _, f := range filters {
-		want[f] = subscribeQoS
+		request[f] = subscribeQoS
 	}
 	for {
-		t := li.client.SubscribeMultiple(want, nil)
+		t := li.client.SubscribeMultiple(request, nil)
 		if !li.wait(t) {
 			return nil, false
 		}
@@ -135,14 +135,14 @@ func (li *library) subscribeTo(filters []string) (codes map[string]byte, ok bool
 	}
 }
 
-// publish hands messages to the library one by one. The library takes each only while the one before is being written, and
-// may keep us waiting: so this is no part of Send, and none of the loop.
+// publish gives messages to the library one by one. It runs on its own goroutine, as the library may block: it takes a message
+// only after the one before was written. Neither Send nor the loop may wait for that.
 func (li *library) publish() {
 	for {
 		select {
 		case a := <-li.s.window.out:
 			li.handOver(a)
-		case <-li.s.life.lost:
+		case <-li.s.life.ended:
 			return
 		}
 	}
@@ -151,10 +151,10 @@ func (li *library) publish() {
 // handOver gives a to the library until it takes it. While a write is stuck the library gives up each call after
 // libraryTime; the message was not touched then, so it is given again.
 func (li *library) handOver(a *Ack) {
-	for li.s.window.hand(a) {
+	for li.s.window.offer(a) {
 		t := li.client.Publish(a.m.Topic, a.m.QoS, a.m.Retain, a.m.Payload)
 		select {
-		case <-li.s.life.lost:
+		case <-li.s.life.ended:
 			return
 		case <-t.Done():
 		default:
@@ -164,15 +164,15 @@ func (li *library) handOver(a *Ack) {
 			return
 		}
 		select {
-		case <-li.s.life.lost:
+		case <-li.s.life.ended:
 			return
 		case <-time.After(libraryTime / 10):
 		}
 	}
 }
 
-// setupSilence says what the server did not do in time.
-func (s *session) setupSilence() string {
+// setupTimeout says which answer of the server is missing.
+func (s *session) setupTimeout() string {
 	s.guarded.Lock()
 	defer s.guarded.Unlock()
 	if s.guarded.accepted {

@@ -30,9 +30,9 @@ type Link struct {
 	learner *learn.Learner
 	dialer  *netdial.Dialer
 
-	reroute    rerouted // of Run: the last move to another way out
+	reroute    rerouted // of Run: the last change of the source address that was followed
 	reroutedAt time.Time
-	standby    *standby // of Run: what a planned re-dial goes on with
+	standby    *standby // of Run: the prepared connection of a planned re-dial; nil: none
 
 	health health
 }
@@ -77,14 +77,14 @@ func (l *Link) Run(ctx context.Context) error {
 	if l.o.Dial == nil {
 		l.group.Go(func() { l.watch(ctx) })
 	}
-	for i := 0; !over(ctx); {
+	for i := 0; !done(ctx); {
 		v := l.attempt(ctx, i)
-		if v.Up { // what was asked for before it is done
+		if v.Up { // a Retry that was called before is done with
 			drained(l.retry)
 		}
 		if l.standby != nil {
 			i = l.standby.to
-		} else if !over(ctx) && v.Kind != faults.OutcomeLower {
+		} else if !done(ctx) && v.Kind != faults.OutcomeLower {
 			next, at := l.backoff.Failed(time.Now(), i, v)
 			i = l.pause(ctx, i, next, at)
 		}
@@ -102,9 +102,10 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
-func over(ctx context.Context) bool { return ctx.Err() != nil }
+func done(ctx context.Context) bool { return ctx.Err() != nil }
 
-// Routed is called after the routes of the machine changed: an attempt that waits only because nobody answered is made at once.
+// Routed is called after the routes of the machine changed: an attempt that waits only because no server answered is made at
+// once.
 func (l *Link) Routed() {
 	select {
 	case l.wake <- struct{}{}:
@@ -112,13 +113,14 @@ func (l *Link) Routed() {
 	}
 }
 
-// routedLeast is between two attempts that changes of the network bring forward: some machines change it all the time.
+// routedLeast is the least time between two attempts that changes of the network bring forward: on some machines routes change
+// all the time.
 const routedLeast = 5 * time.Second
 
 // watch acts on changes of the network at once: they are checked, not waited for.
 func (l *Link) watch(ctx context.Context) {
 	var mu sync.Mutex
-	var last time.Time // that a change brought an attempt forward
+	var last time.Time // time that a change brought an attempt forward
 	later := time.AfterFunc(time.Hour, l.Routed)
 	later.Stop()
 	defer later.Stop()
@@ -129,7 +131,7 @@ func (l *Link) watch(ctx context.Context) {
 		if wait == 0 {
 			last = now
 		}
-		later.Reset(wait) // which is the last change's, not the first one's
+		later.Reset(wait) // counted from the last change
 		mu.Unlock()
 		if s, _ := l.health.current(); s != nil {
 			s.guarded.Lock()
@@ -139,12 +141,13 @@ func (l *Link) watch(ctx context.Context) {
 		}
 	})
 	if err != nil {
-		l.health.notify(EventBlind, "", fmt.Sprintf("changes of interfaces and routes are not heard of: %v", err), 0, time.Now())
+		why := fmt.Sprintf("cannot watch interfaces and routes, so changes are noticed late: %v", err)
+		l.health.notify(EventNetWatchFailed, "", why, 0, time.Now())
 	}
 }
 
-// Retry is called after a person mended something: the next attempt is made at once, whatever is held against the servers. While
-// a session is up it changes nothing.
+// Retry is called after a person repaired something: the next attempt is made at once, whatever is held against the servers.
+// While a session is up it changes nothing.
 func (l *Link) Retry() {
 	select {
 	case l.retry <- struct{}{}:
@@ -159,7 +162,7 @@ func drained(c <-chan struct{}) {
 	}
 }
 
-// filesEvery is how often files are looked at that may end the waiting.
+// filesEvery is how often the files of TLS and password are looked at: a change ends the waiting.
 const filesEvery = 5 * time.Second
 
 // pause waits until server next may be dialled, and returns which one is.
@@ -178,13 +181,13 @@ func (l *Link) pause(ctx context.Context, last, next int, at time.Time) int {
 		case <-ctx.Done():
 			return next
 		case <-timer.C:
-			if l.endpoints[last].Fingerprint() != before { // somebody mended something
-				next, at = l.backoff.Forgiven(time.Now())
+			if l.endpoints[last].Fingerprint() != before { // a person repaired something
+				next, at = l.backoff.Reset(time.Now())
 			}
 		case <-l.wake:
 			next, at = l.backoff.Routed(time.Now(), last)
 		case <-l.retry:
-			next, at = l.backoff.Forgiven(time.Now())
+			next, at = l.backoff.Reset(time.Now())
 		}
 	}
 }
@@ -200,11 +203,11 @@ func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	l.health.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
-	case over(ctx), v.Kind == faults.OutcomeLower:
+	case done(ctx), v.Kind == faults.OutcomeLower:
 	case v.Kind == faults.OutcomePlanned:
-		l.health.moved()
+		l.health.redialed()
 	default:
-		l.health.lost(i, e, info, v, err)
+		l.health.ended(i, e, info, v, err)
 	}
 	return v
 }
@@ -232,7 +235,7 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 	}
 	v, err := s.run(ctx)
 	l.standby, v = s.redial.take(v)
-	l.judged(s, v)
+	l.updateCooldowns(s, v)
 	l.health.detach(s)
 	if err != nil {
 		s.window.fail(blame(v, err))
@@ -256,7 +259,7 @@ func (l *Link) Status() Status {
 	st, s, trouble, next := l.health.status, l.health.session, l.health.trouble, l.health.next
 	st.Losses = maps.Clone(l.health.losses)
 	st.Denied = append([]string(nil), trouble.denied...)
-	trouble.way = l.dialer.Interfaces.Why()
+	trouble.interfaces = l.dialer.Interfaces.Why()
 	trouble.takeover = l.health.takeover.Why(l.o.ClientID, l.o.StateTopic)
 	l.health.mu.Unlock()
 	st.Oversized = l.health.oversized.Load()
@@ -274,8 +277,8 @@ func (l *Link) Status() Status {
 	return st
 }
 
-// Frugal changes what the link may cost. Safe for concurrent use.
-func (l *Link) Frugal(f Frugality) {
+// SetBudgetLevel changes what the link may spend. Safe for concurrent use.
+func (l *Link) SetBudgetLevel(f BudgetLevel) {
 	if !l.learner.SetLevel(f) || l.learner.On() {
 		return
 	}

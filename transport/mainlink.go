@@ -16,7 +16,7 @@ var _ learn.MainLink = mainLink{}
 // Endpoint is the server of the session.
 func (m mainLink) Endpoint() *netdial.Endpoint { return m.s.e }
 
-// Path pins a probe to the way of the session.
+// Path is the path of the session, for a probe to share.
 func (m mainLink) Path() netdial.Path { return m.s.stream.Path() }
 
 // Keepalive is what CONNECT said.
@@ -25,14 +25,14 @@ func (m mainLink) Keepalive() time.Duration { return m.s.keepalive }
 // Planned reports whether the session replaced another one on purpose.
 func (m mainLink) Planned() bool { return m.s.planned }
 
-// Lost is closed at the end of the session.
-func (m mainLink) Lost() <-chan struct{} { return m.s.life.lost }
+// Ended is closed at the end of the session.
+func (m mainLink) Ended() <-chan struct{} { return m.s.life.ended }
 
 // Ping sends a PINGREQ beside those of the beat.
 func (m mainLink) Ping() { m.s.conn.ping() }
 
 // Redial asks for a planned re-dial on the same path.
-func (m mainLink) Redial() { m.s.redial.want(redial{to: m.s.i, pin: true}) }
+func (m mainLink) Redial() { m.s.redial.request(redial{to: m.s.i, samePath: true}) }
 
 // SetInterval changes the beat, at once.
 func (m mainLink) SetInterval(d time.Duration) {
@@ -64,7 +64,7 @@ func (m mainLink) Rearmed(ping bool) {
 	defer s.guarded.Unlock()
 	if s.guarded.beat.Rearmed(now); ping {
 		s.guarded.beat.Sent(now)
-		s.guarded.ask(now, true)
+		s.guarded.noteUnanswered(now, true)
 		s.conn.ping()
 	}
 	s.life.wakeUp()

@@ -24,7 +24,7 @@ func (s *session) writing(o codec.Outbound) Cause {
 	if s.guarded.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
 		s.guarded.beat.Owed(owed)
 		s.guarded.beat.Sent(now)
-		s.guarded.ask(now, false)
+		s.guarded.noteUnanswered(now, false)
 		s.rearm()
 	}
 	return cause
@@ -40,7 +40,7 @@ func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
 	}
 }
 
-// arrived judges a packet before the library sees it.
+// arrived checks a packet before the library sees it, and books it.
 func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, err error) {
 	if !s.isAccepted() {
 		return true, s.connack(h, body, buffered)
@@ -55,7 +55,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
 		if h.Flags>>1&3 == 1 { // QoS
-			s.window.came(codec.PacketID(rest), cause)
+			s.window.received(codec.PacketID(rest), cause)
 		}
 	case codec.TypePuback, codec.TypeSuback:
 		if cause, owed, known, err = s.window.answer(h, body, time.Now()); !known {
@@ -67,7 +67,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 	return known, err
 }
 
-// listen tells the beat of a packet.
+// listen informs the beat of a packet that came in; owed is what is still to be acknowledged, or -1: as before.
 func (s *session) listen(kind byte, owed int) {
 	now := time.Now()
 	s.guarded.Lock()
@@ -80,12 +80,12 @@ func (s *session) listen(kind byte, owed int) {
 	} else {
 		s.guarded.beat.Heard(now)
 	}
-	s.guarded.heard, s.guarded.asked = now, time.Time{}
+	s.guarded.heard, s.guarded.unansweredSince = now, time.Time{}
 	if owed > 0 {
-		s.guarded.asked, s.guarded.askedBy = now, false
+		s.guarded.unansweredSince, s.guarded.unansweredBeat = now, false
 	}
 	if s.guarded.late {
-		s.life.wakeUp() // it no longer is
+		s.life.wakeUp() // it is late no longer
 	}
 	s.rearm()
 }
@@ -99,7 +99,7 @@ func (s *session) isAccepted() bool {
 	return s.guarded.accepted
 }
 
-// connack judges the first packet.
+// connack checks the first packet: it must be a CONNACK that accepts us.
 func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 	if h.Kind != codec.TypeConnack {
 		return faults.Nonsense("a packet of type %d instead of CONNACK", h.Kind)
@@ -120,10 +120,10 @@ func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 	return nil
 }
 
-// over is called by the conn at its end.
-func (s *session) over(err error) {
+// ended is called by the conn, once, at its end.
+func (s *session) ended(err error) {
 	s.guarded.Lock()
 	s.guarded.cause = err
 	s.guarded.Unlock()
-	close(s.life.lost)
+	close(s.life.ended)
 }

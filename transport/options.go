@@ -58,7 +58,7 @@ type Options struct {
 
 	Floor      time.Time                        // a clock before it is taken for it when certificates are checked; zero: never
 	Interfaces []string                         // that connections may leave by, in order of preference; empty: the kernel's choice
-	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Via: straight
+	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
 
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil

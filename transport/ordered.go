@@ -34,8 +34,8 @@ func (o *Ordered) Send(ctx context.Context, m Message) error {
 	return o.push(ctx)
 }
 
-// Tend sends again what was lost with a session, and forgets what was acknowledged: to be called now and then by who has nothing
-// to send. True: all is acknowledged.
+// Tend sends again what was not acknowledged before a session ended, and forgets what was. A caller that has nothing to send
+// calls it now and then. True: all is acknowledged.
 func (o *Ordered) Tend(ctx context.Context) (bool, error) {
 	o.settle()
 	if len(o.out) == 0 {
@@ -44,14 +44,14 @@ func (o *Ordered) Tend(ctx context.Context) (bool, error) {
 	return false, o.push(ctx)
 }
 
-// settle forgets what was acknowledged, and notices that the session is lost.
+// settle forgets what was acknowledged, and notices that the session has ended.
 func (o *Ordered) settle() {
 	for len(o.out) > 0 && o.out[0].ack != nil {
 		switch err := o.out[0].ack.Err(); {
 		case errors.Is(err, ErrPending):
 			return
 		case err != nil:
-			o.lost()
+			o.unsend()
 			return
 		}
 		o.out[0] = ordered{}
@@ -59,7 +59,8 @@ func (o *Ordered) settle() {
 	}
 }
 
-func (o *Ordered) lost() {
+// unsend marks all that is not acknowledged as not sent.
+func (o *Ordered) unsend() {
 	o.p = nil
 	for i := range o.out {
 		o.out[i].ack = nil
@@ -78,14 +79,14 @@ func (o *Ordered) push(ctx context.Context) (err error) {
 		if err = o.pushOn(ctx); !errors.Is(err, ErrLost) {
 			return err
 		}
-		o.lost()
+		o.unsend()
 	}
 }
 
 func (o *Ordered) pushOn(ctx context.Context) (err error) {
 	for i := range o.out {
 		if o.out[i].ack == nil {
-			if o.out[i].ack, err = o.p.sendApart(ctx, o.out[i].m); err != nil {
+			if o.out[i].ack, err = o.p.sendOrdered(ctx, o.out[i].m); err != nil {
 				o.out[i].ack = nil
 				return err
 			}

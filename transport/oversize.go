@@ -10,8 +10,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-// A PUBLISH beyond MaxPacket is read past and acknowledged. Were the session dropped instead, the server would deliver it
-// again to the next one, and so for ever: one message too long would keep a gateway offline.
+// A PUBLISH beyond MaxPacket is read past and acknowledged. Were the session dropped instead, the server would deliver it again
+// to the next session, and to each one after it: one message too long would keep a gateway offline.
 
 // ackBacklog is how many of our own PUBACKs may wait for a write; then the reader waits too.
 const ackBacklog = 64
@@ -72,7 +72,7 @@ func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err err
 	return string(p), id, len(head) + rest, nil
 }
 
-// skipped is told of a PUBLISH that the library does not see.
+// skipped is called after a PUBLISH was read past; the library does not see it.
 func (s *session) skipped(h codec.Header, topic string) {
 	s.l.dialer.Counter.Book(s.l.causeOf(topic), h.Total())
 	s.listen(h.Kind, -1)

@@ -28,7 +28,7 @@ func (o *Options) rank() []int {
 	return ranks
 }
 
-// weight is the same for the same gateway and server, for ever.
+// weight is the same for the same gateway and server, whatever else is in the list, and after each restart.
 func weight(id, url string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id + "\x00" + url))

@@ -14,26 +14,26 @@ import (
 // another server: a whole session there, before this one ends. Nothing is lost: it waits for a moment with nothing in flight.
 
 const (
-	clusterTime = 3 * time.Second // that a session which is about to be up at another node is waited for
-	renewRetry  = time.Hour       // after one for max_session that failed
-	lookAgain   = 2 * time.Second // after a re-dial that failed, at the ways out
-	moveWithin  = 5 * time.Second // that what was prepared waits for a quiet moment
+	clusterTime = 3 * time.Second // the longest wait for a session that is about to be up at another node
+	renewRetry  = time.Hour       // after a re-dial for max_session that failed
+	lookAgain   = 2 * time.Second // after a re-dial that failed, until interfaces and routes are looked at again
+	quietWithin = 5 * time.Second // the longest that a prepared connection waits for a moment with nothing in flight
 
 	holdDown     = 2   // detect_within: how long a session lasts before a better server is looked for
 	returnSpread = 0.5 // of detect_within: how much later some look than others
-	renewJitter  = 0.1 // of max_session
+	renewJitter  = 0.1 // of max_session, earlier or later
 )
 
-// redial is a wanted re-dial.
+// redial is a request for a re-dial: to which server, and how.
 type redial struct {
-	to  int    // server
-	pin bool   // to the same address, on the same way out
-	way string // by this interface; "": any
-	now bool   // the path is about to go, or has: no quiet moment is waited for
+	to       int    // server
+	samePath bool   // to the same address, by the same interface
+	iface    string // by this interface; "": any
+	now      bool   // the path is about to go, or has: it does not wait for a quiet moment
 }
 
-// standby is what a planned re-dial goes on with: a connection up to TLS to the same server, or, to another one, a session that
-// is up already.
+// standby is the connection that was prepared for a planned re-dial: to the same server one up to TLS, to another server a whole
+// session that is up.
 type standby struct {
 	to      int
 	stream  *netdial.Stream
@@ -54,73 +54,74 @@ type redialing struct {
 	s         *session
 	results   chan standby  // of prepare
 	preparing bool          // a result is still to come
-	next      *standby      // that it goes on with; nil: nothing is ready
-	nextBy    time.Time     // at the latest, however busy the session is
+	next      *standby      // the prepared connection; nil: none is ready
+	nextBy    time.Time     // it is used by then, however busy the session is
 	renewAt   time.Time     // max_session; zero: never
-	spread    time.Duration // that it looks later than others for a better server
+	spread    time.Duration // by which this link looks for a better server later than others
 }
 
-// want asks for a re-dial; one that is wanted already goes first.
-func (r *redialing) want(m redial) {
+// request asks for a re-dial. One that was requested before stays, unless m is urgent and nothing is prepared yet.
+func (r *redialing) request(m redial) {
 	r.s.guarded.Lock()
 	defer r.s.guarded.Unlock()
-	if r.s.guarded.wanted == nil || m.now && !r.s.guarded.wanted.now && !r.preparing && r.next == nil {
-		r.s.guarded.wanted = &m
+	if r.s.guarded.requested == nil || m.now && !r.s.guarded.requested.now && !r.preparing && r.next == nil {
+		r.s.guarded.requested = &m
 	}
 	r.s.life.wakeUp()
 }
 
-// wish is the re-dial that is wanted; false: none is.
-func (r *redialing) wish() (redial, bool) {
+// requested returns the re-dial that was requested; false: none was.
+func (r *redialing) requested() (redial, bool) {
 	r.s.guarded.Lock()
 	defer r.s.guarded.Unlock()
-	if r.s.guarded.wanted == nil {
+	if r.s.guarded.requested == nil {
 		return redial{}, false
 	}
-	return *r.s.guarded.wanted, true
+	return *r.s.guarded.requested, true
 }
 
-// ready prepares a wanted re-dial, and reports that it is ready and the moment quiet; or that it was ready for too long.
+// ready prepares a requested re-dial. It reports true when the connection is prepared and nothing is in flight, or when a quiet
+// moment was waited for too long.
 func (r *redialing) ready(now time.Time) bool {
 	r.s.guarded.Lock()
-	wanted, late, calm := r.s.guarded.wanted, r.s.guarded.late, !r.s.guarded.late && r.s.guarded.asked.IsZero()
+	want, late, calm := r.s.guarded.requested, r.s.guarded.late, !r.s.guarded.late && r.s.guarded.unansweredSince.IsZero()
 	r.s.guarded.Unlock()
-	if wanted == nil || !r.s.up.is {
+	if want == nil || !r.s.up.is {
 		return false
 	}
-	if r.next != nil && r.next.over() {
+	if r.next != nil && r.next.ended() {
 		r.next.close()
 		r.next = nil
-		r.prepared(standby{to: wanted.to, err: faults.ErrEnded}, now)
+		r.prepared(standby{to: want.to, err: faults.ErrEnded}, now)
 		return false
 	}
 	if r.next != nil {
-		return wanted.now || calm && r.s.window.inFlight() == 0 || !now.Before(r.nextBy)
+		return want.now || calm && r.s.window.inFlight() == 0 || !now.Before(r.nextBy)
 	}
-	if (!late || wanted.now) && !r.preparing {
+	if (!late || want.now) && !r.preparing {
 		r.preparing = true
-		stableFor := r.s.l.backoff.StableAfter(wanted.to)
-		r.s.l.group.Go(func() { r.results <- r.prepare(*wanted, stableFor) })
+		stableFor := r.s.l.backoff.StableAfter(want.to)
+		r.s.l.group.Go(func() { r.results <- r.prepare(*want, stableFor) })
 	}
 	return false
 }
 
-// prepare opens what a re-dial goes on with.
+// prepare opens the connection of a re-dial. It runs beside the loop.
 func (r *redialing) prepare(m redial, stableFor time.Duration) standby {
 	sp := standby{to: m.to}
 	switch {
 	case m.to != r.s.i:
 		sp.session, sp.err = r.s.l.candidate(r.s.life.ctx, m.to, stableFor)
 	case r.unreadable(&sp):
-	case m.pin:
+	case m.samePath:
 		sp.stream, sp.err = r.s.l.dialer.OpenOn(r.s.life.ctx, r.s.e, netdial.CauseHandshake, r.s.stream.Path())
 	default:
-		sp.stream, sp.err = r.s.l.dialer.OpenOn(r.s.life.ctx, r.s.e, netdial.CauseHandshake, netdial.Path{Interface: m.way})
+		sp.stream, sp.err = r.s.l.dialer.OpenOn(r.s.life.ctx, r.s.e, netdial.CauseHandshake, netdial.Path{Interface: m.iface})
 	}
 	return sp
 }
 
-// unreadable reports that the password cannot be read, so that the old session had better stay.
+// unreadable reports that the password cannot be read: then the old session is kept.
 func (r *redialing) unreadable(sp *standby) bool {
 	_, sp.err = r.s.e.ReadPassword()
 	return sp.err != nil
@@ -130,28 +131,28 @@ func (r *redialing) unreadable(sp *standby) bool {
 func (r *redialing) prepared(sp standby, now time.Time) {
 	r.preparing, r.s.route.lookAt = false, now.Add(lookAgain) // what changed meanwhile was not acted on
 	if sp.err == nil {
-		r.next, r.nextBy = &sp, now.Add(moveWithin)
+		r.next, r.nextBy = &sp, now.Add(quietWithin)
 		return
 	}
 	r.s.guarded.Lock()
-	failed := *r.s.guarded.wanted
-	r.s.guarded.wanted = nil
+	failed := *r.s.guarded.requested
+	r.s.guarded.requested = nil
 	r.s.guarded.Unlock()
 	switch {
 	case failed.to != r.s.i:
 		r.s.l.health.notBack(failed.to, sp.err, r.s.info.Number, now)
-	case failed.way != "":
-		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.way, now)
+	case failed.iface != "":
+		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.iface, now)
 		r.s.route.look(now)
 	case failed.now: // the look decides
-	case !failed.pin:
+	case !failed.samePath:
 		r.renewAt = now.Add(renewRetry)
 	} // else the learner asks again
 }
 
 // consider looks for a reason to re-dial: a better server that may be back, or a session that has lasted for its time.
 func (r *redialing) consider(now time.Time) {
-	if _, wanted := r.wish(); !r.s.up.is || wanted {
+	if _, wanted := r.requested(); !r.s.up.is || wanted {
 		return
 	}
 	if !r.s.route.lookAt.IsZero() && !now.Before(r.s.route.lookAt) {
@@ -160,15 +161,15 @@ func (r *redialing) consider(now time.Time) {
 	}
 	if at := r.returnAt(); !at.IsZero() && !now.Before(at) {
 		to, _, _ := r.s.l.backoff.Better(r.s.i)
-		r.want(redial{to: to})
+		r.request(redial{to: to})
 	} else if !r.s.route.at.IsZero() && !now.Before(r.s.route.at) {
 		r.s.route.at = time.Time{}
 		if name, _ := r.s.l.dialer.Interfaces.Better(r.s.stream.Bound); name != "" {
-			r.want(redial{to: r.s.i, way: name})
+			r.request(redial{to: r.s.i, iface: name})
 		}
 	} else if !r.renewAt.IsZero() && !now.Before(r.renewAt) {
 		r.renewAt = time.Time{}
-		r.want(redial{to: r.s.i})
+		r.request(redial{to: r.s.i})
 	}
 }
 
@@ -182,9 +183,9 @@ func (r *redialing) returnAt() time.Time {
 	return later(at, r.s.up.since.Add(holdDown*r.s.l.o.DetectWithin)).Add(r.spread)
 }
 
-// due is when consider must be called next, or what was prepared is gone on with; zero: nothing is to come. guarded is held.
+// due is when consider must be called next, or the prepared connection must be used; zero: nothing is to come. guarded is held.
 func (r *redialing) due() time.Time {
-	if !r.s.up.is || r.s.guarded.wanted != nil {
+	if !r.s.up.is || r.s.guarded.requested != nil {
 		return r.nextBy
 	}
 	at := r.returnAt()
@@ -196,8 +197,8 @@ func (r *redialing) due() time.Time {
 	return at
 }
 
-// candidate opens a session at server i while another one goes on. It is up but for its birth, which is published when it takes
-// over; stableFor is how long it must last then.
+// candidate opens a session at server i while the present one goes on. Only its birth is held back: that is published when the
+// candidate takes over. stableFor is that of newSession.
 func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*session, error) {
 	e := l.endpoints[i]
 	password, err := e.ReadPassword()
@@ -219,10 +220,10 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	select {
 	case <-s.library.done:
 		return s, nil
-	case <-s.life.lost:
+	case <-s.life.ended:
 		err = s.guarded.cause
 	case <-timer.C:
-		err = errors.New(s.setupSilence())
+		err = errors.New(s.setupTimeout())
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -230,10 +231,11 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	return nil, err
 }
 
-// take hands on what was prepared, or closes it when the session ended otherwise. A session at another server that is about to
-// be up is waited for: servers of one cluster close the old session of an id as soon as the new one is there.
+// take returns the prepared connection after a session ended as v, and the verdict with it; where v leaves no use for it, it is
+// closed and nil. Servers of one cluster close the old session of an id as soon as the new one is there, so that the old one may
+// end before the new one is known to be up: take waits for that.
 func (r *redialing) take(v faults.Verdict) (*standby, faults.Verdict) {
-	m, wanted := r.wish()
+	m, wanted := r.requested()
 	if r.preparing && wanted && m.to != r.s.i && v.Kind == faults.OutcomeClosed {
 		timer := time.NewTimer(clusterTime)
 		defer timer.Stop()
@@ -254,7 +256,7 @@ func (r *redialing) take(v faults.Verdict) (*standby, faults.Verdict) {
 	case r.next.err != nil:
 		return nil, v
 	case v.Kind == faults.OutcomePlanned:
-	case r.next.session != nil && v.Kind != faults.OutcomeStopped && !r.next.over():
+	case r.next.session != nil && v.Kind != faults.OutcomeStopped && !r.next.ended():
 		v = faults.Verdict{Kind: faults.OutcomePlanned, Up: true}
 	default:
 		r.next.close()
@@ -263,13 +265,13 @@ func (r *redialing) take(v faults.Verdict) (*standby, faults.Verdict) {
 	return r.next, v
 }
 
-// over reports that the prepared session was lost before it was needed.
-func (sp *standby) over() bool {
+// ended reports that the prepared session ended before it was used.
+func (sp *standby) ended() bool {
 	if sp.session == nil {
 		return false
 	}
 	select {
-	case <-sp.session.life.lost:
+	case <-sp.session.life.ended:
 		return true
 	default:
 		return false

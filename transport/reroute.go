@@ -11,8 +11,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// judged lets the address and the interface of a session rest that ended as v, or forgives them.
-func (l *Link) judged(s *session, v faults.Verdict) {
+// updateCooldowns starts or clears the cooldown of a session's address and interface, by how the session ended.
+func (l *Link) updateCooldowns(s *session, v faults.Verdict) {
 	a := netdial.AddressOf(s.conn.RemoteAddr())
 	if !a.IsValid() {
 		return
@@ -35,10 +35,10 @@ func (l *Link) judged(s *session, v faults.Verdict) {
 	}
 }
 
-// rerouting is what a session knows of a better way out; of the loop.
+// rerouting watches for a better interface or route than that of the session; of the loop.
 type rerouting struct {
 	s      *session
-	lookAt time.Time // when the ways out are looked at again; zero: after the next change
+	lookAt time.Time // when interfaces and routes are looked at again; zero: after the next change
 	to     string    // the better interface
 	at     time.Time // when it is tried; zero: there is none
 }
@@ -58,21 +58,22 @@ func (ro *rerouting) look(now time.Time) {
 		switch name, rested := w.Better(ro.s.stream.Bound); {
 		case name == "":
 			ro.to, ro.at = "", time.Time{}
-		case name != ro.to || ro.at.IsZero(): // else it goes on waiting, whatever changes elsewhere
+		case name != ro.to || ro.at.IsZero(): // else its time goes on, whatever changes elsewhere
 			ro.to, ro.at = name, later(rested, now.Add(holdDown*ro.s.l.o.DetectWithin))
 		}
 		return
 	}
 	source, ok := netdial.SourceFor(ro.s.conn.RemoteAddr())
 	if m := (rerouted{netdial.AddressOf(local), source}); ok && m.to != m.from && ro.s.l.mayReroute(m, now) {
-		ro.s.redial.want(redial{to: ro.s.i, now: true})
+		ro.s.redial.request(redial{to: ro.s.i, now: true})
 	}
 }
 
 // rerouted is a change of the address that the kernel would connect from.
 type rerouted struct{ from, to netip.Addr }
 
-// mayReroute keeps a link from being dialled anew for ever where UDP, which is asked, takes another way than TCP.
+// mayReroute bounds re-dials for the same change of address. SourceFor asks by UDP: where policy routes send UDP and TCP
+// different ways, each new connection would look as if it had to be dialled again.
 func (l *Link) mayReroute(m rerouted, now time.Time) bool {
 	if l.reroute == m && now.Sub(l.reroutedAt) < holdDown*l.o.DetectWithin && now.Sub(l.reroutedAt) > lookAgain {
 		return false

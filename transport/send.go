@@ -46,12 +46,12 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	return p.s.window.send(ctx, m)
 }
 
-// sendApart is Send in the other window.
-func (p *Publisher) sendApart(ctx context.Context, m Message) (*Ack, error) {
+// sendOrdered is Send with the slots of Ordered.
+func (p *Publisher) sendOrdered(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {
 		return nil, err
 	}
-	return p.s.window.sendIn(ctx, p.s.window.apart, m)
+	return p.s.window.sendIn(ctx, p.s.window.orderedSlots, m)
 }
 
 // Send is Publisher.Send on whatever session there is: it blocks while the link is down too.

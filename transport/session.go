@@ -15,7 +15,7 @@ import (
 // the link's loop, and everything that may block is on other goroutines. What belongs together stands in a struct of its own; all
 // but life, the window and guarded are the loop's alone.
 type session struct {
-	given
+	sessionParams
 	stream *netdial.Stream
 	conn   *conn
 	window *window
@@ -31,13 +31,13 @@ type session struct {
 	guarded guarded
 }
 
-// given is what a session is begun with; immutable.
-type given struct {
+// sessionParams are what a session is made with; immutable.
+type sessionParams struct {
 	l         *Link
 	i         int // of e, among the link's
 	e         *netdial.Endpoint
 	info      Session
-	stableFor time.Duration // it lasts so long before the past is forgotten
+	stableFor time.Duration // after so long without trouble, what is held against its server is forgotten
 	planned   bool          // it replaced another one on purpose
 	keepalive time.Duration // of its CONNECT
 }
@@ -46,11 +46,11 @@ type given struct {
 type life struct {
 	ctx    context.Context    // of what runs beside the loop
 	cancel context.CancelFunc // of ctx
-	lost   chan struct{}      // closed by over
-	wake   chan struct{}      // the loop must look at its deadlines again
+	ended  chan struct{}      // closed at the end of the conn
+	wake   chan struct{}      // a deadline has changed: the loop must set its timer again
 }
 
-// wakeUp lets the loop look at its deadlines again. It never blocks.
+// wakeUp wakes the loop after a deadline has changed. It never blocks.
 func (lf *life) wakeUp() {
 	select {
 	case lf.wake <- struct{}{}:
@@ -58,25 +58,25 @@ func (lf *life) wakeUp() {
 	}
 }
 
-// uptime is how far a session has come.
+// uptime is how far a session has come; of the loop.
 type uptime struct {
-	is     bool
-	by     time.Time // else it is given up
-	since  time.Time
-	calm   time.Time // since then nothing pointed to another client
-	stable bool      // it has been calm for stableFor
+	is        bool
+	deadline  time.Time // of becoming up: after it the session is given up
+	since     time.Time
+	calmSince time.Time // since then there was no sign of another client with our id
+	stable    bool      // calm for stableFor
 }
 
-// newSession is begun with a stream at server i, whose CONNECT it has not sent yet.
+// newSession makes a session over a stream to server i. Nothing is sent yet: begin does that.
 func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor time.Duration, password string,
 	planned bool) *session {
 	e := l.endpoints[i]
 	interval, keepalive := l.learner.Begin(e, stream.Path(), planned)
 	s := &session{
-		given:  given{l: l, i: i, e: e, info: info, stableFor: stableFor, planned: planned, keepalive: keepalive},
-		stream: stream, window: newWindow(l.o.Window),
-		life: life{lost: make(chan struct{}), wake: make(chan struct{}, 1)},
-		up:   uptime{by: time.Now().Add(l.dialer.HandshakeTime())},
+		sessionParams: sessionParams{l: l, i: i, e: e, info: info, stableFor: stableFor, planned: planned, keepalive: keepalive},
+		stream:        stream, window: newWindow(l.o.Window),
+		life: life{ended: make(chan struct{}), wake: make(chan struct{}, 1)},
+		up:   uptime{deadline: time.Now().Add(l.dialer.HandshakeTime())},
 	}
 	s.life.ctx, s.life.cancel = context.WithCancel(context.Background())
 	s.late = lateness{s: s, results: make(chan error, 1)}
@@ -85,13 +85,13 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 		spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin))}
 	s.route = rerouting{s: s}
 	s.guarded.beat = heartbeat.New(heartbeat.Options{Interval: interval, DetectWithin: l.o.DetectWithin, Keepalive: keepalive})
-	s.conn = newConn(stream, s, l.o, keepalive, s.silence)
+	s.conn = newConn(stream, s, l.o, keepalive, s.readPatience)
 	s.library = library{s: s, done: make(chan struct{})}
 	s.library.client = mqtt.NewClient(s.library.options(password))
 	return s
 }
 
-// begin connects and subscribes, in the background.
+// begin sends CONNECT and subscribes, in the background.
 func (s *session) begin() {
 	s.library.begun = true
 	s.l.group.Go(s.conn.writer)
@@ -99,7 +99,7 @@ func (s *session) begin() {
 	s.l.group.Go(s.library.setup)
 }
 
-// run serves the session until it is lost, or ctx is done and it was ended in order. It returns how it ended.
+// run serves the session until it ends by itself, or until ctx is done, and then ends it in order. It returns how it ended.
 func (s *session) run(ctx context.Context) (faults.Verdict, error) {
 	if !s.library.begun {
 		s.begin()
@@ -109,8 +109,8 @@ func (s *session) run(ctx context.Context) (faults.Verdict, error) {
 	done := s.library.done
 	for {
 		select {
-		case <-s.life.lost:
-			return s.ended(time.Now())
+		case <-s.life.ended:
+			return s.verdict(time.Now())
 		case <-ctx.Done():
 			s.shutdown()
 			return faults.Verdict{Kind: faults.OutcomeStopped, Up: s.up.is}, nil
@@ -128,7 +128,7 @@ func (s *session) run(ctx context.Context) (faults.Verdict, error) {
 		}
 		now := time.Now()
 		if s.step(now); s.redial.ready(now) {
-			s.move()
+			s.endForNext()
 			return faults.Verdict{Kind: faults.OutcomePlanned, Up: true}, nil
 		}
 		timer.Reset(max(0, s.due().Sub(now)))
@@ -148,10 +148,10 @@ func (s *session) step(now time.Time) {
 	s.late.step(now)
 	s.late.unacknowledged(now)
 	s.redial.consider(now)
-	if !s.up.is && !now.Before(s.up.by) {
-		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Msg: s.setupSilence()})
+	if !s.up.is && !now.Before(s.up.deadline) {
+		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Msg: s.setupTimeout()})
 	}
-	if s.up.is && !s.up.stable && now.Sub(s.up.calm) >= s.stableFor {
+	if s.up.is && !s.up.stable && now.Sub(s.up.calmSince) >= s.stableFor {
 		s.up.stable, s.state.gap = true, announceMin
 		s.l.health.stable()
 	}
@@ -177,9 +177,9 @@ func (s *session) due() time.Time {
 	consider(s.late.ackAt())
 	consider(s.redial.due())
 	if !s.up.is {
-		consider(s.up.by)
+		consider(s.up.deadline)
 	} else if !s.up.stable {
-		consider(s.up.calm.Add(s.stableFor))
+		consider(s.up.calmSince.Add(s.stableFor))
 	}
 	if s.guarded.late && !s.late.answered.IsZero() {
 		consider(s.late.verdictAt())
@@ -192,7 +192,7 @@ func (s *session) due() time.Time {
 
 // established is called once, when subscriptions are answered and the birth is queued.
 func (s *session) established(now time.Time) {
-	s.up.is, s.up.since, s.up.calm = true, now, now
+	s.up.is, s.up.since, s.up.calmSince = true, now, now
 	if d := s.l.o.MaxSession; d > 0 {
 		s.redial.renewAt = now.Add(time.Duration(float64(d) * (1 - renewJitter + 2*renewJitter*s.l.o.Rand())))
 	}

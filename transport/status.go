@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// State of a Link as Status tells it.
+// The values of Status.State.
 const (
 	StateDown    = "down"    // waiting before the next attempt, or stopped
 	StateDialing = "dialing" // from the first packet of an attempt until subscriptions are answered
 	StateUp      = "up"
 )
 
-// EventKind is the kind of a change that Notify is told about.
+// EventKind is the kind of a change that Notify is called with.
 type EventKind string
 
 // The kinds of events.
@@ -27,7 +27,7 @@ const (
 	EventTakeover         EventKind = "takeover"          // another client uses our id
 	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
-	EventBlind            EventKind = "blind"             // changes of the network are not heard of
+	EventNetWatchFailed   EventKind = "netwatch_failed"   // changes of interfaces and routes are noticed late
 	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
 )
 
@@ -72,23 +72,23 @@ type Status struct {
 
 // troubles are the reasons of Why, the gravest first.
 type troubles struct {
-	takeover string
-	down     string
-	late     string
-	denied   []string
-	way      string
-	learning string
-	server   string    // that accepted us last
-	refused  []refusal // by server, until it accepts us; replaced, never changed, as Status copies it
+	takeover   string
+	down       string
+	late       string
+	denied     []string
+	interfaces string
+	learning   string
+	server     string    // that accepted us last
+	refused    []refusal // by server, until it accepts us; replaced, never changed, as Status copies it
 }
 
-// refusal is what a server said when it did not want us.
+// refusal is what a server said when it refused us.
 type refusal struct {
 	server, why string
 	since       time.Time
 }
 
-// faults.RefusedBy is called after a server refused us.
+// refusedBy is called after a server refused us. The same refusal keeps its first time.
 func (t *troubles) refusedBy(server, why string, now time.Time) {
 	was := slices.IndexFunc(t.refused, func(r refusal) bool { return r.server == server && r.why == why })
 	if was >= 0 {
@@ -123,7 +123,7 @@ func (t troubles) sentence() string {
 	if len(t.denied) > 0 {
 		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))
 	}
-	for _, s := range []string{t.way, t.learning} {
+	for _, s := range []string{t.interfaces, t.learning} {
 		if s != "" {
 			all = append(all, s)
 		}

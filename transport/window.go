@@ -17,8 +17,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// Ack tells what became of one message. Acks of a link complete in the order of Send: a done Ack without error means that
-// all before it were acknowledged too. Safe for concurrent use.
+// Ack is the result of one Send. Acks of a link complete in the order of Send: a done Ack without error means that all before it
+// were acknowledged too. Safe for concurrent use.
 type Ack struct {
 	done chan struct{}
 
@@ -29,7 +29,7 @@ type Ack struct {
 	written bool   // the write of it has begun
 	acked   bool   // PUBACK came, or QoS 0 was written; but an earlier one may still be open
 
-	places chan struct{} // those that it has one of; nil: none
+	slots chan struct{} // in which it takes up one; nil: in none
 }
 
 // Done is closed when the message was acknowledged (QoS 0: written), or its session lost.
@@ -46,82 +46,82 @@ func (a *Ack) Err() error {
 	}
 }
 
-// window is everything of one session that waits for an acknowledgement: the publishes in flight, and the library's message store. The
-// library puts a QoS 1 publish into its Store before it writes it, which tells its packet identifier; the conn shows us the
-// PUBACK before the library gets it. It starts empty: what a lost session did not get across is sent again by its owner,
+// window is everything of one session that waits for an acknowledgement: the publishes in flight, and the library's message
+// store. The library puts a QoS 1 publish into its Store before it writes it, which tells its packet identifier; the conn shows
+// us the PUBACK before the library gets it. It starts empty: what a lost session did not get across is sent again by its owner,
 // never by the library. Safe for concurrent use.
 type window struct {
-	slots chan struct{} // one element per publish in flight: its places
-	apart chan struct{} // the places of what must not wait behind a backlog
-	out   chan *Ack     // to the publisher; holds all places, so that a send with a slot never blocks
-	lost  chan struct{} // closed by fail
-	ended chan struct{} // closed by stop
-	moved atomic.Bool   // stop was for a planned re-dial
+	slots        chan struct{} // one element per publish in flight
+	orderedSlots chan struct{} // the same for Ordered, which must not wait behind a backlog
+	out          chan *Ack     // to the publisher; it has room for all slots, so that a send with a slot never blocks
+	failed       chan struct{} // closed by fail
+	draining     chan struct{} // closed by stop
+	redialing    atomic.Bool   // stop was for a planned re-dial, so another session follows
 
-	mu      sync.Mutex
-	order   []*Ack // not done, in the order of send
-	byID    map[uint16]*Ack
-	subs    map[uint16]int   // filters of an unanswered SUBSCRIBE
-	in      map[uint16]Cause // of messages that came in and that the library has not acknowledged
-	handing *Ack             // now with the library
-	waiting time.Time        // since when nothing of what is owed was acknowledged; zero: nothing is owed
-	err     error
+	mu           sync.Mutex
+	unacked      []*Ack // not done, in the order of send
+	byID         map[uint16]*Ack
+	subs         map[uint16]int   // filters of an unanswered SUBSCRIBE
+	inbound      map[uint16]Cause // of messages that came in and that the library has not acknowledged
+	offered      *Ack             // the one that the library is given now
+	waitingSince time.Time        // the last acknowledgement, or the first write, since something is owed; zero: nothing is
+	err          error
 }
 
-// apartSize is how many publishes of Ordered may be in flight.
-const apartSize = 16
+// orderedWindow is how many publishes of Ordered may be in flight, beside those of the window.
+const orderedWindow = 16
 
 func newWindow(size int) *window {
 	return &window{
-		slots: make(chan struct{}, size), apart: make(chan struct{}, apartSize), out: make(chan *Ack, size+apartSize+1),
-		lost: make(chan struct{}), ended: make(chan struct{}),
-		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, in: map[uint16]Cause{},
+		slots: make(chan struct{}, size), orderedSlots: make(chan struct{}, orderedWindow), out: make(chan *Ack, size+orderedWindow+1),
+		failed: make(chan struct{}), draining: make(chan struct{}),
+		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, inbound: map[uint16]Cause{},
 	}
 }
 
-// send waits for a place in the window and queues m. ErrLost when the session is lost before, ErrStopped after stop.
+// send waits for a slot in the window and queues m. ErrLost when the session ends before, ErrStopped after stop.
 func (w *window) send(ctx context.Context, m Message) (*Ack, error) { return w.sendIn(ctx, w.slots, m) }
 
-// sendIn is send for some of the places.
-func (w *window) sendIn(ctx context.Context, places chan struct{}, m Message) (*Ack, error) {
+// sendIn is send with other slots than those of the window.
+func (w *window) sendIn(ctx context.Context, slots chan struct{}, m Message) (*Ack, error) {
 	select {
-	case <-w.ended:
+	case <-w.draining:
 		return nil, w.stopped()
 	default:
 	}
 	select {
-	case places <- struct{}{}:
-	case <-w.lost:
+	case slots <- struct{}{}:
+	case <-w.failed:
 		return nil, ErrLost
-	case <-w.ended:
+	case <-w.draining:
 		return nil, w.stopped()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return w.queue(m, places)
+	return w.queue(m, slots)
 }
 
-// last queues m behind everything else, without a place in the window. It is called once, after stop.
+// last queues m behind everything else, without a slot in the window. It is called once, after stop.
 func (w *window) last(m Message) (*Ack, error) { return w.queue(m, nil) }
 
-func (w *window) queue(m Message, places chan struct{}) (*Ack, error) {
+func (w *window) queue(m Message, slots chan struct{}) (*Ack, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return nil, ErrLost
 	}
-	a := &Ack{m: m, done: make(chan struct{}), places: places}
-	w.order = append(w.order, a)
+	a := &Ack{m: m, done: make(chan struct{}), slots: slots}
+	w.unacked = append(w.unacked, a)
 	w.out <- a
 	return a, nil
 }
 
 // stop lets no further send begin.
-func (w *window) stop() { close(w.ended) }
+func (w *window) stop() { close(w.draining) }
 
 // stopped is what a send gets after stop: where another session follows, it may try that one.
 func (w *window) stopped() error {
-	if w.moved.Load() {
+	if w.redialing.Load() {
 		return ErrLost
 	}
 	return ErrStopped
@@ -131,16 +131,16 @@ func (w *window) stopped() error {
 func (w *window) inFlight() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.order)
+	return len(w.unacked)
 }
 
 // drained waits, after stop, until nothing is in flight.
 func (w *window) drained(ctx context.Context) {
-	for _, places := range []chan struct{}{w.slots, w.apart} {
-		for range cap(places) {
+	for _, slots := range []chan struct{}{w.slots, w.orderedSlots} {
+		for range cap(slots) {
 			select {
-			case places <- struct{}{}:
-			case <-w.lost:
+			case slots <- struct{}{}:
+			case <-w.failed:
 				return
 			case <-ctx.Done():
 				return
@@ -149,8 +149,9 @@ func (w *window) drained(ctx context.Context) {
 	}
 }
 
-// hand says that the library gets a next; false when it is in the library already, or done.
-func (w *window) hand(a *Ack) bool {
+// offer notes that the library is given a next, so that Put knows whose identifier it is told. False: the library has it already,
+// or it is done.
+func (w *window) offer(a *Ack) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.written || w.err != nil {
@@ -158,7 +159,7 @@ func (w *window) hand(a *Ack) bool {
 	}
 	delete(w.byID, a.id)
 	a.id = 0
-	w.handing = a
+	w.offered = a
 	return true
 }
 
@@ -172,8 +173,8 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 	case codec.TypeSubscribe:
 		w.subs[o.ID] = o.Filters
 	case codec.TypePuback:
-		cause = w.in[o.ID]
-		delete(w.in, o.ID)
+		cause = w.inbound[o.ID]
+		delete(w.inbound, o.ID)
 	case codec.TypePublish:
 		a := w.byID[o.ID]
 		if o.QoS == 0 {
@@ -184,8 +185,8 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 		}
 	}
 	owed := w.owed()
-	if owed > 0 && w.waiting.IsZero() {
-		w.waiting = now
+	if owed > 0 && w.waitingSince.IsZero() {
+		w.waitingSince = now
 	}
 	return cause, owed
 }
@@ -194,21 +195,21 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 func (w *window) unanswered() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.waiting
+	return w.waitingSince
 }
 
 // progress restarts the wait for what is still owed, or ends it. mu is held.
 func (w *window) progress(now time.Time) (owed int) {
-	w.waiting = time.Time{}
+	w.waitingSince = time.Time{}
 	if owed = w.owed(); owed > 0 {
-		w.waiting = now
+		w.waitingSince = now
 	}
 	return owed
 }
 
 // firstUnwritten is the publish that the library writes now: it keeps their order.
 func (w *window) firstUnwritten() *Ack {
-	for _, a := range w.order {
+	for _, a := range w.unacked {
 		if !a.written {
 			return a
 		}
@@ -216,11 +217,11 @@ func (w *window) firstUnwritten() *Ack {
 	return nil
 }
 
-// wrote is called after a QoS 0 publish went out: that is all the acknowledgement it gets.
+// wrote is called after a QoS 0 publish went out, which counts as its acknowledgement: the server sends none.
 func (w *window) wrote() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, a := range w.order {
+	for _, a := range w.unacked {
 		if a.written && a.m.QoS == 0 && !a.acked {
 			a.acked, a.m.Payload = true, nil
 			break
@@ -229,7 +230,7 @@ func (w *window) wrote() {
 	w.complete()
 }
 
-// owed is what the server must still acknowledge.
+// owed is how many packets the server must still acknowledge.
 func (w *window) owed() int {
 	n := len(w.subs)
 	for _, a := range w.byID {
@@ -240,8 +241,9 @@ func (w *window) owed() int {
 	return n
 }
 
-// answer is called for each PUBACK and SUBACK before the library sees it. known is false for one that answers nothing of
-// ours, which the library must not see: it would take it for another. cause is for the ledger, owed what is still owed.
+// answer is called for each PUBACK and SUBACK before the library sees it. known is false for one that answers nothing of ours: it
+// must be hidden from the library, which would match it with another packet. cause is for the ledger; owed packets are still to
+// be acknowledged.
 func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause, owed int, known bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -264,27 +266,28 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 	return a.m.Cause, w.progress(now), true, nil
 }
 
-// came is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
-func (w *window) came(id uint16, c Cause) {
+// received is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
+func (w *window) received(id uint16, c Cause) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.in[id] = c
+	w.inbound[id] = c
 }
 
-// complete closes the acknowledged prefix, and gives its places in the window back. mu is held.
+// complete closes the acknowledged prefix, and frees its slots in the window. mu is held.
 func (w *window) complete() {
-	for len(w.order) > 0 && w.order[0].acked {
-		a := w.order[0]
-		w.order[0] = nil
-		w.order = w.order[1:]
+	for len(w.unacked) > 0 && w.unacked[0].acked {
+		a := w.unacked[0]
+		w.unacked[0] = nil
+		w.unacked = w.unacked[1:]
 		close(a.done)
-		if a.places != nil {
-			<-a.places
+		if a.slots != nil {
+			<-a.slots
 		}
 	}
 }
 
-// blame is why a session's window failed, for those whose messages were in it.
+// blame is the error for those whose messages were in the window of a session that ended as v: it wraps ErrClosed where the
+// server closed the session.
 func blame(v faults.Verdict, why error) error {
 	if v.Kind == faults.OutcomeClosed {
 		return fmt.Errorf("%w: %w", ErrClosed, why)
@@ -292,7 +295,7 @@ func blame(v faults.Verdict, why error) error {
 	return why
 }
 
-// fail ends every publish that waits: the session is lost because of why.
+// fail ends every publish that waits with ErrLost, because of why.
 func (w *window) fail(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -300,12 +303,12 @@ func (w *window) fail(why error) {
 		return
 	}
 	w.err = fmt.Errorf("%w: %w", ErrLost, why)
-	for _, a := range w.order {
+	for _, a := range w.unacked {
 		a.err = w.err
 		close(a.done)
 	}
-	w.order, w.byID, w.handing = nil, map[uint16]*Ack{}, nil
-	close(w.lost)
+	w.unacked, w.byID, w.offered = nil, map[uint16]*Ack{}, nil
+	close(w.failed)
 }
 
 // The library's Store. Keys are "o.<id>" for what we sent and "i.<id>" for what we got.
@@ -325,9 +328,9 @@ func (w *window) Put(key string, p packets.ControlPacket) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.handing != nil {
-		w.handing.id = id
-		w.byID[id] = w.handing
+	if w.offered != nil {
+		w.offered.id = id
+		w.byID[id] = w.offered
 	}
 }
 

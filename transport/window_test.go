@@ -26,7 +26,7 @@ func flown(t *testing.T, n int) (*window, []*Ack) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.hand(<-f.out)
+		f.offer(<-f.out)
 		f.Put(fmt.Sprint("o.", id), packets.NewControlPacket(packets.Publish))
 		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(id)}, windowDay)
 		acks = append(acks, a)
@@ -113,7 +113,7 @@ func TestSubackOfTooManyCodesIsNonsense(t *testing.T) {
 	}
 }
 
-// What goes apart does not wait for a place behind the others, and is drained like them.
+// What goes apart does not wait for a slot behind the others, and is drained like them.
 func TestTheOtherWindow(t *testing.T) {
 	f, _ := flown(t, 8)
 	full, cancel := context.WithCancel(t.Context())
@@ -121,15 +121,15 @@ func TestTheOtherWindow(t *testing.T) {
 	if _, err := f.send(full, data(9)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the window is not full: %v", err)
 	}
-	for id := range apartSize {
-		if _, err := f.sendIn(t.Context(), f.apart, data(9+id)); err != nil {
+	for id := range orderedWindow {
+		if _, err := f.sendIn(t.Context(), f.orderedSlots, data(9+id)); err != nil {
 			t.Fatal(err)
 		}
-		f.hand(<-f.out)
+		f.offer(<-f.out)
 		f.Put(fmt.Sprint("o.", 9+id), packets.NewControlPacket(packets.Publish))
 		f.writing(codec.Outbound{Kind: codec.TypePublish, QoS: 1, ID: uint16(9 + id)}, windowDay)
 	}
-	if _, err := f.sendIn(full, f.apart, data(99)); !errors.Is(err, context.Canceled) {
+	if _, err := f.sendIn(full, f.orderedSlots, data(99)); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the other one has no end: %v", err)
 	}
 	f.stop()
@@ -138,7 +138,7 @@ func TestTheOtherWindow(t *testing.T) {
 		f.drained(t.Context())
 		drained <- f.inFlight()
 	}()
-	for id := byte(1); id <= 8+apartSize; id++ {
+	for id := byte(1); id <= 8+orderedWindow; id++ {
 		puback(f, id)
 	}
 	if n := <-drained; n != 0 {

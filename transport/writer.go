@@ -15,12 +15,12 @@ const (
 	outCoalesce = 16 << 10 // bytes of one write, about
 )
 
-// packetWrite is one packet on its way out.
+// packetWrite is one packet that is to be written.
 type packetWrite struct {
 	o     codec.Outbound
 	cause Cause
 	p     []byte
-	gone  chan struct{} // closed when it was written; nil: nobody waits
+	gone  chan struct{} // closed when it was written; nil: no one waits
 }
 
 // last tells whether nothing may be written after it.
@@ -52,7 +52,7 @@ func (c *conn) post(m packetWrite, wait bool) error {
 	}
 }
 
-// writer is the only one who writes, until the conn is over. What waits goes out in one write: a system call and a TCP
+// writer is the only one who writes, until the conn has ended. What waits goes out in one write: a system call and a TCP
 // segment for many packets instead of one each. Pings and acknowledgements of ours go between those of the library.
 func (c *conn) writer() {
 	batch := make([]packetWrite, 0, outBacklog)

@@ -3,7 +3,7 @@
 // next. It needs no running agent and does not disturb one.
 //
 // The core is pure: steps.go has the shapes, judge.go and hints.go say what a finding means, render.go how it reads. The rest is
-// thin: local.go looks at this machine, [diagnose.Trial] at the server, bundle.go packs what a helper far away will ask for.
+// thin: local.go looks at this machine, [diagnose.Diagnosis] at the server, bundle.go packs what a helper far away will ask for.
 package diag
 
 import (
@@ -136,10 +136,10 @@ func (o Options) via(s config.Server) (*transport.Proxy, error) {
 	return transport.ProxyFor(string(o.Document.Uplink.Proxy), s.URL)
 }
 
-func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Trial {
+func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis {
 	d := o.Document
 	login := d.Uplink.With(s)
-	t := diagnose.Trial{
+	t := diagnose.Diagnosis{
 		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
 			TLS: transport.TLSOptions{CAFile: login.TLS.CAFile, CertFile: login.TLS.CertFile, KeyFile: login.TLS.KeyFile,
 				ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},

@@ -46,7 +46,7 @@ type Ledger struct {
 	iface  string                      // of the last entry
 	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
 	budget config.Budget
-	level  transport.Frugality
+	level  transport.BudgetLevel
 	fault  string
 	dirty  bool
 	wrote  time.Time
@@ -155,15 +155,15 @@ func periodStart(now time.Time, day int) time.Time {
 }
 
 // Level says what the budget still allows, and logs a change.
-func (b *Ledger) Level() transport.Frugality {
+func (b *Ledger) Level() transport.BudgetLevel {
 	m := b.Month()
-	level := transport.Spend
+	level := transport.BudgetNormal
 	switch part := float64(m.Bytes) / float64(max(m.Budget, 1)); {
 	case m.Budget <= 0:
 	case part >= 1:
-		level = transport.Starved
+		level = transport.BudgetExhausted
 	case part >= lowPart:
-		level = transport.Spare
+		level = transport.BudgetLow
 	}
 	b.mu.Lock()
 	changed := b.level != level
@@ -179,7 +179,7 @@ func (b *Ledger) Level() transport.Frugality {
 func (b *Ledger) Exhausted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.level == transport.Starved
+	return b.level == transport.BudgetExhausted
 }
 
 // Why is what the budget holds back, or what is wrong with the file; empty: nothing.
@@ -189,9 +189,9 @@ func (b *Ledger) Why() string {
 	defer b.mu.Unlock()
 	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
 	switch b.level {
-	case transport.Starved:
+	case transport.BudgetExhausted:
 		return used + ": only devices of priority high, state and commands still flow, and the beat is at its longest"
-	case transport.Spare:
+	case transport.BudgetLow:
 		return used + ": logs and probes rest"
 	}
 	return b.fault

@@ -41,15 +41,15 @@ func TestLedger(t *testing.T) {
 	now = now.Add(2 * time.Hour) // the budget begins anew
 	b = open(statuspage.Bytes{})
 	b.Record(statuspage.Bytes{Headers: 799}, "wwan0")
-	if m := b.Month(); m.Bytes != 799 || m.Since != "2026-11-03" || b.Level() != transport.Spend || b.Why() != "" {
+	if m := b.Month(); m.Bytes != 799 || m.Since != "2026-11-03" || b.Level() != transport.BudgetNormal || b.Why() != "" {
 		t.Errorf("%+v, %q", m, b.Why())
 	}
 	b.Record(statuspage.Bytes{Headers: 800}, "wwan0")
-	if b.Level() != transport.Spare || b.Exhausted() || b.Why() == "" {
+	if b.Level() != transport.BudgetLow || b.Exhausted() || b.Why() == "" {
 		t.Errorf("%q", b.Why())
 	}
 	b.Record(statuspage.Bytes{Headers: 1000}, "wwan0")
-	if b.Level() != transport.Starved || !b.Exhausted() {
+	if b.Level() != transport.BudgetExhausted || !b.Exhausted() {
 		t.Errorf("%q", b.Why())
 	}
 	b.Write()
@@ -60,7 +60,7 @@ func TestLedger(t *testing.T) {
 		now = now.Add(24 * time.Hour)
 		b.Record(statuspage.Bytes{Headers: b.last.Headers + 1}, "wwan0")
 	}
-	if len(b.doc.Days) != ledgerDays || b.Level() != transport.Spend {
+	if len(b.doc.Days) != ledgerDays || b.Level() != transport.BudgetNormal {
 		t.Errorf("%d days, %q", len(b.doc.Days), b.Why())
 	}
 

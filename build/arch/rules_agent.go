@@ -20,7 +20,7 @@ func agentRules() []Rule {
 			"transport/transporttest"}, Others: []string{mochi, pty},
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
 		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/wire", "agent/statuspage", "config"},
-			Why: "linkbeat diag: like agent it translates config, into a diagnose.Trial; it works where no agent does"},
+			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},
 		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/record", "agent/spool",
 			"agent/statuspage", "agent/supervise", "agent/wire",
 			"firmware-bridge", "transport"}, Others: []string{zerolog},

@@ -8,7 +8,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-// StableAfter is how long a session lasts that forgets what was held against its server; longer where it was kicked.
+// StableAfter is how long a session must last until what was held against its server is forgotten; longer after accept-then-kick.
 const StableAfter = time.Minute
 
 const (
@@ -36,7 +36,8 @@ type Limits struct {
 //	refused                   the time of the options, exactly
 //	mapping lost              the same server at once, as it just answered; jitter when that happens again too soon
 //
-// A server that failed also rests, for longer each time: while another one can be had, it is not dialled, and not returned to.
+// A server that failed also cools down, for longer each time: while another one can be dialled, it is neither dialled nor
+// returned to.
 type Schedule struct {
 	limits Limits
 	rand   func() float64
@@ -47,14 +48,14 @@ type Schedule struct {
 
 // host is what is held against one server.
 type host struct {
-	notBefore time.Time
-	last      time.Duration // of the decorrelated jitter
-	kicks     int
-	lost      bool      // its mapping was lost, and no stable session since
-	restart   time.Time // until then it is thought to restart
-	silent    bool      // notBefore is due to silence: a changed route may end it
-	cooldowns int       // since the last stable session
-	coolUntil time.Time // until then it rests: it is dialled only where no other is left
+	notBefore   time.Time
+	last        time.Duration // of the decorrelated jitter
+	kicks       int
+	mappingLost bool      // its mapping was lost, and no stable session since
+	restart     time.Time // until then it is thought to restart
+	silent      bool      // notBefore is due to silence: a changed route may end it
+	cooldowns   int       // since the last stable session
+	coolUntil   time.Time // until then it is dialled only where no other is left
 }
 
 const (
@@ -89,13 +90,13 @@ func (b *Schedule) Failed(now time.Time, i int, v faults.Verdict) (next int, at 
 		}
 	}
 	h.notBefore, h.silent = now.Add(wait), v.Kind == faults.OutcomeSilence
-	if v.Kind != faults.OutcomeLost && v.Kind != faults.OutcomeStopped {
+	if v.Kind != faults.OutcomeMappingLost && v.Kind != faults.OutcomeStopped {
 		b.cool(now, h)
 	}
 	return b.next(now, i)
 }
 
-// cool lets a server rest.
+// cool starts the cooldown of a server.
 func (b *Schedule) cool(now time.Time, h *host) {
 	d := b.first
 	for n := 0; n < h.cooldowns && d < cooldownMax; n++ {
@@ -149,8 +150,8 @@ func (b *Schedule) wait(now time.Time, h *host, v faults.Verdict, stable bool) t
 	case v.Kind == faults.OutcomeClosed:
 		h.restart = now.Add(restartWindow)
 		return b.spread()
-	case v.Kind == faults.OutcomeLost && !h.lost:
-		h.lost = true
+	case v.Kind == faults.OutcomeMappingLost && !h.mappingLost:
+		h.mappingLost = true
 		return 0
 	case v.Kind == faults.OutcomeSilence && v.Up && v.Idle, v.Kind == faults.OutcomeStopped:
 		return 0
@@ -180,8 +181,8 @@ func (b *Schedule) uniform(low, high time.Duration) time.Duration {
 	return low + time.Duration(b.rand()*float64(high-low))
 }
 
-// next picks a server that may be dialled now, in order of preference but the last one only if there is no other, and one that
-// rests only if all do; or else the one that may be dialled first.
+// next returns the most preferred server that may be dialled now. One that cools down is taken only if all do, and the last one
+// only if there is no other. When none may be dialled, it returns the one that may be dialled first.
 func (b *Schedule) next(now time.Time, last int) (int, time.Time) {
 	best := 0
 	for i := range b.hosts {
@@ -203,7 +204,7 @@ func (b *Schedule) next(now time.Time, last int) (int, time.Time) {
 	return last, now
 }
 
-// Routed is called after the routes of the machine changed: silence may have ended.
+// Routed is called after the routes of the machine changed: servers that were silent may answer now.
 func (b *Schedule) Routed(now time.Time, last int) (int, time.Time) {
 	for i := range b.hosts {
 		if h := &b.hosts[i]; h.silent && !now.Before(h.restart) {
@@ -213,9 +214,9 @@ func (b *Schedule) Routed(now time.Time, last int) (int, time.Time) {
 	return b.next(now, last)
 }
 
-// Forgiven is called when a person says that things have changed: each server may be dialled at once, the preferred one first.
-// What was held against them counts again if it goes on.
-func (b *Schedule) Forgiven(now time.Time) (int, time.Time) {
+// Reset is called when a person says that things have changed: each server may be dialled at once, the preferred one first. What
+// is held against them stays, and counts when they fail again.
+func (b *Schedule) Reset(now time.Time) (int, time.Time) {
 	for i := range b.hosts {
 		b.hosts[i].notBefore, b.hosts[i].coolUntil = now, now
 	}

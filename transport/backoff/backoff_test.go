@@ -64,8 +64,8 @@ func TestBackoff(t *testing.T) {
 		{"refused", 1, 1, []faults.Verdict{dial(faults.OutcomeRefused), dial(faults.OutcomeRefused)}, "0+15m0s 0+15m0s"},
 		{"refused by one of two", 2, 1, []faults.Verdict{dial(faults.OutcomeRefused), dial(0), dial(0)}, "1+0s 1+3s 1+9s"},
 		{"nonsense is a kick, stable or not", 1, 1, []faults.Verdict{dial(faults.OutcomeNonsense), lasted(faults.OutcomeNonsense, 10*time.Second)}, "0+1s 0+3s"},
-		{"a lost mapping", 1, 1, []faults.Verdict{lasted(faults.OutcomeLost, time.Hour), lasted(faults.OutcomeLost, time.Hour)}, "0+0s 0+0s"},
-		{"a mapping that is lost again and again", 1, 1, []faults.Verdict{lasted(faults.OutcomeLost, time.Second), lasted(faults.OutcomeLost, time.Second), lasted(faults.OutcomeLost, time.Second)},
+		{"a lost mapping", 1, 1, []faults.Verdict{lasted(faults.OutcomeMappingLost, time.Hour), lasted(faults.OutcomeMappingLost, time.Hour)}, "0+0s 0+0s"},
+		{"a mapping that is lost again and again", 1, 1, []faults.Verdict{lasted(faults.OutcomeMappingLost, time.Second), lasted(faults.OutcomeMappingLost, time.Second), lasted(faults.OutcomeMappingLost, time.Second)},
 			"0+0s 0+3s 0+9s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

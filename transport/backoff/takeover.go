@@ -8,18 +8,18 @@ import (
 const (
 	ownPayloads     = 64 // births and wills that are remembered, as hashes
 	closesToSuspect = 2  // sessions in a row that were closed while all was well
-	livesToName     = 3  // announcements of others while we are up: one may be the late will of an earlier process of ours
+	sightingsToName = 3  // announcements of others while we are up: one may be the late will of an earlier process of ours
 )
 
 // Takeover recognises another client with our id. A server closes the older session of an id without a word
 // [MQTT-3.1.4-2], so all there is are the pattern (it closes one session after the other while all is well) and the state
 // topic (another session announces itself there). Pure; owned by the link.
 type Takeover struct {
-	seed    maphash.Seed
-	own     []uint64
-	closes  int
-	foreign bool // somebody else's announcement was seen
-	lives   int  // how many while we were up
+	seed      maphash.Seed
+	own       []uint64
+	closes    int
+	foreign   bool // an announcement that is not ours was seen
+	sightings int  // how many while we were up
 }
 
 // NewTakeover has seen nothing yet.
@@ -47,7 +47,7 @@ func (t *Takeover) Seen(payload []byte, retained bool) bool {
 	}
 	t.foreign = true
 	if !retained {
-		t.lives++
+		t.sightings++
 	}
 	return true
 }
@@ -61,8 +61,8 @@ func (t *Takeover) Ended(closedWhileWell bool) {
 	t.closes++
 }
 
-// Stable is called after a session lasted and nobody else was seen for as long: whatever it was, it is over.
-func (t *Takeover) Stable() { t.closes, t.foreign, t.lives = 0, false, 0 }
+// Stable is called after a session lasted, and as long no other client was seen: all signs are forgotten.
+func (t *Takeover) Stable() { t.closes, t.foreign, t.sightings = 0, false, 0 }
 
 // sure reports that both signs were seen.
 func (t *Takeover) sure() bool { return t.closes > 0 && t.foreign }
@@ -72,7 +72,7 @@ func (t *Takeover) Why(clientID, topic string) string {
 	switch {
 	case t.sure():
 		return fmt.Sprintf("another client with the id %q takes our session over: it announces itself on %s; give each gateway an id of its own", clientID, topic)
-	case t.lives >= livesToName:
+	case t.sightings >= sightingsToName:
 		return fmt.Sprintf("another client announces itself on our state topic %s; give each gateway an id of its own", topic)
 	case t.closes >= closesToSuspect:
 		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q, or it does not allow what we publish", t.closes, clientID)

@@ -18,7 +18,7 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// Plain is a listener on loopback that takes everybody, for Start.
+// Plain is a listener on loopback that takes everyone, for Start.
 func Plain(port int, _ string) string {
 	return fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nlog_type debug\n", port)
 }

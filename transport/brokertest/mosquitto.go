@@ -116,5 +116,5 @@ func (m *Mosquitto) Addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
 // Log is what it said so far.
 func (m *Mosquitto) Log() string { return m.log.String() }
 
-// Freeze stops its process: the kernel goes on to acknowledge, and nobody answers.
+// Freeze stops its process: the kernel goes on to acknowledge, and no one answers.
 func (m *Mosquitto) Freeze() { _ = m.cmd.Process.Signal(syscall.SIGSTOP) }

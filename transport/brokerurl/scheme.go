@@ -16,7 +16,7 @@ type Scheme struct {
 	Mistaken  []string // for it: what other clients and other protocols write, in lower case
 }
 
-// schemes is the table, in the order in which people are told of it.
+// schemes is the table, in the order in which messages name it.
 var schemes = []Scheme{
 	{Name: "mqtt", Port: "1883", Mistaken: []string{"tcp"}},
 	{Name: "mqtts", Port: "8883", TLS: true, Mistaken: []string{"ssl", "tls", "mqtt+ssl", "tcps"}},
@@ -35,7 +35,7 @@ func Of(url string) (Scheme, bool) {
 	return Named(name)
 }
 
-// Meant returns the scheme that somebody probably means who wrote name, in any case. False: nobody knows.
+// Meant returns the scheme that is probably meant by name, in any case. False: it is not like any.
 func Meant(name string) (Scheme, bool) {
 	name = strings.ToLower(name)
 	return first(func(s Scheme) bool { return s.Name == name || slices.Contains(s.Mistaken, name) })

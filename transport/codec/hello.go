@@ -34,7 +34,7 @@ func CleanConnect(clientID, username, password string) *packets.ConnectPacket {
 	return c
 }
 
-// Nonce is text that nobody else sends: 16 hex digits.
+// Nonce is text that no one else sends: 16 hex digits.
 func Nonce() []byte {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -52,7 +52,7 @@ const (
 //	└──────┴──────┴──────────────────────────┘
 type Header struct {
 	Kind, Flags byte // TypeConnect …, and the lower four bits
-	Size        int  // of this header, in bytes; 0: b was too short to tell
+	Size        int  // of this header, in bytes; 0: b is too short
 	Body        int  // remaining length, in bytes
 }
 
@@ -164,7 +164,7 @@ func checkHeader(h Header, limit int) error {
 	return nil
 }
 
-// checkInbound refuses a body, above all what the library would fall over. checkHeader has accepted its header.
+// checkInbound refuses a body, above all what would make the library panic. checkHeader has accepted its header.
 func checkInbound(h Header, body []byte) error {
 	switch h.Kind {
 	case TypePublish:

@@ -53,9 +53,9 @@ func subscribe(ctx context.Context, c *client.Client, filters []string) (denied 
 }
 
 // reasons asks for a second opinion: MQTT 5 acknowledges with a reason (its section 3.4.2.1), where 3.1.1 cannot. On a session of
-// its own it publishes to each topic. It returns one reason for each, or for the first few, where the server does not speak MQTT 5
-// or stopped answering. patience is for all of it.
-func (e *echoer) reasons(ctx context.Context, silent []echoResult) (reasons []byte) {
+// its own it publishes to each topic. It returns one reason for each, or for the first few, where the server does not speak MQTT
+// 5 or stopped answering. patience is for all of it.
+func (e *echoTest) reasons(ctx context.Context, silent []echoResult) (reasons []byte) {
 	e.close() // the client id is the same
 	conn, err := e.dial(ctx)
 	if err != nil {

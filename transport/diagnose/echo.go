@@ -45,7 +45,7 @@ func Unknown(topics []EchoTopic) map[string]string {
 func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error),
 	topics []EchoTopic) (map[string]string, error) {
 	verdicts := Unknown(topics)
-	e := &echoer{hello: hello, dial: dial}
+	e := &echoTest{hello: hello, dial: dial}
 	defer e.close()
 	if err := e.connected(ctx); err != nil {
 		return verdicts, err
@@ -54,15 +54,15 @@ func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.C
 	return verdicts, ctx.Err()
 }
 
-// echoer listens for itself, on one session after another where the server closes them.
-type echoer struct {
+// echoTest listens for itself, on one session after another where the server closes them.
+type echoTest struct {
 	hello  *packets.ConnectPacket
 	dial   func(context.Context) (net.Conn, error)
 	client *client.Client // nil: none is open
 }
 
 // connected opens a session when there is none.
-func (e *echoer) connected(ctx context.Context) error {
+func (e *echoTest) connected(ctx context.Context) error {
 	if e.client != nil {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (e *echoer) connected(ctx context.Context) error {
 	return nil
 }
 
-func (e *echoer) close() {
+func (e *echoTest) close() {
 	if e.client != nil {
 		hangUp(e.client)
 		e.client = nil
@@ -94,7 +94,7 @@ type echoResult struct {
 }
 
 // hear tests the topics and calls report with each result.
-func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(echoResult)) {
+func (e *echoTest) hear(ctx context.Context, topics []EchoTopic, report func(echoResult)) {
 	var silent []echoResult
 	for _, t := range topics {
 		if h := e.one(ctx, t); h.verdict == EchoDenied && e.client != nil {
@@ -106,13 +106,13 @@ func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(echoR
 	if len(silent) == 0 {
 		return
 	}
-	// mosquitto grants subscriptions that its acl_file does not let us hear, so the silence may be ours.
+	// mosquitto grants subscriptions and then keeps from us what its acl_file does not let us read: silence alone is no proof.
 	reasons := e.reasons(ctx, silent)
 	for i, h := range silent {
 		switch {
 		case i >= len(reasons):
 		case reasons[i] < codec.Failure5:
-			h.verdict, h.why = EchoOK, "is taken, though we may not listen there"
+			h.verdict, h.why = EchoOK, "is accepted, though we may not subscribe to it"
 		default:
 			h.why = fmt.Sprintf("is refused (reason 0x%02x)", reasons[i])
 		}
@@ -120,21 +120,21 @@ func (e *echoer) hear(ctx context.Context, topics []EchoTopic, report func(echoR
 	}
 }
 
-func (e *echoer) one(ctx context.Context, topic EchoTopic) echoResult {
+func (e *echoTest) one(ctx context.Context, topic EchoTopic) echoResult {
 	h, start := echoResult{topic: topic}, time.Now()
 	for range echoTries {
 		var again bool
 		if h.verdict, h.why, again = e.once(ctx, topic); !again {
 			break
 		}
-		e.close() // closed once may be anybody's doing, the link's own check among them
+		e.close() // one close may have another reason, such as the check of a late link, which has the same client id
 	}
 	h.took = time.Since(start)
 	return h
 }
 
 // once is one attempt. again: the connection was closed, or could not be opened.
-func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string, again bool) {
+func (e *echoTest) once(ctx context.Context, topic EchoTopic) (verdict, why string, again bool) {
 	if err := e.connected(ctx); err != nil {
 		_, text := faultOf(err, time.Now())
 		return EchoUnknown, "could not be asked: " + text, false
@@ -144,7 +144,7 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 	case err != nil:
 		return EchoUnknown, "could not be listened to: " + faults.Of(err, time.Now()).Error(), isEnd(err)
 	case len(refused) > 0:
-		return EchoUnknown, "may not be listened to, so nobody can tell", false
+		return EchoUnknown, "cannot be subscribed to, so whether it is delivered is not known", false
 	}
 	heard, acked, err := echo(ctx, e.client, topic.Topic)
 	switch {
@@ -160,7 +160,7 @@ func (e *echoer) once(ctx context.Context, topic EchoTopic) (verdict, why string
 	return EchoDenied, "is neither acknowledged nor delivered", false
 }
 
-// isEnd tells an end of the connection from an answer that did not come.
+// isEnd reports that the connection ended, rather than that an answer did not come.
 func isEnd(err error) bool {
 	f := pathFaultOf(err)
 	return f == FaultClosed || f == FaultOurs

@@ -33,7 +33,7 @@ const (
 	FaultProxyLogin  Fault = "proxy_login"       // it wants another login
 	FaultFiles       Fault = "files"             // a file of ours cannot be read
 	FaultNoTLS       Fault = "no_tls"            // something else is spoken there
-	FaultAuthority   Fault = "unknown_authority" // nobody that we trust signed the server's certificate
+	FaultAuthority   Fault = "unknown_authority" // no authority that we trust signed the server's certificate
 	FaultName        Fault = "other_name"        // it is for another name
 	FaultExpired     Fault = "expired"           // it was valid
 	FaultClock       Fault = "clock"             // it will be valid, says our clock
@@ -65,7 +65,7 @@ func (e *stepError) Error() string { return e.err.Error() }
 
 func (e *stepError) Unwrap() error { return e.err }
 
-// faultOf says what an error of a step means, and tells it in words.
+// faultOf is what an error of a step means, as a word and as a sentence.
 func faultOf(err error, now time.Time) (Fault, string) {
 	var known *stepError
 	text := faults.Of(err, now).Error()
@@ -97,7 +97,7 @@ func alertOf(err error) string {
 	return ""
 }
 
-// aboutUs tells the alerts about a client's certificate (RFC 8446, 6.2) from the rest.
+// aboutUs reports that an alert is about the client's certificate (RFC 8446, 6.2).
 func aboutUs(alert string) bool {
 	return slices.ContainsFunc([]string{"certificate", "access denied", "decrypt"}, func(s string) bool { return strings.Contains(alert, s) })
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // reach goes up to where MQTT begins.
-func (r *trialRun) reach(ctx context.Context) (net.Conn, bool) {
+func (r *running) reach(ctx context.Context) (net.Conn, bool) {
 	target := r.e.Addr
 	if r.Proxy != nil {
 		target = r.Proxy.Addr
@@ -32,7 +32,7 @@ func (r *trialRun) reach(ctx context.Context) (net.Conn, bool) {
 }
 
 // again is reach without a word, to the address that answered.
-func (r *trialRun) again(ctx context.Context) (net.Conn, error) {
+func (r *running) again(ctx context.Context) (net.Conn, error) {
 	dial, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := r.Dial(dial, "tcp", r.answer)
@@ -48,7 +48,7 @@ func (r *trialRun) again(ctx context.Context) (net.Conn, error) {
 }
 
 // resolve finds the addresses (with port) of target; those of an address are itself.
-func (r *trialRun) resolve(ctx context.Context, target string) ([]string, bool) {
+func (r *running) resolve(ctx context.Context, target string) ([]string, bool) {
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
 		r.step(Step{Name: StepDNS, Fault: FaultOther, Text: err.Error()})
@@ -78,7 +78,7 @@ func (r *trialRun) resolve(ctx context.Context, target string) ([]string, bool) 
 }
 
 // tcp tries one address after the other.
-func (r *trialRun) tcp(ctx context.Context, addresses []string) (net.Conn, bool) {
+func (r *running) tcp(ctx context.Context, addresses []string) (net.Conn, bool) {
 	start := time.Now()
 	s := Step{Name: StepTCP}
 	ctx, cancel := context.WithTimeout(ctx, rounds*patience)
@@ -113,7 +113,7 @@ func ipOf(a net.Addr) string {
 }
 
 // ascend goes from TCP through proxy, TLS and WebSocket, and closes c when one of them fails.
-func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(Step)) (net.Conn, bool) {
+func (r *running) ascend(ctx context.Context, c net.Conn, report func(Step)) (net.Conn, bool) {
 	raw := c
 	rungs := []struct {
 		name  string
@@ -144,12 +144,12 @@ func (r *trialRun) ascend(ctx context.Context, c net.Conn, report func(Step)) (n
 	return c, true
 }
 
-func (r *trialRun) tunnel(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
+func (r *running) tunnel(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
 	s.Text = fmt.Sprintf("%s connects us to %s", r.Proxy.Name, r.e.Addr)
 	return r.Proxy.Tunnel(ctx, c, r.e.Addr)
 }
 
-func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
+func (r *running) upgrade(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
 	s.Text = "server speaks MQTT over WebSocket"
 	up, err := r.e.Upgrade(ctx, c)
 	var f *faults.Fault
@@ -159,7 +159,7 @@ func (r *trialRun) upgrade(ctx context.Context, c net.Conn, s *Step) (net.Conn, 
 	return up, err
 }
 
-func (r *trialRun) tls(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
+func (r *running) tls(ctx context.Context, c net.Conn, s *Step) (net.Conn, error) {
 	config, err := r.e.TLSConfig()
 	if err != nil {
 		return nil, &stepError{FaultFiles, err}

@@ -86,7 +86,7 @@ func socksProxy(t *testing.T, target string) string {
 	})
 }
 
-func TestTrialThroughAProxy(t *testing.T) {
+func TestDiagnosisThroughAProxy(t *testing.T) {
 	m := brokertest.Start(t, brokertest.Plain)
 	plain, socks, strict := httpProxy(t), socksProxy(t, m.Addr()), socksProxy(t, "")
 	for name, c := range map[string]struct {
@@ -105,7 +105,7 @@ func TestTrialThroughAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via, Topics: echoTopics("data")})
+			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via, Topics: echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {
 				want += ", connect, echo data"

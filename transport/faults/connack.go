@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Codes of CONNACK that somebody branches on.
+// Codes of CONNACK that callers branch on.
 const (
 	CodeIdentifier  = 2 // identifier rejected
 	CodeUnavailable = 3 // server unavailable

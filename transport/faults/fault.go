@@ -25,7 +25,7 @@ const (
 	LossService  Loss = "service"  // the same, while the server's TCP acknowledged what we sent: its kernel lives, its service does not
 	LossAck      Loss = "ack"      // a QoS 1 publish was not acknowledged within DetectWithin, whatever else was answered
 	LossWrite    Loss = "write"    // a write was stuck for DetectWithin
-	LossTCP      Loss = "tcp"      // the kernel gave up what stayed unacknowledged (TCP_USER_TIMEOUT), or was told that there is no way
+	LossTCP      Loss = "tcp"      // the kernel gave up what stayed unacknowledged (TCP_USER_TIMEOUT), or learnt that there is no route
 	LossMapping  Loss = "mapping"  // a fresh connection was answered while the old one stayed silent
 	LossAddress  Loss = "address"  // the address that the connection is from is gone
 	LossClosed   Loss = "closed"   // FIN: by the server, or a proxy on the way
@@ -49,7 +49,7 @@ func (f *Fault) Noticed() Loss {
 		return f.Loss
 	case f.Kind == OutcomeClosed:
 		return LossClosed
-	case f.Kind == OutcomeLost:
+	case f.Kind == OutcomeMappingLost:
 		return LossMapping
 	case f.Kind == OutcomeRefused:
 		return LossRefused
@@ -92,15 +92,15 @@ func Of(err error, now time.Time) *Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &Fault{Kind: OutcomeSilence, Msg: "connection refused: nothing listens there"}
 	case errors.As(err, &name) && name.IsNotFound:
-		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("the name %s is not known", name.Name)}
+		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("the name %s does not exist", name.Name)}
 	case errors.As(err, &name):
-		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("no name server tells the address of %s", name.Name)}
+		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("no name server answered for %s", name.Name)}
 	case errors.Is(err, syscall.ETIMEDOUT):
 		return &Fault{Kind: OutcomeSilence, Loss: LossTCP, Msg: "no answer in time"}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return &Fault{Kind: OutcomeSilence, Msg: "no answer in time"}
 	}
-	if op != nil { // its own text has a port that is another one each time
+	if op != nil { // its text has our port, which differs each time: without it equal errors compare equal
 		return &Fault{Kind: OutcomeSilence, Loss: LossTCP, Msg: op.Op, Err: op.Err}
 	}
 	return &Fault{Kind: OutcomeSilence, Msg: err.Error()}
@@ -145,6 +145,6 @@ func Nonsense(format string, args ...any) error {
 	return &Fault{Kind: OutcomeNonsense, Msg: "server speaks no MQTT that we understand: " + fmt.Sprintf(format, args...)}
 }
 
-// ErrEnded is what the library gets from a conn that is over. It must not read like net.ErrClosed: the library takes that for
-// its own closing and waits for ever.
-var ErrEnded = errors.New("session is over")
+// ErrEnded is what the library gets from a conn that has ended. It must not read like net.ErrClosed: the library takes that for
+// its own closing and waits without end.
+var ErrEnded = errors.New("session has ended")

@@ -7,14 +7,14 @@ type Outcome uint8
 
 // The outcomes, as far as the next attempt cares.
 const (
-	OutcomeSilence  Outcome = iota // nobody answers: refused TCP, no route, no name, time-out, a path that died
-	OutcomeClosed                  // the server ended it: FIN or RST
-	OutcomeRefused                 // credentials, certificate, not authorised: only a person can help
-	OutcomeNonsense                // the server does not speak MQTT
-	OutcomeLost                    // the mapping is gone while the server is fine: a fresh connection answered
-	OutcomeStopped                 // by us
-	OutcomePlanned                 // by us, to go on with another connection to the same server
-	OutcomeLower                   // the server wants a lower keepalive: asked again at once
+	OutcomeSilence     Outcome = iota // no answer: refused TCP, no route, no name, time-out, a path that died
+	OutcomeClosed                     // the server ended it: FIN or RST
+	OutcomeRefused                    // credentials, certificate, not authorised: only a person can help
+	OutcomeNonsense                   // the server does not speak MQTT
+	OutcomeMappingLost                // the mapping is gone while the server is fine: a fresh connection answered
+	OutcomeStopped                    // by us
+	OutcomePlanned                    // by us, to go on with another connection to the same server
+	OutcomeLower                      // the server wants a lower keepalive: asked again at once
 )
 
 // Verdict is an outcome with what it took.

@@ -49,7 +49,7 @@ type Beat struct {
 	// of this session
 	connected bool
 	rtt       rtt
-	sent      time.Time // last packet out, acknowledgements of the kernel included as far as they were told
+	sent      time.Time // last packet out, acknowledgements of the kernel included, as far as Rearmed reported them
 	spoke     time.Time // last MQTT packet out
 	since     time.Time // start of the wait for an answer; zero: nothing is unanswered
 	unasked   bool      // something went out after the last ping
@@ -102,7 +102,7 @@ func (b *Beat) Heard(now time.Time) {
 	b.answered(now)
 }
 
-// PongHeard is called after a PINGRESP came in, instead of Heard. One that nobody asked for counts as Heard.
+// PongHeard is called after a PINGRESP came in, instead of Heard. One that no ping asked for counts as Heard.
 func (b *Beat) PongHeard(now time.Time) {
 	if b.out == 0 {
 		b.Heard(now)

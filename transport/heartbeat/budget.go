@@ -27,8 +27,8 @@ type Budget struct {
 	state BudgetState
 }
 
-// NewBudget returns a full bucket, or what is left of kept. A kept time that lies in the future counts as now, and one that lies so
-// far back that no gateway was off for so long brings nothing: one of the two clocks was wrong.
+// NewBudget returns a full bucket, or what is left of kept. A kept time that lies in the future counts as now, and one that lies
+// so far back that no gateway was off for so long brings nothing: one of the two clocks was wrong.
 func NewBudget(o BudgetOptions, kept BudgetState, now time.Time) *Budget {
 	if o.Burst <= 0 || o.Burst > o.Month {
 		o.Burst = max(o.Month, 0)

@@ -16,10 +16,10 @@
 //
 // # What is late, what is dead
 //
-// Every packet that goes out is a question. When it has stayed unanswered for one retransmission timeout (RFC 6298, over
-// the round trip of our own pings), a ping asks again, because a broker owes an answer to a ping [MQTT-3.12.4-1] and to little else
-// (nothing answers QoS 0). When that ping stays unanswered for the timeout too, the link is late: Late says so
-// and further pings follow at doubling distances. DetectWithin after the first unanswered packet the link is dead.
+// Every packet that goes out waits for an answer. When it has stayed unanswered for one retransmission timeout (RFC 6298, over
+// the round trip of our own pings), a ping asks again, because a broker owes an answer to a ping [MQTT-3.12.4-1] and to little
+// else (nothing answers QoS 0). When that ping stays unanswered for the timeout too, the link is late: Late says so and further
+// pings follow at doubling distances. DetectWithin after the first unanswered packet the link is dead.
 //
 // # What counts as an answer
 //
@@ -27,5 +27,5 @@
 // the wait only when nothing is owed any more: a push that was already under way while our publish died must not
 // hide the death. Owed are the PINGRESP of each ping, and what the owner reports with Owed. A PINGRESP answers
 // everything sent before its ping, because a broker handles the packets of a connection in order; so a broker that keeps a
-// PUBACK to itself costs one ping, not one for ever.
+// PUBACK to itself costs one ping, not one after the other.
 package heartbeat

@@ -53,7 +53,7 @@ type target struct {
 	gap  time.Duration
 }
 
-// plan says what each silent flow is for, and how many more are wanted. It is made anew at each look, from what is known then.
+// plan says what each silent flow is for, and how many more are wanted. It is made again at each look, from what is known then.
 type plan struct {
 	now     time.Time
 	silent  []*flow // that have no target yet, the most silent first
@@ -300,7 +300,7 @@ func (s *Search) provenAfter(lo time.Duration, width float64, c, k, points int) 
 	return max(1, s.best.nth(proofs-k-c))
 }
 
-// divide shares the bracket out among the cohort: they are asked one after the other, rising, and each answer divides it anew.
+// divide shares the bracket out among the cohort: they are asked one after the other, rising, and each answer divides it again.
 func (s *Search) divide(p *plan, lo time.Duration, width float64) {
 	first, cohort := s.cohort(p, lo)
 	for j := 1; j <= cohort; j++ {

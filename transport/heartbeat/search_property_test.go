@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever the order of proofs, losses, voids, epochs and remembered values: Safe never exceeds what three flows proved inbound in
-// the present epoch, nothing that was asked for is a flow that is not there, and never are there more flows than allowed.
+// Whatever the order of proofs, losses, voids, epochs and remembered values: Safe never exceeds what three flows proved inbound
+// in the present epoch, nothing that was asked for is a flow that is not there, and never are there more flows than allowed.
 func TestSafeIsProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := SearchOptions{Mode: rapid.SampledFrom([]Mode{Fast, Thrifty}).Draw(t, "mode"), Floor: time.Second, Cap: 20 * time.Minute}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Cooldown remembers what failed lately, addresses or interfaces. Each rests for longer each time, and is tried last meanwhile;
-// what works is forgiven. The zero value is ready; safe for concurrent use.
+// Cooldown remembers which keys, addresses or interfaces, failed lately. While a key cools down it is tried last; each further
+// failure doubles the time, and a success clears it. The zero value is ready; safe for concurrent use.
 type Cooldown[K comparable] struct {
 	mu  sync.Mutex
 	all map[K]cooling
@@ -25,7 +25,7 @@ const (
 	cooldownMax   = 10 * time.Minute // the longest
 )
 
-// Fail lets k rest.
+// Fail starts the cooldown of k, or a longer one.
 func (r *Cooldown[K]) Fail(k K, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,21 +36,21 @@ func (r *Cooldown[K]) Fail(k K, now time.Time) {
 	r.all[k] = cooling{until: now.Add(min(cooldownFirst<<min(was.times, 8), cooldownMax)), times: was.times + 1}
 }
 
-// Clear forgives k.
+// Clear ends the cooldown of k and forgets its failures.
 func (r *Cooldown[K]) Clear(k K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.all, k)
 }
 
-// Until is when k has rested; zero: it need not.
+// Until is the end of the cooldown of k; zero: it has none.
 func (r *Cooldown[K]) Until(k K) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.all[k].until
 }
 
-// sort is all in their order, but those that rest last, the most rested of them first.
+// sort returns all in their order, but those that cool down last: of them the one first whose time ends first.
 func (r *Cooldown[K]) sort(all []K, now time.Time) []K {
 	left := func(k K) time.Duration { return max(0, r.Until(k).Sub(now)) }
 	sorted := slices.Clone(all)

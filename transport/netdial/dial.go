@@ -105,7 +105,7 @@ func (d *Dialer) proxyTo(e *Endpoint) (*Proxy, error) {
 	return d.o.Proxy(e.URL)
 }
 
-// dial opens the socket, to the server or its proxy, by the best way out that works.
+// dial opens the socket, to the server or its proxy, by the best interface that works.
 func (d *Dialer) dial(ctx context.Context, e *Endpoint, p Path) (*Stream, error) {
 	if d.o.Dial != nil {
 		c, err := d.o.Dial(ctx, "tcp", e.Addr)
@@ -121,7 +121,7 @@ func (d *Dialer) dial(ctx context.Context, e *Endpoint, p Path) (*Stream, error)
 	if p.Interface != "" {
 		return d.dialBy(ctx, p.Interface, e, target, p)
 	}
-	order, err := d.Interfaces.order(time.Now())
+	order, err := d.Interfaces.toTry(time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (d *Dialer) dialBy(ctx context.Context, iface string, e *Endpoint, target s
 	s.Conn, err = dialAny(ctx, addresses, dial)
 	s.RTOMax = rtoMax.Load()
 	if err != nil && iface != "" && errors.Is(err, os.ErrPermission) {
-		d.Interfaces.forbidden(iface, os.ErrPermission)
+		d.Interfaces.bindForbidden(iface, os.ErrPermission)
 		return d.dialBy(ctx, "", e, target, p)
 	}
 	if s.Interface = iface; err == nil && iface == "" {

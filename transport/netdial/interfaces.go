@@ -26,8 +26,8 @@ type Interfaces struct {
 // Bound reports whether connections are bound to interfaces.
 func (i *Interfaces) Bound() bool { return len(i.names) > 0 && i.unbound.Load() == nil }
 
-// order is the interfaces to try now, the best first; "" is the kernel's choice. An error when there is none.
-func (i *Interfaces) order(now time.Time) ([]string, error) {
+// toTry are the interfaces to try now, the best first; "" is the kernel's choice. An error when none can be used.
+func (i *Interfaces) toTry(now time.Time) ([]string, error) {
 	if !i.Bound() {
 		return []string{""}, nil
 	}
@@ -40,7 +40,7 @@ func (i *Interfaces) order(now time.Time) ([]string, error) {
 		}
 	}
 	if len(fit) == 0 {
-		return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: "no way out: " + strings.Join(unfit, ", ")}
+		return nil, &faults.Fault{Kind: faults.OutcomeSilence, Msg: "no interface can be used: " + strings.Join(unfit, ", ")}
 	}
 	return i.Cooldown.sort(fit, now), nil
 }
@@ -58,9 +58,9 @@ func (i *Interfaces) Better(name string) (string, time.Time) {
 	return "", time.Time{}
 }
 
-// forbidden is called when the kernel did not let us bind.
-func (i *Interfaces) forbidden(name string, err error) {
-	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the way out: give the service CAP_NET_RAW", name, err)
+// bindForbidden is called when the kernel did not let us bind.
+func (i *Interfaces) bindForbidden(name string, err error) {
+	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the interface: give the service CAP_NET_RAW", name, err)
 	i.unbound.CompareAndSwap(nil, &why)
 }
 
@@ -76,7 +76,7 @@ func (i *Interfaces) Why() string {
 func usable(name string) error {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		return fmt.Errorf("%s is not there", name)
+		return fmt.Errorf("%s does not exist", name)
 	}
 	if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 {
 		return fmt.Errorf("%s is down", name)
@@ -88,12 +88,12 @@ func usable(name string) error {
 	return fmt.Errorf("%s has no address", name)
 }
 
-// ByInterface dials by the best of the interfaces that can be used now; names as those of Options. Unlike a dialer it does not
-// do without when the kernel does not let it bind: that is an error.
+// ByInterface dials by the best of the interfaces that can be used now; names as those of Options. Where the kernel does not let
+// it bind it returns an error, unlike a Dialer, which goes on without.
 func ByInterface(names []string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	w := &Interfaces{names: names}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		order, err := w.order(time.Now())
+		order, err := w.toTry(time.Now())
 		if err != nil {
 			return nil, err
 		}

@@ -35,10 +35,10 @@ type Counter struct {
 	wire atomic.Int64
 	mqtt atomic.Int64 // sum of what was booked by book
 
-	mu      sync.Mutex
-	open    map[*Meter]struct{}
-	headers int64 // of sockets that are closed
-	most    int64 // that was told
+	mu       sync.Mutex
+	open     map[*Meter]struct{}
+	headers  int64 // of sockets that are closed
+	reported int64 // the largest sum that was returned, so that none is smaller
 }
 
 // opened and closed are called with each socket.
@@ -68,8 +68,8 @@ func (l *Counter) allHeaders() int64 {
 	for m := range l.open {
 		n += m.headers()
 	}
-	l.most = max(l.most, n) // what waits in a send buffer was read as carried already
-	return l.most
+	l.reported = max(l.reported, n) // what waits in a send buffer was read as carried already
+	return l.reported
 }
 
 // Book enters n bytes of one MQTT packet of an accepted session.

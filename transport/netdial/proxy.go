@@ -81,7 +81,7 @@ func ProxyFor(setting, server string) (*Proxy, error) {
 func ProxyFromEnvironment(server string) (*Proxy, error) {
 	u, err := url.Parse(server)
 	if err != nil {
-		return nil, nil //nolint:nilerr // the server's fault is told by others
+		return nil, nil //nolint:nilerr // NewEndpoint reports what is wrong with the URL
 	}
 	as := "http"
 	if s, _ := brokerurl.Named(u.Scheme); s.TLS {
@@ -107,7 +107,7 @@ func proxyAll(host string) (*Proxy, error) {
 	choice := proxy.NewPerHost(noted(func() { through = true }), noted(func() { through = false }))
 	choice.AddFromString(not) // addresses, networks
 	for name := range strings.SplitSeq(not, ",") {
-		choice.AddZone(strings.TrimPrefix(strings.TrimSpace(name), ".")) // and names below it, as everybody else reads it
+		choice.AddZone(strings.TrimPrefix(strings.TrimSpace(name), ".")) // and names below it, as other programs read it
 	}
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(host, "0") // the choice is by host alone
@@ -172,19 +172,20 @@ func socksThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (
 			password, _ := login.Password()
 			auth = &proxy.Auth{User: login.Username(), Password: password}
 		}
-		socks, err := proxy.SOCKS5("tcp", "given", auth, given{c})
+		socks, err := proxy.SOCKS5("tcp", "given", auth, connected{c})
 		if err != nil {
 			return nil, err
 		}
 		if _, err := socks.Dial("tcp", addr); err != nil {
-			return nil, socksFault(err)
+			return nil, socksError(err)
 		}
 		return c, nil
 	}
 }
 
-// socksFault tells what the proxy refused from what the path did; the library has only words for the former.
-func socksFault(err error) error {
+// socksError makes a ProxyError of what the proxy refused; an error of the path stays as it is. The library tells them apart by
+// its texts only.
+func socksError(err error) error {
 	switch text := err.Error(); {
 	case strings.Contains(text, "username/password"), strings.Contains(text, "authentication"):
 		return &ProxyError{true, errors.New("proxy does not accept our login")}
@@ -195,10 +196,10 @@ func socksFault(err error) error {
 	return err
 }
 
-// given is a dialer that has dialled already.
-type given struct{ c net.Conn }
+// connected is a dialer that has dialled already.
+type connected struct{ c net.Conn }
 
-func (g given) Dial(string, string) (net.Conn, error) { return g.c, nil }
+func (g connected) Dial(string, string) (net.Conn, error) { return g.c, nil }
 
 // EndWith lets ctx end what c does, up to the call of the func that it returns.
 func EndWith(ctx context.Context, c net.Conn) func() {

@@ -2,8 +2,8 @@ package netdial
 
 // Server is one place to connect to.
 type Server struct {
-	URL      string                 // its scheme is one of package brokerurl; a port and, of a WebSocket, the path /mqtt are added where missing
-	Rank     int                    // lower is preferred; servers of equal rank share the gateways; if zero, the place in the list
+	URL      string                 // with a scheme of package brokerurl; without a port, its own; a WebSocket's path is /mqtt if none
+	Rank     int                    // lower is preferred, equals share the gateways; if zero, the position in the list
 	Username string                 // if empty, none is sent
 	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent
 	TLS      TLSOptions             // where the scheme has TLS

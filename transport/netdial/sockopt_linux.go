@@ -58,7 +58,7 @@ func setSocketOptions(fd int, detectWithin time.Duration, rtoMax *atomic.Bool) e
 func milliseconds(d time.Duration) int { return int(max(d.Milliseconds(), 1)) }
 
 // Draining reports whether c, a TCP socket of ours, still has bytes on the way and got an acknowledgement within d: it is slow,
-// not dead. Without bytes on the way acknowledgements say nothing: whatever ended TCP took our ping, and nobody answers it.
+// not dead. Without bytes on the way acknowledgements say nothing: whatever ended TCP took our ping, and no one answers it.
 func Draining(c net.Conn, d time.Duration) bool {
 	info, ok := tcpInfo(c)
 	if !ok {

@@ -32,15 +32,15 @@ type Meter struct {
 	net.Conn
 	Up atomic.Bool // read only; Accepted sets it
 
-	ledger *Counter
-	cause  Cause
-	bytes  atomic.Int64
-	calls  atomic.Int64 // that moved something
+	counter *Counter
+	cause   Cause
+	bytes   atomic.Int64
+	calls   atomic.Int64 // that moved something
 }
 
 // NewMeter counts what c carries from now on.
 func NewMeter(c net.Conn, l *Counter, cause Cause) *Meter {
-	m := &Meter{Conn: c, ledger: l, cause: cause}
+	m := &Meter{Conn: c, counter: l, cause: cause}
 	l.opened(m)
 	return m
 }
@@ -52,7 +52,8 @@ func (m *Meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write counts what it writes, and books it by how the session was before: the answer to CONNECT may be read before Write returns.
+// Write counts what it writes, and books it by how the session was before: the answer to CONNECT may be read before Write
+// returns.
 func (m *Meter) Write(p []byte) (int, error) {
 	up := m.Up.Load()
 	n, err := m.Conn.Write(p)
@@ -64,10 +65,10 @@ func (m *Meter) count(n int, up bool) {
 	m.bytes.Add(int64(n))
 	m.calls.Add(1)
 	if up {
-		m.ledger.wire.Add(int64(n))
+		m.counter.wire.Add(int64(n))
 		return
 	}
-	m.ledger.by[m.cause].Add(int64(n))
+	m.counter.by[m.cause].Add(int64(n))
 }
 
 // Cost is what the socket has cost on the wire so far, in bytes: as the kernel counts it, or else a segment and its
@@ -87,13 +88,13 @@ func (m *Meter) headers() int64 { return max(0, m.Cost()-m.bytes.Load()) }
 
 // Close books what the socket has cost in the end.
 func (m *Meter) Close() error {
-	m.ledger.closed(m)
+	m.counter.closed(m)
 	return m.Conn.Close()
 }
 
 // Accepted ends the handshake. The buffered bytes were counted as part of it and are not.
 func (m *Meter) Accepted(buffered int) {
 	m.Up.Store(true)
-	m.ledger.by[m.cause].Add(-int64(buffered))
-	m.ledger.wire.Add(int64(buffered))
+	m.counter.by[m.cause].Add(-int64(buffered))
+	m.counter.wire.Add(int64(buffered))
 }

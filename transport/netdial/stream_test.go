@@ -18,7 +18,7 @@ func (q quickServer) Write(p []byte) (int, error) {
 
 func TestWhatOpensTheSessionIsHandshakeHoweverSoonItIsAnswered(t *testing.T) {
 	l := &Counter{}
-	m := &Meter{ledger: l, cause: CauseHandshake}
+	m := &Meter{counter: l, cause: CauseHandshake}
 	m.Conn = quickServer{answered: func() { m.Accepted(0) }}
 	connect := make([]byte, 170)
 	if _, err := m.Write(connect); err != nil {

@@ -56,7 +56,7 @@ type Broker struct {
 	wg        sync.WaitGroup
 }
 
-// NewBroker returns a broker that serves nobody yet.
+// NewBroker returns a broker that serves no client yet.
 func NewBroker(h Hooks) *Broker {
 	return &Broker{hooks: h, sessions: map[string]*session{}, retained: map[string]Message{}, pings: map[string]int{}, heard: map[string]time.Time{},
 		listeners: map[net.Listener]struct{}{}, conns: map[*client]struct{}{}}
@@ -195,7 +195,7 @@ func (b *Broker) Online() []string {
 	return ids
 }
 
-// route delivers m to everybody who wants it; mu is held.
+// route delivers m to every subscriber; mu is held.
 func (b *Broker) route(m Message) {
 	if m.Retain {
 		if b.retained[m.Topic] = m; len(m.Payload) == 0 {

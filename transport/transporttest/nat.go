@@ -40,7 +40,7 @@ const (
 
 // NATOptions of NewNAT. All can be changed later.
 type NATOptions struct {
-	Idle           time.Duration // how long a flow may be silent before it is forgotten; zero: for ever
+	Idle           time.Duration // how long a flow may be silent before it is forgotten; zero: never
 	Behaviour      Behaviour
 	RefreshInbound bool          // the server's packets keep a mapping too; RFC 4787 REQ-6 asks only for the client's
 	Latency        time.Duration // one way

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// backlog is how many connections a Listener holds that nobody has accepted yet; further dials wait, as SYNs would.
+// backlog is how many connections a Listener holds that were not accepted yet; further dials wait, as SYNs would.
 const backlog = 128
 
 // Network is a small internet in memory: listeners by address. Safe for concurrent use.
@@ -38,7 +38,7 @@ func (n *Network) Listen(address string) (*Listener, error) {
 	return l, nil
 }
 
-// Dial connects to address without a NAT in between. ECONNREFUSED when nobody listens there. It fits transport's Options.
+// Dial connects to address without a NAT in between. ECONNREFUSED when nothing listens there. It fits transport's Options.
 func (n *Network) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	client, server, l, err := n.pair(address, Pipe)
 	if err != nil {

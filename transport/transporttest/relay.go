@@ -156,7 +156,7 @@ func (r *Relay) forward(ctx context.Context, client *net.TCPConn) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", r.o.Target)
 	if err != nil {
-		resetTCP(client) // nobody there: the client is refused, as late as that is
+		resetTCP(client) // nothing there: the client is refused, as late as that is
 		return
 	}
 	server := conn.(*net.TCPConn)

@@ -58,7 +58,7 @@ func (s *session) deliver(m Message, qos byte) {
 	s.flush()
 }
 
-// flush sends what was queued while nobody was there.
+// flush sends what was queued while the client was away.
 func (s *session) flush() {
 	for i := range s.queue {
 		if q := &s.queue[i]; s.on != nil && !q.sent {

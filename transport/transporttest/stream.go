@@ -23,7 +23,7 @@ type stream struct {
 
 func newStream() *stream { return &stream{failed: make(chan struct{}), changed: make(chan struct{})} }
 
-// signal wakes everybody who waits; mu is held.
+// signal wakes all who wait; mu is held.
 func (s *stream) signal() {
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -128,7 +128,7 @@ func (s *stream) orphaned() bool {
 	return s.fin
 }
 
-// unreachable reports whether nobody is left to read.
+// unreachable reports whether no one is left to read.
 func (s *stream) unreachable() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

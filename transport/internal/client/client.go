@@ -1,5 +1,5 @@
-// Package client is the one MQTT client for short sessions of our own, beside the main link: it asks, and the server answers. What
-// tries a server for a person, the probe sessions of the search, and the check of a link that is late are written with it. A
+// Package client is the one MQTT client for short sessions of our own, beside the main link: it asks, and the server answers.
+// What tries a server for a person, the probe sessions of the search, and the check of a link that is late are written with it. A
 // connection and packets come in; packets, codes and faults go out. It dials nothing, and decides nothing.
 package client
 
@@ -31,7 +31,8 @@ type Options struct {
 	Topic  string    // of the PUBLISH packets that are handed out; if empty, all are
 	Socket io.Closer // closed at the end, without a goodbye of TLS or WebSocket; if nil, the connection itself is
 
-	// MQTT5 speaks MQTT 5 instead of 3.1.1: Connect, Publish, Await, Disconnect, and none of the others. The answers are not checked.
+	// MQTT5 speaks MQTT 5 instead of 3.1.1: Connect, Publish, Await, Disconnect, and none of the others. The answers are not
+	// checked.
 	MQTT5 bool
 }
 

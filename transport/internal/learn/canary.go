@@ -65,7 +65,7 @@ func (c *canaries) watch(now time.Time) {
 func (c *canaries) at() time.Time {
 	every := c.le.o.Canary.Every
 	switch {
-	case c.le.o.Canary.Off, c.le.o.Canary.Pair, c.le.weak.on, c.le.search.Safe() == 0, c.le.beat.interval <= c.le.o.Min:
+	case c.le.o.Canary.Off, c.le.o.Canary.Pair, c.le.pingOnly.on, c.le.search.Safe() == 0, c.le.beat.interval <= c.le.o.Min:
 		return time.Time{}
 	case every == 0 && c.le.kind == heartbeat.Strict:
 		return time.Time{}
@@ -87,7 +87,7 @@ func (c *canaries) retire(p *probe) bool {
 	if !p.canary || c.resting != nil {
 		return false
 	}
-	delete(c.le.flows.by, p.flow)
+	delete(c.le.flows.byFlow, p.flow)
 	c.resting = p
 	return true
 }
@@ -99,7 +99,7 @@ func (c *canaries) revive(flow int) bool {
 		return false
 	}
 	c.resting, p.flow = nil, flow
-	c.le.flows.by[flow] = p
+	c.le.flows.byFlow[flow] = p
 	p.again <- struct{}{} // never blocks: it rests, and is sent once
 	return true
 }

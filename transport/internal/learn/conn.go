@@ -51,7 +51,7 @@ func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 		return nil, err
 	}
 	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax, Topic: o.topic, Socket: s.Raw}), s, o.topic}
-	if err := c.enter(ctx, probeConnect(o, password), o.patience); err != nil {
+	if err := c.begin(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()
 		return nil, err
@@ -65,8 +65,8 @@ func probeConnect(o probeOptions, password string) *packets.ConnectPacket {
 	return p
 }
 
-// enter is CONNECT and SUBSCRIBE.
-func (c *probeConn) enter(ctx context.Context, connect *packets.ConnectPacket, patience time.Duration) error {
+// begin sends CONNECT and SUBSCRIBE. errDenied when the server refuses one of them for good.
+func (c *probeConn) begin(ctx context.Context, connect *packets.ConnectPacket, patience time.Duration) error {
 	code, err := c.Connect(ctx, connect, patience)
 	if err != nil {
 		return err

@@ -32,15 +32,15 @@ func (le *Learner) up(s MainLink, now time.Time) {
 		return
 	}
 	k, why := heartbeat.Knowledge{}, "a new connection: nothing is proven on it yet"
-	if gap := le.forgot; gap > 0 && le.path == le.pathOf(s.Endpoint(), s.Path()) {
+	if gap := le.forgotAfter; gap > 0 && le.path == le.pathOf(s.Endpoint(), s.Path()) {
 		k = heartbeat.Knowledge{Proven: le.search.Safe(), Failing: gap}
 		why = fmt.Sprintf("the path forgot the connection after %v of silence: searched again below", gap.Round(time.Millisecond))
 	}
-	le.forgot = 0
+	le.forgotAfter = 0
 	le.epoch(s, now, k, why)
 }
 
-// epoch begins anew: nothing is proven. What is remembered, or was known of another server, is a hint.
+// epoch begins a new epoch: nothing is proven. What is remembered of the path, or was learnt with another server, is a hint.
 func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why string) {
 	le.remember(now)
 	le.flows.drop()
@@ -64,9 +64,9 @@ func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why s
 	le.search.PathChanged(now.Add(le.after(remembered)), hint)
 	le.canaries.watched, le.canaries.quiet, le.canaries.asked, le.canaries.doubtful = now, 0, false, 0
 	le.flows.paused, le.flows.failures = time.Time{}, 0
-	le.purse.resting, le.pair.alone, le.weak.on = false, false, false
+	le.spending.resting, le.pair.ownMapping, le.pingOnly.on = false, false, false
 	if until := le.denials.until[s.Endpoint()]; now.Before(until) {
-		le.weak.begin(until, now)
+		le.pingOnly.begin(until, now)
 	}
 	le.set(le.o.Min, why, now)
 }
@@ -90,17 +90,17 @@ func (le *Learner) down(s MainLink, v faults.Verdict, now time.Time) {
 	if v.Kind == faults.OutcomeClosed && !le.denials.asking.IsZero() && now.Sub(le.denials.asking) < deniedWithin {
 		le.denials.hangUp(s.Endpoint(), now)
 	}
-	if le.weak.on && v.Idle {
-		le.weak.lost, le.weak.lostOn = le.beat.interval, le.path
+	if le.pingOnly.on && v.Idle {
+		le.pingOnly.failed, le.pingOnly.failedOn = le.beat.interval, le.path
 	}
-	if v.Forgotten && !le.weak.on && le.search.Safe() > 0 {
-		le.forgot = le.beat.interval
+	if v.Forgotten && !le.pingOnly.on && le.search.Safe() > 0 {
+		le.forgotAfter = le.beat.interval
 	}
 	le.main = nil
 	le.flows.drop()
 }
 
-// denials are what servers do not let us do.
+// denials remember which servers do not carry probes, and until when they are not asked again; on the learner's loop.
 type denials struct {
 	le      *Learner
 	until   map[*netdial.Endpoint]time.Time // no probes before
@@ -110,8 +110,8 @@ type denials struct {
 	why     string                          // probes are not possible
 }
 
-// hangUp is called after the main link was closed right after its first nonce. Where nonces were carried before, it may be
-// chance, once: then a probe hears itself first again.
+// hangUp is called after the server closed the main link right after its first nonce: that server is not probed for deniedFor.
+// Exception: where nonces were carried before, the first time may be chance; then a probe must only echo to itself again first.
 func (d *denials) hangUp(e *netdial.Endpoint, now time.Time) {
 	d.hungUp[e]++
 	if d.carried[e] && d.hungUp[e] < 2 {
@@ -124,7 +124,7 @@ func (d *denials) hangUp(e *netdial.Endpoint, now time.Time) {
 	d.why = "the server hung up when the main link published to a probe topic; allow it in the access rules"
 }
 
-// shrink begins anew below what failed.
+// shrink begins a new epoch after a proven silence failed: the search begins below it.
 func (le *Learner) shrink(proven, failing time.Duration, now time.Time) {
 	why := fmt.Sprintf("the path forgot a connection after %v: its limit is shorter now", failing.Round(time.Millisecond))
 	le.status.shrunk()

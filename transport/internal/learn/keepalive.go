@@ -10,7 +10,7 @@ import (
 // What CONNECT says: it follows the beat, by a planned re-dial.
 
 const (
-	keepFactor     = 2 // CONNECT over the beat, so that a server notices a dead gateway soon
+	keepFactor     = 2 // times the beat: what CONNECT says, so that a server notices a dead gateway soon
 	keepFactorPair = 4 // where the beat is kept by a second session, and pings are rare
 	redialRetry    = time.Hour
 )
@@ -77,9 +77,9 @@ func (ka *keepalives) adapt(now time.Time) {
 	if !ka.le.env.AdaptKeep || s == nil || !ka.le.search.Settled() || now.Before(ka.redialAfter) {
 		return
 	}
-	want := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.beat.interval))
+	target := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.beat.interval))
 	keepalive := s.Keepalive()
-	if fits := keepalive <= want+want/4 && keepalive >= want-want/4; !fits {
+	if fits := keepalive <= target+target/4 && keepalive >= target-target/4; !fits {
 		ka.redialAfter = now.Add(redialRetry)
 		s.Redial()
 	}

@@ -35,15 +35,15 @@ type Learner struct {
 	env    Env
 	o      Options
 	events chan func()
-	gone   chan struct{}   // closed when Run has ended
+	ended  chan struct{}   // closed when Run returns
 	ctx    context.Context // of the probes; set by Run
 
-	search *heartbeat.Search   // of the epoch; nil: nothing to learn
-	main   MainLink            // nil: down
-	path   string              // that the epoch is of
-	known  heartbeat.Knowledge // what an earlier epoch of path has left
-	kind   heartbeat.Kind      // of path
-	forgot time.Duration       // the silence after which the main link was forgotten; 0: it was not
+	search      *heartbeat.Search   // of the epoch; nil: nothing to learn
+	main        MainLink            // nil: down
+	path        string              // that the epoch is of
+	known       heartbeat.Knowledge // what an earlier epoch of path has left
+	kind        heartbeat.Kind      // of path
+	forgotAfter time.Duration       // the silence after which the path forgot the main link; 0: it did not
 
 	beat struct {
 		interval time.Duration
@@ -54,8 +54,8 @@ type Learner struct {
 	flows    flows
 	canaries canaries
 	pair     pairing
-	weak     weakBeat
-	purse    purse
+	pingOnly pingOnly
+	spending spending
 	denials  denials
 	keep     keepalives
 
@@ -70,10 +70,10 @@ func New(o Options, env Env) *Learner {
 	if o.Memory != nil {
 		kept = o.Memory.Budget()
 	}
-	le := &Learner{env: env, o: o, events: make(chan func(), backlog), gone: make(chan struct{})}
-	le.flows = flows{le: le, by: map[int]*probe{}}
-	le.canaries, le.pair, le.weak, le.keep = canaries{le: le}, pairing{le: le}, weakBeat{le: le}, keepalives{le: le}
-	le.purse = purse{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
+	le := &Learner{env: env, o: o, events: make(chan func(), backlog), ended: make(chan struct{})}
+	le.flows = flows{le: le, byFlow: map[int]*probe{}}
+	le.canaries, le.pair, le.pingOnly, le.keep = canaries{le: le}, pairing{le: le}, pingOnly{le: le}, keepalives{le: le}
+	le.spending = spending{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
 	le.denials = denials{le: le, until: map[*netdial.Endpoint]time.Time{}, carried: map[*netdial.Endpoint]bool{},
 		hungUp: map[*netdial.Endpoint]int{}}
 	le.beat.interval, le.beat.reason = env.Interval, "fixed by heartbeat.interval"
@@ -96,7 +96,7 @@ func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	}
 	most := top + min(max(top/24, time.Second), 8*time.Second)
 	o := heartbeat.SearchOptions{Mode: le.o.Mode, Floor: le.o.Min, Cap: most, Flows: le.o.Probes}
-	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < heartbeat.FastSessions*le.purse.estimate() {
+	if o.Mode == heartbeat.Fast && le.o.Budget.Burst > 0 && le.o.Budget.Burst < heartbeat.FastSessions*le.spending.estimate() {
 		o.Mode, o.Flows = heartbeat.Thrifty, 0
 	}
 	if le.search != nil {
@@ -105,20 +105,20 @@ func (le *Learner) searchOptions(e *netdial.Endpoint) heartbeat.SearchOptions {
 	return o
 }
 
-// do hands f to the loop. Once that is over, or where there is none, f is dropped.
+// do hands f to the loop. After the loop has ended, or where nothing is learnt, f is dropped.
 func (le *Learner) do(f func()) {
 	if !le.On() {
 		return
 	}
 	select {
 	case le.events <- f:
-	case <-le.gone:
+	case <-le.ended:
 	}
 }
 
 // Run is the loop; it ends with ctx, and its probes with it.
 func (le *Learner) Run(ctx context.Context) {
-	defer close(le.gone)
+	defer close(le.ended)
 	if !le.On() {
 		return
 	}
@@ -149,26 +149,26 @@ func (le *Learner) Run(ctx context.Context) {
 	}
 }
 
-// close keeps what was learnt, and what is open has cost.
+// close saves what was learnt, and books what the open sessions have cost.
 func (le *Learner) close(now time.Time) {
 	le.remember(now)
-	for _, p := range le.flows.by {
+	for _, p := range le.flows.byFlow {
 		if p.conn != nil {
-			le.purse.bookOne(p, p.conn.s.Raw.FinalCost(), now)
+			le.spending.bookOne(p, p.conn.s.Raw.FinalCost(), now)
 		}
 	}
-	le.purse.save()
+	le.spending.save()
 }
 
 // step does what is due.
 func (le *Learner) step(now time.Time) {
 	if le.main != nil {
-		le.purse.resting = le.purse.resting && now.Before(le.purse.rested)
-		frugal := le.level()
-		le.search.Rest(le.purse.resting || frugal > Normal)
-		le.purse.book(now)
-		if !le.weak.on && !now.Before(le.flows.paused) {
-			if frugal < Exhausted {
+		le.spending.resting = le.spending.resting && now.Before(le.spending.rested)
+		level := le.level()
+		le.search.Rest(le.spending.resting || level > Normal)
+		le.spending.book(now)
+		if !le.pingOnly.on && !now.Before(le.flows.paused) {
+			if level < Exhausted {
 				le.canaries.watch(now)
 				le.pair.step(now)
 			}
@@ -176,7 +176,7 @@ func (le *Learner) step(now time.Time) {
 				le.flows.carryOut(order, now)
 			}
 		}
-		le.judge(now)
+		le.adjust(now)
 	}
 	le.publish(now)
 }
@@ -186,19 +186,19 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.main == nil {
 		return time.Time{}
 	}
-	if le.weak.on {
-		return le.weak.until
+	if le.pingOnly.on {
+		return le.pingOnly.until
 	}
 	if now.Before(le.flows.paused) {
 		return le.flows.paused
 	}
 	at := le.search.Wake(now)
 	rested := time.Time{}
-	if le.purse.resting {
-		rested = le.purse.rested
+	if le.spending.resting {
+		rested = le.spending.rested
 	}
 	canary, pair := le.canaries.at(), le.pair.at()
-	if le.level() == Exhausted { // step leaves both alone, so that they stay due for ever
+	if le.level() == Exhausted { // step leaves both alone, so they would stay due
 		canary, pair = time.Time{}, time.Time{}
 	}
 	for _, next := range []time.Time{canary, pair, rested} {
@@ -209,30 +209,30 @@ func (le *Learner) wake(now time.Time) time.Time {
 	return at
 }
 
-// judge sets the beat by what is proven.
-func (le *Learner) judge(now time.Time) {
-	if le.weak.on {
-		le.weak.judge(now)
+// adjust sets the beat by what is proven, less the margin. Exception: without a budget it is the longest there is.
+func (le *Learner) adjust(now time.Time) {
+	if le.pingOnly.on {
+		le.pingOnly.step(now)
 		return
 	}
 	proven := le.search.Safe()
-	want, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.Keepalive())
-	if want > top-lateTimers { // the margin is far larger, and a cap is a round number
-		want = top
+	target, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.Keepalive())
+	if target > top-lateTimers { // the margin is far larger, and a cap is a round number
+		target = top
 	}
 	switch {
 	case le.level() == Exhausted:
 		if le.beat.longest = true; le.beat.interval != top {
-			le.set(top, "the budget of the month is used up: the longest beat, proven or not", now)
+			le.set(top, "the monthly data budget is used up: the longest beat, proven or not", now)
 		}
-	case want > le.beat.interval:
-		le.set(want, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
-	case want < le.beat.interval && le.beat.longest:
+	case target > le.beat.interval:
+		le.set(target, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
+	case target < le.beat.interval && le.beat.longest:
 		le.beat.longest = false
-		le.set(want, "there is a budget again", now)
-	case want < le.beat.interval:
+		le.set(target, "the monthly data budget is no longer used up: back to what is proven", now)
+	case target < le.beat.interval:
 		why := fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond))
-		le.set(want, why, now)
+		le.set(target, why, now)
 	}
 	le.canaries.classify()
 	le.keep.adapt(now)

@@ -86,7 +86,7 @@ func TestAForgottenMainLinkIsALimit(t *testing.T) {
 		m := w.up("first", false)
 		was := w.settled(2 * time.Hour)
 		w.change(func() { w.limit = limit / 2 })
-		w.le.Down(m, faults.Verdict{Kind: faults.OutcomeLost, Up: true, Idle: true, Forgotten: true})
+		w.le.Down(m, faults.Verdict{Kind: faults.OutcomeMappingLost, Up: true, Idle: true, Forgotten: true})
 		w.up("second", false)
 		w.sleep(time.Second)
 		if s := w.status(); s.Interval != 20*time.Second || s.Reason != fmt.Sprintf("the path forgot the connection after %v of silence: searched again below", was.Interval.Round(time.Millisecond)) {

@@ -2,7 +2,7 @@ package learn
 
 import "time"
 
-// Level says how much the budget of the month still allows.
+// Level says how much the monthly data budget still allows.
 type Level int32
 
 const (

@@ -15,7 +15,7 @@ type MainLink interface {
 	Path() netdial.Path          // on which a probe shares its fate
 	Keepalive() time.Duration    // what its CONNECT said; no beat is above it
 	Planned() bool               // it replaced another session on purpose
-	Lost() <-chan struct{}       // closed at its end
+	Ended() <-chan struct{}      // closed at its end
 	SilentSince() time.Time      // when it last sent something
 	HeardSince(t time.Time) bool // whether anything came in since t
 
@@ -24,11 +24,11 @@ type MainLink interface {
 	Redial()                     // asks for another session to the same server, so that CONNECT says what Begin does
 	// Rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.
 	Rearmed(ping bool)
-	// Publish sends payload with QoS 1, booked as a probe. It waits for a place in the window.
+	// Publish sends payload with QoS 1, booked as a probe. It waits for a slot in the window.
 	Publish(ctx context.Context, topic string, payload []byte) (Acknowledgement, error)
 }
 
-// Acknowledgement tells what became of a publish: Err is nil after PUBACK, and of no meaning before Done is closed.
+// Acknowledgement is the result of a publish: Err is nil after PUBACK, and of no meaning before Done is closed.
 type Acknowledgement interface {
 	Done() <-chan struct{}
 	Err() error

@@ -23,20 +23,20 @@ const (
 
 // pairing is the learner's side of it, on its loop.
 type pairing struct {
-	le      *Learner
-	alone   bool       // the second session was silent for too long once, so it keeps its own mapping
-	conn    *probeConn // nil: none yet
-	slot    int        // the n of its client id; 0: none
-	cancel  context.CancelFunc
-	opening bool
-	nonce   []byte
-	sent    time.Time     // zero: nothing is on its way
-	spoke   time.Time     // last packet of the second session
-	proven  time.Time     // last time that the main link heard it; zero: it never did
-	missed  time.Time     // what was sent did not come, and the main link was pinged; zero: nothing is missing
-	spent   int64         // what was booked of its cost
-	silence time.Duration // of the second session before it sent
-	retry   time.Time
+	le         *Learner
+	ownMapping bool       // the second session was silent for too long once, so from then on it pings to keep its own mapping
+	conn       *probeConn // nil: none yet
+	slot       int        // the n of its client id; 0: none
+	cancel     context.CancelFunc
+	opening    bool
+	nonce      []byte
+	sent       time.Time     // when the nonce was published; zero: none is awaited
+	spoke      time.Time     // last packet of the second session
+	proven     time.Time     // last time that the main link heard it; zero: it never did
+	missed     time.Time     // what was sent did not come, and the main link was pinged; zero: nothing is missing
+	spent      int64         // what was booked of its cost
+	silence    time.Duration // of the second session before it sent
+	retry      time.Time
 }
 
 // PairTopic is where the main link hears its pair; empty: there is none.
@@ -50,7 +50,7 @@ func (le *Learner) PairTopic() string {
 // at is when step must be called; zero: not at all.
 func (p *pairing) at() time.Time {
 	switch {
-	case !p.le.o.Canary.Pair, p.le.main == nil, p.le.weak.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
+	case !p.le.o.Canary.Pair, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
 		return time.Time{}
 	case !p.missed.IsZero():
 		return p.missed.Add(lateNonce)
@@ -60,7 +60,7 @@ func (p *pairing) at() time.Time {
 		return later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
 	}
 	own := p.spoke.Add(p.le.beat.interval - pairLead) // when the second session must speak by itself, if it must
-	if (p.le.canaries.short || p.alone || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
+	if (p.le.canaries.short || p.ownMapping || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
 		return own
 	}
 	return p.due()
@@ -69,16 +69,16 @@ func (p *pairing) at() time.Time {
 // due is the end of the main link's interval; of every other one, where each needs a ping of our own anyway.
 func (p *pairing) due() time.Time {
 	due := p.le.main.SilentSince().Add(p.le.beat.interval - pairLead)
-	if p.crowded() {
+	if p.keepaliveTight() {
 		return later(due, p.proven.Add(p.le.beat.interval*3/2))
 	}
 	return due
 }
 
-// crowded reports that CONNECT leaves no room for an interval without a ping.
-func (p *pairing) crowded() bool { return p.le.main.Keepalive() < 2*p.le.beat.interval }
+// keepaliveTight reports that the keepalive of CONNECT is too short for an interval without a ping.
+func (p *pairing) keepaliveTight() bool { return p.le.main.Keepalive() < 2*p.le.beat.interval }
 
-// step publishes when it is time, and judges when nothing came.
+// step publishes when it is time, and acts when nothing came.
 func (p *pairing) step(now time.Time) {
 	at := p.at()
 	if at.IsZero() || now.Before(at) {
@@ -88,7 +88,7 @@ func (p *pairing) step(now time.Time) {
 	case !p.sent.IsZero() && p.le.main.SilentSince().After(p.sent): // what we sent may have revived the path: void
 		p.sent = time.Time{}
 	case !p.missed.IsZero():
-		p.judge(now)
+		p.decideMissed(now)
 	case !p.sent.IsZero():
 		p.sent, p.missed = time.Time{}, now
 		p.le.main.Ping() // an answer says that there is no outage, and revives a loose path
@@ -106,8 +106,9 @@ func (p *pairing) step(now time.Time) {
 	}
 }
 
-// judge is called a moment after what the pair had sent did not arrive.
-func (p *pairing) judge(now time.Time) {
+// decideMissed is called lateNonce after the pair's nonce did not arrive and the main link pinged: it finds out whether that was
+// an outage, the second session's mapping, the main link's, or a server that does not carry probes.
+func (p *pairing) decideMissed(now time.Time) {
 	alive, before := p.le.main.HeardSince(p.missed), !p.proven.IsZero()
 	p.missed = time.Time{}
 	switch {
@@ -115,7 +116,7 @@ func (p *pairing) judge(now time.Time) {
 	case before && p.le.kind != heartbeat.Loose && p.silence > p.le.search.Safe():
 		// Its own mapping may be gone: from now on it pings.
 		p.end()
-		p.alone = true
+		p.ownMapping = true
 	case before:
 		p.le.shrink(p.le.search.Safe(), p.le.beat.interval, now)
 	default: // the server may not carry it at all
@@ -199,7 +200,7 @@ func (p *pairing) end() {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	*p = pairing{le: p.le, alone: p.alone}
+	*p = pairing{le: p.le, ownMapping: p.ownMapping}
 }
 
 // PairHeard is called with the payload of what arrives on PairTopic.
@@ -210,7 +211,7 @@ func (p *pairing) heard(payload []byte) {
 		return
 	}
 	if !p.le.main.SilentSince().After(p.sent) {
-		p.le.main.Rearmed(p.crowded())
+		p.le.main.Rearmed(p.keepaliveTight())
 	}
 	p.sent, p.proven = time.Time{}, time.Now()
 }

@@ -22,29 +22,30 @@ const (
 // errDenied says that the server does not let a probe session in, or does not carry its messages.
 var errDenied = errors.New("probe denied")
 
-// probe is one flow of the search: a probe session on a goroutine of its own, which tells the learner what happened.
+// probe is one flow of the search: a probe session on a goroutine of its own, which reports to the learner what happened.
 type probe struct {
 	le     *Learner
 	flow   int
 	slot   int // the n of its client id and topic
 	o      probeOptions
 	canary bool
-	trials chan trial
-	again  chan struct{} // of a canary that rests: it is wanted once more
+	tests  chan silenceTest
+	again  chan struct{} // of a canary that rests: it is to be tested again
 	cancel context.CancelFunc
 	conn   *probeConn // of run
 	spent  int64      // of the learner: what was booked of its cost
 	failed int64      // of run: what it cost to fail to open it
-	held   bool       // of the learner: its end is judged later
+	held   bool       // of the learner: what its end means is decided a moment later
 }
 
-// trial asks whether a silence did harm: the main link publishes, or, quiet, the probe itself pings.
-type trial struct {
+// silenceTest ends the silence of a probe and finds out whether the mapping lived: the main link publishes, or, quiet, the probe
+// itself pings.
+type silenceTest struct {
 	main  MainLink
 	quiet bool
 }
 
-// run opens the session, arms it, and waits for trials until the session or ctx ends.
+// run opens the session, arms it, and waits for tests until the session or ctx ends.
 func (p *probe) run(ctx context.Context) {
 	defer p.le.do(func() { p.le.flows.ended(p) })
 	c, err := p.le.env.dialProbe(ctx, p.o, &p.failed)
@@ -102,17 +103,17 @@ func (p *probe) arm(ctx context.Context, c *probeConn) bool {
 	}
 }
 
-// wait is the silence, up to the end of a trial. False: the session is of no more use.
+// wait is the silence, up to the end of a test. False: the session is of no more use.
 func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 	since, boot := time.Now(), bootTime()
 	p.le.do(func() { p.le.flows.armed(p, since) })
 	select {
-	case t := <-p.trials:
+	case t := <-p.tests:
 		if t.quiet {
-			p.ask(ctx, c, t.main)
+			p.quietTest(ctx, c, t.main)
 			return false
 		}
-		return p.try(ctx, c, t, since, boot)
+		return p.runTest(ctx, c, t, since, boot)
 	case _, ok := <-c.Packets():
 		if !ok {
 			p.le.do(func() { p.le.flows.cut(p, time.Since(since), sleptSince(boot, since), c.Err()) })
@@ -123,8 +124,8 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 	}
 }
 
-// try is one test: the silence ends when the main link writes a nonce to our topic.
-func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time, boot time.Duration) bool {
+// runTest is one test: the silence ends when the main link writes a nonce to our topic.
+func (p *probe) runTest(ctx context.Context, c *probeConn, t silenceTest, since time.Time, boot time.Duration) bool {
 	nonce, asked := codec.Nonce(), time.Now()
 	gap := asked.Sub(since)
 	a, err := t.main.Publish(ctx, p.o.topic, nonce)
@@ -157,10 +158,10 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 			}
 			p.le.do(func() { p.le.flows.lost(p, gap, took, t.main) })
 			t.main.Ping()
-			p.tell(ctx, c)
+			p.classifyAfterLoss(ctx, c)
 			netdial.Abort(c.s.Raw.Conn)
 			return false
-		case <-t.main.Lost():
+		case <-t.main.Ended():
 			return false
 		case <-ctx.Done():
 			return false
@@ -168,16 +169,17 @@ func (p *probe) try(ctx context.Context, c *probeConn, t trial, since time.Time,
 	}
 }
 
-// tell asks, after a loss, whether pings could have seen it: an answer says that they could not. A reset may come from a NAT, or
-// from a server that the NAT told to forget us.
-func (p *probe) tell(ctx context.Context, c *probeConn) {
+// classifyAfterLoss pings after a loss: an answer means that the path is loose, as pings could not have seen the loss. A reset
+// may come from a NAT, or from a server that got one from the NAT.
+func (p *probe) classifyAfterLoss(ctx context.Context, c *probeConn) {
 	asked := time.Now()
 	err := c.Ping(ctx, afterLoss)
 	p.le.do(func() { p.le.canaries.kindSeen(err, asked, false) })
 }
 
-// ask is the quiet test: nothing came in during the silence, so that whatever answers now is the path's own doing.
-func (p *probe) ask(ctx context.Context, c *probeConn, t MainLink) {
+// quietTest pings after a silence in which nothing was published to the probe, so that only the path can be the reason of what
+// happens.
+func (p *probe) quietTest(ctx context.Context, c *probeConn, t MainLink) {
 	asked := time.Now()
 	t.Ping() // which shows whether there is an outage
 	err := c.Ping(ctx, afterLoss)

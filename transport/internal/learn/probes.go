@@ -13,23 +13,23 @@ import (
 )
 
 const (
-	sayFailures = 3 // sessions in a row that could not be opened are worth a word
-	shutOut     = 8 // and so many, all closed by a server that keeps the main link, are a denial
+	sayFailures = 3 // sessions in a row that could not be opened are shown in Why
+	shutOut     = 8 // so many, all closed by a server that keeps the main link, count as a denial
 )
 
-// flows are the probe sessions of the search, and what they tell the learner; on its loop.
+// flows are the probe sessions of the search, and what they report to the learner; on its loop.
 type flows struct {
 	le        *Learner
-	by        map[int]*probe // by flow
+	byFlow    map[int]*probe // by flow
 	paused    time.Time      // no new session before: the last one could not be opened
 	failures  int            // to open one, in a row
 	lastError string         // the last of them
 }
 
-func (f *flows) all() []*probe { return slices.Collect(maps.Values(f.by)) }
+func (f *flows) all() []*probe { return slices.Collect(maps.Values(f.byFlow)) }
 
 func (f *flows) carryOut(order heartbeat.Order, now time.Time) {
-	switch p := f.by[order.Flow]; order.Verb {
+	switch p := f.byFlow[order.Flow]; order.Verb {
 	case heartbeat.Open:
 		f.open(order, now)
 	case heartbeat.Test:
@@ -45,12 +45,12 @@ func (f *flows) carryOut(order heartbeat.Order, now time.Time) {
 
 // test ends the silence of p, if that may be paid.
 func (f *flows) test(p *probe, now time.Time) {
-	if !p.canary && f.le.purse.budget.Left(now) < oneTest {
+	if !p.canary && f.le.spending.budget.Left(now) < oneTest {
 		f.le.search.Gone(p.flow)
-		delete(f.by, p.flow)
+		delete(f.byFlow, p.flow)
 		p.cancel()
-		if len(f.by) == 0 {
-			f.le.purse.rest(now)
+		if len(f.byFlow) == 0 {
+			f.le.spending.rest(now)
 		}
 		return
 	}
@@ -59,18 +59,18 @@ func (f *flows) test(p *probe, now time.Time) {
 	if cost := nonceCost(p.o.topic, p.o.e.Scheme.TLS); p.flow != f.le.canaries.quiet {
 		f.le.status.spent(cost)
 		if !p.canary {
-			f.le.purse.budget.Spend(cost, now)
+			f.le.spending.budget.Spend(cost, now)
 		}
 	}
-	p.trials <- trial{main: f.le.main, quiet: p.flow == f.le.canaries.quiet}
+	p.tests <- silenceTest{main: f.le.main, quiet: p.flow == f.le.canaries.quiet}
 }
 
 // open starts a probe session, if it may be paid.
 func (f *flows) open(order heartbeat.Order, now time.Time) {
 	canary := order.Canary
-	if !canary && !f.le.purse.affordable(now).Equal(now) {
-		if f.le.search.Gone(order.Flow); len(f.by) == 0 {
-			f.le.purse.rest(now)
+	if !canary && !f.le.spending.affordable(now).Equal(now) {
+		if f.le.search.Gone(order.Flow); len(f.byFlow) == 0 {
+			f.le.spending.rest(now)
 		}
 		return // what is open goes on
 	}
@@ -84,13 +84,13 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 	slot := f.freeSlot()
 	ctx, cancel := context.WithCancel(f.le.ctx)
 	p := &probe{le: f.le, flow: order.Flow, slot: slot, canary: canary, cancel: cancel,
-		trials: make(chan trial, 1), again: make(chan struct{}, 1),
+		tests: make(chan silenceTest, 1), again: make(chan struct{}, 1),
 		o: probeOptions{e: s.Endpoint(), clientID: f.le.o.ClientID(slot), topic: f.le.o.Topic(slot), path: s.Path(),
 			keepalive: uint16(s.Endpoint().AllowedKeepalive(f.le.env.Keepalive) / time.Second), patience: f.le.env.Dialer.HandshakeTime()}}
 	if canary && !f.le.canaries.short {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}
-	f.by[order.Flow] = p
+	f.byFlow[order.Flow] = p
 	f.le.env.Go(func() { p.run(ctx) })
 }
 
@@ -105,10 +105,10 @@ func (f *flows) freeSlot() int {
 
 // drop ends all probes: their path is no longer that of the main link.
 func (f *flows) drop() {
-	for flow, p := range f.by {
+	for flow, p := range f.byFlow {
 		f.le.search.Gone(flow)
 		p.cancel()
-		delete(f.by, flow)
+		delete(f.byFlow, flow)
 	}
 	if f.le.canaries.resting != nil {
 		f.le.canaries.resting.cancel()
@@ -129,15 +129,15 @@ func (f *flows) opened(*probe) { f.le.status.opened() }
 func (f *flows) armed(p *probe, at time.Time) {
 	f.le.status.setEchoed(p.o.e)
 	f.failures, f.lastError = 0, ""
-	if f.by[p.flow] != p {
+	if f.byFlow[p.flow] != p {
 		return
 	}
-	f.le.purse.price = max(f.le.purse.price, p.conn.s.Raw.Cost()+oneTest)
+	f.le.spending.price = max(f.le.spending.price, p.conn.s.Raw.Cost()+oneTest)
 	f.le.search.Armed(p.flow, at)
 }
 
 func (f *flows) delivered(p *probe, gap time.Duration, at time.Time) {
-	if f.by[p.flow] != p {
+	if f.byFlow[p.flow] != p {
 		return
 	}
 	f.le.denials.carried[p.o.e], f.le.denials.hungUp[p.o.e] = true, 0
@@ -147,10 +147,10 @@ func (f *flows) delivered(p *probe, gap time.Duration, at time.Time) {
 	f.le.search.Delivered(p.flow, gap, at)
 }
 
-// lost is called when the nonce of a trial did not get through, though the server acknowledged it to the main link: after gap of
-// silence, and up to took more, as nobody knows when in the time until the acknowledgement the server sent it.
+// lost is called when the nonce of a test did not get through, though the server acknowledged it to the main link: after gap of
+// silence, and up to took more, as it is not known when, in the time until the acknowledgement, the server sent it.
 func (f *flows) lost(p *probe, gap, took time.Duration, main MainLink) {
-	if f.by[p.flow] != p {
+	if f.byFlow[p.flow] != p {
 		return
 	}
 	proven := f.le.search.Safe()
@@ -169,7 +169,7 @@ func (f *flows) lost(p *probe, gap, took time.Duration, main MainLink) {
 // cut is called when a silent session was ended by the other side. A server that ends all its sessions, or one that heard
 // nothing for 1.5 times the keepalive, says nothing about the path.
 func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
-	if f.by[p.flow] != p {
+	if f.byFlow[p.flow] != p {
 		return
 	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
@@ -195,7 +195,7 @@ func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
 
 // refused is called when a session could not be opened.
 func (f *flows) refused(p *probe, err error) {
-	if f.by[p.flow] != p || f.le.main == nil {
+	if f.byFlow[p.flow] != p || f.le.main == nil {
 		return
 	}
 	now := time.Now()
@@ -207,7 +207,7 @@ func (f *flows) refused(p *probe, err error) {
 	if errors.Is(err, errDenied) {
 		f.le.denials.until[p.o.e] = now.Add(deniedFor)
 		f.le.denials.why = err.Error()
-		f.le.weak.begin(now.Add(deniedFor), now)
+		f.le.pingOnly.begin(now.Add(deniedFor), now)
 		return
 	}
 	f.le.search.Gone(p.flow)
@@ -218,7 +218,7 @@ func (f *flows) refused(p *probe, err error) {
 	if f.lastError = err.Error(); f.failures >= shutOut && faults.Of(err, now).Kind == faults.OutcomeClosed {
 		f.failures, f.le.denials.until[p.o.e] = 0, now.Add(deniedFor)
 		f.le.denials.why = "the server closes every probe session: " + err.Error()
-		f.le.weak.begin(now.Add(deniedFor), now)
+		f.le.pingOnly.begin(now.Add(deniedFor), now)
 	}
 }
 
@@ -226,12 +226,12 @@ func (f *flows) refused(p *probe, err error) {
 func (f *flows) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
-		f.le.purse.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
+		f.le.spending.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
 	} else {
-		f.le.purse.bookOne(p, p.failed, time.Now())
+		f.le.spending.bookOne(p, p.failed, time.Now())
 	}
-	if f.by[p.flow] == p {
-		delete(f.by, p.flow)
+	if f.byFlow[p.flow] == p {
+		delete(f.byFlow, p.flow)
 		if !p.held {
 			f.le.search.Gone(p.flow)
 		}
@@ -242,5 +242,5 @@ func (f *flows) ended(p *probe) {
 	if f.le.canaries.quiet == p.flow {
 		f.le.canaries.quiet = 0
 	}
-	f.le.purse.save()
+	f.le.spending.save()
 }

@@ -21,8 +21,8 @@ func (le *Learner) publish(now time.Time) {
 	defer le.status.mu.Unlock()
 	s := &le.status.s
 	s.Interval, s.Reason, s.Path, s.Kind = le.beat.interval, le.beat.reason, le.path, le.kind.String()
-	s.Phase, s.Evidence, s.Open = le.phase(now), le.evidence(), len(le.flows.by)
-	s.Budget = le.purse.budget.Left(now)
+	s.Phase, s.Evidence, s.Open = le.phase(now), le.evidence(), len(le.flows.byFlow)
+	s.Budget = le.spending.budget.Left(now)
 	s.Proven, s.Failing, s.Remembered = 0, 0, le.known.Proven
 	if le.main == nil && le.On() {
 		s.Interval = le.o.Min // where the next session begins
@@ -32,7 +32,7 @@ func (le *Learner) publish(now time.Time) {
 	}
 	le.status.why = ""
 	switch {
-	case le.weak.on && le.denials.why != "":
+	case le.pingOnly.on && le.denials.why != "":
 		le.status.why = "heartbeat: learning is not possible: " + le.denials.why
 	case le.flows.failures >= sayFailures && le.main != nil:
 		le.status.why = "heartbeat: no probe session can be opened: " + le.flows.lastError

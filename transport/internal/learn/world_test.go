@@ -72,7 +72,7 @@ func (m *fakeMain) Keepalive() time.Duration { return m.keepalive }
 
 func (m *fakeMain) Planned() bool { return m.planned }
 
-func (m *fakeMain) Lost() <-chan struct{} { return m.lost }
+func (m *fakeMain) Ended() <-chan struct{} { return m.lost }
 
 func (m *fakeMain) with(f func()) {
 	m.w.mu.Lock()

@@ -1,4 +1,4 @@
-// Package diagnose tries a server once, step by step, and tells a person what each step found; and it asks which topics are
+// Package diagnose tries a server once, step by step, and reports to a person what each step found; and it asks which topics are
 // delivered (Echo). Servers and topics come in, steps and verdicts go out. Its sessions are short and its own: a running link is
 // not disturbed, and not known.
 package diagnose
@@ -18,7 +18,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// The steps of a trial, in order. A step that does not apply (a name to resolve, a proxy, TLS) is not reported.
+// The steps of a Diagnosis, in order. A step that does not apply (a name to resolve, a proxy, TLS) is not reported.
 const (
 	StepDNS       = "dns"
 	StepTCP       = "tcp"
@@ -54,10 +54,10 @@ type Cert struct {
 	NotAfter        time.Time
 }
 
-// Trial tries one server as a Link would reach it, once and step by step, and says what each step found; it is for a person who
-// wants to know why a gateway is offline. Its MQTT session is a clean one with the client id "<ClientID>-p0", the same as that of
-// a Link's checks, so that a running Link is not disturbed. What it subscribes to may reach it as well; it ignores that.
-type Trial struct {
+// Diagnosis tries one server as a Link would reach it, once and step by step, and says what each step found; it is for a person
+// who wants to know why a gateway is offline. Its MQTT session is a clean one with the client id "<ClientID>-p0", the same as
+// that of a Link's checks, so that a running Link is not disturbed. What it subscribes to may reach it as well; it ignores that.
+type Diagnosis struct {
 	Server   netdial.Server
 	ClientID string         // of the gateway
 	Filters  []string       // to subscribe to
@@ -65,22 +65,23 @@ type Trial struct {
 	Proxy    *netdial.Proxy // the proxy to go through; nil: none
 
 	Report func(Step)                                                        // called after each step
-	Now    func() time.Time                                                  // that certificates are judged by; nil: time.Now
+	Now    func() time.Time                                                  // that certificates are checked against; nil: time.Now
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
 
-	// Interfaces are in order of preference: the first that is up with an address is used, as by a Link; empty: the kernel's choice.
+	// Interfaces are in order of preference: the first that is up with an address is used, as by a Link; empty: the kernel's
+	// choice.
 	Interfaces []string
 	Resolve    func(ctx context.Context, host string) ([]netip.Addr, error) // nil: the system's resolver
 }
 
 // Run goes on up to the first step that fails; only a refused subscription does not end it, as what may be published is another
 // question. False: something failed or is denied. An error is one of Server.
-func (t Trial) Run(ctx context.Context) (bool, error) {
+func (t Diagnosis) Run(ctx context.Context) (bool, error) {
 	e, err := netdial.NewEndpoint(t.Server)
 	if err != nil {
 		return false, err
 	}
-	r := &trialRun{Trial: t, e: e, fine: true}
+	r := &running{Diagnosis: t, e: e, fine: true}
 	if r.Now == nil {
 		r.Now = time.Now
 	}
@@ -96,15 +97,15 @@ func (t Trial) Run(ctx context.Context) (bool, error) {
 	return r.fine, nil
 }
 
-// trialRun is a Trial on its way.
-type trialRun struct {
-	Trial
+// running is a Diagnosis under way.
+type running struct {
+	Diagnosis
 	e      *netdial.Endpoint
 	answer string // the address that answered TCP
 	fine   bool
 }
 
-func (r *trialRun) run(ctx context.Context) {
+func (r *running) run(ctx context.Context) {
 	c, ok := r.reach(ctx)
 	if !ok {
 		return
@@ -116,7 +117,7 @@ func (r *trialRun) run(ctx context.Context) {
 		return
 	}
 	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
-	echoes := &echoer{client: newClient(c), hello: hello, dial: r.again}
+	echoes := &echoTest{client: newClient(c), hello: hello, dial: r.again}
 	defer echoes.close()
 	if !r.connect(ctx, echoes.client, hello) || !r.subscribe(ctx, echoes.client) {
 		return
@@ -125,7 +126,7 @@ func (r *trialRun) run(ctx context.Context) {
 }
 
 // connect is CONNECT and its answer.
-func (r *trialRun) connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket) bool {
+func (r *running) connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket) bool {
 	start := time.Now()
 	err := connect(ctx, c, hello)
 	s := Step{Name: StepConnect, Took: time.Since(start)}
@@ -151,7 +152,7 @@ func asUser(hello *packets.ConnectPacket) string {
 }
 
 // subscribe asks for the filters. False: there is no session any more.
-func (r *trialRun) subscribe(ctx context.Context, c *client.Client) bool {
+func (r *running) subscribe(ctx context.Context, c *client.Client) bool {
 	if len(r.Filters) == 0 {
 		return true
 	}
@@ -170,7 +171,7 @@ func (r *trialRun) subscribe(ctx context.Context, c *client.Client) bool {
 	return err == nil
 }
 
-func (r *trialRun) echo(h echoResult) {
+func (r *running) echo(h echoResult) {
 	s := Step{Name: StepEcho, Class: h.topic.Class, Verdict: h.verdict, Took: h.took, Text: h.topic.Topic + " " + h.why}
 	if h.verdict == EchoDenied {
 		s.Fault = FaultDenied
@@ -179,11 +180,11 @@ func (r *trialRun) echo(h echoResult) {
 }
 
 // fail makes s one that failed with err.
-func (r *trialRun) fail(s *Step, err error) {
+func (r *running) fail(s *Step, err error) {
 	s.Fault, s.Text = faultOf(err, r.Now())
 }
 
-func (r *trialRun) step(s Step) {
+func (r *running) step(s Step) {
 	r.fine = r.fine && s.Fault == ""
 	if r.Report != nil {
 		r.Report(s)

@@ -17,7 +17,7 @@ import (
 )
 
 // tried runs t and returns its steps by name ("echo data" for those of classes), and their names in order.
-func tried(t *testing.T, trial Trial) (map[string]Step, string) {
+func tried(t *testing.T, trial Diagnosis) (map[string]Step, string) {
 	t.Helper()
 	steps, names := map[string]Step{}, []string{}
 	trial.Report = func(s Step) {
@@ -43,7 +43,7 @@ func echoTopics(classes ...string) (all []EchoTopic) {
 	return all
 }
 
-func TestTrialOverAFakeBroker(t *testing.T) {
+func TestDiagnosisOverAFakeBroker(t *testing.T) {
 	onPublish := func(a transporttest.Answer) transporttest.Hooks {
 		return transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
 			if strings.HasSuffix(m.Topic, "/log") {
@@ -91,7 +91,7 @@ func TestTrialOverAFakeBroker(t *testing.T) {
 				broker.Serve(l)
 				defer n.Close()
 				defer broker.Close()
-				steps, names := tried(t, Trial{
+				steps, names := tried(t, Diagnosis{
 					Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"},
 					Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
 					Resolve: func(context.Context, string) ([]netip.Addr, error) {
@@ -119,7 +119,7 @@ func TestTrialOverAFakeBroker(t *testing.T) {
 	}
 }
 
-func TestTrialOfMosquittoWithAnACL(t *testing.T) {
+func TestDiagnosisOfMosquittoWithAnACL(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules string
 		want  map[string]string
@@ -132,7 +132,7 @@ func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := brokertest.Start(t, brokertest.ACL(c.rules))
-			steps, _ := tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
 					t.Errorf("%s is %q, want %q", class, got, want)
@@ -142,7 +142,7 @@ func TestTrialOfMosquittoWithAnACL(t *testing.T) {
 	}
 }
 
-func TestTrialSeesCertificates(t *testing.T) {
+func TestDiagnosisSeesCertificates(t *testing.T) {
 	a, b := brokertest.NewAuthority(t, "ca"), brokertest.NewAuthority(t, "ca")
 	a.Issue("server", brokertest.OnLoopback)
 	a.Issue("other", brokertest.Named("other.example"))
@@ -171,7 +171,7 @@ func TestTrialSeesCertificates(t *testing.T) {
 		"TLS, and we plain": {"mqtt://" + good.Addr(), netdial.TLSOptions{}, nil, "connect", FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps, _ := tried(t, Trial{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
 			if got, ok := steps[c.step]; !ok || got.Fault != c.fault {
 				t.Errorf("%s: %+v, want %q", c.step, got, c.fault)
 			}
@@ -182,16 +182,16 @@ func TestTrialSeesCertificates(t *testing.T) {
 	}
 }
 
-func TestTrialHasErrorsOnlyForItsServer(t *testing.T) {
-	if _, err := (Trial{Server: netdial.Server{URL: "gopher://broker"}}).Run(t.Context()); err == nil {
+func TestDiagnosisHasErrorsOnlyForItsServer(t *testing.T) {
+	if _, err := (Diagnosis{Server: netdial.Server{URL: "gopher://broker"}}).Run(t.Context()); err == nil {
 		t.Error("no error")
 	}
-	steps, _ := tried(t, Trial{Server: netdial.Server{URL: "mqtt://127.0.0.1:1"}})
+	steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://127.0.0.1:1"}})
 	if steps["tcp"].Fault != FaultRefused {
 		t.Errorf("%+v", steps)
 	}
 	m := brokertest.Start(t, brokertest.Plain)
-	steps, _ = tried(t, Trial{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
+	steps, _ = tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
 	if steps["connect"].Fault != FaultFiles {
 		t.Errorf("%+v", steps)
 	}

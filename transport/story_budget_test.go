@@ -10,13 +10,13 @@ import (
 )
 
 // A link without a budget beats at its longest, and opens nothing; when there is a budget again it goes on where it was.
-func TestFrugal(t *testing.T) {
+func TestExhaustedBudget(t *testing.T) {
 	o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Every = 3 })
 	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.LooseSilent}, tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		was := r.settled(2 * time.Hour)
 		r.sleep(time.Hour) // and the planned re-dial is done
-		r.link.Frugal(Starved)
+		r.link.SetBudgetLevel(BudgetExhausted)
 		r.sleep(time.Minute)
 		before := r.link.Status()
 		r.sleep(5 * time.Hour)
@@ -24,7 +24,7 @@ func TestFrugal(t *testing.T) {
 		if st.Interval <= was.Interval || st.Heartbeat.Canaries != before.Heartbeat.Canaries || st.Heartbeat.Sessions != before.Heartbeat.Sessions {
 			r.Errorf("was %+v\nis  %+v", was, st)
 		}
-		r.link.Frugal(Spend)
+		r.link.SetBudgetLevel(BudgetNormal)
 		r.sleep(time.Minute)
 		if st := r.link.Status(); st.Interval != was.Interval {
 			r.Errorf("was %+v\nis  %+v", was, st.Heartbeat)
@@ -32,11 +32,11 @@ func TestFrugal(t *testing.T) {
 	})
 }
 
-func TestFrugalWithoutLearning(t *testing.T) {
+func TestExhaustedBudgetWithoutLearning(t *testing.T) {
 	o := tweaked(heartbeat.Off, func(o *Options) { o.Learning.Max = 10 * time.Minute })
 	inBubble(t, rigOptions{tweak: o}, func(r *rig) {
 		r.up(time.Minute)
-		r.link.Frugal(Starved)
+		r.link.SetBudgetLevel(BudgetExhausted)
 		r.sleep(time.Minute)
 		if st := r.link.Status(); st.Interval != 2*time.Minute { // as long as this session's CONNECT allows
 			r.Errorf("%+v", st)

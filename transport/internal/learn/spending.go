@@ -9,7 +9,7 @@ import (
 
 const (
 	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
-	restSessions = 4       // that a rest saves for
+	restSessions = 4       // that a pause saves for
 )
 
 // nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
@@ -21,26 +21,26 @@ func nonceCost(topic string, secure bool) int64 {
 	return n
 }
 
-// purse holds what learning may cost; on the learner's loop.
-type purse struct {
+// spending is what learning has cost and may still cost; on the learner's loop.
+type spending struct {
 	le      *Learner
 	budget  *heartbeat.Budget
 	price   int64 // of a session, as far as measured, in bytes; 0: it was not
-	resting bool  // until rested: only canaries, as there is no money for more
+	resting bool  // until rested: only canaries, as the budget does not pay for more
 	rested  time.Time
 }
 
-// book enters what the open sessions have cost since the last look.
-func (m *purse) book(now time.Time) {
+// book records what the open sessions have cost since the last call.
+func (m *spending) book(now time.Time) {
 	m.le.pair.book()
-	for _, p := range m.le.flows.by {
+	for _, p := range m.le.flows.byFlow {
 		if p.conn != nil {
 			m.bookOne(p, p.conn.s.Raw.Cost(), now)
 		}
 	}
 }
 
-func (m *purse) bookOne(p *probe, cost int64, now time.Time) {
+func (m *spending) bookOne(p *probe, cost int64, now time.Time) {
 	n := cost - p.spent
 	if n <= 0 {
 		return
@@ -53,7 +53,7 @@ func (m *purse) bookOne(p *probe, cost int64, now time.Time) {
 }
 
 // estimate is what one more session may cost.
-func (m *purse) estimate() int64 {
+func (m *spending) estimate() int64 {
 	switch {
 	case m.price > 0:
 		return m.price
@@ -64,9 +64,9 @@ func (m *purse) estimate() int64 {
 }
 
 // affordable is when one more session may be opened, so that all that are open, or about to be, can still be used; zero: never.
-func (m *purse) affordable(now time.Time) time.Time {
+func (m *spending) affordable(now time.Time) time.Time {
 	need := m.estimate()
-	for _, p := range m.le.flows.by {
+	for _, p := range m.le.flows.byFlow {
 		if !p.canary {
 			need += oneTest + max(0, m.estimate()-oneTest-p.spent)
 		}
@@ -74,8 +74,8 @@ func (m *purse) affordable(now time.Time) time.Time {
 	return m.budget.Affords(need, now)
 }
 
-// rest waits until there is money for more than one session: a search that must stop again at once would only waste it.
-func (m *purse) rest(now time.Time) {
+// rest pauses the search until the budget pays for several sessions: a search that had to stop again at once would waste it.
+func (m *spending) rest(now time.Time) {
 	enough := max(m.estimate(), min(restSessions*m.estimate(), m.le.o.Budget.Burst))
 	until := m.budget.Affords(enough, now)
 	if until.IsZero() {
@@ -85,8 +85,8 @@ func (m *purse) rest(now time.Time) {
 	m.le.search.Rest(true)
 }
 
-// save keeps what is left.
-func (m *purse) save() {
+// save stores what is left of the budget.
+func (m *spending) save() {
 	if m.le.o.Memory != nil {
 		m.le.o.Memory.SaveBudget(m.budget.State())
 	}

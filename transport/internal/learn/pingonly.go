@@ -1,0 +1,89 @@
+package learn
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+)
+
+const (
+	pingOnlyBeats = 3   // answered beats in a row that raise the beat
+	pingOnlyStep  = 1.5 // the factor by which it is raised
+)
+
+// pingOnly raises the beat where the server carries no probes, by the main link's own pings; on the learner's loop. That pings
+// are answered proves nothing on a loose path, so they raise the beat no further than the operator allows (heartbeat.weak_max).
+type pingOnly struct {
+	le       *Learner
+	failed   time.Duration // the beat at which the link was lost on lostOn, while on; 0: none
+	failedOn string        // a path
+
+	on    bool          // there are no probes; if false, the rest means nothing
+	ends  time.Time     // when probes are tried again
+	until time.Time     // next step
+	limit time.Duration // of the beat
+	safe  time.Duration // answered after this silence, pingOnlyBeats times; 0: none
+}
+
+// begin goes on without probes, until then.
+func (w *pingOnly) begin(ends, now time.Time) {
+	le := w.le
+	le.flows.drop()
+	limit := max(le.env.Interval, le.o.Weak)
+	if w.failed > 0 && w.failedOn == le.path {
+		limit = min(limit, share(w.failed, 1/pingOnlyStep))
+	}
+	limit = max(le.o.Min, min(limit, le.o.Max, le.env.Keepalive))
+	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
+	if le.beat.interval > limit {
+		le.set(limit, "probes are not possible any more: "+le.denials.why, now)
+	}
+	w.until = now.Add(pingOnlyBeats * le.beat.interval)
+}
+
+// step raises the beat by one step when it is time, or returns to probes when the denial has ended.
+func (w *pingOnly) step(now time.Time) {
+	le := w.le
+	if !now.Before(w.ends) {
+		w.on, w.failed, le.flows.paused = false, 0, now.Add(leastSleep)
+		le.search.PathChanged(now, le.known)
+		return
+	}
+	if now.Before(w.until) {
+		return
+	}
+	w.safe = le.beat.interval
+	if next := min(share(le.beat.interval, pingOnlyStep), w.limit); next > le.beat.interval {
+		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe, le.denials.why), now)
+	}
+	w.until = now.Add(pingOnlyBeats * le.beat.interval)
+	if le.beat.interval >= w.limit || w.until.After(w.ends) {
+		w.until = w.ends
+	}
+}
+
+// evidence says what the beat is based on: "inbound" proofs, "weak" (pings alone) or "none".
+func (le *Learner) evidence() string {
+	switch {
+	case le.pingOnly.on && le.pingOnly.safe > 0:
+		return "weak"
+	case !le.pingOnly.on && le.search != nil && le.search.Safe() > 0:
+		return "inbound"
+	}
+	return "none"
+}
+
+func (le *Learner) phase(now time.Time) string {
+	switch {
+	case !le.On():
+		return heartbeat.Off.String()
+	case le.spending.resting:
+		return "resting"
+	case le.main == nil || le.search.Waiting(now):
+		return "start"
+	case !le.pingOnly.on && le.search.Settled():
+		return "settled"
+	}
+	return "learning"
+}
