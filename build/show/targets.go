@@ -39,6 +39,7 @@ func targets() []target {
 	return []target{
 		{"build", 10 * time.Minute, nil, buildHere},
 		{"cross", 20 * time.Minute, nil, cross},
+		{"demo", 5 * time.Minute, nil, demos},
 		{"e2e", 10 * time.Minute, []string{"mosquitto", "qemu-arm-static"}, e2e.All},
 		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
 		{"outage", 15 * time.Minute, append(lab.Tools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
