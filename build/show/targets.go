@@ -142,7 +142,7 @@ func buildHere(e *kit.Env, t *kit.Table) error {
 	return nil
 }
 
-// cross makes both programs for every platform.
+// cross makes both programs for every platform, and their pages.
 func cross(e *kit.Env, t *kit.Table) error {
 	for _, target := range kit.Targets() {
 		for _, p := range programs() {

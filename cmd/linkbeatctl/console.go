@@ -16,6 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/operator"
 	"github.com/linkbeat/linkbeat/agent/operator/tty"
 	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newConsole(b *broker) *cobra.Command {
@@ -23,7 +24,7 @@ func newConsole(b *broker) *cobra.Command {
 	var line wire.ConsoleLine
 	var dtr, rts string
 	cmd := &cobra.Command{
-		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine", Args: cobra.ExactArgs(2),
+		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine",
 		Long: `Have the port of serial device <name> of gateway <device> for yourself, over the gateway's uplink. On a
 terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ is one ~. From a pipe, what
 comes is sent, and the console ends when the device has been silent for a second after that.
@@ -41,9 +42,13 @@ Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session
 		Example: `  linkbeatctl console gw-17 plc
   linkbeatctl console gw-17 meter --baud 300 --mode 7E1
   linkbeatctl console gw-17 meter --pty`,
+		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) (err error) {
 			if line.Mode != "" && !regexp.MustCompile(`^[5-8][NEOMSneoms](1|1\.5|2)$`).MatchString(line.Mode) {
-				return usageError{fmt.Errorf("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)}
+				return cli.Usagef("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)
+			}
+			if line.Baud < 0 {
+				return cli.Usagef("--baud %d: must be above 0", line.Baud)
 			}
 			line.Break = sendBreak
 			if line.DTR, err = level("dtr", dtr); err != nil {
@@ -68,6 +73,9 @@ Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session
 	f.StringVar(&dtr, "dtr", "", "set DTR: `on or off`")
 	f.StringVar(&rts, "rts", "", "set RTS: `on or off`")
 	f.BoolVar(&sendBreak, "break", false, "send a break first")
+	cli.Fixed(cmd, "dtr", "on", "off")
+	cli.Fixed(cmd, "rts", "on", "off")
+	cli.Fixed(cmd, "mode", "8N1", "8E1", "8O1", "8N2", "7E1", "7O1")
 	return cmd
 }
 
@@ -79,7 +87,7 @@ func level(flag, text string) (*bool, error) {
 	case "on", "off":
 		return &on, nil
 	}
-	return nil, usageError{fmt.Errorf("--%s %q: use on or off", flag, text)}
+	return nil, cli.Usagef("--%s %q: use on or off", flag, text)
 }
 
 // who we are, for the gateway's log.
@@ -106,7 +114,8 @@ func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) e
 		if restore, ok := tty.Raw(file); ok {
 			back = sync.OnceFunc(restore)
 			context.AfterFunc(ctx, back) // at once: a second signal kills us
-			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n", c.Device, c.Name, l.Baud, l.Mode)
+			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n",
+				c.Device, c.Name, l.Baud, l.Mode)
 		}
 	}
 	if isFile {
@@ -146,7 +155,7 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 	return operator.Console(ctx, b.o, c)
 }
 
-// remote is what a program set about a pseudo-terminal, for a port of that mode.
+// remote is what a program has set of a pseudo-terminal, for a port of that mode.
 func remote(l tty.Line, mode string) wire.ConsoleLine {
 	out := wire.ConsoleLine{Baud: l.Baud}
 	if l.Stop > 0 && len(mode) >= 2 {
@@ -155,7 +164,7 @@ func remote(l tty.Line, mode string) wire.ConsoleLine {
 	return out
 }
 
-// unread tells that nobody reads a pseudo-terminal, and goes on.
+// unread reports that no program reads a pseudo-terminal, and goes on.
 type unread struct {
 	*tty.Pty
 	notice func(string)

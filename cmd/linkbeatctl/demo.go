@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/demo"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newDemo() *cobra.Command {
@@ -15,7 +16,7 @@ func newDemo() *cobra.Command {
 	var asJSON bool
 	o := demo.Options{}
 	cmd := &cobra.Command{
-		Use: "demo", Short: "show on this machine what linkbeat does, without any set-up", Args: cobra.NoArgs,
+		Use: "demo", Short: "show on this machine what linkbeat does, without any set-up",
 		Long: `Show on this machine what linkbeat is for, with nothing but this program and linkbeat: a broker on loopback, a
 pseudo-terminal that plays the recording of a GPS receiver, the real agent, and a carrier NAT in user space between
 the agent and the broker. The NAT forgets a connection that is silent for longer than a limit of 4 to 9 s, which is
@@ -32,6 +33,9 @@ limit was proven, or something did not start; 64 wrong use.`,
   linkbeatctl demo --agent dist/linkbeat --seconds 30 --seed 7
   linkbeatctl demo --seconds 30 --json > outcome.json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if seconds < 0 {
+				return cli.Usagef("--seconds %d: must be 0 or more", seconds)
+			}
 			o.Out, o.For = cmd.OutOrStdout(), time.Duration(seconds)*time.Second
 			if asJSON {
 				o.Out = cmd.ErrOrStderr()
