@@ -14,7 +14,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-seeds test lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
+.PHONY: help build demo demo-seeds test lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu man cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,7 +91,10 @@ size: setup ## the ARMv6 binary, packed and by sections, and resident memory aga
 bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop and the commit before (or AGAINST=<commit>)
 	@$(SHOW) bench-relay
 
-cross: ## static binaries for every platform into dist/
+man: ## man pages and completion scripts into dist/man and dist/completions
+	@$(SHOW) man
+
+cross: ## static binaries for every platform, man pages and completion scripts into dist/
 	@$(SHOW) cross
 
 clean: ## remove dist/

@@ -28,7 +28,7 @@ const (
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
 	return append(agentRules(), []Rule{
-		{Package: "cmd/internal/cli", Others: []string{cobra},
+		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
 			Why: "for tests: calls every command of a program in every wrong way"},
@@ -91,6 +91,7 @@ func OnlyFor() map[string][]string {
 		paho:                       {"transport", "agent/demo", "build"}, // the demo's plain client is the library as it is
 		mochi:                      {"agent/demo"},
 		pty:                        {"agent/demo", "firmware-bridge/serialport/porttest"},
+		cobra + "/doc":             {"cmd/internal/cli"}, // man pages: behind the build tag docs, so that no program carries it
 		"pgregory.net/rapid":       {},
 		"github.com/rogpeppe":      {},
 		"text/template":            {},

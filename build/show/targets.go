@@ -39,6 +39,7 @@ func targets() []target {
 	return []target{
 		{"build", 10 * time.Minute, nil, buildHere},
 		{"cross", 20 * time.Minute, nil, cross},
+		{"man", 5 * time.Minute, nil, manPages},
 		{"demo", 5 * time.Minute, nil, demos},
 		{"e2e", 10 * time.Minute, []string{"mosquitto", "qemu-arm-static"}, e2e.All},
 		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
@@ -151,7 +152,7 @@ func cross(e *kit.Env, t *kit.Table) error {
 			}
 		}
 	}
-	return nil
+	return manPages(e, t)
 }
 
 func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) error {

@@ -1,5 +1,5 @@
-// Package cli holds the habits that linkbeat and linkbeatctl share: what a wrong command line is answered with, and how they say
-// their version.
+// Package cli holds the habits that linkbeat and linkbeatctl share: what a wrong command line is answered with, how they say
+// their version, and the pages that are generated from their commands.
 package cli
 
 import (
@@ -99,6 +99,7 @@ func New(root *cobra.Command, v Version) *cobra.Command {
 			cmd.RunE = func(_ *cobra.Command, args []string) error { return unknown(cmd, append(args, "")) }
 		}
 	}
+	addDocs(root, v)
 	return root
 }
 
