@@ -23,7 +23,7 @@ func TestPagesComeFromTheCommands(t *testing.T) {
 	for page, want := range map[string][]string{
 		"man/linkbeat.1":                {`.TH "LINKBEAT" "1"`, "linkbeat template > linkbeat.yaml    a commented configuration", `linkbeat-check(1)`},
 		"man/linkbeat-check.1":          {".SH EXAMPLE", "--estimate", "Exit status: 0 good"},
-		"man/linkbeatctl-console.1":     {"serial device <name> of gateway <device>", "at the beginning of a line leaves, ~~ is one ~"},
+		"man/linkbeatctl-console.1":     {"serial device <name> of gateway <device>", "at the beginning of a line leaves, ~~ sends one ~"},
 		"man/linkbeatctl-demo.1":        {"--seed"},
 		"completions/linkbeat.bash":     {"__start_linkbeat"},
 		"completions/_linkbeatctl":      {"#compdef linkbeatctl"},
@@ -43,7 +43,7 @@ func TestPagesComeFromTheCommands(t *testing.T) {
 		}
 		for _, w := range want {
 			if !strings.Contains(string(text), w) {
-				t.Errorf("%s does not say %q:\n%s", page, w, text)
+				t.Errorf("%s does not say %q", page, w)
 			}
 		}
 	}

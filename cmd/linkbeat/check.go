@@ -35,10 +35,10 @@ func newCheck() *cobra.Command {
 		Long: `Check a configuration strictly. Every fault is printed, with its path and line; warnings too.
 
 --online goes on to the servers: it connects to each as diag does, and prints what is wrong
-there, above all topics that an access list denies, which no broker says by itself.
+there, above all topics that an access list denies, which a broker does not report.
 
-With --estimate a good one is followed by what it will cost: bytes a month on the wire, by cause,
-on a good path (low), as is to be expected, and at worst (high). What the table assumes is below it.
+--estimate prints what a good configuration will cost: bytes a month on the wire, by cause, on a
+good path (low), as expected, and at worst (high). The assumptions stand below the table.
 
 Exit status: 0 good (with warnings or without), 1 faults, or with --online a server that fails or
 denies, 64 wrong use.`,
@@ -50,7 +50,7 @@ denies, 64 wrong use.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
-	flags.BoolVar(&f.online, "online", false, "try every server too, up to a message of each class of topic that comes back")
+	flags.BoolVar(&f.online, "online", false, "try each server too, with a message of each class of topic that must come back")
 	flags.BoolVar(&f.estimate, "estimate", false, "print what it will cost, in bytes a month")
 	flags.Float64Var(&f.assume.FramesPerDay, "frames-per-day", 1440, "estimate: `frames` of each serial device")
 	flags.IntVar(&f.assume.FrameBytes, "frame-bytes", 60, "estimate: `bytes` of a frame")
@@ -126,7 +126,7 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 		return err
 	}
 	if !report.Fine() {
-		return errors.New("not all servers serve this gateway; linkbeat diag shows every step")
+		return errors.New("a server does not serve this gateway; linkbeat diag shows every step")
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d servers serve %s\n", len(report.Servers), id)
 	return nil

@@ -27,10 +27,10 @@ func newDiag() *cobra.Command {
 	var f diagFlags
 	cmd := &cobra.Command{
 		Use: "diag", Short: "why am I offline? step by step, with what to do next",
-		Long: `Go the way of the uplink step by step, with the time that each step takes: interface, route, DNS,
-TCP, proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats,
-reported) a message that must come back. It stops at the first that fails, and says what to do;
-only topics are all tried. Every server of the configuration has its turn.
+		Long: `Try each step of the uplink in its order, and print how long it takes: interface, route, DNS, TCP,
+proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats, reported)
+a message that must come back. It stops at the first step that fails, and says what to do next;
+of the topics all are tried. Each server of the configuration is tried in turn.
 
 The agent need not run, and is not disturbed when it does: the session has the client id
 "<id>-p0". The messages are {"echo":"…"}, not retained; those of data and reply go to the
@@ -39,7 +39,7 @@ name acl-test.
 --bundle packs the result with the agent's status, the configuration, what it has learnt and
 its last log lines, for a person who can help. Passwords are not in it.
 
-Exit status: 0 all is fine, 1 something failed, 64 wrong usage.`,
+Exit status: 0 all is fine, 1 something failed, 64 wrong use.`,
 		Example: `  linkbeat diag
   linkbeat diag -c ./linkbeat.yaml --server mqtts://broker.example.net:8883
   linkbeat diag --bundle /tmp/gw-7.tar.gz`,
@@ -78,7 +78,7 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	if f.bundle != "" {
 		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ()})
 		if failed == nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; look into it before you send it on\n", f.bundle)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
 		}
 		err = errors.Join(err, failed)
 	}

@@ -30,7 +30,7 @@ func newProbe() *cobra.Command {
 		Use: "probe [url]", Short: "measure how long the path to a server may stay silent",
 		Long: `Measure how long a connection to a server may stay silent before something on the way (a
 carrier's NAT, a firewall, a load balancer) forgets it. The agent need not run, and is not
-disturbed when it does. How it goes is printed on standard error, what was found at the end.
+disturbed when it does. Progress goes to standard error, the result to standard output.
 
 Without a URL the configuration says which server, with which login and topics. The broker
 must let us publish and subscribe to the topics of the probes.

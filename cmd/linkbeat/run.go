@@ -23,8 +23,7 @@ func newRun() *cobra.Command {
 With a bad configuration the last good one runs, and status says so; a fault in one serial
 device disables only that device.
 
-Exit status: 0 stopped by a signal, 78 no usable uplink in any configuration, 64 wrong use, 1 anything
-else.`,
+Exit status: 0 stopped by a signal, 1 failed, 64 wrong use, 78 no usable uplink in any configuration.`,
 		Example: `  linkbeat run -c ./linkbeat.yaml
   LINKBEAT_UPLINK_SERVERS=mqtts://broker.example.net:8883 linkbeat run`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

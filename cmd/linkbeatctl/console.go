@@ -25,20 +25,20 @@ func newConsole(b *broker) *cobra.Command {
 	var dtr, rts string
 	cmd := &cobra.Command{
 		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine",
-		Long: `Have the port of serial device <name> of gateway <device> for yourself, over the gateway's uplink. On a
-terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ is one ~. From a pipe, what
-comes is sent, and the console ends when the device has been silent for a second after that.
+		Long: `Use the port of serial device <name> of gateway <device> alone, over the gateway's uplink. On a terminal
+each key goes to the device; ~. at the beginning of a line leaves, ~~ sends one ~. From a pipe, all input is
+sent, and the console ends when the device has been silent for a second after that.
 
 With --pty a pseudo-terminal is made, and its path printed, for any program: minicom, a vendor's tool,
 sz and rz. The remote port follows the baud rate and the stop bits that the program sets, before the bytes
 that it writes next; before a change it should wait for an answer, or 0.1 s. A pseudo-terminal has no parity,
-data bits, DTR and RTS: give those here. What no program reads is dropped. Ends with ctrl-C.
+data bits, DTR and RTS: set those with flags. What no program reads is dropped. Ends with ctrl-C.
 
-Meanwhile the gateway refuses commands to the device and does not poll a Modbus bus; frames go on. Baud
-rate and mode go back to the configuration at the end, which comes 30 s after the last sign of life too.
-The gateway must allow it: console: true in its configuration.
+During the session the gateway refuses commands to the device and does not poll a Modbus bus; frames go on.
+At its end the port has the configured baud rate and mode again. The gateway ends a session that it has not
+heard of for 30 s. The gateway must allow it: console: true in its configuration.
 
-Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session with the broker, 64 wrong use.`,
+Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl console gw-17 plc
   linkbeatctl console gw-17 meter --baud 300 --mode 7E1
   linkbeatctl console gw-17 meter --pty`,
@@ -67,9 +67,9 @@ Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session
 	}
 	b.flags(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal of this machine, and print its path")
-	f.IntVar(&line.Baud, "baud", 0, "baud rate meanwhile (default: as configured)")
-	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits meanwhile, such as 7E1")
+	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal on this machine, and print its path")
+	f.IntVar(&line.Baud, "baud", 0, "baud rate during the session (default: as configured)")
+	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits during the session, such as 7E1 (default: as configured)")
 	f.StringVar(&dtr, "dtr", "", "set DTR: `on or off`")
 	f.StringVar(&rts, "rts", "", "set RTS: `on or off`")
 	f.BoolVar(&sendBreak, "break", false, "send a break first")

@@ -50,7 +50,7 @@ limit was proven, or something did not start; 64 wrong use.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.Agent, "agent", "", "the linkbeat `program` (default: beside this one, else in $PATH)")
-	cmd.Flags().IntVar(&seconds, "seconds", 0, "end after so many `seconds`; 0: with ctrl-C")
+	cmd.Flags().IntVar(&seconds, "seconds", 0, "end after this many `seconds`; 0: with ctrl-C")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", 0, "the same `number` draws the same limit; 0: another one each time")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the outcome as JSON, and the story on standard error")
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, "keep the temporary folder with configuration, spool and log of the agent")

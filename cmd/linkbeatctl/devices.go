@@ -14,7 +14,7 @@ func newDevices(b *broker) *cobra.Command {
 	var asJSON bool
 	var settle time.Duration
 	cmd := &cobra.Command{
-		Use: "devices", Short: "who is online, since when, with which version", Aliases: []string{"ls"},
+		Use: "devices", Short: "list gateways: who is online, since when, with which version", Aliases: []string{"ls"},
 		Long: `List the gateways that the broker knows of, from what it has retained: who is online, since when, its
 version, the server it is connected to, its beat and its ports. "was" is when an offline one had connected.
 

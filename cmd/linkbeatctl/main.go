@@ -26,7 +26,7 @@ var (
 
 // Exit codes beside 0 and cli.ExitUsage.
 const (
-	exitFailed      = 1 // the device said no, or the demo did not show what it should
+	exitFailed      = 1 // the gateway or the device refused or failed, or the demo did not show what it should
 	exitNoReply     = 2
 	exitUnreachable = 3
 )
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, s streams) int {
 
 func exitCode(err error) int {
 	switch {
-	case errors.Is(err, operator.ErrNoServer):
+	case errors.Is(err, operator.ErrNoServer), errors.Is(err, operator.ErrArgument):
 		return cli.ExitUsage
 	case errors.Is(err, operator.ErrNoReply):
 		return exitNoReply
@@ -83,7 +83,7 @@ Each flag of the broker can be set in the environment: LINKBEATCTL_SERVER for --
 LINKBEATCTL_PASSWORD_FILE for --password-file and so on. A password itself goes only into
 LINKBEATCTL_PASSWORD, since every user of a machine can see its command lines.
 
-Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with the broker,
+Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with the broker,
 64 wrong use.`,
 	}
 	root.SetIn(s.in)

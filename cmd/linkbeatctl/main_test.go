@@ -85,6 +85,10 @@ func TestRun(t *testing.T) {
 		{"a mistyped command", "devcies", "", nil, 64, "", "did you mean devices?"},
 		{"too many arguments", "tail gw meter now", "", nil, 64, "", `argument "now" is one too many`},
 		{"a bad value", "tail -n many", "", nil, 64, "", `invalid argument "many"`},
+		{"a name that is no level of a topic", "send gw/17 meter x", "", nil, 64, "", `device "gw/17" holds '/'`},
+		{"a name to follow that is none", "tail gw me+ter", "", nil, 64, "", `name "me+ter" holds '+'`},
+		{"a console of no such name", "console gw a/b", "", nil, 64, "", `name "a/b" holds '/'`},
+		{"a scheme that is none", "devices --server http://broker", "", nil, 64, "", "scheme must be mqtt, mqtts, ws or wss; check --server"},
 		{"a value out of range", "demo --seconds -1", "", nil, 64, "", "--seconds -1"},
 		{"completion of a gateway", "__complete tail g", "", nil, 0, "gw\n", ""},
 		{"completion of a broker", "__complete acl --for m", "", nil, 0, "mosquitto\n", ""},
@@ -124,7 +128,7 @@ func TestRun(t *testing.T) {
 		{"acl of a fleet in the environment", "acl --for emqx --id gw", "", map[string]string{"LINKBEATCTL_PREFIX": "acme"}, 0, `"acme/gw/up/#"`, ""},
 		{"acl that is JSON alone", "acl --for aws", "", nil, 0, `"Version": "2012-10-17"`, "iot:Connect on client/linkbeatctl-*"},
 		{"acl of no broker", "acl", "", nil, 64, "", `required flag(s) "for"`},
-		{"acl of another broker", "acl --for rabbitmq", "", nil, 64, "", "mosquitto, emqx, aws are"},
+		{"acl of another broker", "acl --for rabbitmq", "", nil, 64, "", "known are mosquitto, emqx, aws; see linkbeatctl acl --help"},
 		{"demo without an agent", "demo --agent no/such/program", "", nil, 1, "", "build it (make build)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

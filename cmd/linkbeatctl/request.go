@@ -29,7 +29,7 @@ polls the bus is free for it.
 The command expires with --timeout, so that it is never carried out later, and is carried out at most once.
 The gateway must allow it: commands: true in its configuration, and requests.allow where that is set.
 
-Exit status: 0 answered, 1 the device said no or nothing, 2 no reply in time, 3 no session with the broker,
+Exit status: 0 answered, 1 refused, or no answer of the device, 2 no reply in time, 3 no session with the broker,
 64 wrong use.`,
 		Example: `  linkbeatctl request gw-17 meter 'READ?'
   linkbeatctl request gw-17 meter '/?!' --within 2s --silence 300ms
@@ -57,8 +57,9 @@ Exit status: 0 answered, 1 the device said no or nothing, 2 no reply in time, 3 
 	e.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the reply as the gateway sent it, a refusal too")
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the bytes of the answer and nothing else")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "until the command expires, if its turn has not come")
-	cmd.Flags().DurationVar(&within, "within", 0, "until the answer begins (default: the gateway's requests.timeout)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the command may wait for its turn; after that it expires")
+	cmd.Flags().DurationVar(&within, "within", 0,
+		"how long to wait for the beginning of the answer (default: the gateway's requests.timeout)")
 	cmd.Flags().DurationVar(&silence, "silence", 0,
 		"the answer ends with this much silence (default: the gateway's requests.silence, or one frame)")
 	cmd.MarkFlagsMutuallyExclusive("json", "raw")

@@ -27,7 +27,7 @@ written once, in the order of the configuration, and read back, and what they re
 The command expires with --timeout, so that it is never carried out later, and is carried out at most once.
 The gateway must allow it: commands: true in its configuration, and writable: true at a register.
 
-Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with the broker, 64 wrong use.`,
+Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl send gw-17 meter 'READ?'
   linkbeatctl send gw-17 plc --hex '01 03 00 00 00 02 c4 0b'
   linkbeatctl send gw-17 gps --base64 < config.ubx.b64
@@ -61,9 +61,9 @@ Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with
 	}
 	b.flags(cmd)
 	e.flags(cmd)
-	cmd.Flags().StringArrayVar(&set, "set", nil, "write value to the register of this name: name=value; may be repeated")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "write a value to the register of this name: `name=value`; may be repeated")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when it is done")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "until the command expires, and we stop waiting")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the command may wait for its turn; after that it expires")
 	for _, name := range []string{"text", "hex", "base64"} {
 		cmd.MarkFlagsMutuallyExclusive("set", name)
 	}

@@ -16,7 +16,7 @@ func newTail(b *broker) *cobra.Command {
 	var asJSON, raw bool
 	var count int64
 	cmd := &cobra.Command{
-		Use: "tail [device] [name]", Short: "live data of devices",
+		Use: "tail [device] [name]", Short: "follow live data of devices",
 		Long: `Follow live data: of every gateway, of one, or of one serial device of it. Duplicates, which an uplink that
 loses nothing cannot avoid, are dropped; gaps are reported: numbers that the gateway gave up, and why, and
 numbers that did not arrive. Ends with ctrl-C; the sums go to stderr.
@@ -33,7 +33,7 @@ Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wron
 		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if count < 0 {
-				return cli.Usagef("--count %d: must be above 0", count)
+				return cli.Usagef("--count %d: must not be negative", count)
 			}
 			given = append(given, "", "")
 			out := bufio.NewWriter(cmd.OutOrStdout())

@@ -51,7 +51,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, status func(er
 	switch text := ""; {
 	case err == nil:
 		return 0
-	case !begun || errors.As(err, new(usageError)):
+	case !begun || errors.As(err, new(usageError)) || status(err) == ExitUsage:
 		say(root.ErrOrStderr(), root.Name(), fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
 		return ExitUsage
 	default:
