@@ -1,5 +1,6 @@
 # linkbeat. `make` alone prints the targets; what each measures is told in build/README.md.
 DEMO_SECONDS ?= 0
+DEMO_SEED ?= 0
 FUZZ_SECONDS ?= 5
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -13,7 +14,7 @@ GOTEST = $(GO) run ./build/gotest
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu cross clean setup
+.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu man cross clean setup
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +22,11 @@ help: ## print the targets
 build: ## linkbeat and linkbeatctl for this machine into dist/ (needs only Go)
 	@$(SHOW) build
 
-demo: build ## the main job in front of your eyes (needs only Go); DEMO_SECONDS=20 ends by itself
-	dist/linkbeatctl demo --agent dist/linkbeat --seconds $(DEMO_SECONDS)
+demo: build ## what linkbeat does, before your eyes (needs only Go); DEMO_SECONDS=30 ends by itself
+	@dist/linkbeatctl demo --agent dist/linkbeat --seconds $(DEMO_SECONDS) --seed $(DEMO_SEED)
+
+demo-seeds: ## ten demos with ten limits: what was proven of each, frames, commands of both clients (needs only Go; 1 minute)
+	@$(SHOW) demo
 
 setup: ## install what the tests need (Debian, as root), or say what is missing
 	@build/setup.sh
@@ -90,7 +94,10 @@ size: setup ## the ARMv6 binary, packed and by sections, and resident memory aga
 bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop and the commit before (or AGAINST=<commit>)
 	@$(SHOW) bench-relay
 
-cross: ## static binaries for every platform into dist/
+man: ## man pages and completion scripts into dist/man and dist/completions
+	@$(SHOW) man
+
+cross: ## static binaries for every platform, man pages and completion scripts into dist/
 	@$(SHOW) cross
 
 clean: ## remove dist/

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,6 +21,8 @@ const (
 	stopWithin  = 10 * time.Second // the agent's own limits add up to 7 s
 	statusEvery = 100 * time.Millisecond
 	statusLimit = 1 << 20
+
+	excerptBytes = 2000
 )
 
 // status is what the demo needs of GET /status.
@@ -31,13 +33,10 @@ type status struct {
 	} `json:"uplink"`
 	Heartbeat struct {
 		IntervalS float64 `json:"interval_s"`
+		ProvenS   float64 `json:"proven_s"`
 		Pings     int64   `json:"pings"`
+		CostBytes int64   `json:"cost_bytes"`
 	} `json:"heartbeat"`
-	Spool struct {
-		Accepted int64 `json:"accepted"`
-		Acked    int64 `json:"acked"`
-		Waiting  int64 `json:"waiting"`
-	} `json:"spool"`
 	Serial map[string]struct {
 		State string `json:"state"`
 	} `json:"serial"`
@@ -114,16 +113,18 @@ state_dir: ` + q(filepath.Join(dir, "state")) + `
 uplink:
   servers: [{url: ` + q("mqtt://"+server) + `}]
   detect_within: ` + detectWithin.String() + `
-heartbeat: {learn: "off", interval: ` + beatInterval.String() + `}
+  keepalive: ` + plainKeepalive.String() + ` # what CONNECT says, as that of the plain client
+heartbeat: {learn: fast, min: ` + beatLeast.String() + `, probe_after: 0s} # where the limit is, the agent finds out
 serial:
   ` + deviceName + `: {port: ` + q(port) + `, baud: 9600, frame: {type: line}, commands: true}
 http: {listen: ` + q(page) + `}
 `)
 }
 
-// freePort returns an address of loopback that nobody listens on; nothing keeps it free, but nobody takes it on purpose.
+// freePort returns an address of loopback without a listener. Nothing reserves the port until the agent listens there; where
+// all of 127.0.0.0/8 is loopback, demos side by side have different hosts.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(loopback(), "0"))
 	if err != nil {
 		return "", fmt.Errorf("port for the agent's page: %w", err)
 	}
@@ -191,18 +192,39 @@ func (a *agent) stop() error {
 	return nil
 }
 
-// logTail returns the last lines of the agent's log.
+// logTail returns the last lines of the agent's log, and before them the line that says why it crashed.
 func (a *agent) logTail() string {
-	const keep = 2000
 	b, err := os.ReadFile(a.file("agent.log"))
 	if err != nil {
 		return err.Error()
 	}
-	if len(b) > keep {
-		b = b[len(b)-keep:]
-	}
-	if b = bytes.TrimSpace(b); len(b) == 0 {
+	return excerpt(string(b))
+}
+
+// excerpt returns the end of a log, whole lines of about excerptBytes. A Go program that crashes prints why first and then
+// the stacks, which are longer than that: the first such line is never left out.
+func excerpt(log string) string {
+	log = strings.TrimSpace(log)
+	if log == "" {
 		return "nothing"
 	}
-	return string(b)
+	cut := max(0, len(log)-excerptBytes)
+	if cut == 0 {
+		return log
+	}
+	if n := strings.IndexByte(log[cut:], '\n'); n >= 0 {
+		cut += n + 1
+	}
+	for line := range strings.Lines(log[:cut]) {
+		if crash(line) {
+			return strings.TrimSpace(line) + "\n…\n" + log[cut:]
+		}
+	}
+	return log[cut:]
+}
+
+// crash tells the first line that the Go runtime writes when a program ends by a fault.
+func crash(line string) bool {
+	return strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.HasPrefix(line, "runtime:") ||
+		strings.HasPrefix(line, "SIG") || strings.HasPrefix(line, "unexpected fault address")
 }

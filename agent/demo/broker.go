@@ -13,13 +13,13 @@ import (
 // sysTopicsSeconds keeps the broker's own statistics out of the way.
 const sysTopicsSeconds = 3600
 
-// broker is mochi-mqtt on loopback, open to everybody on this machine.
+// broker is mochi-mqtt on loopback, open to every user of this machine.
 type broker struct {
 	server *mqtt.Server
 	addr   string // 127.0.0.1:40123
 }
 
-// open lets everybody do everything: the library's own hook for that would pull in a second YAML package.
+// open lets every client do everything: the library's own hook for that would pull in a second YAML package.
 type open struct{ mqtt.HookBase }
 
 // ID implements mqtt.Hook.
@@ -57,6 +57,11 @@ func (b *broker) watch(id int, filter string, f func(topic string, payload []byt
 	return b.server.Subscribe(filter, id, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
 		f(pk.TopicName, bytes.Clone(pk.Payload))
 	})
+}
+
+// publish sends a message to the clients that are subscribed now, with QoS 1.
+func (b *broker) publish(topic string, payload []byte) error {
+	return b.server.Publish(topic, payload, false, 1)
 }
 
 func (b *broker) close() { _ = b.server.Close() }

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,59 +18,61 @@ const (
 	deviceName = "gps"
 )
 
-const (
-	framesEvery = time.Second
-	statusShown = 5 * time.Second
-	drainWithin = 15 * time.Second
-)
-
-// ErrLost is returned when the demo ended and a frame is missing or not as it was sent.
-var ErrLost = errors.New("frames are lost")
+const drainWithin = 15 * time.Second
 
 // Options of Run.
 type Options struct {
-	Out   io.Writer
+	Out   io.Writer     // the story, for a person
 	Agent string        // the linkbeat program; if empty, beside this one, else from $PATH
 	For   time.Duration // if zero, until ctx ends
+	Seed  uint64        // draws the NAT's limit; if zero, one is drawn
 	Keep  bool          // do not remove the temporary folder
 }
 
 // demo is everything that runs.
 type demo struct {
-	o      Options
-	p      *printer
-	tally  *tally
-	broker *broker
-	nat    *transporttest.Relay
-	device *device
-	agent  *agent
-	group  sync.WaitGroup
-	cancel context.CancelFunc // of what group runs
-	cut    time.Duration      // in total
+	o        Options
+	p        *printer
+	tally    *tally
+	broker   *broker
+	nat      *transporttest.Relay
+	plain    *plain
+	device   *device
+	agent    *agent
+	commands commands
+	progress progress
+	group    sync.WaitGroup
+	cancel   context.CancelFunc // of what group runs
+	cut      time.Duration      // in total
+	restarts int                // of the NAT, in total
 
-	restarts int // of the NAT, in total
+	endSeries context.CancelFunc // of the commands; nil: none runs
 }
 
-// Run plays the demo until ctx ends or o.For has passed, and then tells the sums. ErrLost when they do not add up.
-func Run(ctx context.Context, o Options) error {
+// Run plays the demo until ctx ends or o.For has passed, prints a table, and returns what it shows. The error wraps ErrLost or
+// ErrUnproven when that is not as it should be, and is another one when something did not start.
+func Run(ctx context.Context, o Options) (Outcome, error) {
 	program, err := find(o.Agent)
 	if err != nil {
-		return err
+		return Outcome{}, err
 	}
 	dir, err := os.MkdirTemp("", "linkbeat-demo-")
 	if err != nil {
-		return fmt.Errorf("temporary folder: %w", err)
+		return Outcome{}, fmt.Errorf("temporary folder: %w", err)
 	}
 	if !o.Keep {
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
-	d := &demo{o: o, p: &printer{out: o.Out, start: time.Now()}, tally: newTally()}
+	if o.Seed == 0 {
+		o.Seed = drawSeed()
+	}
+	d := &demo{o: o, p: &printer{out: o.Out, start: time.Now()}, tally: newTally(), progress: progress{limit: drawLimit(o.Seed)}}
 	defer d.close()
 	if err := d.build(program, dir); err != nil {
-		return err
+		return Outcome{}, err
 	}
 	if err := d.agent.ready(ctx); err != nil {
-		return err
+		return Outcome{}, err
 	}
 	d.p.text(d.opening())
 	d.play(ctx)
@@ -89,7 +90,8 @@ func (d *demo) build(program, dir string) (err error) {
 	if err := d.broker.watch(1, wire.Filter(topics.Data), d.arrived); err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	d.nat, err = transporttest.NewRelay(transporttest.RelayOptions{Target: d.broker.addr, Idle: natIdle, Latency: natLatency})
+	nat := transporttest.RelayOptions{Target: d.broker.addr, Idle: d.progress.limit, Latency: natLatency}
+	d.nat, err = transporttest.NewRelay(nat)
 	if err != nil {
 		return err
 	}
@@ -98,6 +100,11 @@ func (d *demo) build(program, dir string) (err error) {
 		return err
 	}
 	d.group.Go(d.device.listen)
+	if d.plain, err = newPlain(d.nat.Addr()); err != nil {
+		return err
+	}
+	d.commands = commands{toAgent: d.sendToAgent, done: d.commandDone,
+		toPlain: func(text string) error { return d.broker.publish(plainTopic, []byte(text)) }}
 	d.agent, err = startAgent(program, dir, d.nat.Addr(), d.device.port.Name())
 	return err
 }
@@ -106,6 +113,9 @@ func (d *demo) build(program, dir string) (err error) {
 func (d *demo) close() {
 	if d.agent != nil {
 		_ = d.agent.stop() // no harm when it has ended
+	}
+	if d.plain != nil {
+		d.plain.close()
 	}
 	if d.device != nil {
 		d.device.close()
@@ -127,9 +137,7 @@ func (d *demo) arrived(topic string, payload []byte) {
 		return
 	}
 	for _, r := range records {
-		if b, err := r.Bytes(); d.tally.arrive(topic, r) && err == nil {
-			d.p.frame(r.Seq, string(b))
-		}
+		d.tally.arrive(topic, r)
 	}
 }
 
@@ -151,29 +159,6 @@ func (d *demo) play(ctx context.Context) {
 	players.Go(func() { d.show(ctx) })
 	scenes, again := script(last)
 	perform(ctx, scenes, again, d.scene)
+	d.stopCommands()
 	players.Wait()
-}
-
-// show prints what arrived, and from time to time the agent's own view.
-func (d *demo) show(ctx context.Context) {
-	frames, look := time.NewTicker(framesEvery), time.NewTicker(statusShown)
-	defer frames.Stop()
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-frames.C:
-			d.p.tick()
-		case <-look.C:
-			s, err := d.agent.status(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					d.p.say("agent", "%v", err)
-				}
-				continue
-			}
-			d.p.say("agent", "%s", s)
-		}
-	}
 }

@@ -1,11 +1,13 @@
 package demo
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	_ "embed" // the recording
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +22,7 @@ var recording []byte
 // byteTime is how long a byte takes at 9600 baud, 8N1: the pace of the receiver that was recorded.
 const byteTime = 10 * time.Second / 9600
 
-// device is a pseudo-terminal that plays the recording, again and again, and keeps what is written to it.
+// device is a pseudo-terminal that plays the recording, again and again, and counts the commands that are written to it.
 type device struct {
 	tally        *tally
 	lines        [][]byte
@@ -28,8 +30,8 @@ type device struct {
 
 	mu     sync.Mutex
 	paused bool
-	resume chan struct{} // closed when paused ends
-	heard  []byte
+	resume chan struct{}   // closed when paused ends
+	heard  map[string]bool // commands
 }
 
 func newDevice(t *tally) (*device, error) {
@@ -37,7 +39,7 @@ func newDevice(t *tally) (*device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pseudo-terminal: %w; is /dev/pts mounted?", err)
 	}
-	return &device{tally: t, lines: lines(recording), master: master, port: port}, nil
+	return &device{tally: t, lines: lines(recording), master: master, port: port, heard: map[string]bool{}}, nil
 }
 
 // lines cuts a recording as the framer does, without the notes of whoever recorded it.
@@ -103,27 +105,25 @@ func (d *device) pause(on bool) {
 	}
 }
 
-// listen keeps what the agent writes, until the terminal is closed.
+// listen notes the commands that the agent writes, until the terminal is closed.
 func (d *device) listen() {
-	buf := make([]byte, 1024)
-	for {
-		n, err := d.master.Read(buf)
+	scanner := bufio.NewScanner(d.master)
+	for scanner.Scan() {
+		line := strings.TrimSpace(scanner.Text())
+		if !strings.HasPrefix(line, commandPrefix) {
+			continue
+		}
 		d.mu.Lock()
-		if d.heard = append(d.heard, buf[:n]...); len(d.heard) > 64<<10 {
-			d.heard = d.heard[len(d.heard)-64<<10:]
-		}
+		d.heard[line] = true
 		d.mu.Unlock()
-		if err != nil {
-			return
-		}
 	}
 }
 
-// has reports whether p was written to the device.
-func (d *device) has(p []byte) bool {
+// count returns how many different commands were written to the device.
+func (d *device) count() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return bytes.Contains(d.heard, p)
+	return int64(len(d.heard))
 }
 
 func (d *device) close() {

@@ -4,23 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// String is the status in a line.
-func (s status) String() string {
-	line := fmt.Sprintf("GET /status: uplink %s, beat %v, %d beats, %d connections lost, frames: %d accepted, %d acknowledged, %d waiting",
-		s.Uplink.State, time.Duration(s.Heartbeat.IntervalS*float64(time.Second)), s.Heartbeat.Pings, s.Uplink.Drops,
-		s.Spool.Accepted, s.Spool.Acked, s.Spool.Waiting)
-	if s.Why != "" {
-		line += "; why: " + s.Why
-	}
-	return line
-}
-
-// opening tells what runs.
+// opening says what runs.
 func (d *demo) opening() string {
 	end := "ctrl-C ends it."
 	if d.o.For > 0 {
@@ -28,32 +16,37 @@ func (d *demo) opening() string {
 	}
 	return fmt.Sprintf(`linkbeat demo: everything below is real but the distance.
 
-  GPS receiver ──▶ pseudo-terminal ────▶ linkbeat ──▶ carrier NAT ──────▶ broker
-  (a recording)    %-17s   the agent    %-15s   %s
+  GPS receiver ──▶ pseudo-terminal ──▶ linkbeat ──┐
+  (a recording)    %-17s   the agent  ├──▶ carrier NAT ─────▶ broker
+           plain client with keepalive %.0f s ──────┘    %-15s    %s
 
-The NAT forgets a connection whose client is silent for %v, without a word to anybody: its bytes just vanish.
+The NAT forgets a connection whose client is silent for too long: its bytes vanish, and neither end is told. The limit was
+drawn at random, from %.0f to %.0f s, and is shown at the end. The agent begins with a beat of %.0f s and finds the limit out.
+The plain client is an ordinary MQTT client with a keepalive of %.0f s. Commands go to both.
 %s In another terminal:
 
   linkbeatctl devices --server mqtt://%s
   linkbeatctl tail    --server mqtt://%s
   curl %s/status
 
-`, d.device.port.Name(), d.nat.Addr(), d.broker.addr, natIdle, end, d.broker.addr, d.broker.addr, d.agent.url)
+`, d.device.port.Name(), plainKeepalive.Seconds(), d.nat.Addr(), d.broker.addr, limitLeast.Seconds(), limitMost.Seconds(),
+		beatLeast.Seconds(), plainKeepalive.Seconds(), end, d.broker.addr, d.broker.addr, d.agent.url)
 }
 
-// end waits for what is under way, stops the agent, and tells the sums.
-func (d *demo) end(ctx context.Context) error {
+// end waits for what is under way, stops the agent, and prints the table.
+func (d *demo) end(ctx context.Context) (Outcome, error) {
 	d.nat.Cut(0)
+	d.commands.wait()
 	d.drain(ctx)
 	s, statusErr := d.agent.status(ctx)
-	stopErr := d.agent.stop()
-	d.p.tick()
-	r := d.tally.result()
-	d.p.text("\n" + table(d.rows(r, s)) + "\n" + d.next(r))
-	if !r.Whole() {
-		return fmt.Errorf("%w: %d of %d missing, %d altered; the agent's log: run again with --keep", ErrLost, r.Lost, r.Sent, r.Altered)
+	if statusErr == nil {
+		d.look(s)
 	}
-	return errors.Join(statusErr, stopErr)
+	lasted := time.Since(d.p.start)
+	stopErr := d.agent.stop()
+	o := d.outcome(s, lasted)
+	d.p.text("\n" + table(rows(o)) + "\n" + d.next(o))
+	return o, errors.Join(o.Err(max(lasted, d.o.For)), statusErr, stopErr)
 }
 
 // drain waits until everything that was sent has arrived.
@@ -70,44 +63,62 @@ func (d *demo) drain(ctx context.Context) {
 	}
 }
 
-func (d *demo) rows(r Result, s status) [][2]string {
-	n := func(v int64) string { return strconv.FormatInt(v, 10) }
-	c := d.nat.Counters()
-	return [][2]string{
-		{"frames sent by the device", n(r.Sent)},
-		{"frames received by the broker", n(r.Received)},
-		{"lost", n(r.Lost)},
-		{"duplicated", n(r.Duplicated)},
-		{"out of order", n(r.Disordered)},
-		{"altered", n(r.Altered)},
-		{"path cut for", d.cut.Round(statusEvery).String()},
-		{"connections lost by the agent", n(s.Uplink.Drops)},
-		{"forgotten by the NAT", n(c.Forgotten)},
-		{"beats, and answers asked for again", n(s.Heartbeat.Pings)},
-		{"bytes up", n(c.UpBytes)},
-		{"bytes down", n(c.DownBytes)},
+func (d *demo) outcome(s status, lasted time.Duration) Outcome {
+	sent := d.commands.count()
+	return Outcome{
+		Seed: d.o.Seed, Seconds: lasted.Seconds(),
+		LimitS: d.progress.limit.Seconds(), ProvenS: d.progress.proven.Seconds(), GoalAfterS: d.progress.goalAt.Seconds(),
+		BeatS: d.progress.beat.Seconds(), Beats: s.Heartbeat.Pings, ProbesBytes: s.Heartbeat.CostBytes, Dropped: s.Uplink.Drops,
+		CutS: d.cut.Seconds(), Restarts: d.restarts,
+		Agent: Reached{sent, d.device.count()}, Plain: Reached{sent, d.plain.arrived.Load()},
+		Frames: d.tally.result(),
 	}
 }
 
-// next is the verdict, and what to try.
-func (d *demo) next(r Result) string {
+// rows are the table at the end.
+func rows(o Outcome) [][2]string {
+	reached := func(r Reached) string {
+		if r.Sent == 0 {
+			return "none sent: the demo was too short"
+		}
+		return fmt.Sprintf("%d of %d arrived, %d lost", r.Arrived, r.Sent, r.Lost())
+	}
+	proven := fmt.Sprintf("%.2f s, %.0f %% of it", o.ProvenS, 100*o.Share())
+	if o.GoalAfterS > 0 {
+		proven += fmt.Sprintf("; %.0f %% after %.1f s", 100*ShareGoal, o.GoalAfterS)
+	}
+	f := o.Frames
+	return [][2]string{
+		{"the NAT's hidden limit", fmt.Sprintf("%.2f s (again: --seed %d)", o.LimitS, o.Seed)},
+		{"proven by the agent", proven},
+		{"its beat", fmt.Sprintf("%.1f s at first, %.1f s at most", beatLeast.Seconds(), o.BeatS)},
+		{"what finding out cost", fmt.Sprintf("%.1f KiB on the wire", float64(o.ProbesBytes)/(1<<10))},
+		{"commands to the agent", reached(o.Agent)},
+		{fmt.Sprintf("commands to the plain client, keepalive %.0f s", plainKeepalive.Seconds()), reached(o.Plain)},
+		{"frames of the device", fmt.Sprintf("%d sent, %d received, %d lost, %d twice, %d altered, %d out of order",
+			f.Sent, f.Received, f.Lost, f.Duplicated, f.Altered, f.Disordered)},
+		{"path cut for", fmt.Sprintf("%.1f s", o.CutS)},
+		{"connections lost by the agent", fmt.Sprintf("%d, with %d restarts of the NAT", o.Dropped, o.Restarts)},
+	}
+}
+
+// next says what the table means, and what to try.
+func (d *demo) next(o Outcome) string {
 	var b strings.Builder
-	if r.Whole() {
-		fmt.Fprintf(&b, "Every line of the device arrived, byte for byte, though the path was cut for %v", d.cut.Round(statusEvery))
-		if d.restarts > 0 {
+	if o.Frames.Whole() {
+		fmt.Fprintf(&b, "Every line of the device arrived, byte for byte, though the path was cut for %.1f s", o.CutS)
+		if o.Restarts > 0 {
 			b.WriteString(" and the NAT forgot its connections")
 		}
 		b.WriteString(".\n")
 	} else {
-		b.WriteString("Not every line arrived as it was sent. That must not be: please report it with the agent's log.\n")
+		b.WriteString("Not every line arrived as it was sent. This is a fault: please report it with the agent's log.\n")
 	}
 	b.WriteString(`
 What to try next:
-  make demo                                  again, until ctrl-C, with linkbeatctl tail and devices beside it
-  make test                                  every test, with a real broker
-  linkbeat template > linkbeat.yaml          a commented configuration; set uplink.servers and your serial port
-  linkbeat check -c linkbeat.yaml            every fault of it at once
-  linkbeat run -c linkbeat.yaml              then it is no demo any more
+  linkbeat template > linkbeat.yaml     a commented configuration: set uplink.servers and your serial port
+  linkbeat check -c linkbeat.yaml       every fault of it at once
+  linkbeat run -c linkbeat.yaml         your own gateway
 `)
 	if d.o.Keep {
 		fmt.Fprintf(&b, "\nThe agent's configuration, spool and log are kept in %s\n", d.agent.dir)

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
@@ -9,8 +11,8 @@ import (
 )
 
 const (
-	replyWithin  = 5 * time.Second
-	pollPosition = "$PUBX,00*33" // a u-blox receiver's "where are you?"
+	commandWithin = 12 * time.Second       // until a command expires
+	commandEarly  = 200 * time.Millisecond // before the end of the silence: only a beat can have kept the mapping
 )
 
 // scene plays one scene.
@@ -18,62 +20,81 @@ func (d *demo) scene(ctx context.Context, s scene) {
 	switch s.act {
 	case actQuiet:
 		d.quiet(ctx, s.last)
-	case actCommand:
-		d.command(ctx)
 	case actCut:
 		d.p.say("nat", "CUT: nothing passes for %v, and the device goes on", s.last)
 		d.nat.Cut(s.last)
 		d.cut += s.last
-		rest(ctx, s.last)
-		d.p.say("nat", "the path is back; what waited in the agent comes now")
+		wait(ctx, s.last)
+		d.p.say("nat", "the path is back; what waited in the agent is sent now")
 	case actForget:
+		d.stopCommands()
 		d.forget(ctx, s.last)
 	default:
 		if s.last == 0 {
 			<-ctx.Done()
 		}
-		rest(ctx, s.last)
+		wait(ctx, s.last)
 	}
 }
 
-// quiet lets the device be silent for longer than the NAT remembers.
+// quiet lets the device be silent for longer than the NAT remembers; at its end a series of commands begins.
 func (d *demo) quiet(ctx context.Context, last time.Duration) {
+	d.stopCommands()
 	d.device.pause(true)
 	defer d.device.pause(false)
-	d.p.say("device", "silent for %v; the NAT forgets a connection after %v, but the agent beats every %v", last, natIdle, beatInterval)
-	before, err := d.agent.status(ctx)
-	rest(ctx, last)
-	after, err2 := d.agent.status(ctx)
-	if err == nil && err2 == nil {
-		d.p.say("agent", "%d beats in the silence; connections that the NAT has forgotten so far: %d",
-			after.Heartbeat.Pings-before.Heartbeat.Pings, d.nat.Counters().Forgotten)
+	d.p.say("device", "silent for %v: longer than the NAT remembers; now only the agent's beats keep its connection", last)
+	wait(ctx, last-commandEarly)
+	if ctx.Err() == nil {
+		d.startCommands(ctx)
+	}
+	wait(ctx, commandEarly)
+}
+
+// startCommands begins a series, which ends with ctx, with stopCommands, or shortly before the end of the demo.
+func (d *demo) startCommands(ctx context.Context) {
+	var end context.CancelFunc
+	if deadline, ok := ctx.Deadline(); ok {
+		ctx, end = context.WithDeadline(ctx, deadline.Add(-lastCommand))
+	} else {
+		ctx, end = context.WithCancel(ctx)
+	}
+	d.endSeries = end
+	d.commands.start(ctx)
+}
+
+// stopCommands ends the series that runs, if one does.
+func (d *demo) stopCommands() {
+	if d.endSeries != nil {
+		d.endSeries()
+		d.endSeries = nil
 	}
 }
 
-// command writes to the device as `linkbeatctl send` does: after the silence, it arrives only if the NAT still knows us.
-func (d *demo) command(ctx context.Context) {
-	begin := time.Now()
+// sendToAgent writes to the device as `linkbeatctl send` does, and returns once the gateway has confirmed it.
+func (d *demo) sendToAgent(ctx context.Context, text string) error {
 	_, err := operator.Send(ctx, operator.Options{Server: d.broker.addr},
-		operator.Command{Device: deviceID, Name: deviceName, Data: []byte(pollPosition), Encoding: wire.Text, Patience: replyWithin})
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		d.p.say("fleet", "command %s: %v", pollPosition, err)
-	case !d.device.has([]byte(pollPosition)):
-		d.p.say("fleet", "command %s was confirmed, and the device never saw it", pollPosition)
-	default:
-		d.p.say("fleet", "command %s reached the device and was confirmed in %v: the connection lived through the silence",
-			pollPosition, time.Since(begin).Round(time.Millisecond))
-	}
+		operator.Command{Device: deviceID, Name: deviceName, Data: []byte(text), Encoding: wire.Text, Patience: commandWithin})
+	return err
 }
 
-// forget restarts the NAT: the connection is dead, and nobody is told.
+// commandDone prints how a command went. The plain client had as much time as the agent.
+func (d *demo) commandDone(text string, took time.Duration, err error) {
+	result := fmt.Sprintf("confirmed after %d ms", took.Milliseconds())
+	if err != nil {
+		result = err.Error()
+	}
+	sent := d.commands.count()
+	d.p.say("command", "%s to the agent: %s; arrived so far: %d of %d at the agent, %d of %d at the plain client",
+		strings.TrimPrefix(text, commandPrefix), result, d.device.count(), sent, d.plain.arrived.Load(), sent)
+}
+
+// forget restarts the NAT: every connection is dead, and neither end is told.
 func (d *demo) forget(ctx context.Context, last time.Duration) {
 	before, err := d.agent.status(ctx)
 	if err != nil {
 		return
 	}
-	d.p.say("nat", "RESTART: it forgets every connection, and tells nobody; bytes just vanish")
+	d.p.say("nat", "RESTART: it forgets every connection without a word; bytes vanish")
 	begin := time.Now()
 	d.nat.Flush()
 	d.restarts++
@@ -81,8 +102,9 @@ func (d *demo) forget(ctx context.Context, last time.Duration) {
 	defer tick.Stop()
 	for limit := begin.Add(last); time.Now().Before(limit) && ctx.Err() == nil; <-tick.C {
 		if s, err := d.agent.status(ctx); err == nil && s.Uplink.Drops > before.Uplink.Drops && s.Uplink.State == "up" {
-			d.p.say("agent", "noticed and connected anew after %v; what was not acknowledged is sent again", time.Since(begin).Round(statusEvery))
-			rest(ctx, time.Until(limit))
+			d.p.say("agent", "noticed and connected again after %v; what was not acknowledged is sent again",
+				time.Since(begin).Round(statusEvery))
+			wait(ctx, time.Until(limit))
 			return
 		}
 	}

@@ -5,29 +5,32 @@ import (
 	"time"
 )
 
-// The figures of the demo. A real carrier forgets after two to thirty minutes; this one is in a hurry, so that a person can
-// watch it.
+// The figures of the demo, beside the limit of limit.go.
 const (
-	natIdle      = 4 * time.Second
 	natLatency   = 40 * time.Millisecond
-	beatInterval = 3 * time.Second
+	beatLeast    = time.Second // the agent's first beat; the configuration allows no shorter one
 	detectWithin = 6 * time.Second
-	cutFor       = 3 * time.Second // less than natIdle, or the cut would cost the mapping too
+	cutFor       = 3 * time.Second // less than limitLeast, or the cut would cost the mapping too
 
-	endingTakes = 2 * time.Second  // drain and stop
-	shortStory  = 17 * time.Second // all but the restart of the NAT, once
-	longStory   = 65 * time.Second // from here on: everything, again and again
+	leadFor     = time.Second                                         // the device talks before it falls silent
+	quietFor    = limitMost + 500*time.Millisecond                    // a silence that outlasts every limit
+	afterCut    = 2 * time.Second                                     // the device talks after the cut
+	forgetFor   = detectWithin + 6*time.Second                        // until the agent is back after the restart of the NAT
+	endingTakes = 2 * time.Second                                     // drain and stop
+	lastCommand = 1500 * time.Millisecond                             // before the end, or later: none that could not be answered
+	shortStory  = leadFor + quietFor + cutFor + 2500*time.Millisecond // all but the restart of the NAT, once
+	longStory   = 65 * time.Second                                    // from here on: everything, repeated
+	longMiddle  = 13 * time.Second                                    // of it: the device talks before the cut
 )
 
 // act is a part of the story.
 type act int
 
 const (
-	actPlay    act = iota // the device talks
-	actQuiet              // it does not, for longer than the NAT remembers
-	actCommand            // the fleet writes to the device
-	actCut                // nothing passes the NAT, and the device talks
-	actForget             // the NAT is restarted, and forgets every connection
+	actPlay   act = iota // the device talks
+	actQuiet             // it does not, for longer than the NAT remembers; then commands begin
+	actCut               // nothing passes the NAT, and the device talks
+	actForget            // the NAT is restarted, and forgets every connection; commands pause
 )
 
 // scene is an act and how long it lasts; zero: until the end.
@@ -37,15 +40,15 @@ type scene struct {
 }
 
 // script returns the scenes for a demo that may last so long without its start and end (zero: until ctrl-C), and whether
-// they are played again and again.
+// they are repeated.
 func script(last time.Duration) (scenes []scene, again bool) {
 	switch {
 	case last == 0 || last >= longStory:
-		return []scene{{actPlay, 10 * time.Second}, {actQuiet, 2 * natIdle}, {actCommand, 0}, {actPlay, 8 * time.Second},
-			{actCut, cutFor}, {actPlay, 8 * time.Second}, {actForget, detectWithin + 6*time.Second}}, true
-	case last >= shortStory:
-		return []scene{{actPlay, 3 * time.Second}, {actQuiet, natIdle + 2*time.Second}, {actCommand, 0},
-			{actPlay, 3 * time.Second}, {actCut, cutFor}, {actPlay, 0}}, false
+		return []scene{{actPlay, leadFor}, {actQuiet, quietFor}, {actPlay, longMiddle}, {actCut, cutFor},
+			{actPlay, 4 * afterCut}, {actForget, forgetFor}}, true
+	case last >= shortStory: // the cut is late: by then the limit is found, if there was time for it
+		middle := last - leadFor - quietFor - cutFor - afterCut
+		return []scene{{actPlay, leadFor}, {actQuiet, quietFor}, {actPlay, middle}, {actCut, cutFor}, {actPlay, 0}}, false
 	}
 	third := last / 3
 	return []scene{{actPlay, third}, {actCut, min(third, cutFor)}, {actPlay, 0}}, false
@@ -65,8 +68,8 @@ func perform(ctx context.Context, scenes []scene, again bool, do func(context.Co
 	}
 }
 
-// rest waits for d, or for the end of ctx.
-func rest(ctx context.Context, d time.Duration) {
+// wait returns after d, or at the end of ctx.
+func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

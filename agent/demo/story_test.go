@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 )
 
 // The story must fit in the time there is, hold a cut in its middle, and be silent for longer than the NAT remembers.
@@ -17,7 +18,8 @@ func TestScripts(t *testing.T) {
 		again   bool
 		silence bool
 	}{
-		{0, true, true}, {3 * time.Second, false, false}, {16 * time.Second, false, false}, {17 * time.Second, false, true},
+		{0, true, true}, {3 * time.Second, false, false}, {15 * time.Second, false, false}, {17 * time.Second, false, true},
+		{18 * time.Second, false, true}, {28 * time.Second, false, true},
 		{45 * time.Second, false, true}, {10 * time.Minute, true, true},
 	} {
 		t.Run(fmt.Sprint(tt.last), func(t *testing.T) {
@@ -38,11 +40,11 @@ func TestScripts(t *testing.T) {
 			if tt.last > 0 && total >= tt.last && !again {
 				t.Errorf("scenes take %v of %v", total, tt.last)
 			}
-			if cut <= 0 || cut >= detectWithin || cut >= natIdle {
+			if cut <= 0 || cut >= detectWithin || cut >= limitLeast {
 				t.Errorf("cut for %v", cut)
 			}
-			if tt.silence != (silence > 0) || silence > 0 && silence <= natIdle {
-				t.Errorf("silent for %v, the NAT forgets after %v", silence, natIdle)
+			if tt.silence != (silence > 0) || silence > 0 && silence-commandEarly <= limitMost {
+				t.Errorf("silent for %v, the NAT forgets after %v", silence, limitMost)
 			}
 		})
 	}
@@ -55,7 +57,7 @@ func TestPerform(t *testing.T) {
 		var acts []act
 		perform(ctx, []scene{{actPlay, 3 * time.Second}, {actQuiet, time.Second}}, true, func(ctx context.Context, s scene) {
 			acts = append(acts, s.act)
-			rest(ctx, s.last)
+			wait(ctx, s.last)
 		})
 		if got := fmt.Sprint(acts); got != "[0 1 0 1 0]" {
 			t.Errorf("acts %s", got)
@@ -64,8 +66,11 @@ func TestPerform(t *testing.T) {
 }
 
 func TestBeatHoldsTheMapping(t *testing.T) {
-	if beatInterval+2*natLatency >= natIdle {
-		t.Error("the figures of the demo contradict each other")
+	if beatLeast+2*natLatency >= limitLeast {
+		t.Error("the NAT forgets the agent before it could learn anything")
+	}
+	if commandEvery >= limitLeast {
+		t.Error("within a series the plain client would be forgotten between two commands: the silence before it should decide")
 	}
 }
 
@@ -81,15 +86,16 @@ func TestRecordingIsNMEA(t *testing.T) {
 	}
 }
 
-func TestPrinterGathersFrames(t *testing.T) {
+func TestPrinter(t *testing.T) {
 	var out strings.Builder
 	p := &printer{out: &out, start: time.Now()}
-	p.frame(1, "one")
-	p.frame(2, strings.Repeat("x", 100))
-	p.say("nat", "CUT")
-	p.tick()
-	want := "  0.0s  broker    2 frames, the last #2 " + strings.Repeat("x", lineWidth) + "…\n  0.0s  nat     CUT\n"
+	p.say("frames", "%s", counter(Result{Sent: 120, Received: 118, Duplicated: 1}))
+	p.text(table([][2]string{{"a", "1"}, {"longer", "2"}}))
+	want := "  0.0s  frames    120 sent,  118 received, 0 lost, 1 twice\n  a       1\n  longer  2\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	if a, b := bar(time.Second), bar(limitMost); a != "▬▬▬▬" || utf8.RuneCountInString(b) != 36 {
+		t.Errorf("bars %q and %q", a, b)
 	}
 }

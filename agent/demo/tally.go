@@ -12,13 +12,13 @@ import (
 
 // Result compares what the device sent with what the broker got.
 type Result struct {
-	Sent       int64 // lines that the device has put on its line
-	Received   int64 // frames that arrived, duplicates apart
-	Lost       int64 // lines without their frame
-	Altered    int64 // frames that are no line of the device in its place
-	Duplicated int64 // frames that arrived again
-	Disordered int64 // frames that arrived after a later one
-	Gaps       int64 // gap records
+	Sent       int64 `json:"sent"`       // lines that the device has put on its line
+	Received   int64 `json:"received"`   // frames that arrived, duplicates apart
+	Lost       int64 `json:"lost"`       // lines without their frame
+	Altered    int64 `json:"altered"`    // frames that are no line of the device in its place
+	Duplicated int64 `json:"duplicated"` // frames that arrived again
+	Disordered int64 `json:"disordered"` // frames that arrived after a later one
+	Gaps       int64 `json:"gaps"`       // gap records
 }
 
 // lookahead is how many lines may be lost in a row before a frame counts as altered instead: less than the recording has,
@@ -28,7 +28,7 @@ const lookahead = 100
 // Whole reports whether every line arrived as it was, in the order of the numbers.
 func (r Result) Whole() bool { return r.Lost == 0 && r.Altered == 0 }
 
-// tally books both ends. Safe for concurrent use.
+// tally counts at both ends. Safe for concurrent use.
 type tally struct {
 	mu      sync.Mutex
 	sent    [][]byte
@@ -83,6 +83,14 @@ func (t *tally) complete() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.got) >= len(t.sent)
+}
+
+// soFar is Result while the device talks: what is under way is not lost, a number that was passed over is.
+func (t *tally) soFar() Result {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.tracker.Counts()
+	return Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Lost: c.Holes + c.Lost, Duplicated: c.Duplicates, Gaps: c.Gaps}
 }
 
 // result compares in the order of the numbers: each frame must be the next line, or a later one, and those between are lost.

@@ -10,7 +10,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// ErrACL is of rules that nobody can write: an unknown broker, or a name that its rules cannot hold.
+// ErrACL is wrapped when rules cannot be written: the broker is not known, or its rules cannot hold a name.
 var ErrACL = errors.New("no such rules")
 
 // ACL says for whom [ACL.Rules] are.
@@ -40,7 +40,7 @@ func (a ACL) Rules(broker string) (rules, notes string, err error) {
 	case "aws":
 		return a.aws()
 	}
-	return "", "", fmt.Errorf("%w: broker %q is not known: %s are", ErrACL, broker, strings.Join(Brokers(), ", "))
+	return "", "", fmt.Errorf("%w: broker %q is not known; known are %s", ErrACL, broker, strings.Join(Brokers(), ", "))
 }
 
 func (a ACL) withDefaults() (ACL, error) {
@@ -48,7 +48,7 @@ func (a ACL) withDefaults() (ACL, error) {
 		a.Prefix = "lb"
 	}
 	if a.User != "" && a.ID == "" {
-		return a, fmt.Errorf("%w: a user name alone: give the id of its gateway too", ErrACL)
+		return a, fmt.Errorf("%w: a user name needs the id of its gateway: give --id too", ErrACL)
 	}
 	if a.User == "" {
 		a.User = a.ID
@@ -63,14 +63,15 @@ func (a ACL) withDefaults() (ACL, error) {
 				return a, fmt.Errorf("%w: %s %q %w", ErrACL, what, name, err)
 			}
 			if i := strings.IndexAny(name, `"\*?%`); i >= 0 {
-				return a, fmt.Errorf("%w: %s %q holds %q, which means something else in rules", ErrACL, what, name, name[i])
+				return a, fmt.Errorf("%w: %s %q holds %q, which has a meaning of its own in rules: choose another name",
+					ErrACL, what, name, name[i])
 			}
 		}
 	}
 	return a, nil
 }
 
-// grant is what somebody may do: publish to topics of a filter, or subscribe to it.
+// grant is what a user may do: publish to topics of a filter, or subscribe to it.
 type grant struct {
 	publish bool
 	filter  string
@@ -124,12 +125,13 @@ const mosquittoHead = `# Access rules for linkbeat gateways: mosquitto's acl_fil
 #   password_file /etc/mosquitto/passwd    # or, with client certificates: use_identity_as_username true
 #   acl_file /etc/mosquitto/linkbeat.acl
 #
-# mosquitto acknowledges what these rules deny, and drops it: a gateway that was forgotten here looks well to itself at first.
+# mosquitto acknowledges what these rules deny, and drops it: a gateway that is missing here notices nothing at first. On the
+# gateway, linkbeat check --online finds what is denied.
 `
 
 const mosquittoPattern = `#
-# %u is the user name, so a gateway's user name (or the CN of its certificate) must be its device.id. %c, the client id, would not do:
-# the probes of gw-17 are connections of its user with the client ids gw-17-p1, gw-17-p2 and so on.
+# %u is the user name, so a gateway's user name (or the CN of its certificate) must be its device.id. The client id, %c, cannot be
+# used instead: the probes of gw-17 are connections of its user with the client ids gw-17-p1, gw-17-p2 and so on.
 `
 
 func (a ACL) mosquitto() string {
@@ -151,7 +153,7 @@ func (a ACL) mosquitto() string {
 		fmt.Fprintf(&b, "\nuser %s\n", a.User)
 		write("topic", a.gateway(a.ID))
 	}
-	b.WriteString("\n# Whoever uses linkbeatctl; take the # away.\n# user operator\n")
+	b.WriteString("\n# For users of linkbeatctl: remove the first # of each line and set the user name.\n# user operator\n")
 	write("# topic", a.operator())
 	return b.String()
 }
@@ -159,14 +161,15 @@ func (a ACL) mosquitto() string {
 const emqxHead = `%% Access rules for linkbeat gateways: EMQX 5, acl.conf (authorization source "file"). In emqx.conf:
 %%
 %%   authorization.no_match = deny
-%%   authorization.deny_action = ignore    # with disconnect, a gateway that may not probe loses its connection once to find out
+%%   authorization.deny_action = ignore    # with disconnect, a gateway that may not probe loses its connection once, to learn that
 %%
-%% With ignore, EMQX acknowledges what these rules deny, and drops it: a gateway that was forgotten here looks well to itself at first.
+%% With ignore, EMQX acknowledges what these rules deny, and drops it: a gateway that is missing here notices nothing at first. On
+%% the gateway, linkbeat check --online finds what is denied.
 `
 
 const emqxPattern = `%%
-%% ${username} must be the device.id of a gateway. ${clientid} would not do: the probes of gw-17 are connections of its user with the
-%% client ids gw-17-p1, gw-17-p2 and so on.
+%% ${username} must be the device.id of a gateway. ${clientid} cannot be used instead: the probes of gw-17 are connections of its
+%% user with the client ids gw-17-p1, gw-17-p2 and so on.
 `
 
 func (a ACL) emqx() string {
@@ -192,7 +195,7 @@ func (a ACL) emqx() string {
 		b.WriteString("\n")
 		write("", fmt.Sprintf("{username, %q}", a.User), a.gateway(a.ID))
 	}
-	b.WriteString("\n%% Whoever uses linkbeatctl; take the %% away.\n")
+	b.WriteString("\n%% For users of linkbeatctl: remove the first %% of each line and set the user name.\n")
 	write("%% ", `{username, "operator"}`, a.operator())
 	b.WriteString("\n{deny, all}.\n")
 	return b.String()

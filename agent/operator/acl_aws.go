@@ -28,14 +28,14 @@ const awsNotes = `This is a policy of AWS IoT Core, for the certificates of gate
   aws iot create-policy --policy-name linkbeat --policy-document file://policy.json
 
 %s
-A gateway's probes have client ids of their own, <id>-p1, <id>-p2 and so on. So a thing must not be named like another one with -p and
-more behind it. AWS closes the connection at each thing that it denies.
+A gateway's probes have client ids of their own, <id>-p1, <id>-p2 and so on. So no thing may have the name of another thing followed
+by -p and more, such as gw-17-pump beside gw-17. AWS closes a connection whenever it denies something.
 
-Whoever uses linkbeatctl needs iot:Connect on client/linkbeatctl-*, and
+A user of linkbeatctl needs iot:Connect on client/linkbeatctl-*, and
 %s`
 
-const awsThings = `The name of each thing must be the device.id of its gateway. Attach the certificate to that thing alone, else the variable is empty
-for the probes, whose client ids are no things:
+const awsThings = `The name of each thing must be the device.id of its gateway. Attach the certificate to that thing exclusively: otherwise the
+variable is empty for the probes, whose client ids are not names of things:
 
   aws iot attach-thing-principal --thing-name gw-17 --principal ARN --thing-principal-type EXCLUSIVE_THING
 `

@@ -22,7 +22,8 @@ type client struct {
 	done   chan struct{}
 }
 
-// connect returns a client that is subscribed to filters, or an error that wraps ErrUnreachable. Whoever gets a client closes it.
+// connect returns a client that is subscribed to filters, or an error that wraps ErrUnreachable or ErrArgument. The caller closes
+// it.
 func connect(ctx context.Context, o Options, filters ...string) (*client, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -32,7 +33,7 @@ func connect(ctx context.Context, o Options, filters ...string) (*client, error)
 	lo := o.link()
 	lo.Notify = c.notify
 	if c.link, err = transport.New(lo); err != nil {
-		return nil, fmt.Errorf("%w: check --server", err)
+		return nil, fmt.Errorf("%w: %w; check --server", ErrArgument, err)
 	}
 	for _, f := range filters {
 		c.link.Handle(f, func(m transport.Message, retained bool) {
@@ -61,7 +62,8 @@ func (c *client) wait(ctx context.Context) error {
 	case e := <-c.failed:
 		return fmt.Errorf("%w: %s; %s", ErrUnreachable, e.Why, c.advice(e.Kind))
 	case <-limit.C:
-		return fmt.Errorf("%w: %s: no answer within %v; %s", ErrUnreachable, c.link.Status().Server, c.o.ConnectWithin, c.advice(transport.EventDialFailed))
+		return fmt.Errorf("%w: %s: no answer within %v; %s",
+			ErrUnreachable, c.link.Status().Server, c.o.ConnectWithin, c.advice(transport.EventDialFailed))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -79,7 +81,7 @@ func (c *client) advice(kind transport.EventKind) string {
 	return "check that the broker runs and that --server names it"
 }
 
-// notify is called by the link. The first failure ends connect; later changes are told.
+// notify is called by the link. The first failure ends connect; later changes go to Notice.
 func (c *client) notify(e transport.Event) {
 	switch e.Kind {
 	case transport.EventDialFailed, transport.EventRefused:

@@ -78,7 +78,7 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	switch {
 	case err != nil:
 		return err
-	case errors.Is(e, io.EOF) && s.fault != nil: // nobody may be there who reads notices
+	case errors.Is(e, io.EOF) && s.fault != nil: // a pipe: perhaps no one reads the notices
 		return *s.fault
 	case errors.Is(e, io.EOF):
 		return nil
@@ -111,7 +111,7 @@ func read(ctx context.Context, leave func(), c ConsoleOptions, most int, typed c
 			}
 		}
 		if left {
-			defer time.AfterFunc(consoleLeave, leave).Stop() // a broker that is gone must not hold anybody
+			defer time.AfterFunc(consoleLeave, leave).Stop() // a broker that is gone must not keep the user here
 			hand(input{left: true})
 			<-ctx.Done()
 		}
@@ -121,7 +121,7 @@ func read(ctx context.Context, leave func(), c ConsoleOptions, most int, typed c
 	}
 }
 
-// send sends what is typed within the window, changes of the line, and renewals. It returns nil when somebody leaves, or io.EOF at the
+// send sends what is typed within the window, changes of the line, and renewals. It returns nil when the user leaves, or io.EOF at the
 // end of typed, once the port has it all and the device was silent for a while. room is how many bytes may wait for the window.
 func (s *session) send(ctx context.Context, typed <-chan input, room int, changed func() (wire.ConsoleLine, bool)) error {
 	keep := time.NewTicker(wire.ConsoleRenewS * time.Second)

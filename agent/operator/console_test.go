@@ -170,7 +170,7 @@ func TestLeavingWhenNothingMoves(t *testing.T) {
 	}
 }
 
-// From a pipe nobody reads notices: what the port did not get is an error at the end.
+// From a pipe, no one may read the notices: what the port did not get is an error at the end.
 func TestAPipeWhoseBytesThePortDidNotGet(t *testing.T) {
 	g := &station{refuse: func(d wire.ConsoleDown) *wire.ConsoleUp {
 		if d.Op != wire.ConsoleData {

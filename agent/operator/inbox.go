@@ -15,7 +15,7 @@ type message struct {
 	retained bool
 }
 
-// inbox stands between the link's reader, which must not wait, and whoever prints. Safe for concurrent use.
+// inbox stands between the link's reader, which must not wait, and the printer. Safe for concurrent use.
 type inbox struct {
 	limit int
 	more  chan struct{} // capacity 1

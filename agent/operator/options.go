@@ -19,6 +19,8 @@ import (
 var (
 	// ErrNoServer: no broker was named.
 	ErrNoServer = errors.New("no broker is named: give --server mqtt://host:1883 or set LINKBEATCTL_SERVER")
+	// ErrArgument: a value of Options, or a name that was given, cannot be used; no broker was asked.
+	ErrArgument = errors.New("wrong argument")
 	// ErrUnreachable: the broker does not answer, or refuses us. The text around it says why, and what to look at.
 	ErrUnreachable = errors.New("no session with the broker")
 	// ErrNoReply: a command was sent, and no reply came in time.
@@ -48,7 +50,7 @@ type Options struct {
 	Topics       wire.Topics // with {id}; the zero value means wire.DefaultTopics
 
 	ConnectWithin time.Duration                                                     // until Connect gives up; if zero, 15 s
-	Notice        func(string)                                                      // told of each later loss and return of the broker; may be nil
+	Notice        func(string)                                                      // called at each later loss and return of the broker; may be nil
 	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
 }
 
@@ -117,7 +119,7 @@ func TopicsFrom(prefix string, templates map[string]string) (wire.Topics, error)
 	for name, template := range templates {
 		p := byName[name]
 		if p == nil {
-			return t, fmt.Errorf("topic %q is not known: state, info, data, reply and cmd are", name)
+			return t, fmt.Errorf("topic %q is not known; known are state, info, data, reply and cmd", name)
 		}
 		*p = template
 		if !strings.Contains(template, "{id}") || (p == &t.Data || p == &t.Reply || p == &t.Cmd) && !strings.Contains(template, "{name}") {
@@ -132,4 +134,17 @@ func randomHex(n int) string {
 	p := make([]byte, n)
 	_, _ = rand.Read(p) // it never fails (crypto/rand)
 	return hex.EncodeToString(p)
+}
+
+// checkNames says whether a gateway and a serial device of it can be named so; empty stands for all where may is true.
+func checkNames(device, name string, may bool) error {
+	for _, part := range [][2]string{{"device", device}, {"name", name}} {
+		if part[1] == "" && may {
+			continue
+		}
+		if err := wire.CheckLevel(part[1]); err != nil {
+			return fmt.Errorf("%w: %s %q %w", ErrArgument, part[0], part[1], err)
+		}
+	}
+	return nil
 }

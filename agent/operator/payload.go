@@ -21,7 +21,7 @@ func NewCommand(device, name, encoding, given string) (Command, error) {
 	case wire.Base64:
 		body = wire.Body{Base64: &dense}
 	default:
-		return c, fmt.Errorf("encoding %q is not known: text, hex and base64 are", encoding)
+		return c, fmt.Errorf("encoding %q is not known; known are text, hex and base64", encoding)
 	}
 	var err error
 	if c.Data, err = body.Bytes(); err != nil {
@@ -37,7 +37,7 @@ func NewValues(device, name string, given []string) (Command, error) {
 	for _, pair := range given {
 		register, text, found := strings.Cut(pair, "=")
 		if !found || register == "" {
-			return c, fmt.Errorf("%q is not name=value", pair)
+			return c, fmt.Errorf("%q is not name=value, such as setpoint=21.5", pair)
 		}
 		if _, twice := c.Values[register]; twice {
 			return c, fmt.Errorf("%s is set twice", register)
@@ -52,7 +52,7 @@ func NewValues(device, name string, given []string) (Command, error) {
 			value, _ = json.Marshal(v) // a string never fails
 		case float64, bool:
 		default:
-			return c, fmt.Errorf("%s: %s is no number, string or truth value", register, text)
+			return c, fmt.Errorf("%s: %s is not a number, a string, true or false", register, text)
 		}
 		c.Values[register] = value
 	}

@@ -116,7 +116,7 @@ func line(it Item) string {
 	var b strings.Builder
 	switch {
 	case it.Hole != nil:
-		fmt.Fprintf(&b, "! %smissing: %s of epoch %s did not come", source(it), span(it.Hole.From, it.Hole.To), it.Hole.Epoch)
+		fmt.Fprintf(&b, "! %smissing: %s of epoch %s did not arrive", source(it), span(it.Hole.From, it.Hole.To), it.Hole.Epoch)
 	case it.Record == nil:
 		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), printable(it.Raw))
 	case it.Record.Gap != nil:
@@ -150,7 +150,7 @@ func span(from, to uint64) string {
 	case from:
 		return fmt.Sprint("number ", from)
 	case 0:
-		return fmt.Sprintf("numbers from %d on, how many is not known", from)
+		return fmt.Sprintf("numbers from %d on, an unknown count", from)
 	}
 	return fmt.Sprintf("numbers %d to %d", from, to)
 }

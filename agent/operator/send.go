@@ -54,25 +54,26 @@ func advice(c wire.ErrorCode) string {
 	case wire.Busy:
 		return "it is in use, or its queue is full: try again"
 	case wire.Expired:
-		return "it came too late: compare the clocks here and there, or wait longer with --timeout"
+		return "it came too late: compare the clocks of this machine and the gateway, or wait longer with --timeout"
 	case wire.Denied:
-		return "see commands and requests.allow of it in the gateway's configuration"
+		return "see commands and requests.allow of this device in the gateway's configuration"
 	case wire.ClockUnset:
 		return "the gateway's clock is not set yet: try again once it is"
 	case wire.UnknownDevice:
-		return "the gateway's names: linkbeatctl devices"
+		return "linkbeatctl devices lists the names of each gateway"
 	case wire.TooLarge:
-		return "see frame.max and requests.max of it in the gateway's configuration"
+		return "see frame.max and requests.max of this device in the gateway's configuration"
 	case wire.UnknownOutcome:
-		return "the gateway was killed in between: look at the device before you send it again"
+		return "the gateway was stopped while it was carried out: look at the device before you send it again"
 	case wire.Timeout:
 		return "the device did not take it or did not answer in time: look at its port with linkbeatctl tap"
 	}
 	return ""
 }
 
-// Send sends cmd and waits for the reply. A nil error means written and drained; of a request answered; of values that they read
-// back as written. A DeviceError is the gateway's no, ErrNoReply nothing in time, ErrUnreachable the broker's doing.
+// Send sends cmd and waits for the reply. A nil error means that it was written and drained; a request, that it was answered;
+// values, that they read back as written. Errors: DeviceError, the gateway refused or failed; ErrNoReply, nothing came in time;
+// ErrUnreachable, no session with the broker; ErrArgument, a name that cannot be.
 func Send(ctx context.Context, o Options, cmd Command) (wire.Reply, error) {
 	if cmd.Patience <= 0 {
 		cmd.Patience = defaultPatience
@@ -81,10 +82,8 @@ func Send(ctx context.Context, o Options, cmd Command) (wire.Reply, error) {
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	for what, level := range map[string]string{"device": cmd.Device, "name": cmd.Name} {
-		if err := wire.CheckLevel(level); err != nil {
-			return wire.Reply{}, fmt.Errorf("%s %q %w", what, level, err)
-		}
+	if err := checkNames(cmd.Device, cmd.Name, false); err != nil {
+		return wire.Reply{}, err
 	}
 	t := o.Topics.For(cmd.Device)
 	replies := wire.Expand(t.Reply, "name", cmd.Name)
@@ -147,7 +146,8 @@ func (c *client) reply(ctx context.Context, topic, id string, cmd Command) (wire
 	}
 	switch {
 	case !ok && ctx.Err() != nil:
-		return r, fmt.Errorf("interrupted: the command may still be carried out until it expires: %w", ctx.Err())
+		return r, fmt.Errorf("interrupted: the command may still be carried out until it expires, "+
+			"so look at the device before you send it again: %w", ctx.Err())
 	case !ok:
 		return r, fmt.Errorf("%w from %s/%s within %v; %s", ErrNoReply, cmd.Device, cmd.Name, waited, state)
 	case !r.OK:

@@ -48,7 +48,7 @@ func TestSend(t *testing.T) {
 		}, ""},
 		{"refused", "on", wire.Text, func(c wire.Command) []wire.Reply {
 			return []wire.Reply{{ID: c.ID, Error: wire.Denied, Detail: "meter takes no commands"}}
-		}, "denied: meter takes no commands; see commands and requests.allow of it in the gateway's configuration"},
+		}, "denied: meter takes no commands; see commands and requests.allow of this device in the gateway's configuration"},
 		{"no reply", "on", wire.Text, func(wire.Command) []wire.Reply { return nil },
 			"no reply from gw/meter within 30s; the broker knows no gateway \"gw\": see linkbeatctl devices"},
 	} {

@@ -31,16 +31,14 @@ type session struct {
 	more  chan struct{} // capacity 1: taken may have grown
 }
 
-// openSession connects and begins a session; whoever gets one closes it.
+// openSession connects and begins a session; the caller closes it.
 func openSession(ctx context.Context, o Options, device, name string, first wire.ConsoleDown) (*session, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	for what, level := range map[string]string{"device": device, "name": name} {
-		if err := wire.CheckLevel(level); err != nil {
-			return nil, fmt.Errorf("%s %q %w", what, level, err)
-		}
+	if err := checkNames(device, name, false); err != nil {
+		return nil, err
 	}
 	t := o.Topics.For(device)
 	s := &session{id: randomHex(8), topic: wire.Expand(t.Cmd, "name", name) + wire.ConsoleSuffix,
@@ -54,7 +52,7 @@ func openSession(ctx context.Context, o Options, device, name string, first wire
 	if err := s.begin(ctx, first); err != nil {
 		s.close() // the gateway may have it open
 		if errors.Is(err, ErrNoReply) {
-			err = fmt.Errorf("%w; is %s online (linkbeatctl devices), and new enough for consoles?", err, device)
+			err = fmt.Errorf("%w; check that %s is online (linkbeatctl devices), and that its version has consoles", err, device)
 		}
 		return nil, err
 	}
@@ -72,13 +70,13 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 	case err != nil:
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
-		return fmt.Errorf("%s: %s; set console: true for it in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
+		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Expired:
 		return errors.New(saidOf(m)) // what there is to advise about commands does not help here
 	case m.Op == wire.ConsoleClosed:
 		return DeviceError{Reply: wire.Reply{Error: m.Error, Detail: m.Detail}}
 	case m.Op != wire.ConsoleOpened:
-		return fmt.Errorf("%w: the first word of the gateway was lost: try again", ErrNoReply)
+		return fmt.Errorf("%w: the first message of the gateway was lost: try again", ErrNoReply)
 	}
 	s.opened = m
 	return nil
@@ -112,11 +110,11 @@ func (s *session) next(ctx context.Context, limit time.Duration) (wire.ConsoleUp
 			continue // of another operator
 		}
 		fresh, missing := s.in.See(m.Seq)
-		if !fresh && m.Op != wire.ConsoleClosed { // a gateway that began anew counts from 1
+		if !fresh && m.Op != wire.ConsoleClosed { // a gateway that was restarted counts from 1
 			continue
 		}
 		if missing > 0 {
-			s.o.Notice(fmt.Sprintf("%d messages of the gateway did not come", missing))
+			s.o.Notice(fmt.Sprintf("%d messages of the gateway did not arrive: some of what the device said is missing here", missing))
 		}
 		return m, nil
 	}

@@ -92,7 +92,7 @@ func TestTail(t *testing.T) {
 		})
 		want := `2026-11-20T21:03:11.123Z gw/meter #1 one\x1b[31m
 2026-11-20T21:03:11.123Z gw/meter #2 two
-! gw/meter missing: number 3 of epoch 3f2a9c1e did not come
+! gw/meter missing: number 3 of epoch 3f2a9c1e did not arrive
 2026-11-20T21:03:11.123Z gw/meter #4 four
 2026-11-20T21:03:11.123Z gw/meter #5 five
 ! gw/meter lost on the gateway: numbers 6 to 8 (full)
@@ -120,7 +120,7 @@ func TestTailFormats(t *testing.T) {
 {"device":"gw","name":"meter","seq":3,"ts":1795208591123,"epoch":"3f2a9c1e","text":"three"}
 {"device":"gw","name":"raw","base64":"/wA="}
 `, ""},
-		{operator.Raw, "<one>\nthree\n\xff\x00\n", "! gw/meter missing: number 2 of epoch 3f2a9c1e did not come\n"},
+		{operator.Raw, "<one>\nthree\n\xff\x00\n", "! gw/meter missing: number 2 of epoch 3f2a9c1e did not arrive\n"},
 	} {
 		bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 			out, notes, _ := f.tail(t, tt.format, operator.TailOptions{Device: "gw"}, func() {

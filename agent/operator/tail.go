@@ -17,17 +17,17 @@ type TailOptions struct {
 	Name   string // one serial device; if empty, all
 }
 
-// Item is one thing that Tail has to tell: exactly one of Record, Raw, Hole and Trouble is set.
+// Item is one thing that Tail reports: exactly one of Record, Raw, Hole and Trouble is set.
 type Item struct {
 	Device  string
 	Name    string
-	Record  *wire.Record // a frame, or a gap that the gateway tells of
+	Record  *wire.Record // a frame, or a gap that the gateway reports
 	Raw     []byte       // a payload that has no records, such as one of format: raw: no number, so neither duplicates nor gaps can be seen
 	Hole    *Hole
 	Trouble string // a payload that could not be read, or messages dropped because the output is slower than the data
 }
 
-// Hole is a run of numbers that did not come and that no gap record explains: they were sent while we were not there, or
+// Hole is a run of numbers that did not arrive and that no gap record explains: they were sent while we were not there, or
 // are lost.
 type Hole struct {
 	Epoch string `json:"epoch"`
@@ -40,6 +40,9 @@ func Tail(ctx context.Context, o Options, t TailOptions, emit func(Item) error) 
 	f := follower{emit: emit}
 	o, err := o.withDefaults()
 	if err != nil {
+		return f.seen.Counts(), err
+	}
+	if err := checkNames(t.Device, t.Name, true); err != nil {
 		return f.seen.Counts(), err
 	}
 	f.template = o.Topics.Data

@@ -43,7 +43,7 @@ type Result struct {
 func Measure(ctx context.Context, o Options, progress io.Writer) (Result, error) {
 	o, err := o.withDefaults()
 	if err != nil {
-		return Result{}, err
+		return Result{}, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	refused := make(chan string, 1)
 	link, err := transport.New(o.link(func(e transport.Event) {
@@ -55,7 +55,7 @@ func Measure(ctx context.Context, o Options, progress io.Writer) (Result, error)
 		}
 	}))
 	if err != nil {
-		return Result{}, err
+		return Result{}, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	started := time.Now()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -31,6 +31,9 @@ const (
 	noLimit       = 1 << 30 // bytes a month: who asks for a measurement pays for it
 )
 
+// ErrOptions is wrapped by what Measure returns when the Options are wrong: nothing was measured, and nothing connected to.
+var ErrOptions = errors.New("this cannot be measured")
+
 // Options say what to measure. Only Server has no default.
 type Options struct {
 	Server   string // URL: mqtt, mqtts, ws, wss; without a scheme it is mqtt
@@ -83,7 +86,7 @@ func (o Options) With(d *config.Document, id string) (Options, error) {
 	return o, nil
 }
 
-// PasswordFrom reads the first line of file, each time anew; nil when no file is named.
+// PasswordFrom reads the first line of file at each call; nil when no file is named.
 func PasswordFrom(file string) func() (string, error) {
 	if file == "" {
 		return nil

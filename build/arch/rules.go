@@ -18,6 +18,7 @@ const (
 	zerolog   = "github.com/rs/zerolog"
 	yaml      = "go.yaml.in/yaml/v3"
 	cobra     = "github.com/spf13/cobra"
+	pflag     = "github.com/spf13/pflag"
 	unix      = "golang.org/x/sys/unix"
 	xproxy    = "golang.org/x/net/proxy"
 	mochi     = "github.com/mochi-mqtt/server/v2"
@@ -27,11 +28,17 @@ const (
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
 	return append(agentRules(), []Rule{
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "config", "firmware-bridge/discover", "agent/statuspage"},
+		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
+			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
+		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
+			Why: "for tests: calls every command of a program in every wrong way"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "agent/statuspage",
+			"cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
-		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire"}, Others: []string{cobra},
-			Why: "flags and exit codes of the operator's program"},
+		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire", "cmd/internal/cli"},
+			Others: []string{cobra},
+			Why:    "flags and exit codes of the operator's program"},
 		{Package: "transport", Own: []string{"transport/backoff", "transport/codec", "transport/diagnose", "transport/faults",
 			"transport/heartbeat", "transport/internal/client", "transport/internal/learn", "transport/netdial"}, Others: []string{paho},
 			Why: "the only place that imports the MQTT library; agent translates config into its Options"},
@@ -90,9 +97,10 @@ func Outside() []string { return []string{"build"} }
 // on it.
 func OnlyFor() map[string][]string {
 	return map[string][]string{
-		paho:                       {"transport", "build"},
+		paho:                       {"transport", "agent/demo", "build"}, // the demo's plain client is the library as it is
 		mochi:                      {"agent/demo"},
 		pty:                        {"agent/demo", "firmware-bridge/serialport/porttest"},
+		cobra + "/doc":             {"cmd/internal/cli"}, // man pages: behind the build tag docs, so that no program carries it
 		"pgregory.net/rapid":       {},
 		"github.com/rogpeppe":      {},
 		"text/template":            {},

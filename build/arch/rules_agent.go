@@ -17,7 +17,7 @@ func agentRules() []Rule {
 			Others: []string{zerolog},
 			Why:    "operators and devices, over a link that it is handed; it never sees commands, spools or config"},
 		{Package: "agent/demo", Own: []string{"agent/operator", "agent/wire",
-			"transport/transporttest"}, Others: []string{mochi, pty},
+			"transport/transporttest"}, Others: []string{mochi, paho, pty},
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
 		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/wire", "agent/statuspage", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},

@@ -39,6 +39,8 @@ func targets() []target {
 	return []target{
 		{"build", 10 * time.Minute, nil, buildHere},
 		{"cross", 20 * time.Minute, nil, cross},
+		{"man", 5 * time.Minute, nil, manPages},
+		{"demo", 5 * time.Minute, nil, demos},
 		{"e2e", 10 * time.Minute, []string{"mosquitto", "qemu-arm-static"}, e2e.All},
 		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
 		{"outage", 15 * time.Minute, append(lab.Tools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
@@ -141,7 +143,7 @@ func buildHere(e *kit.Env, t *kit.Table) error {
 	return nil
 }
 
-// cross makes both programs for every platform.
+// cross makes both programs for every platform, and their pages.
 func cross(e *kit.Env, t *kit.Table) error {
 	for _, target := range kit.Targets() {
 		for _, p := range programs() {
@@ -150,7 +152,7 @@ func cross(e *kit.Env, t *kit.Table) error {
 			}
 		}
 	}
-	return nil
+	return manPages(e, t)
 }
 
 func buildOne(e *kit.Env, t *kit.Table, program, name string, env ...string) error {

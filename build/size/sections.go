@@ -67,7 +67,7 @@ func groups() [][]string {
 	const ours = "github.com/linkbeat/linkbeat/"
 	return [][]string{
 		{"agent", ours + "agent"}, {"transport", ours + "transport"}, {"firmware-bridge", ours + "firmware-bridge"}, {"config", ours + "config"},
-		{"cmd", "main", "github.com/spf13"},
+		{"cmd", "main", ours + "cmd", "github.com/spf13"},
 		{"paho, websocket", "github.com/eclipse", "github.com/gorilla", "golang.org/x/net"},
 		{"zerolog", "github.com/rs"}, {"go.bug.st/serial", "go.bug.st", "github.com/creack"}, {"yaml", "go.yaml.in"},
 		{"net/http", "net/http", "net/textproto", "net/url", "mime", "compress", "vendor/golang.org/x/net/http"},

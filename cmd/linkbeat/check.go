@@ -12,8 +12,12 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/diag"
 	"github.com/linkbeat/linkbeat/agent/estimate"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
+
+// mostFrame bounds --frame-bytes; no serial device takes a frame that long.
+const mostFrame = 1 << 24
 
 // checkFlags are what the command line says.
 type checkFlags struct {
@@ -27,16 +31,17 @@ type checkFlags struct {
 func newCheck() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
-		Use: "check", Short: "check a configuration: every fault at once", Args: cobra.NoArgs,
+		Use: "check", Short: "check a configuration: every fault at once",
 		Long: `Check a configuration strictly. Every fault is printed, with its path and line; warnings too.
 
 --online goes on to the servers: it connects to each as diag does, and prints what is wrong
-there, above all topics that an access list denies, which no broker says by itself.
+there, above all topics that an access list denies, which a broker does not report.
 
-With --estimate a good one is followed by what it will cost: bytes a month on the wire, by cause,
-on a good path (low), as is to be expected, and at worst (high). What the table assumes is below it.
+--estimate prints what a good configuration will cost: bytes a month on the wire, by cause, on a
+good path (low), as expected, and at worst (high). The assumptions stand below the table.
 
-Exit status: 0 good (warnings or not), 1 faults, or with --online a server that fails or denies.`,
+Exit status: 0 good (with warnings or without), 1 faults, or with --online a server that fails or
+denies, 64 wrong use.`,
 		Example: `  linkbeat check -c ./linkbeat.yaml
   LINKBEAT_UPLINK_USERNAME=gw-7 linkbeat check -v -c ./linkbeat.yaml
   linkbeat check --online -c ./linkbeat.yaml
@@ -45,11 +50,11 @@ Exit status: 0 good (warnings or not), 1 faults, or with --online a server that 
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
-	flags.BoolVar(&f.online, "online", false, "try every server too, up to a message of each class of topic that comes back")
+	flags.BoolVar(&f.online, "online", false, "try each server too, with a message of each class of topic that must come back")
 	flags.BoolVar(&f.estimate, "estimate", false, "print what it will cost, in bytes a month")
 	flags.Float64Var(&f.assume.FramesPerDay, "frames-per-day", 1440, "estimate: `frames` of each serial device")
 	flags.IntVar(&f.assume.FrameBytes, "frame-bytes", 60, "estimate: `bytes` of a frame")
-	flags.DurationVar(&f.assume.Interval, "interval", 0, "estimate: the beat that will be learnt, if it is known: see linkbeat probe")
+	flags.DurationVar(&f.assume.Interval, "interval", 0, "estimate: the beat that will be learnt, as linkbeat probe found it")
 	flags.BoolVar(&f.asJSON, "json", false, "print the estimate as JSON")
 	cmd.MarkFlagsMutuallyExclusive("verbose", "estimate", "online")
 	return cmd
@@ -57,10 +62,10 @@ Exit status: 0 good (warnings or not), 1 faults, or with --online a server that 
 
 func (f *checkFlags) run(cmd *cobra.Command) error {
 	if f.asJSON && !f.estimate {
-		return errors.New("--json is for --estimate")
+		return cli.Usagef("--json is for --estimate: add --estimate")
 	}
-	if f.assume.FramesPerDay <= 0 || f.assume.FrameBytes <= 0 || f.assume.FrameBytes > 1<<24 || f.assume.Interval < 0 {
-		return errors.New("--frames-per-day, --frame-bytes and --interval must be above 0, and a frame has at most 16777216 bytes")
+	if f.assume.FramesPerDay <= 0 || f.assume.FrameBytes <= 0 || f.assume.FrameBytes > mostFrame || f.assume.Interval < 0 {
+		return cli.Usagef("--frames-per-day, --frame-bytes and --interval must be above 0, and a frame has at most %d bytes", mostFrame)
 	}
 	file, err := cmd.Flags().GetString("config")
 	if err != nil {
@@ -95,8 +100,8 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 
 func (f *checkFlags) printEstimate(cmd *cobra.Command, file string, e estimate.Estimate) error {
 	if e.Over() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: uplink.budget.month: %.0f %% of it is to be expected; at 100 %% only devices of priority: high, state and commands still flow\n",
-			file, 100*e.Share(e.Total.Expected))
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: uplink.budget.month: %.0f %% of it is to be expected; "+
+			"at 100 %% only devices of priority: high, state and commands still flow\n", file, 100*e.Share(e.Total.Expected))
 	}
 	if f.asJSON {
 		enc := json.NewEncoder(cmd.OutOrStdout())
@@ -115,13 +120,13 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	report, err := diag.Run(ctx, diag.Options{Document: doc, ID: id, Version: version, Built: built(), Online: true,
+	report, err := diag.Run(ctx, diag.Options{Document: doc, ID: id, Version: version, Built: programVersion().Built(), Online: true,
 		Watch: &diag.Printer{Out: cmd.ErrOrStderr(), Faults: true}})
 	if err != nil {
 		return err
 	}
 	if !report.Fine() {
-		return errors.New("not all servers serve this gateway; linkbeat diag shows every step")
+		return errors.New("a server does not serve this gateway; linkbeat diag shows every step")
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d servers serve %s\n", len(report.Servers), id)
 	return nil
@@ -129,7 +134,11 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 
 func newTemplate() *cobra.Command {
 	return &cobra.Command{
-		Use: "template", Short: "print a commented configuration with every default", Args: cobra.NoArgs,
+		Use: "template", Short: "print a commented configuration with every default",
+		Long: `Print a configuration with every key, its default and a comment. Only uplink.servers must be set; a key that
+is left out has its default.
+
+Exit status: 0 done, 64 wrong use.`,
 		Example: "  linkbeat template > linkbeat.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := cmd.OutOrStdout().Write(config.Template())

@@ -12,11 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/diag"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
-
-// exitUsage is EX_USAGE of sysexits.h.
-const exitUsage = 64
 
 // diagFlags are what the command line says.
 type diagFlags struct {
@@ -29,37 +27,30 @@ func newDiag() *cobra.Command {
 	var f diagFlags
 	cmd := &cobra.Command{
 		Use: "diag", Short: "why am I offline? step by step, with what to do next",
-		Args: func(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) },
-		Long: `Go the way of the uplink step by step, with the time that each step takes: interface, route, DNS,
-TCP, proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats,
-reported) a message that must come back. It stops at the first that fails, and says what to do;
-only topics are all tried. Every server of the configuration has its turn.
+		Long: `Try each step of the uplink in its order, and print how long it takes: interface, route, DNS, TCP,
+proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats, reported)
+a message that must come back. It stops at the first step that fails, and says what to do next;
+of the topics all are tried. Each server of the configuration is tried in turn.
 
 The agent need not run, and is not disturbed when it does: the session has the client id
 "<id>-p0". The messages are {"echo":"…"}, not retained; those of data and reply go to the
 name acl-test.
 
 --bundle packs the result with the agent's status, the configuration, what it has learnt and
-its last log lines, for somebody who can help. Passwords are not in it.
+its last log lines, for a person who can help. Passwords are not in it.
 
-Exit status: 0 all is fine, 1 something failed, 64 wrong usage.`,
-		Example: "  linkbeat diag\n  linkbeat diag -c ./linkbeat.yaml --server mqtts://broker.example.net:8883\n  linkbeat diag --bundle /tmp/gw-7.tar.gz",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+Exit status: 0 all is fine, 1 something failed, 64 wrong use.`,
+		Example: `  linkbeat diag
+  linkbeat diag -c ./linkbeat.yaml --server mqtts://broker.example.net:8883
+  linkbeat diag --bundle /tmp/gw-7.tar.gz`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	flags := cmd.Flags()
 	flags.StringVar(&f.server, "server", "", "`URL` of the one server of uplink.servers to try (default: all)")
 	flags.BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
-	flags.StringVar(&f.bundle, "bundle", "", "write a tarball for a helper into `file`.tar.gz")
+	flags.StringVar(&f.bundle, "bundle", "", "write a tarball for a person who can help into `file`.tar.gz")
+	cli.Values(cmd, "server", serversOf)
 	return cmd
-}
-
-// usage makes err one of the command line.
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return exitError{exitUsage, err}
 }
 
 func (f *diagFlags) run(cmd *cobra.Command) error {
@@ -74,7 +65,7 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	}
 	report, err := diag.Run(ctx, o)
 	if errors.Is(err, diag.ErrNoServer) {
-		return usage(fmt.Errorf("--server %s: %w, and their login is for them only", f.server, err))
+		return cli.Usagef("--server %s: %w, and their login is for them only", f.server, err)
 	} else if err != nil {
 		return err
 	}
@@ -87,7 +78,7 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	if f.bundle != "" {
 		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ()})
 		if failed == nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; look into it before you send it on\n", f.bundle)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
 		}
 		err = errors.Join(err, failed)
 	}
@@ -123,5 +114,6 @@ func diagOptions(cmd *cobra.Command) (diag.Options, error) {
 	if err != nil && !errors.Is(err, config.ErrNotKept) {
 		return diag.Options{}, err
 	}
-	return diag.Options{Document: booted.Document, ID: id, ConfigError: booted.ConfigError, Version: version, Built: built()}, nil
+	return diag.Options{Document: booted.Document, ID: id, ConfigError: booted.ConfigError,
+		Version: version, Built: programVersion().Built()}, nil
 }

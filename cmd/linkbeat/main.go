@@ -4,23 +4,24 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// Set by the linker: -X main.version=… -X main.buildTime=… (RFC 3339).
+// Set by the linker: -X main.version=… -X main.commit=… -X main.buildTime=… (RFC 3339).
 var (
 	version   = "dev"
+	commit    = ""
 	buildTime = ""
 )
 
-// Exit codes beside 0 and 1. exitConfig is EX_CONFIG of sysexits.h: systemd's RestartPreventExitStatus knows it.
+// Exit codes beside 0, 1 and cli.ExitUsage. exitConfig is EX_CONFIG of sysexits.h: systemd's RestartPreventExitStatus knows it.
 const (
 	exitNoAgent = 3
 	exitConfig  = 78
@@ -44,16 +45,9 @@ func (e exitError) Unwrap() error { return e.err }
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run is the program as a func that tests call; it returns the exit code.
-func run(args []string) int {
-	root := newRoot()
-	root.SetArgs(args)
-	err := root.Execute()
-	if err == nil {
-		return 0
-	}
-	if text := err.Error(); text != "" {
-		fmt.Fprintln(os.Stderr, "linkbeat:", text)
-	}
+func run(args []string) int { return cli.Run(context.Background(), newRoot(), args, exitCode) }
+
+func exitCode(err error) int {
 	var exit exitError
 	if errors.As(err, &exit) {
 		return exit.code
@@ -73,30 +67,14 @@ devices over it: every frame is stored until the broker has acknowledged it.
   linkbeat run -c linkbeat.yaml        run the agent
   linkbeat status -c linkbeat.yaml     how the running agent is
   linkbeat diag -c linkbeat.yaml       why is it offline? step by step
-  linkbeat probe -c linkbeat.yaml      how long the path to the server may stay silent`,
-		Version:       version,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+  linkbeat probe -c linkbeat.yaml      how long the path to the server may stay silent
+
+Exit status: 0 done, 1 failed, 64 wrong use; commands have more, see their help.`,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap(), newVersion())
-	return root
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap())
+	cli.Files(root, []string{"yaml", "yml"}, "config")
+	return cli.New(root, programVersion())
 }
 
-// built is when this binary was built; zero when the linker was not told.
-func built() time.Time {
-	t, err := time.Parse(time.RFC3339, buildTime)
-	if err != nil {
-		return time.Time{}
-	}
-	return t
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
-		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintln(cmd.OutOrStdout(), "linkbeat", version, buildTime)
-		},
-	}
-}
+func programVersion() cli.Version { return cli.NewVersion("linkbeat", version, commit, buildTime) }

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) {
@@ -25,13 +29,20 @@ func TestExitCodes(t *testing.T) {
 		args []string
 		want int
 	}{
-		"fine":              {[]string{"version"}, 0},
-		"no such command":   {[]string{"stauts"}, 1},
-		"bad configuration": {[]string{"check", "-c", "/dev/null"}, 1},
-		"no agent":          {[]string{"status", "--listen", "127.0.0.1:1"}, exitNoAgent},
-		"no such flag":      {[]string{"diag", "--nope"}, exitUsage},
-		"too much":          {[]string{"diag", "mqtt://broker"}, exitUsage},
-		"no usable uplink":  {[]string{"run", "-c", "/dev/null"}, exitConfig},
+		"fine":                            {[]string{"version"}, 0},
+		"no such command":                 {[]string{"stauts"}, cli.ExitUsage},
+		"bad configuration":               {[]string{"check", "-c", "/dev/null"}, 1},
+		"no agent":                        {[]string{"status", "--listen", "127.0.0.1:1"}, exitNoAgent},
+		"no such flag":                    {[]string{"diag", "--nope"}, cli.ExitUsage},
+		"too much":                        {[]string{"diag", "mqtt://broker"}, cli.ExitUsage},
+		"no name":                         {[]string{"tap"}, cli.ExitUsage},
+		"not host:port":                   {[]string{"status", "--listen", "nowhere"}, cli.ExitUsage},
+		"negative":                        {[]string{"probe", "--min", "-1s", "mqtt://broker"}, cli.ExitUsage},
+		"no topic of its own for a probe": {[]string{"probe", "--topic", "a", "mqtt://broker"}, cli.ExitUsage},
+		"no such scheme":                  {[]string{"probe", "gopher://broker"}, cli.ExitUsage},
+		"a flag for another one":          {[]string{"check", "--json", "-c", "/dev/null"}, cli.ExitUsage},
+		"help":                            {[]string{"help", "check"}, 0},
+		"no usable uplink":                {[]string{"run", "-c", "/dev/null"}, exitConfig},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := run(c.args); got != c.want {
@@ -39,4 +50,15 @@ func TestExitCodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCommandLine(t *testing.T) {
+	clitest.Habits(t, clitest.Program{Root: newRoot(), Run: func(t *testing.T, args ...string) (int, string) {
+		t.Helper()
+		var stderr bytes.Buffer
+		root := newRoot()
+		root.SetOut(t.Output())
+		root.SetErr(&stderr)
+		return cli.Run(t.Context(), root, args, exitCode), stderr.String()
+	}})
 }

@@ -16,11 +16,13 @@ func newPorts() *cobra.Command {
 	var asJSON bool
 	var sys string
 	cmd := &cobra.Command{
-		Use: "ports", Short: "list serial ports, without opening one", Args: cobra.NoArgs,
+		Use: "ports", Short: "list serial ports, without opening one",
 		Long: `List the serial ports of this machine, read from /sys. No port is opened: opening one resets a
 port that is in use. CONFIG is the line of configuration that picks this port again, whatever
-number it gets: a serial number goes with the device, a path stays with the socket. Who has a
-port open is shown as far as the user may see it; root sees all.`,
+number it gets: a serial number goes with the device, a path stays with the socket. IN USE BY is
+the program that has a port open, as far as the user may see it; root sees all.
+
+Exit status: 0 done, also without a port; 1 /sys cannot be read; 64 wrong use.`,
 		Example: "  linkbeat ports\n  linkbeat ports --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ports, err := discover.Ports(os.DirFS(sys))
@@ -52,7 +54,8 @@ func printPorts(w *tabwriter.Writer, ports []discover.PortInfo) error {
 			usb = *p.USB
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor, usb.Product, orDash(usb.Serial),
-			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse), orDash(strings.TrimPrefix(p.ByPath, "/dev/serial/by-path/")), p.Config)
+			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse),
+			orDash(strings.TrimPrefix(p.ByPath, "/dev/serial/by-path/")), p.Config)
 	}
 	return w.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/probe"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -26,10 +27,10 @@ type probeFlags struct {
 func newProbe() *cobra.Command {
 	var f probeFlags
 	cmd := &cobra.Command{
-		Use: "probe [url]", Short: "measure how long the path to a server may stay silent", Args: cobra.MaximumNArgs(1),
+		Use: "probe [url]", Short: "measure how long the path to a server may stay silent",
 		Long: `Measure how long a connection to a server may stay silent before something on the way (a
 carrier's NAT, a firewall, a load balancer) forgets it. The agent need not run, and is not
-disturbed when it does. How it goes is printed on standard error, what was found at the end.
+disturbed when it does. Progress goes to standard error, the result to standard output.
 
 Without a URL the configuration says which server, with which login and topics. The broker
 must let us publish and subscribe to the topics of the probes.
@@ -37,9 +38,11 @@ must let us publish and subscribe to the topics of the probes.
 Many connections are tested side by side, which costs some 100 KiB over TLS; --thrifty tests
 one at a time, for less and for longer.
 
-Exit status: 0 the limit is known, 1 it is not.`,
-		Example: "  linkbeat probe mqtts://broker.example.net:8883 --user gw-7 --password-file ./password\n  linkbeat probe -c ./linkbeat.yaml --max 30m",
-		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+Exit status: 0 the limit is known, 1 it is not, 64 wrong use.`,
+		Example: `  linkbeat probe mqtts://broker.example.net:8883 --user gw-7 --password-file ./password
+  linkbeat probe -c ./linkbeat.yaml --max 30m`,
+		ValidArgsFunction: cli.Nth(serversOf),
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.o.Username, "user", "u", "", "user `name`")
@@ -52,6 +55,7 @@ Exit status: 0 the limit is known, 1 it is not.`,
 	flags.DurationVar(&f.max, "max", 0, "longest beat of interest (default 10m, or heartbeat.max)")
 	flags.BoolVar(&f.thrifty, "thrifty", false, "one connection at a time")
 	flags.BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
+	cli.Files(cmd, []string{"pem", "crt", "key"}, "ca", "cert", "key")
 	return cmd
 }
 
@@ -63,6 +67,9 @@ func (f *probeFlags) run(cmd *cobra.Command, args []string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	result, err := probe.Measure(ctx, o, cmd.ErrOrStderr())
+	if errors.Is(err, probe.ErrOptions) {
+		return cli.Usage(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -77,7 +84,10 @@ func (f *probeFlags) run(cmd *cobra.Command, args []string) error {
 // options joins what the configuration says, where it is asked, with the command line, which counts more.
 func (f *probeFlags) options(cmd *cobra.Command, args []string) (probe.Options, error) {
 	if (f.o.TLS.CertFile == "") != (f.o.TLS.KeyFile == "") {
-		return f.o, errors.New("--cert and --key go together: name both")
+		return f.o, cli.Usagef("--cert and --key go together: name both")
+	}
+	if f.min < 0 || f.max < 0 {
+		return f.o, cli.Usagef("--min and --max must not be negative")
 	}
 	o := f.o
 	o.Password = probe.PasswordFrom(f.passwordFile)
@@ -116,5 +126,6 @@ func (f *probeFlags) fromConfig(cmd *cobra.Command, o probe.Options) (probe.Opti
 	if err != nil && !errors.Is(err, config.ErrNotKept) {
 		return o, err
 	}
-	return o.With(booted.Document, id)
+	o, err = o.With(booted.Document, id)
+	return o, cli.Usage(err)
 }

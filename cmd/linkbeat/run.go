@@ -17,13 +17,15 @@ import (
 
 func newRun() *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "run the agent", Args: cobra.NoArgs,
+		Use: "run", Short: "run the agent",
 		Long: `Run the agent until SIGTERM or SIGINT. SIGHUP reads the configuration again, after checking it.
 
 With a bad configuration the last good one runs, and status says so; a fault in one serial
 device disables only that device.
 
-Exit status: 0 stopped by a signal, 78 no usable uplink in any configuration, 1 anything else.`,
+Exit status: 0 stopped by a signal, 1 failed, 64 wrong use, 78 no usable uplink in any configuration.`,
+		Example: `  linkbeat run -c ./linkbeat.yaml
+  LINKBEAT_UPLINK_SERVERS=mqtts://broker.example.net:8883 linkbeat run`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := cmd.Flags().GetString("config")
 			if err != nil {
@@ -32,7 +34,7 @@ Exit status: 0 stopped by a signal, 78 no usable uplink in any configuration, 1 
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			err = agent.New(agent.Options{
-				Version: version, Built: built(), Log: logWriter(os.Stderr),
+				Version: version, Built: programVersion().Built(), Log: logWriter(os.Stderr),
 				Load: func() (config.Booted, error) { return config.Boot(bootOptions(file)) },
 			}).Run(ctx, hangups(ctx))
 			if errors.Is(err, config.ErrNoUplink) {

@@ -8,23 +8,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 // newTap shows the traffic of a port, from the running agent: the port stays its own.
 func newTap() *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
-		Use: "tap <name>", Short: "show what goes over a serial port, both ways", Args: cobra.ExactArgs(1),
+		Use: "tap <name>", Short: "show what goes over a serial port, both ways",
 		Long: `Show live what the running agent reads (<) and writes (>) on the port of device <name>, with times and
-as hex digits and text. The port is not opened a second time, and frames go on. Ends with ctrl-C. Asked
-from the agent's page on http.listen, which answers this to the gateway itself alone.
+as hex digits and text. The port is not opened a second time, and frames go on. Ends with ctrl-C. The
+agent's page on http.listen answers this to the gateway itself alone.
 
-Exit status: 0 done, 3 no agent answers, or it has no such device.`,
-		Example: "  linkbeat tap meter",
+Exit status: 0 done, 3 no agent answers, or it has no such device, 64 wrong use.`,
+		Example:           "  linkbeat tap meter",
+		ValidArgsFunction: cli.Nth(devicesOf),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			addr := listen
-			if addr == "" {
-				addr = listenOf(cmd)
+			addr, err := pageAddr(cmd, listen)
+			if err != nil {
+				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()

@@ -8,18 +8,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newACL(env func(string) (string, bool)) *cobra.Command {
 	var broker string
 	var a operator.ACL
 	cmd := &cobra.Command{
-		Use: "acl --for " + strings.Join(operator.Brokers(), "|"), Short: "print the access rules that a gateway needs", Args: cobra.NoArgs,
+		Use: "acl --for " + strings.Join(operator.Brokers(), "|"), Short: "print the access rules that a gateway needs",
 		Long: `Print the access rules that gateways need, in the format of a broker, with those of an operator as comments.
-Without --id they are for every gateway, each under its own user name (aws: the name of its thing).
+Without --id they are for all gateways, each under its own user name (aws: the name of its thing).
 
-A gateway publishes under its own up and to its own probes, and subscribes to its own dn, its state and the documents
-of its groups. Its probes are connections of their own: client ids <id> and <id>-p1, <id>-p2, ….`,
+A gateway publishes under its own <id>/up and to its own probes, and subscribes to its own <id>/dn, its state and the
+documents of its groups. Its probes are connections of their own: client ids <id> and <id>-p1, <id>-p2, ….
+
+Exit status: 0 done, 64 wrong use.`,
 		Example: `  linkbeatctl acl --for mosquitto > /etc/mosquitto/linkbeat.acl
   linkbeatctl acl --for emqx --id gw-17 --user meters-17 --group north
   linkbeatctl acl --for aws --region eu-west-1 --account 123456789012 > policy.json`,
@@ -29,7 +32,7 @@ of its groups. Its probes are connections of their own: client ids <id> and <id>
 			}
 			rules, notes, err := a.Rules(broker)
 			if errors.Is(err, operator.ErrACL) {
-				return usageError{err}
+				return cli.Usage(err)
 			}
 			if err != nil {
 				return err
@@ -48,5 +51,6 @@ of its groups. Its probes are connections of their own: client ids <id> and <id>
 	f.StringVar(&a.Region, "region", "", "aws: the `region`")
 	f.StringVar(&a.Account, "account", "", "aws: the `number` of the account")
 	_ = cmd.MarkFlagRequired("for") // there is such a flag
+	cli.Fixed(cmd, "for", operator.Brokers()...)
 	return cmd
 }

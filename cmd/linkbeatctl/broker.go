@@ -1,13 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 // envPrefix begins the names of our environment variables; the rest is the flag's name in capitals.
@@ -19,14 +19,15 @@ type broker struct {
 	o      operator.Options
 	prefix string
 	topics map[string]string
+	names  []string // of the flags
 }
 
 // flags adds the flags to a command that speaks to a broker.
 func (b *broker) flags(cmd *cobra.Command) {
-	var names []string
+	b.names = nil // those of each command are the same
 	f := cmd.Flags()
 	text := func(p *string, name, short, value, usage string) {
-		names = append(names, name)
+		b.names = append(b.names, name)
 		f.StringVarP(p, name, short, value, usage+" [$"+envName(name)+"]")
 	}
 	text(&b.o.Server, "server", "s", "", "broker `URL`: mqtt://host:1883, mqtts://, ws://, wss://")
@@ -37,18 +38,20 @@ func (b *broker) flags(cmd *cobra.Command) {
 	text(&b.o.KeyFile, "key", "", "", "PEM `file` of its key")
 	text(&b.o.ClientID, "client-id", "", "", "client `id`, if the broker's rules ask for one (default random)")
 	text(&b.prefix, "prefix", "", "lb", "first `level` or levels of the fleet's topics")
-	f.StringToStringVar(&b.topics, "topic", nil, "a topic `name=template` that differs: state, info, data, reply, cmd [$"+envName("topic")+"]")
-	names = append(names, "topic")
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return b.complete(cmd, names) }
+	f.StringToStringVar(&b.topics, "topic", nil,
+		"a topic `name=template` that differs: state, info, data, reply, cmd [$"+envName("topic")+"]")
+	b.names = append(b.names, "topic")
+	cli.Files(cmd, []string{"pem", "crt", "key"}, "ca", "cert", "key")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return b.fillIn(cmd) }
 }
 
 func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// complete takes what the command line left open from the environment, and builds the topics.
-func (b *broker) complete(cmd *cobra.Command, names []string) (err error) {
-	for _, name := range names {
+// fillIn takes what the command line left open from the environment, and builds the topics.
+func (b *broker) fillIn(cmd *cobra.Command) (err error) {
+	for _, name := range b.names {
 		value, ok := b.env(envName(name))
 		if !ok || value == "" || cmd.Flags().Changed(name) {
 			continue
@@ -59,7 +62,7 @@ func (b *broker) complete(cmd *cobra.Command, names []string) (err error) {
 	}
 	b.o.Password, _ = b.env(envPrefix + "PASSWORD")
 	if (b.o.CertFile == "") != (b.o.KeyFile == "") {
-		return errors.New("--cert and --key go together: name both")
+		return cli.Usagef("--cert and --key go together: name both")
 	}
 	b.o.Topics, err = operator.TopicsFrom(b.prefix, b.topics)
 	return err

@@ -16,6 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/operator"
 	"github.com/linkbeat/linkbeat/agent/operator/tty"
 	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newConsole(b *broker) *cobra.Command {
@@ -23,27 +24,31 @@ func newConsole(b *broker) *cobra.Command {
 	var line wire.ConsoleLine
 	var dtr, rts string
 	cmd := &cobra.Command{
-		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine", Args: cobra.ExactArgs(2),
-		Long: `Have the port of serial device <name> of gateway <device> for yourself, over the gateway's uplink. On a
-terminal each key goes to the device; ~. at the beginning of a line leaves, ~~ is one ~. From a pipe, what
-comes is sent, and the console ends when the device has been silent for a second after that.
+		Use: "console <device> <name>", Short: "use a remote serial port, as a terminal or as a port of this machine",
+		Long: `Use the port of serial device <name> of gateway <device> alone, over the gateway's uplink. On a terminal
+each key goes to the device; ~. at the beginning of a line leaves, ~~ sends one ~. From a pipe, all input is
+sent, and the console ends when the device has been silent for a second after that.
 
 With --pty a pseudo-terminal is made, and its path printed, for any program: minicom, a vendor's tool,
 sz and rz. The remote port follows the baud rate and the stop bits that the program sets, before the bytes
 that it writes next; before a change it should wait for an answer, or 0.1 s. A pseudo-terminal has no parity,
-data bits, DTR and RTS: give those here. What no program reads is dropped. Ends with ctrl-C.
+data bits, DTR and RTS: set those with flags. What no program reads is dropped. Ends with ctrl-C.
 
-Meanwhile the gateway refuses commands to the device and does not poll a Modbus bus; frames go on. Baud
-rate and mode go back to the configuration at the end, which comes 30 s after the last sign of life too.
-The gateway must allow it: console: true in its configuration.
+During the session the gateway refuses commands to the device and does not poll a Modbus bus; frames go on.
+At its end the port has the configured baud rate and mode again. The gateway ends a session that it has not
+heard of for 30 s. The gateway must allow it: console: true in its configuration.
 
-Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session with the broker, 64 wrong use.`,
+Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl console gw-17 plc
   linkbeatctl console gw-17 meter --baud 300 --mode 7E1
   linkbeatctl console gw-17 meter --pty`,
+		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) (err error) {
 			if line.Mode != "" && !regexp.MustCompile(`^[5-8][NEOMSneoms](1|1\.5|2)$`).MatchString(line.Mode) {
-				return usageError{fmt.Errorf("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)}
+				return cli.Usagef("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)
+			}
+			if line.Baud < 0 {
+				return cli.Usagef("--baud %d: must be above 0", line.Baud)
 			}
 			line.Break = sendBreak
 			if line.DTR, err = level("dtr", dtr); err != nil {
@@ -62,12 +67,15 @@ Exit status: 0 done, 1 the gateway said no or ended it, 2 no reply, 3 no session
 	}
 	b.flags(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal of this machine, and print its path")
-	f.IntVar(&line.Baud, "baud", 0, "baud rate meanwhile (default: as configured)")
-	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits meanwhile, such as 7E1")
+	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal on this machine, and print its path")
+	f.IntVar(&line.Baud, "baud", 0, "baud rate during the session (default: as configured)")
+	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits during the session, such as 7E1 (default: as configured)")
 	f.StringVar(&dtr, "dtr", "", "set DTR: `on or off`")
 	f.StringVar(&rts, "rts", "", "set RTS: `on or off`")
 	f.BoolVar(&sendBreak, "break", false, "send a break first")
+	cli.Fixed(cmd, "dtr", "on", "off")
+	cli.Fixed(cmd, "rts", "on", "off")
+	cli.Fixed(cmd, "mode", "8N1", "8E1", "8O1", "8N2", "7E1", "7O1")
 	return cmd
 }
 
@@ -79,7 +87,7 @@ func level(flag, text string) (*bool, error) {
 	case "on", "off":
 		return &on, nil
 	}
-	return nil, usageError{fmt.Errorf("--%s %q: use on or off", flag, text)}
+	return nil, cli.Usagef("--%s %q: use on or off", flag, text)
 }
 
 // who we are, for the gateway's log.
@@ -106,7 +114,8 @@ func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) e
 		if restore, ok := tty.Raw(file); ok {
 			back = sync.OnceFunc(restore)
 			context.AfterFunc(ctx, back) // at once: a second signal kills us
-			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n", c.Device, c.Name, l.Baud, l.Mode)
+			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n",
+				c.Device, c.Name, l.Baud, l.Mode)
 		}
 	}
 	if isFile {
@@ -146,7 +155,7 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 	return operator.Console(ctx, b.o, c)
 }
 
-// remote is what a program set about a pseudo-terminal, for a port of that mode.
+// remote is what a program has set of a pseudo-terminal, for a port of that mode.
 func remote(l tty.Line, mode string) wire.ConsoleLine {
 	out := wire.ConsoleLine{Baud: l.Baud}
 	if l.Stop > 0 && len(mode) >= 2 {
@@ -155,7 +164,7 @@ func remote(l tty.Line, mode string) wire.ConsoleLine {
 	return out
 }
 
-// unread tells that nobody reads a pseudo-terminal, and goes on.
+// unread reports that no program reads a pseudo-terminal, and goes on.
 type unread struct {
 	*tty.Pty
 	notice func(string)

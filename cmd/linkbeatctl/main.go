@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -15,20 +14,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
-// Set by the linker: -X main.version=… -X main.buildTime=… (RFC 3339).
+// Set by the linker: -X main.version=… -X main.commit=… -X main.buildTime=… (RFC 3339).
 var (
 	version   = "dev"
+	commit    = ""
 	buildTime = ""
 )
 
-// Exit codes beside 0. exitUsage is EX_USAGE of sysexits.h.
+// Exit codes beside 0 and cli.ExitUsage.
 const (
-	exitFailed      = 1 // the device said no, or the demo lost a frame
+	exitFailed      = 1 // the gateway or the device refused or failed, or the demo did not show what it should
 	exitNoReply     = 2
 	exitUnreachable = 3
-	exitUsage       = 64
 )
 
 func main() {
@@ -50,37 +50,13 @@ type streams struct {
 
 // run is the program as a func that tests call; it returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
-	root := newRoot(s)
-	root.SetArgs(args)
-	started := false
-	for _, cmd := range root.Commands() {
-		if do := cmd.RunE; do != nil {
-			cmd.RunE = func(cmd *cobra.Command, args []string) error {
-				started = true
-				return do(cmd, args)
-			}
-		}
-	}
-	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
-		return 0
-	case !started: // cobra has no type for the faults that it finds itself
-		err = usageError{fmt.Errorf("%w; see linkbeatctl --help", err)}
-	}
-	fmt.Fprintln(s.err, "linkbeatctl:", err)
-	return exitCode(err)
+	return cli.Run(ctx, newRoot(s), args, exitCode)
 }
-
-// usageError is a fault of the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 func exitCode(err error) int {
 	switch {
-	case errors.As(err, new(usageError)), errors.Is(err, operator.ErrNoServer):
-		return exitUsage
+	case errors.Is(err, operator.ErrNoServer), errors.Is(err, operator.ErrArgument):
+		return cli.ExitUsage
 	case errors.Is(err, operator.ErrNoReply):
 		return exitNoReply
 	case errors.Is(err, operator.ErrUnreachable):
@@ -101,30 +77,19 @@ func newRoot(s streams) *cobra.Command {
   linkbeatctl request gw-17 meter 'READ?'                     ask it, print its answer
   linkbeatctl console gw-17 plc                               its port as a terminal here
   linkbeatctl acl --for mosquitto                             the access rules that a gateway needs
-  linkbeatctl demo                                            the whole road on this machine, no set-up
+  linkbeatctl demo                                            see it work on this machine, without any set-up
 
 Each flag of the broker can be set in the environment: LINKBEATCTL_SERVER for --server,
 LINKBEATCTL_PASSWORD_FILE for --password-file and so on. A password itself goes only into
-LINKBEATCTL_PASSWORD, since a command line is seen by everybody on the machine.
+LINKBEATCTL_PASSWORD, since every user of a machine can see its command lines.
 
-Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with the broker,
+Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with the broker,
 64 wrong use.`,
-		Version: version, SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	b := &broker{env: s.env}
-	root.AddCommand(newDevices(b), newTail(b), newSend(b), newRequest(b), newConsole(b), newTap(b), newACL(s.env), newDemo(), newVersion())
-	return root
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "linkbeatctl", version, buildTime)
-			return err
-		},
-	}
+	root.AddCommand(newDevices(b), newTail(b), newSend(b), newRequest(b), newConsole(b), newTap(b), newACL(s.env), newDemo())
+	return cli.New(root, cli.NewVersion("linkbeatctl", version, commit, buildTime))
 }

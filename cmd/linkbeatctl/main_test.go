@@ -3,12 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli/clitest"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
@@ -74,12 +79,24 @@ func TestRun(t *testing.T) {
 		code     int
 		out, err string // must be contained
 	}{
-		{"version", "version", "", nil, 0, "linkbeatctl dev", ""},
+		{"version", "version", "", nil, 0, "linkbeatctl dev (go", ""},
+		{"version, by flag", "--version", "", nil, 0, "linkbeatctl dev (go", ""},
+		{"version as json", "version --json", "", nil, 0, `{"program":"linkbeatctl","version":"dev","commit":"","built":"","go":"go`, ""},
+		{"a mistyped command", "devcies", "", nil, 64, "", "did you mean devices?"},
+		{"too many arguments", "tail gw meter now", "", nil, 64, "", `argument "now" is one too many`},
+		{"a bad value", "tail -n many", "", nil, 64, "", `invalid argument "many"`},
+		{"a name that is no level of a topic", "send gw/17 meter x", "", nil, 64, "", `device "gw/17" holds '/'`},
+		{"a name to follow that is none", "tail gw me+ter", "", nil, 64, "", `name "me+ter" holds '+'`},
+		{"a console of no such name", "console gw a/b", "", nil, 64, "", `name "a/b" holds '/'`},
+		{"a scheme that is none", "devices --server http://broker", "", nil, 64, "", "scheme must be mqtt, mqtts, ws or wss; check --server"},
+		{"a value out of range", "demo --seconds -1", "", nil, 64, "", "--seconds -1"},
+		{"completion of a gateway", "__complete tail g", "", nil, 0, "gw\n", ""},
+		{"completion of a broker", "__complete acl --for m", "", nil, 0, "mosquitto\n", ""},
 		{"help", "--help", "", nil, 0, "LINKBEATCTL_SERVER", ""},
 		{"completion", "completion bash", "", nil, 0, "__start_linkbeatctl", ""},
 		{"unknown command", "dance", "", nil, 64, "", `unknown command "dance"`},
 		{"unknown flag", "devices --dance", "", nil, 64, "", "unknown flag: --dance"},
-		{"too few arguments", "send gw", "", nil, 64, "", "accepts between 2 and 3 arg(s)"},
+		{"too few arguments", "send gw", "", nil, 64, "", "<name> is missing: linkbeatctl send <device> <name> [payload]"},
 		{"flags that exclude each other", "tail --json --raw", "", nil, 64, "", "[json raw]"},
 		{"certificate without its key", "devices --cert x", "", nil, 64, "", "--cert and --key go together"},
 		{"no broker named", "devices", "", map[string]string{"LINKBEATCTL_SERVER": ""}, 64, "", "LINKBEATCTL_SERVER"},
@@ -111,7 +128,7 @@ func TestRun(t *testing.T) {
 		{"acl of a fleet in the environment", "acl --for emqx --id gw", "", map[string]string{"LINKBEATCTL_PREFIX": "acme"}, 0, `"acme/gw/up/#"`, ""},
 		{"acl that is JSON alone", "acl --for aws", "", nil, 0, `"Version": "2012-10-17"`, "iot:Connect on client/linkbeatctl-*"},
 		{"acl of no broker", "acl", "", nil, 64, "", `required flag(s) "for"`},
-		{"acl of another broker", "acl --for rabbitmq", "", nil, 64, "", "mosquitto, emqx, aws are"},
+		{"acl of another broker", "acl --for rabbitmq", "", nil, 64, "", "known are mosquitto, emqx, aws; see linkbeatctl acl --help"},
 		{"demo without an agent", "demo --agent no/such/program", "", nil, 1, "", "build it (make build)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,4 +173,16 @@ type cancelling struct{ cancel func() }
 func (c *cancelling) Write(p []byte) (int, error) {
 	c.cancel()
 	return len(p), nil
+}
+
+func TestCommandLine(t *testing.T) {
+	none := func(string) (string, bool) { return "", false }
+	program := func(out, err io.Writer) *cobra.Command {
+		return newRoot(streams{strings.NewReader(""), out, err, none})
+	}
+	clitest.Habits(t, clitest.Program{Root: program(io.Discard, io.Discard), Run: func(t *testing.T, args ...string) (int, string) {
+		t.Helper()
+		var stderr bytes.Buffer
+		return cli.Run(t.Context(), program(t.Output(), &stderr), args, exitCode), stderr.String()
+	}})
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 // maxPayload bounds what is read from stdin, in bytes; no serial device takes a frame that long.
@@ -40,7 +41,7 @@ func (e *encodings) command(in io.Reader, given []string) (operator.Command, err
 	}
 	c, err := operator.NewCommand(given[0], given[1], e.chosen(), p)
 	if err != nil {
-		return c, usageError{err}
+		return c, cli.Usage(err)
 	}
 	return c, nil
 }
@@ -55,10 +56,10 @@ func payload(in io.Reader, given []string) (string, error) {
 		return "", fmt.Errorf("payload from stdin: %w", err)
 	}
 	if len(p) == 0 {
-		return "", usageError{fmt.Errorf("payload is empty: give it as the third argument or on stdin")}
+		return "", cli.Usagef("payload is empty: give it as the third argument or on stdin")
 	}
 	if len(p) > maxPayload {
-		return "", usageError{fmt.Errorf("payload from stdin exceeds %d bytes", maxPayload)}
+		return "", cli.Usagef("payload from stdin exceeds %d bytes", maxPayload)
 	}
 	return string(p), nil
 }

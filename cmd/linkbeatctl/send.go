@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newSend(b *broker) *cobra.Command {
@@ -16,7 +17,7 @@ func newSend(b *broker) *cobra.Command {
 	var set []string
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "send <device> <name> [payload]", Short: "write to a serial device or a Modbus unit, and wait for the reply", Args: cobra.RangeArgs(2, 3),
+		Use: "send <device> <name> [payload]", Short: "write to a serial device or a Modbus unit, and wait for the reply",
 		Long: `Write a payload to serial device <name> of gateway <device>, and wait until the gateway says that it is
 written and drained. Without a payload it is read from stdin. The gateway frames it: a line gets its newline.
 
@@ -26,12 +27,16 @@ written once, in the order of the configuration, and read back, and what they re
 The command expires with --timeout, so that it is never carried out later, and is carried out at most once.
 The gateway must allow it: commands: true in its configuration, and writable: true at a register.
 
-Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with the broker, 64 wrong use.`,
+Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl send gw-17 meter 'READ?'
   linkbeatctl send gw-17 plc --hex '01 03 00 00 00 02 c4 0b'
   linkbeatctl send gw-17 gps --base64 < config.ubx.b64
   linkbeatctl send gw-17 boiler --set setpoint=21.5 --set enabled=true`,
+		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if timeout <= 0 {
+				return cli.Usagef("--timeout %v: must be above 0", timeout)
+			}
 			c, err := sendCommand(cmd, &e, given, set)
 			if err != nil {
 				return err
@@ -43,7 +48,7 @@ Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with
 			if err == nil && quiet || err != nil && !errors.As(err, new(operator.DeviceError)) {
 				return err
 			}
-			if c.Values != nil { // what they read is told when the device said no, too
+			if c.Values != nil { // what they read is printed when the device said no, too
 				_, _ = cmd.OutOrStdout().Write(operator.AppendAnswer(nil, r))
 				return err
 			}
@@ -56,9 +61,9 @@ Exit status: 0 done, 1 the device said no, 2 no reply in time, 3 no session with
 	}
 	b.flags(cmd)
 	e.flags(cmd)
-	cmd.Flags().StringArrayVar(&set, "set", nil, "write value to the register of this name: name=value; may be repeated")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "write a value to the register of this name: `name=value`; may be repeated")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when it is done")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "until the command expires, and we stop waiting")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the command may wait for its turn; after that it expires")
 	for _, name := range []string{"text", "hex", "base64"} {
 		cmd.MarkFlagsMutuallyExclusive("set", name)
 	}
@@ -71,11 +76,11 @@ func sendCommand(cmd *cobra.Command, e *encodings, given, set []string) (operato
 		return e.command(cmd.InOrStdin(), given)
 	}
 	if len(given) > 2 {
-		return operator.Command{}, usageError{errors.New("either a payload or --set")}
+		return operator.Command{}, cli.Usagef("give either a payload or --set, not both")
 	}
 	c, err := operator.NewValues(given[0], given[1], set)
 	if err != nil {
-		return c, usageError{fmt.Errorf("--set: %w", err)}
+		return c, cli.Usagef("--set: %w", err)
 	}
 	return c, nil
 }

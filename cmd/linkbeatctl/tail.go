@@ -9,25 +9,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
 func newTail(b *broker) *cobra.Command {
 	var asJSON, raw bool
 	var count int64
 	cmd := &cobra.Command{
-		Use: "tail [device] [name]", Short: "live data of devices", Args: cobra.MaximumNArgs(2),
+		Use: "tail [device] [name]", Short: "follow live data of devices",
 		Long: `Follow live data: of every gateway, of one, or of one serial device of it. Duplicates, which an uplink that
-loses nothing cannot avoid, are dropped; gaps are told: numbers that the gateway gave up, and why, and numbers
-that just did not come. Ends with ctrl-C; the sums go to stderr.
+loses nothing cannot avoid, are dropped; gaps are reported: numbers that the gateway gave up, and why, and
+numbers that did not arrive. Ends with ctrl-C; the sums go to stderr.
 
 With --json each line is the record as the gateway sent it, with "device" and "name" before it; a hole is
 {"device","name","hole":{"epoch","from","to"}}; a payload of a device with format: raw stands as base64, and
-one with format: senml as the record that it was made of.`,
+one with format: senml as the record that it was made of.
+
+Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wrong use.`,
 		Example: `  linkbeatctl tail
   linkbeatctl tail gw-17 meter
   linkbeatctl tail gw-17 gps --raw > today.nmea
   linkbeatctl tail --json | jq -r 'select(.gap or .hole)'`,
+		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if count < 0 {
+				return cli.Usagef("--count %d: must not be negative", count)
+			}
 			given = append(given, "", "")
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			p := &operator.Printer{Out: flushed{out}, Notes: cmd.ErrOrStderr(), Count: count}
@@ -52,12 +59,12 @@ one with format: senml as the record that it was made of.`,
 	b.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	cmd.Flags().BoolVar(&raw, "raw", false, "the bytes of the frames alone, a newline after each; the rest goes to stderr")
-	cmd.Flags().Int64VarP(&count, "count", "n", 0, "end after so many frames")
+	cmd.Flags().Int64VarP(&count, "count", "n", 0, "end after this `number` of frames")
 	cmd.MarkFlagsMutuallyExclusive("json", "raw")
 	return cmd
 }
 
-// flushed writes each item as a whole: one system call, and whoever reads the pipe has it at once.
+// flushed writes each item as a whole: one system call, and the reader of a pipe has it at once.
 type flushed struct{ *bufio.Writer }
 
 var _ io.Writer = flushed{}

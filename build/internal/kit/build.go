@@ -55,15 +55,16 @@ func Root() (string, error) {
 	}
 }
 
-// LDFlags strip the binary and put version and build time into main. Both come from git, so that the same commit gives
-// the same bytes; VERSION and SOURCE_DATE (RFC 3339) override them, and without git it is "dev" and now.
+// LDFlags strip the binary and put version, commit and build time into main. They come from git, so that the same commit gives
+// the same bytes; VERSION, COMMIT and SOURCE_DATE (RFC 3339) override them, and without git it is "dev", no commit, and now.
 func LDFlags(root string) string {
 	version := firstOf(os.Getenv("VERSION"), git(root, "describe", "--tags", "--always", "--dirty"), "dev")
 	date := firstOf(os.Getenv("SOURCE_DATE"), git(root, "log", "-1", "--format=%cI"), time.Now().Format(time.RFC3339))
 	if t, err := time.Parse(time.RFC3339, date); err == nil {
 		date = t.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("-s -w -X main.version=%s -X main.buildTime=%s", version, date)
+	commit := firstOf(os.Getenv("COMMIT"), git(root, "rev-parse", "--short=12", "HEAD"))
+	return fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.buildTime=%s", version, commit, date)
 }
 
 func firstOf(s ...string) string {
