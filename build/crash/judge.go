@@ -13,7 +13,7 @@ import (
 // verdict is what the books say of one run.
 type verdict struct {
 	lifeOf    map[int]int // frame number -> the life that read it
-	came      []int       // frames that arrived, by life
+	came      []int       // records that arrived, torn tails included, by life: what the agent counted as accepted
 	torn      int         // tails of frames whose beginning a killed agent had
 	foreign   int         // frames outside of any life, by their ts
 	again     int         // one frame under two (epoch, seq)
@@ -49,25 +49,33 @@ func (r *run) enter(v *verdict, f kit.Frame) error {
 	if err != nil {
 		return err
 	}
+	i, lived := r.lifeAt(time.UnixMilli(f.TS))
+	if lived {
+		v.came[i]++
+	}
 	n, whole := kit.ParseNumber(b)
-	if !whole {
+	if !whole { // a line to the agent, which counted it
 		v.torn++
 		return nil
 	}
 	if _, ok := v.lifeOf[n]; ok {
 		v.again++
 	}
-	ts := time.UnixMilli(f.TS)
+	v.lifeOf[n] = i
+	if !lived {
+		v.foreign++
+	}
+	return nil
+}
+
+// lifeAt is the life that ts belongs to; if none, false and one past the last.
+func (r *run) lifeAt(ts time.Time) (int, bool) {
 	for i, l := range r.lives {
 		if !ts.Before(l.start.Truncate(time.Millisecond)) && !ts.After(l.end) {
-			v.lifeOf[n] = i
-			v.came[i]++
-			return nil
+			return i, true
 		}
 	}
-	v.lifeOf[n] = len(r.lives)
-	v.foreign++
-	return nil
+	return len(r.lives), false
 }
 
 // weigh finds what each kill cost. The device's frames are read in order, so a frame that is missing between one read

@@ -3,6 +3,8 @@ package crash
 import (
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
 // TestWeigh checks the judge itself: a judge that never says no proves nothing.
@@ -36,6 +38,38 @@ func TestWeigh(t *testing.T) {
 			if v.short != tt.short || v.old != tt.old || len(v.holes) != tt.holes || sum(v.lostBy) != tt.lost {
 				t.Errorf("short %d old %d holes %d lost %d, want %d %d %d %d\n%s %s %v", v.short, v.old, len(v.holes), sum(v.lostBy),
 					tt.short, tt.old, tt.holes, tt.lost, v.shortNote, v.oldNote, v.holes)
+			}
+		})
+	}
+}
+
+// The agent counts the tail of a frame that its last life took along as the line that it is.
+func TestEnterCountsTornTailsAsTheAgentDoes(t *testing.T) {
+	t0 := time.Unix(1_800_000_000, 0)
+	r := &run{o: Options{WriteAfter: "0s"}, lives: []life{
+		{start: t0, end: t0.Add(10 * time.Second), seen: map[string]int64{"meter": 1}},
+		{start: t0.Add(11 * time.Second), end: t0.Add(20 * time.Second), seen: map[string]int64{"meter": 2}},
+	}}
+	frame := func(text string, s int) kit.Frame {
+		return kit.Frame{Text: &text, TS: t0.Add(time.Duration(s) * time.Second).UnixMilli()}
+	}
+	second := string(kit.NumberedFrame(2, 100))
+	for name, c := range map[string]struct {
+		frames      []kit.Frame
+		torn, short int
+	}{
+		"the tail came":                      {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12), frame(string(kit.NumberedFrame(3, 100)), 13)}, 1, 0},
+		"the tail came, but a frame did not": {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12)}, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := &verdict{lifeOf: map[int]int{}, came: make([]int, 2), lostBy: make([]int, 2)}
+			for _, f := range c.frames {
+				if err := r.enter(v, f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r.weigh(v, "meter", nil); v.torn != c.torn || v.short != c.short {
+				t.Errorf("torn %d, short %d; want %d, %d: %s", v.torn, v.short, c.torn, c.short, v.shortNote)
 			}
 		})
 	}
