@@ -118,10 +118,10 @@ func (u *uplinkRun) tryAccess(ctx context.Context) error {
 		verdict, err := u.link.Echo(try, echoTopics(u.topics))
 		cancel()
 		if err != nil {
-			u.log.Debug().Err(err).Msg("access rules could not be tried")
+			u.log.Debug().Err(err).Msg("access rules of the server could not be checked")
 			continue
 		}
 		u.access.told(st.Server, verdict, time.Now())
-		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
+		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules of the server checked")
 	}
 }

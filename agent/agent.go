@@ -85,6 +85,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() {
+		a.log.Info().Str("why", "asked to stop").Msg("linkbeat stopping")
 		a.say("STOPPING=1") // before anything stops
 		stop()
 	})()
@@ -94,13 +95,13 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		{Name: "agent", Run: func(ctx context.Context) error { return a.runLocal(ctx, booted, reload) }, Stop: stopWithin},
 	}.Run(running)
 	if ctx.Err() == nil {
-		a.log.Error().Err(err).Msg("linkbeat ends by itself")
+		a.log.Error().Err(err).Msg("linkbeat exited: a part of it failed")
 		return err
 	}
 	if err != nil {
-		a.log.Error().Err(err).Msg("not everything stopped as it should")
+		a.log.Error().Err(err).Msg("not all parts of linkbeat stopped cleanly")
 	}
-	a.log.Info().Str("why", "asked to stop").Msg("linkbeat ends")
+	a.log.Info().Msg("linkbeat exited")
 	return nil
 }
 
@@ -117,7 +118,7 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 			return err
 		}
 		if err != nil {
-			a.log.Error().Err(err).Msg("not everything stopped as it should")
+			a.log.Error().Err(err).Msg("not all parts stopped cleanly before a reload")
 		}
 		before := a.inUse()
 		if l, err = a.openLocal(next.booted, next.dirs); err == nil {
@@ -154,7 +155,7 @@ func (a *Agent) use(b config.Booted) {
 
 // refuse is called when a reload is not taken.
 func (a *Agent) refuse(why string) {
-	a.log.Error().Str("why", why).Msg("configuration not reloaded, the running one goes on")
+	a.log.Error().Str("why", why).Msg("configuration not reloaded, the previous one stays in use")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reloadNo = why
@@ -163,7 +164,7 @@ func (a *Agent) refuse(why string) {
 // say tells the service manager; failing that is no reason to stop.
 func (a *Agent) say(state string) {
 	if err := supervise.Notify(state); err != nil {
-		a.log.Warn().Err(err).Msg("service manager not told")
+		a.log.Warn().Err(err).Msg("sd_notify failed")
 	}
 }
 

@@ -83,7 +83,7 @@ func (d *devices) run(ctx context.Context) error {
 	go func() {
 		defer close(heard)
 		if err := d.finder.Run(ctx); ctx.Err() == nil {
-			d.log.Info().Err(err).Msg("no uevents: what is plugged in is looked at twice a second")
+			d.log.Info().Err(err).Msg("no uevents: scanning for ports every 500 ms")
 		}
 	}()
 	defer func() { <-heard }()
@@ -168,11 +168,11 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
+		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port " + e.State)
 	}
 	device, err := bridge.New(b)
 	if err != nil {
-		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
+		d.log.Error().Str("device", b.Name).Err(err).Msg("serial device cannot be used")
 		r.fault = err.Error()
 		loop.Gone()
 		close(r.ended)
@@ -183,7 +183,7 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		defer close(r.ended)
 		defer loop.Gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
-			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
+			d.log.Error().Str("device", b.Name).Err(err).Msg("serial device stopped")
 		}
 	}()
 	return r
@@ -201,7 +201,7 @@ func (d *devices) stop(all []*runningDevice) {
 		select {
 		case <-r.ended:
 		case <-timer.C:
-			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("device does not let go of its port")
+			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("serial device did not release its port")
 			timer.Reset(0)
 		}
 	}
@@ -244,11 +244,11 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 	if !known || p.Device == nil {
 		return nil, false
 	}
-	d.log.Info().Str("device", name).Msg("local tap begins")
+	d.log.Info().Str("device", name).Msg("local tap started")
 	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
-		d.log.Info().Str("device", name).Msg("local tap ends")
+		d.log.Info().Str("device", name).Msg("local tap ended")
 	}, true
 }
 

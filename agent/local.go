@@ -84,7 +84,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 func (a *Agent) begin(b config.Booted, id string) {
 	a.level.Set(levelOf(b.Document))
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
-		Msg("linkbeat begins")
+		Msg("linkbeat started")
 	a.sayBooted(b)
 }
 
@@ -92,7 +92,7 @@ func (a *Agent) begin(b config.Booted, id string) {
 func (a *Agent) identify(b config.Booted) (string, error) {
 	id, err := b.Document.ResolveID(config.Host{}, b.Store)
 	if errors.Is(err, config.ErrNotKept) {
-		a.log.Warn().Err(err).Msg("the identity may change with the network card")
+		a.log.Warn().Err(err).Msg("the device id could not be saved: it changes with the network card")
 		err = nil
 	}
 	return id, err
@@ -134,7 +134,7 @@ func (l *localState) equip(b config.Booted) {
 	l.hooks.Configure(b.Document.Hooks)
 	journal, err := downlink.OpenJournal(l.dirs.State.Root)
 	if err != nil {
-		l.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
+		l.log.Error().Err(err).Msg("command journal cannot be read: commands from before the restart are forgotten")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 }
@@ -191,7 +191,7 @@ func (l *localState) runUplink(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			l.log.Error().Err(err).Msg("not everything stopped as it should")
+			l.log.Error().Err(err).Msg("not all parts of the previous uplink stopped cleanly")
 		}
 		last := u.link.Status()
 		l.mu.Lock()
@@ -213,7 +213,7 @@ func (l *localState) close(next *succession) {
 	l.ledger.Write()
 	err := errors.Join(l.data.Close(), l.high.Close(), l.replies.Close(), l.dirs.Close(keep))
 	if err != nil {
-		l.log.Error().Err(err).Msg("not everything could be written at the end")
+		l.log.Error().Err(err).Msg("spools could not be written completely at the stop")
 	}
 	u := l.uplink()
 	if u == nil || u.localState != l {

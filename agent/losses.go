@@ -64,12 +64,12 @@ func (l *losses) look(now time.Time) {
 		case more > 0 && s.begun.IsZero():
 			s.begun, s.count = now, more
 			l.log.Warn().Str("spool", s.name).Int64("records", more).Str("device", loss.Stream).Str("why", loss.Why).
-				Msg("records cannot be kept, and are lost")
+				Msg("records are being lost: the spool cannot take them")
 		case more > 0:
 			s.count += more
 		case !s.begun.IsZero() && now.Sub(loss.Last) >= lossOver:
 			l.log.Warn().Str("spool", s.name).Int64("records", s.count).Str("device", loss.Stream).Str("why", loss.Why).
-				Dur("lasted", loss.Last.Sub(s.begun)).Msg("no more records are lost")
+				Dur("lasted", loss.Last.Sub(s.begun)).Msg("records are no longer lost")
 			s.begun = time.Time{}
 		}
 	}

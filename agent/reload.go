@@ -127,7 +127,7 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 	}
 	a.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
 	for _, line := range lines[:min(len(lines), maxChanges)] {
-		a.log.Info().Msg("changed: " + line)
+		a.log.Info().Msg("configuration changed: " + line)
 	}
 }
 
@@ -148,7 +148,7 @@ func (a *Agent) putToUse() {
 		return // it is the last good one already, or not wholly good
 	}
 	if err := b.Store.SaveGood(b.Source); err != nil {
-		a.log.Warn().Err(err).Msg("last good configuration not kept")
+		a.log.Warn().Err(err).Msg("last good configuration could not be saved")
 	}
 }
 
@@ -173,6 +173,6 @@ func (a *Agent) sayBooted(b config.Booted) {
 		supervise.Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
 	}
 	for _, w := range b.Warnings {
-		supervise.Str(a.log.Warn(), "path", w.Path).Msg(w.String())
+		supervise.Str(a.log.Warn(), "path", w.Path).Msg("configuration: " + w.String())
 	}
 }

@@ -85,7 +85,7 @@ func (r *reporter) publish(ctx context.Context, m transport.Message) bool {
 	defer cancel()
 	_, err := r.link.Publish(ctx, m)
 	if err != nil && ctx.Err() == nil {
-		r.log.Debug().Str("topic", m.Topic).Err(err).Msg("report not delivered")
+		r.log.Debug().Str("topic", m.Topic).Err(err).Msg("report on the gateway not delivered")
 	}
 	return err == nil
 }

@@ -178,12 +178,12 @@ func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 func (u *uplinkRun) pageFault(err error) {
 	text := ""
 	if err != nil {
-		text = fmt.Sprintf("the status page has no address: %v", err)
+		text = fmt.Sprintf("the status page cannot listen: %v", err)
 	}
 	switch changed := u.pageNo.Set(text); {
 	case changed && err != nil:
 		u.log.Warn().Err(err).Msg("status page cannot listen, trying again")
 	case changed:
-		u.log.Info().Msg("status page listens")
+		u.log.Info().Msg("status page is listening")
 	}
 }

@@ -65,7 +65,7 @@ func (s *session) begin(line wire.ConsoleLine) (err error) {
 	if line != (wire.ConsoleLine{}) {
 		s.in <- wire.ConsoleDown{Op: wire.ConsoleSet, ConsoleLine: line}
 	}
-	s.event().Msg(s.kind() + " begins")
+	s.event().Msg(s.kind() + " session started")
 	s.of.all.Go(func() { s.run(ctx) })
 	return nil
 }
@@ -90,7 +90,7 @@ func (s *session) end(code wire.ErrorCode, why string) {
 	s.untap()
 	s.out.say(wire.ConsoleUp{Op: wire.ConsoleClosed, Error: code, Detail: why})
 	s.event().Str("why", why).Time("from", s.began).Int64("read", s.read.Load()).Int64("written", s.written.Load()).
-		Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
+		Int64("lost", s.out.dropped()).Msg(s.kind() + " session ended")
 	s.cancel()
 	if s.hold != nil {
 		s.hold.Release()

@@ -96,7 +96,7 @@ func (d *Downlink) answerCut() {
 		return
 	}
 	if err := d.journal.rewrite(d.clock.Now()); err != nil {
-		d.log.Error().Err(err).Msg("the command journal cannot be written: what a crash cut will be answered again")
+		d.log.Error().Err(err).Msg("command journal cannot be written: commands that a crash interrupted will be answered again")
 	}
 	for _, e := range d.journal.cut {
 		unknown := wire.Reply{ID: e.ID, Error: wire.UnknownOutcome, Detail: "the agent ended while it carried this out"}
@@ -153,7 +153,7 @@ func (d *Downlink) answered(name, id string) bool {
 func (d *Downlink) command(o order) {
 	if o.id == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.log.Warn().Str("device", o.name).Err(o.fault).Msg("command without a usable id, not answered")
+		d.log.Warn().Str("device", o.name).Err(o.fault).Msg("command without a usable id dropped: it cannot be answered")
 		return
 	}
 	if !o.retained && d.answered(o.name, o.id) {
@@ -259,7 +259,7 @@ func (d *Downlink) logRefusal(name, id string, code wire.ErrorCode) {
 
 func (d *Downlink) remember(id string, reply wire.Reply) {
 	if err := d.journal.finish(id, reply); err != nil {
-		d.log.Warn().Str("id", id).Err(err).Msg("the command journal cannot note an outcome")
+		d.log.Warn().Str("id", id).Err(err).Msg("command journal: an outcome could not be saved")
 	}
 }
 
@@ -269,7 +269,7 @@ func (d *Downlink) reply(name string, reply wire.Reply) {
 		return // no topic of ours is so long
 	}
 	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {
-		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply lost")
+		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply to a command lost")
 	}
 }
 

@@ -52,7 +52,7 @@ func (d *Downlink) arrived(name string, payload []byte, retained, request bool) 
 	}
 	d.waiting.Add(-size)
 	if !d.flooded.Swap(true) {
-		d.log.Warn().Msg("commands come faster than they can be taken, some are answered busy or not at all")
+		d.log.Warn().Msg("commands arrive faster than they can be taken: some are answered busy or not at all")
 	}
 	d.turnAway(turned{name, wire.CommandID(payload), wire.Busy, "too many commands at once"})
 }

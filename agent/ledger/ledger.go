@@ -29,7 +29,7 @@ const (
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
 	unknownInterface = "unknown"        // for what went by an interface that nobody knows
 	dayLayout        = time.DateOnly
-	lowPart          = 0.8 // of the budget, from which on logs and probes rest
+	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
 )
 
 // Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the
@@ -64,7 +64,7 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
 	var err error
 	if b.doc, err = file.Load(); err != nil {
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("the ledger could not be read, it begins anew")
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
 	}
 	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
@@ -170,9 +170,20 @@ func (b *Ledger) Level() transport.Frugality {
 	b.level = level
 	b.mu.Unlock()
 	if changed {
-		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).
+			Msg("monthly data budget " + levelText(level))
 	}
 	return level
+}
+
+func levelText(level transport.Frugality) string {
+	switch level {
+	case transport.Starved:
+		return "used up"
+	case transport.Spare:
+		return "nearly used up"
+	}
+	return "no longer short"
 }
 
 // Exhausted reports that only what matters most may still be sent.
@@ -190,9 +201,9 @@ func (b *Ledger) Why() string {
 	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
 	switch b.level {
 	case transport.Starved:
-		return used + ": only devices of priority high, state and commands still flow, and the beat is at its longest"
+		return used + ": only devices of priority high, state and commands are sent, and the beat is at its longest"
 	case transport.Spare:
-		return used + ": logs and probes rest"
+		return used + ": logs and probes are paused"
 	}
 	return b.fault
 }
@@ -225,12 +236,12 @@ func (b *Ledger) Write() {
 	}
 	fault, err := "", b.file.Save(&b.mu, &b.doc)
 	if err != nil {
-		fault = fmt.Sprintf("the ledger could not be kept: %v", err)
+		fault = fmt.Sprintf("the data ledger could not be saved: %v", err)
 	}
 	b.mu.Lock()
 	b.fault, b.dirty = fault, b.dirty || err != nil
 	b.mu.Unlock()
 	if err != nil && said != fault {
-		b.log.Warn().Err(err).Msg("the ledger could not be kept")
+		b.log.Warn().Err(err).Msg("data ledger could not be saved")
 	}
 }

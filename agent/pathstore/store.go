@@ -68,15 +68,15 @@ type storedPath struct {
 	Unsynced bool    `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
-// Open reads the file. One that cannot be understood is set aside and said; learning begins anew then.
+// Open reads the file. One that cannot be understood is set aside, and Why says so; learning starts again.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *Store {
 	file := statedir.JSON[document]{Root: root, Name: storeFile, Layout: storeLayout, Max: storeMax}
 	m := &Store{file: file, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1)}
 	var err error
 	if m.doc, err = file.Load(); err != nil {
 		m.asideUntil = now().Add(storeSay)
-		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read, learning begins anew")
+		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning starts again", err)
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read: learning starts again")
 	}
 	m.doc.Layout = storeLayout
 	if m.doc.Paths == nil {
@@ -221,7 +221,7 @@ func (m *Store) last() error {
 func (m *Store) write() {
 	fault, err := "", m.file.Save(&m.mu, &m.doc)
 	if err != nil {
-		fault = fmt.Sprintf("what was learnt about paths could not be kept: %v", err)
+		fault = fmt.Sprintf("what was learnt about paths could not be saved: %v", err)
 		m.touched() // tried again at the next turn
 	}
 	m.mu.Lock()
@@ -229,7 +229,7 @@ func (m *Store) write() {
 	m.fault = fault
 	m.mu.Unlock()
 	if fault != "" && said != fault {
-		m.log.Warn().Err(err).Msg("what was learnt about paths could not be kept")
+		m.log.Warn().Err(err).Msg("what was learnt about paths could not be saved")
 	}
 }
 

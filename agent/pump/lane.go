@@ -34,6 +34,7 @@ type publish struct {
 // lane is one spool on its way up: what was read from it, and what is gathered in batches. Records are acknowledged out of
 // order when one device gathers batches and another does not; the spool knows which are. Owned by the pump's loop.
 type lane struct {
+	name   string // of the spool, for the log
 	spool  *spool.Spool
 	encode encoder
 
