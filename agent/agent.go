@@ -3,10 +3,14 @@
 //
 // # The way of a byte
 //
-//	UP    bridge.Device → devices: stored frame → spool.Append → pump: lane → envelope → transport.Link.Send → PUBACK
-//	        → spool.Ack
-//	DOWN  transport.Link → downlink: parsed, judged, id on disk, judged again → bridge.Device.Write → written and drained
+//	UP    bridge.Device → devices: a frame becomes a record → spool.Append → pump: lane, batch, publish
+//	        → transport.Publisher.Send → PUBACK → spool.Ack
+//	DOWN  transport.Link → downlink: parsed, checked, id on disk, checked again → bridge.Device.Write → written and drained
 //	        → reply → its spool → up
+//
+// What a device sends is a frame. From the spool on, with its number, it is a record: record.Stored on disk, spool.Record when it
+// is read, wire.DeviceRecord when its format encodes it. A publish is one MQTT message with one record or a batch of them; it is
+// in flight until its PUBACK.
 //
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the
 // stream.

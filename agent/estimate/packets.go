@@ -163,7 +163,7 @@ func (p packets) telemetry(name string, s *config.SerialDevice, a Assumptions) (
 	if !s.Batch.On() || sample.format.Bare() {
 		return frames, publish(topic, sample.single(), 1)
 	}
-	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), len(sample.part(0)), a.FramesPerDay/(24*60*60))
+	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), len(sample.record(0)), a.FramesPerDay/(24*60*60))
 	return frames / float64(n), publish(topic, sample.batch(n), 1)
 }
 
