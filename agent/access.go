@@ -27,11 +27,11 @@ const (
 // (mosquitto#547, emqx#368), so each class of topics is tried once with each server. Safe for concurrent use.
 type access struct {
 	mu    sync.Mutex
-	tried map[string]judged // by server
+	tried map[string]accessCheck // by server
 }
 
-// judged is what one server does.
-type judged struct {
+// accessCheck is what one server did.
+type accessCheck struct {
 	verdict map[string]string // by class
 	at      time.Time
 }
@@ -77,13 +77,13 @@ func (a *access) next(server string, now time.Time) bool {
 	return !ok || !fine && now.Sub(known.at) >= accessAgain
 }
 
-func (a *access) told(server string, verdict map[string]string, now time.Time) {
+func (a *access) checked(server string, verdict map[string]string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tried == nil {
-		a.tried = map[string]judged{}
+		a.tried = map[string]accessCheck{}
 	}
-	a.tried[server] = judged{verdict, now}
+	a.tried[server] = accessCheck{verdict, now}
 }
 
 func echoTopics(t wire.Topics) (all []transport.EchoTopic) {
@@ -121,7 +121,7 @@ func (u *uplinkRun) tryAccess(ctx context.Context) error {
 			u.log.Debug().Err(err).Msg("access rules of the server could not be checked")
 			continue
 		}
-		u.access.told(st.Server, verdict, time.Now())
+		u.access.checked(st.Server, verdict, time.Now())
 		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules of the server checked")
 	}
 }

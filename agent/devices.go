@@ -48,12 +48,12 @@ type devices struct {
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
-	mu       sync.Mutex
-	ctx      context.Context // of run; nil before it
-	wanted   map[string]deviceOptions
-	disabled map[string]string // by name: the fault of its configuration
-	running  map[string]*runningDevice
-	past     map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
+	mu         sync.Mutex
+	ctx        context.Context // of run; nil before it
+	configured map[string]deviceOptions
+	disabled   map[string]string // by name: the fault of its configuration
+	running    map[string]*runningDevice
+	past       map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
 }
 
 // deviceStop is how long a device may take to let go of its port.
@@ -77,7 +77,7 @@ type runningDevice struct {
 	ended   chan struct{}
 }
 
-// run keeps the wanted devices running until ctx is done, and returns when the last of their frames is in the spool.
+// run keeps the configured devices running until ctx is done, and returns when the last of their frames is in the spool.
 func (d *devices) run(ctx context.Context) error {
 	heard := make(chan struct{})
 	go func() {
@@ -100,12 +100,12 @@ func (d *devices) run(ctx context.Context) error {
 	return nil
 }
 
-// want replaces the set of devices; those that did not change go on. It returns when the others have stopped.
-func (d *devices) want(options map[string]deviceOptions, disabled map[string]string) {
+// configure replaces the set of devices; those that did not change go on. It returns when the others have stopped.
+func (d *devices) configure(options map[string]deviceOptions, disabled map[string]string) {
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	d.mu.Lock()
-	d.wanted, d.disabled = options, disabled
+	d.configured, d.disabled = options, disabled
 	running := d.ctx != nil && d.ctx.Err() == nil
 	d.mu.Unlock()
 	if running {
@@ -113,13 +113,13 @@ func (d *devices) want(options map[string]deviceOptions, disabled map[string]str
 	}
 }
 
-// reconcile stops what is not wanted so and starts what is missing; d.changing is held. It waits without d.mu: a device that
+// reconcile stops what is no longer configured so and starts what is missing; d.changing is held. It waits without d.mu: a device that
 // stops tells the downlink, which may be asking for a device.
 func (d *devices) reconcile() {
 	var stale []*runningDevice
 	d.mu.Lock()
 	for name, r := range d.running {
-		if w, ok := d.wanted[name]; !ok || !reflect.DeepEqual(w, r.options) {
+		if w, ok := d.configured[name]; !ok || !reflect.DeepEqual(w, r.options) {
 			stale = append(stale, r)
 			delete(d.running, name)
 		}
@@ -131,9 +131,9 @@ func (d *devices) reconcile() {
 	for _, r := range stale {
 		d.past[r.options.bridge.Name] = gone(d.whole(r.options.bridge.Name, r))
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.wanted)) {
+	for _, name := range slices.Sorted(maps.Keys(d.configured)) {
 		if d.running[name] == nil {
-			d.running[name] = d.start(d.wanted[name])
+			d.running[name] = d.start(d.configured[name])
 		}
 	}
 }

@@ -37,7 +37,7 @@ type localState struct {
 	down       *downlink.Downlink
 	facts      *exec.Facts
 	hooks      *exec.Hooks
-	told       *told
+	lastReport *lastReport
 	next       chan *uplinkRun // from supervision to the uplink
 }
 
@@ -53,7 +53,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &localState{Agent: a, dirs: p, told: &told{}, next: make(chan *uplinkRun)}
+	l := &localState{Agent: a, dirs: p, lastReport: &lastReport{}, next: make(chan *uplinkRun)}
 	id, err := a.identify(b)
 	if err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -128,7 +128,7 @@ func (l *localState) equip(b config.Booted) {
 	l.quarantine, l.access = pump.OpenQuarantine(l.dirs.State.Root), &access{}
 	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	l.devices = newDevices(l.data, l.high, l.clock, l.log, l.liveness, l.before.serial)
-	l.devices.want(devicesOf(b.Document), b.Disabled)
+	l.devices.configure(devicesOf(b.Document), b.Disabled)
 	l.facts, l.hooks = exec.NewFacts(l.log), exec.NewHooks(l.log)
 	l.facts.Configure(b.Document.Device.Facts)
 	l.hooks.Configure(b.Document.Hooks)

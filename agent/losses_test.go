@@ -36,7 +36,7 @@ func TestLossesAreSaidOnceAndWhileTheyLast(t *testing.T) {
 				l := newLosses(zerolog.New(&out), data, spooltest.Open(t), spooltest.Open(t))
 				pass := func(n int) {
 					for range n {
-						time.Sleep(lossLook)
+						time.Sleep(lossCheck)
 						l.look(time.Now())
 					}
 				}

@@ -135,7 +135,7 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 func (l *localState) apply(next config.Booted) {
 	l.use(next)
 	l.uplink().route(next.Document)
-	l.devices.want(devicesOf(next.Document), next.Disabled)
+	l.devices.configure(devicesOf(next.Document), next.Disabled)
 	l.facts.Configure(next.Document.Device.Facts)
 	l.hooks.Configure(next.Document.Hooks)
 	l.putToUse()

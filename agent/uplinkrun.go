@@ -70,7 +70,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		Liveness: u.liveness, Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, told: l.told, log: u.log}
+		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
 			Fault: u.pageFault})

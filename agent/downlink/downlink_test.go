@@ -198,7 +198,7 @@ func TestACommandIsWrittenOnceOverARestart(t *testing.T) {
 func TestACommandCutByAKillIsAnsweredOnce(t *testing.T) {
 	dir := t.TempDir()
 	j := openTestJournal(t, dir)
-	if err := j.begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
+	if err := j.begin(command{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r := newDownlinkRig(t, dir) // the process before was killed
@@ -316,7 +316,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 // What a crash cut is answered once, not at each start.
 func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
 	dir := t.TempDir()
-	if err := openTestJournal(t, dir).begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
+	if err := openTestJournal(t, dir).begin(command{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for start, want := range []int64{1, 0, 0} {

@@ -45,7 +45,7 @@ func (d *Downlink) arrived(name string, payload []byte, retained, request bool) 
 	}
 	if d.waiting.Add(size) <= intakeBytes && len(d.intake) < cap(d.intake) {
 		select {
-		case d.intake <- newOrder(name, payload, retained, request):
+		case d.intake <- newCommand(name, payload, retained, request):
 			return
 		default:
 		}
