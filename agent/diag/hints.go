@@ -30,7 +30,7 @@ func hints() map[string]string {
 		"tls silence":       "TCP works and TLS does not get through: a firewall that inspects, or packets that are too large for the path (try a lower MTU)",
 		"unknown_authority": "nobody in {ca} signed it: put the broker's authority into tls.ca_file; if you did, something on the way may be posing as {host}",
 		"other_name":        "the certificate is for another name: use that name in the URL, or set tls.server_name to it",
-		"expired":           "the server's certificate is over, or this machine's clock is ahead: date; then have it renewed",
+		"expired":           "the server's certificate has expired, or this machine's clock is ahead: date; then have it renewed",
 		"clock":             "this machine's clock is behind: set it (timedatectl), and see whether NTP gets through",
 		"bad_certificate":   "the server's certificate is not one that can be trusted: see the text above, and its log",
 		"our_certificate":   "the server does not accept our certificate, {cert}: is it signed by an authority that the broker trusts, and not expired? see the broker's log",

@@ -54,7 +54,7 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	if c.Opened != nil {
 		c.Opened(s.opened.ConsoleLine)
 	}
-	out := newSpout(c.Out, s.o.Notice)
+	out := newDroppingWriter(c.Out, s.o.Notice)
 	defer out.close()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()

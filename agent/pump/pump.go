@@ -181,7 +181,7 @@ func (p *Pump) oldest() <-chan struct{} {
 func (p *Pump) next(flush bool) *publish {
 	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
 	for _, l := range p.lanes {
-		if p.rests(l) {
+		if p.paused(l) {
 			continue
 		}
 		h.pace = nil
@@ -324,7 +324,7 @@ func (p *Pump) lost() {
 
 // release starts over when streams were held back for long enough; nothing is in flight then.
 func (p *Pump) release(now time.Time) {
-	if !p.suspects.over(now) || len(p.out) > 0 {
+	if !p.suspects.expired(now) || len(p.out) > 0 {
 		return
 	}
 	p.suspects.release(now)
@@ -342,14 +342,14 @@ func (p *Pump) tellHeld() {
 	}
 }
 
-// rests tells whether there is no budget for a lane.
-func (p *Pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
+// paused tells whether there is no budget for a lane.
+func (p *Pump) paused(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
 
 func (p *Pump) wake() (first time.Time) {
 	first = p.suspects.wake()
 	for _, l := range p.lanes {
 		w := l.wake()
-		if p.rests(l) {
+		if p.paused(l) {
 			w = time.Now().Add(exhaustedLook) // the budget may begin anew
 		}
 		if !w.IsZero() && (first.IsZero() || w.Before(first)) {

@@ -253,7 +253,7 @@ func (s *Spool) saveMeta(clean bool) error {
 			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
 		}
 	}
-	for _, l := range s.limbo { // evicted, unless they are acknowledged
+	for _, l := range s.pendingEvicts { // evicted, unless they are acknowledged
 		m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{l.seq, l.seq, l.epoch, reasonCode(l.why), l.pos})
 		if g := l.gap; g != nil {
 			m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{g.from, g.to, g.epoch, g.reason, l.pos})

@@ -110,16 +110,16 @@ type Spool struct {
 	fs    FS
 	ready chan struct{}
 
-	mu     sync.Mutex
-	closed bool
-	epoch  uint32
-	next   map[string]Seq // by stream: the next number
-	pos    Pos            // the last one given
-	cursor Pos            // everything up to it is done with
-	doneTo Pos            // nothing behind it is
-	handed Pos            // how far the reader has peeked since it last started over
-	limbo  []limbo        // gave way while the reader held them, in order
-	gaps   map[string][]gap
+	mu            sync.Mutex
+	closed        bool
+	epoch         uint32
+	next          map[string]Seq // by stream: the next number
+	pos           Pos            // the last one given
+	cursor        Pos            // everything up to it is done with
+	doneTo        Pos            // nothing behind it is
+	handed        Pos            // how far the reader has peeked since it last started over
+	pendingEvicts []pendingEvict // evicted while the reader held them, in order
+	gaps          map[string][]gap
 
 	tail      []record // in memory only, behind everything on disk
 	tailBytes int64
@@ -289,7 +289,7 @@ func (s *Spool) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.count
-	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.limbo))
+	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.pendingEvicts))
 	st.Bytes, st.Oldest = s.disk.backlog()
 	st.Bytes += s.tailBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
