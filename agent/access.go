@@ -23,7 +23,7 @@ const (
 	accessAgain  = 24 * time.Hour
 )
 
-// access is what the server's access rules do with what we publish: brokers acknowledge what they deny and deliver to nobody
+// access is what the server's access rules do with what we publish: brokers acknowledge what they deny and do not deliver it
 // (mosquitto#547, emqx#368), so each class of topics is tried once with each server. Safe for concurrent use.
 type access struct {
 	mu    sync.Mutex

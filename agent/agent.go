@@ -18,15 +18,15 @@
 // # Three lives
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
-//	localState  what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
-//	uplinkRun   what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
+//	localState  what is on this machine: directories, spools, serial devices, commands. Starts again when state_dir or spool changes
+//	uplinkRun   what is on the way to the server: link, pump, reports, page. Starts again when anything else changes
 //
-// A reload that changes only serial devices or the log level begins nothing anew.
+// A reload that changes only serial devices or the log level restarts neither.
 //
 // # Stopping
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
-// and disconnects; then the commands, which heard how the devices ended and answer what nobody carried out; then its last word on
+// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then its last word on
 // the path is kept; then the spools write what is left. Where another uplink follows, nothing drains: it goes on.
 package agent
 
@@ -61,11 +61,11 @@ type Agent struct {
 	clock    clock.Clock
 	liveness *supervise.Liveness
 
-	mu       sync.Mutex
-	booted   config.Booted // what is in use
-	reloadNo string        // why the last reload was not taken
-	current  *uplinkRun    // the one that runs; nil between two local states
-	before   totals        // of uplinks and local states that are over
+	mu          sync.Mutex
+	booted      config.Booted // what is in use
+	reloadFault string        // why the last reload was not taken
+	current     *uplinkRun    // the one that runs; nil between two local states
+	before      totals        // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.
@@ -162,7 +162,7 @@ func (a *Agent) refuse(why string) {
 	a.log.Error().Str("why", why).Msg("configuration not reloaded, the previous one stays in use")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reloadNo = why
+	a.reloadFault = why
 }
 
 // say tells the service manager; failing that is no reason to stop.

@@ -17,7 +17,7 @@ const (
 	lossEnds  = time.Minute // without a loss ends a period of it
 )
 
-// losses tells of the records that a spool could not keep: one log line when a period of loss begins, one when it ends, and a
+// losses reports the records that a spool could not keep: one log line when a period of loss begins, one when it ends, and a
 // sentence for the status while it lasts. Safe for concurrent use.
 type losses struct {
 	log zerolog.Logger

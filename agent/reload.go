@@ -96,7 +96,7 @@ func (l *localState) succeed(ctx context.Context, now, next config.Booted) {
 // sayReload logs what a reload brings.
 func (l *localState) sayReload(now, next config.Booted) {
 	l.mu.Lock()
-	l.reloadNo = ""
+	l.reloadFault = ""
 	l.mu.Unlock()
 	l.sayChanges(now.Document, next.Document)
 	l.sayBooted(next)

@@ -17,8 +17,8 @@ import (
 // left them.
 func (u *uplinkRun) status() statuspage.Status {
 	now := time.Now()
-	u.mu.Lock() // before the parts are asked: what they count is not among the totals then, or the same for ever
-	booted, reloadNo, before := u.booted, u.reloadNo, u.before
+	u.mu.Lock() // before the parts are asked: what they count is then either not in the totals yet, or final
+	booted, reloadFault, before := u.booted, u.reloadFault, u.before
 	u.mu.Unlock()
 	link := u.link.Status()
 	s := statuspage.Status{
@@ -31,7 +31,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
 	before.onto(&s)
-	s.Why = u.why(s, booted.ConfigError, reloadNo, link.Why)
+	s.Why = u.why(s, booted.ConfigError, reloadFault, link.Why)
 	return s
 }
 
@@ -66,7 +66,7 @@ func expires(whose string, ms int64, now time.Time) string {
 }
 
 // why is one sentence of what is not as it should be, the gravest first.
-func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string) string {
+func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link string) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
@@ -74,7 +74,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string)
 		}
 	}
 	add("", configError) // which says its name
-	add("config_error: not reloaded: ", reloadNo)
+	add("config_error: not reloaded: ", reloadFault)
 	add("", link)
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
@@ -102,7 +102,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string)
 		}
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
-	add("", u.pageNo.Get())
+	add("", u.pageFault.Get())
 	return strings.Join(all, "; ")
 }
 

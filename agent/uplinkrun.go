@@ -16,7 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page
+// uplinkRun is one uplink and everything that is restarted with it on a reload: the link, what it carries, and the page
 // that reports it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one
 // begins on the same local state.
 type uplinkRun struct {
@@ -33,7 +33,7 @@ type uplinkRun struct {
 	hint     *pathstore.Hint  // nil: none
 	begun    chan struct{}    // closed when it runs
 
-	pageNo supervise.Fault // why there is no status page
+	pageFault supervise.Fault // why there is no status page
 }
 
 // uplinkStop is how long an uplink run may take to stop, all its parts together.
@@ -73,7 +73,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
-			Fault: u.pageFault})
+			Fault: u.notePageFault})
 	}
 	return u, nil
 }
@@ -174,13 +174,13 @@ func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }
 
-// pageFault is told at each try to listen; one log line for each change.
-func (u *uplinkRun) pageFault(err error) {
+// notePageFault is called at each try to listen, with nil when it worked. It logs one line for each change.
+func (u *uplinkRun) notePageFault(err error) {
 	text := ""
 	if err != nil {
 		text = fmt.Sprintf("the status page cannot listen: %v", err)
 	}
-	switch changed := u.pageNo.Set(text); {
+	switch changed := u.pageFault.Set(text); {
 	case changed && err != nil:
 		u.log.Warn().Err(err).Msg("status page cannot listen, trying again")
 	case changed:

@@ -122,7 +122,7 @@ func (c *Server) look(now time.Time) {
 	for _, s := range c.live {
 		switch p, known := c.port(s.name); {
 		case !known || p.Device != s.device:
-			s.end(wire.Failed, "the device was configured anew")
+			s.end(wire.Failed, "the configuration of the device has changed")
 		case !p.Allowed:
 			s.end(wire.Denied, "the configuration does not say console: true any more")
 		}
@@ -134,7 +134,7 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
 	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > wire.MaxName:
-		return // nobody to answer
+		return // no operator waits for an answer
 	case err != nil:
 		c.refuse(a.name, m, wire.Malformed, err.Error())
 		return

@@ -121,7 +121,7 @@ http: {listen: ` + q(page) + `}
 `)
 }
 
-// freePort returns an address of loopback that nobody listens on; nothing keeps it free, but nobody takes it on purpose.
+// freePort returns an address of loopback with no listener; nothing keeps it free, but no program takes it on purpose.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

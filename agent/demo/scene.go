@@ -67,7 +67,7 @@ func (d *demo) command(ctx context.Context) {
 	}
 }
 
-// forget restarts the NAT: the connection is dead, and nobody is told.
+// forget restarts the NAT: the connection is dead, and neither end hears of it.
 func (d *demo) forget(ctx context.Context, last time.Duration) {
 	before, err := d.agent.status(ctx)
 	if err != nil {

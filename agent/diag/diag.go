@@ -40,7 +40,7 @@ type Options struct {
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
 }
 
-// Watcher is told how it goes.
+// Watcher is called as the diagnosis goes on.
 type Watcher interface {
 	Server(url string) // the steps that follow are its own
 	Step(Step)

@@ -28,7 +28,7 @@ func hints() map[string]string {
 		"no_tls":            "something other than TLS is spoken there: use mqtt:// for a plain port, or the broker's TLS port (8883)",
 		"tls closed":        "the port may be a plain one (then mqtt://), or something on the way cuts TLS: try from another network",
 		"tls silence":       "TCP works and TLS does not get through: a firewall that inspects, or packets that are too large for the path (try a lower MTU)",
-		"unknown_authority": "nobody in {ca} signed it: put the broker's authority into tls.ca_file; if you did, something on the way may be posing as {host}",
+		"unknown_authority": "no authority in {ca} signed it: put the broker's authority into tls.ca_file; if you did, something on the way may be posing as {host}",
 		"other_name":        "the certificate is for another name: use that name in the URL, or set tls.server_name to it",
 		"expired":           "the server's certificate has expired, or this machine's clock is ahead: date; then have it renewed",
 		"clock":             "this machine's clock is behind: set it (timedatectl), and see whether NTP gets through",

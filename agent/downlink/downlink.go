@@ -36,11 +36,11 @@ type Downlink struct {
 	log     zerolog.Logger
 	loop    *supervise.Loop
 
-	intake   chan command // of intakeMessages
-	outcomes chan outcome // of intakeMessages
-	turned   chan turned  // of turnedMessages
-	waiting  atomic.Int64 // bytes in intake
-	flooded  atomic.Bool  // commands are turned away since the queues were empty last
+	intake   chan command  // of intakeMessages
+	outcomes chan outcome  // of intakeMessages
+	rejected chan rejected // of rejectedMessages
+	waiting  atomic.Int64  // bytes in intake
+	flooded  atomic.Bool   // commands are turned away since the queues were empty last
 
 	mu       sync.Mutex
 	counters statuspage.Commands // guarded by mu
@@ -54,11 +54,11 @@ type outcome struct {
 	err     error
 }
 
-// New returns a downlink that is not running. device finds the target of a command by its name; p is told while a command is
+// New returns a downlink that is not running. device finds the target of a command by its name; p is busy while a command is
 // worked on.
 func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
 	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan command, intakeMessages),
-		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
+		outcomes: make(chan outcome, intakeMessages), rejected: make(chan rejected, rejectedMessages)}
 }
 
 // Run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
@@ -71,12 +71,12 @@ func (d *Downlink) Run(ctx context.Context) error {
 		case c := <-d.intake:
 			d.waiting.Add(-int64(c.size))
 			d.busy(func() { d.handle(c) })
-		case t := <-d.turned:
-			d.busy(func() { d.answerTurned(t) })
+		case t := <-d.rejected:
+			d.busy(func() { d.answerRejected(t) })
 		case o := <-d.outcomes:
 			d.busy(func() { d.settle(o) })
 		}
-		if len(d.intake)+len(d.turned) == 0 {
+		if len(d.intake)+len(d.rejected) == 0 {
 			d.flooded.Store(false)
 		}
 	}
@@ -106,24 +106,24 @@ func (d *Downlink) answerCut() {
 	d.journal.cut = nil
 }
 
-// last answers what ended before the stop, as the devices have returned by now, and what nobody will carry out.
+// last answers what ended before the stop, as the devices have returned by now, and what will not be carried out.
 func (d *Downlink) last() {
 	for {
 		select {
 		case o := <-d.outcomes:
 			d.settle(o)
-		case t := <-d.turned:
-			d.answerTurned(t)
+		case t := <-d.rejected:
+			d.answerRejected(t)
 		case c := <-d.intake:
-			d.answerTurned(turned{c.name, c.id, wire.Busy, errcode.Stopping})
+			d.answerRejected(rejected{c.name, c.id, wire.Busy, errcode.Stopping})
 		default:
 			return
 		}
 	}
 }
 
-// answerTurned answers what the intake did not take.
-func (d *Downlink) answerTurned(t turned) {
+// answerRejected answers what the intake did not take.
+func (d *Downlink) answerRejected(t rejected) {
 	if t.id == "" {
 		d.count(func(c *statuspage.Commands) { c.Refused++ })
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// changes is the part of the polls that a unit with report: change tells of. Nobody can know it.
+// changes is the assumed part of the polls of a unit with report: change that are published. A document does not say it.
 const changes = 0.1
 
 // stream is publishes of one size.

@@ -1,5 +1,5 @@
 // Package exec runs the programs that this machine's own configuration names: facts, which are asked for what they print,
-// and hooks, which are told that the link came up or was lost. Nothing that the fleet sends is ever run.
+// and hooks, which run when the link came up or was lost. Nothing that the fleet sends is ever run.
 package exec
 
 import (

@@ -27,7 +27,7 @@ const (
 	ledgerLook       = 10 * time.Second // how often the link is asked
 	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
-	unknownInterface = "unknown"        // for what went by an interface that nobody knows
+	unknownInterface = "unknown"        // for what went by an interface that is not known
 	dayLayout        = time.DateOnly
 	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
 )
@@ -110,7 +110,7 @@ func (b *Ledger) SetBudget(budget config.Budget) {
 	b.budget = budget
 }
 
-// Month is what was used since the day on which the budget begins anew.
+// Month is what was used since the day on which the month of the budget began.
 func (b *Ledger) Month() statuspage.Month {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -228,7 +228,7 @@ func (b *Ledger) Run(ctx context.Context, look func()) error {
 // Write keeps the file, when something has changed.
 func (b *Ledger) Write() {
 	b.mu.Lock()
-	dirty, said := b.dirty, b.fault
+	dirty, before := b.dirty, b.fault
 	b.dirty, b.wrote = false, b.now()
 	b.mu.Unlock()
 	if !dirty {
@@ -241,7 +241,7 @@ func (b *Ledger) Write() {
 	b.mu.Lock()
 	b.fault, b.dirty = fault, b.dirty || err != nil
 	b.mu.Unlock()
-	if err != nil && said != fault {
+	if err != nil && before != fault {
 		b.log.Warn().Err(err).Msg("data ledger could not be saved")
 	}
 }

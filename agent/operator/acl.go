@@ -10,7 +10,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// ErrACL is of rules that nobody can write: an unknown broker, or a name that its rules cannot hold.
+// ErrACL is wrapped when rules cannot be written: for an unknown broker, or a name that its rules cannot hold.
 var ErrACL = errors.New("no such rules")
 
 // ACL says for whom [ACL.Rules] are.

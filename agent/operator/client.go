@@ -79,7 +79,7 @@ func (c *client) advice(kind transport.EventKind) string {
 	return "check that the broker runs and that --server names it"
 }
 
-// notify is called by the link. The first failure ends connect; later changes are told.
+// notify is called by the link. The first failure ends connect; later changes go to Options.Notice.
 func (c *client) notify(e transport.Event) {
 	switch e.Kind {
 	case transport.EventDialFailed, transport.EventRefused:

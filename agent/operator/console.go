@@ -33,7 +33,7 @@ type ConsoleOptions struct {
 	In      io.Reader                       // what goes to the port; a read that is under way may outlast the call
 	Out     io.Writer                       // what the port says; a write that is under way may outlast the call
 	Changed func() (wire.ConsoleLine, bool) // what was changed about the line since the last call; nil: nothing ever. From any goroutine.
-	Opened  func(l wire.ConsoleLine)        // told how the line is configured; may be nil
+	Opened  func(l wire.ConsoleLine)        // called with how the line is configured; may be nil
 	Escape  bool                            // ~. after a line's end leaves, ~~ is one ~
 }
 
@@ -78,7 +78,7 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	switch {
 	case err != nil:
 		return err
-	case errors.Is(e, io.EOF) && s.fault != nil: // nobody may be there who reads notices
+	case errors.Is(e, io.EOF) && s.fault != nil: // there may be no reader of notices
 		return *s.fault
 	case errors.Is(e, io.EOF):
 		return nil

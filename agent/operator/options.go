@@ -48,7 +48,7 @@ type Options struct {
 	Topics       wire.Topics // with {id}; the zero value means wire.DefaultTopics
 
 	ConnectWithin time.Duration                                                     // until Connect gives up; if zero, 15 s
-	Notice        func(string)                                                      // told of each later loss and return of the broker; may be nil
+	Notice        func(string)                                                      // called at each later loss and return of the broker; may be nil
 	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
 }
 

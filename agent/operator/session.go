@@ -112,7 +112,7 @@ func (s *session) next(ctx context.Context, limit time.Duration) (wire.ConsoleUp
 			continue // of another operator
 		}
 		fresh, missing := s.in.See(m.Seq)
-		if !fresh && m.Op != wire.ConsoleClosed { // a gateway that began anew counts from 1
+		if !fresh && m.Op != wire.ConsoleClosed { // a gateway that restarted counts from 1
 			continue
 		}
 		if missing > 0 {

@@ -157,7 +157,7 @@ func (m *Store) Budget() heartbeat.BudgetState {
 		return heartbeat.BudgetState{}
 	}
 	b, now := m.doc.Budget, m.now()
-	if b.Unsynced || m.unset() { // nobody knows how long it was off: that earns nothing
+	if b.Unsynced || m.unset() { // how long it was off is not known: that earns nothing
 		return heartbeat.BudgetState{Left: b.Left, At: now}
 	}
 	return heartbeat.BudgetState{Left: b.Left, At: time.UnixMilli(min(b.At, now.UnixMilli()))}
@@ -225,10 +225,10 @@ func (m *Store) write() {
 		m.touched() // tried again at the next turn
 	}
 	m.mu.Lock()
-	said := m.fault
+	before := m.fault
 	m.fault = fault
 	m.mu.Unlock()
-	if fault != "" && said != fault {
+	if fault != "" && before != fault {
 		m.log.Warn().Err(err).Msg("what was learnt about paths could not be saved")
 	}
 }

@@ -77,7 +77,7 @@ type watcher struct {
 	up       bool      // it was, once
 	trouble  time.Time // since when the link has something to complain about; zero: it has not
 	settled  time.Time
-	said     string
+	lastKey  string
 	lastSaid time.Time
 }
 
@@ -137,10 +137,10 @@ func (w *watcher) say(s transport.Status, now time.Time) {
 	if s.Why != "" {
 		what, key = s.State+": "+s.Why, s.State
 	}
-	if key == w.said && now.Sub(w.lastSaid) < sayEvery {
+	if key == w.lastKey && now.Sub(w.lastSaid) < sayEvery {
 		return
 	}
-	w.said, w.lastSaid = key, now
+	w.lastKey, w.lastSaid = key, now
 	fmt.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open, size(h.Cost))
 }
 

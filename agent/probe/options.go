@@ -83,7 +83,7 @@ func (o Options) With(d *config.Document, id string) (Options, error) {
 	return o, nil
 }
 
-// PasswordFrom reads the first line of file, each time anew; nil when no file is named.
+// PasswordFrom reads the first line of file again each time; nil when no file is named.
 func PasswordFrom(file string) func() (string, error) {
 	if file == "" {
 		return nil

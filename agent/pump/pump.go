@@ -350,7 +350,7 @@ func (p *Pump) wake() (first time.Time) {
 	for _, l := range p.lanes {
 		w := l.wake()
 		if p.paused(l) {
-			w = time.Now().Add(exhaustedLook) // the budget may begin anew
+			w = time.Now().Add(exhaustedLook) // a new month of the budget may begin
 		}
 		if !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w

@@ -17,7 +17,7 @@ const (
 )
 
 // suspects finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
-// Sent again at each reconnect, that record would stop the uplink for ever.
+// Sent again at each reconnect, that record would stop the uplink for good.
 //
 //	closed thrice with the same oldest record in flight ─▶ isolated: each record alone, and nothing before the session has
 //	                                                       lived for quietFor

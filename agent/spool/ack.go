@@ -38,7 +38,7 @@ func (s *Spool) Poison(p Pos) error {
 	return s.finish(spans{{p, p}}, &s.count.Poison)
 }
 
-// finish takes positions out of what waits, and counts them. When some of them are on disk, the disk is told.
+// finish takes positions out of what waits, and counts them. When some of them are on disk, that is noted there.
 func (s *Spool) finish(set spans, counter *int64) error {
 	if n := len(set); n == 0 {
 		return nil

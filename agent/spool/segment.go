@@ -9,7 +9,7 @@ import (
 type segment struct {
 	name    string
 	holds   spans // the positions of its records
-	waits   spans // of those, the ones that nobody has acknowledged, given up or evicted
+	waits   spans // of those, the ones not acknowledged, given up or evicted yet
 	first   Pos
 	last    Pos   // 0: none
 	size    int64 // bytes up to the end of its last record

@@ -34,7 +34,7 @@ type Gap struct {
 	Reason   Reason
 }
 
-// Record is one record, or the mark of a gap. (Epoch, Stream, Seq) names it for ever.
+// Record is one record, or the mark of a gap. (Epoch, Stream, Seq) names it, and never another one.
 type Record struct {
 	Pos    Pos
 	Epoch  string // 8 hex digits
@@ -61,7 +61,7 @@ type Options struct {
 	SegmentBytes   int64         // if zero, 256 KiB, or an eighth of MaxBytes if that is less
 	MinFreePercent int           // of the disk, left alone: below it the spool grows no more
 	MinFreeBytes   int64         // the same in bytes; the larger counts
-	MaxAge         time.Duration // if zero, for ever
+	MaxAge         time.Duration // if zero, without limit
 	WhenFull       WhenFull
 	WriteAfter     time.Duration    // a record that waits this long is written; 0: before Append returns
 	Sync           time.Duration    // how long written bytes may wait for fsync; 0: not at all

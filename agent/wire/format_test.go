@@ -92,7 +92,7 @@ func TestRawIsTheFrame(t *testing.T) {
 	}
 }
 
-// What passes for records of some format can be told as JSON.
+// What passes for records of some format can be written as JSON.
 func FuzzParsePayload(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"ts":2,"epoch":"3f2a9c1e","text":"x"}`))
 	f.Add([]byte(`[{"bn":"gw/m/","n":"frame","vs":"x","seq":1,"epoch":"e"}]`))

@@ -30,7 +30,7 @@ type Pty struct {
 	near *os.File
 
 	// of Write
-	unread bool // nobody reads: what does not fit is dropped
+	unread bool // there is no reader: what does not fit is dropped
 	since  int  // bytes written since the buffer was emptied
 	last   time.Time
 
@@ -41,7 +41,7 @@ type Pty struct {
 // Read reads what the program writes.
 func (p *Pty) Read(b []byte) (int, error) { return p.far.Read(b) }
 
-// Write writes what the program reads. As with a serial port, what nobody reads is lost: when the buffer stays full it is emptied, and
+// Write writes what the program reads. As with a serial port, what is not read is lost: when the buffer stays full it is emptied, and
 // ErrUnread comes once. All of b is dealt with then.
 func (p *Pty) Write(b []byte) (n int, err error) {
 	if p.unread && p.isRead(time.Now()) {
@@ -71,7 +71,7 @@ func (p *Pty) isRead(now time.Time) bool {
 }
 
 // ErrUnread says that what was written is lost, since no program reads it.
-var ErrUnread = errors.New("nobody reads the pseudo-terminal: what the device says is dropped until somebody does")
+var ErrUnread = errors.New("no program reads the pseudo-terminal: what the device says is dropped until one does")
 
 // Close ends calls that wait, and hangs up.
 func (p *Pty) Close() error {
