@@ -244,11 +244,11 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 	if !known || p.Device == nil {
 		return nil, false
 	}
-	d.log.Info().Str("device", name).Msg("local tap started")
+	d.log.Info().Str("device", name).Msg("local tap session started")
 	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
-		d.log.Info().Str("device", name).Msg("local tap ended")
+		d.log.Info().Str("device", name).Msg("local tap session ended")
 	}, true
 }
 

@@ -173,6 +173,6 @@ func (a *Agent) sayBooted(b config.Booted) {
 		supervise.Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
 	}
 	for _, w := range b.Warnings {
-		supervise.Str(a.log.Warn(), "path", w.Path).Msg("configuration: " + w.String())
+		supervise.Str(a.log.Warn(), "path", w.Path).Msg(w.String())
 	}
 }
