@@ -65,7 +65,7 @@ func (a *access) why(server string) string {
 	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
 }
 
-// next reports whether a server is to be tried: what it does not deliver, or was not heard to, once a day.
+// next reports whether a server is to be tried: once, and once a day while it is not known to deliver all of them.
 func (a *access) next(server string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

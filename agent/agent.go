@@ -26,8 +26,8 @@
 // # Stopping
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
-// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then its last word on
-// the path is kept; then the spools write what is left. Where another uplink follows, nothing drains: it goes on.
+// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then what is known of
+// the path is saved; then the spools write what is left. Where another uplink follows, nothing drains: that one continues.
 package agent
 
 import (
@@ -109,7 +109,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	return nil
 }
 
-// runLocal runs one local state after the other until ctx is done. One that cannot begin gives way to the one before it.
+// runLocal runs one local state after the other until ctx is done. Where one cannot begin, the one before it is opened again.
 func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
 	l, err := a.openLocal(booted, statedir.Dirs{})
 	if err != nil {

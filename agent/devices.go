@@ -114,7 +114,7 @@ func (d *devices) configure(options map[string]deviceOptions, disabled map[strin
 }
 
 // reconcile stops what is no longer configured so and starts what is missing; d.changing is held. It waits without d.mu: a device that
-// stops tells the downlink, which may be asking for a device.
+// stops calls the downlink, which may be looking for a device.
 func (d *devices) reconcile() {
 	var stale []*runningDevice
 	d.mu.Lock()
@@ -189,8 +189,8 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	return r
 }
 
-// stop stops devices, all at once, and waits until they have let go of their ports. One that does not is left alone: whoever wants
-// its port hears that it is in use.
+// stop stops devices, all at once, and waits until they have let go of their ports. One that does not is abandoned: the next
+// device on its port then reports that the port is in use.
 func (d *devices) stop(all []*runningDevice) {
 	timer := time.NewTimer(deviceStop)
 	defer timer.Stop()

@@ -202,8 +202,8 @@ func (l *localState) runUplink(ctx context.Context) error {
 	}
 }
 
-// close ends what run leaves: the spools write what memory holds. The directories that next goes on with stay open. A fault of the
-// disk is said and ends nothing.
+// close ends what run leaves: the spools write what memory holds. The directories that next uses stay open. A fault of the
+// disk is logged and stops nothing.
 func (l *localState) close(next *succession) {
 	keep := statedir.Dirs{}
 	if next != nil {

@@ -37,9 +37,14 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 	}
 }
 
-// reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
-// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the local state must
-// end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
+// reload reads the configuration again. The smallest part that has to restart does:
+//
+//	a bad configuration                        nothing changes
+//	only what can be changed while running     it is applied
+//	another state_dir or spool                 the local state must end; what follows is returned
+//	anything else                              the uplink ends and another one runs
+//
+// In each case the link tries to connect at once: the reason of the reload may be a repaired password.
 func (l *localState) reload(ctx context.Context) *succession {
 	now := l.inUse()
 	next, err := l.o.Load()
@@ -152,7 +157,7 @@ func (a *Agent) putToUse() {
 	}
 }
 
-// sameLocal tells whether a local state can go on under another document.
+// sameLocal reports whether the local state can stay under another document.
 func sameLocal(a, b *config.Document) bool {
 	return filepath.Clean(a.StateDir) == filepath.Clean(b.StateDir) && reflect.DeepEqual(a.Spool, b.Spool)
 }

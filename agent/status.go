@@ -13,7 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// status is the truth about the gateway, at one moment as far as its parts allow. Counters go on from where earlier runs
+// status is how the gateway is, at one moment as far as its parts allow. Counters continue from where earlier runs
 // left them.
 func (u *uplinkRun) status() statuspage.Status {
 	now := time.Now()
@@ -50,7 +50,7 @@ func lossesOf(link transport.Status) map[string]int64 {
 	return all
 }
 
-// expiryWarning is how long before its end a certificate is worth a word.
+// expiryWarning is how long before its end a certificate is mentioned.
 const expiryWarning = 14 * 24 * time.Hour
 
 // expires says that a certificate ends soon; empty: it does not.
@@ -65,7 +65,7 @@ func expires(whose string, ms int64, now time.Time) string {
 	return fmt.Sprintf("the certificate of %s expires on %s, in %d days: renew it", whose, end.UTC().Format(time.DateOnly), int(end.Sub(now).Hours()/24))
 }
 
-// why is one sentence of what is not as it should be, the gravest first.
+// why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
 func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link string) string {
 	var all []string
 	add := func(what, why string) {

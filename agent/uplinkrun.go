@@ -83,8 +83,8 @@ func (u *uplinkRun) route(d *config.Document) {
 	u.routes.Set(routesOf(d, u.topics))
 }
 
-// run runs the parts until ctx is done (next is nil) or another run comes from successors, which goes on with the same
-// spools: nothing drains then.
+// run runs the parts until ctx is done (next is nil) or another run comes from successors. That one continues with
+// the same spools, so nothing drains then.
 func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next *uplinkRun, err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()

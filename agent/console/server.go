@@ -34,8 +34,8 @@ type Port struct {
 	Allowed bool           // its configuration says console: true
 }
 
-// Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the
-// framer and up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs
+// Server serves remote consoles and taps. While a console is open, commands to its device are answered busy and a Modbus bus is
+// not polled; what the device sends still goes to the framer too, and up as frames. All but waiting belongs
 // to Run.
 type Server struct {
 	link   *transport.Link
@@ -53,7 +53,7 @@ type Server struct {
 	live     map[string]*session
 	ended    chan *session
 	over     chan struct{} // closed when Run has ended
-	refusals chan struct{} // a place for each refusal on its way
+	refusals chan struct{} // a semaphore: one for each refusal on its way
 	all      sync.WaitGroup
 }
 

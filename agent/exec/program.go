@@ -13,7 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
-// This is the one place that runs programs. Which ones is said by this machine's own configuration file, never by the fleet.
+// This is the one place that runs programs. Which ones comes from this machine's own configuration file, never from the fleet.
 
 const (
 	programTimeout = 10 * time.Second

@@ -45,7 +45,7 @@ func (q *Query) Get() string {
 	return q.last
 }
 
-// Ask runs the command; a failure is said once, until there is another one. With keep the last answer stays then.
+// Ask runs the command. A failure is logged once, until there is a different one; with keep, the last answer stays then.
 func (q *Query) Ask(ctx context.Context, keep bool) {
 	out, err := q.program.run(ctx)
 	if ctx.Err() != nil {

@@ -115,8 +115,8 @@ func (p *Pump) Run(ctx context.Context) error {
 	return nil
 }
 
-// settleFlight waits for what is in flight, and sends nothing more: another pump goes on with what waits in the spools, and would
-// send again what it does not know to have arrived.
+// settleFlight waits for what is in flight, and sends nothing more: another pump continues with what waits in the spools, and
+// would send again what is not acknowledged there.
 func (p *Pump) settleFlight(ctx context.Context) {
 	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
 		p.await(ctx, p.oldest(), p.wake())

@@ -30,7 +30,7 @@ func (m *machine) account(t *rapid.T) {
 			continue
 		}
 		p, _ := readFile(f, 1<<20)
-		walk(p, 0, func(r *record, _ place) bool {
+		walk(p, 0, func(r *record, _ location) bool {
 			if g.waits.has(r.pos) {
 				add(r)
 			}

@@ -120,7 +120,7 @@ func (s *Spool) find(p Pos) (found record, ok bool) {
 		if !g.waits.has(p) || s.view(g) != nil || !g.waits.has(p) {
 			continue
 		}
-		walk(s.disk.content, p-1, func(r *record, _ place) bool {
+		walk(s.disk.content, p-1, func(r *record, _ location) bool {
 			found, ok = *r, r.pos == p
 			return false
 		})

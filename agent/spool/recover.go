@@ -121,7 +121,7 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 	}
 	g.size = int64(len(p))
 	end := 0
-	skipped := walk(p, after, func(r *record, at place) bool {
+	skipped := walk(p, after, func(r *record, at location) bool {
 		key := numbers{r.epoch, r.stream}
 		if hole := watch.saw(key, r.seq, s.disk.corrupt+at.skipped); hole != nil && r.pos > s.cursor {
 			s.lose(r.stream, *hole)

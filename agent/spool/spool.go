@@ -40,12 +40,12 @@ type Record struct {
 	Epoch  string // 8 hex digits
 	Stream string
 	Seq    Seq
-	Time   time.Time // of the append; of a record found on disk by the wall clock of then
+	Time   time.Time // of the append; of a record found on disk: by the wall clock at that time
 	Data   []byte    // not to be changed; nil with Gap
 	Gap    *Gap
 }
 
-// WhenFull says what gives way when the spool is full.
+// WhenFull is what happens when the spool is full: the oldest record is dropped, or the newest one refused.
 type WhenFull int
 
 // The ways to be full.
@@ -167,7 +167,7 @@ func (s *Spool) signal() {
 }
 
 // Append takes data, which is copied, into stream and returns its number. ErrFull (with DropNewest) and ErrTooLarge consume
-// the number too: a gap covers it. An error of the disk is none of Append: the record stays in memory.
+// the number too: a gap covers it. An error of the disk is not an error of Append: the record stays in memory.
 func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
