@@ -80,11 +80,15 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	return l, nil
 }
 
-// begin logs how a run or a local state begins.
+// begin logs how the program, or after a reload another local state, begins.
 func (a *Agent) begin(b config.Booted, id string) {
 	a.level.Set(levelOf(b.Document))
+	what := "linkbeat started"
+	if a.inUse().Document != nil {
+		what = "linkbeat goes on with another state_dir or spool"
+	}
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
-		Msg("linkbeat started")
+		Msg(what)
 	a.sayBooted(b)
 }
 
