@@ -23,15 +23,15 @@ const (
 	accessAgain  = 24 * time.Hour
 )
 
-// access is what the server's access rules do with what we publish: brokers acknowledge what they deny and deliver to nobody
+// access is what the server's access rules do with what we publish: brokers acknowledge what they deny and do not deliver it
 // (mosquitto#547, emqx#368), so each class of topics is tried once with each server. Safe for concurrent use.
 type access struct {
 	mu    sync.Mutex
-	tried map[string]judged // by server
+	tried map[string]accessCheck // by server
 }
 
-// judged is what one server does.
-type judged struct {
+// accessCheck is what one server did.
+type accessCheck struct {
 	verdict map[string]string // by class
 	at      time.Time
 }
@@ -65,7 +65,7 @@ func (a *access) why(server string) string {
 	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
 }
 
-// next reports whether a server is to be tried: what it does not deliver, or was not heard to, once a day.
+// next reports whether a server is to be tried: once, and once a day while it is not known to deliver all of them.
 func (a *access) next(server string, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -77,13 +77,13 @@ func (a *access) next(server string, now time.Time) bool {
 	return !ok || !fine && now.Sub(known.at) >= accessAgain
 }
 
-func (a *access) told(server string, verdict map[string]string, now time.Time) {
+func (a *access) checked(server string, verdict map[string]string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.tried == nil {
-		a.tried = map[string]judged{}
+		a.tried = map[string]accessCheck{}
 	}
-	a.tried[server] = judged{verdict, now}
+	a.tried[server] = accessCheck{verdict, now}
 }
 
 func echoTopics(t wire.Topics) (all []transport.EchoTopic) {
@@ -118,10 +118,10 @@ func (u *uplinkRun) tryAccess(ctx context.Context) error {
 		verdict, err := u.link.Echo(try, echoTopics(u.topics))
 		cancel()
 		if err != nil {
-			u.log.Debug().Err(err).Msg("access rules could not be tried")
+			u.log.Debug().Err(err).Msg("access rules of the server could not be checked")
 			continue
 		}
-		u.access.told(st.Server, verdict, time.Now())
-		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules tried")
+		u.access.checked(st.Server, verdict, time.Now())
+		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules of the server checked")
 	}
 }

@@ -13,8 +13,8 @@ func TestAccess(t *testing.T) {
 	if !a.next("a", now) || a.why("a") != "" || a.get("a") != nil {
 		t.Error("something is known of a server that was never tried")
 	}
-	a.told("a", map[string]string{"data": transport.EchoOK, "log": transport.EchoDenied, "stats": transport.EchoUnknown}, now)
-	a.told("b", map[string]string{"data": transport.EchoOK}, now)
+	a.checked("a", map[string]string{"data": transport.EchoOK, "log": transport.EchoDenied, "stats": transport.EchoUnknown}, now)
+	a.checked("b", map[string]string{"data": transport.EchoOK}, now)
 	if why := a.why("a"); !strings.Contains(why, "deny log;") || a.why("b") != "" {
 		t.Errorf("why %q, of the other %q", why, a.why("b"))
 	}

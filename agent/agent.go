@@ -3,10 +3,14 @@
 //
 // # The way of a byte
 //
-//	UP    bridge.Device → devices: stored frame → spool.Append → pump: lane → envelope → transport.Link.Send → PUBACK
-//	        → spool.Ack
-//	DOWN  transport.Link → downlink: parsed, judged, id on disk, judged again → bridge.Device.Write → written and drained
+//	UP    bridge.Device → devices: a frame becomes a record → spool.Append → pump: lane, batch, publish
+//	        → transport.Publisher.Send → PUBACK → spool.Ack
+//	DOWN  transport.Link → downlink: parsed, checked, id on disk, checked again → bridge.Device.Write → written and drained
 //	        → reply → its spool → up
+//
+// What a device sends is a frame. From the spool on, with its number, it is a record: record.Stored on disk, spool.Record when it
+// is read, wire.DeviceRecord when its format encodes it. A publish is one MQTT message with one record or a batch of them; it is
+// in flight until its PUBACK.
 //
 // The network never slows the serial side: between them stands the spool, and what that drops is counted and marked in the
 // stream.
@@ -14,16 +18,16 @@
 // # Three lives
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
-//	localState  what is on this machine: directories, spools, serial devices, commands. Begins anew when state_dir or spool changes
-//	uplinkRun   what is on the way to the server: link, pump, reports, page. Begins anew when anything else changes
+//	localState  what is on this machine: directories, spools, serial devices, commands. Starts again when state_dir or spool changes
+//	uplinkRun   what is on the way to the server: link, pump, reports, page. Starts again when anything else changes
 //
-// A reload that changes only serial devices or the log level begins nothing anew.
+// A reload that changes only serial devices or the log level restarts neither.
 //
 // # Stopping
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
-// and disconnects; then the commands, which heard how the devices ended and answer what nobody carried out; then its last word on
-// the path is kept; then the spools write what is left. Where another uplink follows, nothing drains: it goes on.
+// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then what is known of
+// the path is saved; then the spools write what is left. Where another uplink follows, nothing drains: that one continues.
 package agent
 
 import (
@@ -57,11 +61,11 @@ type Agent struct {
 	clock    clock.Clock
 	liveness *supervise.Liveness
 
-	mu       sync.Mutex
-	booted   config.Booted // what is in use
-	reloadNo string        // why the last reload was not taken
-	current  *uplinkRun    // the one that runs; nil between two local states
-	before   totals        // of uplinks and local states that are over
+	mu          sync.Mutex
+	booted      config.Booted // what is in use
+	reloadFault string        // why the last reload was not taken
+	current     *uplinkRun    // the one that runs; nil between two local states
+	before      totals        // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.
@@ -85,6 +89,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() {
+		a.log.Info().Str("why", "asked to stop").Msg("linkbeat stopping")
 		a.say("STOPPING=1") // before anything stops
 		stop()
 	})()
@@ -94,17 +99,17 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		{Name: "agent", Run: func(ctx context.Context) error { return a.runLocal(ctx, booted, reload) }, Stop: stopWithin},
 	}.Run(running)
 	if ctx.Err() == nil {
-		a.log.Error().Err(err).Msg("linkbeat ends by itself")
+		a.log.Error().Err(err).Msg("linkbeat exited: a part of it failed")
 		return err
 	}
 	if err != nil {
-		a.log.Error().Err(err).Msg("not everything stopped as it should")
+		a.log.Error().Err(err).Msg("not all parts of linkbeat stopped cleanly")
 	}
-	a.log.Info().Str("why", "asked to stop").Msg("linkbeat ends")
+	a.log.Info().Msg("linkbeat exited")
 	return nil
 }
 
-// runLocal runs one local state after the other until ctx is done. One that cannot begin gives way to the one before it.
+// runLocal runs one local state after the other until ctx is done. Where one cannot begin, the one before it is opened again.
 func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-chan struct{}) error {
 	l, err := a.openLocal(booted, statedir.Dirs{})
 	if err != nil {
@@ -117,7 +122,7 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 			return err
 		}
 		if err != nil {
-			a.log.Error().Err(err).Msg("not everything stopped as it should")
+			a.log.Error().Err(err).Msg("not all parts stopped cleanly before a reload")
 		}
 		before := a.inUse()
 		if l, err = a.openLocal(next.booted, next.dirs); err == nil {
@@ -154,16 +159,16 @@ func (a *Agent) use(b config.Booted) {
 
 // refuse is called when a reload is not taken.
 func (a *Agent) refuse(why string) {
-	a.log.Error().Str("why", why).Msg("configuration not reloaded, the running one goes on")
+	a.log.Error().Str("why", why).Msg("configuration not reloaded, the previous one stays in use")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reloadNo = why
+	a.reloadFault = why
 }
 
 // say tells the service manager; failing that is no reason to stop.
 func (a *Agent) say(state string) {
 	if err := supervise.Notify(state); err != nil {
-		a.log.Warn().Err(err).Msg("service manager not told")
+		a.log.Warn().Err(err).Msg("sd_notify failed")
 	}
 }
 

@@ -48,12 +48,12 @@ type devices struct {
 
 	changing sync.Mutex // held while devices start and stop, never by who only looks
 
-	mu       sync.Mutex
-	ctx      context.Context // of run; nil before it
-	wanted   map[string]deviceOptions
-	disabled map[string]string // by name: the fault of its configuration
-	running  map[string]*runningDevice
-	past     map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
+	mu         sync.Mutex
+	ctx        context.Context // of run; nil before it
+	configured map[string]deviceOptions
+	disabled   map[string]string // by name: the fault of its configuration
+	running    map[string]*runningDevice
+	past       map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
 }
 
 // deviceStop is how long a device may take to let go of its port.
@@ -77,13 +77,13 @@ type runningDevice struct {
 	ended   chan struct{}
 }
 
-// run keeps the wanted devices running until ctx is done, and returns when the last of their frames is in the spool.
+// run keeps the configured devices running until ctx is done, and returns when the last of their frames is in the spool.
 func (d *devices) run(ctx context.Context) error {
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)
 		if err := d.finder.Run(ctx); ctx.Err() == nil {
-			d.log.Info().Err(err).Msg("no uevents: what is plugged in is looked at twice a second")
+			d.log.Info().Err(err).Msg("no uevents: scanning for ports every 500 ms")
 		}
 	}()
 	defer func() { <-heard }()
@@ -100,12 +100,12 @@ func (d *devices) run(ctx context.Context) error {
 	return nil
 }
 
-// want replaces the set of devices; those that did not change go on. It returns when the others have stopped.
-func (d *devices) want(options map[string]deviceOptions, disabled map[string]string) {
+// configure replaces the set of devices; those that did not change go on. It returns when the others have stopped.
+func (d *devices) configure(options map[string]deviceOptions, disabled map[string]string) {
 	d.changing.Lock()
 	defer d.changing.Unlock()
 	d.mu.Lock()
-	d.wanted, d.disabled = options, disabled
+	d.configured, d.disabled = options, disabled
 	running := d.ctx != nil && d.ctx.Err() == nil
 	d.mu.Unlock()
 	if running {
@@ -113,13 +113,13 @@ func (d *devices) want(options map[string]deviceOptions, disabled map[string]str
 	}
 }
 
-// reconcile stops what is not wanted so and starts what is missing; d.changing is held. It waits without d.mu: a device that
-// stops tells the downlink, which may be asking for a device.
+// reconcile stops what is no longer configured so and starts what is missing; d.changing is held. It waits without d.mu: a device that
+// stops calls the downlink, which may be looking for a device.
 func (d *devices) reconcile() {
 	var stale []*runningDevice
 	d.mu.Lock()
 	for name, r := range d.running {
-		if w, ok := d.wanted[name]; !ok || !reflect.DeepEqual(w, r.options) {
+		if w, ok := d.configured[name]; !ok || !reflect.DeepEqual(w, r.options) {
 			stale = append(stale, r)
 			delete(d.running, name)
 		}
@@ -131,9 +131,9 @@ func (d *devices) reconcile() {
 	for _, r := range stale {
 		d.past[r.options.bridge.Name] = gone(d.whole(r.options.bridge.Name, r))
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.wanted)) {
+	for _, name := range slices.Sorted(maps.Keys(d.configured)) {
 		if d.running[name] == nil {
-			d.running[name] = d.start(d.wanted[name])
+			d.running[name] = d.start(d.configured[name])
 		}
 	}
 }
@@ -168,11 +168,11 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port")
+		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port " + e.State)
 	}
 	device, err := bridge.New(b)
 	if err != nil {
-		d.log.Error().Str("device", b.Name).Err(err).Msg("device cannot be used")
+		d.log.Error().Str("device", b.Name).Err(err).Msg("serial device cannot be used")
 		r.fault = err.Error()
 		loop.Gone()
 		close(r.ended)
@@ -183,14 +183,14 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		defer close(r.ended)
 		defer loop.Gone()
 		if err := device.Run(ctx); err != nil && ctx.Err() == nil {
-			d.log.Error().Str("device", b.Name).Err(err).Msg("device ended")
+			d.log.Error().Str("device", b.Name).Err(err).Msg("serial device stopped")
 		}
 	}()
 	return r
 }
 
-// stop stops devices, all at once, and waits until they have let go of their ports. One that does not is left alone: whoever wants
-// its port hears that it is in use.
+// stop stops devices, all at once, and waits until they have let go of their ports. One that does not is abandoned: the next
+// device on its port then reports that the port is in use.
 func (d *devices) stop(all []*runningDevice) {
 	timer := time.NewTimer(deviceStop)
 	defer timer.Stop()
@@ -201,7 +201,7 @@ func (d *devices) stop(all []*runningDevice) {
 		select {
 		case <-r.ended:
 		case <-timer.C:
-			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("device does not let go of its port")
+			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("serial device did not release its port")
 			timer.Reset(0)
 		}
 	}
@@ -244,11 +244,11 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 	if !known || p.Device == nil {
 		return nil, false
 	}
-	d.log.Info().Str("device", name).Msg("local tap begins")
+	d.log.Info().Str("device", name).Msg("local tap session started")
 	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
-		d.log.Info().Str("device", name).Msg("local tap ends")
+		d.log.Info().Str("device", name).Msg("local tap session ended")
 	}, true
 }
 

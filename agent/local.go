@@ -37,7 +37,7 @@ type localState struct {
 	down       *downlink.Downlink
 	facts      *exec.Facts
 	hooks      *exec.Hooks
-	told       *told
+	lastReport *lastReport
 	next       chan *uplinkRun // from supervision to the uplink
 }
 
@@ -53,7 +53,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &localState{Agent: a, dirs: p, told: &told{}, next: make(chan *uplinkRun)}
+	l := &localState{Agent: a, dirs: p, lastReport: &lastReport{}, next: make(chan *uplinkRun)}
 	id, err := a.identify(b)
 	if err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -80,11 +80,15 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	return l, nil
 }
 
-// begin logs how a run or a local state begins.
+// begin logs how the program, or after a reload another local state, begins.
 func (a *Agent) begin(b config.Booted, id string) {
 	a.level.Set(levelOf(b.Document))
+	what := "linkbeat started"
+	if a.inUse().Document != nil {
+		what = "linkbeat goes on with another state_dir or spool"
+	}
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
-		Msg("linkbeat begins")
+		Msg(what)
 	a.sayBooted(b)
 }
 
@@ -92,7 +96,7 @@ func (a *Agent) begin(b config.Booted, id string) {
 func (a *Agent) identify(b config.Booted) (string, error) {
 	id, err := b.Document.ResolveID(config.Host{}, b.Store)
 	if errors.Is(err, config.ErrNotKept) {
-		a.log.Warn().Err(err).Msg("the identity may change with the network card")
+		a.log.Warn().Err(err).Msg("the device id could not be saved: it changes with the network card")
 		err = nil
 	}
 	return id, err
@@ -128,13 +132,13 @@ func (l *localState) equip(b config.Booted) {
 	l.quarantine, l.access = pump.OpenQuarantine(l.dirs.State.Root), &access{}
 	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	l.devices = newDevices(l.data, l.high, l.clock, l.log, l.liveness, l.before.serial)
-	l.devices.want(devicesOf(b.Document), b.Disabled)
+	l.devices.configure(devicesOf(b.Document), b.Disabled)
 	l.facts, l.hooks = exec.NewFacts(l.log), exec.NewHooks(l.log)
 	l.facts.Configure(b.Document.Device.Facts)
 	l.hooks.Configure(b.Document.Hooks)
 	journal, err := downlink.OpenJournal(l.dirs.State.Root)
 	if err != nil {
-		l.log.Error().Err(err).Msg("commands that ran before the restart may be forgotten")
+		l.log.Error().Err(err).Msg("command journal cannot be read: commands from before the restart are forgotten")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 }
@@ -191,7 +195,7 @@ func (l *localState) runUplink(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			l.log.Error().Err(err).Msg("not everything stopped as it should")
+			l.log.Error().Err(err).Msg("not all parts of the previous uplink stopped cleanly")
 		}
 		last := u.link.Status()
 		l.mu.Lock()
@@ -202,8 +206,8 @@ func (l *localState) runUplink(ctx context.Context) error {
 	}
 }
 
-// close ends what run leaves: the spools write what memory holds. The directories that next goes on with stay open. A fault of the
-// disk is said and ends nothing.
+// close ends what run leaves: the spools write what memory holds. The directories that next uses stay open. A fault of the
+// disk is logged and stops nothing.
 func (l *localState) close(next *succession) {
 	keep := statedir.Dirs{}
 	if next != nil {
@@ -213,7 +217,7 @@ func (l *localState) close(next *succession) {
 	l.ledger.Write()
 	err := errors.Join(l.data.Close(), l.high.Close(), l.replies.Close(), l.dirs.Close(keep))
 	if err != nil {
-		l.log.Error().Err(err).Msg("not everything could be written at the end")
+		l.log.Error().Err(err).Msg("spools could not be written completely at the stop")
 	}
 	u := l.uplink()
 	if u == nil || u.localState != l {

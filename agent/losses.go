@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	lossLook = time.Second // how often the spools are asked
-	lossOver = time.Minute // without a loss ends a period of it
+	lossCheck = time.Second // how often the spools are asked
+	lossEnds  = time.Minute // without a loss ends a period of it
 )
 
-// losses tells of the records that a spool could not keep: one log line when a period of loss begins, one when it ends, and a
+// losses reports the records that a spool could not keep: one log line when a period of loss begins, one when it ends, and a
 // sentence for the status while it lasts. Safe for concurrent use.
 type losses struct {
 	log zerolog.Logger
@@ -41,7 +41,7 @@ func newLosses(log zerolog.Logger, data, high, replies *spool.Spool) *losses {
 
 // run looks until ctx is done.
 func (l *losses) run(ctx context.Context) error {
-	tick := time.NewTicker(lossLook)
+	tick := time.NewTicker(lossCheck)
 	defer tick.Stop()
 	for {
 		select {
@@ -64,12 +64,12 @@ func (l *losses) look(now time.Time) {
 		case more > 0 && s.begun.IsZero():
 			s.begun, s.count = now, more
 			l.log.Warn().Str("spool", s.name).Int64("records", more).Str("device", loss.Stream).Str("why", loss.Why).
-				Msg("records cannot be kept, and are lost")
+				Msg("records are being lost: the spool cannot take them")
 		case more > 0:
 			s.count += more
-		case !s.begun.IsZero() && now.Sub(loss.Last) >= lossOver:
+		case !s.begun.IsZero() && now.Sub(loss.Last) >= lossEnds:
 			l.log.Warn().Str("spool", s.name).Int64("records", s.count).Str("device", loss.Stream).Str("why", loss.Why).
-				Dur("lasted", loss.Last.Sub(s.begun)).Msg("no more records are lost")
+				Dur("lasted", loss.Last.Sub(s.begun)).Msg("records are no longer lost")
 			s.begun = time.Time{}
 		}
 	}

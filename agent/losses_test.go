@@ -36,7 +36,7 @@ func TestLossesAreSaidOnceAndWhileTheyLast(t *testing.T) {
 				l := newLosses(zerolog.New(&out), data, spooltest.Open(t), spooltest.Open(t))
 				pass := func(n int) {
 					for range n {
-						time.Sleep(lossLook)
+						time.Sleep(lossCheck)
 						l.look(time.Now())
 					}
 				}
@@ -56,7 +56,7 @@ func TestLossesAreSaidOnceAndWhileTheyLast(t *testing.T) {
 					t.Errorf("over, and says %q", why)
 				}
 				lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-				if len(lines) != 2 || !strings.Contains(lines[0], "are lost") || !strings.Contains(lines[1], "no more") ||
+				if len(lines) != 2 || !strings.Contains(lines[0], "are being lost") || !strings.Contains(lines[1], "no longer") ||
 					!strings.Contains(lines[1], `"device":"meter"`) {
 					t.Errorf("%s", out.String())
 				}

@@ -37,9 +37,14 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 	}
 }
 
-// reload reads the configuration again. A bad one changes nothing; one that differs only in what can be changed while
-// running is applied; for another one the uplink makes room for the next; and for another state_dir or spool the local state must
-// end, and what follows is returned. Whatever it is, the link tries again: the reason of a reload may be a repaired password.
+// reload reads the configuration again. The smallest part that has to restart does:
+//
+//	a bad configuration                        nothing changes
+//	only what can be changed while running     it is applied
+//	another state_dir or spool                 the local state must end; what follows is returned
+//	anything else                              the uplink ends and another one runs
+//
+// In each case the link tries to connect at once: the reason of the reload may be a repaired password.
 func (l *localState) reload(ctx context.Context) *succession {
 	now := l.inUse()
 	next, err := l.o.Load()
@@ -96,7 +101,7 @@ func (l *localState) succeed(ctx context.Context, now, next config.Booted) {
 // sayReload logs what a reload brings.
 func (l *localState) sayReload(now, next config.Booted) {
 	l.mu.Lock()
-	l.reloadNo = ""
+	l.reloadFault = ""
 	l.mu.Unlock()
 	l.sayChanges(now.Document, next.Document)
 	l.sayBooted(next)
@@ -127,7 +132,7 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 	}
 	a.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
 	for _, line := range lines[:min(len(lines), maxChanges)] {
-		a.log.Info().Msg("changed: " + line)
+		a.log.Info().Msg("configuration changed: " + line)
 	}
 }
 
@@ -135,7 +140,7 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 func (l *localState) apply(next config.Booted) {
 	l.use(next)
 	l.uplink().route(next.Document)
-	l.devices.want(devicesOf(next.Document), next.Disabled)
+	l.devices.configure(devicesOf(next.Document), next.Disabled)
 	l.facts.Configure(next.Document.Device.Facts)
 	l.hooks.Configure(next.Document.Hooks)
 	l.putToUse()
@@ -148,11 +153,11 @@ func (a *Agent) putToUse() {
 		return // it is the last good one already, or not wholly good
 	}
 	if err := b.Store.SaveGood(b.Source); err != nil {
-		a.log.Warn().Err(err).Msg("last good configuration not kept")
+		a.log.Warn().Err(err).Msg("last good configuration could not be saved")
 	}
 }
 
-// sameLocal tells whether a local state can go on under another document.
+// sameLocal reports whether the local state can stay under another document.
 func sameLocal(a, b *config.Document) bool {
 	return filepath.Clean(a.StateDir) == filepath.Clean(b.StateDir) && reflect.DeepEqual(a.Spool, b.Spool)
 }

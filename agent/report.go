@@ -17,7 +17,7 @@ import (
 // infoEvery is how often a changed info is published, at most.
 const infoEvery = time.Minute
 
-// reporter tells the fleet about the gateway: up/info when it changes and after each connect, up/stats now and then.
+// reporter publishes the state of the gateway: up/info when it changes and after each connect, up/stats now and then.
 type reporter struct {
 	link       *transport.Link
 	info       string        // topic
@@ -26,13 +26,14 @@ type reporter struct {
 	status     func() statuspage.Status
 	exhausted  func() bool     // nothing but what matters most may be sent
 	connected  <-chan struct{} // signalled for each new session
-	told       *told
+	lastReport *lastReport
 	log        zerolog.Logger
 	loop       *supervise.Loop
 }
 
-// told is what the fleet was told last; it outlives a reporter. Owned by the one that runs.
-type told struct {
+// lastReport is the info that was published last. It is kept over reloads, so that what did not change is not sent again. Owned by
+// the reporter that runs.
+type lastReport struct {
 	info    []byte
 	session int64
 	at      time.Time // zero: nothing yet
@@ -54,10 +55,10 @@ func (r *reporter) run(ctx context.Context) error {
 		r.loop.Begin()
 		s := r.status()
 		r.loop.End()
-		if info := infoOf(s).Append(nil); r.told.due(info, s.Uplink.Session, time.Now()) {
+		if info := infoOf(s).Append(nil); r.lastReport.due(info, s.Uplink.Session, time.Now()) {
 			m := transport.Message{Topic: r.info, Payload: info, QoS: 1, Retain: true, Cause: transport.CauseData}
 			if r.publish(ctx, m) {
-				*r.told = told{info, s.Uplink.Session, time.Now()}
+				*r.lastReport = lastReport{info, s.Uplink.Session, time.Now()}
 			}
 		}
 		if r.statsEvery > 0 && !time.Now().Before(nextStats) {
@@ -70,30 +71,30 @@ func (r *reporter) run(ctx context.Context) error {
 	}
 }
 
-// due tells whether the fleet is to be told: of a change, or over a new session, as its server may know nothing of us; but not
-// again before infoEvery is over.
-func (t *told) due(info []byte, session int64, now time.Time) bool {
-	if !t.at.IsZero() && now.Before(t.at.Add(infoEvery)) {
+// due reports whether info is to be published: when it has changed, and once in a new session, as its server may know nothing of
+// us; but never within infoEvery of the last time.
+func (l *lastReport) due(info []byte, session int64, now time.Time) bool {
+	if !l.at.IsZero() && now.Before(l.at.Add(infoEvery)) {
 		return false
 	}
-	return session != t.session || !bytes.Equal(info, t.info)
+	return session != l.session || !bytes.Equal(info, l.info)
 }
 
-// publish tells whether m was delivered; a loss is no fault, the next turn tells it again.
+// publish reports whether m was delivered. A loss is no fault: the next turn publishes it again.
 func (r *reporter) publish(ctx context.Context, m transport.Message) bool {
 	ctx, cancel := context.WithTimeout(ctx, infoEvery)
 	defer cancel()
 	_, err := r.link.Publish(ctx, m)
 	if err != nil && ctx.Err() == nil {
-		r.log.Debug().Str("topic", m.Topic).Err(err).Msg("report not delivered")
+		r.log.Debug().Str("topic", m.Topic).Err(err).Msg("report on the gateway not delivered")
 	}
 	return err == nil
 }
 
-// pause waits until the next turn: infoEvery after the fleet was told, or a new session.
+// pause waits until the next turn: infoEvery after the last report, or a new session.
 func (r *reporter) pause(ctx context.Context) {
 	wait := infoEvery
-	if left := time.Until(r.told.at.Add(infoEvery)); left > 0 {
+	if left := time.Until(r.lastReport.at.Add(infoEvery)); left > 0 {
 		wait = left
 	}
 	timer := time.NewTimer(wait)

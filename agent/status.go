@@ -13,12 +13,12 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// status is the truth about the gateway, at one moment as far as its parts allow. Counters go on from where earlier runs
+// status is how the gateway is, at one moment as far as its parts allow. Counters continue from where earlier runs
 // left them.
 func (u *uplinkRun) status() statuspage.Status {
 	now := time.Now()
-	u.mu.Lock() // before the parts are asked: what they count is not among the totals then, or the same for ever
-	booted, reloadNo, before := u.booted, u.reloadNo, u.before
+	u.mu.Lock() // before the parts are asked: what they count is then either not in the totals yet, or final
+	booted, reloadFault, before := u.booted, u.reloadFault, u.before
 	u.mu.Unlock()
 	link := u.link.Status()
 	s := statuspage.Status{
@@ -31,7 +31,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
 	before.onto(&s)
-	s.Why = u.why(s, booted.ConfigError, reloadNo, link.Why)
+	s.Why = u.why(s, booted.ConfigError, reloadFault, link.Why)
 	return s
 }
 
@@ -50,7 +50,7 @@ func lossesOf(link transport.Status) map[string]int64 {
 	return all
 }
 
-// expiryWarning is how long before its end a certificate is worth a word.
+// expiryWarning is how long before its end a certificate is mentioned.
 const expiryWarning = 14 * 24 * time.Hour
 
 // expires says that a certificate ends soon; empty: it does not.
@@ -65,8 +65,8 @@ func expires(whose string, ms int64, now time.Time) string {
 	return fmt.Sprintf("the certificate of %s expires on %s, in %d days: renew it", whose, end.UTC().Format(time.DateOnly), int(end.Sub(now).Hours()/24))
 }
 
-// why is one sentence of what is not as it should be, the gravest first.
-func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string) string {
+// why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
+func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link string) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
@@ -74,7 +74,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string)
 		}
 	}
 	add("", configError) // which says its name
-	add("config_error: not reloaded: ", reloadNo)
+	add("config_error: not reloaded: ", reloadFault)
 	add("", link)
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
@@ -102,7 +102,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadNo, link string)
 		}
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
-	add("", u.pageNo.Get())
+	add("", u.pageFault.Get())
 	return strings.Join(all, "; ")
 }
 

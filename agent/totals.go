@@ -32,7 +32,7 @@ func (t *totals) addLocal(l *localState) {
 	t.high.Add(left(l.high.Status()))
 	t.replies.Add(left(l.replies.Status()))
 	c := l.down.Status()
-	c.Failed += c.Running // nobody knows how they ended
+	c.Failed += c.Running // how they ended is not known
 	t.commands.Add(c)
 	t.serial = l.devices.ended()
 }

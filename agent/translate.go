@@ -31,7 +31,7 @@ func topicsOf(d *config.Document, id string) wire.Topics {
 		Reported: t.Reported, Cmd: t.Cmd, Config: t.Config, Group: t.Group, Probe: t.Probe}.For(id)
 }
 
-// serversOf gives each server the means to read the password anew for every connection, so that a new one needs no restart.
+// serversOf gives each server the means to read the password again for every connection, so that a new one needs no restart.
 func serversOf(u *config.Uplink) []transport.Server {
 	var servers []transport.Server
 	for _, s := range u.Servers {

@@ -16,7 +16,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// uplinkRun is one uplink and everything that is begun anew with it on a reload: the link, what it carries, and the page
+// uplinkRun is one uplink and everything that is restarted with it on a reload: the link, what it carries, and the page
 // that reports it. Routes, facts, hooks and the log level change within a run; anything else ends it, and the next one
 // begins on the same local state.
 type uplinkRun struct {
@@ -33,7 +33,7 @@ type uplinkRun struct {
 	hint     *pathstore.Hint  // nil: none
 	begun    chan struct{}    // closed when it runs
 
-	pageNo supervise.Fault // why there is no status page
+	pageFault supervise.Fault // why there is no status page
 }
 
 // uplinkStop is how long an uplink run may take to stop, all its parts together.
@@ -70,10 +70,10 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		Liveness: u.liveness, Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, told: l.told, log: u.log}
+		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
-			Fault: u.pageFault})
+			Fault: u.notePageFault})
 	}
 	return u, nil
 }
@@ -83,8 +83,8 @@ func (u *uplinkRun) route(d *config.Document) {
 	u.routes.Set(routesOf(d, u.topics))
 }
 
-// run runs the parts until ctx is done (next is nil) or another run comes from successors, which goes on with the same
-// spools: nothing drains then.
+// run runs the parts until ctx is done (next is nil) or another run comes from successors. That one continues with
+// the same spools, so nothing drains then.
 func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next *uplinkRun, err error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -174,16 +174,16 @@ func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }
 
-// pageFault is told at each try to listen; one log line for each change.
-func (u *uplinkRun) pageFault(err error) {
+// notePageFault is called at each try to listen, with nil when it worked. It logs one line for each change.
+func (u *uplinkRun) notePageFault(err error) {
 	text := ""
 	if err != nil {
-		text = fmt.Sprintf("the status page has no address: %v", err)
+		text = fmt.Sprintf("the status page cannot listen: %v", err)
 	}
-	switch changed := u.pageNo.Set(text); {
+	switch changed := u.pageFault.Set(text); {
 	case changed && err != nil:
 		u.log.Warn().Err(err).Msg("status page cannot listen, trying again")
 	case changed:
-		u.log.Info().Msg("status page listens")
+		u.log.Info().Msg("status page is listening")
 	}
 }

@@ -30,7 +30,7 @@ func (a *Agent) guard(ctx context.Context) error {
 	}
 }
 
-// look makes a status, which takes every lock there is: a part that holds one for ever stops the guard, its loop with it, and so
+// look makes a status, which takes every lock there is: a part that never lets one go stops the guard, its loop with it, and so
 // the watchdog is not fed and /healthz says why.
 func (a *Agent) look() {
 	if u := a.uplink(); u != nil {

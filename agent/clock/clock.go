@@ -1,5 +1,5 @@
 // Package clock tells wall time and whether it can be believed, and stamps what was read before the clock was set so that
-// its time can be told later.
+// its time can be known later.
 package clock
 
 import (

@@ -68,7 +68,7 @@ func (d *leases) from(id, name string, seq uint64, now time.Time) (fresh bool, m
 	return fresh, missing
 }
 
-// expired are the sessions that nobody has renewed in time.
+// expired returns the sessions that were not renewed in time.
 func (d *leases) expired(now time.Time) (ids []string) {
 	for id, s := range d.held {
 		if now.Sub(s.heard) >= wire.ConsoleLeaseS*time.Second {

@@ -10,8 +10,8 @@ import (
 // outboxMost is how many messages may wait before answers to the operator are left out.
 const outboxMost = 256
 
-// outbox holds what a session has to tell its operator, in order. What a device says fits or is counted: the network never slows the
-// serial side. Safe for concurrent use.
+// outbox holds what a session has to tell its operator, in order. What a device sends either fits or is dropped and counted:
+// the network never slows the serial side. Safe for concurrent use.
 type outbox struct {
 	limit int           // bytes of data
 	chunk int           // bytes of data in a message

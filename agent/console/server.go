@@ -34,8 +34,8 @@ type Port struct {
 	Allowed bool           // its configuration says console: true
 }
 
-// Server serves remote consoles and taps. A console has its device for itself, but for what is read: that goes on to the
-// framer and up as frames too. Commands are answered busy meanwhile, and a Modbus bus is not polled. All but waiting belongs
+// Server serves remote consoles and taps. While a console is open, commands to its device are answered busy and a Modbus bus is
+// not polled; what the device sends still goes to the framer too, and up as frames. All but waiting belongs
 // to Run.
 type Server struct {
 	link   *transport.Link
@@ -53,7 +53,7 @@ type Server struct {
 	live     map[string]*session
 	ended    chan *session
 	over     chan struct{} // closed when Run has ended
-	refusals chan struct{} // a place for each refusal on its way
+	refusals chan struct{} // a semaphore: one for each refusal on its way
 	all      sync.WaitGroup
 }
 
@@ -122,7 +122,7 @@ func (c *Server) look(now time.Time) {
 	for _, s := range c.live {
 		switch p, known := c.port(s.name); {
 		case !known || p.Device != s.device:
-			s.end(wire.Failed, "the device was configured anew")
+			s.end(wire.Failed, "the configuration of the device has changed")
 		case !p.Allowed:
 			s.end(wire.Denied, "the configuration does not say console: true any more")
 		}
@@ -134,7 +134,7 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
 	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > wire.MaxName:
-		return // nobody to answer
+		return // no operator waits for an answer
 	case err != nil:
 		c.refuse(a.name, m, wire.Malformed, err.Error())
 		return

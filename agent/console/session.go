@@ -65,7 +65,7 @@ func (s *session) begin(line wire.ConsoleLine) (err error) {
 	if line != (wire.ConsoleLine{}) {
 		s.in <- wire.ConsoleDown{Op: wire.ConsoleSet, ConsoleLine: line}
 	}
-	s.event().Msg(s.kind() + " begins")
+	s.event().Msg(s.kind() + " session started")
 	s.of.all.Go(func() { s.run(ctx) })
 	return nil
 }
@@ -90,7 +90,7 @@ func (s *session) end(code wire.ErrorCode, why string) {
 	s.untap()
 	s.out.say(wire.ConsoleUp{Op: wire.ConsoleClosed, Error: code, Detail: why})
 	s.event().Str("why", why).Time("from", s.began).Int64("read", s.read.Load()).Int64("written", s.written.Load()).
-		Int64("lost", s.out.dropped()).Msg(s.kind() + " ends")
+		Int64("lost", s.out.dropped()).Msg(s.kind() + " session ended")
 	s.cancel()
 	if s.hold != nil {
 		s.hold.Release()
@@ -121,13 +121,13 @@ func (s *session) heard(m wire.ConsoleDown, missing uint64) {
 
 // run carries both directions until end.
 func (s *session) run(ctx context.Context) {
-	told := make(chan struct{})
+	sent := make(chan struct{})
 	go func() {
-		defer close(told)
+		defer close(sent)
 		s.up(ctx)
 	}()
 	s.down(ctx)
-	<-told
+	<-sent
 	select {
 	case s.of.ended <- s:
 	case <-s.of.over:
@@ -136,8 +136,8 @@ func (s *session) run(ctx context.Context) {
 
 // down writes what the operator typed, and says how much was dealt with.
 func (s *session) down(ctx context.Context) {
-	var told int64
-	untold := 0
+	var reported int64
+	unreported := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,8 +153,8 @@ func (s *session) down(ctx context.Context) {
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: errcode.Of(err), Detail: err.Error()})
 			}
 			n := s.out.took(len(m.Data))
-			if untold++; n-told >= tellBytes || untold >= tellMessages {
-				told, untold = n, 0
+			if unreported++; n-reported >= tellBytes || unreported >= tellMessages {
+				reported, unreported = n, 0
 				s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 			}
 		}

@@ -88,7 +88,7 @@ func (d *demo) commandDone(text string, took time.Duration, err error) {
 		strings.TrimPrefix(text, commandPrefix), result, d.device.count(), sent, d.plain.arrived.Load(), sent)
 }
 
-// forget restarts the NAT: every connection is dead, and neither end is told.
+// forget restarts the NAT: every connection is dead, and neither end hears of it.
 func (d *demo) forget(ctx context.Context, last time.Duration) {
 	before, err := d.agent.status(ctx)
 	if err != nil {

@@ -2,7 +2,7 @@
 // interfaces to a message that comes back, says what each step found and how long it took, and at the first that fails what to do
 // next. It needs no running agent and does not disturb one.
 //
-// The core is pure: steps.go has the shapes, judge.go and hints.go say what a finding means, render.go how it reads. The rest is
+// The core is pure: steps.go has the shapes, explain.go and hints.go say what a finding means, render.go how it reads. The rest is
 // thin: local.go looks at this machine, [diagnose.Diagnosis] at the server, bundle.go packs what a helper far away will ask for.
 package diag
 
@@ -40,7 +40,7 @@ type Options struct {
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
 }
 
-// Watcher is told how it goes.
+// Watcher is called as the diagnosis goes on.
 type Watcher interface {
 	Server(url string) // the steps that follow are its own
 	Step(Step)
@@ -124,7 +124,7 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 	}
 	facts := factsOf(s, o.ID, o.Document.Uplink.With(s))
 	trial := o.trial(s, via)
-	trial.Report = func(t diagnose.Step) { add(judge(t, facts, o.Now())) }
+	trial.Report = func(t diagnose.Step) { add(explain(t, facts, o.Now())) }
 	if _, err := trial.Run(ctx); err != nil { // config has checked the URL
 		add(Step{Name: diagnose.StepDNS, Status: Fail, Text: err.Error()})
 	}

@@ -130,7 +130,7 @@ func interfaceStep(all []Interface, err error, wanted []string, local bool) Step
 		}
 	}
 	if len(wanted) == 0 && len(good) > 0 {
-		bad = nil // nobody misses them
+		bad = nil // they are not needed
 	}
 	s.Text = strings.Join(append(good, bad...), ", ")
 	switch {

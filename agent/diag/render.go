@@ -38,7 +38,7 @@ func (p *Printer) Step(s Step) {
 		return
 	}
 	p.head()
-	io.WriteString(p.Out, line(s)) //nolint:errcheck // as with the prints around it: nobody is left to be told
+	io.WriteString(p.Out, line(s)) //nolint:errcheck // as with the prints around it: there is no place left to report it
 }
 
 // Render writes a whole report for people.

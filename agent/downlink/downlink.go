@@ -36,11 +36,11 @@ type Downlink struct {
 	log     zerolog.Logger
 	loop    *supervise.Loop
 
-	intake   chan order   // of intakeMessages
-	outcomes chan outcome // of intakeMessages
-	turned   chan turned  // of turnedMessages
-	waiting  atomic.Int64 // bytes in intake
-	flooded  atomic.Bool  // commands are turned away since the queues were empty last
+	intake   chan command  // of intakeMessages
+	outcomes chan outcome  // of intakeMessages
+	rejected chan rejected // of rejectedMessages
+	waiting  atomic.Int64  // bytes in intake
+	flooded  atomic.Bool   // commands are turned away since the queues were empty last
 
 	mu       sync.Mutex
 	counters statuspage.Commands // guarded by mu
@@ -48,17 +48,17 @@ type Downlink struct {
 
 // outcome is how a command in its target's queue ended.
 type outcome struct {
-	order  order
-	target Target
-	answer bridge.Answer
-	err    error
+	command command
+	target  Target
+	answer  bridge.Answer
+	err     error
 }
 
-// New returns a downlink that is not running. device finds the target of a command by its name; p is told while a command is
+// New returns a downlink that is not running. device finds the target of a command by its name; p is busy while a command is
 // worked on.
 func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
-	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan order, intakeMessages),
-		outcomes: make(chan outcome, intakeMessages), turned: make(chan turned, turnedMessages)}
+	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan command, intakeMessages),
+		outcomes: make(chan outcome, intakeMessages), rejected: make(chan rejected, rejectedMessages)}
 }
 
 // Run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
@@ -68,15 +68,15 @@ func (d *Downlink) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case o := <-d.intake:
-			d.waiting.Add(-int64(o.size))
-			d.busy(func() { d.command(o) })
-		case t := <-d.turned:
-			d.busy(func() { d.answerTurned(t) })
+		case c := <-d.intake:
+			d.waiting.Add(-int64(c.size))
+			d.busy(func() { d.handle(c) })
+		case t := <-d.rejected:
+			d.busy(func() { d.answerRejected(t) })
 		case o := <-d.outcomes:
 			d.busy(func() { d.settle(o) })
 		}
-		if len(d.intake)+len(d.turned) == 0 {
+		if len(d.intake)+len(d.rejected) == 0 {
 			d.flooded.Store(false)
 		}
 	}
@@ -96,7 +96,7 @@ func (d *Downlink) answerCut() {
 		return
 	}
 	if err := d.journal.rewrite(d.clock.Now()); err != nil {
-		d.log.Error().Err(err).Msg("the command journal cannot be written: what a crash cut will be answered again")
+		d.log.Error().Err(err).Msg("command journal cannot be written: commands that a crash interrupted will be answered again")
 	}
 	for _, e := range d.journal.cut {
 		unknown := wire.Reply{ID: e.ID, Error: wire.UnknownOutcome, Detail: "the agent ended while it carried this out"}
@@ -106,24 +106,24 @@ func (d *Downlink) answerCut() {
 	d.journal.cut = nil
 }
 
-// last answers what ended before the stop, as the devices have returned by now, and what nobody will carry out.
+// last answers what ended before the stop, as the devices have returned by now, and what will not be carried out.
 func (d *Downlink) last() {
 	for {
 		select {
 		case o := <-d.outcomes:
 			d.settle(o)
-		case t := <-d.turned:
-			d.answerTurned(t)
-		case o := <-d.intake:
-			d.answerTurned(turned{o.name, o.id, wire.Busy, errcode.Stopping})
+		case t := <-d.rejected:
+			d.answerRejected(t)
+		case c := <-d.intake:
+			d.answerRejected(rejected{c.name, c.id, wire.Busy, errcode.Stopping})
 		default:
 			return
 		}
 	}
 }
 
-// answerTurned answers what the intake did not take.
-func (d *Downlink) answerTurned(t turned) {
+// answerRejected answers what the intake did not take.
+func (d *Downlink) answerRejected(t rejected) {
 	if t.id == "" {
 		d.count(func(c *statuspage.Commands) { c.Refused++ })
 		return
@@ -149,41 +149,41 @@ func (d *Downlink) answered(name, id string) bool {
 	return true
 }
 
-// command carries out one command, or answers with an error.
-func (d *Downlink) command(o order) {
-	if o.id == "" {
+// handle carries out one command, or answers with an error.
+func (d *Downlink) handle(c command) {
+	if c.id == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.log.Warn().Str("device", o.name).Err(o.fault).Msg("command without a usable id, not answered")
+		d.log.Warn().Str("device", c.name).Err(c.fault).Msg("command without a usable id dropped: it cannot be answered")
 		return
 	}
-	if !o.retained && d.answered(o.name, o.id) {
+	if !c.retained && d.answered(c.name, c.id) {
 		return
 	}
-	t, code, detail := d.judge(o, nil)
+	t, code, detail := d.check(c, nil)
 	if code != "" {
-		d.refuse(o.name, o.id, code, detail)
+		d.refuse(c.name, c.id, code, detail)
 		return
 	}
-	d.start(o, t.Rate)
+	d.start(c, t.Rate)
 }
 
-// judge finds the target of a command and says why it must not be carried out there; an empty code: it may. The command
+// check finds the target of a command and says why it must not be carried out there; an empty code: it may. The command
 // counts for the target's rate, unless it did so already.
-func (d *Downlink) judge(o order, counted *Rate) (Target, wire.ErrorCode, string) {
-	t, known := d.device(o.name)
+func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, string) {
+	t, known := d.device(c.name)
 	switch {
-	case o.retained:
+	case c.retained:
 		return t, wire.Retained, "publish commands without the retain flag, and clear this one"
-	case o.fault != nil:
-		return t, wire.Malformed, o.fault.Error()
+	case c.fault != nil:
+		return t, wire.Malformed, c.fault.Error()
 	case !known:
 		return t, wire.UnknownDevice, ""
 	case !t.Commands:
 		return t, wire.Denied, "the device's configuration does not say commands: true"
 	}
-	code, detail := d.clock.Due(o.expires, wire.MaxExpiry)
+	code, detail := d.clock.Due(c.expires, wire.MaxExpiry)
 	if code == "" {
-		code, detail = t.check(o)
+		code, detail = t.check(c)
 	}
 	if code == "" && t.Rate != counted && !t.Rate.take(time.Now()) {
 		return t, wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.Limits.PerMinute)
@@ -191,34 +191,34 @@ func (d *Downlink) judge(o order, counted *Rate) (Target, wire.ErrorCode, string
 	return t, code, detail
 }
 
-// start puts the id of a command that may be carried out on disk, and the command into its target's queue. It is judged once
+// start puts the id of a command that may be carried out on disk, and the command into its target's queue. It is checked once
 // more in between: the disk takes its time, and a reload may have come.
-func (d *Downlink) start(o order, counted *Rate) {
-	if err := d.journal.begin(o, d.clock.Now()); errors.Is(err, errJournalFull) {
-		d.refuse(o.name, o.id, wire.Busy, err.Error())
+func (d *Downlink) start(c command, counted *Rate) {
+	if err := d.journal.begin(c, d.clock.Now()); errors.Is(err, errJournalFull) {
+		d.refuse(c.name, c.id, wire.Busy, err.Error())
 		return
 	} else if err != nil {
-		d.refuse(o.name, o.id, wire.Failed, "at most once cannot be kept: "+err.Error())
+		d.refuse(c.name, c.id, wire.Failed, "at most once cannot be kept: "+err.Error())
 		return
 	}
 	d.count(func(n *statuspage.Commands) { n.Running++ })
-	t, code, detail := d.judge(o, counted)
+	t, code, detail := d.check(c, counted)
 	if code != "" {
-		d.logRefusal(o.name, o.id, code)
-		d.finish(o.name, wire.Reply{ID: o.id, Error: code, Detail: detail})
+		d.logRefusal(c.name, c.id, code)
+		d.finish(c.name, wire.Reply{ID: c.id, Error: code, Detail: detail})
 		return
 	}
-	err := t.carry(o, func(got bridge.Answer, err error) {
-		d.outcomes <- outcome{o, t, got, err}
+	err := t.carry(c, func(got bridge.Answer, err error) {
+		d.outcomes <- outcome{c, t, got, err}
 	})
 	if err != nil {
-		d.settle(outcome{order: o, target: t, err: err})
+		d.settle(outcome{command: c, target: t, err: err})
 	}
 }
 
 // settle answers a command that ended at its target.
 func (d *Downlink) settle(o outcome) {
-	d.finish(o.order.name, o.target.reply(o.order, o.answer, o.err))
+	d.finish(o.command.name, o.target.reply(o.command, o.answer, o.err))
 }
 
 // finish counts, remembers and sends the reply to a command that was begun.
@@ -259,7 +259,7 @@ func (d *Downlink) logRefusal(name, id string, code wire.ErrorCode) {
 
 func (d *Downlink) remember(id string, reply wire.Reply) {
 	if err := d.journal.finish(id, reply); err != nil {
-		d.log.Warn().Str("id", id).Err(err).Msg("the command journal cannot note an outcome")
+		d.log.Warn().Str("id", id).Err(err).Msg("command journal: an outcome could not be saved")
 	}
 }
 
@@ -269,7 +269,7 @@ func (d *Downlink) reply(name string, reply wire.Reply) {
 		return // no topic of ours is so long
 	}
 	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {
-		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply lost")
+		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply to a command lost")
 	}
 }
 

@@ -198,7 +198,7 @@ func TestACommandIsWrittenOnceOverARestart(t *testing.T) {
 func TestACommandCutByAKillIsAnsweredOnce(t *testing.T) {
 	dir := t.TempDir()
 	j := openTestJournal(t, dir)
-	if err := j.begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
+	if err := j.begin(command{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r := newDownlinkRig(t, dir) // the process before was killed
@@ -236,7 +236,7 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 	}{
 		"with ids":    {intakeMessages + 7, `{"id":"a"}`, intakeMessages, 7, 0},
 		"without ids": {intakeMessages + 7, `{}`, intakeMessages, 0, 7},
-		"many more":   {intakeMessages + turnedMessages + 5, `{"id":"a"}`, intakeMessages, turnedMessages, 5},
+		"many more":   {intakeMessages + rejectedMessages + 5, `{"id":"a"}`, intakeMessages, rejectedMessages, 5},
 		"large ones":  {3, fmt.Sprintf(`{"id":"a","text":%q}`, strings.Repeat("x", intakeBytes/2-100)), 2, 1, 0},
 		"too large":   {1, fmt.Sprintf(`{"id":"a","text":%q}`, strings.Repeat("x", intakeBytes)), 0, 1, 0},
 	} {
@@ -246,8 +246,8 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 			for range c.sent {
 				d.deliver("meter/write", c.payload, false)
 			}
-			if n := d.Status(); len(d.intake) != c.waiting || len(d.turned) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
-				t.Fatalf("%d waiting, %d turned away, %+v", len(d.intake), len(d.turned), n)
+			if n := d.Status(); len(d.intake) != c.waiting || len(d.rejected) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
+				t.Fatalf("%d waiting, %d turned away, %+v", len(d.intake), len(d.rejected), n)
 			}
 			if lines := strings.Count(log.String(), "\n"); name != "too large" && lines != 1 {
 				t.Fatalf("%d log lines:\n%s", lines, &log)
@@ -260,11 +260,11 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 func TestWhatTheIntakeDoesNotTakeIsAnswered(t *testing.T) {
 	r := newDownlinkRig(t, t.TempDir())
 	defer r.stop()
-	for name, want := range map[string]turned{
+	for name, want := range map[string]rejected{
 		"flood":     {name: "meter", id: "flood", code: wire.Busy},
 		"too large": {name: "meter", id: "large", code: wire.TooLarge},
 	} {
-		r.turnAway(want)
+		r.reject(want)
 		if device, reply := r.reply(t); device != want.name || reply.ID != want.id || reply.Error != want.code {
 			t.Fatalf("%s: %s %+v", name, device, reply)
 		}
@@ -273,7 +273,7 @@ func TestWhatTheIntakeDoesNotTakeIsAnswered(t *testing.T) {
 	if _, reply := r.reply(t); !reply.OK {
 		t.Fatalf("%+v", reply)
 	}
-	r.turnAway(turned{name: "meter", id: "done", code: wire.Busy}) // came again in a flood
+	r.reject(rejected{name: "meter", id: "done", code: wire.Busy}) // came again in a flood
 	if _, reply := r.reply(t); !reply.OK {
 		t.Fatalf("a command that was carried out is %+v", reply)
 	}
@@ -290,7 +290,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 	for i := range 3 {
 		r.send("meter", fmt.Sprintf(`{"id":"w%d","expires":%d,"text":"x"}`, i, soon()), false)
 	}
-	r.turnAway(turned{name: "meter", id: "w3", code: wire.Busy})
+	r.reject(rejected{name: "meter", id: "w3", code: wire.Busy})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r.loop = (&supervise.Liveness{}).Loop("commands")
@@ -316,7 +316,7 @@ func TestCommandsThatWaitAtTheStopAreAnswered(t *testing.T) {
 // What a crash cut is answered once, not at each start.
 func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
 	dir := t.TempDir()
-	if err := openTestJournal(t, dir).begin(order{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
+	if err := openTestJournal(t, dir).begin(command{name: "meter", id: "cut", expires: soon()}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for start, want := range []int64{1, 0, 0} {

@@ -12,13 +12,13 @@ import (
 // intake bounds: what may wait between the link's reader, which never blocks, and the downlink's loop, which syncs the
 // journal for every command.
 const (
-	intakeMessages = 64
-	intakeBytes    = 256 << 10
-	turnedMessages = 256 // of which only name and id are kept, to be answered
+	intakeMessages   = 64
+	intakeBytes      = 256 << 10
+	rejectedMessages = 256 // of which only name and id are kept, to be answered
 )
 
-// turned is a command that the intake did not take.
-type turned struct {
+// rejected is a command that the intake did not take.
+type rejected struct {
 	name, id string
 	code     wire.ErrorCode
 	detail   string
@@ -40,27 +40,27 @@ func (d *Downlink) arrived(name string, payload []byte, retained, request bool) 
 	size := int64(len(payload))
 	if size > intakeBytes {
 		detail := fmt.Sprintf("%d bytes, the gateway takes at most %d", size, intakeBytes)
-		d.turnAway(turned{name, wire.CommandID(payload), wire.TooLarge, detail})
+		d.reject(rejected{name, wire.CommandID(payload), wire.TooLarge, detail})
 		return
 	}
 	if d.waiting.Add(size) <= intakeBytes && len(d.intake) < cap(d.intake) {
 		select {
-		case d.intake <- newOrder(name, payload, retained, request):
+		case d.intake <- newCommand(name, payload, retained, request):
 			return
 		default:
 		}
 	}
 	d.waiting.Add(-size)
 	if !d.flooded.Swap(true) {
-		d.log.Warn().Msg("commands come faster than they can be taken, some are answered busy or not at all")
+		d.log.Warn().Msg("commands arrive faster than they can be taken: some are answered busy or not at all")
 	}
-	d.turnAway(turned{name, wire.CommandID(payload), wire.Busy, "too many commands at once"})
+	d.reject(rejected{name, wire.CommandID(payload), wire.Busy, "too many commands at once"})
 }
 
-func (d *Downlink) turnAway(t turned) {
+func (d *Downlink) reject(t rejected) {
 	if t.id != "" {
 		select {
-		case d.turned <- t:
+		case d.rejected <- t:
 			return
 		default:
 		}

@@ -103,7 +103,7 @@ func (j *Journal) lookup(id string) (*wire.Reply, error) {
 }
 
 // begin puts a command on disk. Only when it returns nil may the command's first byte go out.
-func (j *Journal) begin(o order, now time.Time) error {
+func (j *Journal) begin(c command, now time.Time) error {
 	if len(j.entries) >= journalMax || j.lines >= journalRewrite || j.file == nil {
 		if err := j.rewrite(now); err != nil {
 			return fmt.Errorf("command journal: %w", err)
@@ -112,11 +112,11 @@ func (j *Journal) begin(o order, now time.Time) error {
 	if len(j.entries) >= journalMax {
 		return errJournalFull
 	}
-	e := &journalEntry{ID: o.id, Name: o.name, Expires: o.expires}
+	e := &journalEntry{ID: c.id, Name: c.name, Expires: c.expires}
 	if err := j.write(e, true); err != nil {
 		return fmt.Errorf("command journal: %w", err)
 	}
-	j.entries[o.id] = e
+	j.entries[c.id] = e
 	return nil
 }
 

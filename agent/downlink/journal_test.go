@@ -24,15 +24,15 @@ func openTestJournal(t *testing.T, dir string) *Journal {
 	return j
 }
 
-func command(id string, expires time.Time) order {
-	return order{name: "meter", id: id, expires: expires.UnixMilli()}
+func testCommand(id string, expires time.Time) command {
+	return command{name: "meter", id: id, expires: expires.UnixMilli()}
 }
 
 func TestJournalOverARestart(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	j := openTestJournal(t, dir)
 	for _, id := range []string{"finished", "cut"} {
-		if err := j.begin(command(id, now.Add(time.Minute)), now); err != nil {
+		if err := j.begin(testCommand(id, now.Add(time.Minute)), now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,11 +81,11 @@ func TestJournalIsBounded(t *testing.T) {
 		id := fmt.Sprint(i)
 		j.entries[id] = &journalEntry{ID: id, Expires: now.UnixMilli(), Reply: &wire.Reply{ID: id, OK: true}}
 	}
-	if err := j.begin(command("one more", now.Add(time.Minute)), now); err != errJournalFull {
+	if err := j.begin(testCommand("one more", now.Add(time.Minute)), now); err != errJournalFull {
 		t.Fatalf("full of commands that the clock does not refuse yet: %v", err)
 	}
 	later := now.Add(journalMargin + time.Second)
-	if err := j.begin(command("one more", later.Add(time.Minute)), later); err != nil {
+	if err := j.begin(testCommand("one more", later.Add(time.Minute)), later); err != nil {
 		t.Fatalf("the old ones are refused by the clock now: %v", err)
 	}
 	if len(j.entries) != 1 {
@@ -102,7 +102,7 @@ func TestJournalWithoutADisk(t *testing.T) {
 	if err != errNoState {
 		t.Fatal(err)
 	}
-	if err := j.begin(command("a", time.Now().Add(time.Minute)), time.Now()); err == nil {
+	if err := j.begin(testCommand("a", time.Now().Add(time.Minute)), time.Now()); err == nil {
 		t.Fatal("at most once was promised without a disk")
 	}
 }

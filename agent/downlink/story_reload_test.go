@@ -9,7 +9,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// A command is judged by the configuration under which it is carried out, not by that under which it came.
+// A command is checked by the configuration under which it is carried out, not by that under which it came.
 func TestAReloadBeforeACommandIsCarriedOut(t *testing.T) {
 	before := Limits{Max: 4, Timeout: time.Second, Allow: [][]byte{{7, 3}}, PerMinute: 5}
 	spent := NewRate(1)

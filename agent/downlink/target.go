@@ -40,11 +40,11 @@ type Target struct {
 }
 
 // check says why a command must not go to the target; an empty code: it may, as far as its rate allows.
-func (t Target) check(o order) (wire.ErrorCode, string) {
-	if code, detail := t.checkShape(o); code != "" || o.values != nil {
+func (t Target) check(c command) (wire.ErrorCode, string) {
+	if code, detail := t.checkShape(c); code != "" || c.values != nil {
 		return code, detail
 	}
-	p := append(bytes.Clone(t.Address), o.bytes...)
+	p := append(bytes.Clone(t.Address), c.bytes...)
 	switch {
 	case t.Limits.Max > 0 && len(p) > t.Limits.Max:
 		return wire.TooLarge, fmt.Sprintf("%d bytes, the device's configuration allows %d", len(p), t.Limits.Max)
@@ -55,29 +55,29 @@ func (t Target) check(o order) (wire.ErrorCode, string) {
 }
 
 // checkShape says why a command is not of the kind that the target takes.
-func (t Target) checkShape(o order) (wire.ErrorCode, string) {
-	if o.values != nil {
-		return t.checkValues(o)
+func (t Target) checkShape(c command) (wire.ErrorCode, string) {
+	if c.values != nil {
+		return t.checkValues(c)
 	}
 	switch {
-	case o.request && t.Request == nil:
+	case c.request && t.Request == nil:
 		return wire.Failed, bridge.ErrNotOpen.Error()
-	case !o.request && t.Set != nil:
+	case !c.request && t.Set != nil:
 		return wire.Malformed, "a unit takes values: use /request for bytes"
-	case o.spanFault != nil:
-		return wire.Malformed, o.spanFault.Error()
+	case c.spanFault != nil:
+		return wire.Malformed, c.spanFault.Error()
 	}
 	return "", ""
 }
 
-func (t Target) checkValues(o order) (wire.ErrorCode, string) {
+func (t Target) checkValues(c command) (wire.ErrorCode, string) {
 	switch {
-	case o.request:
+	case c.request:
 		return wire.Malformed, "a request has bytes: use /write for values"
 	case t.Set == nil:
 		return wire.Malformed, "values are for the units of a Modbus bus"
 	}
-	n, err := t.Fits(o.values)
+	n, err := t.Fits(c.values)
 	switch {
 	case err != nil:
 		return wire.Malformed, err.Error()
@@ -97,35 +97,35 @@ func (l Limits) allows(p []byte) bool {
 }
 
 // exchange is the request that a command makes of the device.
-func (t Target) exchange(o order) bridge.Request {
-	r := bridge.Request{Payload: o.bytes, Expires: time.UnixMilli(o.expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence,
+func (t Target) exchange(c command) bridge.Request {
+	r := bridge.Request{Payload: c.bytes, Expires: time.UnixMilli(c.expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence,
 		Unit: t.Unit}
-	if o.timeout >= 0 {
-		r.Timeout = o.timeout
+	if c.timeout >= 0 {
+		r.Timeout = c.timeout
 	}
-	if o.silence >= 0 {
-		r.Silence = o.silence
+	if c.silence >= 0 {
+		r.Silence = c.silence
 	}
 	return r
 }
 
 // carry hands a command to the device's queue. done is called exactly once, unless an error is returned.
-func (t Target) carry(o order, done func(bridge.Answer, error)) error {
+func (t Target) carry(c command, done func(bridge.Answer, error)) error {
 	switch {
-	case o.values != nil:
-		return t.Set(o.values, time.UnixMilli(o.expires), done)
-	case o.request:
-		return t.Request(t.exchange(o), done)
+	case c.values != nil:
+		return t.Set(c.values, time.UnixMilli(c.expires), done)
+	case c.request:
+		return t.Request(t.exchange(c), done)
 	}
-	return t.Write(o.bytes, time.UnixMilli(o.expires), func(err error) { done(bridge.Answer{}, err) })
+	return t.Write(c.bytes, time.UnixMilli(c.expires), func(err error) { done(bridge.Answer{}, err) })
 }
 
 // reply is what a command is answered with: what the device brought back, and the error that it ended with.
-func (t Target) reply(o order, a bridge.Answer, err error) wire.Reply {
-	reply := wire.Reply{ID: o.id, OK: err == nil}
+func (t Target) reply(c command, a bridge.Answer, err error) wire.Reply {
+	reply := wire.Reply{ID: c.id, OK: err == nil}
 	switch {
 	case len(a.Frames) == 0:
-	case t.exchange(o).Silence > 0 && t.Unit == "" && t.Address == nil:
+	case t.exchange(c).Silence > 0 && t.Unit == "" && t.Address == nil:
 		for _, f := range a.Frames {
 			body, _ := wire.NewBody(f, t.Encoding)
 			reply.Frames = append(reply.Frames, body)

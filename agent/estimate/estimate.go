@@ -112,7 +112,7 @@ type scenario struct {
 	logs     float64       // part of log.ship_budget that is used
 }
 
-// How much goes on while the beat is learnt, on a known path and on one that is searched anew each time.
+// How much goes on while the beat is learnt, on a known path and on one that is searched again each time.
 const (
 	knownTests, unknownTests = 3, 12
 	learntInfos              = 4

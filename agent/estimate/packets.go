@@ -56,7 +56,7 @@ func idOf(d *config.Document) string {
 	return strings.NewReplacer("{hostname}", "gateway-17", "{mac6}", "0a1b2c").Replace(d.Device.ID)
 }
 
-// session is said at the beginning of a session of the main link.
+// session is what goes over the wire at the beginning of a session of the main link.
 func (p packets) session() []int {
 	s := p.d.Uplink.With(p.d.Uplink.Servers[0])
 	birth := wire.State{Online: true, Session: 1000, Epoch: "3f2a9c1e", Since: someTime, Version: "v1.0.0", Server: s.URL}.Append(nil)
@@ -89,7 +89,7 @@ func (p packets) subscribe(filters ...string) (size, n int) {
 	return packet(rest), len(filters)
 }
 
-// probeSession is said at the beginning of a probe session, which hears itself once; nonce is one test.
+// probeSession is what goes over the wire at the beginning of a probe session, which hears itself once; nonce is one test.
 func (p packets) probeSession() []int {
 	topic := wire.Expand(p.topics.Probe, "n", "1")
 	subscribe, n := p.subscribe(topic)
@@ -163,7 +163,7 @@ func (p packets) telemetry(name string, s *config.SerialDevice, a Assumptions) (
 	if !s.Batch.On() || sample.format.Bare() {
 		return frames, publish(topic, sample.single(), 1)
 	}
-	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), len(sample.part(0)), a.FramesPerDay/(24*60*60))
+	n := batchOf(s.Batch.Resolved(), p.d.Spool.LongestBatch(), len(sample.record(0)), a.FramesPerDay/(24*60*60))
 	return frames / float64(n), publish(topic, sample.batch(n), 1)
 }
 

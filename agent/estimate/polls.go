@@ -13,7 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// changes is the part of the polls that a unit with report: change tells of. Nobody can know it.
+// changes is the assumed part of the polls of a unit with report: change that are published. A document does not say it.
 const changes = 0.1
 
 // stream is publishes of one size.
@@ -57,15 +57,15 @@ func (p packets) pollsOf(unit string, d *config.SerialDevice, registers map[stri
 	topic := wire.Expand(p.topics.Data, "name", unit)
 	n := 1
 	if d.Batch.On() {
-		n = batchOf(d.Batch.Resolved(), p.d.Spool.LongestBatch(), len(p.part(unit, d, registers, 0)), rate)
+		n = batchOf(d.Batch.Resolved(), p.d.Spool.LongestBatch(), len(p.record(unit, d, registers, 0)), rate)
 	}
-	var parts [][]byte
+	var records [][]byte
 	for i := range n {
-		parts = append(parts, p.part(unit, d, registers, i))
+		records = append(records, p.record(unit, d, registers, i))
 	}
-	payload := d.PayloadFormat().Single(parts[0])
+	payload := d.PayloadFormat().Single(records[0])
 	if d.Batch.On() {
-		payload = d.PayloadFormat().Join(nil, parts...)
+		payload = d.PayloadFormat().Join(nil, records...)
 	}
 	if d.Compress == "gzip" {
 		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
@@ -73,9 +73,9 @@ func (p packets) pollsOf(unit string, d *config.SerialDevice, registers map[stri
 	return stream{rate * month.Seconds() / float64(n), publish(topic, len(payload), 1)}
 }
 
-// part is what a poll says, with values as long as they usually are.
-func (p packets) part(unit string, d *config.SerialDevice, registers map[string]*config.Register, n int) []byte {
-	r := wire.Part{Record: record(n), Gateway: idOf(p.d), Name: unit, Units: map[string]string{}}
+// record is what a poll says, with values as long as they usually are.
+func (p packets) record(unit string, d *config.SerialDevice, registers map[string]*config.Register, n int) []byte {
+	r := wire.DeviceRecord{Record: emptyRecord(n), Gateway: idOf(p.d), Name: unit, Units: map[string]string{}}
 	r.Values = map[string]json.RawMessage{}
 	for name, reg := range registers {
 		r.Units[name] = reg.Unit

@@ -30,19 +30,19 @@ func (s sample) frame(n int) []byte {
 	return p
 }
 
-// part is the nth frame as its format has it, of a device and a gateway whose names are as long as theirs.
-func (s sample) part(n int) []byte {
-	return s.format.Append(nil, wire.Part{Record: record(n), Frame: s.frame(n), Encoding: s.encoding, Gateway: s.gateway, Name: s.name})
+// record is the nth frame as its format has it, of a device and a gateway whose names are as long as theirs.
+func (s sample) record(n int) []byte {
+	return s.format.Append(nil, wire.DeviceRecord{Record: emptyRecord(n), Frame: s.frame(n), Encoding: s.encoding, Gateway: s.gateway, Name: s.name})
 }
 
-// record is the nth of a device, with nothing in it.
-func record(n int) wire.Record {
+// emptyRecord is the nth record of a device, with nothing in it.
+func emptyRecord(n int) wire.Record {
 	return wire.Record{Seq: latestSeq + uint64(n), TS: someTime + int64(n)*997, Epoch: "3f2a9c1e"}
 }
 
 // single is the payload of a frame that travels alone, in bytes.
 func (s sample) single() int {
-	payload := s.format.Single(s.part(0))
+	payload := s.format.Single(s.record(0))
 	if s.gzip {
 		payload = wire.Gzip(payload)
 	}
@@ -51,14 +51,14 @@ func (s sample) single() int {
 
 // batch is the payload of n frames, in bytes.
 func (s sample) batch(n int) int {
-	one := len(s.part(0))
+	one := len(s.record(0))
 	if !s.gzip {
 		return 1 + n*(one+1)
 	}
 	few := max(1, min(n, sampleMax/one))
-	parts := make([][]byte, few)
-	for i := range parts {
-		parts[i] = s.part(i)
+	records := make([][]byte, few)
+	for i := range records {
+		records[i] = s.record(i)
 	}
-	return len(wire.Gzip(s.format.Join(nil, parts...))) * n / few
+	return len(wire.Gzip(s.format.Join(nil, records...))) * n / few
 }

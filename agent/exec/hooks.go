@@ -21,9 +21,9 @@ const (
 	HookStop   = programTimeout + programDrain + time.Second // the longest that a hook takes to end, whatever it does
 )
 
-// linkState is what a hook is told.
+// linkState is what a hook is run for.
 type linkState struct {
-	event  string // hookUp or hookDown; empty: nothing was told yet
+	event  string // hookUp or hookDown; empty: no hook was run yet
 	server string // URL without user info
 	why    string // with hookDown
 }
@@ -42,7 +42,7 @@ type Hooks struct {
 	argv  map[string][]string // by event; guarded by mu
 	state linkState           // the latest; guarded by mu
 
-	told    linkState                   // what the last hook was told
+	last    linkState                   // that a hook was run for
 	failing map[string]*supervise.Fault // by event
 }
 
@@ -99,15 +99,15 @@ func (h *Hooks) Run(ctx context.Context) error {
 	}
 }
 
-// turn tells the latest state, unless the last hook was told that.
+// turn runs the hook of the latest state, unless the last one was run for that.
 func (h *Hooks) turn(ctx context.Context) {
 	h.mu.Lock()
 	s, argv := h.state, h.argv[h.state.event]
 	h.mu.Unlock()
-	if s.event == "" || s.same(h.told) {
+	if s.event == "" || s.same(h.last) {
 		return
 	}
-	h.told = s
+	h.last = s
 	if len(argv) == 0 {
 		return
 	}

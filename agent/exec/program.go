@@ -1,5 +1,5 @@
 // Package exec runs the programs that this machine's own configuration names: facts, which are asked for what they print,
-// and hooks, which are told that the link came up or was lost. Nothing that the fleet sends is ever run.
+// and hooks, which run when the link came up or was lost. Nothing that the fleet sends is ever run.
 package exec
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
-// This is the one place that runs programs. Which ones is said by this machine's own configuration file, never by the fleet.
+// This is the one place that runs programs. Which ones comes from this machine's own configuration file, never from the fleet.
 
 const (
 	programTimeout = 10 * time.Second

@@ -22,9 +22,9 @@ type Query struct {
 	every   time.Duration
 	log     zerolog.Logger
 
-	Due     time.Time       // when it is asked again; zero: at once
-	vain    int             // times in a row without an answer
-	failing supervise.Fault // of the last try
+	Due      time.Time       // when it is asked again; zero: at once
+	failures int             // times in a row without an answer
+	failing  supervise.Fault // of the last try
 
 	mu   sync.Mutex
 	last string // guarded by mu; empty: no answer
@@ -45,7 +45,7 @@ func (q *Query) Get() string {
 	return q.last
 }
 
-// Ask runs the command; a failure is said once, until there is another one. With keep the last answer stays then.
+// Ask runs the command. A failure is logged once, until there is a different one; with keep, the last answer stays then.
 func (q *Query) Ask(ctx context.Context, keep bool) {
 	out, err := q.program.run(ctx)
 	if ctx.Err() != nil {
@@ -56,7 +56,7 @@ func (q *Query) Ask(ctx context.Context, keep bool) {
 		why = err.Error()
 	}
 	if q.failing.Set(why) && err != nil {
-		q.log.Warn().Err(err).Strs("command", q.program.Argv).Msg(q.key + " failed, asked again later")
+		q.log.Warn().Err(err).Strs("command", q.program.Argv).Msg(q.key + " failed, it will run again later")
 	}
 	answer := supervise.Printable(out)
 	q.mu.Lock()
@@ -68,10 +68,10 @@ func (q *Query) Ask(ctx context.Context, keep bool) {
 	known := q.last != ""
 	q.mu.Unlock()
 	pause := q.every
-	if q.vain++; known {
-		q.vain = 0
-	} else if q.vain < 16 { // beyond that any pause is longer than every, or than anybody waits
-		pause = min(QueryRetry<<(q.vain-1), q.every)
+	if q.failures++; known {
+		q.failures = 0
+	} else if q.failures < 16 { // beyond that any pause is longer than every, or than anybody waits
+		pause = min(QueryRetry<<(q.failures-1), q.every)
 	}
 	q.Due = time.Now().Add(pause)
 }

@@ -27,9 +27,9 @@ const (
 	ledgerLook       = 10 * time.Second // how often the link is asked
 	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
-	unknownInterface = "unknown"        // for what went by an interface that nobody knows
+	unknownInterface = "unknown"        // for what went by an interface that is not known
 	dayLayout        = time.DateOnly
-	lowPart          = 0.8 // of the budget, from which on logs and probes rest
+	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
 )
 
 // Ledger is the ledger over days and restarts: bytes on the wire by day, interface and cause; and what they leave of the
@@ -64,7 +64,7 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
 	var err error
 	if b.doc, err = file.Load(); err != nil {
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("the ledger could not be read, it begins anew")
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
 	}
 	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
@@ -110,7 +110,7 @@ func (b *Ledger) SetBudget(budget config.Budget) {
 	b.budget = budget
 }
 
-// Month is what was used since the day on which the budget begins anew.
+// Month is what was used since the day on which the month of the budget began.
 func (b *Ledger) Month() statuspage.Month {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -170,9 +170,20 @@ func (b *Ledger) Level() transport.BudgetLevel {
 	b.level = level
 	b.mu.Unlock()
 	if changed {
-		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).Msg("budget of the month")
+		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).
+			Msg("monthly data budget " + levelText(level))
 	}
 	return level
+}
+
+func levelText(level transport.BudgetLevel) string {
+	switch level {
+	case transport.BudgetExhausted:
+		return "used up"
+	case transport.BudgetLow:
+		return "nearly used up"
+	}
+	return "no longer short"
 }
 
 // Exhausted reports that only what matters most may still be sent.
@@ -190,9 +201,9 @@ func (b *Ledger) Why() string {
 	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
 	switch b.level {
 	case transport.BudgetExhausted:
-		return used + ": only devices of priority high, state and commands still flow, and the beat is at its longest"
+		return used + ": only devices of priority high, state and commands are sent, and the beat is at its longest"
 	case transport.BudgetLow:
-		return used + ": logs and probes rest"
+		return used + ": logs and probes are paused"
 	}
 	return b.fault
 }
@@ -217,7 +228,7 @@ func (b *Ledger) Run(ctx context.Context, look func()) error {
 // Write keeps the file, when something has changed.
 func (b *Ledger) Write() {
 	b.mu.Lock()
-	dirty, said := b.dirty, b.fault
+	dirty, before := b.dirty, b.fault
 	b.dirty, b.wrote = false, b.now()
 	b.mu.Unlock()
 	if !dirty {
@@ -225,12 +236,12 @@ func (b *Ledger) Write() {
 	}
 	fault, err := "", b.file.Save(&b.mu, &b.doc)
 	if err != nil {
-		fault = fmt.Sprintf("the ledger could not be kept: %v", err)
+		fault = fmt.Sprintf("the data ledger could not be saved: %v", err)
 	}
 	b.mu.Lock()
 	b.fault, b.dirty = fault, b.dirty || err != nil
 	b.mu.Unlock()
-	if err != nil && said != fault {
-		b.log.Warn().Err(err).Msg("the ledger could not be kept")
+	if err != nil && before != fault {
+		b.log.Warn().Err(err).Msg("data ledger could not be saved")
 	}
 }

@@ -33,7 +33,7 @@ type ConsoleOptions struct {
 	In      io.Reader                       // what goes to the port; a read that is under way may outlast the call
 	Out     io.Writer                       // what the port says; a write that is under way may outlast the call
 	Changed func() (wire.ConsoleLine, bool) // what was changed about the line since the last call; nil: nothing ever. From any goroutine.
-	Opened  func(l wire.ConsoleLine)        // told how the line is configured; may be nil
+	Opened  func(l wire.ConsoleLine)        // called with how the line is configured; may be nil
 	Escape  bool                            // ~. after a line's end leaves, ~~ is one ~
 }
 
@@ -54,7 +54,7 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	if c.Opened != nil {
 		c.Opened(s.opened.ConsoleLine)
 	}
-	out := newSpout(c.Out, s.o.Notice)
+	out := newDroppingWriter(c.Out, s.o.Notice)
 	defer out.close()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()

@@ -51,13 +51,13 @@ type numbers struct {
 
 type missing struct {
 	Range
-	told bool // as a hole; what came before we listened is not
+	reported bool // as a hole; what came before we listened is not
 }
 
 // Counts returns the sums so far.
 func (t *Tracker) Counts() Counts { return t.counts }
 
-// See books a record of a stream ("gateway/device").
+// See counts a record of a stream ("gateway/device").
 func (t *Tracker) See(name string, r wire.Record) Seen {
 	if t.streams == nil {
 		t.streams = map[string]*stream{}
@@ -77,12 +77,12 @@ func (t *Tracker) See(name string, r wire.Record) Seen {
 	n := s.epochs[r.Epoch]
 	if n == nil {
 		n = s.begin(r.Epoch)
-		if joined { // we came in the middle; what was before may still come, and is not told
+		if joined { // we came in the middle; what was before may still come, and is not reported
 			n.skip(Range{1, r.Seq - 1}, false)
 			n.next = r.Seq
 		}
 	}
-	return t.book(n, r)
+	return t.count(n, r)
 }
 
 func (s *stream) begin(epoch string) *numbers {
@@ -95,7 +95,7 @@ func (s *stream) begin(epoch string) *numbers {
 	return n
 }
 
-func (t *Tracker) book(n *numbers, r wire.Record) (seen Seen) {
+func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 	switch {
 	case r.Seq >= n.next:
 		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
@@ -135,11 +135,11 @@ func (t *Tracker) fill(n *numbers, seq uint64) bool {
 		}
 		var rest []missing
 		for _, r := range subtract(m.Range, Range{seq, seq}) {
-			rest = append(rest, missing{r, m.told})
+			rest = append(rest, missing{r, m.reported})
 		}
 		n.missing = append(n.missing[:i:i], append(rest, n.missing[i+1:]...)...)
 		n.trim()
-		if m.told {
+		if m.reported {
 			t.counts.Holes--
 		}
 		return true
@@ -148,11 +148,11 @@ func (t *Tracker) fill(n *numbers, seq uint64) bool {
 }
 
 // skip remembers r as missing.
-func (n *numbers) skip(r Range, told bool) {
+func (n *numbers) skip(r Range, reported bool) {
 	if r.To < r.From {
 		return
 	}
-	n.missing = append(n.missing, missing{r, told})
+	n.missing = append(n.missing, missing{r, reported})
 	n.trim()
 }
 

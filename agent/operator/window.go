@@ -24,7 +24,7 @@ type window struct {
 	waiting []input
 	wait    int     // bytes in waiting
 	total   int64   // bytes sent
-	flight  []int64 // of each message sent the total with it
+	unacked []int64 // of each message sent the total with it
 }
 
 // add puts i behind what waits.
@@ -47,14 +47,14 @@ func (w *window) empty(taken int64) bool { return len(w.waiting) == 0 && taken >
 
 // next is what may be sent now; the wish to leave waits for nothing but what stands before it in order.
 func (w *window) next(taken int64) (i input, ok bool) {
-	for len(w.flight) > 0 && w.flight[0] <= taken {
-		w.flight = w.flight[1:]
+	for len(w.unacked) > 0 && w.unacked[0] <= taken {
+		w.unacked = w.unacked[1:]
 	}
 	if len(w.waiting) == 0 {
 		return i, false
 	}
 	i = w.waiting[0]
-	full := len(w.flight) >= wire.ConsoleMessages
+	full := len(w.unacked) >= wire.ConsoleMessages
 	if last := w.waiting[len(w.waiting)-1]; full && last.left {
 		return last, true // what it would wait for may never come
 	}
@@ -64,7 +64,7 @@ func (w *window) next(taken int64) (i input, ok bool) {
 	w.waiting = w.waiting[1:]
 	if w.wait -= len(i.data); i.data != nil {
 		w.total += int64(len(i.data))
-		w.flight = append(w.flight, w.total)
+		w.unacked = append(w.unacked, w.total)
 	}
 	return i, true
 }

@@ -68,15 +68,15 @@ type storedPath struct {
 	Unsynced bool    `json:"unsynced,omitempty"` // at is of a clock that was not set
 }
 
-// Open reads the file. One that cannot be understood is set aside and said; learning begins anew then.
+// Open reads the file. One that cannot be understood is set aside, and Why says so; learning starts again.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool) *Store {
 	file := statedir.JSON[document]{Root: root, Name: storeFile, Layout: storeLayout, Max: storeMax}
 	m := &Store{file: file, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1)}
 	var err error
 	if m.doc, err = file.Load(); err != nil {
 		m.asideUntil = now().Add(storeSay)
-		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning begins anew", err)
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read, learning begins anew")
+		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning starts again", err)
+		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read: learning starts again")
 	}
 	m.doc.Layout = storeLayout
 	if m.doc.Paths == nil {
@@ -157,7 +157,7 @@ func (m *Store) Budget() heartbeat.BudgetState {
 		return heartbeat.BudgetState{}
 	}
 	b, now := m.doc.Budget, m.now()
-	if b.Unsynced || m.unset() { // nobody knows how long it was off: that earns nothing
+	if b.Unsynced || m.unset() { // how long it was off is not known: that earns nothing
 		return heartbeat.BudgetState{Left: b.Left, At: now}
 	}
 	return heartbeat.BudgetState{Left: b.Left, At: time.UnixMilli(min(b.At, now.UnixMilli()))}
@@ -221,15 +221,15 @@ func (m *Store) last() error {
 func (m *Store) write() {
 	fault, err := "", m.file.Save(&m.mu, &m.doc)
 	if err != nil {
-		fault = fmt.Sprintf("what was learnt about paths could not be kept: %v", err)
+		fault = fmt.Sprintf("what was learnt about paths could not be saved: %v", err)
 		m.touched() // tried again at the next turn
 	}
 	m.mu.Lock()
-	said := m.fault
+	before := m.fault
 	m.fault = fault
 	m.mu.Unlock()
-	if fault != "" && said != fault {
-		m.log.Warn().Err(err).Msg("what was learnt about paths could not be kept")
+	if fault != "" && before != fault {
+		m.log.Warn().Err(err).Msg("what was learnt about paths could not be saved")
 	}
 }
 

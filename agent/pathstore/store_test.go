@@ -122,7 +122,7 @@ func TestACorruptStoreIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := openStore(t, dir)
-			if !strings.Contains(m.Why(), "begins anew") {
+			if !strings.Contains(m.Why(), "starts again") {
 				t.Errorf("why %q", m.Why())
 			}
 			if kept, err := os.ReadFile(filepath.Join(dir, m.file.Aside())); err != nil || string(kept) != content {
@@ -214,7 +214,7 @@ func TestAStoreThatCannotBeWrittenIsSaidAndTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.write()
-	if !strings.Contains(m.Why(), "could not be kept") {
+	if !strings.Contains(m.Why(), "could not be saved") {
 		t.Errorf("why %q", m.Why())
 	}
 	if err := os.RemoveAll(filepath.Join(dir, storeFile+".tmp")); err != nil {

@@ -16,7 +16,7 @@ const (
 	troubleFor    = 30 * time.Second // a link that is up, and something is wrong with it all this time
 	sayEvery      = 30 * time.Second // at least, while it learns
 	lostEnough    = 3                // losses of the main session before anything was proven
-	kindPart      = 1.2              // of the failing silence: within this the kind of path is told, if it can be
+	kindPart      = 1.2              // of the failing silence: within this the kind of path is known, if it can be
 )
 
 // Result is what was found. Durations are seconds.
@@ -77,7 +77,7 @@ type watcher struct {
 	up       bool      // it was, once
 	trouble  time.Time // since when the link has something to complain about; zero: it has not
 	settled  time.Time
-	said     string
+	lastKey  string
 	lastSaid time.Time
 }
 
@@ -94,14 +94,14 @@ func (w *watcher) watch(ctx context.Context) string {
 		case now := <-tick.C:
 			s := w.link.Status()
 			w.say(s, now)
-			if why, over := w.judge(s, now); over {
+			if why, ended := w.ended(s, now); ended {
 				return why
 			}
 		}
 	}
 }
 
-func (w *watcher) judge(s transport.Status, now time.Time) (why string, over bool) {
+func (w *watcher) ended(s transport.Status, now time.Time) (why string, ended bool) {
 	w.up = w.up || s.State == transport.StateUp
 	if s.State != transport.StateUp || s.Why == "" {
 		w.trouble = time.Time{}
@@ -114,9 +114,9 @@ func (w *watcher) judge(s transport.Status, now time.Time) (why string, over boo
 	} else if w.settled.IsZero() {
 		w.settled = now
 	}
-	told := h.Kind != "unknown" || h.Failing == 0 || now.Sub(w.settled) > time.Duration(kindPart*float64(h.Failing))+detectWithin
+	kindKnown := h.Kind != "unknown" || h.Failing == 0 || now.Sub(w.settled) > time.Duration(kindPart*float64(h.Failing))+detectWithin
 	switch {
-	case !w.settled.IsZero() && told:
+	case !w.settled.IsZero() && kindKnown:
 		return "", true
 	case !w.up && now.Sub(w.started) > connectWithin:
 		return orText(s.Why, "no session with the server"), true
@@ -137,10 +137,10 @@ func (w *watcher) say(s transport.Status, now time.Time) {
 	if s.Why != "" {
 		what, key = s.State+": "+s.Why, s.State
 	}
-	if key == w.said && now.Sub(w.lastSaid) < sayEvery {
+	if key == w.lastKey && now.Sub(w.lastSaid) < sayEvery {
 		return
 	}
-	w.said, w.lastSaid = key, now
+	w.lastKey, w.lastSaid = key, now
 	fmt.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open, size(h.Cost))
 }
 

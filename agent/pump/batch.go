@@ -41,31 +41,31 @@ type batch struct {
 	seq       spool.Seq // of the first record
 	begun     time.Time // when the first was taken from the spool
 	oldest    time.Time // when it came into it
-	parts     [][]byte  // one for each record, see [wire.Format]
+	records   [][]byte  // bytes of one each, see [wire.Format]
 	positions []spool.Pos
 	runs      int // of neighbours among them
 	bytes     int // of the payload, at most
 }
 
-func (b *batch) fits(part []byte) bool {
-	return len(b.parts) == 0 || b.bytes+1+len(part) <= b.route.Batch.Bytes
+func (b *batch) fits(record []byte) bool {
+	return len(b.records) == 0 || b.bytes+1+len(record) <= b.route.Batch.Bytes
 }
 
-func (b *batch) add(p spool.Pos, part []byte) {
+func (b *batch) add(p spool.Pos, record []byte) {
 	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
 		b.runs++
 	}
-	b.parts, b.positions = append(b.parts, part), append(b.positions, p)
-	b.bytes += 1 + len(part) // see [wire.Format.Join]
-	if len(b.parts) == 1 {
+	b.records, b.positions = append(b.records, record), append(b.positions, p)
+	b.bytes += 1 + len(record) // see [wire.Format.Join]
+	if len(b.records) == 1 {
 		b.bytes++
 	}
 }
 
 func (b *batch) full() bool {
-	return len(b.parts) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
+	return len(b.records) >= b.route.Batch.Frames || b.bytes >= b.route.Batch.Bytes
 }
 
 func (b *batch) message() transport.Message {
-	return b.route.message(b.route.Format.Join(make([]byte, 0, b.bytes), b.parts...))
+	return b.route.message(b.route.Format.Join(make([]byte, 0, b.bytes), b.records...))
 }

@@ -49,19 +49,19 @@ func (r *Routes) of(device string) Route {
 	return Route{Topic: wire.Expand(r.topic, "name", device), Cause: transport.CauseData}
 }
 
-func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
+func (f frames) encode(r spool.Record, now time.Time) (*encodedRecord, error) {
 	rt := f.routes.of(r.Stream)
-	part := wire.Part{Record: wire.Record{Seq: uint64(r.Seq), Epoch: r.Epoch}, Gateway: f.routes.id, Name: r.Stream}
+	rec := wire.DeviceRecord{Record: wire.Record{Seq: uint64(r.Seq), Epoch: r.Epoch}, Gateway: f.routes.id, Name: r.Stream}
 	if r.Gap != nil {
 		if rt.Format.Bare() {
 			return nil, nil // a reader of bare bytes cannot know a gap from a frame
 		}
-		part.TS, part.Unsynced = r.Time.UnixMilli(), f.clock.Unset()
-		part.Gap = &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}
+		rec.TS, rec.Unsynced = r.Time.UnixMilli(), f.clock.Unset()
+		rec.Gap = &wire.Gap{From: uint64(r.Gap.From), To: uint64(r.Gap.To), Reason: string(r.Gap.Reason)}
 		if r.Gap.Epoch != r.Epoch {
-			part.Gap.Epoch = r.Gap.Epoch
+			rec.Gap.Epoch = r.Gap.Epoch
 		}
-		return &item{rt.Format.Append(nil, part), rt}, nil
+		return &encodedRecord{rt.Format.Append(nil, rec), rt}, nil
 	}
 	s, err := record.Parse(r.Data)
 	if err != nil {
@@ -71,16 +71,16 @@ func (f frames) encode(r spool.Record, now time.Time) (*item, error) {
 	if rt.Format.Bare() {
 		rt.Batch = Batching{}
 	}
-	part.TS, part.Unsynced = f.clock.Resolve(s.Stamp)
-	part.Late = now.UnixMilli()-part.TS > lateAfter.Milliseconds()
-	if part.Frame, part.Encoding = s.Data, s.Encoding; s.Values {
+	rec.TS, rec.Unsynced = f.clock.Resolve(s.Stamp)
+	rec.Late = now.UnixMilli()-rec.TS > lateAfter.Milliseconds()
+	if rec.Frame, rec.Encoding = s.Data, s.Encoding; s.Values {
 		var m record.Measured
 		if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
 			return nil, fmt.Errorf("record %d of %q: stored values cannot be read: %w", r.Seq, r.Stream, err)
 		}
-		part.Measured, part.Units = m.Measured, m.Units
+		rec.Measured, rec.Units = m.Measured, m.Units
 	}
-	return &item{rt.Format.Append(nil, part), rt}, nil
+	return &encodedRecord{rt.Format.Append(nil, rec), rt}, nil
 }
 
 // replies encodes the records of the reply spool, which hold their payload and the name that makes their topic.
@@ -88,7 +88,7 @@ type replies struct {
 	topic string // template of the reply topic, with {name}
 }
 
-func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
+func (e replies) encode(r spool.Record, _ time.Time) (*encodedRecord, error) {
 	if r.Gap != nil {
 		return nil, nil // who waits for an answer has a timeout; a gap in answers has no topic
 	}
@@ -96,5 +96,5 @@ func (e replies) encode(r spool.Record, _ time.Time) (*item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}
-	return &item{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name), Cause: transport.CauseCmd}}, nil
+	return &encodedRecord{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name), Cause: transport.CauseCmd}}, nil
 }

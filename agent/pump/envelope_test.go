@@ -50,13 +50,13 @@ func TestEnvelope(t *testing.T) {
 			if c.gap == nil {
 				r.Data = c.frame.Append(nil)
 			}
-			it, err := f.encode(r, now)
+			e, err := f.encode(r, now)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := ""
-			if it != nil {
-				got = string(it.part)
+			if e != nil {
+				got = string(e.bytes)
 			}
 			if got != c.want {
 				t.Fatalf("%s\nwant %s", got, c.want)
@@ -73,16 +73,16 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	rs.Set(map[string]Route{})
 	r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: wall,
 		Data: record.Stored{Stamp: c.StampAt(wall), Encoding: wire.Text, Data: []byte("x")}.Append(nil)}
-	it, err := frames{c, rs}.encode(r, wall)
-	if err != nil || !strings.Contains(string(it.part), `"unsynced":true`) {
-		t.Fatalf("%s, %v", it.part, err)
+	e, err := frames{c, rs}.encode(r, wall)
+	if err != nil || !strings.Contains(string(e.bytes), `"unsynced":true`) {
+		t.Fatalf("%s, %v", e.bytes, err)
 	}
 	wall = built.Add(time.Hour)
 	c.BootTime = func() int64 { return 90_000 }
-	it, err = frames{c, rs}.encode(r, wall)
+	e, err = frames{c, rs}.encode(r, wall)
 	want := `"ts":` + "1795212170000" // half a minute before now
-	if err != nil || strings.Contains(string(it.part), "unsynced") || !strings.Contains(string(it.part), want) {
-		t.Fatalf("%s, %v", it.part, err)
+	if err != nil || strings.Contains(string(e.bytes), "unsynced") || !strings.Contains(string(e.bytes), want) {
+		t.Fatalf("%s, %v", e.bytes, err)
 	}
 }
 

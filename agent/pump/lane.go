@@ -34,6 +34,7 @@ type publish struct {
 // lane is one spool on its way up: what was read from it, and what is gathered in batches. Records are acknowledged out of
 // order when one device gathers batches and another does not; the spool knows which are. Owned by the pump's loop.
 type lane struct {
+	name   string // of the spool, for the log
 	spool  *spool.Spool
 	encode encoder
 
@@ -54,12 +55,12 @@ type lane struct {
 
 // encoder turns a record into what is published. Nil with no error: there is nothing to publish.
 type encoder interface {
-	encode(r spool.Record, now time.Time) (*item, error)
+	encode(r spool.Record, now time.Time) (*encodedRecord, error)
 }
 
-// item is one record ready to be published, alone or in a batch.
-type item struct {
-	part  []byte // see [wire.Format]
+// encodedRecord is one record ready to be published, alone or in a batch.
+type encodedRecord struct {
+	bytes []byte // see [wire.Format]
 	route Route
 }
 
@@ -97,17 +98,17 @@ func (l *lane) take(now time.Time, h how) (*publish, *spool.Record, error) {
 		if h.skip != nil && h.skip(r.Stream) {
 			continue
 		}
-		it, err := l.encode.encode(r, now)
+		e, err := l.encode.encode(r, now)
 		if err != nil {
 			return nil, &r, err
 		}
-		if it == nil {
+		if e == nil {
 			if err := l.spool.Ack(r.Pos); err != nil {
 				return nil, nil, err
 			}
 			continue
 		}
-		if p := l.pack(r, it, now, h.single); p != nil {
+		if p := l.pack(r, e, now, h.single); p != nil {
 			return p, nil, nil
 		}
 		if p := l.dueBatch(now, false, false); p != nil {
@@ -127,24 +128,24 @@ func (l *lane) refill() (bool, error) {
 }
 
 // pack makes a publish of one record, or adds it to its device's batch and returns that when it is full.
-func (l *lane) pack(r spool.Record, it *item, now time.Time, single bool) *publish {
-	if !it.route.Batch.on() {
-		payload := it.route.Format.Single(it.part)
-		return &publish{lane: l, message: it.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
+func (l *lane) pack(r spool.Record, e *encodedRecord, now time.Time, single bool) *publish {
+	if !e.route.Batch.on() {
+		payload := e.route.Format.Single(e.bytes)
+		return &publish{lane: l, message: e.route.message(payload), positions: []spool.Pos{r.Pos}, seq: r.Seq, stream: r.Stream}
 	}
 	var p *publish
-	if b := l.batches[r.Stream]; b != nil && (!b.fits(it.part) || b.route.Format != it.route.Format) {
+	if b := l.batches[r.Stream]; b != nil && (!b.fits(e.bytes) || b.route.Format != e.route.Format) {
 		p = l.ship(r.Stream) // this one opens the next batch
 	}
 	b := l.batches[r.Stream]
 	if b == nil {
-		b = &batch{route: it.route, seq: r.Seq, begun: now, oldest: r.Time}
+		b = &batch{route: e.route, seq: r.Seq, begun: now, oldest: r.Time}
 		if n := l.most[r.Stream]; n > 0 {
 			b.route.Batch.Bytes = min(b.route.Batch.Bytes, n)
 		}
 		l.batches[r.Stream] = b
 	}
-	b.add(r.Pos, it.part)
+	b.add(r.Pos, e.bytes)
 	if p == nil && (single || b.full() || l.runs() > maxRuns) {
 		p = l.ship(r.Stream)
 	}

@@ -80,6 +80,7 @@ func New(o Options) *Pump {
 		},
 		keep: func(bad *publish, why error) error { return o.Quarantine.keep(bad, why, time.Now()) },
 		pace: &pacer{fixed: o.ReplayRate, spread: rand.Float64, rate: func() int64 { return o.Link.Status().Throughput }}}
+	p.lanes[0].name, p.lanes[1].name, p.lanes[2].name = "replies", "high", "data"
 	p.lanes[0].vital, p.lanes[1].vital = true, true
 	p.lanes[2].paced = true
 	return p
@@ -114,8 +115,8 @@ func (p *Pump) Run(ctx context.Context) error {
 	return nil
 }
 
-// settleFlight waits for what is in flight, and sends nothing more: another pump goes on with what waits in the spools, and would
-// send again what it does not know to have arrived.
+// settleFlight waits for what is in flight, and sends nothing more: another pump continues with what waits in the spools, and
+// would send again what is not acknowledged there.
 func (p *Pump) settleFlight(ctx context.Context) {
 	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
 		p.await(ctx, p.oldest(), p.wake())
@@ -180,7 +181,7 @@ func (p *Pump) oldest() <-chan struct{} {
 func (p *Pump) next(flush bool) *publish {
 	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
 	for _, l := range p.lanes {
-		if p.rests(l) {
+		if p.paused(l) {
 			continue
 		}
 		h.pace = nil
@@ -210,13 +211,13 @@ func (p *Pump) reading(l *lane, err error) {
 	if err != nil {
 		if l.fault != err.Error() {
 			l.fault = err.Error()
-			p.log.Error().Err(err).Msg("spool cannot be read, trying again")
+			p.log.Error().Str("spool", l.name).Err(err).Msg("spool cannot be read, trying again")
 		}
 		l.retryAt = time.Now().Add(readRetry)
 		return
 	}
 	if l.fault != "" {
-		p.log.Info().Msg("spool can be read again")
+		p.log.Info().Str("spool", l.name).Msg("spool can be read again")
 	}
 	l.fault, l.retryAt = "", time.Time{}
 }
@@ -237,17 +238,19 @@ func (p *Pump) send(ctx context.Context, next *publish) {
 
 // poison gives up on what can never be published.
 func (p *Pump) poison(bad *publish, why error) {
-	p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
-		Int("bytes", len(bad.message.Payload)).Err(why).Msg("record cannot be published, put into quarantine")
+	line := p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
+		Int("bytes", len(bad.message.Payload)).Err(why)
 	p.refused.note(bad, why, time.Now())
-	if p.keep != nil {
-		if err := p.keep(bad, why); err != nil {
-			p.log.Error().Err(err).Msg("and it could not be put into quarantine")
-		}
+	if p.keep == nil {
+		line.Msg("record cannot be published: dropped")
+	} else if err := p.keep(bad, why); err != nil {
+		line.AnErr("quarantine", err).Msg("record cannot be published and could not be put into quarantine: lost")
+	} else {
+		line.Msg("record cannot be published: put into quarantine")
 	}
 	for _, pos := range bad.positions {
 		if err := bad.lane.spool.Poison(pos); err != nil {
-			p.log.Error().Err(err).Msg("cannot drop a record from the spool")
+			p.log.Error().Str("spool", bad.lane.name).Err(err).Msg("record could not be removed from its spool: it may come again")
 		}
 	}
 }
@@ -290,7 +293,7 @@ func (p *Pump) commit(arrived []inflight) {
 		}
 		p.tellHeld()
 		if err := l.spool.Ack(positions...); err != nil {
-			p.log.Error().Err(err).Msg("cannot write down what arrived; records may be sent twice")
+			p.log.Error().Str("spool", l.name).Err(err).Msg("acknowledgements could not be saved: records may be sent twice")
 		}
 	}
 }
@@ -321,7 +324,7 @@ func (p *Pump) lost() {
 
 // release starts over when streams were held back for long enough; nothing is in flight then.
 func (p *Pump) release(now time.Time) {
-	if !p.suspects.over(now) || len(p.out) > 0 {
+	if !p.suspects.expired(now) || len(p.out) > 0 {
 		return
 	}
 	p.suspects.release(now)
@@ -339,15 +342,15 @@ func (p *Pump) tellHeld() {
 	}
 }
 
-// rests tells whether there is no budget for a lane.
-func (p *Pump) rests(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
+// paused tells whether there is no budget for a lane.
+func (p *Pump) paused(l *lane) bool { return !l.vital && p.exhausted != nil && p.exhausted() }
 
 func (p *Pump) wake() (first time.Time) {
 	first = p.suspects.wake()
 	for _, l := range p.lanes {
 		w := l.wake()
-		if p.rests(l) {
-			w = time.Now().Add(exhaustedLook) // the budget may begin anew
+		if p.paused(l) {
+			w = time.Now().Add(exhaustedLook) // a new month of the budget may begin
 		}
 		if !w.IsZero() && (first.IsZero() || w.Before(first)) {
 			first = w

@@ -19,8 +19,9 @@ const (
 	quarantineMax  = 1 << 20 // bytes of both together
 )
 
-// Quarantine keeps what could not be published, for a person: the server hangs up at it, or it is no valid publish. Sent again and
-// again it would stop the uplink, and it is not ours to throw away. Safe for concurrent use.
+// Quarantine keeps what could not be published, for a person to look at: the server closes the connection at it, or it is not a
+// valid publish. Sent again and again it would stop the uplink, and throwing it away is not for us to decide. Safe for
+// concurrent use.
 type Quarantine struct {
 	root *os.Root // nil: nothing can be kept
 

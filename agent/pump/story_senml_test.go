@@ -72,7 +72,7 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 		}
 	}
 	l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
-	for parcels := 0; parcels < 4; parcels++ {
+	for publishes := 0; publishes < 4; publishes++ {
 		p, _, err := l.take(time.Now(), how{flush: true})
 		if err != nil || p == nil {
 			t.Fatalf("%v, %v", p, err)

@@ -17,15 +17,15 @@ const (
 )
 
 // suspects finds the record at which a server closes the connection: too large for it, or on a topic that it does not allow.
-// Sent again at each reconnect, that record would stop the uplink for ever.
+// Sent again at each reconnect, that record would stop the uplink for good.
 //
 //	closed thrice with the same oldest record in flight ─▶ isolated: each record alone, and nothing before the session has
 //	                                                       lived for quietFor
-//	closed again, with that record alone in flight      ─▶ it is guilty; isolation goes on, the next one may be no better
+//	closed again, with that record alone in flight      ─▶ it is poison; isolation goes on, the next one may be no better
 //	acknowledged                                        ─▶ it is cleared; if it came in a batch, that was too large
-//	three guilty ones in a row of one stream            ─▶ the stream is held back in the spool for holdFor
+//	three poison records in a row of one stream         ─▶ the stream is held back in the spool for holdFor
 //
-// Only what the server closes counts. Silence and a broken path accuse nobody, and a server that closes sessions on which
+// Only what the server closes counts. Silence and a broken path accuse no record, and a server that closes sessions on which
 // nothing was sent yet has troubles of its own. Owned by the pump's loop; pure: now comes in.
 type suspects struct {
 	lane   *lane
@@ -34,14 +34,14 @@ type suspects struct {
 
 	isolated   int       // so many publishes more are sent one at a time; 0: no suspicion
 	quietUntil time.Time // of this session; zero: it need not be quiet
-	batch      *publish  // that led to isolation; nil: it was no batch, or one of its records was guilty
+	batch      *publish  // that led to isolation; nil: it was no batch, or one of its records was poison
 
 	offenders map[string]*offender // by name
 }
 
-// offender is a stream with guilty records.
+// offender is a stream with poison records.
 type offender struct {
-	inRow int       // guilty records since the last one that was acknowledged
+	inRow int       // poison records since the last one that was acknowledged
 	until time.Time // the stream is held back; zero: it is not
 }
 
@@ -58,7 +58,7 @@ func (d *suspects) hold(now time.Time, inFlight int) (bool, time.Time) {
 	if now.Before(d.quietUntil) {
 		return true, d.quietUntil
 	}
-	return (d.isolated > 0 || d.over(now)) && inFlight > 0, time.Time{}
+	return (d.isolated > 0 || d.expired(now)) && inFlight > 0, time.Time{}
 }
 
 // holds tells whether a stream is held back.
@@ -67,8 +67,8 @@ func (d *suspects) holds(stream string) bool {
 	return g != nil && !g.until.IsZero()
 }
 
-// over tells whether a stream was held back for long enough.
-func (d *suspects) over(now time.Time) bool {
+// expired tells whether a stream was held back for long enough.
+func (d *suspects) expired(now time.Time) bool {
 	at := d.wake()
 	return !at.IsZero() && !now.Before(at)
 }
@@ -119,8 +119,8 @@ func (d *suspects) acked(p *publish) {
 	}
 }
 
-// lost is called after a session was lost with oldest in flight, one of inFlight. It tells whether oldest is guilty.
-func (d *suspects) lost(oldest *publish, inFlight int, closed bool, now time.Time) (guilty bool) {
+// lost is called after a session was lost with oldest in flight, one of inFlight. It tells whether oldest is poison.
+func (d *suspects) lost(oldest *publish, inFlight int, closed bool, now time.Time) (poison bool) {
 	switch {
 	case !closed && d.isolated == 0:
 		d.closes = 0
@@ -138,16 +138,16 @@ func (d *suspects) lost(oldest *publish, inFlight int, closed bool, now time.Tim
 	if d.closes < closesToSuspect {
 		return false
 	}
-	guilty = d.closes > closesToSuspect && inFlight == 1 && len(oldest.positions) == 1 && !d.quietUntil.IsZero()
+	poison = d.closes > closesToSuspect && inFlight == 1 && len(oldest.positions) == 1 && !d.quietUntil.IsZero()
 	if len(oldest.positions) > 1 {
 		d.batch = oldest
 	}
-	if guilty {
+	if poison {
 		d.lane, d.closes, d.batch = nil, 0, nil
 		d.blame(oldest.stream, now)
 	}
 	d.isolated = max(d.isolated, isolatedFor, len(oldest.positions))
-	return guilty
+	return poison
 }
 
 func (d *suspects) blame(stream string, now time.Time) {

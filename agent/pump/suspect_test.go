@@ -9,7 +9,7 @@ import (
 
 // How sessions ended, with record 1 the oldest in flight unless it says else, and whether that gives it up. "quiet" stands for
 // a session that lived long enough before anything was sent.
-func TestWhoIsGuilty(t *testing.T) {
+func TestWhichRecordIsPoison(t *testing.T) {
 	const closed, silent = true, false
 	type end struct {
 		closed   bool
@@ -42,7 +42,7 @@ func TestWhoIsGuilty(t *testing.T) {
 				got = d.lost(&publish{lane: l, positions: []spool.Pos{e.oldest}}, e.inFlight, e.closed, now)
 			}
 			if got != c.want {
-				t.Fatalf("guilty: %v", got)
+				t.Fatalf("poison: %v", got)
 			}
 		})
 	}

@@ -21,8 +21,8 @@ func (m *machine) account(t *rapid.T) {
 	for i := range m.s.tail {
 		add(&m.s.tail[i])
 	}
-	for i := range m.s.limbo {
-		add(&m.s.limbo[i].record)
+	for i := range m.s.pendingEvicts {
+		add(&m.s.pendingEvicts[i].record)
 	}
 	for _, g := range m.s.disk.segments {
 		f, err := m.fs.Open(g.name)
@@ -30,7 +30,7 @@ func (m *machine) account(t *rapid.T) {
 			continue
 		}
 		p, _ := readFile(f, 1<<20)
-		walk(p, 0, func(r *record, _ place) bool {
+		walk(p, 0, func(r *record, _ location) bool {
 			if g.waits.has(r.pos) {
 				add(r)
 			}

@@ -38,7 +38,7 @@ func (s *Spool) Poison(p Pos) error {
 	return s.finish(spans{{p, p}}, &s.count.Poison)
 }
 
-// finish takes positions out of what waits, and counts them. When some of them are on disk, the disk is told.
+// finish takes positions out of what waits, and counts them. When some of them are on disk, that is noted there.
 func (s *Spool) finish(set spans, counter *int64) error {
 	if n := len(set); n == 0 {
 		return nil
@@ -52,7 +52,7 @@ func (s *Spool) finish(set spans, counter *int64) error {
 				stored += g.waits.remove(r)
 			}
 		}
-		stored += s.acquit(r)
+		stored += s.unevict(r)
 	}
 	done := stored + s.removeTail(set)
 	if done == 0 {
@@ -93,8 +93,8 @@ func (s *Spool) removeTail(set spans) (n int64) {
 // advance moves the cursor up to the first record that waits.
 func (s *Spool) advance() {
 	first := s.pos + 1
-	if len(s.limbo) > 0 {
-		first = min(first, s.limbo[0].pos)
+	if len(s.pendingEvicts) > 0 {
+		first = min(first, s.pendingEvicts[0].pos)
 	}
 	if len(s.tail) > 0 {
 		first = min(first, s.tail[0].pos)
@@ -110,8 +110,8 @@ func (s *Spool) advance() {
 
 // find is the record that waits at p, if the disk gives it back.
 func (s *Spool) find(p Pos) (found record, ok bool) {
-	if i, in := s.limboIndex(p); in {
-		return s.limbo[i].record, true
+	if i, in := s.pendingEvictIndex(p); in {
+		return s.pendingEvicts[i].record, true
 	}
 	if i := s.tailIndex(p); i < len(s.tail) && s.tail[i].pos == p {
 		return s.tail[i], true
@@ -120,7 +120,7 @@ func (s *Spool) find(p Pos) (found record, ok bool) {
 		if !g.waits.has(p) || s.view(g) != nil || !g.waits.has(p) {
 			continue
 		}
-		walk(s.disk.content, p-1, func(r *record, _ place) bool {
+		walk(s.disk.content, p-1, func(r *record, _ location) bool {
 			found, ok = *r, r.pos == p
 			return false
 		})
@@ -131,8 +131,8 @@ func (s *Spool) find(p Pos) (found record, ok bool) {
 // waitingRuns are the positions that wait up to and including through, in order.
 func (s *Spool) waitingRuns(through Pos) (runs spans) {
 	var all []span
-	for i := 0; i < len(s.limbo) && s.limbo[i].pos <= through; i++ {
-		all = append(all, span{s.limbo[i].pos, s.limbo[i].pos})
+	for i := 0; i < len(s.pendingEvicts) && s.pendingEvicts[i].pos <= through; i++ {
+		all = append(all, span{s.pendingEvicts[i].pos, s.pendingEvicts[i].pos})
 	}
 	for _, g := range s.disk.segments {
 		for i := 0; i < len(g.waits) && g.waits[i].first <= through; i++ {

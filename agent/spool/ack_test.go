@@ -153,7 +153,7 @@ func TestEvictedInFlight(t *testing.T) {
 			for _, r := range f.peek(t) {
 				inFlight = append(inFlight, r.Pos)
 			}
-			for len(f.limbo) < 10 {
+			for len(f.pendingEvicts) < 10 {
 				if _, err := f.Append("other", make([]byte, 100)); err != nil {
 					t.Fatal(err)
 				}

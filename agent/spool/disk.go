@@ -248,7 +248,7 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 		d.viewOff, d.viewPos = 0, 0
 	}
 	base, more := d.viewOff, true
-	walk(d.content[base:], after, func(r *record, at place) bool {
+	walk(d.content[base:], after, func(r *record, at location) bool {
 		if r.pos > g.last {
 			return false
 		}

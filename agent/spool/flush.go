@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// flush writes what memory holds. When the disk does not take it, the rest stays in memory, why is said, and it is tried
-// again later.
+// flush writes what memory holds. When the disk does not take it, the rest stays in memory, Status says why, and it is
+// tried again later.
 func (s *Spool) flush(now time.Time) {
 	d := &s.disk
 	if d.blind || d.why != "" && now.Before(d.retryAt) {

@@ -31,7 +31,7 @@ type File interface {
 	Truncate(size int64) error
 }
 
-// Dir is the FS of a directory, made when it is first needed. It is opened anew for every use, so that a disk that went
+// Dir is the FS of a directory, made when it is first needed. It is opened again for every use, so that a disk that went
 // away and came back is found again.
 func Dir(path string) FS { return dir(path) }
 

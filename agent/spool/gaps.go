@@ -28,14 +28,14 @@ func (s *Spool) lose(stream string, g gap) {
 		}
 	}
 	if len(waiting) >= maxGaps {
-		waiting = waiting[1:] // who reads that sees the hole without a reason
+		waiting = waiting[1:] // its reader sees the hole, and no reason for it
 	}
 	s.gaps[stream] = append(waiting, g)
 	s.metaOld = true
 	s.signal()
 }
 
-// loseRecord is lose for a record that was accepted. What a lost mark of a gap said is said again.
+// loseRecord is lose for a record that was accepted. A mark of a gap that is lost itself is made again.
 func (s *Spool) loseRecord(r *record, why Reason) {
 	if r.gap != nil {
 		s.lose(r.stream, *r.gap)
@@ -91,7 +91,7 @@ func (s *Spool) evictTail(why Reason) bool {
 func (s *Spool) evictSegment(why Reason) {
 	seg := s.disk.segments[0]
 	if s.view(seg) == nil {
-		walk(s.disk.content, s.cursor, func(r *record, _ place) bool {
+		walk(s.disk.content, s.cursor, func(r *record, _ location) bool {
 			if seg.waits.has(r.pos) {
 				s.evicted(r, why)
 			}
@@ -122,7 +122,7 @@ func (s *Spool) view(g *segment) error {
 	for key, have := range g.numbers {
 		watch[key] = seen{last: have.first - 1}
 	}
-	skipped := walk(s.disk.content, 0, func(r *record, at place) bool {
+	skipped := walk(s.disk.content, 0, func(r *record, at location) bool {
 		if !g.holds.has(r.pos) {
 			return r.pos < g.last // a copy of what another segment has, or given up
 		}

@@ -121,7 +121,7 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 	}
 	g.size = int64(len(p))
 	end := 0
-	skipped := walk(p, after, func(r *record, at place) bool {
+	skipped := walk(p, after, func(r *record, at location) bool {
 		key := numbers{r.epoch, r.stream}
 		if hole := watch.saw(key, r.seq, s.disk.corrupt+at.skipped); hole != nil && r.pos > s.cursor {
 			s.lose(r.stream, *hole)
@@ -253,7 +253,7 @@ func (s *Spool) saveMeta(clean bool) error {
 			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
 		}
 	}
-	for _, l := range s.limbo { // evicted, unless they are acknowledged
+	for _, l := range s.pendingEvicts { // evicted, unless they are acknowledged
 		m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{l.seq, l.seq, l.epoch, reasonCode(l.why), l.pos})
 		if g := l.gap; g != nil {
 			m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{g.from, g.to, g.epoch, g.reason, l.pos})

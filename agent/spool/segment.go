@@ -9,7 +9,7 @@ import (
 type segment struct {
 	name    string
 	holds   spans // the positions of its records
-	waits   spans // of those, the ones that nobody has acknowledged, given up or evicted
+	waits   spans // of those, the ones not acknowledged, given up or evicted yet
 	first   Pos
 	last    Pos   // 0: none
 	size    int64 // bytes up to the end of its last record
@@ -68,16 +68,16 @@ func (g *segment) cut(pos Pos, size int64) {
 	g.size = size
 }
 
-// place is where walk found a record.
-type place struct {
+// location is where walk found a record.
+type location struct {
 	end     int   // offset behind it
 	skipped int64 // stretches before it that are no records
 }
 
-// walk calls visit for each record in p, the content of a segment, in order, until visit says stop. What is no record is
-// skipped, up to the next one that is; skipped is how many stretches that were. Positions that do not grow are copies of
+// walk calls visit for each record in p, the content of a segment, in order, until visit says stop. Bytes that are not a
+// record are skipped, up to the next record; skipped counts such stretches. Positions that do not grow are copies of
 // what is in an older segment: skipped too, not counted.
-func walk(p []byte, after Pos, visit func(r *record, at place) bool) (skipped int64) {
+func walk(p []byte, after Pos, visit func(r *record, at location) bool) (skipped int64) {
 	off, inBad := 0, false
 	if len(p) >= len(segmentMagic) && string(p[:len(segmentMagic)]) == segmentMagic {
 		off = len(segmentMagic)
@@ -92,7 +92,7 @@ func walk(p []byte, after Pos, visit func(r *record, at place) bool) (skipped in
 			off++
 			continue
 		}
-		at := place{off + n, skipped}
+		at := location{off + n, skipped}
 		off, inBad = off+n, false
 		if r.pos <= after {
 			continue
@@ -122,8 +122,8 @@ func readFile(f File, limit int64) ([]byte, error) {
 	return nil, err
 }
 
-// damageWatch finds the numbers that went with damaged bytes. A hole without damage is none of its business: what was
-// acknowledged from memory never reached the disk.
+// damageWatch finds the numbers that were lost with damaged bytes. It ignores a hole without damage: what was acknowledged from
+// memory never reached the disk.
 type damageWatch map[numbers]seen
 
 type seen struct {

@@ -34,18 +34,18 @@ type Gap struct {
 	Reason   Reason
 }
 
-// Record is one record, or the mark of a gap. (Epoch, Stream, Seq) names it for ever.
+// Record is one record, or the mark of a gap. (Epoch, Stream, Seq) names it, and never another one.
 type Record struct {
 	Pos    Pos
 	Epoch  string // 8 hex digits
 	Stream string
 	Seq    Seq
-	Time   time.Time // of the append; of a record found on disk by the wall clock of then
+	Time   time.Time // of the append; of a record found on disk: by the wall clock at that time
 	Data   []byte    // not to be changed; nil with Gap
 	Gap    *Gap
 }
 
-// WhenFull says what gives way when the spool is full.
+// WhenFull is what happens when the spool is full: the oldest record is dropped, or the newest one refused.
 type WhenFull int
 
 // The ways to be full.
@@ -61,7 +61,7 @@ type Options struct {
 	SegmentBytes   int64         // if zero, 256 KiB, or an eighth of MaxBytes if that is less
 	MinFreePercent int           // of the disk, left alone: below it the spool grows no more
 	MinFreeBytes   int64         // the same in bytes; the larger counts
-	MaxAge         time.Duration // if zero, for ever
+	MaxAge         time.Duration // if zero, without limit
 	WhenFull       WhenFull
 	WriteAfter     time.Duration    // a record that waits this long is written; 0: before Append returns
 	Sync           time.Duration    // how long written bytes may wait for fsync; 0: not at all
@@ -110,16 +110,16 @@ type Spool struct {
 	fs    FS
 	ready chan struct{}
 
-	mu     sync.Mutex
-	closed bool
-	epoch  uint32
-	next   map[string]Seq // by stream: the next number
-	pos    Pos            // the last one given
-	cursor Pos            // everything up to it is done with
-	doneTo Pos            // nothing behind it is
-	handed Pos            // how far the reader has peeked since it last started over
-	limbo  []limbo        // gave way while the reader held them, in order
-	gaps   map[string][]gap
+	mu            sync.Mutex
+	closed        bool
+	epoch         uint32
+	next          map[string]Seq // by stream: the next number
+	pos           Pos            // the last one given
+	cursor        Pos            // everything up to it is done with
+	doneTo        Pos            // nothing behind it is
+	handed        Pos            // how far the reader has peeked since it last started over
+	pendingEvicts []pendingEvict // evicted while the reader held them, in order
+	gaps          map[string][]gap
 
 	tail      []record // in memory only, behind everything on disk
 	tailBytes int64
@@ -167,7 +167,7 @@ func (s *Spool) signal() {
 }
 
 // Append takes data, which is copied, into stream and returns its number. ErrFull (with DropNewest) and ErrTooLarge consume
-// the number too: a gap covers it. An error of the disk is none of Append: the record stays in memory.
+// the number too: a gap covers it. An error of the disk is not an error of Append: the record stays in memory.
 func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,7 +289,7 @@ func (s *Spool) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.count
-	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.limbo))
+	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.pendingEvicts))
 	st.Bytes, st.Oldest = s.disk.backlog()
 	st.Bytes += s.tailBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why

@@ -55,7 +55,7 @@ func (m *machine) Append(t *rapid.T) {
 	before := m.s.Status()
 	seq, err := m.s.Append(stream, []byte(data))
 	name := id{numbers{m.s.epoch, stream}, seq}
-	if m.s.Status().Evicted > before.Evicted || len(m.s.limbo) > 0 || err != nil {
+	if m.s.Status().Evicted > before.Evicted || len(m.s.pendingEvicts) > 0 || err != nil {
 		m.evicted = true
 	}
 	if err != nil {
@@ -166,7 +166,7 @@ func (m *machine) wait(d time.Duration) {
 	before := m.s.Status().Evicted
 	m.now = m.now.Add(d)
 	m.s.tend(m.now)
-	m.evicted = m.evicted || m.s.Status().Evicted > before || len(m.s.limbo) > 0
+	m.evicted = m.evicted || m.s.Status().Evicted > before || len(m.s.pendingEvicts) > 0
 }
 
 func (m *machine) Break(t *rapid.T) {

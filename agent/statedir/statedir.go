@@ -18,7 +18,7 @@ import (
 	"github.com/linkbeat/linkbeat/config"
 )
 
-// The locks have names of their own, as spool.dir may be the state_dir of nobody or of another agent.
+// The locks have names of their own, as spool.dir may be the state_dir of another agent.
 const (
 	lockFile      = "lock"
 	spoolLockFile = "spool.lock"

@@ -106,7 +106,7 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	return w.Flush()
 }
 
-// lines are what to tell of a device.
+// lines are what is shown of a device.
 func (d Serial) lines(now time.Time) (all []string) {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	say("%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now), d.Accepted, size(d.Read), d.Bad)

@@ -22,7 +22,7 @@ type Options struct {
 	// Tap lets emit see what goes over the port of a device, as text, until stop; false: there is no such device. emit does not
 	// wait and may be called by several goroutines at once. If nil, there are no taps.
 	Tap   func(name string, emit func(text []byte)) (stop func(), ok bool)
-	Fault func(error) // told when the address cannot be had, and nil when it can again; if nil, nobody is
+	Fault func(error) // called with an error when the address cannot be had, and with nil when it can again; may be nil
 }
 
 // Page serves the status. Create it with New.
@@ -102,7 +102,7 @@ func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p.o.Status()) // the client is gone: nobody to tell
+	_ = enc.Encode(p.o.Status()) // on error the client is gone
 }
 
 func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {

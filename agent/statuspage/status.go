@@ -124,7 +124,7 @@ func (b Bytes) with(o Bytes, sign int64) Bytes {
 	return b
 }
 
-// Month is what the data plan has paid for since the day on which the budget begins anew, over restarts; days are those of UTC.
+// Month is what the data plan has paid for since the day on which the month of the budget began, over restarts; days are those of UTC.
 type Month struct {
 	Since      string           `json:"since"` // 2026-11-01
 	Bytes      int64            `json:"bytes"`

@@ -20,7 +20,7 @@ const (
 )
 
 // tap streams the traffic of a device until the client goes. Only for this machine, whatever the page listens on: it shows what
-// nobody else is meant to read.
+// no one else is meant to read.
 func (p *Page) tap(w http.ResponseWriter, r *http.Request) {
 	if !fromHere(r) || p.o.Tap == nil {
 		http.Error(w, "a tap is for this machine alone: use linkbeat tap on the gateway, or linkbeatctl tap", http.StatusForbidden)

@@ -29,9 +29,9 @@ type ended struct {
 	err   error
 }
 
-// Run blocks until every part has returned. It returns what the first part to end by itself said, what others said while they
-// stopped, and the names of parts that did not stop in time (they are abandoned: a stuck part must not keep the process from
-// ending).
+// Run blocks until every part has returned. The error joins that of the first part to end by itself, those of others while they
+// stopped, and the names of parts that did not stop in time. These are abandoned: a stuck part must not keep the process from
+// ending.
 func (g Group) Run(ctx context.Context) error {
 	ends := make(chan ended, len(g))
 	cancels := make([]context.CancelFunc, len(g))

@@ -51,7 +51,7 @@ type ConsoleLine struct {
 }
 
 // ConsoleDown is what an operator says. Seq counts the messages of a session from 1 on, open included: a receiver drops what it
-// has seen; a console whose gateway finds one missing ends, since nobody knows any more what the port has got.
+// has seen; a console whose gateway finds one missing ends, since it is not known any more what the port has got.
 type ConsoleDown struct {
 	ID      string    `json:"id"` // of the session, chosen by the operator; 1 to [MaxCommandID] bytes
 	Seq     uint64    `json:"seq"`
@@ -71,7 +71,7 @@ type ConsoleUp struct {
 	Out   bool      `json:"out,omitempty"` // of a tap: the gateway wrote this to the device
 	Data  []byte    `json:"base64,omitempty"`
 	Lost  int64     `json:"lost,omitempty"`  // bytes that are missing before this message: they came faster than they could be sent
-	Taken int64     `json:"taken,omitempty"` // bytes of the operator that were written or told as a fault, since the beginning
+	Taken int64     `json:"taken,omitempty"` // bytes of the operator that were written or reported as a fault, since the beginning
 	Max   int       `json:"max,omitempty"`   // of opened: the most bytes of data in a message to the gateway
 	ConsoleLine
 	Error  ErrorCode `json:"error,omitempty"`

@@ -10,9 +10,9 @@ import (
 //
 // A payload holds one record or several:
 //
-//	Append → a part: one record
-//	Single(part) → the payload of a record that travels alone
-//	Join(part, part, …) → the payload of a batch
+//	Append → the bytes of one record
+//	Single(record) → the payload of a record that travels alone
+//	Join(record, record, …) → the payload of a batch
 //
 // A new format is a constant, a row in forms and in parsers, and the functions of these rows in a file of their own.
 type Format byte
@@ -30,16 +30,16 @@ type form struct {
 	bare   bool   // see Bare
 	units  bool   // see HasUnits
 	pack   bool   // a record that travels alone is joined too
-	append func(dst []byte, p Part) []byte
-	join   func(dst []byte, parts ...[]byte) []byte // nil: there are no batches
+	append func(dst []byte, p DeviceRecord) []byte
+	join   func(dst []byte, records ...[]byte) []byte // nil: there are no batches
 }
 
 // forms is indexed by Format.
 func forms() [3]form {
 	return [...]form{
-		JSON:  {name: "json", append: appendJSONPart, join: AppendBatch},
+		JSON:  {name: "json", append: appendJSONRecord, join: AppendBatch},
 		Raw:   {name: "raw", bare: true, append: appendFrame},
-		SenML: {name: "senml", units: true, pack: true, append: appendSenMLPart, join: AppendBatch},
+		SenML: {name: "senml", units: true, pack: true, append: appendSenMLRecord, join: AppendBatch},
 	}
 }
 
@@ -49,8 +49,8 @@ func parsers() []func(payload []byte) ([]Record, error) {
 	return []func([]byte) ([]Record, error){ParseSenML, ParseRecords}
 }
 
-// Part is one record on its way into a payload, with what only some formats have a place for.
-type Part struct {
+// DeviceRecord is one record on its way into a payload, with what only some formats have a place for.
+type DeviceRecord struct {
 	Record                     // but for its Body, which is made of Frame
 	Frame    []byte            // the bytes of a frame; not used for a gap or for values
 	Encoding Encoding          // of Frame, in formats that are text
@@ -60,7 +60,7 @@ type Part struct {
 }
 
 // record is the record with its frame as text.
-func (p Part) record() Record {
+func (p DeviceRecord) record() Record {
 	r := p.Record
 	if r.Gap == nil && r.Measured.IsZero() {
 		r.Body, _ = NewBody(p.Frame, p.Encoding)
@@ -68,13 +68,13 @@ func (p Part) record() Record {
 	return r
 }
 
-func appendJSONPart(dst []byte, p Part) []byte { return p.record().Append(dst) }
+func appendJSONRecord(dst []byte, p DeviceRecord) []byte { return p.record().Append(dst) }
 
-func appendSenMLPart(dst []byte, p Part) []byte {
+func appendSenMLRecord(dst []byte, p DeviceRecord) []byte {
 	return p.record().AppendSenML(dst, SenMLBase(p.Gateway, p.Name), p.Units)
 }
 
-func appendFrame(dst []byte, p Part) []byte { return append(dst, p.Frame...) }
+func appendFrame(dst []byte, p DeviceRecord) []byte { return append(dst, p.Frame...) }
 
 // form is the row of a format; the zero form of one that is not known.
 func (f Format) form() form {
@@ -111,20 +111,20 @@ func (f Format) Bare() bool { return f.form().bare }
 // HasUnits is true when the format has a place for units of measure.
 func (f Format) HasUnits() bool { return f.form().units }
 
-// Append adds one record, as a part for Single or Join.
-func (f Format) Append(dst []byte, p Part) []byte { return f.form().append(dst, p) }
+// Append adds the bytes of one record to dst, for Single or Join.
+func (f Format) Append(dst []byte, p DeviceRecord) []byte { return f.form().append(dst, p) }
 
-// Single is the payload of a record that travels alone. It may be part itself.
-func (f Format) Single(part []byte) []byte {
+// Single is the payload of a record that travels alone. It may be record itself.
+func (f Format) Single(record []byte) []byte {
 	if form := f.form(); form.pack {
-		return form.join(nil, part)
+		return form.join(nil, record)
 	}
-	return part
+	return record
 }
 
-// Join adds the payload of a batch to dst: at most one byte for each part and one more than the parts have. A format that
+// Join adds the payload of a batch to dst: at most one byte for each record and one more than they have. A format that
 // is [Format.Bare] has no batches.
-func (f Format) Join(dst []byte, parts ...[]byte) []byte { return f.form().join(dst, parts...) }
+func (f Format) Join(dst []byte, records ...[]byte) []byte { return f.form().join(dst, records...) }
 
 // errNoRecords is the error of ParsePayload.
 var errNoRecords = errors.New("the payload is of no format that has records")

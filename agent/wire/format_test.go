@@ -27,10 +27,10 @@ func TestFormatsKeepTheirNumbers(t *testing.T) {
 	}
 }
 
-// drawPart is any record that a gateway can make.
-func drawPart(t *rapid.T) Part {
+// drawDeviceRecord is any record that a gateway can make.
+func drawDeviceRecord(t *rapid.T) DeviceRecord {
 	r := drawRecord(t)
-	p := Part{Record: r, Gateway: "gw-7", Name: "meter"}
+	p := DeviceRecord{Record: r, Gateway: "gw-7", Name: "meter"}
 	if r.Gap == nil && r.Measured.IsZero() {
 		p.Frame, _ = r.Bytes()
 		p.Body, p.Encoding = Body{}, rapid.SampledFrom([]Encoding{Text, Hex, Base64}).Draw(t, "encoding")
@@ -46,25 +46,25 @@ func TestEveryFormatComesBack(t *testing.T) {
 			continue
 		}
 		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
-			var parts [][]byte
-			var want []Part
+			var records [][]byte
+			var want []DeviceRecord
 			size := 1
 			for range rapid.IntRange(1, 4).Draw(t, "records") {
-				p := drawPart(t)
-				part := f.Append([]byte("before"), p)[len("before"):]
-				want, parts, size = append(want, p), append(parts, part), size+len(part)+1
+				p := drawDeviceRecord(t)
+				record := f.Append([]byte("before"), p)[len("before"):]
+				want, records, size = append(want, p), append(records, record), size+len(record)+1
 			}
-			batch := f.Join(nil, parts...)
+			batch := f.Join(nil, records...)
 			if len(batch) > size {
 				t.Fatalf("%d bytes, %d were promised", len(batch), size)
 			}
 			checkBack(t, batch, want)
-			checkBack(t, f.Single(parts[0]), want[:1])
+			checkBack(t, f.Single(records[0]), want[:1])
 		}))
 	}
 }
 
-func checkBack(t *rapid.T, payload []byte, want []Part) {
+func checkBack(t *rapid.T, payload []byte, want []DeviceRecord) {
 	back, err := ParsePayload(payload)
 	if err != nil || len(back) != len(want) {
 		t.Fatalf("%d records (%v) of %s", len(back), err, payload)
@@ -81,7 +81,7 @@ func checkBack(t *rapid.T, payload []byte, want []Part) {
 
 func TestRawIsTheFrame(t *testing.T) {
 	frame := []byte("\x00\xff[")
-	if got := Raw.Single(Raw.Append(nil, Part{Frame: frame, Encoding: Hex})); !bytes.Equal(got, frame) {
+	if got := Raw.Single(Raw.Append(nil, DeviceRecord{Frame: frame, Encoding: Hex})); !bytes.Equal(got, frame) {
 		t.Errorf("%q", got)
 	}
 	if records, err := ParsePayload(frame); err == nil {
@@ -92,7 +92,7 @@ func TestRawIsTheFrame(t *testing.T) {
 	}
 }
 
-// What passes for records of some format can be told as JSON.
+// What passes for records of some format can be written as JSON.
 func FuzzParsePayload(f *testing.F) {
 	f.Add([]byte(`{"seq":1,"ts":2,"epoch":"3f2a9c1e","text":"x"}`))
 	f.Add([]byte(`[{"bn":"gw/m/","n":"frame","vs":"x","seq":1,"epoch":"e"}]`))

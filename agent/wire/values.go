@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Measured is what one poll of a unit says: a value by name, or why there is none; never both, never null.
+// Measured is the result of one poll of a unit: by name a value, or why there is none; never both, never null.
 type Measured struct {
 	Values map[string]json.RawMessage `json:"values,omitempty"` // numbers, strings and truth values
 	Bad    map[string]string          `json:"bad,omitempty"`    // timeout, or the name of a Modbus exception

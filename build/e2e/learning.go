@@ -32,7 +32,7 @@ func Learning(e *kit.Env, t *kit.Table) error {
 	t.Check("learns up to heartbeat.max", r.settles(0))
 	t.Check("SIGHUP with another document: what was proven is a hint", r.reloadRemembers())
 	t.Check("restarted: what was proven is a hint", r.restartRemembers())
-	t.Check("a torn file is set aside and said, and learning begins anew", r.tornMemory())
+	t.Check("a torn file is set aside and said, and learning starts again", r.tornMemory())
 	return nil
 }
 
@@ -110,7 +110,7 @@ func (r *rig) tornMemory() error {
 	if err := r.agent.StartUp(); err != nil {
 		return err
 	}
-	if err := r.whySays("learning begins anew"); err != nil {
+	if err := r.whySays("learning starts again"); err != nil {
 		return err
 	}
 	if _, err := os.Stat(r.memory() + ".corrupt"); err != nil {

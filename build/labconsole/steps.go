@@ -183,7 +183,7 @@ func (s *scene) taps(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	begun := func() bool { return strings.Count(s.agent.Proc().Tail(40), "tap begins") >= 2 }
+	begun := func() bool { return strings.Count(s.agent.Proc().Tail(40), "tap session started") >= 2 }
 	if err := s.e.Until("two taps", 10*time.Second, begun); err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// order is a command as it was understood once, at intake. It holds nothing of the configuration: its target, what that
+// command is what came down, parsed once, at intake. It holds nothing of the configuration: its target, what that
 // allows and whether it is still time are looked up when it is carried out, so that a reload in between counts.
-type order struct {
+type command struct {
 	name     string // of the device or unit
 	id       string // empty: it cannot be answered
 	size     int    // bytes of its payload, for what may wait at once
@@ -26,25 +26,25 @@ type order struct {
 	spanFault error // its timeout or silence is none; nothing where values are written
 }
 
-// newOrder parses a command. What is wrong with it stands in the order, to be answered in its turn.
-func newOrder(name string, payload []byte, retained, request bool) order {
-	c, err := wire.ParseCommand(payload)
-	o := order{name: name, id: c.ID, size: len(payload), retained: retained, request: request, expires: c.Expires, fault: err}
+// newCommand parses a payload. What is wrong with it stands in the command, to be answered in its turn.
+func newCommand(name string, payload []byte, retained, request bool) command {
+	p, err := wire.ParseCommand(payload)
+	c := command{name: name, id: p.ID, size: len(payload), retained: retained, request: request, expires: p.Expires, fault: err}
 	if err != nil {
-		return o
+		return c
 	}
-	if c.Values != nil {
-		o.values = make(map[string]string, len(c.Values))
-		for key, v := range c.Values {
-			o.values[key] = string(v)
+	if p.Values != nil {
+		c.values = make(map[string]string, len(p.Values))
+		for key, v := range p.Values {
+			c.values[key] = string(v)
 		}
-		return o
+		return c
 	}
-	o.bytes, _ = c.Bytes() // ParseCommand has seen to it
-	if o.timeout, o.spanFault = span("timeout", c.Timeout); o.spanFault == nil {
-		o.silence, o.spanFault = span("silence", c.Silence)
+	c.bytes, _ = p.Bytes() // ParseCommand has seen to it
+	if c.timeout, c.spanFault = span("timeout", p.Timeout); c.spanFault == nil {
+		c.silence, c.spanFault = span("silence", p.Silence)
 	}
-	return o
+	return c
 }
 
 // span is a duration that a command may say; negative: it does not.

@@ -32,18 +32,18 @@ func TestEveryFaultHasAHint(t *testing.T) {
 		diagnose.StepEcho:      {diagnose.FaultDenied},
 	} {
 		for _, fault := range faults {
-			got := judge(diagnose.Step{Name: step, Fault: fault}, sample, noon)
+			got := explain(diagnose.Step{Name: step, Fault: fault}, sample, noon)
 			if got.Status != Fail || got.Hint == "" || got.Hint == sample.fill(hints()[""]) || strings.Contains(got.Hint, "{") {
 				t.Errorf("%s %s: %+v", step, fault, got)
 			}
 		}
 	}
-	if got := judge(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample, noon); !strings.Contains(got.Hint, "gw-7-p0") {
+	if got := explain(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample, noon); !strings.Contains(got.Hint, "gw-7-p0") {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestExplain(t *testing.T) {
 	cert := func(ours bool, left time.Duration) diagnose.Cert {
 		return diagnose.Cert{Ours: ours, Subject: "x", Issuer: "ca", NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(left)}
 	}
@@ -62,7 +62,7 @@ func TestJudge(t *testing.T) {
 		"to be valid":   {diagnose.Step{Name: "tls", Fault: diagnose.FaultClock, Certs: []diagnose.Cert{{NotBefore: noon.Add(day), NotAfter: noon.Add(2 * day)}}}, Fail, "valid from 2026-11-22", "timedatectl"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := judge(c.step, sample, noon)
+			got := explain(c.step, sample, noon)
 			if got.Status != c.status || !strings.Contains(got.Text, c.text) || !strings.Contains(got.Hint, c.hint) || (c.hint == "") != (got.Hint == "") {
 				t.Errorf("%+v", got)
 			}

@@ -23,8 +23,8 @@ func factsOf(s config.Server, id string, login config.Server) facts {
 	return facts{host: s.Host(), id: id, user: login.Username, tls: login.TLS}
 }
 
-// judge says what a step of a trial means.
-func judge(t diagnose.Step, f facts, now time.Time) Step {
+// explain says what a step of a trial means.
+func explain(t diagnose.Step, f facts, now time.Time) Step {
 	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault), Verdict: t.Verdict}
 	for _, c := range t.Certs {
 		s.Certs = append(s.Certs, certificate(c, now))
