@@ -72,6 +72,12 @@ func Start(t testing.TB, config func(port int, dir string) string) *Mosquitto {
 	return m
 }
 
+// How often a mosquitto is asked to end, before it is killed.
+const (
+	askEvery  = 500 * time.Millisecond
+	askAtMost = 20
+)
+
 // Again starts it, also after Stop.
 func (m *Mosquitto) Again() {
 	m.t.Helper()
@@ -97,14 +103,28 @@ func (m *Mosquitto) start() {
 	m.t.Fatalf("mosquitto does not listen:\n%s", m.log)
 }
 
-// Stop ends it, and shows what it said where the test failed. Doing it twice is harmless.
+// Stop ends it, and shows what it said where the test failed. Doing it twice is harmless. It asks more than once: mosquitto 2.0.11
+// listens before its main loop begins, and forgets a SIGTERM that comes between the two.
 func (m *Mosquitto) Stop() {
 	if m.cmd.Process == nil || m.cmd.ProcessState != nil {
 		return
 	}
 	_ = m.cmd.Process.Signal(syscall.SIGCONT)
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
-	_ = m.cmd.Wait()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = m.cmd.Wait() }()
+	for asked := 0; ; asked++ {
+		if asked < askAtMost {
+			_ = m.cmd.Process.Signal(syscall.SIGTERM)
+		} else {
+			_ = m.cmd.Process.Kill()
+		}
+		select {
+		case <-ended:
+		case <-time.After(askEvery):
+			continue
+		}
+		break
+	}
 	if m.t.Failed() {
 		m.t.Logf("mosquitto said:\n%s", m.log)
 	}

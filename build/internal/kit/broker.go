@@ -147,6 +147,15 @@ func (b *Broker) Start() error {
 
 // Stop ends mosquitto in order: it writes its store.
 func (b *Broker) Stop() error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() { // asked once more: mosquitto forgets a SIGTERM that comes between its listen and its main loop
+		select {
+		case <-ended:
+		case <-time.After(2 * time.Second):
+			_ = b.proc.Signal(syscall.SIGTERM)
+		}
+	}()
 	_, err := b.proc.Stop(10 * time.Second)
 	return err
 }
