@@ -4,10 +4,10 @@ FUZZ_SECONDS ?= 5
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-SHOW = $(GO) run ./build/show
+SHOW = $(GO) run ./build/tools/show
 # The product's tests side by side, then those with real time in them one package after the other.
 PACKAGES = $$($(GO) list ./... | grep -v '/linkbeat/build/')
-GOTEST = $(GO) run ./build/gotest
+GOTEST = $(GO) run ./build/tools/gotest
 
 # mosquitto, ip and nft live in sbin, which Debian leaves out of a user's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin

@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/linkbeat/linkbeat/agent/demo"
+)
+
+// buildAgent builds the real one.
+func buildAgent(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "linkbeat")
+	if out, err := exec.Command("go", "build", "-o", program, "../../../cmd/linkbeat").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// The demo in short: the real agent, a pty, the NAT with a cut, the broker.
+func TestDemoLosesNothing(t *testing.T) {
+	var out strings.Builder
+	if err := demo.Run(t.Context(), demo.Options{Out: &out, Agent: buildAgent(t), For: 10 * time.Second}); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, want := range []string{"CUT: nothing passes", "the path is back", "GET /status: uplink up", "frames sent by the device",
+		"What to try next"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the demo does not say %q:\n%s", want, &out)
+		}
+	}
+}
+
+func TestInterruptEndsTheDemoWithItsSummary(t *testing.T) {
+	program := buildAgent(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &cancelAt{text: "frames, the last", cancel: cancel}
+	if err := demo.Run(ctx, demo.Options{Out: out, Agent: program}); err != nil {
+		t.Fatalf("%v\n%s", err, &out.all)
+	}
+	if !strings.Contains(out.all.String(), "frames received by the broker") {
+		t.Errorf("no summary:\n%s", &out.all)
+	}
+}
+
+// cancelAt is ctrl-C as soon as text was printed.
+type cancelAt struct {
+	text   string
+	cancel func()
+	all    strings.Builder
+}
+
+func (c *cancelAt) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.text) {
+		c.cancel()
+	}
+	return c.all.Write(p)
+}
