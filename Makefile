@@ -75,7 +75,7 @@ lab-console: setup ## the remote console over a slow path: a key's echo, ZMODEM,
 	@nice -n -10 $(SHOW) lab-console # a key counts that waits for the path, not one that waits for the processor
 
 lab-mcu: setup ## firmware in C on a Cortex-M3 of qemu before the agent: sentences, commands, frames, Modbus, replugs (3 minutes; installs 25 MB)
-	@build/setup.sh mcu
+	@build/setup.sh lab-mcu
 	@$(SHOW) lab-mcu
 
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)

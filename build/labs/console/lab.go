@@ -33,7 +33,7 @@ func Full() Options {
 }
 
 // Tools that the lab needs, for kit.Missing and kit.Need.
-func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "script", "sh"} }
+func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "script"} }
 
 // scene is a gateway behind a slow path with one device, and an operator at the broker.
 type scene struct {

@@ -41,7 +41,7 @@ func Full() Options {
 }
 
 // Tools are what Run needs.
-func Tools() []string { return []string{"mosquitto", "gcc", "mbpoll"} }
+func Tools() []string { return []string{"mosquitto", "gcc", "libmodbus", "mbpoll"} }
 
 //go:embed testdata/slave.c
 var slaveSource []byte
@@ -79,7 +79,7 @@ func compile(e *kit.Env) (string, error) {
 	}
 	cmd := exec.CommandContext(e.Ctx, "gcc", "-O1", "-Wall", "-I/usr/include/modbus", "-o", out, source, "-lmodbus", "-lpthread")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compile the slave (apt-get install libmodbus-dev): %w: %s", err, text)
+		return "", fmt.Errorf("compile the slave: %w: %s", err, text)
 	}
 	return out, nil
 }

@@ -1,5 +1,6 @@
 // Command show runs the proofs of linkbeat: each prints a table of figures and goals, writes dist/results/<target>.json
-// and exits 1 when a goal was missed. `make <target>` calls it; build/README.md tells how to read the tables.
+// and exits 1 when a goal was missed. `make <target>` calls it; build/README.md tells how to read the tables. `show missing` is for
+// build/setup.sh.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,15 +28,43 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 1 {
+	switch {
+	case len(args) > 0 && args[0] == "missing":
+		return missing(args[1:])
+	case len(args) != 1:
 		return errors.New("want one target, one of those that `make` prints")
 	}
+	t, err := find(args[0])
+	if err != nil {
+		return err
+	}
+	return prove(ctx, t)
+}
+
+func find(name string) (target, error) {
 	for _, t := range targets() {
-		if t.name == args[0] {
-			return prove(ctx, t)
+		if t.name == name {
+			return t, nil
 		}
 	}
-	return fmt.Errorf("no target %q: `make` prints them", args[0])
+	return target{}, fmt.Errorf("no target %q: `make` prints them", name)
+}
+
+// missing prints, for build/setup.sh, the Debian packages that this machine lacks for a target, or for `make test` when none is given.
+func missing(args []string) error {
+	names := kit.TestTools()
+	if len(args) > 0 {
+		t, err := find(args[0])
+		if err != nil {
+			return err
+		}
+		names = t.needs
+	}
+	packages, err := kit.ToInstall(names)
+	if err == nil && len(packages) > 0 {
+		_, err = fmt.Println(strings.Join(packages, " "))
+	}
+	return err
 }
 
 // prove runs one target, prints and saves its table. What was started is taken down before it returns, however it ends.
