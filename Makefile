@@ -5,10 +5,10 @@ FUZZ_SECONDS ?= 5
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-SHOW = $(GO) run ./build/show
+SHOW = $(GO) run ./build/tools/show
 # The product's tests side by side, then those with real time in them one package after the other.
 PACKAGES = $$($(GO) list ./... | grep -v '/linkbeat/build/')
-GOTEST = $(GO) run ./build/gotest
+GOTEST = $(GO) run ./build/tools/gotest
 
 # mosquitto, ip and nft live in sbin, which Debian leaves out of a user's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -79,7 +79,7 @@ lab-console: setup ## the remote console over a slow path: a key's echo, ZMODEM,
 	@nice -n -10 $(SHOW) lab-console # a key counts that waits for the path, not one that waits for the processor
 
 lab-mcu: setup ## firmware in C on a Cortex-M3 of qemu before the agent: sentences, commands, frames, Modbus, replugs (3 minutes; installs 25 MB)
-	@build/setup.sh mcu
+	@build/setup.sh lab-mcu
 	@$(SHOW) lab-mcu
 
 lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)

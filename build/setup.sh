@@ -1,28 +1,16 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs beyond Go: by apt-get as root on Debian or Ubuntu; else says what to install. With "mcu" also what
-# `make lab-mcu` alone needs, which is a download of its own.
+# Installs what `make test` needs beyond Go, or, with the name of a target (lab-mcu), what that one needs: by apt-get as root on
+# Debian or Ubuntu; else says what to install. The table of tools is build/internal/kit/tools.go.
 set -euo pipefail
-
-declare -A package=([mosquitto]=mosquitto [qemu-arm-static]=qemu-user-static [ip]=iproute2 [nft]=nftables [conntrack]=conntrack
-	[haproxy]=haproxy [tinyproxy]=tinyproxy [microsocks]=microsocks [nats-server]=nats-server [rabbitmq-server]=rabbitmq-server
-	[tcpdump]=tcpdump [ser2net]=ser2net [gcc]="gcc libc6-dev" [mbpoll]=mbpoll [xz]=xz-utils [sz]=lrzsz [socat]=socat [picocom]=picocom
-	[qemu-system-arm]=qemu-system-arm [clang]=clang [ld.lld]=lld)
-PATH=$PATH:/usr/sbin:/sbin
-tools=(mosquitto qemu-arm-static ip nft conntrack haproxy tinyproxy microsocks nats-server rabbitmq-server tcpdump ser2net gcc xz mbpoll sz socat picocom)
-if [[ ${1:-} == mcu ]]; then
-	tools+=(qemu-system-arm clang ld.lld)
-fi
-missing=()
-for tool in "${tools[@]}"; do
-	# shellcheck disable=SC2206 # some tools are more than one package
-	command -v "$tool" >/dev/null || missing+=(${package[$tool]})
-done
-[[ -e /usr/include/modbus/modbus.h ]] || missing+=(libmodbus-dev)
+cd "$(dirname "$0")/.."
 
 if ! command -v go >/dev/null; then
 	echo "setup: Go is missing: install Go 1.26 or newer from https://go.dev/dl/" >&2
 	exit 1
 fi
+PATH=$PATH:/usr/sbin:/sbin
+list=$(go run ./build/tools/show missing "$@")
+read -ra missing <<<"$list"
 if ((${#missing[@]} == 0)); then
 	exit 0
 fi

@@ -25,7 +25,7 @@ func rules(t *testing.T, a operator.ACL, broker string) (lines []string, notes s
 	return lines, notes
 }
 
-// What mosquitto makes of it is seen in build/e2e.
+// What mosquitto makes of it is seen in build/proofs/e2e.
 func TestRules(t *testing.T) {
 	for name, tt := range map[string]struct {
 		a      operator.ACL

@@ -83,7 +83,7 @@ func TestModulesStayWhereTheyBelong(t *testing.T) {
 }
 
 func TestProductTestsImportNoSiblings(t *testing.T) {
-	// A unit test may import its own package's relatives and the test helpers; the rest is for build/e2e.
+	// A unit test may import its own package's relatives and the test helpers; the rest is for build/proofs/e2e.
 	for _, s := range sources(t) {
 		if !s.Test || anyWithin(s.Package, Outside()) {
 			continue

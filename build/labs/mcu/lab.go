@@ -1,0 +1,137 @@
+// Package mcu puts a device before the agent that is not Go: firmware in C on a Cortex-M3 of qemu-system-arm, with four UARTs on
+// pseudo-terminals. It says sentences, is a Modbus slave, and answers requests in COBS and SLIP frames; its checksums and framing
+// share nothing with linkbeat's. What it says is judged by qemu's own copy of what the UART sent.
+package mcu
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+// Options choose how much is shown.
+type Options struct {
+	Watch    time.Duration // telemetry without anything else
+	Requests int           // in COBS and in SLIP frames, each
+	Writes   int           // to the Modbus slave
+	Replugs  int
+}
+
+// Short is what a test runs where the tools are.
+func Short() Options {
+	return Options{Watch: 2 * time.Second, Requests: 25, Writes: 5, Replugs: 2}
+}
+
+// Full is what `make lab-mcu` runs.
+func Full() Options {
+	return Options{Watch: time.Minute, Requests: 500, Writes: 100, Replugs: 30}
+}
+
+// Tools are what Run needs, for kit.Missing and kit.Need.
+func Tools() []string { return []string{"mosquitto", "qemu-system-arm", "clang", "ld.lld"} }
+
+// The serial devices of the gateway; a line is the number of its UART.
+const (
+	sentences = "mcu"
+	bus       = "plcbus"
+	unit      = "plc"
+	cobs      = "cobs"
+	slip      = "slip"
+)
+
+func lines() []string { return []string{sentences, bus, cobs, slip} }
+
+// scene is the microcontroller, its gateway, and an operator at the broker.
+type scene struct {
+	e      *kit.Env
+	o      Options
+	board  *board
+	broker *kit.Broker
+	agent  *kit.Agent
+	sub    *kit.Collector
+	ctl    string // the operator's program
+	next   int    // number of a command
+	deaf   int64  // polls that timed out before qemu read from the line for the first time
+}
+
+// Run shows all of it.
+func Run(e *kit.Env, o Options, t *kit.Table) error {
+	t.Say("the firmware (C, clang -mcpu=cortex-m3) runs on qemu-system-arm -machine mps2-an385, its four UARTs on pseudo-terminals of")
+	t.Say("qemu's; the gateway finds each through a symbolic link. qemu does not pace the UARTs: baud rates are not tried here.")
+	t.Say("sent is what qemu's own log of a UART holds; arrived is what a subscriber at mosquitto got. The processor is halted until")
+	t.Say("the harness holds the other end, as a driver would, then runs at once, whether or not the gateway has noticed; before a plug")
+	t.Say("is pulled it is halted where it happens to be, and the last byte waited for: the kernel throws away what no one has read.")
+	s, err := build(e, o)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(*kit.Table) error{s.telemetry, s.commands, s.spoiled, s.frames, s.slave, s.replugs, s.books} {
+		if err := step(t); err != nil {
+			return fmt.Errorf("%w\nagent: %s\nqemu: %s", err, s.agent.Proc().Tail(15), s.board.proc.Tail(5))
+		}
+	}
+	return nil
+}
+
+func build(e *kit.Env, o Options) (s *scene, err error) {
+	s = &scene{e: e, o: o}
+	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
+		return nil, err
+	}
+	if s.sub, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "books", Filters: []string{"lb/gw/up/#"}}); err != nil {
+		return nil, err
+	}
+	dir, err := e.Sub("bin")
+	if err != nil {
+		return nil, err
+	}
+	s.ctl = dir + "/linkbeatctl"
+	if err := kit.Build(e.Ctx, "cmd/linkbeatctl", s.ctl); err != nil {
+		return nil, err
+	}
+	if s.board, err = newBoard(e); err != nil {
+		return nil, err
+	}
+	if s.agent, err = e.Agent(kit.AgentOptions{Doc: s.document()}); err != nil {
+		return nil, err
+	}
+	if err := s.board.plugIn(); err != nil {
+		return nil, err
+	}
+	if err := s.agent.StartUp(); err != nil {
+		return nil, err
+	}
+	return s, s.listens()
+}
+
+// listens waits until qemu reads from its pseudo-terminals, which it begins to do up to a second after somebody has opened them.
+func (s *scene) listens() error {
+	if err := s.e.Until("the first poll to be answered", patience, func() bool { return s.fresh(0) }); err != nil {
+		return err
+	}
+	status, err := s.agent.Status()
+	if err != nil {
+		return err
+	}
+	s.deaf = status.Serial[bus].Units[unit].Timeouts
+	return nil
+}
+
+func (s *scene) document() kit.Doc {
+	d := kit.NewDoc("gw", s.broker.URL())
+	frame := map[string]map[string]any{sentences: {"type": "nmea"},
+		cobs: {"type": "cobs", "checksum": "crc16/modbus"}, slip: {"type": "slip", "checksum": "crc16/ccitt"}}
+	for _, name := range lines() {
+		device := map[string]any{"port": s.board.link(name), "baud": 115200, "commands": true,
+			"requests": map[string]any{"per_minute": 0}}
+		if frame[name] != nil {
+			device["frame"] = frame[name]
+		} else {
+			device["units"] = map[string]any{unit: slaveDocument()}
+			device["modbus"] = map[string]any{"timeout": "1s"}
+		}
+		d.Set("serial."+name, device)
+	}
+	return d
+}

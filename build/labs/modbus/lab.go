@@ -1,0 +1,177 @@
+// Package modbus shows the Modbus master where it must work: against slaves of libmodbus behind a line that paces at 115200
+// baud, against Modbus TCP of libmodbus, and beside mbpoll as a rival master that reads and writes the same registers.
+package modbus
+
+import (
+	_ "embed" // testdata/slave.c
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+// Options choose how much is shown.
+type Options struct {
+	Units     int // on the bus, of which Dead are dead
+	Dead      int
+	Registers int
+	Watch     time.Duration
+	Worst     time.Duration // period of a live unit
+	Share     float64       // of the seconds in which a live unit is to be polled
+	Idle      time.Duration // that a queued request may wait on an idle bus
+	Requests  int
+	Trouble   time.Duration // of each kind
+}
+
+// Short is what `make test` runs, beside other tests that want the same processors: of time it says only that no unit is forgotten.
+func Short() Options {
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8, Idle: 200 * time.Millisecond,
+		Requests: 20, Trouble: 5 * time.Second}
+}
+
+// Full is what `make lab-modbus` runs.
+func Full() Options {
+	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98, Idle: 10 * time.Millisecond,
+		Requests: 200, Trouble: 20 * time.Second}
+}
+
+// Tools are what Run needs.
+func Tools() []string { return []string{"mosquitto", "gcc", "libmodbus", "mbpoll"} }
+
+//go:embed testdata/slave.c
+var slaveSource []byte
+
+// Run shows all of it.
+func Run(e *kit.Env, o Options, t *kit.Table) error {
+	t.Say("%d units × %d registers on one line of 115200 baud, %d of them dead; each live one is to be read every second. Periods are", o.Units, o.Registers, o.Dead)
+	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on; the worst")
+	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms). How long one waited on an")
+	t.Say("idle bus is the agent's own word, to the first byte out, less the 3.5 characters of silence that the standard wants before it.")
+	t.Say("The first and the last moment of a stretch count as a poll. Then units go wrong, one at a time; each may cost the others a timeout, once.")
+	t.Say("One of them has two reads whose answers look alike, and answers when the other one is asked for: no value may bear another's name.")
+	t.Say("The line hands a request to one unit only, and its two ways are apart: nothing can collide. libmodbus speaks no ASCII: that is tried")
+	t.Say("against slaves of our own, in the unit tests.")
+	slave, err := compile(e)
+	if err != nil {
+		return err
+	}
+	if _, err := e.BuildAgent(""); err != nil {
+		return err
+	}
+	for _, part := range []func(*kit.Env, Options, string, *kit.Table) error{crowd, roundTrips, overTCP} {
+		if err := part(e, o, slave, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile makes the slaves.
+func compile(e *kit.Env) (string, error) {
+	source, out := filepath.Join(e.Dir, "slave.c"), filepath.Join(e.Dir, "slave")
+	if err := os.WriteFile(source, slaveSource, 0o600); err != nil {
+		return "", fmt.Errorf("slave: %w", err)
+	}
+	cmd := exec.CommandContext(e.Ctx, "gcc", "-O1", "-Wall", "-I/usr/include/modbus", "-o", out, source, "-lmodbus", "-lpthread")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compile the slave: %w: %s", err, text)
+	}
+	return out, nil
+}
+
+// slaves starts them and waits until they serve.
+func slaves(e *kit.Env, name, bin string, args ...string) error {
+	p, err := e.StartProc(name, "", nil, append([]string{bin}, args...)...)
+	if err != nil {
+		return err
+	}
+	return e.Until("the slaves", 10*time.Second, func() bool { return strings.Contains(p.Tail(5), "ready") })
+}
+
+// rig is a gateway with one bus, a broker and a subscriber.
+type rig struct {
+	e     *kit.Env
+	agent *kit.Agent
+	sub   *kit.Collector
+	next  int // number of a command
+}
+
+func newRig(e *kit.Env, id string, bus map[string]any) (*rig, error) {
+	broker, err := e.Broker(kit.BrokerOptions{})
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{e: e}
+	if r.sub, err = e.Collect(kit.CollectOptions{URL: broker.URL(), ID: id + "-books", Filters: []string{"lb/" + id + "/up/#"}}); err != nil {
+		return nil, err
+	}
+	doc := kit.NewDoc(id, broker.URL()).Set("serial.bus", bus)
+	if r.agent, err = e.Agent(kit.AgentOptions{Doc: doc}); err != nil {
+		return nil, err
+	}
+	return r, r.agent.StartUp()
+}
+
+// reply is the answer to a command.
+type reply struct {
+	ID     string                     `json:"id"`
+	OK     bool                       `json:"ok"`
+	Hex    string                     `json:"hex"`
+	Values map[string]json.RawMessage `json:"values"`
+	Error  string                     `json:"error"`
+	Detail string                     `json:"detail"`
+}
+
+// command sends a command and waits for its answer.
+func (r *rig) command(name, kind string, fields map[string]any) (reply, time.Duration, error) {
+	r.next++
+	id := fmt.Sprint("c", r.next)
+	c := map[string]any{"id": id, "expires": time.Now().Add(30 * time.Second).UnixMilli()}
+	for k, v := range fields {
+		c[k] = v
+	}
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return reply{}, 0, err
+	}
+	began := time.Now()
+	if err := r.sub.Publish(r.e.Ctx, r.agent.Topic("dn/cmd/"+name+"/"+kind), false, payload); err != nil {
+		return reply{}, 0, err
+	}
+	var got reply
+	var took time.Duration
+	err = r.e.Until("the answer to "+string(payload), 15*time.Second, func() bool {
+		for _, a := range r.sub.Arrivals(r.agent.Topic("up/reply/" + name)) {
+			if json.Unmarshal(a.Payload, &got) == nil && got.ID == id {
+				took = a.At.Sub(began)
+				return true
+			}
+		}
+		return false
+	})
+	return got, took, err
+}
+
+// record is what a unit said.
+type record struct {
+	TS     int64                      `json:"ts"`
+	Values map[string]json.RawMessage `json:"values"`
+	Bad    map[string]string          `json:"bad"`
+}
+
+func (r *rig) records(unit string) ([]record, error) {
+	var all []record
+	for _, a := range r.sub.Arrivals(r.agent.Topic("up/data/" + unit)) {
+		var x record
+		if err := json.Unmarshal(a.Payload, &x); err != nil {
+			return nil, fmt.Errorf("record of %s: %w: %s", unit, err, a.Payload)
+		}
+		all = append(all, x)
+	}
+	return all, nil
+}
