@@ -9,15 +9,20 @@ SHOW = $(GO) run ./build/tools/show
 # The product's tests side by side, then those with real time in them one package after the other.
 PACKAGES = $$($(GO) list ./... | grep -v '/linkbeat/build/')
 GOTEST = $(GO) run ./build/tools/gotest
+# A laboratory is a folder, and a row in build/labs/labs.go; a test holds the table in build/README.md equal to it.
+LABS = $(patsubst build/labs/%/,lab-%,$(wildcard build/labs/*/))
 
 # mosquitto, ip and nft live in sbin, which Debian leaves out of a user's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat lab-heartbeat lab-uplink lab-serial lab-modbus lab-ports lab-console lab-mcu man cross clean setup
+.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat man cross clean \
+	setup $(LABS)
 
 help: ## print the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *[|] *' '/^[|] `make lab-/ { gsub("`", "", $$2); how = ($$3 ~ /root/ ? "root; " : "") ($$3 ~ /quiet/ ? "a quiet machine; " : ""); \
+		printf "%-20s %s (%s%s)\n", $$2, $$5, how, $$4 }' build/README.md
 
 build: ## linkbeat and linkbeatctl for this machine into dist/ (needs only Go)
 	@$(SHOW) build
@@ -63,27 +68,10 @@ outage: setup ## dead broker, silent path, full send buffer, short cuts (root: u
 bench-heartbeat: ## what the heartbeat learns, how soon and at what price, beside other policies, in virtual time
 	@$(SHOW) bench-heartbeat
 
-lab-heartbeat: setup ## the agent behind the kernel's own NAT, five behaviours, three limits (root; 30 minutes)
-	@$(SHOW) lab-heartbeat
-
-lab-uplink: setup ## dead brokers, cables, routes, NATS cluster, proxies, 200 gateways, the ledger against tcpdump (root; 12 minutes)
-	@$(SHOW) lab-uplink
-
-lab-modbus: setup ## 32 units on a paced line with slaves of libmodbus, requests between polls, mbpoll beside it (5 minutes, a quiet machine)
-	@nice -n -10 $(SHOW) lab-modbus # what counts is the time on the line, not the wait for the processor
-
-lab-ports: setup ## a hundred replugs under changing names while frames flow; a serial server that falls silent (root; 2 minutes)
-	@$(SHOW) lab-ports
-
-lab-console: setup ## the remote console over a slow path: a key's echo, ZMODEM, picocom, taps, a reset, the lease (3 minutes)
-	@nice -n -10 $(SHOW) lab-console # a key counts that waits for the path, not one that waits for the processor
-
-lab-mcu: setup ## firmware in C on a Cortex-M3 of qemu before the agent: sentences, commands, frames, Modbus, replugs (3 minutes; installs 25 MB)
-	@build/setup.sh lab-mcu
-	@$(SHOW) lab-mcu
-
-lab-serial: ## every framer: recordings, a gigabyte of frames and noise each, speed (needs only Go; 4 minutes)
-	@$(SHOW) lab-serial
+# The laboratories: what one needs is installed, then its full form runs.
+$(LABS): lab-%:
+	@build/setup.sh $@
+	@$(SHOW) $@
 
 upgrade: setup ## the agent goes on with what an earlier version left on the disk, and writes the same again
 	@$(SHOW) upgrade

@@ -13,8 +13,19 @@ import (
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
 
-// Options choose how much is shown.
-type Options struct {
+// Lab is this laboratory's row of the table.
+func Lab() kit.Lab {
+	return kit.Lab{
+		Name:    "console",
+		Promise: "a key's echo over a path of 200 ms, a reset connection, ZMODEM both ways with equal hashes, lines, taps, the lease",
+		Needs:   []string{"mosquitto", "sz", "rz", "socat", "picocom", "script"},
+		Takes:   3 * time.Minute, Limit: 15 * time.Minute, Quiet: true,
+		Short: short().run, Full: full().run,
+	}
+}
+
+// options choose how much is shown.
+type options struct {
 	Keys   int  // keystrokes whose echo is timed
 	File   int  // bytes that go by ZMODEM, each way
 	Lease  bool // a reset connection, and wait for a lease to end: a minute
@@ -22,23 +33,20 @@ type Options struct {
 	OneWay time.Duration
 }
 
-// Short is what `make test` runs.
-func Short() Options {
-	return Options{Keys: 10, File: 64 << 10, Bits: 921600, OneWay: 100 * time.Millisecond}
+// short is what `make test` runs.
+func short() options {
+	return options{Keys: 10, File: 64 << 10, Bits: 921600, OneWay: 100 * time.Millisecond}
 }
 
-// Full is what `make lab-console` runs.
-func Full() Options {
-	return Options{Keys: 100, File: 1 << 20, Lease: true, Bits: 921600, OneWay: 100 * time.Millisecond}
+// full is what `make lab-console` runs.
+func full() options {
+	return options{Keys: 100, File: 1 << 20, Lease: true, Bits: 921600, OneWay: 100 * time.Millisecond}
 }
-
-// Tools that the lab needs, for kit.Missing and kit.Need.
-func Tools() []string { return []string{"mosquitto", "sz", "rz", "socat", "picocom", "script"} }
 
 // scene is a gateway behind a slow path with one device, and an operator at the broker.
 type scene struct {
 	e      *kit.Env
-	o      Options
+	o      options
 	broker *kit.Broker
 	agent  *kit.Agent
 	relay  *transporttest.Relay
@@ -46,8 +54,8 @@ type scene struct {
 	wire   *wire
 }
 
-// Run shows all of it.
-func Run(e *kit.Env, o Options, t *kit.Table) error {
+// run shows all of it.
+func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("mosquitto; between it and the gateway a user-space NAT that delays by %v each way; the operator sits at the broker,", o.OneWay)
 	t.Say("which says set_tcp_nodelay true: with its default a key that follows soon after another may wait for an acknowledgement of TCP;")
 	t.Say("the device hangs on a pseudo-terminal with the pace of a line of %d bit/s and no flow control.", o.Bits)
@@ -70,7 +78,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	return s.lease(t)
 }
 
-func build(e *kit.Env, o Options) (s *scene, err error) {
+func build(e *kit.Env, o options) (s *scene, err error) {
 	s = &scene{e: e, o: o}
 	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
 		return nil, err

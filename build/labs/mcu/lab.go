@@ -10,26 +10,34 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// Options choose how much is shown.
-type Options struct {
+// Lab is this laboratory's row of the table.
+func Lab() kit.Lab {
+	return kit.Lab{
+		Name:    "mcu",
+		Promise: "firmware in C on a Cortex-M3: sentences once and in order, commands, COBS and SLIP requests, Modbus, 30 replugs",
+		Needs:   []string{"mosquitto", "qemu-system-arm", "clang", "ld.lld"},
+		Takes:   3 * time.Minute, Limit: 15 * time.Minute,
+		Short: short().run, Full: full().run,
+	}
+}
+
+// options choose how much is shown.
+type options struct {
 	Watch    time.Duration // telemetry without anything else
 	Requests int           // in COBS and in SLIP frames, each
 	Writes   int           // to the Modbus slave
 	Replugs  int
 }
 
-// Short is what a test runs where the tools are.
-func Short() Options {
-	return Options{Watch: 2 * time.Second, Requests: 25, Writes: 5, Replugs: 2}
+// short is what a test runs where the tools are.
+func short() options {
+	return options{Watch: 2 * time.Second, Requests: 25, Writes: 5, Replugs: 2}
 }
 
-// Full is what `make lab-mcu` runs.
-func Full() Options {
-	return Options{Watch: time.Minute, Requests: 500, Writes: 100, Replugs: 30}
+// full is what `make lab-mcu` runs.
+func full() options {
+	return options{Watch: time.Minute, Requests: 500, Writes: 100, Replugs: 30}
 }
-
-// Tools are what Run needs, for kit.Missing and kit.Need.
-func Tools() []string { return []string{"mosquitto", "qemu-system-arm", "clang", "ld.lld"} }
 
 // The serial devices of the gateway; a line is the number of its UART.
 const (
@@ -45,7 +53,7 @@ func lines() []string { return []string{sentences, bus, cobs, slip} }
 // scene is the microcontroller, its gateway, and an operator at the broker.
 type scene struct {
 	e      *kit.Env
-	o      Options
+	o      options
 	board  *board
 	broker *kit.Broker
 	agent  *kit.Agent
@@ -55,8 +63,8 @@ type scene struct {
 	deaf   int64  // polls that timed out before qemu read from the line for the first time
 }
 
-// Run shows all of it.
-func Run(e *kit.Env, o Options, t *kit.Table) error {
+// run shows all of it.
+func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("the firmware (C, clang -mcpu=cortex-m3) runs on qemu-system-arm -machine mps2-an385, its four UARTs on pseudo-terminals of")
 	t.Say("qemu's; the gateway finds each through a symbolic link. qemu does not pace the UARTs: baud rates are not tried here.")
 	t.Say("sent is what qemu's own log of a UART holds; arrived is what a subscriber at mosquitto got. The processor is halted until")
@@ -74,7 +82,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	return nil
 }
 
-func build(e *kit.Env, o Options) (s *scene, err error) {
+func build(e *kit.Env, o options) (s *scene, err error) {
 	s = &scene{e: e, o: o}
 	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
 		return nil, err

@@ -1,9 +1,7 @@
 package mcu
 
 import (
-	"os"
 	"testing"
-	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
@@ -13,25 +11,12 @@ import (
 func TestFirmware(t *testing.T) {
 	t.Run("its framing on this machine", hostFraming)
 	t.Run("its Modbus on this machine", hostModbus)
-	if err := kit.Missing(Tools()...); err != nil {
+	lab := Lab()
+	if err := kit.Missing(lab.Needs...); err != nil {
 		t.Logf("not on a Cortex-M3, for which make lab-mcu installs what is missing: %v", err)
 		return
 	}
-	t.Run("on a Cortex-M3", func(t *testing.T) {
-		o := Short()
-		if os.Getenv("LABMCU") == "full" {
-			o = Full()
-		}
-		table := kit.NewTable("lab-mcu").Brief()
-		err := Run(kit.Test(t, 8*time.Minute), o, table)
-		_ = table.Print(os.Stderr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, row := range table.Missed() {
-			t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-		}
-	})
+	t.Run("on a Cortex-M3", lab.Test)
 }
 
 // A judge that never says no proves nothing.

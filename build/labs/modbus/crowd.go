@@ -20,7 +20,7 @@ const (
 )
 
 // crowd is many units on one line, some dead, and requests between the polls.
-func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
+func crowd(e *kit.Env, o options, slave string, t *kit.Table) error {
 	var live []int
 	units := map[string]any{}
 	for id := 1; id <= o.Units; id++ {
@@ -84,7 +84,7 @@ func crowd(e *kit.Env, o Options, slave string, t *kit.Table) error {
 }
 
 // registersOf a unit are at these addresses.
-func registersOf(o Options, id int) map[string]int {
+func registersOf(o options, id int) map[string]int {
 	all := map[string]int{}
 	for i := range o.Registers {
 		all[fmt.Sprint("r", i)] = i
@@ -98,9 +98,9 @@ func registersOf(o Options, id int) map[string]int {
 	return all
 }
 
-func isDead(o Options, id int) bool { return id%10 == 7 && id/10 < o.Dead }
+func isDead(o options, id int) bool { return id%10 == 7 && id/10 < o.Dead }
 
-func judgePeriods(o Options, watched stretch, live []int, t *kit.Table) {
+func judgePeriods(o options, watched stretch, live []int, t *kit.Table) {
 	polls, tried := 0, 0
 	for _, q := range watched.seen {
 		if isDead(o, int(q.unit)) {
@@ -132,7 +132,7 @@ func tellWorst(e *kit.Env, watched stretch, live []int) {
 }
 
 // holds compares the last record of each unit with what its slave was filled with.
-func (r *rig) holds(o Options, live []int) error {
+func (r *rig) holds(o options, live []int) error {
 	for _, id := range live {
 		all, err := r.records(fmt.Sprint("u", id))
 		if err != nil {
@@ -158,7 +158,7 @@ func (r *rig) holds(o Options, live []int) error {
 }
 
 // wrong counts the values that are not those of their registers.
-func (x record) wrong(o Options, id int) (n int) {
+func (x record) wrong(o options, id int) (n int) {
 	at := registersOf(o, id)
 	for name, v := range x.Values {
 		if string(v) != fmt.Sprint(id*1000+at[name]) {
@@ -169,7 +169,7 @@ func (x record) wrong(o Options, id int) (n int) {
 }
 
 // requests asks one unit after the other for a register that no poll reads, at any moment of the cycle.
-func (r *rig) requests(h *hub, o Options, live []int, t *kit.Table) error {
+func (r *rig) requests(h *hub, o options, live []int, t *kit.Table) error {
 	began := time.Now()
 	var took []time.Duration
 	for i := range o.Requests {

@@ -15,8 +15,19 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// Options choose how much is shown.
-type Options struct {
+// Lab is this laboratory's row of the table.
+func Lab() kit.Lab {
+	return kit.Lab{
+		Name:    "modbus",
+		Promise: "32 units on a paced line, two dead, requests between polls; units go wrong one by one; the same values as mbpoll",
+		Needs:   []string{"mosquitto", "gcc", "libmodbus", "mbpoll"},
+		Takes:   5 * time.Minute, Limit: 10 * time.Minute, Quiet: true,
+		Short: short().run, Full: full().run,
+	}
+}
+
+// options choose how much is shown.
+type options struct {
 	Units     int // on the bus, of which Dead are dead
 	Dead      int
 	Registers int
@@ -28,26 +39,23 @@ type Options struct {
 	Trouble   time.Duration // of each kind
 }
 
-// Short is what `make test` runs, beside other tests that want the same processors: of time it says only that no unit is forgotten.
-func Short() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8, Idle: 200 * time.Millisecond,
+// short is what `make test` runs, beside other tests that want the same processors: of time it says only that no unit is forgotten.
+func short() options {
+	return options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8, Idle: 200 * time.Millisecond,
 		Requests: 20, Trouble: 5 * time.Second}
 }
 
-// Full is what `make lab-modbus` runs.
-func Full() Options {
-	return Options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98, Idle: 10 * time.Millisecond,
+// full is what `make lab-modbus` runs.
+func full() options {
+	return options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98, Idle: 10 * time.Millisecond,
 		Requests: 200, Trouble: 20 * time.Second}
 }
-
-// Tools are what Run needs.
-func Tools() []string { return []string{"mosquitto", "gcc", "libmodbus", "mbpoll"} }
 
 //go:embed testdata/slave.c
 var slaveSource []byte
 
-// Run shows all of it.
-func Run(e *kit.Env, o Options, t *kit.Table) error {
+// run shows all of it.
+func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("%d units × %d registers on one line of 115200 baud, %d of them dead; each live one is to be read every second. Periods are", o.Units, o.Registers, o.Dead)
 	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on; the worst")
 	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms). How long one waited on an")
@@ -63,7 +71,7 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 	if _, err := e.BuildAgent(""); err != nil {
 		return err
 	}
-	for _, part := range []func(*kit.Env, Options, string, *kit.Table) error{crowd, roundTrips, overTCP} {
+	for _, part := range []func(*kit.Env, options, string, *kit.Table) error{crowd, roundTrips, overTCP} {
 		if err := part(e, o, slave, t); err != nil {
 			return err
 		}

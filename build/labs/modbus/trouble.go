@@ -31,7 +31,7 @@ type trouble struct {
 }
 
 // all are the troubles, one after the other.
-func (r *rig) all(o Options) []trouble {
+func (r *rig) all(o options) []trouble {
 	late := func(id int, by time.Duration) func(byte, []byte) (bool, time.Duration) {
 		return func(unit byte, _ []byte) (bool, time.Duration) {
 			if unit == byte(id) {
@@ -52,7 +52,7 @@ func (r *rig) all(o Options) []trouble {
 }
 
 // troubles lets one unit after the other do what units do, and looks at the others.
-func (r *rig) troubles(h *hub, o Options, live []int, t *kit.Table) error {
+func (r *rig) troubles(h *hub, o options, live []int, t *kit.Table) error {
 	defer h.disturb(nil)
 	for _, x := range r.all(o) {
 		r.sub.Forget()
@@ -82,7 +82,7 @@ func (r *rig) troubles(h *hub, o Options, live []int, t *kit.Table) error {
 }
 
 // wrong counts the values of a unit that are not those of their registers.
-func (r *rig) wrong(o Options, unit int) (n int, err error) {
+func (r *rig) wrong(o options, unit int) (n int, err error) {
 	all, err := r.records(fmt.Sprint("u", unit))
 	for _, x := range all {
 		n += x.wrong(o, unit)
@@ -116,7 +116,7 @@ func (r *rig) never(unit int) error {
 }
 
 // well waits until all values of a unit are published once more.
-func (r *rig) well(unit int, o Options) error {
+func (r *rig) well(unit int, o options) error {
 	before, err := r.records(fmt.Sprint("u", unit))
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func constants() []constant {
 }
 
 // roundTrips writes every type in every order and reads it back; then mbpoll reads the same registers, and writes what linkbeat reads.
-func roundTrips(e *kit.Env, _ Options, slave string, t *kit.Table) error {
+func roundTrips(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	h, args, err := newHub(e, "types", []int{1})
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func roundTrips(e *kit.Env, _ Options, slave string, t *kit.Table) error {
 }
 
 // overTCP does the same against libmodbus on TCP, with mbpoll beside it at the same time.
-func overTCP(e *kit.Env, _ Options, slave string, t *kit.Table) error {
+func overTCP(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	port, err := kit.FreePort("127.0.0.1")
 	if err != nil {
 		return err

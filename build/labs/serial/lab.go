@@ -6,24 +6,35 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// Options chooses how much is made.
-type Options struct {
+// Lab is this laboratory's row of the table.
+func Lab() kit.Lab {
+	return kit.Lab{
+		Name:    "serial",
+		Promise: "every framer: recordings, a gigabyte of frames and noise each, frames that come slowly, speed",
+		Takes:   4 * time.Minute, Limit: 20 * time.Minute,
+		Short: short().run, Full: full().run,
+	}
+}
+
+// options choose how much is made.
+type options struct {
 	Bytes int64 // for each framer, half of it clean and half with noise
 	Speed int   // rounds of the measurement of speed; the best counts
 }
 
-// Short is what `make test` runs.
-func Short() Options { return Options{Bytes: 16 << 20, Speed: 3} }
+// short is what `make test` runs.
+func short() options { return options{Bytes: 16 << 20, Speed: 3} }
 
-// Full is what `make lab-serial` runs.
-func Full() Options { return Options{Bytes: 1 << 30, Speed: 7} }
+// full is what `make lab-serial` runs.
+func full() options { return options{Bytes: 1 << 30, Speed: 7} }
 
-// Run fills the table.
-func Run(e *kit.Env, o Options, t *kit.Table) error {
+// run fills the table.
+func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("Each framer gets %d MiB: half of it frames alone, cut into reads of 1 to 4096 bytes; half of it frames with noise between", o.Bytes>>20)
 	t.Say("them: random bytes, halves of frames, frames with a wrong bit. \"needless\" are frames lost although the frame before")
 	t.Say("them was no noise and no false frame was just let through (unchecked length: although max bytes came since the noise).")

@@ -1,28 +1,12 @@
 package serial
 
 import (
-	"os"
 	"testing"
-	"time"
 
-	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-func TestFramersUnderNoise(t *testing.T) {
-	table := kit.NewTable("lab-serial").Brief()
-	if err := Run(kit.Test(t, 2*time.Minute), Short(), table); err != nil {
-		t.Fatal(err)
-	}
-	if testing.Verbose() {
-		if err := table.Print(os.Stdout); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, row := range table.Missed() {
-		t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-	}
-}
+func TestFramersUnderNoise(t *testing.T) { Lab().Test(t) }
 
 // The judge must say no when it should: a framer that cuts what it likes is found out.
 func TestTheJudgeFindsFaults(t *testing.T) {

@@ -10,8 +10,19 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/netlab"
 )
 
-// Options choose how much is shown.
-type Options struct {
+// Lab is this laboratory's row of the table.
+func Lab() kit.Lab {
+	return kit.Lab{
+		Name:    "uplink",
+		Promise: "failover, two interfaces, NATS nodes killed, proxies, haproxy, 200 gateways, the ledger against tcpdump",
+		Needs:   append(netlab.WaysTools(), "mosquitto", "haproxy", "tinyproxy", "microsocks", "nats-server", "rabbitmq-server"),
+		Takes:   12 * time.Minute, Limit: 30 * time.Minute,
+		Short: short().run, Full: full().run,
+	}
+}
+
+// options choose how much is shown.
+type options struct {
 	cells  []cell
 	atOnce int
 }
@@ -22,14 +33,9 @@ type cell struct {
 	run  func(e *kit.Env, id string, t *kit.Table) error
 }
 
-// Tools that the laboratory needs, for kit.Missing and kit.Need.
-func Tools() []string {
-	return append(netlab.WaysTools(), "mosquitto", "haproxy", "tinyproxy", "microsocks", "nats-server", "rabbitmq-server")
-}
-
-// Full is what `make lab-uplink` runs. The longest come first: the others pass beside them.
-func Full() Options {
-	return Options{atOnce: 6, cells: []cell{
+// full is what `make lab-uplink` runs. The longest come first: the others pass beside them.
+func full() options {
+	return options{atOnce: 6, cells: []cell{
 		ledger(10*time.Minute, byShare), cluster(20), herd(200, 5*time.Second),
 		returns(100 * time.Millisecond), failsBack(), balanced(), idleBalancer(),
 		frozen(flowing), frozen(idle), hole(),
@@ -39,16 +45,16 @@ func Full() Options {
 	}}
 }
 
-// Short is what `make test` runs.
-func Short() Options {
-	return Options{atOnce: 6, cells: []cell{
+// short is what `make test` runs.
+func short() options {
+	return options{atOnce: 6, cells: []cell{
 		ledger(time.Minute, byValue), cluster(2), returns(100 * time.Millisecond), rabbit(),
 		frozen(flowing), hole(), cable(idle), routeMoves(flowing), balanced(), proxied(httpProxy), proxied(socksProxy),
 	}}
 }
 
-// Run shows all of it, side by side. A cell that fails does not stop the others.
-func Run(e *kit.Env, o Options, t *kit.Table) error {
+// run shows all of it, side by side. A cell that fails does not stop the others.
+func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("Times are from the event until /status or the broker's log shows it, looked at every 20 ms. Lost: frames that were handed to")
 	t.Say("the serial port and came out of no broker, after the spool was drained. The same connection: local port, no drop, no re-dial.")
 	if _, err := e.BuildAgent(""); err != nil {

@@ -21,9 +21,7 @@ func TestKillsLoseNothingThatWasAccepted(t *testing.T) {
 			if err := Run(e, o, table); err != nil {
 				t.Fatal(err)
 			}
-			for _, row := range table.Missed() {
-				t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-			}
+			table.Judge(t)
 		})
 	}
 }

@@ -18,9 +18,7 @@ func TestEndToEnd(t *testing.T) {
 			if err := s.Run(e, table); err != nil {
 				t.Fatal(err)
 			}
-			for _, row := range table.Missed() {
-				t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-			}
+			table.Judge(t)
 		})
 	}
 }

@@ -31,7 +31,5 @@ func show(t *testing.T, o Options) {
 	if err := Run(kit.Test(t, 4*time.Minute), o, table); err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range table.Missed() {
-		t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-	}
+	table.Judge(t)
 }

@@ -15,9 +15,7 @@ func TestUpgrade(t *testing.T) {
 	if err := Run(kit.Test(t, 5*time.Minute), Options{Again: true}, table); err != nil {
 		t.Fatal(err)
 	}
-	for _, row := range table.Missed() {
-		t.Errorf("%s: %v %s, goal %s: %s", row.Name, row.Value, row.Unit, row.Goal, row.Note)
-	}
+	table.Judge(t)
 }
 
 func TestJudgeSaysNo(t *testing.T) {

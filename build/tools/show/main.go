@@ -72,6 +72,11 @@ func prove(ctx context.Context, t target) error {
 	if err := kit.Missing(t.needs...); err != nil {
 		return err
 	}
+	if t.quiet {
+		if err := goFirst(); err != nil {
+			fmt.Fprintf(os.Stderr, "show: %v; going on, on a quiet machine it makes no difference\n", err)
+		}
+	}
 	root, err := kit.Root()
 	if err != nil {
 		return err

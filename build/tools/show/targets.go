@@ -13,13 +13,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/bench/relay"
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/internal/netlab"
-	"github.com/linkbeat/linkbeat/build/labs/console"
-	"github.com/linkbeat/linkbeat/build/labs/heartbeat"
-	"github.com/linkbeat/linkbeat/build/labs/mcu"
-	"github.com/linkbeat/linkbeat/build/labs/modbus"
-	"github.com/linkbeat/linkbeat/build/labs/ports"
-	"github.com/linkbeat/linkbeat/build/labs/serial"
-	"github.com/linkbeat/linkbeat/build/labs/uplink"
+	"github.com/linkbeat/linkbeat/build/labs"
 	"github.com/linkbeat/linkbeat/build/proofs/crash"
 	"github.com/linkbeat/linkbeat/build/proofs/e2e"
 	"github.com/linkbeat/linkbeat/build/proofs/outage"
@@ -32,47 +26,36 @@ type target struct {
 	name  string
 	limit time.Duration // after which it is taken down
 	needs []string
+	quiet bool // goes before other processes
 	run   func(e *kit.Env, t *kit.Table) error
 }
 
 func targets() []target {
+	all := others()
+	for _, l := range labs.All() {
+		all = append(all, target{name: l.Target(), limit: l.Limit, needs: l.Needs, quiet: l.Quiet, run: l.Full})
+	}
+	return all
+}
+
+// others are the targets that are no laboratory.
+func others() []target {
 	return []target{
-		{"build", 10 * time.Minute, nil, buildHere},
-		{"cross", 20 * time.Minute, nil, cross},
-		{"man", 5 * time.Minute, nil, manPages},
-		{"demo", 5 * time.Minute, nil, demos},
-		{"e2e", 10 * time.Minute, []string{"mosquitto", "qemu-arm-static"}, e2e.All},
-		{"crash", 20 * time.Minute, []string{"mosquitto"}, crashes},
-		{"outage", 15 * time.Minute, append(netlab.Tools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
+		{name: "build", limit: 10 * time.Minute, run: buildHere},
+		{name: "cross", limit: 20 * time.Minute, run: cross},
+		{name: "man", limit: 5 * time.Minute, run: manPages},
+		{name: "demo", limit: 5 * time.Minute, run: demos},
+		{name: "e2e", limit: 10 * time.Minute, needs: []string{"mosquitto", "qemu-arm-static"}, run: e2e.All},
+		{name: "crash", limit: 20 * time.Minute, needs: []string{"mosquitto"}, run: crashes},
+		{name: "outage", limit: 15 * time.Minute, needs: append(netlab.Tools(), "mosquitto"), run: func(e *kit.Env, t *kit.Table) error {
 			return outage.Run(e, outage.Full(), t)
 		}},
-		{"lab-heartbeat", 35 * time.Minute, append(netlab.NATTools(), "mosquitto"), func(e *kit.Env, t *kit.Table) error {
-			return heartbeat.Run(e, heartbeat.Full(), t)
-		}},
-		{"lab-uplink", 30 * time.Minute, uplink.Tools(), func(e *kit.Env, t *kit.Table) error {
-			return uplink.Run(e, uplink.Full(), t)
-		}},
-		{"lab-serial", 20 * time.Minute, nil, func(e *kit.Env, t *kit.Table) error {
-			return serial.Run(e, serial.Full(), t)
-		}},
-		{"lab-modbus", 10 * time.Minute, modbus.Tools(), func(e *kit.Env, t *kit.Table) error {
-			return modbus.Run(e, modbus.Full(), t)
-		}},
-		{"lab-mcu", 15 * time.Minute, mcu.Tools(), func(e *kit.Env, t *kit.Table) error {
-			return mcu.Run(e, mcu.Full(), t)
-		}},
-		{"lab-ports", 10 * time.Minute, []string{"root", "ip", "nft"}, func(e *kit.Env, t *kit.Table) error {
-			return ports.Run(e, ports.Full(), t)
-		}},
-		{"lab-console", 15 * time.Minute, console.Tools(), func(e *kit.Env, t *kit.Table) error {
-			return console.Run(e, console.Full(), t)
-		}},
-		{"bench-heartbeat", 15 * time.Minute, nil, benchHeartbeat},
-		{"upgrade", 10 * time.Minute, []string{"mosquitto"}, func(e *kit.Env, t *kit.Table) error {
+		{name: "upgrade", limit: 10 * time.Minute, needs: []string{"mosquitto"}, run: func(e *kit.Env, t *kit.Table) error {
 			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
-		{"size", 15 * time.Minute, []string{"mosquitto", "xz"}, size.Run},
-		{"bench-relay", 15 * time.Minute, []string{"mosquitto"}, benchRelay},
+		{name: "size", limit: 15 * time.Minute, needs: []string{"mosquitto", "xz"}, run: size.Run},
+		{name: "bench-relay", limit: 15 * time.Minute, needs: []string{"mosquitto"}, run: benchRelay},
+		{name: "bench-heartbeat", limit: 15 * time.Minute, run: benchHeartbeat},
 	}
 }
 
