@@ -17,7 +17,7 @@ type Lab struct {
 	Limit   time.Duration // after which the full form is taken down
 	Quiet   bool          // times are measured: nothing else should run then, and the laboratory goes before other processes
 
-	Short func(*Env, *Table) error // at most 30 s, and no goal that a busy machine misses: see [Table.Brief]
+	Short func(*Env, *Table) error // half a minute, and no goal that a busy machine misses: see [Table.Brief]
 	Full  func(*Env, *Table) error
 }
 
