@@ -16,8 +16,8 @@ type SiteOptions struct {
 	Doc     func(Doc) // if set, what else the document says
 }
 
-// Site is what most of these tests begin with: one gateway with its devices, a mosquitto, and at it a subscriber that keeps the books
-// and gives commands as an operator does. All of it is in our own network namespace.
+// Site is what most of these tests begin with: one gateway with its devices, a mosquitto, and at it a subscriber that keeps the
+// books and gives commands as an operator does. All of it is in our own network namespace.
 type Site struct {
 	Env    *Env
 	Broker *Broker
@@ -70,8 +70,8 @@ type Reply struct {
 // answerWithin is how long a command may take before the test gives up: longer than any request's own timeout.
 const answerWithin = 15 * time.Second
 
-// Command sends a command of a kind to a device or a unit, past linkbeatctl, which knows no requests, and waits for its answer. The
-// time it took ends with the answer's arrival.
+// Command sends a command of a kind to a device or a unit, past linkbeatctl, which knows no requests, and waits for its answer.
+// The time it took ends with the answer's arrival.
 func (s *Site) Command(name, kind string, fields map[string]any) (got Reply, took time.Duration, err error) {
 	s.commands++
 	id := fmt.Sprint("c", s.commands)
