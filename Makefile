@@ -21,7 +21,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@awk -F ' *[|] *' '/^[|] `make lab-/ { gsub("`", "", $$2); how = ($$3 ~ /root/ ? "root; " : "") ($$3 ~ /quiet/ ? "a quiet machine; " : ""); \
+	@awk -F ' *[|] *' '/^[|] `make lab-/ { gsub("`", "", $$2); \
+		how = ($$3 ~ /root/ ? "root; " : "") ($$3 ~ /quiet/ ? "a quiet machine; " : ""); \
 		printf "%-20s %s (%s%s)\n", $$2, $$5, how, $$4 }' build/README.md
 
 build: ## linkbeat and linkbeatctl for this machine into dist/ (needs only Go)

@@ -34,7 +34,7 @@ func TestEveryFolderHasItsRow(t *testing.T) {
 		}
 		b, err := os.ReadFile(filepath.Join(e.Name(), "lab_test.go"))
 		if err != nil || !strings.Contains(string(b), "Lab()") {
-			t.Errorf("build/labs/%s/lab_test.go does not run the short form: func Test…(t *testing.T) { Lab().Test(t) }; %v", e.Name(), err)
+			t.Errorf("build/labs/%s/lab_test.go does not run the short form by Lab().Test(t): %v", e.Name(), err)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Lab is a laboratory: a folder of build/labs and its row in build/labs/labs.go. `make lab-<name>` runs its full form; the test in its
-// folder runs the short one, so that `make test` tells the laboratories apart when one fails, and how long each took.
+// Lab is a laboratory: a folder of build/labs and its row in build/labs/labs.go. `make lab-<name>` runs its full form; the test in
+// its folder runs the short one, so that `make test` tells the laboratories apart when one fails, and how long each took.
 type Lab struct {
 	Name    string        // its folder
 	Promise string        // what it shows, in one line, for `make` and build/README.md
@@ -17,7 +17,7 @@ type Lab struct {
 	Limit   time.Duration // after which the full form is taken down
 	Quiet   bool          // times are measured: nothing else should run then, and the laboratory goes before other processes
 
-	Short func(*Env, *Table) error // at most 30 s, and no goal that a busy machine misses: see [Table.Brief]
+	Short func(*Env, *Table) error // half a minute, and no goal that a busy machine misses: see [Table.Brief]
 	Full  func(*Env, *Table) error
 }
 
@@ -47,8 +47,8 @@ func (l Lab) Test(t *testing.T) {
 	table.Judge(t)
 }
 
-// limit is half of what go test gives the package, so that a run that hangs is taken down in order and its processes' last lines are
-// printed; and the full form's limit where go test gives no end.
+// limit is half of what go test gives the package, so that a run that hangs is taken down in order and its processes' last lines
+// are printed; and the full form's limit where go test gives no end.
 func (l Lab) limit(t *testing.T) time.Duration {
 	end, ok := t.Deadline()
 	if !ok {

@@ -30,8 +30,8 @@ func Missing(names ...string) error {
 	return nil
 }
 
-// Need skips the test when a tool is missing; in CI, where nothing may be skipped, it fails instead. A name that is in no table fails
-// everywhere.
+// Need skips the test when a tool is missing; in CI, where nothing may be skipped, it fails instead. A name that is in no table
+// fails everywhere.
 func Need(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {

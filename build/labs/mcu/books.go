@@ -70,7 +70,7 @@ func sound(s string) bool {
 
 // arrived are the sentences at the subscriber, by (epoch, seq) once each.
 func (s *scene) arrived() (all []string, tally *kit.Tally, err error) {
-	tally, err = kit.Count(s.sub.Arrivals(s.agent.Topic("up/data/" + sentences)))
+	tally, err = kit.Count(s.Books.Arrivals(s.Agent.Topic("up/data/" + sentences)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,8 +114,8 @@ func compare(want, got []string) (missing, strange int) {
 
 // settle waits until the gateway has read all that the UARTs sent, and the broker has it.
 func (s *scene) settle() error {
-	err := s.e.Until("the gateway to have read the last byte", patience, func() bool {
-		status, err := s.agent.Status()
+	err := s.Env.Until("the gateway to have read the last byte", patience, func() bool {
+		status, err := s.Agent.Status()
 		if err != nil {
 			return false
 		}
@@ -125,7 +125,7 @@ func (s *scene) settle() error {
 	if err != nil {
 		return err
 	}
-	return s.agent.Drained(patience)
+	return s.Agent.Drained(patience)
 }
 
 // books closes them: all that was sent in all lives against all that arrived.
@@ -145,7 +145,7 @@ func (s *scene) books(t *kit.Table) error {
 		return err
 	}
 	missing, strange := compare(sent.right, got)
-	status, err := s.agent.Status()
+	status, err := s.Agent.Status()
 	if err != nil {
 		return err
 	}
@@ -162,5 +162,5 @@ func (s *scene) books(t *kit.Table) error {
 		unbalanced = fmt.Errorf("%s", why)
 	}
 	t.Check("every counter of the gateway balances", unbalanced)
-	return s.agent.Term()
+	return s.Agent.Term()
 }

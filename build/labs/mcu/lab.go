@@ -52,15 +52,11 @@ func lines() []string { return []string{sentences, bus, cobs, slip} }
 
 // scene is the microcontroller, its gateway, and an operator at the broker.
 type scene struct {
-	e      *kit.Env
-	o      options
-	board  *board
-	broker *kit.Broker
-	agent  *kit.Agent
-	sub    *kit.Collector
-	ctl    string // the operator's program
-	next   int    // number of a command
-	deaf   int64  // polls that timed out before qemu read from the line for the first time
+	*kit.Site
+	o     options
+	board *board
+	ctl   string // the operator's program
+	deaf  int64  // polls that timed out before qemu read from the line for the first time
 }
 
 // run shows all of it.
@@ -76,20 +72,14 @@ func (o options) run(e *kit.Env, t *kit.Table) error {
 	}
 	for _, step := range []func(*kit.Table) error{s.telemetry, s.commands, s.spoiled, s.frames, s.slave, s.replugs, s.books} {
 		if err := step(t); err != nil {
-			return fmt.Errorf("%w\nagent: %s\nqemu: %s", err, s.agent.Proc().Tail(15), s.board.proc.Tail(5))
+			return fmt.Errorf("%w\nagent: %s\nqemu: %s", err, s.Agent.Proc().Tail(15), s.board.proc.Tail(5))
 		}
 	}
 	return nil
 }
 
 func build(e *kit.Env, o options) (s *scene, err error) {
-	s = &scene{e: e, o: o}
-	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
-		return nil, err
-	}
-	if s.sub, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "books", Filters: []string{"lb/gw/up/#"}}); err != nil {
-		return nil, err
-	}
+	s = &scene{o: o}
 	dir, err := e.Sub("bin")
 	if err != nil {
 		return nil, err
@@ -101,13 +91,13 @@ func build(e *kit.Env, o options) (s *scene, err error) {
 	if s.board, err = newBoard(e); err != nil {
 		return nil, err
 	}
-	if s.agent, err = e.Agent(kit.AgentOptions{Doc: s.document()}); err != nil {
+	if s.Site, err = e.Site(kit.SiteOptions{ID: "gw", Doc: s.document}); err != nil {
 		return nil, err
 	}
 	if err := s.board.plugIn(); err != nil {
 		return nil, err
 	}
-	if err := s.agent.StartUp(); err != nil {
+	if err := s.Agent.StartUp(); err != nil {
 		return nil, err
 	}
 	return s, s.listens()
@@ -115,10 +105,10 @@ func build(e *kit.Env, o options) (s *scene, err error) {
 
 // listens waits until qemu reads from its pseudo-terminals, which it begins to do up to a second after somebody has opened them.
 func (s *scene) listens() error {
-	if err := s.e.Until("the first poll to be answered", patience, func() bool { return s.fresh(0) }); err != nil {
+	if err := s.Env.Until("the first poll to be answered", patience, func() bool { return s.fresh(0) }); err != nil {
 		return err
 	}
-	status, err := s.agent.Status()
+	status, err := s.Agent.Status()
 	if err != nil {
 		return err
 	}
@@ -126,8 +116,8 @@ func (s *scene) listens() error {
 	return nil
 }
 
-func (s *scene) document() kit.Doc {
-	d := kit.NewDoc("gw", s.broker.URL())
+// document adds the devices.
+func (s *scene) document(d kit.Doc) {
 	frame := map[string]map[string]any{sentences: {"type": "nmea"},
 		cobs: {"type": "cobs", "checksum": "crc16/modbus"}, slip: {"type": "slip", "checksum": "crc16/ccitt"}}
 	for _, name := range lines() {
@@ -141,5 +131,4 @@ func (s *scene) document() kit.Doc {
 		}
 		d.Set("serial."+name, device)
 	}
-	return d
 }

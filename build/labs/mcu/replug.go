@@ -24,23 +24,23 @@ func (s *scene) replugs(t *kit.Table) error {
 	t.Say("before it reads from it, which is why a new life hears nothing in its first second, but is heard.")
 	var opened, polled, asked []time.Duration
 	for i := range s.o.Replugs {
-		s.e.Sleep(plugged + rand.N(plugged))
+		s.Env.Sleep(plugged + rand.N(plugged))
 		if i%2 == 1 {
 			if err := s.send(sentences, "$LBSET,CRASH,1"); err != nil {
 				return err
 			}
-			s.e.Sleep(rand.N(crashed))
+			s.Env.Sleep(rand.N(crashed))
 		}
 		before, err := s.unplug()
 		if err != nil {
 			return fmt.Errorf("replug %d: %w", i, err)
 		}
-		s.e.Sleep(rand.N(gone))
+		s.Env.Sleep(rand.N(gone))
 		if err := s.board.plugIn(); err != nil {
 			return err
 		}
 		since := func(all *[]time.Duration) { *all = append(*all, time.Since(s.board.back)) }
-		if err := s.e.Until("all ports to be open", patience, func() bool { return s.open() == len(lines()) }); err != nil {
+		if err := s.Env.Until("all ports to be open", patience, func() bool { return s.open() == len(lines()) }); err != nil {
 			return err
 		}
 		since(&opened)
@@ -48,7 +48,7 @@ func (s *scene) replugs(t *kit.Table) error {
 			return err
 		}
 		since(&asked)
-		if err := s.e.Until("the slave to be polled", 70*time.Second, func() bool { return s.fresh(before) }); err != nil {
+		if err := s.Env.Until("the slave to be polled", 70*time.Second, func() bool { return s.fresh(before) }); err != nil {
 			return err
 		}
 		since(&polled)
@@ -79,7 +79,7 @@ func (s *scene) unplug() (int, error) {
 		return 0, err
 	}
 	s.board.pullOut()
-	if err := s.e.Until("the gateway to lose its ports", patience, func() bool { return s.open() == 0 }); err != nil {
+	if err := s.Env.Until("the gateway to lose its ports", patience, func() bool { return s.open() == 0 }); err != nil {
 		return 0, err
 	}
 	before, err := s.records()
@@ -88,7 +88,7 @@ func (s *scene) unplug() (int, error) {
 
 // open counts ports.
 func (s *scene) open() (n int) {
-	status, err := s.agent.Status()
+	status, err := s.Agent.Status()
 	if err != nil {
 		return -1
 	}

@@ -33,7 +33,7 @@ type record struct {
 }
 
 func (s *scene) records() (all []record, err error) {
-	for _, a := range s.sub.Arrivals(s.agent.Topic("up/data/" + unit)) {
+	for _, a := range s.Books.Arrivals(s.Agent.Topic("up/data/" + unit)) {
 		var r record
 		if err := json.Unmarshal(a.Payload, &r); err != nil {
 			return nil, fmt.Errorf("record of %s: %w: %s", unit, err, a.Payload)
@@ -71,18 +71,18 @@ func (s *scene) slave(t *kit.Table) error {
 		{"two registers by hand", "10000a000204cafe0001", "10000a0002"},
 		{"and what was written", "03000a0002", "0304cafe0001"},
 	} {
-		r, _, err := s.command(unit, "request", map[string]any{"hex": x.pdu})
+		r, _, err := s.Command(unit, "request", map[string]any{"hex": x.pdu})
 		if err == nil && r.Hex != x.want {
 			err = fmt.Errorf("%+v", r)
 		}
 		t.Check("modbus request: "+x.what, err)
 	}
-	r, _, err := s.command(unit, "write", map[string]any{"values": map[string]any{"locked": 1}})
+	r, _, err := s.Command(unit, "write", map[string]any{"values": map[string]any{"locked": 1}})
 	if err == nil && (r.OK || !strings.Contains(r.Detail, "ILLEGAL DATA ADDRESS")) {
 		err = fmt.Errorf("%+v", r)
 	}
 	t.Check("modbus write: a register that cannot be written is refused by the standard's name", err)
-	status, err := s.agent.Status()
+	status, err := s.Agent.Status()
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *scene) writes(t *kit.Table) error {
 		led := rand.IntN(256)
 		for name, want := range map[string]string{"led": fmt.Sprint(led), "setpoint": fmt.Sprintf("%d.5", i-50),
 			"ratio": fmt.Sprintf("%d.25", i-50), "model": fmt.Sprintf(`"mcu-%d"`, i)} {
-			r, took, err := s.command(unit, "write", map[string]any{"values": map[string]any{name: json.RawMessage(want)}})
+			r, took, err := s.Command(unit, "write", map[string]any{"values": map[string]any{name: json.RawMessage(want)}})
 			if err != nil {
 				return err
 			}

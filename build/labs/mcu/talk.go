@@ -15,7 +15,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // telemetry watches the sentences for a while.
 func (s *scene) telemetry(t *kit.Table) error {
-	s.e.Sleep(s.o.Watch)
+	s.Env.Sleep(s.o.Watch)
 	got, tally, err := s.arrived()
 	if err != nil {
 		return err
@@ -33,7 +33,7 @@ func (s *scene) telemetry(t *kit.Table) error {
 			bad++
 		}
 	}
-	status, err := s.agent.Status()
+	status, err := s.Agent.Status()
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *scene) silent(t *kit.Table) error {
 	if err := s.hears("$LBACK,PERIOD,0*"); err != nil {
 		return err
 	}
-	r, _, err := s.command(sentences, "request", map[string]any{"text": "$LBGET,COUNT", "timeout": "2s"})
+	r, _, err := s.Command(sentences, "request", map[string]any{"text": "$LBGET,COUNT", "timeout": "2s"})
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *scene) silent(t *kit.Table) error {
 
 // hears waits for a sentence of the microcontroller at the subscriber.
 func (s *scene) hears(begin string) error {
-	return s.e.Until(begin, 5*time.Second, func() bool {
+	return s.Env.Until(begin, 5*time.Second, func() bool {
 		got, _, err := s.arrived()
 		return err == nil && slices.ContainsFunc(got, func(g string) bool { return len(g) > len(begin) && g[:len(begin)] == begin })
 	})
@@ -128,7 +128,7 @@ func (s *scene) spoiled(t *kit.Table) error {
 		return err
 	}
 	var sent book
-	err := s.e.Until("spoiled sentences", 5*time.Second, func() bool {
+	err := s.Env.Until("spoiled sentences", 5*time.Second, func() bool {
 		var err error
 		sent, err = s.board.book()
 		return err == nil && sent.wrong == spoil
@@ -137,8 +137,8 @@ func (s *scene) spoiled(t *kit.Table) error {
 		return err
 	}
 	var bad int64
-	err = s.e.Until("the gateway to have counted them", 5*time.Second, func() bool {
-		status, err := s.agent.Status()
+	err = s.Env.Until("the gateway to have counted them", 5*time.Second, func() bool {
+		status, err := s.Agent.Status()
 		if err == nil {
 			bad = status.Serial[sentences].Bad
 		}
@@ -209,7 +209,7 @@ func nasty(i int) []byte {
 
 // ask sends a request and returns the answer's hex digits.
 func (s *scene) ask(line string, p []byte) (string, time.Duration, error) {
-	r, took, err := s.command(line, "request", map[string]any{"hex": hex.EncodeToString(p), "timeout": "5s"})
+	r, took, err := s.Command(line, "request", map[string]any{"hex": hex.EncodeToString(p), "timeout": "5s"})
 	if err == nil && !r.OK {
 		err = fmt.Errorf("request of %d bytes to %s: %s: %s", len(p), line, r.Error, r.Detail)
 	}
@@ -227,8 +227,8 @@ func (s *scene) says(line, request, want string) error {
 
 // publishes waits for a frame with these hex digits at the subscriber.
 func (s *scene) publishes(line, digits string) error {
-	return s.e.Until("frame "+digits, 5*time.Second, func() bool {
-		tally, err := kit.Count(s.sub.Arrivals(s.agent.Topic("up/data/" + line)))
+	return s.Env.Until("frame "+digits, 5*time.Second, func() bool {
+		tally, err := kit.Count(s.Books.Arrivals(s.Agent.Topic("up/data/" + line)))
 		return err == nil && slices.ContainsFunc(tally.Records, func(f kit.Frame) bool { return f.Hex != nil && *f.Hex == digits })
 	})
 }

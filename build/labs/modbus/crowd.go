@@ -63,7 +63,7 @@ func crowd(e *kit.Env, o options, slave string, t *kit.Table) error {
 	if err := r.troubles(h, o, live, t); err != nil {
 		return err
 	}
-	s, err := r.agent.Status()
+	s, err := r.Agent.Status()
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func crowd(e *kit.Env, o options, slave string, t *kit.Table) error {
 		unbalanced = errors.New(text)
 	}
 	t.Check("every counter balances", unbalanced)
-	return r.agent.Term()
+	return r.Agent.Term()
 }
 
 // registersOf a unit are at these addresses.
@@ -174,7 +174,7 @@ func (r *rig) requests(h *hub, o options, live []int, t *kit.Table) error {
 	var took []time.Duration
 	for i := range o.Requests {
 		id := live[i%len(live)]
-		got, d, err := r.command(fmt.Sprint("u", id), "request", map[string]any{"hex": fmt.Sprintf("03%04x0001", marker)})
+		got, d, err := r.Command(fmt.Sprint("u", id), "request", map[string]any{"hex": fmt.Sprintf("03%04x0001", marker)})
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (r *rig) requests(h *hub, o options, live []int, t *kit.Table) error {
 			return fmt.Errorf("request to unit %d: %+v, want %s", id, got, want)
 		}
 		took = append(took, d)
-		r.e.Sleep(time.Duration(37+(i*53)%211) * time.Millisecond)
+		r.Env.Sleep(time.Duration(37+(i*53)%211) * time.Millisecond)
 	}
 	slices.Sort(took)
 	t.Info("request and answer through the broker, median", ms(took[len(took)/2]), "ms")

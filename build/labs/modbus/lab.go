@@ -102,67 +102,14 @@ func slaves(e *kit.Env, name, bin string, args ...string) error {
 }
 
 // rig is a gateway with one bus, a broker and a subscriber.
-type rig struct {
-	e     *kit.Env
-	agent *kit.Agent
-	sub   *kit.Collector
-	next  int // number of a command
-}
+type rig struct{ *kit.Site }
 
 func newRig(e *kit.Env, id string, bus map[string]any) (*rig, error) {
-	broker, err := e.Broker(kit.BrokerOptions{})
+	site, err := e.Site(kit.SiteOptions{ID: id, Doc: func(d kit.Doc) { d.Set("serial.bus", bus) }})
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{e: e}
-	if r.sub, err = e.Collect(kit.CollectOptions{URL: broker.URL(), ID: id + "-books", Filters: []string{"lb/" + id + "/up/#"}}); err != nil {
-		return nil, err
-	}
-	doc := kit.NewDoc(id, broker.URL()).Set("serial.bus", bus)
-	if r.agent, err = e.Agent(kit.AgentOptions{Doc: doc}); err != nil {
-		return nil, err
-	}
-	return r, r.agent.StartUp()
-}
-
-// reply is the answer to a command.
-type reply struct {
-	ID     string                     `json:"id"`
-	OK     bool                       `json:"ok"`
-	Hex    string                     `json:"hex"`
-	Values map[string]json.RawMessage `json:"values"`
-	Error  string                     `json:"error"`
-	Detail string                     `json:"detail"`
-}
-
-// command sends a command and waits for its answer.
-func (r *rig) command(name, kind string, fields map[string]any) (reply, time.Duration, error) {
-	r.next++
-	id := fmt.Sprint("c", r.next)
-	c := map[string]any{"id": id, "expires": time.Now().Add(30 * time.Second).UnixMilli()}
-	for k, v := range fields {
-		c[k] = v
-	}
-	payload, err := json.Marshal(c)
-	if err != nil {
-		return reply{}, 0, err
-	}
-	began := time.Now()
-	if err := r.sub.Publish(r.e.Ctx, r.agent.Topic("dn/cmd/"+name+"/"+kind), false, payload); err != nil {
-		return reply{}, 0, err
-	}
-	var got reply
-	var took time.Duration
-	err = r.e.Until("the answer to "+string(payload), 15*time.Second, func() bool {
-		for _, a := range r.sub.Arrivals(r.agent.Topic("up/reply/" + name)) {
-			if json.Unmarshal(a.Payload, &got) == nil && got.ID == id {
-				took = a.At.Sub(began)
-				return true
-			}
-		}
-		return false
-	})
-	return got, took, err
+	return &rig{site}, site.Agent.StartUp()
 }
 
 // record is what a unit said.
@@ -174,7 +121,7 @@ type record struct {
 
 func (r *rig) records(unit string) ([]record, error) {
 	var all []record
-	for _, a := range r.sub.Arrivals(r.agent.Topic("up/data/" + unit)) {
+	for _, a := range r.Books.Arrivals(r.Agent.Topic("up/data/" + unit)) {
 		var x record
 		if err := json.Unmarshal(a.Payload, &x); err != nil {
 			return nil, fmt.Errorf("record of %s: %w: %s", unit, err, a.Payload)

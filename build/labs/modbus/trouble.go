@@ -55,10 +55,10 @@ func (r *rig) all(o options) []trouble {
 func (r *rig) troubles(h *hub, o options, live []int, t *kit.Table) error {
 	defer h.disturb(nil)
 	for _, x := range r.all(o) {
-		r.sub.Forget()
+		r.Books.Forget()
 		began := time.Now()
 		h.disturb(x.wrong)
-		r.e.Sleep(o.Trouble)
+		r.Env.Sleep(o.Trouble)
 		seen := h.until(began)
 		h.disturb(nil)
 		others := slices.DeleteFunc(slices.Clone(live), func(id int) bool { return id == x.unit })
@@ -121,7 +121,7 @@ func (r *rig) well(unit int, o options) error {
 	if err != nil {
 		return err
 	}
-	return r.e.Until(fmt.Sprint("unit ", unit, " to be well"), again, func() bool {
+	return r.Env.Until(fmt.Sprint("unit ", unit, " to be well"), again, func() bool {
 		all, err := r.records(fmt.Sprint("u", unit))
 		good := map[string]bool{}
 		for _, x := range all[min(len(before), len(all)):] {

@@ -122,12 +122,12 @@ func roundTrips(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	if err := r.writesAll("RTU", all, t); err != nil {
 		return err
 	}
-	got, _, err := r.command("u1", "request", map[string]any{"hex": "03270f0001"})
+	got, _, err := r.Command("u1", "request", map[string]any{"hex": "03270f0001"})
 	if err == nil && got.Hex != "8302" {
 		err = fmt.Errorf("%+v", got)
 	}
 	t.Check("RTU: an exception is an answer to a request", err)
-	if err := r.agent.Term(); err != nil {
+	if err := r.Agent.Term(); err != nil {
 		return err
 	}
 	rival := []string{"-m", "rtu", "-b", "115200", "-P", "none", "-o", "1"}
@@ -136,12 +136,12 @@ func roundTrips(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	if err := mbpollWrite(e, rival, h.Port, 100, "4660"); err != nil {
 		return err
 	}
-	r.sub.Forget()
-	if err := r.agent.StartUp(); err != nil {
+	r.Books.Forget()
+	if err := r.Agent.StartUp(); err != nil {
 		return err
 	}
 	t.Check("what mbpoll wrote is what is read", r.publishes("int16_abcd", "4660"))
-	return r.agent.Term()
+	return r.Agent.Term()
 }
 
 // overTCP does the same against libmodbus on TCP, with mbpoll beside it at the same time.
@@ -164,7 +164,7 @@ func overTCP(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	}
 	rival := []string{"-m", "tcp", "-p", strconv.Itoa(port)}
 	t.Check("mbpoll on TCP reads the same words meanwhile", readsSame(e, rival, "127.0.0.1", all))
-	return r.agent.Term()
+	return r.Agent.Term()
 }
 
 // writesAll writes each sample, and wants it back in the reply and in what is published.
@@ -179,7 +179,7 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 		wants[s.name] = s.json
 	}
 	for name, want := range wants {
-		got, _, err := r.command("u1", "write", map[string]any{"values": map[string]any{name: json.RawMessage(want)}})
+		got, _, err := r.Command("u1", "write", map[string]any{"values": map[string]any{name: json.RawMessage(want)}})
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 		}
 	}
 	t.Check(fmt.Sprintf("%s: %d values of every type and order are written and read back", on, len(wants)), first)
-	r.e.Sleep(1500 * time.Millisecond)
+	r.Env.Sleep(1500 * time.Millisecond)
 	records, err := r.records("u1")
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 		err = fmt.Errorf("bad: %v", last.Bad)
 	}
 	t.Check(on+": a register that is not there is bad by the standard's name, and only it", err)
-	got, _, err := r.command("u1", "write", map[string]any{"values": map[string]any{"scaled": 99999}})
+	got, _, err := r.Command("u1", "write", map[string]any{"values": map[string]any{"scaled": 99999}})
 	if err == nil && (got.OK || got.Error != "malformed") {
 		err = fmt.Errorf("%+v", got)
 	}
@@ -224,7 +224,7 @@ func (r *rig) writesAll(on string, all []sample, t *kit.Table) error {
 // publishes waits for a record in which a value is so; empty: in which it is.
 func (r *rig) publishes(name, want string) error {
 	var last string
-	err := r.e.Until(name+" to be published", 15*time.Second, func() bool {
+	err := r.Env.Until(name+" to be published", 15*time.Second, func() bool {
 		all, err := r.records("u1")
 		if err != nil || len(all) == 0 {
 			return false

@@ -1,5 +1,5 @@
-// Package uplink shows the uplink where it must not lie: the real agent with two ways out (build/internal/netlab draws them), real
-// brokers, load balancer and proxies (build/internal/servers), and everything that happens to them in the field.
+// Package uplink shows the uplink where it must not lie: the real agent with two ways out (build/internal/netlab draws them),
+// real brokers, load balancer and proxies (build/internal/servers), and everything that happens to them in the field.
 package uplink
 
 import (

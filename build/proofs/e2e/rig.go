@@ -37,33 +37,23 @@ func newRig(e *kit.Env, o rigOptions) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{e: e, ttys: map[string]*kit.Pty{}}
-	if r.broker, err = e.Broker(kit.BrokerOptions{Certs: certs, WS: true}); err != nil {
-		return nil, err
-	}
-	r.sub, err = e.Collect(kit.CollectOptions{URL: r.broker.URL(), ID: o.id + "-books", Filters: []string{"lb/" + o.id + "/up/#"}})
-	if err != nil {
-		return nil, err
-	}
-	doc := kit.NewDoc(o.id, r.broker.SchemeURL(o.scheme))
-	if o.scheme == "mqtts" {
-		doc.Set("uplink.tls", map[string]any{"ca_file": certs.CA, "cert_file": certs.ClientCert, "key_file": certs.ClientKey})
-	}
-	for _, name := range o.devices {
-		if r.ttys[name], err = e.Pty(o.id + "-" + name); err != nil {
-			return nil, err
-		}
-		doc.Line(name, r.ttys[name].Port)
-	}
-	if o.more != nil {
-		o.more(doc)
-	}
 	argv, err := argvFor(e, o.target)
 	if err != nil {
 		return nil, err
 	}
-	r.agent, err = e.Agent(kit.AgentOptions{Argv: argv, Doc: doc})
-	return r, err
+	s, err := e.Site(kit.SiteOptions{ID: o.id, Broker: kit.BrokerOptions{Certs: certs, WS: true}, Scheme: o.scheme,
+		Devices: o.devices, Argv: argv, Doc: func(d kit.Doc) {
+			if o.scheme == "mqtts" {
+				d.Set("uplink.tls", map[string]any{"ca_file": certs.CA, "cert_file": certs.ClientCert, "key_file": certs.ClientKey})
+			}
+			if o.more != nil {
+				o.more(d)
+			}
+		}})
+	if err != nil {
+		return nil, err
+	}
+	return &rig{e: e, broker: s.Broker, agent: s.Agent, sub: s.Books, ttys: s.Ttys}, nil
 }
 
 func argvFor(e *kit.Env, target string) ([]string, error) {

@@ -1,6 +1,6 @@
 // Command show runs the proofs of linkbeat: each prints a table of figures and goals, writes dist/results/<target>.json
-// and exits 1 when a goal was missed. `make <target>` calls it; build/README.md tells how to read the tables. `show missing` is for
-// build/setup.sh.
+// and exits 1 when a goal was missed. `make <target>` calls it; build/README.md tells how to read the tables. `show missing` is
+// for build/setup.sh.
 package main
 
 import (
@@ -50,7 +50,8 @@ func find(name string) (target, error) {
 	return target{}, fmt.Errorf("no target %q: `make` prints them", name)
 }
 
-// missing prints, for build/setup.sh, the Debian packages that this machine lacks for a target, or for `make test` when none is given.
+// missing prints, for build/setup.sh, the Debian packages that this machine lacks for a target, or for `make test` when none is
+// given.
 func missing(args []string) error {
 	names := kit.TestTools()
 	if len(args) > 0 {

@@ -11,8 +11,8 @@ import (
 // sooner is how much less nice a quiet target is: what it measures waits for the line and the network, not for the processor.
 const sooner = 10
 
-// goFirst lets this process, and what it starts from now on, go before others, as `nice -n -10` does. A priority belongs to a thread
-// and is inherited; a thread that was made while they were listed is met in the second round.
+// goFirst lets this process, and what it starts from now on, go before others, as `nice -n -10` does. A priority belongs to a
+// thread and is inherited; a thread that was made while they were listed is met in the second round.
 func goFirst() error {
 	raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
 	if err != nil {

@@ -47,9 +47,8 @@ func others() []target {
 		{name: "demo", limit: 5 * time.Minute, run: demos},
 		{name: "e2e", limit: 10 * time.Minute, needs: []string{"mosquitto", "qemu-arm-static"}, run: e2e.All},
 		{name: "crash", limit: 20 * time.Minute, needs: []string{"mosquitto"}, run: crashes},
-		{name: "outage", limit: 15 * time.Minute, needs: append(netlab.Tools(), "mosquitto"), run: func(e *kit.Env, t *kit.Table) error {
-			return outage.Run(e, outage.Full(), t)
-		}},
+		{name: "outage", limit: 15 * time.Minute, needs: append(netlab.Tools(), "mosquitto"),
+			run: func(e *kit.Env, t *kit.Table) error { return outage.Run(e, outage.Full(), t) }},
 		{name: "upgrade", limit: 10 * time.Minute, needs: []string{"mosquitto"}, run: func(e *kit.Env, t *kit.Table) error {
 			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
