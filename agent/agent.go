@@ -89,9 +89,9 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() {
-		a.log.Info().Str("why", "asked to stop").Msg("linkbeat stopping")
 		a.say("STOPPING=1") // before anything stops
 		stop()
+		a.log.Info().Str("why", "asked to stop").Msg("linkbeat stopping") // last: a log that nobody reads may block
 	})()
 	// The watchdog is fed while local states come and go, and until the last of them has ended.
 	err = supervise.Group{

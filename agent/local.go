@@ -80,12 +80,16 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	return l, nil
 }
 
-// begin logs how the program, or after a reload another local state, begins.
+// begin logs how the program, or after a reload another local state, begins: the one that was in use before where the new one
+// could not.
 func (a *Agent) begin(b config.Booted, id string) {
 	a.level.Set(levelOf(b.Document))
 	what := "linkbeat started"
-	if a.inUse().Document != nil {
+	if used := a.inUse(); used.Document != nil {
 		what = "linkbeat goes on with another state_dir or spool"
+		if sameLocal(used.Document, b.Document) {
+			what = "linkbeat goes on with the previous state_dir and spool"
+		}
 	}
 	a.log.Info().Str("version", a.o.Version).Str("id", id).Str("config", string(b.Origin)).Str("state_dir", b.Document.StateDir).
 		Msg(what)

@@ -44,7 +44,7 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 //	another state_dir or spool                 the local state must end; what follows is returned
 //	anything else                              the uplink ends and another one runs
 //
-// In each case the link tries to connect at once: the reason of the reload may be a repaired password.
+// In each other case the link tries to connect at once: the reason of the reload may be a repaired password.
 func (l *localState) reload(ctx context.Context) *succession {
 	now := l.inUse()
 	next, err := l.o.Load()

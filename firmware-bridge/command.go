@@ -143,13 +143,13 @@ func (m *master) end(c *command, a Answer, err error) error {
 	case err == nil:
 		m.finish(c, a, nil)
 	case errors.Is(err, serialport.ErrAborted):
-		m.finish(c, a, fmt.Errorf("device %x: %w", m.d.o.Name, err))
+		m.finish(c, a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
 		return fmt.Errorf("%w: %w", serialport.ErrGone, serialport.ErrAborted)
 	case errors.Is(err, ErrNoAnswer), errors.Is(err, ErrReadBack), errors.Is(err, ErrExpired), errors.Is(err, ErrStuck),
 		errors.Is(err, errFirst), errors.As(err, &e):
-		m.finish(c, a, fmt.Errorf("device %x: %w", m.d.o.Name, err))
+		m.finish(c, a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
 	default:
-		m.finish(c, a, fmt.Errorf("device %x: %w: %w", m.d.o.Name, ErrLost, err))
+		m.finish(c, a, fmt.Errorf("device %q: %w: %w", m.d.o.Name, ErrLost, err))
 		return err
 	}
 	return nil
@@ -168,6 +168,6 @@ func (m *master) failAll() {
 		if c.write != nil && c.write.sent > 0 {
 			err, a.Values = ErrLost, c.write.values
 		}
-		m.finish(c, a, fmt.Errorf("device %x: %w", m.d.o.Name, err))
+		m.finish(c, a, fmt.Errorf("device %q: %w", m.d.o.Name, err))
 	}
 }

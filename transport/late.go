@@ -43,7 +43,7 @@ func (la *lateness) step(now time.Time) {
 	}
 	if la.answered.IsZero() {
 		la.check(now)
-	} else if !now.Before(la.verdictAt()) {
+	} else if !now.Before(la.verdictAt(asked)) {
 		la.giveUp(now)
 	}
 }
@@ -72,11 +72,11 @@ func (la *lateness) checked(err error, now time.Time) {
 // verdictAt is until when the old connection may still answer after a fresh one was answered: time for the kernel's next
 // retransmission and an answer. After an outage the fresh connection gets through first, so without this wait each outage would
 // cost a reconnect. Where the kernel does not bound its retransmission timer, the wait is as long as the silence so far, as that
-// timer doubles.
-func (la *lateness) verdictAt() time.Time {
+// timer doubles. asked is since when the connection owes an answer, read under guarded; zero: it owes none.
+func (la *lateness) verdictAt(asked time.Time) time.Time {
 	chance := netdial.RTOMax(la.s.l.o.DetectWithin)
-	if !la.s.stream.RTOMax && !la.s.guarded.unansweredSince.IsZero() {
-		chance = max(chance, la.answered.Sub(la.s.guarded.unansweredSince))
+	if !la.s.stream.RTOMax && !asked.IsZero() {
+		chance = max(chance, la.answered.Sub(asked))
 	}
 	return la.answered.Add(chance + answerMargin)
 }

@@ -13,7 +13,8 @@ import (
 
 // session is one connection, from CONNECT to its end: one client of the library, one conn, one window. Its run is called once by
 // the link's loop, and everything that may block is on other goroutines. What belongs together stands in a struct of its own; all
-// but life, the window and guarded are the loop's alone.
+// but life, the window and guarded are the loop's alone. Exceptions: stream and conn, and what is set before whoever reads it begins:
+// the library's client, and the birth, held and before of state.
 type session struct {
 	sessionParams
 	stream *netdial.Stream
@@ -182,7 +183,7 @@ func (s *session) due() time.Time {
 		consider(s.up.calmSince.Add(s.stableFor))
 	}
 	if s.guarded.late && !s.late.answered.IsZero() {
-		consider(s.late.verdictAt())
+		consider(s.late.verdictAt(s.guarded.unansweredSince))
 	} else if s.guarded.late && !s.late.checking {
 		consider(s.late.after)
 	}

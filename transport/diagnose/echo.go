@@ -112,7 +112,7 @@ func (e *echoTest) hear(ctx context.Context, topics []EchoTopic, report func(ech
 		switch {
 		case i >= len(reasons):
 		case reasons[i] < codec.Failure5:
-			h.verdict, h.why = EchoOK, "is accepted, though we may not subscribe to it"
+			h.verdict, h.why = EchoOK, "is accepted, though the server does not let us read it"
 		default:
 			h.why = fmt.Sprintf("is refused (reason 0x%02x)", reasons[i])
 		}

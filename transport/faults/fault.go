@@ -92,9 +92,9 @@ func Of(err error, now time.Time) *Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &Fault{Kind: OutcomeSilence, Msg: "connection refused: nothing listens there"}
 	case errors.As(err, &name) && name.IsNotFound:
-		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("the name %s does not exist", name.Name)}
-	case errors.As(err, &name):
-		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("no name server answered for %s", name.Name)}
+		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("the name %s does not exist, or has no address", name.Name)}
+	case errors.As(err, &name): // not answered, SERVFAIL or REFUSED: RFC 1035 clause 4.1.1
+		return &Fault{Kind: OutcomeSilence, Msg: fmt.Sprintf("no name server could resolve %s", name.Name)}
 	case errors.Is(err, syscall.ETIMEDOUT):
 		return &Fault{Kind: OutcomeSilence, Loss: LossTCP, Msg: "no answer in time"}
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):

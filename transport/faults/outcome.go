@@ -13,7 +13,7 @@ const (
 	OutcomeNonsense                   // the server does not speak MQTT
 	OutcomeMappingLost                // the mapping is gone while the server is fine: a fresh connection answered
 	OutcomeStopped                    // by us
-	OutcomePlanned                    // by us, to go on with another connection to the same server
+	OutcomePlanned                    // by us, to go on with another connection
 	OutcomeLower                      // the server wants a lower keepalive: asked again at once
 )
 

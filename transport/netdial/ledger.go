@@ -33,7 +33,7 @@ func (l Ledger) Wire() int64 { return l.Sum() + l.Headers }
 type Counter struct {
 	by   [causeCount]atomic.Int64 // all but handshake and probe connections are part of wire
 	wire atomic.Int64
-	mqtt atomic.Int64 // sum of what was booked by book
+	mqtt atomic.Int64 // sum of what was booked by Book
 
 	mu       sync.Mutex
 	open     map[*Meter]struct{}

@@ -206,7 +206,13 @@ func (c *Client) send(p encoder, deadline time.Time) error {
 // ask sends p and waits for a packet of kind, or, for 0, of any.
 func (c *Client) ask(ctx context.Context, p encoder, kind byte, patience time.Duration) (Packet, error) {
 	start := time.Now()
-	if err := c.send(p, start.Add(patience)); err != nil {
+	stop := context.AfterFunc(ctx, func() { _ = c.o.Socket.Close() }) // ends a write that is stuck
+	err := c.send(p, start.Add(patience))
+	stop()
+	if ctx.Err() != nil {
+		return Packet{}, ctx.Err()
+	}
+	if err != nil {
 		return Packet{}, c.Cause(err)
 	}
 	return c.await(ctx, kind, patience, start)

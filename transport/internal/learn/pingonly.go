@@ -16,7 +16,7 @@ const (
 // are answered proves nothing on a loose path, so they raise the beat no further than the operator allows (heartbeat.weak_max).
 type pingOnly struct {
 	le       *Learner
-	failed   time.Duration // the beat at which the link was lost on lostOn, while on; 0: none
+	failed   time.Duration // the beat at which the link was lost on the path failedOn; 0: none
 	failedOn string        // a path
 
 	on    bool          // there are no probes; if false, the rest means nothing
