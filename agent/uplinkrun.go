@@ -67,7 +67,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
 	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high, Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
 		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
-		Liveness: u.liveness, Log: u.log})
+		Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
@@ -101,6 +101,8 @@ func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next
 	}
 	u.report.loop = u.liveness.Loop("report")
 	defer u.report.loop.Gone()
+	pumping := u.liveness.Loop("pump")
+	defer pumping.Gone() // though the pump be stuck: this run has ended, and the next one has a pump of its own
 	// Started in this order, stopped in the reverse one.
 	err = supervise.Group{
 		{Name: "page", Run: u.runPage},
@@ -109,7 +111,7 @@ func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next
 		{Name: "report", Run: u.runReport},
 		{Name: "access", Run: u.tryAccess},
 		{Name: "consoles", Run: u.consoles.Run},
-		{Name: "pump", Run: u.pump.Run, Stop: pump.StopWithin},
+		{Name: "pump", Run: func(ctx context.Context) error { return u.pump.Run(ctx, pumping) }, Stop: pump.StopWithin},
 		{Name: "succession", Run: succeeded},
 	}.Run(ctx)
 	return next, err

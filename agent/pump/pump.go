@@ -45,8 +45,7 @@ type Pump struct {
 	keep      func(bad *publish, why error) error // puts what cannot be published into quarantine; nil: it is dropped
 	lostAt    time.Time                           // the end of the last session; zero: there was none
 
-	liveness *supervise.Liveness
-	loop     *supervise.Loop      // of Run
+	loop     *supervise.Loop      // of Run; the caller's
 	session  *transport.Publisher // nil: none since the last loss
 	out      []inflight           // sent on it and not acknowledged, in order
 	held     *publish             // taken from its lane, and not sent because ctx was done; of session
@@ -66,13 +65,12 @@ type Options struct {
 	ReplayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
 	Exhausted           func() bool // only what matters most may be sent
 	Quarantine          *Quarantine
-	Liveness            *supervise.Liveness
 	Log                 zerolog.Logger
 }
 
 // New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
 func New(o Options) *Pump {
-	p := &Pump{link: o.Link, log: o.Log, liveness: o.Liveness, exhausted: o.Exhausted,
+	p := &Pump{link: o.Link, log: o.Log, exhausted: o.Exhausted,
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
 			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
@@ -94,10 +92,10 @@ type inflight struct {
 	ack     *transport.Ack
 }
 
-// Run pumps until ctx is done, then drains for at most drainFor while the link is up.
-func (p *Pump) Run(ctx context.Context) error {
-	p.loop = p.liveness.Loop("pump")
-	defer p.loop.Gone()
+// Run pumps until ctx is done, then drains for at most drainFor while the link is up. The loop shows whether it makes progress; it
+// stays the caller's, who ends it even if Run is stuck and abandoned.
+func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
+	p.loop = loop
 	for _, l := range p.lanes { // the pump before may have taken something
 		l.rewind()
 	}

@@ -34,6 +34,14 @@ type pumpRig struct {
 	stop          func()
 }
 
+// run is the pump as a part of a group.
+func (r *pumpRig) run(ctx context.Context) error {
+	var all supervise.Liveness
+	loop := all.Loop("pump")
+	defer loop.Gone()
+	return r.pump.Run(ctx, loop)
+}
+
 const testWindow = 8
 
 func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]Route) *pumpRig {
@@ -57,11 +65,11 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	}
 	rs := NewRoutes("up/{name}", "")
 	rs.Set(r.routes)
-	r.pump = &Pump{link: r.link, log: zerolog.Nop(), liveness: &supervise.Liveness{}, exhausted: r.exhausted.Load,
+	r.pump = &Pump{link: r.link, log: zerolog.Nop(), exhausted: r.exhausted.Load,
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
-		{Name: "pump", Run: r.pump.Run, Stop: time.Minute}}
+		{Name: "pump", Run: r.run, Stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
