@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -180,7 +181,7 @@ func (r *redialing) returnAt() time.Time {
 	if !ok || !r.s.up.is {
 		return time.Time{}
 	}
-	return later(at, r.s.up.since.Add(holdDown*r.s.l.o.DetectWithin)).Add(r.spread)
+	return heartbeat.Later(at, r.s.up.since.Add(holdDown*r.s.l.o.DetectWithin)).Add(r.spread)
 }
 
 // due is when consider must be called next, or the prepared connection must be used; zero: nothing is to come. guarded is held.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -59,7 +60,7 @@ func (ro *rerouting) look(now time.Time) {
 		case name == "":
 			ro.to, ro.at = "", time.Time{}
 		case name != ro.to || ro.at.IsZero(): // else its time goes on, whatever changes elsewhere
-			ro.to, ro.at = name, later(rested, now.Add(holdDown*ro.s.l.o.DetectWithin))
+			ro.to, ro.at = name, heartbeat.Later(rested, now.Add(holdDown*ro.s.l.o.DetectWithin))
 		}
 		return
 	}

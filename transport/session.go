@@ -167,7 +167,7 @@ func (s *session) due() time.Time {
 	defer s.guarded.Unlock()
 	at := s.guarded.beat.Wake()
 	if !at.IsZero() {
-		at = later(at, s.guarded.report.until)
+		at = heartbeat.Later(at, s.guarded.report.until)
 	}
 	consider := func(t time.Time) {
 		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
@@ -202,12 +202,4 @@ func (s *session) established(now time.Time) {
 	}
 	s.l.health.attach(s, now)
 	s.route.look(now)
-}
-
-// later is the later of two times.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

@@ -60,7 +60,6 @@ type host struct {
 
 const (
 	cooldownFactor = 2
-	cooldownMax    = 10 * time.Minute
 	cooldownLeast  = 10 * time.Second
 )
 
@@ -99,11 +98,11 @@ func (b *Schedule) Failed(now time.Time, i int, v faults.Verdict) (next int, at 
 // cool starts the cooldown of a server.
 func (b *Schedule) cool(now time.Time, h *host) {
 	d := b.first
-	for n := 0; n < h.cooldowns && d < cooldownMax; n++ {
+	for n := 0; n < h.cooldowns && d < faults.CooldownMax; n++ {
 		d *= cooldownFactor
 	}
 	h.cooldowns++
-	h.coolUntil = now.Add(min(d, cooldownMax))
+	h.coolUntil = now.Add(min(d, faults.CooldownMax))
 }
 
 // Better is the server that would be preferred to i, and from when on it may be asked whether it is back; false: there is none.

@@ -111,7 +111,7 @@ func TestRestGrows(t *testing.T) {
 	for range 9 {
 		b.NotBack(now, 0)
 	}
-	if _, at, _ := b.Better(1); at.Sub(now) != cooldownMax {
+	if _, at, _ := b.Better(1); at.Sub(now) != faults.CooldownMax {
 		t.Errorf("better than 1 in %v", at.Sub(now))
 	}
 	if _, _, ok := b.Better(0); ok {

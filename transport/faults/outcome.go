@@ -2,6 +2,9 @@ package faults
 
 import "time"
 
+// CooldownMax is the longest time for which a server, an address or an interface that failed is tried last.
+const CooldownMax = 10 * time.Minute
+
 // Outcome is how an attempt or a session ended, as far as the next attempt cares.
 type Outcome uint8
 

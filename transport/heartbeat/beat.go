@@ -85,7 +85,7 @@ func (b *Beat) Connected(now time.Time) {
 
 // Sent is called after any packet went out, except the PINGREQ that Step asked for: Step has counted that one already.
 func (b *Beat) Sent(now time.Time) {
-	b.ride = b.ride || b.owed == 0 && now.Sub(b.sent) >= share(b.interval, rideFrom)
+	b.ride = b.ride || b.owed == 0 && now.Sub(b.sent) >= Share(b.interval, rideFrom)
 	b.sent, b.spoke, b.unasked = now, now, true
 	if b.since.IsZero() {
 		b.since = now
@@ -139,7 +139,7 @@ func (b *Beat) Wake() time.Time {
 // silence, or, as other packets keep coming and the mapping still wants our own, an interval.
 func (b *Beat) pingAt() time.Time {
 	if b.out > 0 {
-		silent := later(b.pinged, b.since).Add(b.rtt.timeout)
+		silent := Later(b.pinged, b.since).Add(b.rtt.timeout)
 		return earlier(silent, b.pinged.Add(max(b.interval, b.rtt.timeout)))
 	}
 	if b.ride {
@@ -193,7 +193,7 @@ func (b *Beat) ping(now time.Time) {
 
 // Rearmed is called after our kernel is known to have sent something, though we wrote nothing: it acknowledged what came in. The
 // mapping was refreshed; the server's keepalive was not.
-func (b *Beat) Rearmed(now time.Time) { b.sent = later(b.sent, now) }
+func (b *Beat) Rearmed(now time.Time) { b.sent = Later(b.sent, now) }
 
 // Silent returns since when nothing of ours went out.
 func (b *Beat) Silent() time.Time { return b.sent }
@@ -227,7 +227,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func later(a, b time.Time) time.Time {
+// Later is the later of two times.
+func Later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}

@@ -50,8 +50,8 @@ func seconds(all ...float64) []time.Duration {
 	return d
 }
 
-// share is a part of d.
-func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
+// Share is a part of d.
+func Share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
 
 // ladder are the rungs above floor, up to limit, rising.
 func ladder(m Mode, floor, limit time.Duration) []rung {
@@ -60,7 +60,7 @@ func ladder(m Mode, floor, limit time.Duration) []rung {
 	if m == Fast {
 		need, ratio = proofs, fastRatio
 		for _, k := range append(known(), limit) {
-			rungs = append(rungs, rung{low: share(k, knownLow), high: share(k, knownHigh), need: need})
+			rungs = append(rungs, rung{low: Share(k, knownLow), high: Share(k, knownHigh), need: need})
 		}
 	}
 	for _, d := range between(m) {
@@ -70,7 +70,7 @@ func ladder(m Mode, floor, limit time.Duration) []rung {
 	for _, r := range rungs {
 		first = min(first, r.high)
 	}
-	for d := share(first, 1/ratio); d > floor; d = share(d, 1/ratio) {
+	for d := Share(first, 1/ratio); d > floor; d = Share(d, 1/ratio) {
 		rungs = append(rungs, rung{low: d, high: d, need: 1})
 	}
 	return tidy(append(rungs, rung{low: limit, high: limit, need: need}), floor, limit)
@@ -79,7 +79,7 @@ func ladder(m Mode, floor, limit time.Duration) []rung {
 // hinted puts half of and the whole of what is remembered before everything else: rungs below the hint are left out. A wrong
 // hint costs one test, after which the bracket below it is divided.
 func hinted(rungs []rung, k Knowledge, floor, limit time.Duration) []rung {
-	whole := min(share(k.Proven, hintPart), limit)
+	whole := min(Share(k.Proven, hintPart), limit)
 	rungs = slices.DeleteFunc(rungs, func(r rung) bool { return r.low <= whole && whole < limit })
 	rungs = append(rungs, rung{low: whole / 2, high: whole / 2, need: 1}, rung{low: whole, high: whole, need: proofs})
 	if k.Failing > 0 {

@@ -157,7 +157,7 @@ func (s *Search) fit(p *plan, now time.Time) []Order {
 // rungWithin reports whether the bracket is so wide that there is a rung in it.
 func (s *Search) rungWithin() bool {
 	for _, r := range s.rungs {
-		if r.low > share(s.lo(), coarse) && share(r.high, coarse) < s.hi {
+		if r.low > Share(s.lo(), coarse) && Share(r.high, coarse) < s.hi {
 			return true
 		}
 	}
@@ -172,7 +172,7 @@ func (s *Search) climb(p *plan) {
 	}
 	unmet := 0
 	for _, r := range s.rungs {
-		if share(r.high, beyond) < s.lo() || s.hi > 0 && r.high >= s.hi {
+		if Share(r.high, beyond) < s.lo() || s.hi > 0 && r.high >= s.hi {
 			continue
 		}
 		need := r.need - s.best.count(r.low)
@@ -196,7 +196,7 @@ func (s *Search) climb(p *plan) {
 
 // within is where in r the flow f is tested: as high as may be, unless it began too late for that.
 func (s *Search) within(r rung, f *flow) time.Duration {
-	limit := share(r.high, promptly/knownHigh)
+	limit := Share(r.high, promptly/knownHigh)
 	return min(r.high, max(r.low, s.start.Add(limit).Sub(f.since)))
 }
 
@@ -224,7 +224,7 @@ func (s *Search) alive(p *plan) int {
 func (s *Search) narrow(p *plan) {
 	lo := s.lo()
 	if lo == 0 {
-		lo = max(s.hi/unknownLo, min(s.o.Floor, share(s.hi, 1/fine)), 1)
+		lo = max(s.hi/unknownLo, min(s.o.Floor, Share(s.hi, 1/fine)), 1)
 	}
 	width := float64(s.hi) / float64(lo)
 	switch {
@@ -373,5 +373,5 @@ func (s *Search) grow(now time.Time) {
 	}
 	s.growth++
 	s.growAt = now.Add(day << min(s.growth, ageing))
-	s.want(want{gap: min(share(s.hi, growStep), s.o.Cap)})
+	s.want(want{gap: min(Share(s.hi, growStep), s.o.Cap)})
 }

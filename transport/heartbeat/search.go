@@ -117,7 +117,7 @@ func (s *Search) PathChanged(start time.Time, k Knowledge) {
 		s.hi, s.hiMost, s.counts = k.Failing, k.Failing, 1
 	case k.Known():
 		s.rungs = hinted(s.rungs, k, s.o.Floor, s.o.Cap)
-		s.hint = min(share(k.Proven, hintPart), s.o.Cap)
+		s.hint = min(Share(k.Proven, hintPart), s.o.Cap)
 	}
 }
 
@@ -172,7 +172,7 @@ func (s *Search) Lost(id int, gap time.Duration, e Evidence) {
 	}
 	most := gap + e.Took
 	s.best.below(most)
-	if s.hi > 0 && share(gap, fine) >= s.hi {
+	if s.hi > 0 && Share(gap, fine) >= s.hi {
 		s.hi, s.hiMost, s.unsure = min(s.hi, gap), min(s.hiMost, max(most, s.hi)), s.unsure+1
 		return
 	}
@@ -192,9 +192,9 @@ func (s *Search) Failing() (gap time.Duration, closed bool) {
 
 // Settled reports that nothing more is to be learnt for now: the cap is reached, or failing and proven meet.
 func (s *Search) Settled() bool {
-	p, floor := s.Safe(), share(s.o.Floor, fine)
+	p, floor := s.Safe(), Share(s.o.Floor, fine)
 	failing, _ := s.Failing()
-	return p+lateTimer >= s.o.Cap || failing > 0 && (failing <= share(p+lateTimer, fine) || failing <= floor)
+	return p+lateTimer >= s.o.Cap || failing > 0 && (failing <= Share(p+lateTimer, fine) || failing <= floor)
 }
 
 // Knowledge is what to keep for the next epoch; its Kind is the owner's to fill in.

@@ -92,7 +92,7 @@ func TestSafeIsProven(t *testing.T) {
 				t.Fatalf("safe %v, three flows proved %v", s.Safe(), limit)
 			}
 			if wake := s.Wake(now); !wake.IsZero() && rapid.Bool().Draw(t, "sleep") {
-				now = later(now, wake)
+				now = Later(now, wake)
 			} else {
 				now = now.Add(time.Duration(rapid.Int64Range(0, 400e9).Draw(t, "pass")))
 			}

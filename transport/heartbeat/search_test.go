@@ -40,7 +40,7 @@ func TestProvenSoon(t *testing.T) {
 			if got := m.until(0.95, goal); got > c.to95 {
 				t.Errorf("%v, limit %v: 0.95 of it proven after %.2f limits, want %.2f", c.mode, limit, got, c.to95)
 			}
-			if safe := m.s.Safe(); !m.s.Settled() || safe > limit || safe < share(goal, 1/fine)-3*lateTimer {
+			if safe := m.s.Safe(); !m.s.Settled() || safe > limit || safe < Share(goal, 1/fine)-3*lateTimer {
 				t.Errorf("%v, limit %v: settled %v at %v", c.mode, limit, m.s.Settled(), safe)
 			}
 			if m.dials > c.dials {
@@ -62,7 +62,7 @@ func TestMemoryIsOnlyAHint(t *testing.T) {
 	for _, mode := range []Mode{Fast, Thrifty} {
 		for _, limit := range limits(1.11) {
 			goal := min(limit, testCap)
-			right := Knowledge{Proven: share(goal, 1/1.01), Failing: share(goal, 1.004)}
+			right := Knowledge{Proven: Share(goal, 1/1.01), Failing: Share(goal, 1.004)}
 			if limit > testCap {
 				right.Failing = 0
 			}
@@ -74,7 +74,7 @@ func TestMemoryIsOnlyAHint(t *testing.T) {
 				t.Errorf("%v, limit %v remembered: not settled at %v", mode, limit, m.s.Safe())
 			}
 			for _, wrong := range []float64{0.3, 0.6, 1.4, 3} {
-				k := Knowledge{Proven: share(limit, wrong), Failing: share(limit, wrong*1.01)}
+				k := Knowledge{Proven: Share(limit, wrong), Failing: Share(limit, wrong*1.01)}
 				if m := simulate(searching(mode), limit, k, 30*limit); !m.s.Settled() || float64(m.s.Safe()) < 0.95*float64(goal) || m.s.Safe() > limit {
 					t.Errorf("%v, limit %v remembered as %v: settled %v at %v", mode, limit, k.Proven, m.s.Settled(), m.s.Safe())
 				}

@@ -90,7 +90,7 @@ func (m *simulated) advance() bool {
 		e.do()
 		return true
 	}
-	m.now = later(next, m.now).Add(simTimer)
+	m.now = Later(next, m.now).Add(simTimer)
 	return !next.IsZero()
 }
 

@@ -5,6 +5,8 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // Cooldown remembers which keys, addresses or interfaces, failed lately. While a key cools down it is tried last; each further
@@ -22,7 +24,6 @@ type cooling struct {
 const (
 	cooldownFirst = 30 * time.Second // of an address or an interface
 	cooldownMost  = 64               // that are remembered
-	cooldownMax   = 10 * time.Minute // the longest
 )
 
 // Fail starts the cooldown of k, or a longer one.
@@ -33,7 +34,7 @@ func (r *Cooldown[K]) Fail(k K, now time.Time) {
 		r.all = map[K]cooling{}
 	}
 	was := r.all[k]
-	r.all[k] = cooling{until: now.Add(min(cooldownFirst<<min(was.times, 8), cooldownMax)), times: was.times + 1}
+	r.all[k] = cooling{until: now.Add(min(cooldownFirst<<min(was.times, 8), faults.CooldownMax)), times: was.times + 1}
 }
 
 // Clear ends the cooldown of k and forgets its failures.

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-func TestRests(t *testing.T) {
+func TestCooldownSortsLast(t *testing.T) {
 	var r Cooldown[string]
 	all, now := []string{"a", "b", "c"}, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	if got := r.sort(all, now); !slices.Equal(got, all) {
@@ -29,7 +31,7 @@ func TestRests(t *testing.T) {
 	for i := range 20 {
 		r.Fail("c", now.Add(time.Duration(i)))
 	}
-	if d := r.Until("c").Sub(now); d > cooldownMax+time.Second {
+	if d := r.Until("c").Sub(now); d > faults.CooldownMax+time.Second {
 		t.Errorf("rests for %v", d)
 	}
 }

@@ -33,7 +33,7 @@ func (c *canaries) classify() {
 	failing, _ := c.le.search.Failing()
 	if c.le.kind == heartbeat.Unknown && !c.asked && failing > 0 && c.le.search.Settled() {
 		c.asked, c.quiet = true, quietNext
-		c.le.search.Canary(share(failing, quietPart))
+		c.le.search.Canary(heartbeat.Share(failing, quietPart))
 	}
 }
 
@@ -77,10 +77,8 @@ func (c *canaries) at() time.Time {
 
 // gap is a little more than the interval, and still less than what is proven.
 func (c *canaries) gap() time.Duration {
-	return min(share(c.le.beat.interval, canaryPart), c.le.beat.interval+(c.le.search.Safe()-c.le.beat.interval)*3/4)
+	return min(heartbeat.Share(c.le.beat.interval, canaryPart), c.le.beat.interval+(c.le.search.Safe()-c.le.beat.interval)*3/4)
 }
-
-func share(d time.Duration, part float64) time.Duration { return time.Duration(float64(d) * part) }
 
 // retire lets a canary that was delivered rest; false: it is none, or one rests already.
 func (c *canaries) retire(p *probe) bool {

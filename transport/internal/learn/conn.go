@@ -38,6 +38,18 @@ type probeOptions struct {
 	patience  time.Duration // for each answer
 }
 
+// probeOptions are those of a probe in a slot, on the main link's path as it is now. short: its keepalive may be the link's own;
+// else no server may end it before the learner does.
+func (le *Learner) probeOptions(slot int, short bool) probeOptions {
+	e := le.main.Endpoint()
+	o := probeOptions{e: e, clientID: le.o.ClientID(slot), topic: le.o.Topic(slot), path: le.main.Path(),
+		keepalive: uint16(e.AllowedKeepalive(le.env.Keepalive) / time.Second), patience: le.env.Dialer.HandshakeTime()}
+	if !short {
+		o.keepalive = max(o.keepalive, canaryKeepalive)
+	}
+	return o
+}
+
 // dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
 // cost on the wire is added to cost.
 func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {

@@ -57,7 +57,7 @@ func (p *pairing) at() time.Time {
 	case !p.sent.IsZero():
 		return p.sent.Add(lateNonce)
 	case p.conn == nil:
-		return later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
+		return heartbeat.Later(p.retry, p.le.main.SilentSince().Add(p.le.beat.interval/2))
 	}
 	own := p.spoke.Add(p.le.beat.interval - pairLead) // when the second session must speak by itself, if it must
 	if (p.le.canaries.short || p.ownMapping || p.le.kind == heartbeat.Strict) && own.Before(p.due()) {
@@ -70,7 +70,7 @@ func (p *pairing) at() time.Time {
 func (p *pairing) due() time.Time {
 	due := p.le.main.SilentSince().Add(p.le.beat.interval - pairLead)
 	if p.keepaliveTight() {
-		return later(due, p.proven.Add(p.le.beat.interval*3/2))
+		return heartbeat.Later(due, p.proven.Add(p.le.beat.interval*3/2))
 	}
 	return due
 }
@@ -130,17 +130,12 @@ func (p *pairing) open(now time.Time) {
 		p.retry = now.Add(retryMin)
 		return
 	}
-	s := p.le.main
 	ctx, cancel := context.WithCancel(p.le.ctx)
 	p.opening, p.cancel = true, cancel
 	p.slot = 0
 	slot := p.le.flows.freeSlot()
 	p.slot = slot
-	o := probeOptions{e: s.Endpoint(), clientID: p.le.o.ClientID(slot), topic: p.le.o.Topic(slot), path: s.Path(),
-		keepalive: uint16(s.Endpoint().AllowedKeepalive(p.le.env.Keepalive) / time.Second), patience: p.le.env.Dialer.HandshakeTime()}
-	if !p.le.canaries.short {
-		o.keepalive = canaryKeepalive
-	}
+	o := p.le.probeOptions(slot, p.le.canaries.short)
 	p.le.env.Go(func() {
 		var cost int64
 		c, err := p.le.env.dialProbe(ctx, o, &cost)
@@ -214,11 +209,4 @@ func (p *pairing) heard(payload []byte) {
 		p.le.main.Rearmed(p.keepaliveTight())
 	}
 	p.sent, p.proven = time.Time{}, time.Now()
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

@@ -32,7 +32,7 @@ func (w *pingOnly) begin(ends, now time.Time) {
 	le.flows.drop()
 	limit := max(le.env.Interval, le.o.Weak)
 	if w.failed > 0 && w.failedOn == le.path {
-		limit = min(limit, share(w.failed, 1/pingOnlyStep))
+		limit = min(limit, heartbeat.Share(w.failed, 1/pingOnlyStep))
 	}
 	limit = max(le.o.Min, min(limit, le.o.Max, le.env.Keepalive))
 	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
@@ -54,7 +54,7 @@ func (w *pingOnly) step(now time.Time) {
 		return
 	}
 	w.safe = le.beat.interval
-	if next := min(share(le.beat.interval, pingOnlyStep), w.limit); next > le.beat.interval {
+	if next := min(heartbeat.Share(le.beat.interval, pingOnlyStep), w.limit); next > le.beat.interval {
 		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe, le.denials.why), now)
 	}
 	w.until = now.Add(pingOnlyBeats * le.beat.interval)

@@ -80,16 +80,11 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 	if canary && order.Flow != f.le.canaries.quiet && f.le.canaries.revive(order.Flow) {
 		return
 	}
-	s := f.le.main
 	slot := f.freeSlot()
 	ctx, cancel := context.WithCancel(f.le.ctx)
 	p := &probe{le: f.le, flow: order.Flow, slot: slot, canary: canary, cancel: cancel,
 		tests: make(chan silenceTest, 1), again: make(chan struct{}, 1),
-		o: probeOptions{e: s.Endpoint(), clientID: f.le.o.ClientID(slot), topic: f.le.o.Topic(slot), path: s.Path(),
-			keepalive: uint16(s.Endpoint().AllowedKeepalive(f.le.env.Keepalive) / time.Second), patience: f.le.env.Dialer.HandshakeTime()}}
-	if canary && !f.le.canaries.short {
-		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
-	}
+		o: f.le.probeOptions(slot, !canary || f.le.canaries.short)}
 	f.byFlow[order.Flow] = p
 	f.le.env.Go(func() { p.run(ctx) })
 }
