@@ -16,8 +16,8 @@ LABS = $(patsubst build/labs/%/,lab-%,$(wildcard build/labs/*/))
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat man cross clean \
-	setup $(LABS)
+.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay \
+	bench-heartbeat man cross clean setup $(LABS)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -250,7 +250,8 @@ func (p *Pump) poison(bad *publish, why error) {
 	}
 	for _, pos := range bad.positions {
 		if err := bad.lane.spool.Poison(pos); err != nil {
-			p.log.Error().Str("spool", bad.lane.name).Err(err).Msg("record could not be removed from its spool: it may come again")
+			p.log.Error().Str("spool", bad.lane.name).Err(err).
+				Msg("record could not be removed from its spool: it may come again")
 		}
 	}
 }
@@ -338,7 +339,8 @@ func (p *Pump) release(now time.Time) {
 func (p *Pump) tellHeld() {
 	held := p.suspects.held()
 	if p.refused.holds(held, p.suspects.wake()) && len(held) > 0 {
-		p.log.Error().Strs("devices", held).Dur("for", holdFor).Msg("server closes the connection at each record of these devices: held back")
+		p.log.Error().Strs("devices", held).Dur("for", holdFor).
+			Msg("server closes the connection at each record of these devices: held back")
 	}
 }
 

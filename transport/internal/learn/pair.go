@@ -137,7 +137,8 @@ func (p *pairing) open(now time.Time) {
 	slot := p.le.flows.freeSlot()
 	p.slot = slot
 	o := probeOptions{e: s.Endpoint(), clientID: p.le.o.ClientID(slot), topic: p.le.o.Topic(slot), path: s.Path(),
-		keepalive: uint16(s.Endpoint().AllowedKeepalive(p.le.env.Keepalive) / time.Second), patience: p.le.env.Dialer.HandshakeTime()}
+		keepalive: uint16(s.Endpoint().AllowedKeepalive(p.le.env.Keepalive) / time.Second),
+		patience:  p.le.env.Dialer.HandshakeTime()}
 	if !p.le.canaries.short {
 		o.keepalive = canaryKeepalive
 	}

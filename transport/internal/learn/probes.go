@@ -86,7 +86,8 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 	p := &probe{le: f.le, flow: order.Flow, slot: slot, canary: canary, cancel: cancel,
 		tests: make(chan silenceTest, 1), again: make(chan struct{}, 1),
 		o: probeOptions{e: s.Endpoint(), clientID: f.le.o.ClientID(slot), topic: f.le.o.Topic(slot), path: s.Path(),
-			keepalive: uint16(s.Endpoint().AllowedKeepalive(f.le.env.Keepalive) / time.Second), patience: f.le.env.Dialer.HandshakeTime()}}
+			keepalive: uint16(s.Endpoint().AllowedKeepalive(f.le.env.Keepalive) / time.Second),
+			patience:  f.le.env.Dialer.HandshakeTime()}}
 	if canary && !f.le.canaries.short {
 		p.o.keepalive = max(p.o.keepalive, canaryKeepalive)
 	}
