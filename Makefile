@@ -43,7 +43,7 @@ test: setup ## every test, with the real mosquitto, ptys and namespaces; the las
 unit: ## the product's own tests in less than a minute: needs only Go, no root, no broker
 	@CI= NO_BROKER=1 $(GOTEST) -count=1 -timeout 5m $(PACKAGES)
 
-lint: ## gofmt, go vet, staticcheck, shellcheck
+lint: ## gofmt, go vet, staticcheck, shellcheck, subjects of commits
 	@build/lint.sh $(STATICCHECK)
 
 golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is compiled)
