@@ -16,8 +16,8 @@ LABS = $(patsubst build/labs/%/,lab-%,$(wildcard build/labs/*/))
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay bench-heartbeat man cross clean \
-	setup $(LABS)
+.PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay \
+	bench-heartbeat man cross clean setup $(LABS)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ test: setup ## every test, with the real mosquitto, ptys and namespaces; the las
 unit: ## the product's own tests in less than a minute: needs only Go, no root, no broker
 	@CI= NO_BROKER=1 $(GOTEST) -count=1 -timeout 5m $(PACKAGES)
 
-lint: ## gofmt, go vet, staticcheck, shellcheck
+lint: ## gofmt, go vet, staticcheck, shellcheck, subjects of commits
 	@build/lint.sh $(STATICCHECK)
 
 golangci: ## golangci-lint with build/.golangci.yml (slow the first time: it is compiled)

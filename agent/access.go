@@ -62,7 +62,8 @@ func (a *access) why(server string) string {
 	if len(denied) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
+	return fmt.Sprintf("the server acknowledges what it does not deliver: its access rules deny %s; "+
+		"see linkbeat diag and linkbeatctl acl", strings.Join(denied, ", "))
 }
 
 // next reports whether a server is to be tried: once, and once a day while it is not known to deliver all of them.
@@ -122,6 +123,7 @@ func (u *uplinkRun) tryAccess(ctx context.Context) error {
 			continue
 		}
 		u.access.checked(st.Server, verdict, time.Now())
-		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).Msg("access rules of the server checked")
+		supervise.Str(u.log.Info(), "why", u.access.why(st.Server)).Interface("verdict", verdict).
+			Msg("access rules of the server checked")
 	}
 }

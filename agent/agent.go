@@ -18,7 +18,8 @@
 // # Three lives
 //
 //	Agent       the process: log, watchdog, what the counters of the two below had reached when they ended
-//	localState  what is on this machine: directories, spools, serial devices, commands. Starts again when state_dir or spool changes
+//	localState  what is on this machine: directories, spools, serial devices, commands. Starts again when state_dir or
+//	            spool changes
 //	uplinkRun   what is on the way to the server: link, pump, reports, page. Starts again when anything else changes
 //
 // A reload that changes only serial devices or the log level restarts neither.
@@ -26,8 +27,8 @@
 // # Stopping
 //
 // Devices first, so that their last frames are in the spool; then the pump drains for a few seconds; then the link says offline
-// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then what is known of
-// the path is saved; then the spools write what is left. Where another uplink follows, nothing drains: that one continues.
+// and disconnects; then the commands, which heard how the devices ended and answer what was not carried out; then what is known
+// of the path is saved; then the spools write what is left. Where another uplink follows, nothing drains: that one continues.
 package agent
 
 import (

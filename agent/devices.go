@@ -59,11 +59,13 @@ type devices struct {
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
-func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supervise.Liveness, past map[string]statuspage.Serial) *devices {
+func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supervise.Liveness,
+	past map[string]statuspage.Serial) *devices {
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: discover.NewFinder(discover.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: discover.NewFinder(discover.FinderOptions{}),
+		running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -113,8 +115,8 @@ func (d *devices) configure(options map[string]deviceOptions, disabled map[strin
 	}
 }
 
-// reconcile stops what is no longer configured so and starts what is missing; d.changing is held. It waits without d.mu: a device that
-// stops calls the downlink, which may be looking for a device.
+// reconcile stops what is no longer configured so and starts what is missing; d.changing is held. It waits without d.mu: a device
+// that stops calls the downlink, which may be looking for a device.
 func (d *devices) reconcile() {
 	var stale []*runningDevice
 	d.mu.Lock()
@@ -140,7 +142,8 @@ func (d *devices) reconcile() {
 
 func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits.PerMinute), since: time.Now(), cancel: cancel, ended: make(chan struct{})}
+	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits.PerMinute), since: time.Now(), cancel: cancel,
+		ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
 	loop := d.liveness.Loop("serial device " + b.Name)
@@ -162,7 +165,8 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 	b.OnValues = func(v bridge.Values) (err error) {
 		loop.Begin()
 		defer loop.End()
-		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), Format: o.format}, v.Readings); err == nil {
+		if buf, err = record.AppendValues(buf[:0], record.Stored{Stamp: d.clock.StampAt(v.Time), Format: o.format},
+			v.Readings); err == nil {
 			_, err = sp.Append(v.Unit, buf)
 		}
 		return err
@@ -201,7 +205,8 @@ func (d *devices) stop(all []*runningDevice) {
 		select {
 		case <-r.ended:
 		case <-timer.C:
-			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).Msg("serial device did not release its port")
+			d.log.Error().Str("device", r.options.bridge.Name).Dur("waited", deviceStop).
+				Msg("serial device did not release its port")
 			timer.Reset(0)
 		}
 	}
@@ -253,8 +258,8 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 }
 
 func (r *runningDevice) target(u bridge.ModbusUnit) downlink.Target {
-	t := downlink.Target{Commands: r.options.commands, Limits: r.options.limits, Rate: r.rate, Encoding: r.options.encoding, Unit: u.Name,
-		Write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
+	t := downlink.Target{Commands: r.options.commands, Limits: r.options.limits, Rate: r.rate, Encoding: r.options.encoding,
+		Unit: u.Name, Write: func([]byte, time.Time, func(error)) error { return bridge.ErrNotOpen }}
 	if r.device == nil {
 		return t
 	}
@@ -314,8 +319,9 @@ func (r *runningDevice) status() statuspage.Serial {
 	s := r.device.Status()
 	return statuspage.Serial{Units: unitsStatus(s.Units), IdleWaitS: s.IdleWait.Seconds(), LineErrors: lineErrorsOf(s.Line),
 		Port: s.Port, State: s.State, Since: s.Since.UnixMilli(), Why: s.Why, Opens: s.Opens,
-		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, BadFrames: s.BadFrames, Pending: s.Pending, Console: s.Held,
-		Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written, NotUTF8: r.notUTF8.Load()}
+		Read: s.Read, InFrames: s.InFrames, Delimiters: s.Delimiters, Bad: s.Bad, BadFrames: s.BadFrames,
+		Pending: s.Pending, Console: s.Held, Framed: s.Framed, Accepted: s.Accepted, Refused: s.Refused, Written: s.Written,
+		NotUTF8: r.notUTF8.Load()}
 }
 
 func lineErrorsOf(e *serialport.LineErrors) *statuspage.LineErrors {

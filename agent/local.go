@@ -195,7 +195,8 @@ func (l *localState) run(ctx context.Context, reload <-chan struct{}) (next *suc
 func (l *localState) runUplink(ctx context.Context) error {
 	for u := l.uplink(); ; {
 		next, err := u.run(ctx, l.next)
-		if next == nil || errors.Is(err, supervise.ErrStuck) { // two links under one name, or two pumps on one spool, fight each other
+		if next == nil || errors.Is(err, supervise.ErrStuck) {
+			// two links under one name, or two pumps on one spool, fight each other
 			return err
 		}
 		if err != nil {

@@ -36,7 +36,8 @@ type lossy struct {
 }
 
 func newLosses(log zerolog.Logger, data, high, replies *spool.Spool) *losses {
-	return &losses{log: log, spools: []*lossy{{name: "spool", spool: data}, {name: "spool of priority high", spool: high}, {name: "reply spool", spool: replies}}}
+	return &losses{log: log, spools: []*lossy{{name: "spool", spool: data}, {name: "spool of priority high", spool: high},
+		{name: "reply spool", spool: replies}}}
 }
 
 // run looks until ctx is done.

@@ -31,8 +31,8 @@ type reporter struct {
 	loop       *supervise.Loop
 }
 
-// lastReport is the info that was published last. It is kept over reloads, so that what did not change is not sent again. Owned by
-// the reporter that runs.
+// lastReport is the info that was published last. It is kept over reloads, so that what did not change is not sent again. Owned
+// by the reporter that runs.
 type lastReport struct {
 	info    []byte
 	session int64

@@ -38,8 +38,8 @@ func (u *uplinkRun) status() statuspage.Status {
 func uplinkStatus(link transport.Status) statuspage.Uplink {
 	return statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
 		Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
-		KeepaliveS: link.Keepalive.Seconds(), Interface: link.Interface, Losses: lossesOf(link), CertExpires: unixMilli(link.Expiry.Server),
-		OwnCertEnds: unixMilli(link.Expiry.Own), ThroughputBps: link.Throughput}
+		KeepaliveS: link.Keepalive.Seconds(), Interface: link.Interface, Losses: lossesOf(link),
+		CertExpires: unixMilli(link.Expiry.Server), OwnCertEnds: unixMilli(link.Expiry.Own), ThroughputBps: link.Throughput}
 }
 
 func lossesOf(link transport.Status) map[string]int64 {
@@ -62,7 +62,8 @@ func expires(whose string, ms int64, now time.Time) string {
 	case end.Before(now):
 		return fmt.Sprintf("the certificate of %s has expired on %s", whose, end.UTC().Format(time.DateOnly))
 	}
-	return fmt.Sprintf("the certificate of %s expires on %s, in %d days: renew it", whose, end.UTC().Format(time.DateOnly), int(end.Sub(now).Hours()/24))
+	return fmt.Sprintf("the certificate of %s expires on %s, in %d days: renew it", whose, end.UTC().Format(time.DateOnly),
+		int(end.Sub(now).Hours()/24))
 }
 
 // why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
@@ -109,9 +110,11 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link stri
 func heartbeatStatus(link transport.Status) statuspage.Heartbeat {
 	h := link.Heartbeat
 	return statuspage.Heartbeat{
-		IntervalS: link.Interval.Seconds(), ProvenS: h.Proven.Seconds(), FailingS: h.Failing.Seconds(), RememberedS: h.Remembered.Seconds(),
+		IntervalS: link.Interval.Seconds(),
+		ProvenS:   h.Proven.Seconds(), FailingS: h.Failing.Seconds(), RememberedS: h.Remembered.Seconds(),
 		Phase: h.Phase, Path: h.Path, PathKind: h.Kind, Evidence: h.Evidence, Reason: h.Reason, Pings: link.Pings,
-		Probes: h.Probes, Sessions: h.Sessions, Open: h.Open, Canaries: h.Canaries, Shrinks: h.Shrinks, CostBytes: h.Cost, BudgetBytes: h.Budget,
+		Probes: h.Probes, Sessions: h.Sessions, Open: h.Open, Canaries: h.Canaries, Shrinks: h.Shrinks, CostBytes: h.Cost,
+		BudgetBytes: h.Budget,
 	}
 }
 

@@ -44,7 +44,8 @@ func TestEveryGoodFrameIsAFramer(t *testing.T) {
 
 // All that framing has can be configured.
 func TestEveryFramingHasItsWord(t *testing.T) {
-	needs := map[string]string{"delimiter": `, bytes: "0a"`, "idle": ", gap: 20ms", "fixed": ", size: 12, gap: 1s", "length": ", width: 2, gap: 1s"}
+	needs := map[string]string{"delimiter": `, bytes: "0a"`, "idle": ", gap: 20ms", "fixed": ", size: 12, gap: 1s",
+		"length": ", width: 2, gap: 1s"}
 	var frames []string
 	for _, kind := range framing.Types() {
 		frames = append(frames, "type: "+kind+needs[kind])

@@ -6,8 +6,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// totals is what the counters of uplinks and local states that are over had reached. Counters count from the start of the process,
-// whatever was reloaded since; and they balance over a reload as they did before it. The zero value is ready.
+// totals is what the counters of uplinks and local states that are over had reached. Counters count from the start of the
+// process, whatever was reloaded since; and they balance over a reload as they did before it. The zero value is ready.
 type totals struct {
 	uplink   statuspage.Uplink
 	beat     statuspage.Heartbeat
@@ -53,8 +53,8 @@ func (t totals) onto(s *statuspage.Status) {
 // which the next spool adds its 3. After a change of spool.dir no spool does, and the total stays below zero: so many records
 // were left behind.
 func left(s spool.Status) statuspage.Spool {
-	return statuspage.Spool{Accepted: s.Accepted, Recovered: s.Recovered - s.Waiting, Acked: s.Acked, Evicted: s.Evicted, Poison: s.Poison,
-		WrittenBytes: s.WrittenBytes}
+	return statuspage.Spool{Accepted: s.Accepted, Recovered: s.Recovered - s.Waiting, Acked: s.Acked, Evicted: s.Evicted,
+		Poison: s.Poison, WrittenBytes: s.WrittenBytes}
 }
 
 // gone is a device that has ended: the frame that it had begun will not be finished.

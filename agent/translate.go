@@ -111,7 +111,8 @@ func rs485Of(r config.RS485) serialport.RS485 {
 	if !r.On() {
 		return serialport.RS485{}
 	}
-	return serialport.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS, Chip: r.Chip, Line: r.Line}
+	return serialport.RS485{Mode: r.Mode, Before: r.DelayBefore.Std(), After: r.DelayAfter.Std(), Invert: r.InvertRTS,
+		Chip: r.Chip, Line: r.Line}
 }
 
 func modeOf(m config.Mode) serialport.Mode {
@@ -143,7 +144,8 @@ func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
 
 func spoolOptions(s config.Spool) spool.Options {
 	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MinFreePercent: s.MinFree.Percent,
-		MinFreeBytes: s.MinFree.Bytes.Int64(), MaxAge: s.MaxAge.Std(), WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(), WhenFull: spool.DropOldest}
+		MinFreeBytes: s.MinFree.Bytes.Int64(), MaxAge: s.MaxAge.Std(), WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(),
+		WhenFull: spool.DropOldest}
 	if s.WhenFull == "drop_newest" {
 		o.WhenFull = spool.DropNewest
 	}

@@ -26,7 +26,8 @@ func modbusOf(s *config.SerialDevice) *bridge.ModbusOptions {
 		Turnaround: m.Turnaround.Std(), MaxBlock: m.MaxBlock, Gap: m.Gap}
 	for _, name := range slices.Sorted(maps.Keys(s.Units)) {
 		u := s.Units[name]
-		unit := bridge.ModbusUnit{Name: name, Address: byte(u.Address), OnChange: u.Report == "change", MaxSilence: u.MaxSilence.Std()}
+		unit := bridge.ModbusUnit{Name: name, Address: byte(u.Address), OnChange: u.Report == "change",
+			MaxSilence: u.MaxSilence.Std()}
 		names := slices.Sorted(maps.Keys(u.Registers))
 		sort.SliceStable(names, func(i, j int) bool { // the order in which values are written
 			return u.Registers[names[i]].Address < u.Registers[names[j]].Address
@@ -51,8 +52,8 @@ func registerOf(name string, u *config.Unit, r *config.Register) modbus.Register
 	case "little":
 		order = "dcba"
 	}
-	out := modbus.Register{Name: name, Kind: kind, Address: uint16(r.Address), Type: modbus.Type(r.Type), Order: order, Bit: r.Bit,
-		Count: r.Count, Scale: r.Scale, Offset: r.Offset, Unit: r.Unit, Every: u.Every.Std(), Deadband: r.Deadband,
+	out := modbus.Register{Name: name, Kind: kind, Address: uint16(r.Address), Type: modbus.Type(r.Type), Order: order,
+		Bit: r.Bit, Count: r.Count, Scale: r.Scale, Offset: r.Offset, Unit: r.Unit, Every: u.Every.Std(), Deadband: r.Deadband,
 		Writable: r.Writable, WriteOnly: r.WriteOnly}
 	if r.Every > 0 {
 		out.Every = r.Every.Std()

@@ -25,7 +25,8 @@ func linkOptionsOf(t *testing.T, more string) transport.Options {
 func TestLearningByDefault(t *testing.T) {
 	o := linkOptionsOf(t, "")
 	l := o.Learning
-	if l.Mode != heartbeat.Thrifty || l.Min != 20*time.Second || l.Max != 10*time.Minute || l.Probes != 0 || l.After >= 0 || l.Weak != 0 {
+	if l.Mode != heartbeat.Thrifty || l.Min != 20*time.Second || l.Max != 10*time.Minute || l.Probes != 0 || l.After >= 0 ||
+		l.Weak != 0 {
 		t.Errorf("%+v", l)
 	}
 	if l.Budget != (heartbeat.BudgetOptions{Month: 1 << 20, Burst: 128 << 10}) || l.Canary != (transport.Canary{}) {
@@ -45,8 +46,8 @@ func TestLearningAsConfigured(t *testing.T) {
 topics: {probe: "p/{n}/{id}"}
 `)
 	l := o.Learning
-	if l.Mode != heartbeat.Fast || l.Min != 5*time.Second || l.Max != 2*time.Minute || l.Probes != 4 || l.After != 0 || l.Weak != 90*time.Second ||
-		!l.Canary.Pair || l.Budget.Burst != 1<<20 {
+	if l.Mode != heartbeat.Fast || l.Min != 5*time.Second || l.Max != 2*time.Minute || l.Probes != 4 || l.After != 0 ||
+		l.Weak != 90*time.Second || !l.Canary.Pair || l.Budget.Burst != 1<<20 {
 		t.Errorf("%+v", l)
 	}
 	if id, topic := l.ClientID(12), l.Topic(12); id != "x12-gw-7" || topic != "p/12/gw-7" {
@@ -66,7 +67,8 @@ func TestWhatTurnsLearningOff(t *testing.T) {
 }
 
 func TestAFixedKeepaliveIsNotAdapted(t *testing.T) {
-	doc, _, err := config.Parse([]byte("uplink: {servers: [{url: mqtts://a}], keepalive: 300, keepalive_ceiling: 600s}\n"), config.ParseOptions{})
+	doc, _, err := config.Parse([]byte("uplink: {servers: [{url: mqtts://a}], keepalive: 300, keepalive_ceiling: 600s}\n"),
+		config.ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +90,18 @@ serial:
 	}
 	all, zero := devicesOf(doc), 0
 	for name, want := range map[string]bridge.Options{
-		"a": {Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero}, Flow: serialport.FlowRTSCTS},
+		"a": {Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "A5", Interface: &zero},
+			Flow: serialport.FlowRTSCTS},
 		"b": {Select: discover.Selector{Serial: "B"},
-			RS485: serialport.RS485{Mode: serialport.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond, Invert: true}},
-		"c": {Select: discover.Selector{ByPath: "pci-1"}, RS485: serialport.RS485{Mode: serialport.RS485GPIO, Chip: "gpiochip1", Line: 17}},
+			RS485: serialport.RS485{Mode: serialport.RS485Kernel, Before: time.Millisecond, After: 2 * time.Millisecond,
+				Invert: true}},
+		"c": {Select: discover.Selector{ByPath: "pci-1"}, RS485: serialport.RS485{Mode: serialport.RS485GPIO, Chip: "gpiochip1",
+			Line: 17}},
 		"d": {Port: "rfc2217://10.0.0.5:4001"},
 	} {
 		got := all[name].bridge
-		if got.Port != want.Port || !reflect.DeepEqual(got.Select, want.Select) || got.Flow != want.Flow || got.RS485 != want.RS485 {
+		if got.Port != want.Port || !reflect.DeepEqual(got.Select, want.Select) || got.Flow != want.Flow ||
+			got.RS485 != want.RS485 {
 			t.Errorf("%s: %+v", name, got)
 		}
 		got.OnFrame = func(bridge.Frame) error { return nil }

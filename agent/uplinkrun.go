@@ -65,15 +65,16 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	}
 	u.consoles = console.New(u.link, l.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
 	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
-	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high, Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
+	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high,
+		Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
 		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
 		Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
-		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Tap: u.devices.tap,
-			Fault: u.notePageFault})
+		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy,
+			Tap: u.devices.tap, Fault: u.notePageFault})
 	}
 	return u, nil
 }

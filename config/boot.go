@@ -121,7 +121,8 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 		}
 	}
 	if len(b.Disabled) > 0 {
-		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "), faults.Sentence())
+		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "),
+			faults.Sentence())
 	}
 	return b, true
 }

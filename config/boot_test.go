@@ -59,10 +59,12 @@ func TestBoot(t *testing.T) {
 	}{
 		{name: "a good file runs as it is", src: goodSite, kept: keptSite, origin: FromFile, server: "a.example.net", window: 7},
 		{name: "two bad devices are disabled", kept: keptSite, origin: FromFile, server: "a.example.net", window: 32,
-			src:      "state_dir: @\n" + server + "serial:\n  a: {port: x}\n  b: {port: /dev/ttyS0, boud: 1}\n  c: {port: /dev/ttyS1}\n",
-			disabled: []string{"a", "b"}, says: "config_error: serial device a, b disabled: line 4: serial.a.port: must be a full path"},
-		{name: "a typo runs the last good document, whose bad device is disabled too", src: goodSite + "logg: {}\n", kept: keptSite,
-			origin: FromLastGood, server: "kept.example.net", disabled: []string{"typo"}, window: 32,
+			src: "state_dir: @\n" + server +
+				"serial:\n  a: {port: x}\n  b: {port: /dev/ttyS0, boud: 1}\n  c: {port: /dev/ttyS1}\n",
+			disabled: []string{"a", "b"},
+			says:     "config_error: serial device a, b disabled: line 4: serial.a.port: must be a full path"},
+		{name: "a typo runs the last good document, whose bad device is disabled too", src: goodSite + "logg: {}\n",
+			kept: keptSite, origin: FromLastGood, server: "kept.example.net", disabled: []string{"typo"}, window: 32,
 			says: "config_error: running the last good configuration: line 4: logg: unknown key; did you mean log?"},
 		{name: "a broken file still names the state directory", src: goodSite + "log: {\n", kept: keptSite,
 			origin: FromLastGood, server: "kept.example.net", disabled: []string{"typo"}, says: "line 4: not YAML", window: 32},
@@ -73,17 +75,20 @@ func TestBoot(t *testing.T) {
 			environ: []string{"LINKBEAT_UPLINK_WINDOW=many"}, origin: FromLastGood, server: "kept.example.net",
 			disabled: []string{"typo"}, says: "LINKBEAT_UPLINK_WINDOW: uplink.window: must be a whole number", window: 32},
 		{name: "nothing kept: what is sound runs", src: goodSite + "logg: {}\nlog: {level: loud}\n", origin: FromSalvage,
-			server: "a.example.net", says: "config_error: running with what is sound in it and defaults for the rest: line 4", window: 7},
+			server: "a.example.net", says: "config_error: running with what is sound in it and defaults for the rest: line 4",
+			window: 7},
 		{name: "nothing kept: one bad server of two", origin: FromSalvage, server: "b.example.net", window: 32,
 			src: "state_dir: @\nuplink: {servers: [{url: a}, {url: mqtts://b.example.net}]}\n", says: "servers[0].url"},
 		{name: "nothing kept: values that do not fit together", origin: FromSalvage, server: "a.example.net", window: 32,
-			src: "state_dir: @\nuplink: {servers: [{url: mqtts://a.example.net}], tls: {cert_file: /x}, keepalive: 2000}\n", says: "key_file"},
-		{name: "nothing kept and not YAML, the environment has a server", src: "{", origin: FromSalvage, server: "env.example.net",
-			environ: []string{"LINKBEAT_UPLINK_SERVERS=mqtts://env.example.net", "LINKBEAT_STATE_DIR=@"}, says: "not YAML", window: 32},
+			src:  "state_dir: @\nuplink: {servers: [{url: mqtts://a.example.net}], tls: {cert_file: /x}, keepalive: 2000}\n",
+			says: "key_file"},
+		{name: "nothing kept and not YAML, the environment has a server", src: "{", origin: FromSalvage,
+			server: "env.example.net", environ: []string{"LINKBEAT_UPLINK_SERVERS=mqtts://env.example.net",
+				"LINKBEAT_STATE_DIR=@"}, says: "not YAML", window: 32},
 		{name: "what was kept is broken too: what is sound runs", src: goodSite + "x: 1\n", kept: "{", origin: FromSalvage,
 			server: "a.example.net", says: "x: unknown key", window: 7},
-		{name: "what was kept has no server: what is sound runs", src: goodSite + "x: 1\n", kept: "state_dir: @\n", origin: FromSalvage,
-			server: "a.example.net", says: "x: unknown key", window: 7},
+		{name: "what was kept has no server: what is sound runs", src: goodSite + "x: 1\n", kept: "state_dir: @\n",
+			origin: FromSalvage, server: "a.example.net", says: "x: unknown key", window: 7},
 		{name: "no server anywhere", src: "state_dir: @\nuplink: {username: a}\n"},
 		{name: "bad servers only", src: "state_dir: @\nuplink: {servers: [{url: http://a}, 5]}\n"},
 		{name: "servers of a wrong type", src: "state_dir: @\nuplink: {servers: mqtts://a.example.net}\n"},
@@ -108,8 +113,10 @@ func TestBoot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b.Origin != tt.origin || b.Document.Uplink.Servers[0].Host() != tt.server || b.Document.Uplink.Window != tt.window {
-				t.Errorf("origin %q, server %q, window %d", b.Origin, b.Document.Uplink.Servers[0].Host(), b.Document.Uplink.Window)
+			if b.Origin != tt.origin || b.Document.Uplink.Servers[0].Host() != tt.server ||
+				b.Document.Uplink.Window != tt.window {
+				t.Errorf("origin %q, server %q, window %d", b.Origin, b.Document.Uplink.Servers[0].Host(),
+					b.Document.Uplink.Window)
 			}
 			if !strings.Contains(b.ConfigError, tt.says) || (tt.says == "") != (b.ConfigError == "") {
 				t.Errorf("says %q, want %q", b.ConfigError, tt.says)

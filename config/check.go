@@ -129,7 +129,8 @@ func (c *checker) checkSpool() {
 		c.bad("spool.max_bytes", "must be auto or at least 64KiB: the spool is cut in segments")
 	}
 	if !s.MaxBytes.Auto && s.MaxBytes.Bytes < c.doc.Uplink.MaxPayload {
-		c.odd("spool.max_bytes", "is less than uplink.max_payload (%s): the largest payloads will not fit", c.doc.Uplink.MaxPayload)
+		c.odd("spool.max_bytes", "is less than uplink.max_payload (%s): the largest payloads will not fit",
+			c.doc.Uplink.MaxPayload)
 	}
 	if s.Sync > Sync(60*minute) {
 		c.bad("spool.sync", "must be always or at most 1h")

@@ -95,7 +95,8 @@ func (c *checker) checkLength(at string, f Frame) {
 	case f.Offset < len(f.Header):
 		c.bad(at+".offset", "lies inside the header of %d bytes: it counts from the start of the frame", len(f.Header))
 	case f.Offset > len(f.Header) && !f.Keep:
-		c.bad(at+".offset", "leaves %d bytes between header and length, which would be cut off with them: set keep: true", f.Offset-len(f.Header))
+		c.bad(at+".offset", "leaves %d bytes between header and length, which would be cut off with them: set keep: true",
+			f.Offset-len(f.Header))
 	case uint64(f.Mask) >= 1<<(8*f.Width):
 		c.bad(at+".mask", "has bits that a length of %d bytes has not", f.Width)
 	case Size(bare) > f.Max:
@@ -116,7 +117,8 @@ func (c *checker) checkResync(at string, f Frame) {
 		return
 	}
 	if len(f.Header) == 0 && f.Checksum == "" && f.Gap == 0 {
-		c.odd(at, "of type %s with neither header, checksum nor gap never finds back after a byte was lost: set one of them", f.Type)
+		c.odd(at, "of type %s with neither header, checksum nor gap never finds back after a byte was lost: set one of them",
+			f.Type)
 	}
 	if f.Checksum == "" {
 		return
@@ -131,6 +133,7 @@ func (c *checker) checkResync(at string, f Frame) {
 		cost = longest * longest / 2 >> width // the mean over all lengths: those above max cost nothing
 	}
 	if cost >>= 8 * len(f.Header); cost > searchBytes {
-		c.odd(at, "costs a checksum over %d bytes for each byte of noise, which may be too slow for the line: lower max, or set header", cost)
+		c.odd(at, "costs a checksum over %d bytes for each byte of noise, which may be too slow for the line: "+
+			"lower max, or set header", cost)
 	}
 }

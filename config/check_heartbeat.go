@@ -37,8 +37,8 @@ func (c *checker) belowKeepalive(path string, beat Duration) {
 		c.odd(c.ownOf(path, "uplink.keepalive"), "%s (%s) is above uplink.keepalive (%s): the beat stays at the keepalive",
 			path, beat, u.Keepalive.Duration)
 	case beat > u.KeepaliveCeiling:
-		c.odd(c.ownOf(path, "uplink.keepalive_ceiling"), "%s (%s) is above uplink.keepalive_ceiling (%s): the beat stays at the ceiling",
-			path, beat, u.KeepaliveCeiling)
+		c.odd(c.ownOf(path, "uplink.keepalive_ceiling"),
+			"%s (%s) is above uplink.keepalive_ceiling (%s): the beat stays at the ceiling", path, beat, u.KeepaliveCeiling)
 	}
 }
 
@@ -56,10 +56,11 @@ func (c *checker) checkLearning(h Heartbeat) {
 	}
 	switch burst := h.ProbeBudget.AtOnce(); {
 	case burst < session:
-		c.odd("heartbeat.probe_budget", "does not pay for one probe (%s): nothing will be learnt and the beat stays at heartbeat.min (%s); with learn: off it is heartbeat.interval",
-			session, h.Min)
+		c.odd("heartbeat.probe_budget", "does not pay for one probe (%s): nothing will be learnt and the beat stays at "+
+			"heartbeat.min (%s); with learn: off it is heartbeat.interval", session, h.Min)
 	case h.Learn == "fast" && burst < heartbeat.FastSessions*session:
-		c.odd("heartbeat.probe_budget", "may spend %s at once, and learn: fast needs %s: it will learn like thrifty", burst, heartbeat.FastSessions*session)
+		c.odd("heartbeat.probe_budget", "may spend %s at once, and learn: fast needs %s: it will learn like thrifty", burst,
+			heartbeat.FastSessions*session)
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *checker) checkDetection(interval Duration) {
 	}
 	if patience := keepalive * 3 / 2; interval+u.DetectWithin > patience {
 		c.odd(c.ownOf("uplink.detect_within", "heartbeat.interval"),
-			"a dead idle link is noticed after heartbeat.interval + uplink.detect_within (%s), later than the broker gives up (%s)",
-			interval+u.DetectWithin, patience)
+			"a dead idle link is noticed after heartbeat.interval + uplink.detect_within (%s), "+
+				"later than the broker gives up (%s)", interval+u.DetectWithin, patience)
 	}
 }

@@ -122,7 +122,8 @@ func (c *checker) checkPort(at, port string) bool {
 	case !path.IsAbs(port) && strings.HasPrefix(port, "tty"):
 		c.bad(at, "must be a full path: did you mean /dev/%s?", port)
 	case !path.IsAbs(port):
-		c.bad(at, "must be a full path, such as /dev/ttyUSB0, or tcp://host:port or rfc2217://host:port; linkbeat ports lists what is there")
+		c.bad(at, "must be a full path, such as /dev/ttyUSB0, or tcp://host:port or rfc2217://host:port; "+
+			"linkbeat ports lists what is there")
 	default:
 		if !strings.HasPrefix(path.Clean(port), "/dev/") {
 			c.odd(at, "is not under /dev: linkbeat ports lists what is there")

@@ -53,15 +53,16 @@ func (c *checker) checkSerialDevice(name string, d *SerialDevice, owner map[stri
 		c.bad(at+".batch", "makes a JSON array, which format: %s has not: use format: json, or no batch", d.Format)
 	}
 	if d.Batch.On() && d.Batch.Resolved().Bytes > c.doc.Uplink.MaxPayload {
-		c.bad(at+".batch", "may have %s, more than uplink.max_payload (%s): set bytes", d.Batch.Resolved().Bytes, c.doc.Uplink.MaxPayload)
+		c.bad(at+".batch", "may have %s, more than uplink.max_payload (%s): set bytes", d.Batch.Resolved().Bytes,
+			c.doc.Uplink.MaxPayload)
 	}
 	if longest := c.doc.Spool.LongestBatch(); c.set(at+".batch.delay") && longest > 0 && d.Batch.Delay > longest {
 		advice := "lower it"
 		if need := d.Batch.Delay + leaveEarlier; need <= 60*minute {
 			advice = fmt.Sprintf("lower it, or raise write_after to %s, which is also what a crash may lose", need)
 		}
-		c.odd(at+".batch.delay", "is longer than spool.write_after (%s) allows: batches leave after %s, so that nothing is written to flash; %s",
-			c.doc.Spool.WriteAfter, longest, advice)
+		c.odd(at+".batch.delay", "is longer than spool.write_after (%s) allows: batches leave after %s, "+
+			"so that nothing is written to flash; %s", c.doc.Spool.WriteAfter, longest, advice)
 	}
 	if most := d.largestFrame(c.doc.Uplink.MaxPayload); d.Frame.Max > most && !d.IsBus() {
 		c.odd(at+".frame.max", "is more than uplink.max_payload (%s) can carry: frames of more than %s will not be sent",

@@ -28,7 +28,8 @@ func (c *checker) checkUnits(at string, d *SerialDevice, names map[string]string
 		}
 	}
 	if d.PayloadFormat().Bare() {
-		c.bad(at+".format", "%s are the bytes of frames, and units give values: use %s", d.Format, strings.Join(recordFormats(), " or "))
+		c.bad(at+".format", "%s are the bytes of frames, and units give values: use %s", d.Format,
+			strings.Join(recordFormats(), " or "))
 	}
 	if d.ModbusProtocol() == "tcp" && !isNetwork(d.Port) {
 		c.bad(at+".modbus.protocol", "tcp needs a port such as tcp://plc.example.net:502")

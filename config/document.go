@@ -20,9 +20,10 @@ type Document struct {
 
 // Device says who the gateway is.
 type Device struct {
-	ID     string          `yaml:"id"` // may hold {hostname} and {mac6}; see [Document.ResolveID]
-	Groups []string        `yaml:"groups,flow"`
-	Facts  map[string]Fact `yaml:"facts"` // run commands: only this machine's own file may name them, never a document of the fleet
+	ID     string   `yaml:"id"` // may hold {hostname} and {mac6}; see [Document.ResolveID]
+	Groups []string `yaml:"groups,flow"`
+	// run commands: only this machine's own file may name them, never a document of the fleet
+	Facts map[string]Fact `yaml:"facts"`
 }
 
 // Fact is a command whose output describes the gateway.
@@ -58,7 +59,8 @@ type Heartbeat struct {
 	ProbeClientID string       `yaml:"probe_client_id"`
 	Canary        Canary       `yaml:"canary"`
 	WeakMax       Duration     `yaml:"weak_max" max:"65535s"`
-	Report        int          `yaml:"report" min:"0" max:"100000"` // every nth beat is a stats publish instead of a ping; 0: none
+	// every nth beat is a stats publish instead of a ping; 0: none
+	Report int `yaml:"report" min:"0" max:"100000"`
 }
 
 // ProbeBudget bounds what learning may cost, in bytes on the wire.

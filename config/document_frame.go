@@ -20,25 +20,29 @@ const (
 
 // Frame says where one message of a device ends. Which fields apply depends on Type.
 type Frame struct {
-	Type   string   `yaml:"type" from:"framing.Kinds"`
-	Max    Size     `yaml:"max" min:"1" max:"16MiB"`
-	Bytes  Hex      `yaml:"bytes,omitempty"`                       // delimiter: 1 to 16 bytes
-	Keep   bool     `yaml:"keep,omitempty"`                        // what only makes a frame stays in it: delimiter, header, length, checksum, trailer
-	Gap    Duration `yaml:"gap,omitempty" max:"1m"`                // idle: this much silence ends a frame; fixed, length, modbus_rtu: gives up one that is not complete
+	Type  string `yaml:"type" from:"framing.Kinds"`
+	Max   Size   `yaml:"max" min:"1" max:"16MiB"`
+	Bytes Hex    `yaml:"bytes,omitempty"` // delimiter: 1 to 16 bytes
+	// what only makes a frame stays in it: delimiter, header, length, checksum, trailer
+	Keep bool `yaml:"keep,omitempty"`
+	// idle: this much silence ends a frame; fixed, length, modbus_rtu: gives up one that is not complete
+	Gap    Duration `yaml:"gap,omitempty" max:"1m"`
 	Chars  float64  `yaml:"chars,omitempty" min:"0.5" max:"10000"` // idle: the same in character times
 	Size   int      `yaml:"size,omitempty" min:"1" max:"16777216"` // fixed: bytes, the header and the checksum included
 	Header Hex      `yaml:"header,omitempty"`                      // fixed, length: what a frame starts with
 
-	Offset  int    `yaml:"offset,omitempty" min:"0" max:"65535"`      // length: where the length stands
-	Width   int    `yaml:"width,omitempty" min:"1" max:"4"`           // length: its bytes
-	Mask    Mask   `yaml:"mask,omitempty"`                            // length: its bits; 0: all
-	Order   string `yaml:"order,omitempty" oneof:"big little"`        // length: its first byte; empty: big
-	Adjust  int    `yaml:"adjust,omitempty" min:"-65536" max:"65536"` // length: added to it, to make the bytes between it and the checksum
-	Trailer Hex    `yaml:"trailer,omitempty"`                         // length: what a frame ends with
-	DLE     bool   `yaml:"dle,omitempty"`                             // stx_etx: DLE before both, and doubled inside
+	Offset int    `yaml:"offset,omitempty" min:"0" max:"65535"` // length: where the length stands
+	Width  int    `yaml:"width,omitempty" min:"1" max:"4"`      // length: its bytes
+	Mask   Mask   `yaml:"mask,omitempty"`                       // length: its bits; 0: all
+	Order  string `yaml:"order,omitempty" oneof:"big little"`   // length: its first byte; empty: big
+	// length: added to it, to make the bytes between it and the checksum
+	Adjust  int  `yaml:"adjust,omitempty" min:"-65536" max:"65536"`
+	Trailer Hex  `yaml:"trailer,omitempty"` // length: what a frame ends with
+	DLE     bool `yaml:"dle,omitempty"`     // stx_etx: DLE before both, and doubled inside
 
-	Checksum      string `yaml:"checksum,omitempty" from:"framing.Checksums"`
-	ChecksumOrder string `yaml:"checksum_order,omitempty" oneof:"big little"`     // empty: little for crc16/modbus, big for the rest
+	Checksum string `yaml:"checksum,omitempty" from:"framing.Checksums"`
+	// empty: little for crc16/modbus, big for the rest
+	ChecksumOrder string `yaml:"checksum_order,omitempty" oneof:"big little"`
 	ChecksumFrom  int    `yaml:"checksum_from,omitempty" min:"0" max:"65535"`     // fixed, length: the first byte that it covers
 	ChecksumOver  string `yaml:"checksum_over,omitempty" oneof:"etx payload all"` // stx_etx: what it covers; empty: etx
 }

@@ -25,8 +25,9 @@ type SerialDevice struct {
 	Batch    Batch  `yaml:"batch,flow"`
 	Compress string `yaml:"compress" oneof:"none gzip"`
 	Commands bool   `yaml:"commands"`
-	Console  bool   `yaml:"console"`                      // may an operator have the port for himself, over the uplink?
-	Priority string `yaml:"priority" oneof:"normal high"` // high: its own spool, drained first, and sent when the budget is used up
+	Console  bool   `yaml:"console"` // may an operator have the port for himself, over the uplink?
+	// high: its own spool, drained first, and sent when the budget is used up
+	Priority string `yaml:"priority" oneof:"normal high"`
 
 	Requests Requests `yaml:"requests,flow"`
 

@@ -12,10 +12,11 @@ type Modbus struct {
 
 // Unit is one slave on a Modbus bus. Its name stands in topics like that of a device. Start from the defaults: 10 s, always.
 type Unit struct {
-	Address    int                  `yaml:"address" min:"0" max:"255"`
-	Every      Duration             `yaml:"every" min:"10ms" max:"24h"` // how often it is read, unless a register says otherwise
-	Report     string               `yaml:"report" oneof:"always change"`
-	MaxSilence Duration             `yaml:"max_silence" max:"7d"` // with report: change, a value is reported again after so long; 0s: never
+	Address int      `yaml:"address" min:"0" max:"255"`
+	Every   Duration `yaml:"every" min:"10ms" max:"24h"` // how often it is read, unless a register says otherwise
+	Report  string   `yaml:"report" oneof:"always change"`
+	// with report: change, a value is reported again after so long; 0s: never
+	MaxSilence Duration             `yaml:"max_silence" max:"7d"`
 	Registers  map[string]*Register `yaml:"registers"`
 }
 

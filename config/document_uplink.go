@@ -4,12 +4,13 @@ import "strings"
 
 // Uplink is the connection to the broker.
 type Uplink struct {
-	Servers          []Server  `yaml:"servers"` // in order of preference; the only key without a default
-	Username         string    `yaml:"username"`
-	Password         Secret    `yaml:"password"`      // instead of password_file; meant for ${NAME} and the environment
-	PasswordFile     string    `yaml:"password_file"` // its first line
-	TLS              TLS       `yaml:"tls,flow"`
-	TimeFloor        string    `yaml:"time_floor" oneof:"build off"` // a clock before the build time is taken for that when certificates are checked
+	Servers      []Server `yaml:"servers"` // in order of preference; the only key without a default
+	Username     string   `yaml:"username"`
+	Password     Secret   `yaml:"password"`      // instead of password_file; meant for ${NAME} and the environment
+	PasswordFile string   `yaml:"password_file"` // its first line
+	TLS          TLS      `yaml:"tls,flow"`
+	// a clock before the build time is taken for that when certificates are checked
+	TimeFloor        string    `yaml:"time_floor" oneof:"build off"`
 	CleanSession     bool      `yaml:"clean_session"`
 	Window           int       `yaml:"window" min:"1" max:"1024"`
 	MaxPayload       Size      `yaml:"max_payload" min:"1KiB" max:"255MiB"` // MQTT 3.1.1, 2.2.3: a packet has at most 256 MiB - 1
@@ -17,12 +18,14 @@ type Uplink struct {
 	Keepalive        Keepalive `yaml:"keepalive"`
 	KeepaliveCeiling Duration  `yaml:"keepalive_ceiling" min:"1s" max:"65535s"`
 	Backoff          Backoff   `yaml:"backoff,flow"`
-	MaxSession       Duration  `yaml:"max_session" max:"90d"` // dial again through the load balancer after this long, ± 10 %; 0: never
-	Interfaces       []string  `yaml:"interfaces,flow"`       // in order of preference; empty: the kernel's choice
-	Proxy            ProxyURL  `yaml:"proxy"`                 // http:// (CONNECT) or socks5://; "": as the environment says; none
-	ReplayRate       AutoRate  `yaml:"replay_rate"`           // of what waited through an outage
-	Budget           Budget    `yaml:"budget,flow"`           // of all interfaces together
-	PathHint         Fact      `yaml:"path_hint,flow"`        // runs a command: only this machine's own file may name it, never a document of the fleet
+	// dial again through the load balancer after this long, ± 10 %; 0: never
+	MaxSession Duration `yaml:"max_session" max:"90d"`
+	Interfaces []string `yaml:"interfaces,flow"` // in order of preference; empty: the kernel's choice
+	Proxy      ProxyURL `yaml:"proxy"`           // http:// (CONNECT) or socks5://; "": as the environment says; none
+	ReplayRate AutoRate `yaml:"replay_rate"`     // of what waited through an outage
+	Budget     Budget   `yaml:"budget,flow"`     // of all interfaces together
+	// runs a command: only this machine's own file may name it, never a document of the fleet
+	PathHint Fact `yaml:"path_hint,flow"`
 }
 
 // NoProxy as uplink.proxy: no proxy, whatever the environment says.
@@ -45,9 +48,10 @@ func (p ProxyURL) MarshalText() ([]byte, error) { return []byte(p.String()), nil
 
 // Server is one broker.
 type Server struct {
-	URL          string `yaml:"url"`                               // mqtt, mqtts, ws or wss; without user info
-	Rank         int    `yaml:"rank,omitempty" min:"0" max:"1000"` // lower is preferred, equal ones share the gateways; 0: the place in the list
-	Username     string `yaml:"username,omitempty"`                // with password or password_file: instead of the uplink's
+	URL string `yaml:"url"` // mqtt, mqtts, ws or wss; without user info
+	// lower is preferred, equal ones share the gateways; 0: the place in the list
+	Rank         int    `yaml:"rank,omitempty" min:"0" max:"1000"`
+	Username     string `yaml:"username,omitempty"` // with password or password_file: instead of the uplink's
 	Password     Secret `yaml:"password,omitempty"`
 	PasswordFile string `yaml:"password_file,omitempty"`
 	TLS          TLS    `yaml:"tls,flow,omitempty"` // instead of the uplink's, as a whole

@@ -10,7 +10,8 @@ func TestFaultsInOneSentence(t *testing.T) {
 	}{
 		"none":               {nil, ""},
 		"one of three lines": {Faults{one}, "line 3: uplink: yaml: line 3: mapping values are not allowed"},
-		"three":              {Faults{one, one, one}, "line 3: uplink: yaml: line 3: mapping values are not allowed (and 2 more)"},
+		"three": {Faults{one, one, one},
+			"line 3: uplink: yaml: line 3: mapping values are not allowed (and 2 more)"},
 	} {
 		if got := c.faults.Sentence(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

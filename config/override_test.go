@@ -44,10 +44,14 @@ func TestBadOverrides(t *testing.T) {
 	src := server + "serial: {meter: {port: /dev/ttyUSB0}}\n"
 	tests := []struct{ env, want string }{
 		{"LINKBEAT_UPLINK_WINDOW=9999", "fault: LINKBEAT_UPLINK_WINDOW: uplink.window: must be at most 1024 (here: \"9999\")\n"},
-		{"LINKBEAT_UPLINK_SERVERS=mqtt://u:p@h", "fault: LINKBEAT_UPLINK_SERVERS: uplink.servers[0].url: must not hold a user or a password: put them into uplink.username and uplink.password_file\n"},
-		{"LINKBEAT_SERIAL_METER_BAUD=x", "fault: [meter] LINKBEAT_SERIAL_METER_BAUD: serial.meter.baud: must be a whole number (here: \"x\")\n"},
-		{"LINKBEAT_HEARTBEAT_INTERVAL=1h", "fault: LINKBEAT_HEARTBEAT_INTERVAL: heartbeat.interval: heartbeat.interval (1h) is above uplink.keepalive_ceiling (1170s): a beat never exceeds the keepalive [MQTT-3.1.2-23]\n"},
-		{"LINKBEAT_UPLINK_USERNAM=gw", "warning: LINKBEAT_UPLINK_USERNAM: names no key, so it has no effect; did you mean LINKBEAT_UPLINK_USERNAME?\n"},
+		{"LINKBEAT_UPLINK_SERVERS=mqtt://u:p@h", "fault: LINKBEAT_UPLINK_SERVERS: uplink.servers[0].url: " +
+			"must not hold a user or a password: put them into uplink.username and uplink.password_file\n"},
+		{"LINKBEAT_SERIAL_METER_BAUD=x",
+			"fault: [meter] LINKBEAT_SERIAL_METER_BAUD: serial.meter.baud: must be a whole number (here: \"x\")\n"},
+		{"LINKBEAT_HEARTBEAT_INTERVAL=1h", "fault: LINKBEAT_HEARTBEAT_INTERVAL: heartbeat.interval: heartbeat.interval (1h) is " +
+			"above uplink.keepalive_ceiling (1170s): a beat never exceeds the keepalive [MQTT-3.1.2-23]\n"},
+		{"LINKBEAT_UPLINK_USERNAM=gw",
+			"warning: LINKBEAT_UPLINK_USERNAM: names no key, so it has no effect; did you mean LINKBEAT_UPLINK_USERNAME?\n"},
 		{"LINKBEAT_UPLINK_TLS=x", "warning: LINKBEAT_UPLINK_TLS: names no key, so it has no effect\n"},
 		{"LINKBEAT_SERIAL_PUMP_BAUD=9600", "warning: LINKBEAT_SERIAL_PUMP_BAUD: names no key, so it has no effect\n"},
 		{"LINKBEAT_UPLINK_USERNAME=a\xff", "fault: LINKBEAT_UPLINK_USERNAME: uplink.username: must be UTF-8 text without NUL\n"},

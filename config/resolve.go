@@ -95,7 +95,8 @@ func (s Server) ReadPassword() (string, error) {
 	case len(line) == 0:
 		return "", fmt.Errorf("password_file: the first line of %s is empty", s.PasswordFile)
 	case len(line) > maxPassword:
-		return "", fmt.Errorf("password_file: the first line of %s has %d bytes, at most %d", s.PasswordFile, len(line), maxPassword)
+		return "", fmt.Errorf("password_file: the first line of %s has %d bytes, at most %d", s.PasswordFile, len(line),
+			maxPassword)
 	}
 	return string(line), nil
 }

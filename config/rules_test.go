@@ -102,7 +102,8 @@ func TestEditDistance(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "xbc", 1}, {"kitten", "sitting", 3}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "acb", 1}, {"abc", "xbc", 1},
+		{"kitten", "sitting", 3}} {
 		if got := editDistance(tt.a, tt.b); got != tt.want {
 			t.Errorf("%q %q: %d, want %d", tt.a, tt.b, got, tt.want)
 		}

@@ -32,7 +32,8 @@ func TestSecretNeverShows(t *testing.T) {
 	}{NewSecret(text), inner{NewSecret(text)}, []Secret{NewSecret(text)}}
 	var out []string
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p"} {
-		out = append(out, fmt.Sprintf(verb, value), fmt.Sprintf(verb, &value), fmt.Sprintf(verb, value.Shown), fmt.Sprintf(verb, &value.Shown))
+		out = append(out, fmt.Sprintf(verb, value), fmt.Sprintf(verb, &value), fmt.Sprintf(verb, value.Shown),
+			fmt.Sprintf(verb, &value.Shown))
 	}
 	j, err := json.Marshal(value)
 	y, err2 := yaml.Marshal(value)
@@ -62,8 +63,10 @@ func TestNoMessageTellsASecret(t *testing.T) {
 	o := ParseOptions{Env: func(string) (string, bool) { return text, true }, CheckFile: CheckReadable}
 	sources := []string{
 		"uplink: {servers: [{url: 'mqtt://u:hunter2@h'}], password: [hunter2]}",
-		"uplink: {servers: [{url: 'mqtt://u:hun#ter2@h:hunter2'}, {url: 'hunter2'}, {url: 'hunter2://x'}, {url: 'mqtt://h:hunter2'}]}",
-		"uplink: {servers: [{url: 'mqtt://h', password: hunter2, password_file: hunter2}], password: hunter2, password_file: hunter2}",
+		"uplink: {servers: [{url: 'mqtt://u:hun#ter2@h:hunter2'}, {url: 'hunter2'}, {url: 'hunter2://x'}, " +
+			"{url: 'mqtt://h:hunter2'}]}",
+		"uplink: {servers: [{url: 'mqtt://h', password: hunter2, password_file: hunter2}], password: hunter2, " +
+			"password_file: hunter2}",
 		"uplink: {servers: [{url: 'mqtt://h'}], username: u, password: hunter2}",
 		"uplink:\n  password: *hunter2\n",
 		"uplink:\n  password: !hunter2\n",
@@ -112,8 +115,8 @@ func TestProxyLoginIsHidden(t *testing.T) {
 }
 
 func TestProxyURL(t *testing.T) {
-	for text, want := range map[ProxyURL]string{"": "", "http://proxy:1": "http://proxy:1", "http://a:b@c@proxy:1": "http://<secret>@proxy:1",
-		"socks5://x y@proxy": "socks5://<secret>@proxy", NoProxy: "none"} {
+	for text, want := range map[ProxyURL]string{"": "", "http://proxy:1": "http://proxy:1",
+		"http://a:b@c@proxy:1": "http://<secret>@proxy:1", "socks5://x y@proxy": "socks5://<secret>@proxy", NoProxy: "none"} {
 		if got := text.String(); got != want {
 			t.Errorf("%q: %q", string(text), got)
 		}

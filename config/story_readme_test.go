@@ -21,7 +21,8 @@ func TestReadmeExamples(t *testing.T) {
 			t.Errorf("%v, %v in\n%s", err, warnings, e[1])
 			continue
 		}
-		if doc.Device.ID == "north-17" && (len(doc.Uplink.Servers) != 2 || len(doc.Serial) != 2 || !doc.Serial["meter"].Commands) {
+		if doc.Device.ID == "north-17" && (len(doc.Uplink.Servers) != 2 || len(doc.Serial) != 2 ||
+			!doc.Serial["meter"].Commands) {
 			t.Errorf("%s", doc.Effective())
 		}
 	}

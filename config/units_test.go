@@ -185,7 +185,8 @@ func TestServerLogin(t *testing.T) {
 }
 
 func TestLongestBatch(t *testing.T) {
-	for after, want := range map[Duration]Duration{0: 0, second: second / 2, 4 * second: 2 * second, 5 * second: 3 * second, minute: 58 * second} {
+	for after, want := range map[Duration]Duration{0: 0, second: second / 2, 4 * second: 2 * second, 5 * second: 3 * second,
+		minute: 58 * second} {
 		if got := (Spool{WriteAfter: after}).LongestBatch(); got != want {
 			t.Errorf("write_after %s: %s, want %s", after, got, want)
 		}

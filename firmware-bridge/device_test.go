@@ -202,10 +202,11 @@ func TestNewRefuses(t *testing.T) {
 		"no port":     {Name: "x", OnFrame: take},
 		"no taker":    {Name: "x", Port: "/dev/x"},
 		"bad framing": {Name: "x", Port: "/dev/x", OnFrame: take, Framing: framing.Spec{Type: "morse"}},
-		"bad mode":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 9, Parity: 'N', Stop: serialport.OneStop}},
-		"bad stop":    {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 8, Parity: 'N'}},
-		"bad baud":    {Name: "x", Port: "/dev/x", OnFrame: take, Baud: -1},
-		"bad queue":   {Name: "x", Port: "/dev/x", OnFrame: take, Queue: -1},
+		"bad mode": {Name: "x", Port: "/dev/x", OnFrame: take,
+			Mode: serialport.Mode{DataBits: 9, Parity: 'N', Stop: serialport.OneStop}},
+		"bad stop":  {Name: "x", Port: "/dev/x", OnFrame: take, Mode: serialport.Mode{DataBits: 8, Parity: 'N'}},
+		"bad baud":  {Name: "x", Port: "/dev/x", OnFrame: take, Baud: -1},
+		"bad queue": {Name: "x", Port: "/dev/x", OnFrame: take, Queue: -1},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: accepted", name)

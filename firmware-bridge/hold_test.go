@@ -270,7 +270,8 @@ func TestASlowWriteEndsWithItsHold(t *testing.T) {
 
 func TestABusIsNotPolledWhileHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b := newBusBench(t,
+			ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
 		b.start()
 		pass(5500 * time.Millisecond)
 		h, err := b.dev.Hold()

@@ -36,7 +36,8 @@ func TestAnAnswerEndsWithASilenceOfBytesNotOfFrames(t *testing.T) {
 			p.Say(20*time.Millisecond+time.Duration(i)*10*time.Millisecond, string(c))
 		}
 		p.Say(time.Second, "later\n")
-		if e := <-b.ask(Request{Payload: []byte("?"), Silence: 50 * time.Millisecond}); e.got != "first line|second line|third" || e.err != nil {
+		if e := <-b.ask(Request{Payload: []byte("?"), Silence: 50 * time.Millisecond}); e.got != "first line|second line|third" ||
+			e.err != nil {
 			t.Errorf("%+v", e)
 		}
 		pass(2 * time.Second)
@@ -108,7 +109,8 @@ func TestALateAnswerIsNotThatOfTheNextRequest(t *testing.T) {
 				began := time.Now()
 				first := b.ask(Request{Payload: []byte("1?"), Timeout: 100 * time.Millisecond})
 				time.Sleep(c.second)
-				second := b.ask(Request{Payload: []byte("2?"), Timeout: 100 * time.Millisecond, Expires: began.Add(2 * time.Minute)})
+				second := b.ask(Request{Payload: []byte("2?"), Timeout: 100 * time.Millisecond,
+					Expires: began.Add(2 * time.Minute)})
 				if e := <-first; !errors.Is(e.err, ErrNoAnswer) {
 					t.Errorf("first %+v", e)
 				}

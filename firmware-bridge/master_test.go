@@ -41,7 +41,8 @@ func TestABusTellsWhatItsUnitsSay(t *testing.T) {
 
 func TestNothingIsToldBeforeTheFirstGoodReadAndTimeoutsAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Retries: 1, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b := newBusBench(t, ModbusOptions{Retries: 1,
+			Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
 		b.change(func(s *slaves) { delete(s.words, 7) })
 		b.start()
 		pass(20 * time.Second)
@@ -71,7 +72,8 @@ func TestADeadUnitDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := ModbusOptions{Retries: 1}
 		for i := range 20 {
-			o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i), Address: byte(i + 1), Registers: []modbus.Register{word("x", 0)}})
+			o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i), Address: byte(i + 1),
+				Registers: []modbus.Register{word("x", 0)}})
 		}
 		b := newBusBench(t, o)
 		b.change(func(s *slaves) { delete(s.words, 3); delete(s.words, 9); s.delay = 20 * time.Millisecond })
@@ -104,7 +106,8 @@ func TestWritesAreReadBack(t *testing.T) {
 		flags.Type, flags.Bit, flags.Count = "bits", 4, 3
 		limit := word("limit", 8)
 		limit.Writable = false
-		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{setpoint, level, flags, limit}}}})
+		b := newBusBench(t, ModbusOptions{
+			Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{setpoint, level, flags, limit}}}})
 		b.change(func(s *slaves) { s.words[7][5] = 0xffff; s.stuck = map[uint16]bool{2: true} })
 		b.start()
 		pass(time.Second)
@@ -117,10 +120,12 @@ func TestWritesAreReadBack(t *testing.T) {
 				t.Errorf("%v", s.words[7])
 			}
 		})
-		if a, err = b.set("pump", map[string]string{"level": "4"}); !errors.Is(err, ErrReadBack) || fmt.Sprint(a.Values) != "[0]" {
+		if a, err = b.set("pump", map[string]string{"level": "4"}); !errors.Is(err, ErrReadBack) ||
+			fmt.Sprint(a.Values) != "[0]" {
 			t.Errorf("%v, %v", a.Values, err)
 		}
-		for _, v := range []map[string]string{{"limit": "1"}, {"level": "99999"}, {"nobody": "1"}, {}, {"setpoint": "1", "level": "x"}} {
+		for _, v := range []map[string]string{{"limit": "1"}, {"level": "99999"}, {"nobody": "1"}, {},
+			{"setpoint": "1", "level": "x"}} {
 			before := len(b.wasAsked(7))
 			if _, err := b.set("pump", v); !errors.Is(err, modbus.ErrValue) && !errors.Is(err, ErrNoUnit) {
 				t.Errorf("%v: %v", v, err)
@@ -138,7 +143,8 @@ func TestWritesAreReadBack(t *testing.T) {
 
 func TestAWriteWithoutAnAnswerIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Retries: 3, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 1)}}}})
+		b := newBusBench(t, ModbusOptions{Retries: 3,
+			Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 1)}}}})
 		b.start()
 		pass(1500 * time.Millisecond)
 		b.change(func(s *slaves) { s.wasAsked, s.mute = nil, 1 })
@@ -183,10 +189,12 @@ func TestRequestsGetTheNextSlotBetweenPolls(t *testing.T) {
 				t.Errorf("answered after %v: one request before it and its own take 2 × 32 ms", d)
 			}
 		}
-		if a, err := b.request(Request{Payload: []byte{4, 0x2b, 14, 1, 0}}); err != nil || !bytes.Equal(a.Frames[0], []byte{4, 0xab, 1}) {
+		if a, err := b.request(Request{Payload: []byte{4, 0x2b, 14, 1, 0}}); err != nil ||
+			!bytes.Equal(a.Frames[0], []byte{4, 0xab, 1}) {
 			t.Errorf("%x, %v", a.Frames, err)
 		}
-		for _, r := range []Request{{Unit: "nobody", Payload: []byte{1}}, {}, {Payload: []byte{0, 6, 0, 0, 0, 0}}, {Payload: make([]byte, 300)}} {
+		for _, r := range []Request{{Unit: "nobody", Payload: []byte{1}}, {}, {Payload: []byte{0, 6, 0, 0, 0, 0}},
+			{Payload: make([]byte, 300)}} {
 			if _, err := b.request(r); err == nil {
 				t.Errorf("%+v was asked", r)
 			}
@@ -228,7 +236,8 @@ func TestARegisterThatIsNotThereCostsOnlyItself(t *testing.T) {
 
 func TestTheBusGoesOnAfterItsPortWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b := newBusBench(t,
+			ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
 		b.start()
 		pass(2500 * time.Millisecond)
 		b.unplug()
@@ -248,7 +257,8 @@ func TestTheBusGoesOnAfterItsPortWasLost(t *testing.T) {
 
 func TestNoiseOnTheBusIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b := newBusBench(t,
+			ModbusOptions{Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
 		b.start()
 		for range 30 {
 			pass(333 * time.Millisecond)
@@ -298,10 +308,12 @@ func TestRequestsToADeviceWithFrames(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		pass(time.Second)
-		if got, err := ask(Request{Payload: []byte("?"), Timeout: 30 * time.Millisecond}); got != "" || !errors.Is(err, ErrNoAnswer) {
+		if got, err := ask(Request{Payload: []byte("?"), Timeout: 30 * time.Millisecond}); got != "" ||
+			!errors.Is(err, ErrNoAnswer) {
 			t.Errorf("%q, %v", got, err)
 		}
-		if got, err := ask(Request{Payload: []byte("?"), Expires: time.Now().Add(-time.Second)}); got != "" || !errors.Is(err, ErrExpired) {
+		if got, err := ask(Request{Payload: []byte("?"), Expires: time.Now().Add(-time.Second)}); got != "" ||
+			!errors.Is(err, ErrExpired) {
 			t.Errorf("%q, %v", got, err)
 		}
 		b.wantFrames("begun", "answer", "more", "a", "b", "c", "late")
@@ -323,12 +335,14 @@ func (b *bench) unplugLater() {
 
 func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusBench(t, ModbusOptions{Timeout: time.Second, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
+		b := newBusBench(t, ModbusOptions{Timeout: time.Second,
+			Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("x", 0)}}}})
 		b.change(func(s *slaves) { delete(s.words, 7) })
 		b.start()
 		ended := make(chan error, 2)
 		for range 2 {
-			if err := b.dev.Request(Request{Unit: "pump", Payload: []byte{3, 0, 0, 0, 1}}, func(_ Answer, err error) { ended <- err }); err != nil {
+			if err := b.dev.Request(Request{Unit: "pump", Payload: []byte{3, 0, 0, 0, 1}},
+				func(_ Answer, err error) { ended <- err }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -350,7 +364,8 @@ func TestABusThatEndsAnswersWhatWaits(t *testing.T) {
 func TestALateAnswerIsNotTakenForTheNextOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := word("a", 0), word("c", 100) // two reads of one register each
-		b := newBusBench(t, ModbusOptions{Retries: 1, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{a, c}}}})
+		b := newBusBench(t,
+			ModbusOptions{Retries: 1, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{a, c}}}})
 		b.change(func(s *slaves) { s.words[7][0], s.words[7][100] = 1, 2 })
 		b.start()
 		for i := range 40 {

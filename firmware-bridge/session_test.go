@@ -13,8 +13,8 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// What is whole and only waits for a silence, or behind a false start, is a frame when the port is lost or the agent stops; of idle
-// without a checksum one cannot know whether it is whole, see TestHalfAFrameIsNoneWhenWeCloseThePort.
+// What is whole and only waits for a silence, or behind a false start, is a frame when the port is lost or the agent stops; of
+// idle without a checksum one cannot know whether it is whole, see TestHalfAFrameIsNoneWhenWeCloseThePort.
 func TestTheEndOfASessionLosesNoWholeFrame(t *testing.T) {
 	rtcm := framing.Spec{Type: "length", Header: []byte{0xd3}, Offset: 1, Width: 2, Mask: 0x03ff, Checksum: "crc24q"}
 	for name, c := range map[string]struct {
@@ -56,7 +56,8 @@ func TestAStopDoesNotWaitForASearch(t *testing.T) {
 	p := porttest.NewPort(serialport.ErrGone)
 	dev, err := New(Options{Name: "meter", Port: "/dev/fake",
 		Open:    func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil },
-		Framing: framing.Spec{Type: "length", Width: 3, Checksum: "crc16/modbus", Max: 1 << 20}, OnFrame: func(Frame) error { return nil }})
+		Framing: framing.Spec{Type: "length", Width: 3, Checksum: "crc16/modbus", Max: 1 << 20},
+		OnFrame: func(Frame) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

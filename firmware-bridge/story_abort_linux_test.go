@@ -12,15 +12,16 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// What a path or a send queue still holds of a write that was given up must not arrive. What the PLC's kernel has received already is
-// beyond recall: Linux hands it over even after the reset.
+// What a path or a send queue still holds of a write that was given up must not arrive. What the PLC's kernel has received
+// already is beyond recall: Linux hands it over even after the reset.
 func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
 	address, conns := porttest.SerialServer(t)
 	x := word("x", 1)
 	x.Every = time.Hour
 	s := newSite(t, func(o *Options) {
 		o.Port, o.OnValues = "tcp://"+address, func(Values) error { return nil }
-		o.Modbus = &ModbusOptions{Protocol: modbus.TCP, Timeout: 100 * time.Millisecond, Units: []ModbusUnit{{Name: "pump", Address: 1, Registers: []modbus.Register{x}}}}
+		o.Modbus = &ModbusOptions{Protocol: modbus.TCP, Timeout: 100 * time.Millisecond,
+			Units: []ModbusUnit{{Name: "pump", Address: 1, Registers: []modbus.Register{x}}}}
 	})
 	s.wantState(Opened)
 	plc := porttest.Recv(t, conns, "the connection")
@@ -29,7 +30,8 @@ func TestAModbusTCPWriteThatIsNotAnsweredEndsItsConnection(t *testing.T) {
 		t.Fatalf("%x, %v", poll, err)
 	}
 	done := make(chan error, 1)
-	if err := s.dev.Set("pump", map[string]string{"x": "1"}, time.Now().Add(time.Minute), func(_ Answer, err error) { done <- err }); err != nil {
+	if err := s.dev.Set("pump", map[string]string{"x": "1"}, time.Now().Add(time.Minute),
+		func(_ Answer, err error) { done <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := porttest.Recv(t, done, "the write"); !errors.Is(err, ErrNoAnswer) {

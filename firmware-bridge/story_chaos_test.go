@@ -12,8 +12,9 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-// Units that answer late, in part, garbled or not at all, with commands in between: no value is published that is not its register's,
-// nothing is written twice or after it expired, every command ends once, and the one unit that behaves is read in its rhythm.
+// Units that answer late, in part, garbled or not at all, with commands in between: no value is published that is not
+// its register's, nothing is written twice or after it expired, every command ends once, and the one unit that
+// behaves is read in its rhythm.
 func TestABusOfOddUnitsKeepsItsPromises(t *testing.T) {
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -97,8 +98,8 @@ func oddUnits(t *testing.T, seed uint64) {
 			expiry[what] = expires
 			err = b.dev.Set(unit, map[string]string{"set": fmt.Sprint(what)}, expires, end)
 		} else {
-			err = b.dev.Request(Request{Unit: unit, Payload: modbus.ReadPDU(modbus.Holding, uint16(600+r.IntN(9)), 1+r.IntN(2)), Expires: expires,
-				Timeout: time.Duration(10+r.IntN(600)) * time.Millisecond}, end)
+			err = b.dev.Request(Request{Unit: unit, Payload: modbus.ReadPDU(modbus.Holding, uint16(600+r.IntN(9)), 1+r.IntN(2)),
+				Expires: expires, Timeout: time.Duration(10+r.IntN(600)) * time.Millisecond}, end)
 		}
 		if err == nil {
 			asked++

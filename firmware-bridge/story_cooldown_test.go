@@ -29,7 +29,8 @@ func TestALateAnswerToAnImpatientRequestIsNotPublished(t *testing.T) {
 		b.change(func(s *slaves) { s.delay = 60 * time.Millisecond; s.words[7][1] = 11; s.words[7][100] = 999 })
 		b.start()
 		pass(1985 * time.Millisecond)
-		if _, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 100, 0, 1}, Timeout: 10 * time.Millisecond}); err == nil {
+		if _, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 100, 0, 1},
+			Timeout: 10 * time.Millisecond}); err == nil {
 			t.Error("answered in 10 ms")
 		}
 		pass(3 * time.Second)
@@ -53,7 +54,8 @@ func TestALateAnswerAfterNoiseIsNotThatOfTheNextRequest(t *testing.T) {
 		pass(1100 * time.Millisecond)
 		b.change(func(s *slaves) { s.delay = 350 * time.Millisecond; s.words[7][100] = 999; s.words[7][1] = 11 })
 		time.AfterFunc(50*time.Millisecond, func() { b.slaves.port.In <- []byte{0xff} })
-		if _, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 100, 0, 1}, Timeout: 300 * time.Millisecond}); err == nil {
+		if _, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 100, 0, 1},
+			Timeout: 300 * time.Millisecond}); err == nil {
 			t.Error("noise is an answer")
 		}
 		a, err := b.request(Request{Unit: "pump", Payload: []byte{3, 0, 1, 0, 1}, Timeout: 400 * time.Millisecond})

@@ -59,7 +59,8 @@ func TestEveryUserOfAHalfDuplexLineListensAfterwards(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			pass(300 * time.Millisecond)
-			if n := len(line.Log); n < 3 || !strings.HasSuffix(line.Log[n-1], "listen") || !strings.HasSuffix(line.Log[n-2], "send") {
+			if n := len(line.Log); n < 3 || !strings.HasSuffix(line.Log[n-1], "listen") ||
+				!strings.HasSuffix(line.Log[n-2], "send") {
 				t.Errorf("%s: %q", name, line.Log)
 			}
 			b.stop()

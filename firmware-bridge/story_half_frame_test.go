@@ -23,7 +23,9 @@ func TestHalfAFrameIsNoneWhenWeCloseThePort(t *testing.T) {
 		"it is lost, with a checksum": {"sum8", true, time.Millisecond, []string{"12"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, func(o *Options) { o.Framing = framing.Spec{Type: "idle", Gap: 20 * time.Millisecond, Checksum: c.sum} })
+			b := newBench(t, func(o *Options) {
+				o.Framing = framing.Spec{Type: "idle", Gap: 20 * time.Millisecond, Checksum: c.sum}
+			})
 			p := b.plug()
 			b.start()
 			p.In <- []byte("12c") // c is the sum of the others

@@ -10,8 +10,8 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/modbus"
 )
 
-// answersLate lets unit 7 answer after a lag of its own each time, in the order of the requests, as a machine does that takes one after
-// the other.
+// answersLate lets unit 7 answer after a lag of its own each time, in the order of the requests, as a machine does that
+// takes one after the other.
 func (b *busBench) answersLate(lag func() time.Duration) {
 	var last time.Time
 	b.change(func(s *slaves) {
@@ -59,13 +59,15 @@ func (b *busBench) mixedUp() (right, wrong int) {
 	return right, wrong
 }
 
-// However late the answers of a unit become, none is taken for that to another request; and when the lag ends, so does what it did.
+// However late the answers of a unit become, none is taken for that to another request; and when the lag
+// ends, so does what it did.
 func TestAUnitThatIsLateIsNeverMixedUp(t *testing.T) {
 	for _, retries := range []int{0, 1, 3} {
 		for ms := 0; ms <= 5000; ms += 70 {
 			t.Run(fmt.Sprint(ms, " ms, retries ", retries), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					lateUnit(t, ModbusOptions{Retries: retries}, func() time.Duration { return time.Duration(ms) * time.Millisecond })
+					lateUnit(t, ModbusOptions{Retries: retries},
+						func() time.Duration { return time.Duration(ms) * time.Millisecond })
 				})
 			})
 		}
@@ -103,7 +105,8 @@ func TestAUnitThatIsLateByMoreOrLessIsNeverMixedUp(t *testing.T) {
 		}
 		t.Run(fmt.Sprint("seed ", seed, ", ", least, " to ", most, " ms"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				lateUnit(t, ModbusOptions{Retries: int(seed % 2)}, func() time.Duration { return time.Duration(least+r.IntN(most-least+1)) * time.Millisecond })
+				lateUnit(t, ModbusOptions{Retries: int(seed % 2)},
+					func() time.Duration { return time.Duration(least+r.IntN(most-least+1)) * time.Millisecond })
 			})
 		})
 	}
@@ -133,7 +136,8 @@ func TestALateAnswerInAWhileIsNotMixedUp(t *testing.T) {
 	}
 }
 
-// A unit with one read is right however late it is, even if each answer is that to the poll before; what a command reads of it is too.
+// A unit with one read is right however late it is, even if each answer is that to the poll before; what a
+// command reads of it is too.
 func TestWhatACommandReadsOfALateUnitIsItsOwn(t *testing.T) {
 	for ms := 0; ms <= 3000; ms += 20 {
 		t.Run(fmt.Sprint(ms, " ms"), func(t *testing.T) {

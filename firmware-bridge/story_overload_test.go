@@ -13,7 +13,8 @@ import (
 func crowd(t *testing.T, units int) *busBench {
 	o := ModbusOptions{Retries: 1}
 	for i := range units {
-		o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i+1), Address: byte(i + 1), Registers: []modbus.Register{word("x", 0)}})
+		o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i+1), Address: byte(i + 1),
+			Registers: []modbus.Register{word("x", 0)}})
 	}
 	return newBusBench(t, o)
 }
@@ -100,9 +101,11 @@ func TestABlockThatIsIgnoredDelaysNotTheOthersOfItsUnit(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			wide := word("b", 200)
 			wide.Type = "uint32" // its answer is no other's
-			o := ModbusOptions{Retries: 1, Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("a", 0), wide}}}}
+			o := ModbusOptions{Retries: 1,
+				Units: []ModbusUnit{{Name: "pump", Address: 7, Registers: []modbus.Register{word("a", 0), wide}}}}
 			for i := range others {
-				o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i), Address: byte(20 + i), Registers: []modbus.Register{word("x", 0)}})
+				o.Units = append(o.Units, ModbusUnit{Name: fmt.Sprint("u", i), Address: byte(20 + i),
+					Registers: []modbus.Register{word("x", 0)}})
 			}
 			b := newBusBench(t, o)
 			b.change(func(s *slaves) { s.delay = 15 * time.Millisecond })

@@ -169,7 +169,8 @@ func TestTwoDevicesOnOnePort(t *testing.T) {
 		second.plug()
 		second.start()
 		pass(time.Minute)
-		if s := second.dev.Status(); s.State != Failed || !strings.Contains(s.Why, `/dev/ttyUSB0: is the port of the device "meter"`) {
+		if s := second.dev.Status(); s.State != Failed || !strings.Contains(s.Why,
+			`/dev/ttyUSB0: is the port of the device "meter"`) {
 			t.Errorf("%+v", s)
 		}
 		if n := second.attempts(); n > 0 {

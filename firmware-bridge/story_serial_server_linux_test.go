@@ -23,7 +23,8 @@ func TestASerialServerAsAPort(t *testing.T) {
 		if _, err := fmt.Fprintf(server, "frame %d\r\n\xff\x00bytes\nto", i); err != nil {
 			t.Fatal(err)
 		}
-		if a, b := porttest.Recv(t, s.frames, "a frame"), porttest.Recv(t, s.frames, "a frame"); a != fmt.Sprint("frame ", i) || b != "\xff\x00bytes" {
+		if a, b := porttest.Recv(t, s.frames, "a frame"), porttest.Recv(t, s.frames, "a frame"); a != fmt.Sprint("frame ", i) ||
+			b != "\xff\x00bytes" {
 			t.Errorf("%q %q", a, b)
 		}
 		done := make(chan error, 1)

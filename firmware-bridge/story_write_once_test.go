@@ -43,7 +43,8 @@ func TestACommandForAUnitThatRestsExpires(t *testing.T) {
 		expires := time.Now().Add(500 * time.Millisecond)
 		write := b.enqueue("pump", map[string]string{"x": "3"}, expires)
 		request := make(chan error, 1)
-		if err := b.dev.Request(Request{Unit: "pump", Payload: []byte{6, 0, 1, 0, 3}, Expires: expires}, func(_ Answer, err error) { request <- err }); err != nil {
+		if err := b.dev.Request(Request{Unit: "pump", Payload: []byte{6, 0, 1, 0, 3}, Expires: expires},
+			func(_ Answer, err error) { request <- err }); err != nil {
 			t.Fatal(err)
 		}
 		pass(5 * time.Second)
@@ -77,7 +78,8 @@ func TestTheSilenceBeforeAWriteDoesNotOutliveIt(t *testing.T) {
 
 func TestWhatExpiresBetweenTwoValuesIsNotWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := pumpAnd(t, false, ModbusOptions{}, every(word("a", 1), time.Hour), every(word("b", 20), time.Hour), every(word("c", 40), time.Hour))
+		b := pumpAnd(t, false, ModbusOptions{}, every(word("a", 1), time.Hour), every(word("b", 20), time.Hour),
+			every(word("c", 40), time.Hour))
 		b.change(func(s *slaves) { s.delay = 250 * time.Millisecond })
 		b.start()
 		pass(2100 * time.Millisecond)
@@ -100,7 +102,8 @@ func TestBitsThatExpireWhileTheirRegisterIsReadAreNotWritten(t *testing.T) {
 		b.start()
 		pass(2100 * time.Millisecond)
 		expires := time.Now().Add(200 * time.Millisecond)
-		if e := <-b.enqueue("pump", map[string]string{"flag": "true"}, expires); !errors.Is(e.err, ErrExpired) || len(e.a.Values) > 0 {
+		if e := <-b.enqueue("pump", map[string]string{"flag": "true"}, expires); !errors.Is(e.err, ErrExpired) ||
+			len(e.a.Values) > 0 {
 			t.Errorf("%v, %v", e.a.Values, e.err)
 		}
 		b.noLater(7, expires)
@@ -155,7 +158,8 @@ func TestAGarbledAnswerToAWriteLeavesItsOutcomeOpen(t *testing.T) {
 		pass(time.Second)
 		b.change(func(s *slaves) { s.mute = 1 })
 		time.AfterFunc(10*time.Millisecond, func() { b.slaves.port.In <- []byte{7, 6, 0xff, 1} })
-		if e := <-b.enqueue("pump", map[string]string{"x": "3"}, time.Time{}); !errors.Is(e.err, ErrNoAnswer) || fmt.Sprint(e.a.Values) != "[0]" {
+		if e := <-b.enqueue("pump", map[string]string{"x": "3"}, time.Time{}); !errors.Is(e.err, ErrNoAnswer) ||
+			fmt.Sprint(e.a.Values) != "[0]" {
 			t.Errorf("%v, %v", e.a.Values, e.err)
 		}
 		b.stop()
@@ -276,7 +280,8 @@ func TestAConsoleWaitsForTheCommandsBeforeIt(t *testing.T) {
 		b.start()
 		pass(1500 * time.Millisecond)
 		b.change(func(s *slaves) { s.mute = 1 })
-		first, second := b.enqueue("pump", map[string]string{"x": "1"}, time.Time{}), b.enqueue("pump", map[string]string{"x": "2"}, time.Time{})
+		first, second := b.enqueue("pump", map[string]string{"x": "1"}, time.Time{}),
+			b.enqueue("pump", map[string]string{"x": "2"}, time.Time{})
 		pass(100 * time.Millisecond)
 		h, err := b.dev.Hold()
 		if err != nil {

@@ -23,13 +23,14 @@ const (
 
 // observer sees what passes through a conn. An error of arrived ends the conn; known false hides the packet from the library.
 type observer interface {
-	writing(o codec.Outbound) Cause                                            // before a packet goes out; not for our own pings
-	wrote(o codec.Outbound, c Cause, n int, err error)                         // after n bytes of it did
-	arrived(h codec.Header, body []byte, buffered int) (known bool, err error) // a whole packet came in; buffered bytes wait behind it
-	isAccepted() bool                                                          // CONNACK came
-	skipped(h codec.Header, topic string)                                      // a PUBLISH beyond the limit came in and was read past
-	progress()                                                                 // a part of a long packet came in
-	ended(err error)                                                           // once, at the first error of reading or writing, or at Close
+	writing(o codec.Outbound) Cause                    // before a packet goes out; not for our own pings
+	wrote(o codec.Outbound, c Cause, n int, err error) // after n bytes of it did
+	// a whole packet came in; buffered bytes wait behind it
+	arrived(h codec.Header, body []byte, buffered int) (known bool, err error)
+	isAccepted() bool                     // CONNACK came
+	skipped(h codec.Header, topic string) // a PUBLISH beyond the limit came in and was read past
+	progress()                            // a part of a long packet came in
+	ended(err error)                      // once, at the first error of reading or writing, or at Close
 }
 
 // conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the

@@ -60,7 +60,8 @@ func connPair(o Options, silence time.Duration) (*conn, *witness, *transporttest
 	client, server := transporttest.Pipe()
 	w := &witness{overDone: make(chan struct{})}
 	raw := netdial.NewMeter(client, &netdial.Counter{}, CauseData)
-	return newConn(&netdial.Stream{Conn: raw, Raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive, func() time.Duration { return silence }), w, server
+	return newConn(&netdial.Stream{Conn: raw, Raw: raw}, w, o.withDefaults(), o.withDefaults().Keepalive,
+		func() time.Duration { return silence }), w, server
 }
 
 func TestPingGoesBetweenPackets(t *testing.T) {
@@ -142,7 +143,8 @@ func TestReadHandsOutWholePackets(t *testing.T) {
 			_ = server.Close()
 		}()
 		all, err := io.ReadAll(c)
-		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) || !errors.Is(err, faults.ErrEnded) {
+		if want := append([]byte("\x20\x02\x00\x00\xd0\x00"), long...); !bytes.Equal(all, want) ||
+			!errors.Is(err, faults.ErrEnded) {
 			t.Errorf("%d bytes, %v", len(all), err)
 		}
 		if string(w.in) != "\x02\x04\x0d\x03" || w.parts < 3 || !errors.Is(w.err, io.EOF) {

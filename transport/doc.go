@@ -1,5 +1,6 @@
 // Package transport keeps one MQTT session open over whatever network there is: it dials, notices a dead path soon and a live
-// one surely, goes to the next server, backs off, and says why. It and the packages below it alone import the MQTT library, but for the demo's plain client.
+// one surely, goes to the next server, backs off, and says why. It and the packages below it alone import the MQTT library, but
+// for the demo's plain client.
 //
 //	l, err := transport.New(transport.Options{ClientID: "gw-1", Servers: …, StateTopic: …, State: …})
 //	l.Handle("lb/gw-1/dn/#", func(m transport.Message, retained bool) { … }) // before Run; must not block

@@ -64,7 +64,8 @@ func (l *Link) dispatch(s *session, m mqtt.Message) {
 	}
 	for _, r := range l.routes {
 		if matches(r.filter, m.Topic()) {
-			r.handle(Message{Topic: m.Topic(), Payload: bytes.Clone(m.Payload()), QoS: m.Qos(), Retain: m.Retained(), Dup: m.Duplicate(), Cause: r.cause}, m.Retained())
+			r.handle(Message{Topic: m.Topic(), Payload: bytes.Clone(m.Payload()), QoS: m.Qos(), Retain: m.Retained(),
+				Dup: m.Duplicate(), Cause: r.cause}, m.Retained())
 		}
 	}
 }

@@ -176,7 +176,8 @@ func (h *health) denied(s *session, filters []string) {
 	h.status.Refused += int64(len(filters))
 	h.mu.Unlock()
 	for _, f := range filters {
-		h.notify(EventSubscribeRefused, s.e.Name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number, time.Now())
+		h.notify(EventSubscribeRefused, s.e.Name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number,
+			time.Now())
 	}
 }
 
@@ -184,7 +185,8 @@ func (h *health) denied(s *session, filters []string) {
 func (h *health) late(s *session, asked time.Time) {
 	why := ""
 	if !asked.IsZero() {
-		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.Name, asked.UTC().Format(time.TimeOnly))
+		why = fmt.Sprintf("answer of %s is late since %s: asked again, checking with a fresh connection", s.e.Name,
+			asked.UTC().Format(time.TimeOnly))
 	}
 	h.mu.Lock()
 	h.trouble.late = why

@@ -70,7 +70,8 @@ func works(t *testing.T, l *Link) {
 	t.Helper()
 	awaitUp(t, l)
 	for range 3 {
-		if n, err := l.Publish(t.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 50_000), QoS: 1}); n != 1 || err != nil {
+		if n, err := l.Publish(t.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 50_000), QoS: 1}); n != 1 ||
+			err != nil {
 			t.Fatalf("%d acknowledged, %v", n, err)
 		}
 	}

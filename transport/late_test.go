@@ -113,7 +113,8 @@ func TestForgottenByNAT(t *testing.T) {
 // A lost mapping is known soon, not only after detect_within, and the same server is dialled again at once: it answered.
 func forgotten(t *testing.T, behaviour transporttest.Behaviour, d time.Duration) {
 	o := rigOptions{
-		nat:   transporttest.NATOptions{Idle: time.Hour, Behaviour: behaviour, Latency: 50 * time.Millisecond, MaxRTO: netdial.RTOMax(d)},
+		nat: transporttest.NATOptions{Idle: time.Hour, Behaviour: behaviour, Latency: 50 * time.Millisecond,
+			MaxRTO: netdial.RTOMax(d)},
 		tweak: func(o *Options) { o.DetectWithin = d },
 	}
 	inBubble(t, o, func(r *rig) {
@@ -165,7 +166,8 @@ func TestPublishThatIsNotAcknowledged(t *testing.T) {
 			}
 			return transporttest.Take
 		}
-		o := rigOptions{a: transporttest.Hooks{OnPublish: mute}, both: true, tweak: func(o *Options) { o.DetectWithin, o.Interval = d, d/3 }}
+		o := rigOptions{a: transporttest.Hooks{OnPublish: mute}, both: true,
+			tweak: func(o *Options) { o.DetectWithin, o.Interval = d, d/3 }}
 		inBubble(t, o, func(r *rig) {
 			r.up(time.Minute)
 			if _, err := r.link.Send(r.Context(), data(1)); err != nil {

@@ -27,7 +27,8 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 	t.Run("SUBSCRIBE", func(t *testing.T) {
 		var release chan struct{} // of the bubble
 		hooks := transporttest.Hooks{OnSubscribe: func(string, string) byte { <-release; return 0 }}
-		inBubble(t, rigOptions{a: hooks, later: true, tweak: func(o *Options) { o.DetectWithin = 10 * time.Second }}, func(r *rig) {
+		inBubble(t, rigOptions{a: hooks, later: true,
+			tweak: func(o *Options) { o.DetectWithin = 10 * time.Second }}, func(r *rig) {
 			release = make(chan struct{})
 			defer close(release)
 			r.start()

@@ -45,8 +45,8 @@ func New(o Options) (*Link, error) {
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1),
 		backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
-		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces, Proxy: o.Proxy,
-			Dial: o.Dial}),
+		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces,
+			Proxy: o.Proxy, Dial: o.Dial}),
 	}
 	l.health = health{l: l, ready: make(chan struct{}), takeover: backoff.NewTakeover(),
 		failures: map[int]string{}, losses: map[Loss]int64{},

@@ -202,7 +202,8 @@ func TestEndWhileStuck(t *testing.T) {
 		r.up(time.Minute)
 		r.a.Freeze()
 		for range 20 {
-			if _, err := r.link.Send(r.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 100<<10), QoS: 1}); err != nil {
+			if _, err := r.link.Send(r.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: make([]byte, 100<<10),
+				QoS: 1}); err != nil {
 				r.Fatal(err)
 			}
 		}

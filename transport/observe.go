@@ -21,7 +21,8 @@ func (s *session) writing(o codec.Outbound) Cause {
 	cause, owed := s.window.writing(o, now)
 	s.guarded.Lock()
 	defer s.guarded.Unlock()
-	if s.guarded.accepted && o.Kind != codec.TypePuback { // which nothing answers: asking after it would cost a ping for each command
+	if s.guarded.accepted && o.Kind != codec.TypePuback {
+		// which nothing answers: asking after it would cost a ping for each command
 		s.guarded.beat.Owed(owed)
 		s.guarded.beat.Sent(now)
 		s.guarded.noteUnanswered(now, false)
@@ -106,7 +107,8 @@ func (s *session) connack(h codec.Header, body []byte, buffered int) error {
 	}
 	if code := body[1]; code != 0 {
 		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.LowerKeepalive(s.keepalive) {
-			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v", s.keepalive)}
+			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v",
+				s.keepalive)}
 		}
 		return faults.RefusedBy(code, s.l.o.ClientID)
 	}

@@ -56,8 +56,9 @@ type Options struct {
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
-	Floor      time.Time                        // a clock before it is taken for it when certificates are checked; zero: never
-	Interfaces []string                         // that connections may leave by, in order of preference; empty: the kernel's choice
+	Floor time.Time // a clock before it is taken for it when certificates are checked; zero: never
+	// that connections may leave by, in order of preference; empty: the kernel's choice
+	Interfaces []string
 	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
 
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options

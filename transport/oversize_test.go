@@ -22,8 +22,8 @@ func TestAnOversizedMessageIsReadPastAndAcknowledged(t *testing.T) {
 		}
 		broker.Serve(listener)
 		var kinds []EventKind
-		link, err := New(Options{ClientID: "gw", Servers: []Server{{URL: "mqtt://broker:1883"}}, MaxPacket: 4 << 10, Dial: net.Dial,
-			Notify: func(e Event) { kinds = append(kinds, e.Kind) }})
+		link, err := New(Options{ClientID: "gw", Servers: []Server{{URL: "mqtt://broker:1883"}}, MaxPacket: 4 << 10,
+			Dial: net.Dial, Notify: func(e Event) { kinds = append(kinds, e.Kind) }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,8 @@ func TestRanks(t *testing.T) {
 	first := map[string]int{}
 	for i := range 1000 {
 		o := Options{ClientID: fmt.Sprint("gw-", i), Servers: slices.Clone(servers)}
-		if ranks := o.rank(); !slices.Equal(ranks, []int{1, 1, 2, 4}) || o.Servers[2].URL != "mqtt://a" || o.Servers[3].URL != "mqtt://d" {
+		if ranks := o.rank(); !slices.Equal(ranks, []int{1, 1, 2, 4}) || o.Servers[2].URL != "mqtt://a" ||
+			o.Servers[3].URL != "mqtt://d" {
 			t.Fatalf("%v, %v", ranks, o.Servers)
 		}
 		first[o.Servers[0].URL]++

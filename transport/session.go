@@ -13,8 +13,8 @@ import (
 
 // session is one connection, from CONNECT to its end: one client of the library, one conn, one window. Its run is called once by
 // the link's loop, and everything that may block is on other goroutines. What belongs together stands in a struct of its own; all
-// but life, the window and guarded are the loop's alone. Exceptions: stream and conn, and what is set before whoever reads it begins:
-// the library's client, and the birth, held and before of state.
+// but life, the window and guarded are the loop's alone. Exceptions: stream and conn, and what is set before whoever reads it
+// begins: the library's client, and the birth, held and before of state.
 type session struct {
 	sessionParams
 	stream *netdial.Stream

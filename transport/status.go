@@ -19,9 +19,10 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventUp               EventKind = "up"                // a session is up
-	EventDown             EventKind = "down"              // a session that was up is lost
-	EventDialFailed       EventKind = "dial_failed"       // an attempt failed, for another reason than the last one at this server
+	EventUp   EventKind = "up"   // a session is up
+	EventDown EventKind = "down" // a session that was up is lost
+	// an attempt failed, for another reason than the last one at this server
+	EventDialFailed       EventKind = "dial_failed"
 	EventRefused          EventKind = "refused"           // credentials, certificate, not authorised
 	EventLate             EventKind = "late"              // an answer is late; asked again and checked
 	EventTakeover         EventKind = "takeover"          // another client uses our id
@@ -121,7 +122,8 @@ func (t troubles) sentence() string {
 		all = append(all, "on "+t.server)
 	}
 	if len(t.denied) > 0 {
-		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules", strings.Join(t.denied, ", ")))
+		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules",
+			strings.Join(t.denied, ", ")))
 	}
 	for _, s := range []string{t.interfaces, t.learning} {
 		if s != "" {

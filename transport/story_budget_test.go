@@ -12,7 +12,8 @@ import (
 // A link without a budget beats at its longest, and opens nothing; when there is a budget again it goes on where it was.
 func TestExhaustedBudget(t *testing.T) {
 	o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Every = 3 })
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.LooseSilent}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.LooseSilent},
+		tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		was := r.settled(2 * time.Hour)
 		r.sleep(time.Hour) // and the planned re-dial is done
@@ -21,7 +22,8 @@ func TestExhaustedBudget(t *testing.T) {
 		before := r.link.Status()
 		r.sleep(5 * time.Hour)
 		st := r.link.Status()
-		if st.Interval <= was.Interval || st.Heartbeat.Canaries != before.Heartbeat.Canaries || st.Heartbeat.Sessions != before.Heartbeat.Sessions {
+		if st.Interval <= was.Interval || st.Heartbeat.Canaries != before.Heartbeat.Canaries ||
+			st.Heartbeat.Sessions != before.Heartbeat.Sessions {
 			r.Errorf("was %+v\nis  %+v", was, st)
 		}
 		r.link.SetBudgetLevel(BudgetNormal)

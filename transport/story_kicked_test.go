@@ -38,7 +38,8 @@ func TestKickedAtOnceIsNoStorm(t *testing.T) {
 			}
 		}
 		if k.Calm < kickRuns*99/100 {
-			t.Errorf("%s: %d of %d runs had at most %d attempts in %v; the worst had %d", how, k.Calm, k.Runs, mostAttempts, kickedFor, k.Worst)
+			t.Errorf("%s: %d of %d runs had at most %d attempts in %v; the worst had %d", how, k.Calm, k.Runs, mostAttempts,
+				kickedFor, k.Worst)
 		}
 		all = append(all, k)
 	}

@@ -15,7 +15,8 @@ import (
 func TestCanaryBehindASlowRadio(t *testing.T) {
 	limit := 60 * time.Second
 	o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Every = 5 })
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: limit, Behaviour: transporttest.LooseSilent, Latency: 600 * time.Millisecond}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: limit, Behaviour: transporttest.LooseSilent,
+		Latency: 600 * time.Millisecond}, tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		was := r.settled(2 * time.Hour)
 		r.nat.SetIdle(limit / 2)
@@ -32,7 +33,8 @@ func TestCanaryWhileLearningRests(t *testing.T) {
 		o.Learning.Canary.Every = 5
 		o.Learning.Budget = heartbeat.BudgetOptions{Month: 40 << 10, Burst: 28 << 10}
 	})
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: 10 * time.Minute, Behaviour: transporttest.LooseSilent}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: 10 * time.Minute, Behaviour: transporttest.LooseSilent},
+		tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		var st HeartbeatStatus
 		for start := time.Now(); st.Phase != "resting" || st.Interval < time.Minute; r.sleep(time.Second) {
@@ -54,7 +56,8 @@ func TestSessionsAreReserved(t *testing.T) {
 		o.Learning.Canary.Off = true
 		o.Learning.Budget = heartbeat.BudgetOptions{Month: 60 << 10, Burst: 30 << 10}
 	})
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict},
+		tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		for start, step := time.Now(), time.Minute; time.Since(start) < 30*24*time.Hour; r.sleep(step) {
 			st := r.link.Status().Heartbeat
@@ -96,7 +99,8 @@ func TestProbesAreForbiddenLater(t *testing.T) {
 		}
 		return transporttest.Take
 	}}
-	inBubble(t, rigOptions{a: hooks, nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict}, tweak: learning(heartbeat.Fast)}, func(r *rig) {
+	inBubble(t, rigOptions{a: hooks, nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict},
+		tweak: learning(heartbeat.Fast)}, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(2 * time.Minute)
 		forbidden.Store(true)
@@ -141,7 +145,8 @@ func TestProbeSessionsThatDoNotOpen(t *testing.T) {
 // The pair on a strict path, with telemetry that makes it superfluous for a while.
 func TestPairOnAStrictPath(t *testing.T) {
 	o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Pair = true })
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict, Latency: 50 * time.Millisecond,
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict,
+		Latency:        50 * time.Millisecond,
 		RefreshInbound: true /* our kernel acknowledges */}, tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		r.settled(2 * time.Hour)

@@ -15,8 +15,10 @@ import (
 // learningLink is a link to the real broker that learns quickly: up to 3 s, on loopback, where nothing is ever forgotten.
 func learningLink(t *testing.T, s Server, tweak func(*Options)) *Link {
 	t.Helper()
-	o := Options{ClientID: "gw-1", Servers: []Server{s}, DetectWithin: 10 * time.Second, Keepalive: 1170 * time.Second, AdaptKeep: true,
-		Learning: Learning{Mode: heartbeat.Fast, Min: time.Second, Max: 3 * time.Second, Topic: probeTopic, Budget: heartbeat.BudgetOptions{Month: 1 << 20}}}
+	o := Options{ClientID: "gw-1",
+		Servers: []Server{s}, DetectWithin: 10 * time.Second, Keepalive: 1170 * time.Second, AdaptKeep: true,
+		Learning: Learning{Mode: heartbeat.Fast, Min: time.Second, Max: 3 * time.Second, Topic: probeTopic,
+			Budget: heartbeat.BudgetOptions{Month: 1 << 20}}}
 	if tweak != nil {
 		tweak(&o)
 	}
@@ -60,7 +62,8 @@ func TestMosquittoLearnsOverTLS(t *testing.T) {
 			l := learningLink(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")}, nil)
 			runLink(t, l)
 			st := awaitStatus(t, l, "settled", settledReal)
-			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" || st.Keepalive != heartbeat.LeastKeepalive {
+			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" ||
+				st.Keepalive != heartbeat.LeastKeepalive {
 				t.Errorf("%+v", st)
 			}
 			if each := st.Heartbeat.Cost / max(1, st.Heartbeat.Sessions); each < 1000 || each > 12_000 {
@@ -97,7 +100,8 @@ func TestMosquittoPair(t *testing.T) {
 	})
 	runLink(t, l)
 	before := awaitStatus(t, l, "settled", settledReal)
-	after := awaitStatus(t, l, "three proofs", func(st Status) bool { return st.Heartbeat.Canaries >= before.Heartbeat.Canaries+3 })
+	after := awaitStatus(t, l, "three proofs",
+		func(st Status) bool { return st.Heartbeat.Canaries >= before.Heartbeat.Canaries+3 })
 	if after.Drops != 0 || after.Heartbeat.Shrinks != 0 || after.Pings > before.Pings+1 {
 		t.Errorf("before %+v\nafter %+v", before, after)
 	}

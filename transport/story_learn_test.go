@@ -83,13 +83,15 @@ func TestLearns(t *testing.T) {
 	for b, kind := range behaviours() {
 		for _, mode := range []heartbeat.Mode{heartbeat.Fast, heartbeat.Thrifty} {
 			t.Run(fmt.Sprint(b, " ", mode), func(t *testing.T) {
-				inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: b, Latency: 50 * time.Millisecond}, tweak: learning(mode)}, func(r *rig) {
+				inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: b,
+					Latency: 50 * time.Millisecond}, tweak: learning(mode)}, func(r *rig) {
 					r.up(time.Minute)
 					if st := r.link.Status().Heartbeat; st.Interval != 20*time.Second || st.Proven != 0 {
 						r.Errorf("begins with %+v", st)
 					}
 					st := r.settled(2 * time.Hour)
-					if float64(st.Interval) < 0.945*float64(testLimit) || st.Evidence != "inbound" || st.Proven > testLimit || st.Failing < testLimit-time.Second {
+					if float64(st.Interval) < 0.945*float64(testLimit) || st.Evidence != "inbound" || st.Proven > testLimit ||
+						st.Failing < testLimit-time.Second {
 						r.Errorf("%+v", st)
 					}
 					r.sleep(time.Hour)
@@ -109,7 +111,8 @@ func TestCanarySeesAShrunkLimit(t *testing.T) {
 	for _, b := range []transporttest.Behaviour{transporttest.LooseRST, transporttest.LooseSilent} {
 		t.Run(b.String(), func(t *testing.T) {
 			o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Canary.Every = 5 })
-			inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: b, Latency: 50 * time.Millisecond}, tweak: o}, func(r *rig) {
+			inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: b, Latency: 50 * time.Millisecond},
+				tweak: o}, func(r *rig) {
 				r.up(time.Minute)
 				was := r.settled(2 * time.Hour)
 				r.sleep(4 * time.Hour)
@@ -121,7 +124,8 @@ func TestCanarySeesAShrunkLimit(t *testing.T) {
 				r.sleep(6 * was.Interval)
 				r.settled(time.Hour)
 				r.sleep(time.Hour)
-				if st := r.link.Status().Heartbeat; st.Shrinks != 1 || st.Interval > testLimit/4 || float64(st.Interval) < 0.9*float64(testLimit/4) || st.Kind != "loose" {
+				if st := r.link.Status().Heartbeat; st.Shrinks != 1 || st.Interval > testLimit/4 ||
+					float64(st.Interval) < 0.9*float64(testLimit/4) || st.Kind != "loose" {
 					r.Errorf("%+v", st)
 				}
 			})
@@ -131,7 +135,8 @@ func TestCanarySeesAShrunkLimit(t *testing.T) {
 
 // What CONNECT says follows the beat, by a re-dial that nobody notices.
 func TestPlannedRedial(t *testing.T) {
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict, Latency: 50 * time.Millisecond}, tweak: learning(heartbeat.Fast)}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict,
+		Latency: 50 * time.Millisecond}, tweak: learning(heartbeat.Fast)}, func(r *rig) {
 		r.up(time.Minute)
 		if st := r.link.Status(); st.Keepalive != 1170*time.Second {
 			r.Errorf("an unknown path gets %v", st.Keepalive)
@@ -139,7 +144,8 @@ func TestPlannedRedial(t *testing.T) {
 		before := r.settled(2 * time.Hour)
 		r.sleep(10 * time.Minute)
 		st := r.link.Status()
-		if want := 2 * st.Interval.Truncate(time.Second); st.Redials != 1 || st.Drops != 0 || st.Sessions != 2 || (st.Keepalive-want).Abs() > 2*time.Second {
+		if want := 2 * st.Interval.Truncate(time.Second); st.Redials != 1 || st.Drops != 0 || st.Sessions != 2 ||
+			(st.Keepalive-want).Abs() > 2*time.Second {
 			r.Errorf("%+v", st)
 		}
 		if st.Heartbeat.Proven < before.Proven || st.State != StateUp {
@@ -211,7 +217,8 @@ func TestWeakMode(t *testing.T) {
 				r.up(time.Minute)
 				r.sleep(3 * time.Hour)
 				st := r.link.Status()
-				if st.State != StateUp || st.Drops > 1 || st.Heartbeat.Evidence != "weak" || st.Interval != time.Minute || st.Heartbeat.Proven != 0 || st.Heartbeat.Open != 0 {
+				if st.State != StateUp || st.Drops > 1 || st.Heartbeat.Evidence != "weak" || st.Interval != time.Minute ||
+					st.Heartbeat.Proven != 0 || st.Heartbeat.Open != 0 {
 					r.Errorf("%+v", st)
 				}
 				r.why("learning is not possible")
@@ -237,7 +244,8 @@ func TestBudget(t *testing.T) {
 		o.Learning.Canary.Off = true // which is no part of it
 		o.Learning.Memory = memory
 	})
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict},
+		tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		rested, start := false, time.Now()
 		for range 24 * 30 {
@@ -258,7 +266,9 @@ func TestBudget(t *testing.T) {
 }
 
 func TestASmallBurstMeansThrifty(t *testing.T) {
-	o := tweaked(heartbeat.Fast, func(o *Options) { o.Learning.Budget = heartbeat.BudgetOptions{Month: 1 << 20, Burst: 10 << 10} })
+	o := tweaked(heartbeat.Fast, func(o *Options) {
+		o.Learning.Budget = heartbeat.BudgetOptions{Month: 1 << 20, Burst: 10 << 10}
+	})
 	inBubble(t, rigOptions{tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(time.Minute)
@@ -272,7 +282,8 @@ func TestOffNeverProbes(t *testing.T) {
 	inBubble(t, rigOptions{tweak: tweaked(heartbeat.Off, func(*Options) {})}, func(r *rig) {
 		r.up(time.Minute)
 		r.sleep(48 * time.Hour)
-		if st := r.link.Status(); len(r.a.Connects()) != 1+int(st.Redials) || st.Interval != time.Minute || st.Heartbeat.Phase != "off" {
+		if st := r.link.Status(); len(r.a.Connects()) != 1+int(st.Redials) || st.Interval != time.Minute ||
+			st.Heartbeat.Phase != "off" {
 			r.Errorf("%d connects, %+v", len(r.a.Connects()), st)
 		}
 	})
@@ -295,7 +306,8 @@ func TestClosedByAProxy(t *testing.T) {
 			kick()
 		}
 		st := r.link.Status()
-		if st.Drops > 0 || st.Heartbeat.Phase != "settled" || st.Heartbeat.Proven > limit+time.Second || float64(st.Heartbeat.Interval) < 0.9*float64(limit) {
+		if st.Drops > 0 || st.Heartbeat.Phase != "settled" || st.Heartbeat.Proven > limit+time.Second ||
+			float64(st.Heartbeat.Interval) < 0.9*float64(limit) {
 			r.Errorf("%+v drops %d", st.Heartbeat, st.Drops)
 		}
 	})
@@ -305,13 +317,15 @@ func TestClosedByAProxy(t *testing.T) {
 func TestANewEpochBeginsAtMin(t *testing.T) {
 	memory := &testMemory{paths: map[string]heartbeat.Knowledge{}}
 	o := tweaked(heartbeat.Thrifty, func(o *Options) { o.Learning.Memory = memory })
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.LooseSilent}, tweak: o}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.LooseSilent},
+		tweak: o}, func(r *rig) {
 		r.up(time.Minute)
 		was := r.settled(3 * time.Hour)
 		r.a.Kick(rigID)
 		r.down(time.Minute)
 		r.up(time.Minute)
-		if st := r.link.Status(); st.Interval != 20*time.Second || st.Heartbeat.Proven != 0 || st.Heartbeat.Remembered != was.Proven {
+		if st := r.link.Status(); st.Interval != 20*time.Second || st.Heartbeat.Proven != 0 ||
+			st.Heartbeat.Remembered != was.Proven {
 			r.Errorf("%+v", st.Heartbeat)
 		}
 		r.sleep(testLimit * 11 / 10)
@@ -327,7 +341,8 @@ func TestANewEpochBeginsAtMin(t *testing.T) {
 
 // Telemetry keeps the mapping and replaces the pings.
 func TestTelemetryReplacesPings(t *testing.T) {
-	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict}, tweak: learning(heartbeat.Fast)}, func(r *rig) {
+	inBubble(t, rigOptions{nat: transporttest.NATOptions{Idle: testLimit, Behaviour: transporttest.Strict},
+		tweak: learning(heartbeat.Fast)}, func(r *rig) {
 		r.up(time.Minute)
 		r.settled(2 * time.Hour)
 		r.sleep(10 * time.Minute)

@@ -78,10 +78,13 @@ func TestMosquittoCertificates(t *testing.T) {
 		options      TLSOptions
 		why          []string
 	}{
-		{"unknown authority", "server", tlsOptions(b, "gw-1"), []string{"certificate of the server is not accepted", "check ca_file"}},
-		{"another name", "other", tlsOptions(a, "gw-1"), []string{"certificate of the server is not accepted", "check server_name"}},
+		{"unknown authority", "server", tlsOptions(b, "gw-1"), []string{"certificate of the server is not accepted",
+			"check ca_file"}},
+		{"another name", "other", tlsOptions(a, "gw-1"), []string{"certificate of the server is not accepted",
+			"check server_name"}},
 		{"our certificate is missing", "server", TLSOptions{CAFile: a.File("ca.crt")}, []string{"our certificate"}},
-		{"our certificate is foreign", "server", TLSOptions{CAFile: a.File("ca.crt"), CertFile: b.File("gw-1.crt"), KeyFile: b.File("gw-1.key")}, []string{"our certificate"}},
+		{"our certificate is foreign", "server", TLSOptions{CAFile: a.File("ca.crt"), CertFile: b.File("gw-1.crt"),
+			KeyFile: b.File("gw-1.key")}, []string{"our certificate"}},
 		{"no such file", "server", TLSOptions{CAFile: "/no/such/file"}, []string{"ca_file", "/no/such/file"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -103,7 +106,8 @@ func TestMosquittoCertificates(t *testing.T) {
 
 func TestMosquittoWebSocket(t *testing.T) {
 	m := brokertest.Start(t, func(port int, _ string) string {
-		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type debug\n", brokertest.PlainToo(t), port)
+		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type debug\n",
+			brokertest.PlainToo(t), port)
 	})
 	l := linkTo(t, Server{URL: "ws://" + m.Addr()})
 	stop := runLink(t, l)
@@ -194,8 +198,8 @@ func TestForgottenOverRealTCP(t *testing.T) {
 	defer func() { cancel(); <-relayDone }()
 	down := make(chan Event, 10)
 	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second, DetectWithin: 12 * time.Second,
-		Notify: func(e Event) {
+		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second,
+		DetectWithin: 12 * time.Second, Notify: func(e Event) {
 			if e.Kind == EventDown {
 				down <- e
 			}

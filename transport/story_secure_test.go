@@ -18,7 +18,8 @@ func TestReconnectResumesTLS(t *testing.T) {
 	a.Issue("server", brokertest.OnLoopback)
 	a.Issue("gw-1", brokertest.Named("gw-1"))
 	m := brokertest.Start(t, brokertest.TLS(a, "server", "mqtt"))
-	l := linkWith(t, func(o *Options) { o.Backoff.Min = time.Millisecond }, Server{URL: "mqtts://" + m.Addr(), TLS: tlsOptions(a, "gw-1")})
+	l := linkWith(t, func(o *Options) { o.Backoff.Min = time.Millisecond },
+		Server{URL: "mqtts://" + m.Addr(), TLS: tlsOptions(a, "gw-1")})
 	runLink(t, l)
 	awaitUp(t, l)
 	full := l.Status().Bytes.Handshake

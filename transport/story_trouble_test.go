@@ -12,7 +12,9 @@ import (
 )
 
 func TestAcceptThenKickIsNoTightLoop(t *testing.T) {
-	kick := transporttest.Hooks{OnPublish: func(string, transporttest.Message) transporttest.Answer { return transporttest.HangUp }}
+	kick := transporttest.Hooks{OnPublish: func(string, transporttest.Message) transporttest.Answer {
+		return transporttest.HangUp
+	}}
 	inBubble(t, rigOptions{a: kick}, func(r *rig) {
 		r.sleep(24 * time.Hour)
 		// 1, 3, 9 … 600 s, times 0.75: 7 to reach the limit, then one in 450 s
@@ -184,7 +186,8 @@ func TestTakeoverIsNamedAndBacksOff(t *testing.T) {
 		r.sleep(2 * time.Hour)
 		r.up(time.Second)
 		r.why()
-		if m, _ := r.a.Retained(rigState); strings.Contains(string(m.Payload), "twin") || !strings.Contains(string(m.Payload), `"online":true`) {
+		if m, _ := r.a.Retained(rigState); strings.Contains(string(m.Payload), "twin") ||
+			!strings.Contains(string(m.Payload), `"online":true`) {
 			r.Errorf("state: %s", m.Payload)
 		}
 	})
@@ -200,7 +203,8 @@ func TestLateWillIsOverwritten(t *testing.T) {
 	inBubble(t, rigOptions{}, func(r *rig) {
 		r.up(time.Second)
 		birth, _ := r.a.Retained(rigState)
-		old := transporttest.Message{Topic: rigState, Payload: []byte(`{"online":false,"session":0}`), QoS: 1, Retain: true, From: rigID}
+		old := transporttest.Message{Topic: rigState, Payload: []byte(`{"online":false,"session":0}`), QoS: 1, Retain: true,
+			From: rigID}
 		r.a.Publish(old)
 		r.sleep(time.Second)
 		if m, _ := r.a.Retained(rigState); string(m.Payload) != string(birth.Payload) {

@@ -73,8 +73,8 @@ const orderedWindow = 16
 
 func newWindow(size int) *window {
 	return &window{
-		slots: make(chan struct{}, size), orderedSlots: make(chan struct{}, orderedWindow), out: make(chan *Ack, size+orderedWindow+1),
-		failed: make(chan struct{}), draining: make(chan struct{}),
+		slots: make(chan struct{}, size), orderedSlots: make(chan struct{}, orderedWindow),
+		out: make(chan *Ack, size+orderedWindow+1), failed: make(chan struct{}), draining: make(chan struct{}),
 		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, inbound: map[uint16]Cause{},
 	}
 }

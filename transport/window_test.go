@@ -90,7 +90,8 @@ func TestWhatIsOwed(t *testing.T) {
 	if _, owed := f.writing(codec.Outbound{Kind: codec.TypeSubscribe, ID: 7, Filters: 2}, windowDay); owed != 3 {
 		t.Errorf("owed %d", owed)
 	}
-	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, windowDay); owed != 2 || !known || err != nil {
+	if _, owed, known, err := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 7, 0, 1}, windowDay); owed != 2 ||
+		!known || err != nil {
 		t.Errorf("owed %d, known %v, %v", owed, known, err)
 	}
 	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypeSuback}, []byte{0, 1, 0}, windowDay); known {

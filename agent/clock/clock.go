@@ -57,7 +57,8 @@ func (c Clock) Due(expires int64, most time.Duration) (wire.ErrorCode, string) {
 	case c.Unset():
 		return wire.ClockUnset, "the gateway's clock is not set yet"
 	case now.UnixMilli() >= expires:
-		return wire.Expired, fmt.Sprintf("it was to be carried out until %s, and here it is %s", time.UnixMilli(expires).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return wire.Expired, fmt.Sprintf("it was to be carried out until %s, and here it is %s",
+			time.UnixMilli(expires).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case expires > now.Add(most).UnixMilli():
 		return wire.Malformed, fmt.Sprintf("expires may be at most %s ahead: compare the clocks here and there", most)
 	}

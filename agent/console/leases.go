@@ -45,7 +45,8 @@ func (d *leases) open(id, name, who string, tap bool, now time.Time) (wire.Error
 	}
 	for _, s := range d.held {
 		if !tap && !s.tap && s.name == name {
-			return wire.Busy, fmt.Sprintf("%s has the console of this device for %s", cmp.Or(s.who, "somebody"), now.Sub(s.begun).Round(time.Second))
+			return wire.Busy, fmt.Sprintf("%s has the console of this device for %s", cmp.Or(s.who, "somebody"),
+				now.Sub(s.begun).Round(time.Second))
 		}
 	}
 	if d.held == nil {
@@ -55,8 +56,8 @@ func (d *leases) open(id, name, who string, tap bool, now time.Time) (wire.Error
 	return "", ""
 }
 
-// from is called with each message of a session: false for a repeat, or a session that there is not. What did not come before it is
-// missing.
+// from is called with each message of a session: false for a repeat, or a session that there is not. What did not
+// come before it is missing.
 func (d *leases) from(id, name string, seq uint64, now time.Time) (fresh bool, missing uint64) {
 	s := d.held[id]
 	if s == nil || s.name != name {

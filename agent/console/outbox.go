@@ -81,8 +81,8 @@ func (b *outbox) say(m wire.ConsoleUp) {
 	b.queue = append(b.queue, m)
 }
 
-// took is called when bytes of the operator were dealt with. What is told later says so, after what the device had said before: so an
-// operator does not outrun the answers of a device.
+// took is called when bytes of the operator were dealt with. What is told later says so, after what the device had said before:
+// so an operator does not outrun the answers of a device.
 func (b *outbox) took(n int) (all int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

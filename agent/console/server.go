@@ -65,10 +65,11 @@ type arrival struct {
 }
 
 // New returns a server that is not running. port finds a device by its name; most is the largest packet of the link, in bytes.
-func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock, log zerolog.Logger) *Server {
-	return &Server{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log, intake: make(chan arrival, intakeMessages),
-		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
-		refusals: make(chan struct{}, leasesMost)}
+func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock,
+	log zerolog.Logger) *Server {
+	return &Server{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log,
+		intake: make(chan arrival, intakeMessages), live: map[string]*session{}, ended: make(chan *session),
+		over: make(chan struct{}), refusals: make(chan struct{}, leasesMost)}
 }
 
 // Handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
@@ -164,7 +165,8 @@ func (c *Server) open(a arrival, m wire.ConsoleDown, now time.Time) (wire.ErrorC
 	case a.retained:
 		return wire.Retained, "publish without the retain flag, and clear this one"
 	case a.dup && now.Sub(c.began) < wire.ConsoleOpenS*time.Second: // later leases knows all that may have come
-		return wire.Expired, "the broker has sent this for a second time, and the first may have been carried out: open another session"
+		return wire.Expired,
+			"the broker has sent this for a second time, and the first may have been carried out: open another session"
 	case !known:
 		return wire.UnknownDevice, ""
 	case !p.Allowed:
@@ -222,5 +224,6 @@ func (c *Server) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, de
 }
 
 func (c *Server) message(name string, m wire.ConsoleUp) transport.Message {
-	return transport.Message{Topic: wire.Expand(c.topics.Reply, "name", name) + wire.ConsoleSuffix, Payload: m.Append(nil), QoS: 1, Cause: transport.CauseCmd}
+	return transport.Message{Topic: wire.Expand(c.topics.Reply, "name", name) + wire.ConsoleSuffix, Payload: m.Append(nil),
+		QoS: 1, Cause: transport.CauseCmd}
 }

@@ -94,13 +94,14 @@ func withRig(t *testing.T, slow time.Duration, most int, f func(r *rig)) {
 			t.Fatal(err)
 		}
 		r.broker.Serve(l)
-		link, err := transport.New(transport.Options{ClientID: "gw", Servers: []transport.Server{{URL: "mqtt://broker:1883"}}, Dial: net.Dial, MaxPacket: most})
+		link, err := transport.New(transport.Options{ClientID: "gw", Servers: []transport.Server{{URL: "mqtt://broker:1883"}},
+			Dial: net.Dial, MaxPacket: most})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.device, err = bridge.New(bridge.Options{Name: "plc", Port: "/dev/fake", Baud: 9600, Framing: framing.Spec{Type: "line", Max: 64},
-			OnFrame: func(bridge.Frame) error { return nil },
-			Open:    func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }})
+		r.device, err = bridge.New(bridge.Options{Name: "plc", Port: "/dev/fake", Baud: 9600,
+			Framing: framing.Spec{Type: "line", Max: 64}, OnFrame: func(bridge.Frame) error { return nil },
+			Open: func(context.Context, string, serialport.Line) (serialport.Port, error) { return p, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +210,8 @@ func TestAnOpenThatTheBrokerSendsAgain(t *testing.T) {
 	withRig(t, 0, plentyOfRoom, func(r *rig) {
 		again := func(id string, ahead time.Duration) {
 			m := wire.ConsoleDown{ID: id, Seq: 1, Op: wire.ConsoleTap, Expires: time.Now().Add(ahead).UnixMilli()}
-			r.server.Handler(transport.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1, Dup: true}, false)
+			r.server.Handler(transport.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1,
+				Dup: true}, false)
 			time.Sleep(time.Second)
 		}
 		r.server.began = time.Now()
@@ -253,7 +255,8 @@ func TestAConsoleTellsOftenEnoughHowMuchIsWritten(t *testing.T) {
 			r.broker.Publish(transporttest.Message{Topic: "lb/gw/dn/cmd/plc/console", Payload: m.Append(nil), QoS: 1})
 		}
 		time.Sleep(5 * time.Second)
-		if _, last := r.heard("x"); last.Op != wire.ConsoleKept || last.Taken < 2*wire.ConsoleMessages-tellMessages || len(r.port.written()) != 2*wire.ConsoleMessages {
+		if _, last := r.heard("x"); last.Op != wire.ConsoleKept || last.Taken < 2*wire.ConsoleMessages-tellMessages ||
+			len(r.port.written()) != 2*wire.ConsoleMessages {
 			t.Errorf("%+v, %d written", last, len(r.port.written()))
 		}
 	})

@@ -54,7 +54,8 @@ func (s *session) begin(line wire.ConsoleLine) (err error) {
 	}
 	s.out, s.in = newOutbox(outBytes, s.chunk), make(chan wire.ConsoleDown, 2*wire.ConsoleMessages)
 	baud, mode := s.device.Line()
-	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, Max: s.chunk, ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
+	s.out.say(wire.ConsoleUp{Op: wire.ConsoleOpened, Max: s.chunk,
+		ConsoleLine: wire.ConsoleLine{Baud: baud, Mode: mode.String()}})
 	s.untap = s.device.Tap(func(t bridge.Traffic) {
 		if s.tap || !t.Out {
 			s.out.data(t.Time, t.Out, t.Data)

@@ -38,7 +38,8 @@ func (*open) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
 // newBroker starts a broker on a free port.
 func newBroker() (*broker, error) {
-	s := mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler), SysTopicResendInterval: sysTopicsSeconds})
+	s := mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler),
+		SysTopicResendInterval: sysTopicsSeconds})
 	if err := s.AddHook(new(open), nil); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}

@@ -43,8 +43,8 @@ func TestCommandsGoToBoth(t *testing.T) {
 		c.wait()
 		slices.Sort(log)
 		want := []string{"0s agent command 1", "0s done command 1 0s <nil>", "0s plain command 1",
-			"2.5s agent command 2", "2.5s plain command 2", "5s agent command 3", "5s done command 3 0s <nil>", "5s plain command 3",
-			"7.5s done command 2 5s expired"}
+			"2.5s agent command 2", "2.5s plain command 2", "5s agent command 3", "5s done command 3 0s <nil>",
+			"5s plain command 3", "7.5s done command 2 5s expired"}
 		if !slices.Equal(log, want) || c.count() != 3 {
 			t.Errorf("%d sent: %q", c.count(), log)
 		}

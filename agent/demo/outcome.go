@@ -68,11 +68,11 @@ func (o Outcome) Err(lasted time.Duration) error {
 	}
 	switch share := o.Share(); {
 	case share > 1:
-		unproven = fmt.Errorf("%w: the agent says that %.2f s are proven, and the NAT forgets after %.2f s; run again with --seed %d --keep",
-			ErrUnproven, o.ProvenS, o.LimitS, o.Seed)
+		unproven = fmt.Errorf("%w: the agent says that %.2f s are proven, and the NAT forgets after %.2f s; "+
+			"run again with --seed %d --keep", ErrUnproven, o.ProvenS, o.LimitS, o.Seed)
 	case share < ShareGoal && lasted >= JudgedFrom:
-		unproven = fmt.Errorf("%w: %.2f s of %.2f s are proven, the goal is %.0f %%; is the machine busy? run again with --seed %d",
-			ErrUnproven, o.ProvenS, o.LimitS, 100*ShareGoal, o.Seed)
+		unproven = fmt.Errorf("%w: %.2f s of %.2f s are proven, the goal is %.0f %%; "+
+			"is the machine busy? run again with --seed %d", ErrUnproven, o.ProvenS, o.LimitS, 100*ShareGoal, o.Seed)
 	}
 	return errors.Join(lost, unproven)
 }

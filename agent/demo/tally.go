@@ -90,7 +90,8 @@ func (t *tally) soFar() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.tracker.Counts()
-	return Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Lost: c.Holes + c.Lost, Duplicated: c.Duplicates, Gaps: c.Gaps}
+	return Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Lost: c.Holes + c.Lost, Duplicated: c.Duplicates,
+		Gaps: c.Gaps}
 }
 
 // result compares in the order of the numbers: each frame must be the next line, or a later one, and those between are lost.
@@ -98,7 +99,8 @@ func (t *tally) result() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.tracker.Counts()
-	r := Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Duplicated: c.Duplicates, Gaps: c.Gaps, Disordered: disorder(t.got)}
+	r := Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Duplicated: c.Duplicates, Gaps: c.Gaps,
+		Disordered: disorder(t.got)}
 	next, matched := 0, int64(0)
 	for _, f := range slices.SortedFunc(slices.Values(t.got), frame.compare) {
 		ahead := t.sent[next:min(next+lookahead, len(t.sent))]

@@ -34,7 +34,8 @@ func TestTally(t *testing.T) {
 			if got := tally.result(); got != tt.want || got.Whole() != (tt.want.Lost == 0 && tt.want.Altered == 0) {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
-			if got := tally.soFar(); got.Sent != tt.want.Sent || got.Received != tt.want.Received || got.Duplicated != tt.want.Duplicated {
+			if got := tally.soFar(); got.Sent != tt.want.Sent || got.Received != tt.want.Received ||
+				got.Duplicated != tt.want.Duplicated {
 				t.Errorf("so far %+v", got)
 			}
 			if got, want := tally.complete(), tt.want.Received >= tt.want.Sent; got != want {

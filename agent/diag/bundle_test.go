@@ -54,8 +54,8 @@ func unpacked(t *testing.T, b Bundle) map[string]string {
 func TestNoSecretIsInTheBundle(t *testing.T) {
 	dir := t.TempDir()
 	secrets := map[string]string{
-		"of the uplink": `hun"ter2<x>`, "of a server": "s3rver pass", "of a file": "fr0m-file", "of the proxy": "pr%oxy", "of a query": "t0ken-abc", "of the environment": "env-pr0xy",
-		"of an override": "overr1de",
+		"of the uplink": `hun"ter2<x>`, "of a server": "s3rver pass", "of a file": "fr0m-file", "of the proxy": "pr%oxy",
+		"of a query": "t0ken-abc", "of the environment": "env-pr0xy", "of an override": "overr1de",
 	}
 	write := func(name, text string) string {
 		name = filepath.Join(dir, name)
@@ -64,7 +64,8 @@ func TestNoSecretIsInTheBundle(t *testing.T) {
 		}
 		return name
 	}
-	environ := []string{"PW=" + secrets["of the uplink"], "http_proxy=http://me:" + secrets["of the environment"] + "@proxy:3128", "LINKBEAT_SOME_PASSWORD=" + secrets["of an override"], "HOME=/root"}
+	environ := []string{"PW=" + secrets["of the uplink"], "http_proxy=http://me:" + secrets["of the environment"] + "@proxy:3128",
+		"LINKBEAT_SOME_PASSWORD=" + secrets["of an override"], "HOME=/root"}
 	d := document(t, fmt.Sprintf(`
 state_dir: %s
 uplink:
@@ -79,26 +80,32 @@ uplink:
 `, dir, write("password", "fr0m-file\n")), environ[:1]...)
 	var everything strings.Builder // as it may turn up in a log, a status or a file of the state directory
 	for _, s := range secrets {
-		fmt.Fprintf(&everything, "said %s and %s and %s and %q and %s\n", s, url.QueryEscape(s), url.PathEscape(s), s, base64.StdEncoding.EncodeToString([]byte(s)))
+		fmt.Fprintf(&everything, "said %s and %s and %s and %q and %s\n", s, url.QueryEscape(s), url.PathEscape(s), s,
+			base64.StdEncoding.EncodeToString([]byte(s)))
 	}
 	fmt.Fprintf(&everything, "Proxy-Authorization: Basic %s\n", base64.StdEncoding.EncodeToString([]byte("gw:pr%oxy")))
 	write("paths.json", `{"paths":{"wwan0 wss://d.example.net/mqtt?auth=t0ken-abc":{}}}`+everything.String())
 	write("ledger.json", everything.String())
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"id":"gw-7","uplink":{"state":"up","server":"wss://d.example.net/mqtt?auth=t0ken-abc"},"why":"s3rver pass"}`)
+		_, _ = io.WriteString(w,
+			`{"id":"gw-7","uplink":{"state":"up","server":"wss://d.example.net/mqtt?auth=t0ken-abc"},"why":"s3rver pass"}`)
 	}))
 	defer page.Close()
 	d.HTTP.Listen = strings.TrimPrefix(page.URL, "http://")
-	report := Report{ID: "gw-7", Version: "1.2", Machine: []Step{{Name: "config", Text: everything.String()}}, Servers: []Server{{URL: shownURL(d.Uplink.Servers[3].URL)}}}
-	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ, Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
-	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json", "ledger.json", "log.txt"} {
+	report := Report{ID: "gw-7", Version: "1.2", Machine: []Step{{Name: "config", Text: everything.String()}},
+		Servers: []Server{{URL: shownURL(d.Uplink.Servers[3].URL)}}}
+	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ,
+		Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
+	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json",
+		"ledger.json", "log.txt"} {
 		if files[name] == "" {
 			t.Errorf("%s is missing", name)
 		}
 	}
 	for name, text := range files {
 		for what, s := range secrets {
-			for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(fmt.Sprintf("%q", s), `"`), base64.StdEncoding.EncodeToString([]byte(s))} {
+			for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(fmt.Sprintf("%q", s), `"`),
+				base64.StdEncoding.EncodeToString([]byte(s))} {
 				if strings.Contains(text, form) {
 					t.Errorf("%s holds the secret %s as %q", name, what, form)
 				}
@@ -108,7 +115,8 @@ uplink:
 			t.Errorf("%s holds the proxy's login", name)
 		}
 	}
-	for _, want := range []string{"proxy: http://<secret>@proxy.example.net:3128", "password: <secret>", "wss://d.example.net/mqtt?<secret>", "username: gw"} {
+	for _, want := range []string{"proxy: http://<secret>@proxy.example.net:3128", "password: <secret>",
+		"wss://d.example.net/mqtt?<secret>", "username: gw"} {
 		if !strings.Contains(files["config.yaml"], want) {
 			t.Errorf("config.yaml lacks %q:\n%s", want, files["config.yaml"])
 		}
@@ -119,9 +127,13 @@ uplink:
 }
 
 func TestBundleNotesWhatIsNotThere(t *testing.T) {
-	d := document(t, fmt.Sprintf(`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a"}], username: gw, password: abc}}`, t.TempDir()))
-	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"}, Log: func(context.Context) ([]byte, error) { return []byte("a line"), errors.New("took too long") }})
-	for name, want := range map[string]string{"status.json.txt": "http.listen is off", "paths.json.txt": "not there", "ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
+	d := document(t, fmt.Sprintf(
+		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a"}], username: gw, password: abc}}`, t.TempDir()))
+	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"}, Log: func(context.Context) ([]byte, error) {
+		return []byte("a line"), errors.New("took too long")
+	}})
+	for name, want := range map[string]string{"status.json.txt": "http.listen is off", "paths.json.txt": "not there",
+		"ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
 		if !strings.Contains(files[name], want) {
 			t.Errorf("%s: %q, want %q", name, files[name], want)
 		}
@@ -143,7 +155,8 @@ func TestTailKeepsWholeLines(t *testing.T) {
 	}
 	fmt.Fprint(&long, "last\n")
 	got := long.bytes()
-	if len(got) > stateMax || len(got) < stateMax-len(line) || !bytes.HasPrefix(got, []byte(line)) || !bytes.HasSuffix(got, []byte("x\nlast\n")) || cap(long.p) > 6*stateMax {
+	if len(got) > stateMax || len(got) < stateMax-len(line) || !bytes.HasPrefix(got, []byte(line)) ||
+		!bytes.HasSuffix(got, []byte("x\nlast\n")) || cap(long.p) > 6*stateMax {
 		t.Errorf("%d bytes, %q…", len(got), got[:10])
 	}
 }

@@ -2,8 +2,9 @@
 // interfaces to a message that comes back, says what each step found and how long it took, and at the first that fails what to do
 // next. It needs no running agent and does not disturb one.
 //
-// The core is pure: steps.go has the shapes, explain.go and hints.go say what a finding means, render.go how it reads. The rest is
-// thin: local.go looks at this machine, [diagnose.Diagnosis] at the server, bundle.go packs what a helper far away will ask for.
+// The core is pure: steps.go has the shapes, explain.go and hints.go say what a finding means, render.go how it
+// reads. The rest is thin: local.go looks at this machine, [diagnose.Diagnosis] at the server, bundle.go packs what a
+// helper far away will ask for.
 package diag
 
 import (
@@ -113,7 +114,8 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 	add := func(step Step) { result.Steps = append(result.Steps, o.tell(step)) }
 	via, err := o.via(s)
 	if err != nil {
-		add(Step{Name: diagnose.StepProxy, Status: Fail, Fault: string(diagnose.FaultProxy), Text: err.Error(), Hint: hintBadProxy})
+		add(Step{Name: diagnose.StepProxy, Status: Fail, Fault: string(diagnose.FaultProxy), Text: err.Error(),
+			Hint: hintBadProxy})
 		return result
 	}
 	if !o.Online {

@@ -59,7 +59,8 @@ func diagnosed(t *testing.T, hooks transporttest.Hooks, change func(*Options)) (
 		o := Options{Document: document(t, `uplink: {servers: [{url: "mqtt://a"}, {url: "mqtt://b"}], username: gw, password: hunter2}
 device: {groups: [north]}`), ID: "gw-7", Version: "1.2", Machine: healthy(), Dial: n.Dial, Watch: &Printer{Out: &out},
 			Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
-				return map[string][]netip.Addr{"a": {netip.MustParseAddr("192.0.2.1")}, "b": {netip.MustParseAddr("192.0.2.2")}}[host], nil
+				return map[string][]netip.Addr{"a": {netip.MustParseAddr("192.0.2.1")},
+					"b": {netip.MustParseAddr("192.0.2.2")}}[host], nil
 			}}
 		if change != nil {
 			change(&o)
@@ -108,7 +109,8 @@ FAIL tcp                     192.0.2.2:1883: connection refused: nothing listens
 		t.Errorf("acl: %v", got)
 	}
 	p, err := json.Marshal(r)
-	if err != nil || !strings.Contains(string(p), `"step":"tcp","status":"FAIL"`) || !strings.Contains(string(p), `"fault":"refused"`) {
+	if err != nil || !strings.Contains(string(p), `"step":"tcp","status":"FAIL"`) ||
+		!strings.Contains(string(p), `"fault":"refused"`) {
 		t.Errorf("%v %s", err, p)
 	}
 }
@@ -121,12 +123,15 @@ func TestOneServerOnline(t *testing.T) {
 		return transporttest.Take
 	}}
 	var out strings.Builder
-	r, _ := diagnosed(t, deny, func(o *Options) { o.Server, o.Online, o.Watch = "mqtt://a", true, &Printer{Out: &out, Faults: true} })
+	r, _ := diagnosed(t, deny, func(o *Options) {
+		o.Server, o.Online, o.Watch = "mqtt://a", true, &Printer{Out: &out, Faults: true}
+	})
 	if r.Fine() || len(r.Servers) != 1 || len(r.Machine) != 0 || r.Servers[0].ACL()["log"] != diagnose.EchoDenied {
 		t.Errorf("%+v", r)
 	}
 	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "mqtt://a" || !strings.HasPrefix(lines[1], "FAIL echo log") || !strings.Contains(lines[2], "access list") {
+	if len(lines) != 4 || lines[0] != "mqtt://a" || !strings.HasPrefix(lines[1], "FAIL echo log") ||
+		!strings.Contains(lines[2], "access list") {
 		t.Errorf("%q", lines)
 	}
 }
@@ -136,7 +141,8 @@ func TestAMachineThatIsOffline(t *testing.T) {
 		o.Machine.Interfaces = func() ([]Interface, error) { return nil, nil }
 		o.ConfigError, o.Built = "config_error: line 3", time.Now().Add(time.Hour)
 	})
-	if r.Fine() || len(r.Servers) != 0 || len(r.Machine) != 3 || strings.Count(text, "warn") != 2 || !strings.Contains(text, "FAIL interface") {
+	if r.Fine() || len(r.Servers) != 0 || len(r.Machine) != 3 || strings.Count(text, "warn") != 2 ||
+		!strings.Contains(text, "FAIL interface") {
 		t.Errorf("%+v\n%s", r, text)
 	}
 	r, _ = diagnosed(t, transporttest.Hooks{}, func(o *Options) {
@@ -153,7 +159,8 @@ func TestProxyOfTheDocument(t *testing.T) {
 		o.Document.Uplink.Proxy = "http://gw:hunter2@192.0.2.9:3128"
 		o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("dial says no") }
 	})
-	if r.Fine() || !strings.Contains(text, "to 192.0.2.9 from 10.0.0.2") || !strings.Contains(text, "192.0.2.9:3128: dial says no") || strings.Contains(text, "hunter2") {
+	if r.Fine() || !strings.Contains(text, "to 192.0.2.9 from 10.0.0.2") ||
+		!strings.Contains(text, "192.0.2.9:3128: dial says no") || strings.Contains(text, "hunter2") {
 		t.Error(text)
 	}
 	_, text = diagnosed(t, transporttest.Hooks{}, func(o *Options) { o.Document.Uplink.Proxy = "http://gw:hunter 2@x" })
@@ -163,7 +170,8 @@ func TestProxyOfTheDocument(t *testing.T) {
 }
 
 func TestAServerThatIsNotOurs(t *testing.T) {
-	_, err := Run(t.Context(), Options{Document: document(t, `uplink: {servers: [{url: "mqtt://a"}]}`), Server: "mqtt://elsewhere"})
+	_, err := Run(t.Context(), Options{Document: document(t, `uplink: {servers: [{url: "mqtt://a"}]}`),
+		Server: "mqtt://elsewhere"})
 	if !errors.Is(err, ErrNoServer) {
 		t.Errorf("%v", err)
 	}

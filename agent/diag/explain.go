@@ -25,7 +25,8 @@ func factsOf(s config.Server, id string, login config.Server) facts {
 
 // explain says what a step of a trial means.
 func explain(t diagnose.Step, f facts, now time.Time) Step {
-	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault), Verdict: t.Verdict}
+	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault),
+		Verdict: t.Verdict}
 	for _, c := range t.Certs {
 		s.Certs = append(s.Certs, certificate(c, now))
 		s.Text += "; " + certText(c, now)

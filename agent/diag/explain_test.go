@@ -20,14 +20,17 @@ var (
 // TestEveryFaultHasAHint wants a next step for whatever a step can fail with, and no placeholder left.
 func TestEveryFaultHasAHint(t *testing.T) {
 	for step, faults := range map[string][]diagnose.Fault{
-		diagnose.StepDNS:       {diagnose.FaultNoName, diagnose.FaultNoDNS, diagnose.FaultSilence},
-		diagnose.StepTCP:       {diagnose.FaultRefused, diagnose.FaultUnreachable, diagnose.FaultSilence, diagnose.FaultPermission},
+		diagnose.StepDNS: {diagnose.FaultNoName, diagnose.FaultNoDNS, diagnose.FaultSilence},
+		diagnose.StepTCP: {diagnose.FaultRefused, diagnose.FaultUnreachable, diagnose.FaultSilence,
+			diagnose.FaultPermission},
 		diagnose.StepProxy:     {diagnose.FaultProxy, diagnose.FaultProxyLogin, diagnose.FaultClosed, diagnose.FaultSilence},
 		diagnose.StepWebSocket: {diagnose.FaultWebSocket, diagnose.FaultClosed},
-		diagnose.StepTLS: {diagnose.FaultNoTLS, diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultAuthority, diagnose.FaultName,
-			diagnose.FaultExpired, diagnose.FaultClock, diagnose.FaultCertificate, diagnose.FaultOurs, diagnose.FaultAlert, diagnose.FaultFiles},
-		diagnose.StepConnect: {diagnose.FaultVersion, diagnose.FaultClientID, diagnose.FaultUnavailable, diagnose.FaultLogin, diagnose.FaultNotAllowed,
-			diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultNoMQTT, diagnose.FaultOurs, diagnose.FaultFiles},
+		diagnose.StepTLS: {diagnose.FaultNoTLS, diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultAuthority,
+			diagnose.FaultName, diagnose.FaultExpired, diagnose.FaultClock, diagnose.FaultCertificate, diagnose.FaultOurs,
+			diagnose.FaultAlert, diagnose.FaultFiles},
+		diagnose.StepConnect: {diagnose.FaultVersion, diagnose.FaultClientID, diagnose.FaultUnavailable, diagnose.FaultLogin,
+			diagnose.FaultNotAllowed, diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultNoMQTT, diagnose.FaultOurs,
+			diagnose.FaultFiles},
 		diagnose.StepSubscribe: {diagnose.FaultDenied, diagnose.FaultClosed, diagnose.FaultSilence},
 		diagnose.StepEcho:      {diagnose.FaultDenied},
 	} {
@@ -38,7 +41,8 @@ func TestEveryFaultHasAHint(t *testing.T) {
 			}
 		}
 	}
-	if got := explain(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample, noon); !strings.Contains(got.Hint, "gw-7-p0") {
+	if got := explain(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample,
+		noon); !strings.Contains(got.Hint, "gw-7-p0") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -54,16 +58,22 @@ func TestExplain(t *testing.T) {
 		text   string
 		hint   string
 	}{
-		"well":          {diagnose.Step{Name: "tcp", Text: "answers"}, OK, "answers", ""},
-		"unheard":       {diagnose.Step{Name: "echo", Class: "log", Verdict: diagnose.EchoUnknown}, Warn, "", "allow gw-7-p0 to subscribe"},
-		"long to go":    {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 61*day), cert(true, 200*day)}}, OK, `server's "x" by "ca" has 61 days left; ours "x" by "ca" has 200 days left`, ""},
-		"server's soon": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 5*day), cert(true, 200*day)}}, Warn, "5 days left", "broker.example.net"},
-		"ours is over":  {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 50*day), cert(true, -3*day)}}, Warn, "expired 3 days ago", "/etc/gw.crt"},
-		"to be valid":   {diagnose.Step{Name: "tls", Fault: diagnose.FaultClock, Certs: []diagnose.Cert{{NotBefore: noon.Add(day), NotAfter: noon.Add(2 * day)}}}, Fail, "valid from 2026-11-22", "timedatectl"},
+		"well": {diagnose.Step{Name: "tcp", Text: "answers"}, OK, "answers", ""},
+		"unheard": {diagnose.Step{Name: "echo", Class: "log", Verdict: diagnose.EchoUnknown}, Warn, "",
+			"allow gw-7-p0 to subscribe"},
+		"long to go": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 61*day), cert(true, 200*day)}}, OK,
+			`server's "x" by "ca" has 61 days left; ours "x" by "ca" has 200 days left`, ""},
+		"server's soon": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 5*day), cert(true, 200*day)}}, Warn,
+			"5 days left", "broker.example.net"},
+		"ours is over": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 50*day), cert(true, -3*day)}}, Warn,
+			"expired 3 days ago", "/etc/gw.crt"},
+		"to be valid": {diagnose.Step{Name: "tls", Fault: diagnose.FaultClock, Certs: []diagnose.Cert{
+			{NotBefore: noon.Add(day), NotAfter: noon.Add(2 * day)}}}, Fail, "valid from 2026-11-22", "timedatectl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := explain(c.step, sample, noon)
-			if got.Status != c.status || !strings.Contains(got.Text, c.text) || !strings.Contains(got.Hint, c.hint) || (c.hint == "") != (got.Hint == "") {
+			if got.Status != c.status || !strings.Contains(got.Text, c.text) || !strings.Contains(got.Hint, c.hint) ||
+				(c.hint == "") != (got.Hint == "") {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -84,17 +94,20 @@ func TestInterfaceStep(t *testing.T) {
 		status Status
 		text   string
 	}{
-		"one is up":             {[]Interface{lo, eth, down, bare}, nil, nil, false, OK, "eth0 10.0.0.2"},
-		"none":                  {[]Interface{lo, down, bare}, nil, nil, false, Fail, "wwan0 is down, eth1 has no address, there is none but loopback"},
+		"one is up": {[]Interface{lo, eth, down, bare}, nil, nil, false, OK, "eth0 10.0.0.2"},
+		"none": {[]Interface{lo, down, bare}, nil, nil, false, Fail,
+			"wwan0 is down, eth1 has no address, there is none but loopback"},
 		"none, and none needed": {[]Interface{lo}, nil, nil, true, Warn, "loopback"},
 		"configured":            {[]Interface{lo, eth, down}, nil, []string{"eth0"}, false, OK, "eth0 10.0.0.2"},
-		"one of them is down":   {[]Interface{lo, eth, down}, nil, []string{"wwan0", "eth0"}, false, Warn, "eth0 10.0.0.2, wwan0 is down"},
-		"no such":               {[]Interface{lo, eth}, nil, []string{"eht0"}, false, Fail, "eht0 does not exist"},
-		"cannot look":           {nil, errors.New("netlink"), nil, false, Warn, "netlink"},
+		"one of them is down": {[]Interface{lo, eth, down}, nil, []string{"wwan0", "eth0"}, false, Warn,
+			"eth0 10.0.0.2, wwan0 is down"},
+		"no such":     {[]Interface{lo, eth}, nil, []string{"eht0"}, false, Fail, "eht0 does not exist"},
+		"cannot look": {nil, errors.New("netlink"), nil, false, Warn, "netlink"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := interfaceStep(c.all, c.err, c.wanted, c.local)
-			if s.Status != c.status || !strings.Contains(s.Text, c.text) || (s.Status == Fail) != (s.Hint != "" && s.Status == Fail) {
+			if s.Status != c.status || !strings.Contains(s.Text, c.text) ||
+				(s.Status == Fail) != (s.Hint != "" && s.Status == Fail) {
 				t.Errorf("%+v", s)
 			}
 		})
@@ -117,7 +130,8 @@ func TestRouteStep(t *testing.T) {
 		"this machine":        {"localhost", true, nil, syscall.ENETUNREACH, OK, "none is needed"},
 		"address, forbidden ": {"192.0.2.1", false, nil, syscall.EPERM, Fail, "not permitted"},
 	} {
-		if s := routeStep(c.host, c.isName, c.from, c.err); s.Status != c.status || !strings.Contains(s.Text, c.text) || (s.Status == OK) != (s.Hint == "") {
+		if s := routeStep(c.host, c.isName, c.from, c.err); s.Status != c.status || !strings.Contains(s.Text, c.text) ||
+			(s.Status == OK) != (s.Hint == "") {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}

@@ -59,7 +59,8 @@ func interfaces() ([]Interface, error) {
 	}
 	var all []Interface
 	for _, i := range found {
-		one := Interface{Name: i.Name, Up: i.Flags&net.FlagUp != 0 && i.Flags&net.FlagRunning != 0, Loopback: i.Flags&net.FlagLoopback != 0}
+		one := Interface{Name: i.Name, Up: i.Flags&net.FlagUp != 0 && i.Flags&net.FlagRunning != 0,
+			Loopback: i.Flags&net.FlagLoopback != 0}
 		addrs, err := i.Addrs()
 		if err != nil {
 			return nil, fmt.Errorf("addresses of %s: %w", i.Name, err)
@@ -85,12 +86,14 @@ func source(to netip.Addr) (netip.Addr, error) {
 }
 
 func configStep(fault string) Step {
-	return Step{Name: StepConfig, Status: Warn, Fault: "config", Text: fault, Hint: "linkbeat check tells every fault with its line"}
+	return Step{Name: StepConfig, Status: Warn, Fault: "config", Text: fault,
+		Hint: "linkbeat check tells every fault with its line"}
 }
 
 func clockStep(now, built time.Time) Step {
 	return Step{Name: StepClock, Status: Warn, Fault: "clock", Hint: "set it (timedatectl), and see whether NTP gets through",
-		Text: fmt.Sprintf("this machine's clock says %s, and linkbeat was built %s", now.UTC().Format(time.DateTime), built.UTC().Format(time.DateTime))}
+		Text: fmt.Sprintf("this machine's clock says %s, and linkbeat was built %s", now.UTC().Format(time.DateTime),
+			built.UTC().Format(time.DateTime))}
 }
 
 // usable are the addresses that reach further than the cable.
@@ -191,7 +194,8 @@ func routeStep(host string, isName bool, from []string, err error) Step {
 		s.Text = "no default route, and none is needed"
 		return s
 	case isName:
-		s.Status, s.Fault, s.Text = Warn, string(diagnose.FaultUnreachable), "there is no default route: only our own networks can be reached"
+		s.Status, s.Fault, s.Text = Warn, string(diagnose.FaultUnreachable),
+			"there is no default route: only our own networks can be reached"
 	default:
 		s.Status, s.Fault, s.Text = Fail, string(diagnose.FaultUnreachable), fmt.Sprintf("there is no route to %s", host)
 		if !errors.Is(err, syscall.ENETUNREACH) && !errors.Is(err, syscall.EHOSTUNREACH) {

@@ -28,7 +28,8 @@ func redacted(d *config.Document) []byte {
 	return c.Effective()
 }
 
-// scrubber takes secrets out of whatever goes into a bundle: the net below the redaction of each file, as a log may hold anything.
+// scrubber takes secrets out of whatever goes into a bundle: the net below the redaction of each file,
+// as a log may hold anything.
 type scrubber struct{ secrets [][]byte } // the longest first
 
 // newScrubber knows the secrets of the document, of its password files, and of the environment (NAME=value).
@@ -67,9 +68,9 @@ func (s *scrubber) add(secret string) {
 	}
 	inJSON, _ := json.Marshal(secret) // a string always can
 	unquoted := func(s string) string { return s[1 : len(s)-1] }
-	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)), url.QueryEscape(secret), url.PathEscape(secret),
-		strings.ReplaceAll(secret, "'", "''"), strings.TrimPrefix(url.UserPassword("", secret).String(), ":"),
-		base64.StdEncoding.EncodeToString([]byte(secret))} {
+	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)),
+		url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(secret, "'", "''"),
+		strings.TrimPrefix(url.UserPassword("", secret).String(), ":"), base64.StdEncoding.EncodeToString([]byte(secret))} {
 		s.secrets = append(s.secrets, []byte(form))
 	}
 }

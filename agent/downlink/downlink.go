@@ -56,8 +56,10 @@ type outcome struct {
 
 // New returns a downlink that is not running. device finds the target of a command by its name; p is busy while a command is
 // worked on.
-func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger, p *supervise.Loop) *Downlink {
-	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan command, intakeMessages),
+func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger,
+	p *supervise.Loop) *Downlink {
+	return &Downlink{device: device,
+		replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan command, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), rejected: make(chan rejected, rejectedMessages)}
 }
 

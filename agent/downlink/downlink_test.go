@@ -54,7 +54,8 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 		}
 		return Target{Commands: name == "meter", Write: r.write}, name == "meter" || name == "readonly"
 	}
-	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(), (&supervise.Liveness{}).Loop("commands"))
+	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(),
+		(&supervise.Liveness{}).Loop("commands"))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -128,20 +129,23 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		refusal, outcome error
 		want             wire.ErrorCode
 	}{
-		"written and drained":    {device: "meter", payload: good("a")},
-		"hex":                    {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"hex":"78"}`, soon())},
-		"retained":               {device: "meter", payload: good("a"), retained: true, want: wire.Retained},
-		"malformed":              {device: "meter", payload: `{"id":"a","expires":1}`, want: wire.Malformed},
-		"no expires":             {device: "meter", payload: `{"id":"a","text":"x"}`, want: wire.NoExpiry},
-		"expired":                {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, past), want: wire.Expired},
-		"unknown device":         {device: "nope", payload: good("a"), want: wire.UnknownDevice},
-		"commands not allowed":   {device: "readonly", payload: good("a"), want: wire.Denied},
-		"queue full":             {device: "meter", payload: good("a"), refusal: bridge.ErrBusy, want: wire.Busy},
-		"too large":              {device: "meter", payload: good("a"), refusal: bridge.ErrTooLarge, want: wire.TooLarge},
-		"port absent":            {device: "meter", payload: good("a"), refusal: bridge.ErrNotOpen, want: wire.Failed},
-		"too far ahead":          {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, time.Now().Add(25*time.Hour).UnixMilli()), want: wire.Malformed},
-		"a request":              {device: "meter", kind: "/request", payload: good("a"), want: wire.Failed},
-		"values":                 {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"values":{"x":1}}`, soon()), want: wire.Malformed},
+		"written and drained": {device: "meter", payload: good("a")},
+		"hex":                 {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"hex":"78"}`, soon())},
+		"retained":            {device: "meter", payload: good("a"), retained: true, want: wire.Retained},
+		"malformed":           {device: "meter", payload: `{"id":"a","expires":1}`, want: wire.Malformed},
+		"no expires":          {device: "meter", payload: `{"id":"a","text":"x"}`, want: wire.NoExpiry},
+		"expired": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, past),
+			want: wire.Expired},
+		"unknown device":       {device: "nope", payload: good("a"), want: wire.UnknownDevice},
+		"commands not allowed": {device: "readonly", payload: good("a"), want: wire.Denied},
+		"queue full":           {device: "meter", payload: good("a"), refusal: bridge.ErrBusy, want: wire.Busy},
+		"too large":            {device: "meter", payload: good("a"), refusal: bridge.ErrTooLarge, want: wire.TooLarge},
+		"port absent":          {device: "meter", payload: good("a"), refusal: bridge.ErrNotOpen, want: wire.Failed},
+		"too far ahead": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`,
+			time.Now().Add(25*time.Hour).UnixMilli()), want: wire.Malformed},
+		"a request": {device: "meter", kind: "/request", payload: good("a"), want: wire.Failed},
+		"values": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"values":{"x":1}}`, soon()),
+			want: wire.Malformed},
 		"a retained request":     {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
 		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
 		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
@@ -246,7 +250,8 @@ func TestAFloodOfCommandsIsBoundedAndCounted(t *testing.T) {
 			for range c.sent {
 				d.deliver("meter/write", c.payload, false)
 			}
-			if n := d.Status(); len(d.intake) != c.waiting || len(d.rejected) != c.turned || int(n.Overflowed) != c.overflowed || int(n.Received) != c.sent {
+			if n := d.Status(); len(d.intake) != c.waiting || len(d.rejected) != c.turned || int(n.Overflowed) != c.overflowed ||
+				int(n.Received) != c.sent {
 				t.Fatalf("%d waiting, %d turned away, %+v", len(d.intake), len(d.rejected), n)
 			}
 			if lines := strings.Count(log.String(), "\n"); name != "too large" && lines != 1 {

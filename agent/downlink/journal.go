@@ -17,7 +17,8 @@ import (
 // lines, each one JSON object:
 //
 //	{"id":"…","name":"meter","expires":1795208621123}               taken: synced before the device sees a byte
-//	{"id":"…","name":"meter","expires":1795208621123,"reply":{…}}   finished: not synced, its loss only makes the outcome unknown
+//	{"id":"…","name":"meter","expires":1795208621123,"reply":{…}}   finished: not synced, its loss only makes the
+//	                                                                outcome unknown
 //
 // A line that does not parse, the torn last one above all, is skipped. An id is forgotten once its command has been expired
 // for journalMargin: from then on the clock refuses it. The file is rewritten when it has grown to journalRewrite lines.

@@ -36,7 +36,8 @@ type Target struct {
 	Write   func(payload []byte, expires time.Time, done func(error)) error
 	Request func(bridge.Request, func(bridge.Answer, error)) error
 	Set     func(values map[string]string, expires time.Time, done func(bridge.Answer, error)) error // nil: it takes no values
-	Fits    func(values map[string]string) (longest int, err error)                                  // what Set would say at once, and the bytes of its longest request
+	// what Set would say at once, and the bytes of its longest request
+	Fits func(values map[string]string) (longest int, err error)
 }
 
 // check says why a command must not go to the target; an empty code: it may, as far as its rate allows.
@@ -98,8 +99,8 @@ func (l Limits) allows(p []byte) bool {
 
 // exchange is the request that a command makes of the device.
 func (t Target) exchange(c command) bridge.Request {
-	r := bridge.Request{Payload: c.bytes, Expires: time.UnixMilli(c.expires), Timeout: t.Limits.Timeout, Silence: t.Limits.Silence,
-		Unit: t.Unit}
+	r := bridge.Request{Payload: c.bytes, Expires: time.UnixMilli(c.expires), Timeout: t.Limits.Timeout,
+		Silence: t.Limits.Silence, Unit: t.Unit}
 	if c.timeout >= 0 {
 		r.Timeout = c.timeout
 	}

@@ -30,7 +30,8 @@ func Of(err error) wire.ErrorCode {
 		return wire.UnknownOutcome
 	case errors.Is(err, framing.ErrEmpty), errors.Is(err, framing.ErrDelimiter), errors.Is(err, framing.ErrWrongSize),
 		errors.Is(err, framing.ErrNoHeader), errors.Is(err, framing.ErrChecksum), errors.Is(err, framing.ErrMalformed),
-		errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue), errors.Is(err, serialport.ErrBadLine):
+		errors.Is(err, bridge.ErrIsBus), errors.Is(err, bridge.ErrNoUnit), errors.Is(err, modbus.ErrValue),
+		errors.Is(err, serialport.ErrBadLine):
 		return wire.Malformed
 	}
 	return wire.Failed

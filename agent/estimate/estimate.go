@@ -13,11 +13,12 @@ import (
 
 // Assumptions are what a document cannot know. Each has a default that stands for zero.
 type Assumptions struct {
-	FramesPerDay float64       // of each serial device; if zero, 1440: one a minute
-	FrameBytes   int           // of each frame, as the device sends it; if zero, 60
-	Interval     time.Duration // the beat that will be learnt, as `linkbeat probe` tells; if zero, anything from heartbeat.min to heartbeat.max
-	Reconnects   float64       // a day; if zero, 1
-	Commands     float64       // a day, to all devices together that take any; if zero, 10
+	FramesPerDay float64 // of each serial device; if zero, 1440: one a minute
+	FrameBytes   int     // of each frame, as the device sends it; if zero, 60
+	// the beat that will be learnt, as `linkbeat probe` tells; if zero, anything from heartbeat.min to heartbeat.max
+	Interval   time.Duration
+	Reconnects float64 // a day; if zero, 1
+	Commands   float64 // a day, to all devices together that take any; if zero, 10
 }
 
 func (a Assumptions) withDefaults() Assumptions {
@@ -28,7 +29,8 @@ func (a Assumptions) withDefaults() Assumptions {
 	return a
 }
 
-// Range is a number of bytes a month: on a good path, as is to be expected, and at worst. They are the same where nothing is open.
+// Range is a number of bytes a month: on a good path, as is to be expected, and at worst. They are the
+// same where nothing is open.
 type Range struct {
 	Low      int64 `json:"low"`
 	Expected int64 `json:"expected"`
@@ -215,6 +217,6 @@ func pings(sent float64, interval time.Duration) float64 {
 
 func topicsOf(d *config.Document) wire.Topics {
 	t := d.Topics
-	return wire.Topics{State: t.State, Info: t.Info, Data: t.Data, Reply: t.Reply, Log: t.Log, Stats: t.Stats, Reported: t.Reported,
-		Cmd: t.Cmd, Config: t.Config, Group: t.Group, Probe: t.Probe}.For(idOf(d))
+	return wire.Topics{State: t.State, Info: t.Info, Data: t.Data, Reply: t.Reply, Log: t.Log, Stats: t.Stats,
+		Reported: t.Reported, Cmd: t.Cmd, Config: t.Config, Group: t.Group, Probe: t.Probe}.For(idOf(d))
 }

@@ -47,7 +47,8 @@ const (
 	device = "serial: {m: {port: /dev/ttyS1%}}\n"
 
 	// Counted by hand.
-	birth     = len(`{"online":true,"session":1000,"epoch":"3f2a9c1e","since":1795208591123,"version":"v1.0.0","server":"mqtt://b"}`)
+	birth = len(
+		`{"online":true,"session":1000,"epoch":"3f2a9c1e","since":1795208591123,"version":"v1.0.0","server":"mqtt://b"}`)
 	state     = 3 + (2 + 14 + 2 + birth)                         // lb/gw/up/state; a length of 128 takes two bytes
 	connect   = 3 + 10 + (2 + 2) + (2 + 14 + 2 + birth + 1)      // gw; will topic, will
 	subscribe = 2 + 2 + (2 + 14 + 1) + (2 + 20 + 1) + 2*(2+22+1) // lb/gw/dn/cmd/+/write, request and console
@@ -71,37 +72,50 @@ func TestKnownAnswers(t *testing.T) {
 	}{
 		// 43200 minutes; 30 reports of the info put a beat off by half an interval each.
 		{"a beat a minute", quiet, Assumptions{}, Pings, (43200 - 15) * (2 + 2)},
-		{"every tenth beat is a stats publish", replace(`interval: 60s`, `interval: 60s, report: 10`), Assumptions{}, Pings, (43200 - 15) * (2 + 2) * 9 / 10},
-		{"and what that costs", replace(`interval: 60s`, `interval: 60s, report: 10`), Assumptions{}, Stats, (8637*(3+2+14+2+1600+4) + 1) / 2}, // 4318.5 of them
-		{"no beat exceeds the keepalive", replace(`servers: [{url: "mqtt://b"}]`, `servers: [{url: "mqtt://b"}], keepalive: 30`), Assumptions{}, Pings,
-			(86400 - 15) * (2 + 2)},
+		{"every tenth beat is a stats publish", replace(`interval: 60s`, `interval: 60s, report: 10`), Assumptions{}, Pings,
+			(43200 - 15) * (2 + 2) * 9 / 10},
+		// 4318.5 of them
+		{"and what that costs", replace(`interval: 60s`, `interval: 60s, report: 10`), Assumptions{}, Stats,
+			(8637*(3+2+14+2+1600+4) + 1) / 2},
+		{"no beat exceeds the keepalive", replace(`servers: [{url: "mqtt://b"}]`, `servers: [{url: "mqtt://b"}], keepalive: 30`),
+			Assumptions{}, Pings, (86400 - 15) * (2 + 2)},
 		{"stats every 15 minutes, QoS 0", replace("every: 0s", "every: 15m"), Assumptions{}, Stats, 2880 * (3 + 2 + 14 + 1600)},
 		{"sessions", quiet, Assumptions{}, Handshakes, 30 * int64(session)},
 		{"two a day", quiet, Assumptions{Reconnects: 2}, Handshakes, 60 * int64(session)},
-		{"with TLS", replace("mqtt:", "mqtts:"), Assumptions{}, Handshakes, 30 * int64(session+4+4000)}, // three births and a will with one more s
+		// three births and a will with one more s
+		{"with TLS", replace("mqtt:", "mqtts:"), Assumptions{}, Handshakes, 30 * int64(session+4+4000)},
 		{"with WebSocket", replace("mqtt://b", "ws://bbb"), Assumptions{}, Handshakes, 30 * int64(session+400)},
-		{"with a login", replace(`"mqtt://b"}]`, `"mqtt://b"}], username: ada, password: x`), Assumptions{}, Handshakes, 30 * int64(session+(2+3)+(2+24))},
-		{"dialled anew each day", replace(`"mqtt://b"}]`, `"mqtt://b"}], max_session: 1d`), Assumptions{}, Handshakes, 60 * int64(session)},
+		{"with a login", replace(`"mqtt://b"}]`, `"mqtt://b"}], username: ada, password: x`), Assumptions{}, Handshakes,
+			30 * int64(session+(2+3)+(2+24))},
+		{"dialled anew each day", replace(`"mqtt://b"}]`, `"mqtt://b"}], max_session: 1d`), Assumptions{}, Handshakes,
+			60 * int64(session)},
 		{"a frame of 60 bytes a minute", with(""), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 122 + 4)},
 		{"as hex", with(", encoding: hex"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 181 + 4)},
 		{"as base64", with(", encoding: base64"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 144 + 4)},
 		{"raw", with(", format: raw"), Assumptions{}, "telemetry m", 43200 * (2 + 2 + 15 + 2 + 60 + 4)},
 		{"senml", with(", format: senml"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 148 + 4)},
-		{"100 frames of 10 bytes a day", with(", format: raw"), Assumptions{FramesPerDay: 100, FrameBytes: 10}, "telemetry m", 3000 * (2 + 2 + 15 + 2 + 10 + 4)},
-		{"a batch with nothing to gather", with(", batch: {frames: 50}"), Assumptions{}, "telemetry m", 43200 * (3 + 2 + 15 + 2 + 124 + 4)},
+		{"100 frames of 10 bytes a day", with(", format: raw"), Assumptions{FramesPerDay: 100, FrameBytes: 10}, "telemetry m",
+			3000 * (2 + 2 + 15 + 2 + 10 + 4)},
+		{"a batch with nothing to gather", with(", batch: {frames: 50}"), Assumptions{}, "telemetry m",
+			43200 * (3 + 2 + 15 + 2 + 124 + 4)},
 		// One a second: a batch leaves after 3 s with write_after: 5s, so it has 4.
-		{"a batch of 4", with(", batch: {frames: 50}"), Assumptions{FramesPerDay: 86400}, "telemetry m", 648000 * (3 + 2 + 15 + 2 + (1 + 4*123) + 4)},
-		{"a batch of 10, full", with(", batch: {frames: 10}") + "spool: {write_after: 1m}\n", Assumptions{FramesPerDay: 86400}, "telemetry m",
-			259200 * (3 + 2 + 15 + 2 + (1 + 10*123) + 4)},
-		{"a batch of 8, in bytes", with(", batch: {bytes: 1000}") + "spool: {write_after: 1m}\n", Assumptions{FramesPerDay: 86400}, "telemetry m",
-			324000 * (3 + 2 + 15 + 2 + (1 + 8*123) + 4)},
+		{"a batch of 4", with(", batch: {frames: 50}"), Assumptions{FramesPerDay: 86400}, "telemetry m",
+			648000 * (3 + 2 + 15 + 2 + (1 + 4*123) + 4)},
+		{"a batch of 10, full", with(", batch: {frames: 10}") + "spool: {write_after: 1m}\n", Assumptions{FramesPerDay: 86400},
+			"telemetry m", 259200 * (3 + 2 + 15 + 2 + (1 + 10*123) + 4)},
+		{"a batch of 8, in bytes", with(", batch: {bytes: 1000}") + "spool: {write_after: 1m}\n",
+			Assumptions{FramesPerDay: 86400}, "telemetry m", 324000 * (3 + 2 + 15 + 2 + (1 + 8*123) + 4)},
 		{"no commands without a device that takes any", with(""), Assumptions{}, Commands, 0},
 		{"commands", with(", commands: true"), Assumptions{Commands: 1}, Commands, 30 * int64(
-			2+2+len("lb/gw/dn/cmd/m/write")+2+len(`{"id":"01hf3kq8v2x7c9d4e5f6","expires":1795208591123,"hex":"00000000000000000000"}`)+4+
+			2+2+len("lb/gw/dn/cmd/m/write")+
+				2+len(`{"id":"01hf3kq8v2x7c9d4e5f6","expires":1795208591123,"hex":"00000000000000000000"}`)+4+
 				2+2+len("lb/gw/up/reply/m")+2+len(`{"id":"01hf3kq8v2x7c9d4e5f6","ok":true}`)+4)},
-		{"the whole log budget in 1 KiB", replace(`ship: "off"`, `ship: warn, ship_budget: 64KiB`), Assumptions{}, Logs, 192 * (3 + 2 + 12 + 2 + 1024 + 4)}, // a tenth
+		// a tenth
+		{"the whole log budget in 1 KiB", replace(`ship: "off"`, `ship: warn, ship_budget: 64KiB`), Assumptions{}, Logs,
+			192 * (3 + 2 + 12 + 2 + 1024 + 4)},
 		{"no probes without learning", quiet, Assumptions{}, Probes, 0},
-		// A segment of 52 bytes and one that acknowledges it: 10 packets of a session, 2 of its info, 2 of a beat; and 7 of TCP alone.
+		// A segment of 52 bytes and one that acknowledges it: 10 packets of a session, 2 of its info, 2 of a
+		// beat; and 7 of TCP alone.
 		{"headers", quiet, Assumptions{}, Headers, 30*(10+2)*104 + 30*7*52 + (43200-15)*2*104},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,14 +130,16 @@ func TestKnownAnswers(t *testing.T) {
 func TestWhatIsOpenIsARange(t *testing.T) {
 	learning := strings.Replace(quiet, `{learn: "off", interval: 60s}`, `{learn: thrifty, min: 20s, max: 500s, canary: "off"}`, 1)
 	e := Of(doc(t, learning), Assumptions{})
-	// Once info is sent, a beat every 500, 100 and 20 s. Of 1, 4 and 4 infos a session each puts half a beat off; sessions are doubled by re-dials.
+	// Once info is sent, a beat every 500, 100 and 20 s. Of 1, 4 and 4 infos a session each puts half a beat off;
+	// sessions are doubled by re-dials.
 	for cause, want := range map[string]Range{
 		Pings:      {(5184 - 15) * 4, (25920 - 120) * 4, (129600 - 120) * 4},
 		Handshakes: {30 * int64(session), 60 * int64(session), 60 * int64(session)},
 		Logs:       {},
 	} {
 		got := row(t, e, cause)
-		if near := func(a, b int64) bool { return math.Abs(float64(a-b)) <= 8 }; !near(got.Low, want.Low) || !near(got.Expected, want.Expected) || !near(got.High, want.High) {
+		if near := func(a, b int64) bool { return math.Abs(float64(a-b)) <= 8 }; !near(got.Low, want.Low) ||
+			!near(got.Expected, want.Expected) || !near(got.High, want.High) {
 			t.Errorf("%s: %+v, want %+v", cause, got, want)
 		}
 	}
@@ -170,7 +186,8 @@ serial:
 `
 	for _, learn := range []string{`"off"`, "thrifty", "fast"} {
 		for _, url := range []string{"mqtt://b", "mqtts://b", "ws://b/mqtt"} {
-			src := strings.NewReplacer(`learn: "off"`, "learn: "+learn, "mqtt://b", url, `ship: "off"`, "ship: warn", "every: 0s", "every: 1h").Replace(full)
+			src := strings.NewReplacer(`learn: "off"`, "learn: "+learn, "mqtt://b", url, `ship: "off"`, "ship: warn", "every: 0s",
+				"every: 1h").Replace(full)
 			e := Of(doc(t, src), Assumptions{})
 			var sum Range
 			var order []string
@@ -178,7 +195,8 @@ serial:
 				order = append(order, r.Cause)
 				sum = Range{sum.Low + r.Low, sum.Expected + r.Expected, sum.High + r.High}
 			}
-			if want := "handshakes,pings,telemetry a,telemetry b,commands,stats,info,logs,probes,headers"; strings.Join(order, ",") != want {
+			if want := "handshakes,pings,telemetry a,telemetry b,commands,stats,info,logs,probes,headers"; strings.Join(order,
+				",") != want {
 				t.Errorf("%v", order)
 			}
 			if sum != e.Total || sum.Low > sum.Expected || sum.Expected > sum.High || sum.Low <= 0 {
@@ -267,8 +285,8 @@ func TestRender(t *testing.T) {
 
 func TestPollsOfUnits(t *testing.T) {
 	bus := func(unit, rest string) Estimate {
-		return Of(doc(t, "uplink: {servers: [{url: mqtt://h}]}\nserial: {bus: {port: /dev/ttyS0"+rest+", units: {u: {address: 1"+unit+
-			", registers: {a: {address: 0}, b: {address: 1, kind: coil}}}}}}\n"), Assumptions{})
+		return Of(doc(t, "uplink: {servers: [{url: mqtt://h}]}\nserial: {bus: {port: /dev/ttyS0"+rest+", units: {u: {address: 1"+
+			unit+", registers: {a: {address: 0}, b: {address: 1, kind: coil}}}}}}\n"), Assumptions{})
 	}
 	row := func(e Estimate) int64 {
 		for _, r := range e.Rows {

@@ -17,8 +17,9 @@ const (
 	segmentHeader = 20 + 20 + 12 // IPv4 (RFC 791), TCP with timestamps (RFC 9293, RFC 7323)
 	segmentData   = 1400         // less than Ethernet's 1448: mobile networks wrap what they carry
 	recordHeader  = 5 + 1 + 16   // TLS 1.3: header, type, tag (RFC 8446, 5.2)
-	frameHeader   = 6            // WebSocket: 2, and 4 of the mask (RFC 6455, 5.2); 2 more for long ones, none of the mask coming back
-	openAndClose  = 7            // segments without data: SYN, SYN ACK, ACK; FIN, ACK, FIN, ACK
+	// WebSocket: 2, and 4 of the mask (RFC 6455, 5.2); 2 more for long ones, none of the mask coming back
+	frameHeader  = 6
+	openAndClose = 7 // segments without data: SYN, SYN ACK, ACK; FIN, ACK, FIN, ACK
 )
 
 // Of a handshake, both directions. With mosquitto and ECDSA certificates straight from their authority a full one with a client

@@ -59,11 +59,12 @@ func idOf(d *config.Document) string {
 // session is what goes over the wire at the beginning of a session of the main link.
 func (p packets) session() []int {
 	s := p.d.Uplink.With(p.d.Uplink.Servers[0])
-	birth := wire.State{Online: true, Session: 1000, Epoch: "3f2a9c1e", Since: someTime, Version: "v1.0.0", Server: s.URL}.Append(nil)
+	birth := wire.State{Online: true, Session: 1000, Epoch: "3f2a9c1e", Since: someTime, Version: "v1.0.0",
+		Server: s.URL}.Append(nil)
 	will := len(p.topics.State) + len(birth) + 1 // "online":false
 	said := publish(p.topics.State, len(birth), 1)
-	subscribe, filters := p.subscribe(p.topics.State, wire.Filter(p.topics.Cmd)+wire.WriteSuffix, wire.Filter(p.topics.Cmd)+wire.RequestSuffix,
-		wire.Filter(p.topics.Cmd)+wire.ConsoleSuffix)
+	subscribe, filters := p.subscribe(p.topics.State, wire.Filter(p.topics.Cmd)+wire.WriteSuffix,
+		wire.Filter(p.topics.Cmd)+wire.RequestSuffix, wire.Filter(p.topics.Cmd)+wire.ConsoleSuffix)
 	return []int{p.connect(s, 4+will), connack, subscribe, packet(2 + filters),
 		said, puback, // it comes back, and before that what was retained
 		said, puback, said, puback}
@@ -103,7 +104,8 @@ func (p packets) nonce() []int {
 }
 
 func (p packets) info() int {
-	i := wire.Info{IntervalS: 120.5, ProvenS: 125.5, Path: "wwan0 via 10.64.64.64 " + p.d.Uplink.Servers[0].URL, Ports: map[string]wire.Port{}}
+	i := wire.Info{IntervalS: 120.5, ProvenS: 125.5, Path: "wwan0 via 10.64.64.64 " + p.d.Uplink.Servers[0].URL,
+		Ports: map[string]wire.Port{}}
 	for name, s := range p.d.Serial {
 		i.Ports[name] = wire.Port{Port: s.Where(), State: "open"}
 	}
@@ -167,8 +169,8 @@ func (p packets) telemetry(name string, s *config.SerialDevice, a Assumptions) (
 	return frames / float64(n), publish(topic, sample.batch(n), 1)
 }
 
-// batchOf is how many records a batch holds when it leaves: full, or because its first one has waited long enough. rate is in frames a
-// second.
+// batchOf is how many records a batch holds when it leaves: full, or because its first one has waited long enough.
+// rate is in frames a second.
 func batchOf(b config.Batch, longest config.Duration, record int, rate float64) int {
 	delay := b.Delay
 	if longest > 0 {

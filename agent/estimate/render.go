@@ -56,8 +56,8 @@ func assumptions(d *config.Document, a Assumptions, low, expected, high scenario
 	n := newNet(d)
 	all := []string{"a month of 30 days, and the first server"}
 	if len(d.Serial) > 0 {
-		all = append(all, fmt.Sprintf("%g frames of %d bytes a day from each serial device, random digits or bytes (--frames-per-day, --frame-bytes)",
-			a.FramesPerDay, a.FrameBytes))
+		all = append(all, fmt.Sprintf("%g frames of %d bytes a day from each serial device, "+
+			"random digits or bytes (--frames-per-day, --frame-bytes)", a.FramesPerDay, a.FrameBytes))
 	}
 	for _, s := range d.Serial {
 		if s.IsBus() {
@@ -75,7 +75,8 @@ func assumptions(d *config.Document, a Assumptions, low, expected, high scenario
 	}
 	all = append(all, session)
 	if n.tls {
-		text := fmt.Sprintf("a TLS handshake of %d bytes, %d when the session is resumed, as it is for planned re-dials and probes", tlsFull, tlsResumed)
+		text := fmt.Sprintf("a TLS handshake of %d bytes, %d when the session is resumed, "+
+			"as it is for planned re-dials and probes", tlsFull, tlsResumed)
 		if n.cert {
 			text += fmt.Sprintf("; %d more for our certificate", tlsClientCert)
 		}
@@ -99,8 +100,8 @@ func beat(d *config.Document, a Assumptions, low, expected, high scenario) strin
 	case a.Interval > 0:
 		return fmt.Sprintf("a beat every %s will be learnt (--interval)", short(expected.interval))
 	}
-	return fmt.Sprintf("a beat every %s (low), %s (high) or between them, %s; what linkbeat probe finds can be given with --interval",
-		short(low.interval), short(high.interval), short(expected.interval))
+	return fmt.Sprintf("a beat every %s (low), %s (high) or between them, %s; what linkbeat probe finds can be given with "+
+		"--interval", short(low.interval), short(high.interval), short(expected.interval))
 }
 
 // rest says what is assumed of the parts that a document may not have.
@@ -112,10 +113,12 @@ func rest(d *config.Document, a Assumptions, high scenario) (all []string) {
 		all = append(all, fmt.Sprintf("stats of %d bytes", statsBytes+statsDevice*len(d.Serial)+factBytes*len(d.Device.Facts)))
 	}
 	if d.Log.Ship != "off" {
-		all = append(all, fmt.Sprintf("logs: nothing (low), a tenth of log.ship_budget, all of it (high): %s a day", d.Log.ShipBudget))
+		all = append(all, fmt.Sprintf("logs: nothing (low), a tenth of log.ship_budget, all of it (high): %s a day",
+			d.Log.ShipBudget))
 	}
 	if high.tests > 0 {
-		all = append(all, fmt.Sprintf("probes: %d tests after each lost connection (low), %d, all of heartbeat.probe_budget (high)", knownTests, unknownTests))
+		all = append(all, fmt.Sprintf("probes: %d tests after each lost connection (low), %d, "+
+			"all of heartbeat.probe_budget (high)", knownTests, unknownTests))
 	}
 	if high.canary > 1 {
 		all = append(all, fmt.Sprintf("a canary at every %gth beat, beside the probe budget", high.canary))

@@ -17,7 +17,8 @@ type sample struct {
 // sampleMax bounds what is compressed to see how well that goes, in bytes.
 const sampleMax = 64 << 10
 
-// frame is the nth: random digits where text is relayed, random bytes elsewhere. Real frames repeat themselves and compress better.
+// frame is the nth: random digits where text is relayed, random bytes elsewhere. Real frames repeat
+// themselves and compress better.
 func (s sample) frame(n int) []byte {
 	p := make([]byte, s.size)
 	state := uint32(n)*2654435761 + 1
@@ -32,7 +33,8 @@ func (s sample) frame(n int) []byte {
 
 // record is the nth frame as its format has it, of a device and a gateway whose names are as long as theirs.
 func (s sample) record(n int) []byte {
-	return s.format.Append(nil, wire.DeviceRecord{Record: emptyRecord(n), Frame: s.frame(n), Encoding: s.encoding, Gateway: s.gateway, Name: s.name})
+	return s.format.Append(nil, wire.DeviceRecord{Record: emptyRecord(n), Frame: s.frame(n), Encoding: s.encoding,
+		Gateway: s.gateway, Name: s.name})
 }
 
 // emptyRecord is the nth record of a device, with nothing in it.

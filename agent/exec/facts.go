@@ -17,8 +17,8 @@ const (
 	factsFirst = 5 * time.Second // how long the first report waits for the first answers
 )
 
-// Facts asks the commands of device.facts, one at a time, and keeps what they say. One that has no answer is no fact: what was true
-// once may not be now. Safe for concurrent use.
+// Facts asks the commands of device.facts, one at a time, and keeps what they say. One that has no answer is no fact: what was
+// true once may not be now. Safe for concurrent use.
 type Facts struct {
 	log     zerolog.Logger
 	changed chan struct{} // capacity 1

@@ -38,7 +38,8 @@ func TestFacts(t *testing.T) {
 	var log bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
 		f := NewFacts(zerolog.New(&log))
-		f.Configure(map[string]config.Fact{"modem": fact("echo", "EC25", "rev 7"), "signal": fact("cat", file), "none": fact("no-such-command-here")})
+		f.Configure(map[string]config.Fact{"modem": fact("echo", "EC25", "rev 7"), "signal": fact("cat", file),
+			"none": fact("no-such-command-here")})
 		runFacts(t, f)
 		f.Await(t.Context())
 		check := func(when string, want map[string]string) {
@@ -73,7 +74,8 @@ func TestFacts(t *testing.T) {
 		f.Configure(nil)
 		check("none", nil)
 	})
-	for key, want := range map[string]int{"device.facts.none failed": 1, "device.facts.signal failed": 1, "device.facts.modem": 0} {
+	for key, want := range map[string]int{"device.facts.none failed": 1, "device.facts.signal failed": 1,
+		"device.facts.modem": 0} {
 		if n := strings.Count(log.String(), key); n != want {
 			t.Errorf("%q is said %d times, want %d: %s", key, n, want, &log)
 		}

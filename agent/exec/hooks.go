@@ -31,8 +31,8 @@ type linkState struct {
 // same tells whether no hook needs to run between two states: the reason of a state may change, the LED does not.
 func (s linkState) same(t linkState) bool { return s.event == t.event && s.server == t.server }
 
-// Hooks runs the commands of the section hooks, one at a time, when the link comes up or is lost. Whatever happens while one runs,
-// only the state at its end counts. Safe for concurrent use; run owns the rest.
+// Hooks runs the commands of the section hooks, one at a time, when the link comes up or is lost. Whatever happens while one
+// runs, only the state at its end counts. Safe for concurrent use; run owns the rest.
 type Hooks struct {
 	log     zerolog.Logger
 	timeout time.Duration // of a command; if zero, programTimeout

@@ -107,7 +107,8 @@ func (r *hookRig) expect(want ...string) {
 
 func TestHooksAreToldWhatHappened(t *testing.T) {
 	r := newHookRig(t, 0)
-	r.Configure(config.Hooks{Up: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY] $HOME"), Down: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY]")})
+	r.Configure(config.Hooks{Up: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY] $HOME"),
+		Down: r.says("$LINKBEAT_EVENT $LINKBEAT_SERVER [$LINKBEAT_WHY]")})
 	r.Up("mqtts://a:8883")
 	r.expect("up mqtts://a:8883 [] ")
 	r.Down("mqtts://a:8883", "mqtts://a:8883: reset\nby peer\x00 $(id)")
@@ -140,7 +141,8 @@ func TestOnlyTheLatestStateCountsWhileAHookRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	slow := sh("echo begun $LINKBEAT_EVENT $LINKBEAT_SERVER >" + r.pipe + "; read go <" + held + "; echo ended $LINKBEAT_EVENT >" + r.pipe)
+	slow := sh("echo begun $LINKBEAT_EVENT $LINKBEAT_SERVER >" + r.pipe + "; read go <" + held +
+		"; echo ended $LINKBEAT_EVENT >" + r.pipe)
 	r.Configure(config.Hooks{Up: slow, Down: slow})
 	release := func() {
 		if _, err := in.WriteString("go\n"); err != nil {

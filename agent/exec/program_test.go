@@ -36,7 +36,8 @@ func TestCommands(t *testing.T) {
 		{"standard error is no output", sh("echo noise >&2; echo fact"), "fact", ""},
 		{"missing", []string{"no-such-command-here"}, "", "no-such-command-here"},
 		{"not a program", []string{"/"}, "", "is a directory"},
-		{"nothing of our environment", []string{"env"}, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C", ""},
+		{"nothing of our environment", []string{"env"},
+			"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C", ""},
 		{"nothing to read", []string{"cat"}, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,7 +71,8 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 		_, _ = os.ReadFile(begun) // until the shell wrote and closed it
 		cancel()
 	}()
-	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64, timeout: time.Minute}.run(ctx)
+	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64,
+		timeout: time.Minute}.run(ctx)
 	if err == nil || errors.Is(err, errTooSlow) || supervise.Printable(out) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}

@@ -61,7 +61,8 @@ type document struct {
 // Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *Ledger {
 	file := statedir.JSON[document]{Root: root, Name: ledgerFile, Layout: ledgerLayout, Max: ledgerMax}
-	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface, owed: map[string]statuspage.Bytes{}, wrote: now()}
+	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface,
+		owed: map[string]statuspage.Bytes{}, wrote: now()}
 	var err error
 	if b.doc, err = file.Load(); err != nil {
 		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
@@ -198,7 +199,8 @@ func (b *Ledger) Why() string {
 	m := b.Month()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)), config.Size(m.Budget), m.Since)
+	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)),
+		config.Size(m.Budget), m.Since)
 	switch b.level {
 	case transport.BudgetExhausted:
 		return used + ": only devices of priority high, state and commands are sent, and the beat is at its longest"

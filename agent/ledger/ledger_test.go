@@ -33,7 +33,8 @@ func TestLedger(t *testing.T) {
 	}
 	now, unset = time.Date(2026, 11, 2, 23, 0, 0, 0, time.UTC), false
 	b.Record(statuspage.Bytes{Data: 105, Ping: 10}, "wwan0")
-	if m := b.Month(); m.Bytes != 110 || m.Since != "2026-10-03" || m.Interfaces["eth0"].Data != 100 || m.Interfaces["wwan0"].Ping != 10 {
+	if m := b.Month(); m.Bytes != 110 || m.Since != "2026-10-03" || m.Interfaces["eth0"].Data != 100 ||
+		m.Interfaces["wwan0"].Ping != 10 {
 		t.Errorf("%+v", m)
 	}
 	b.Write()

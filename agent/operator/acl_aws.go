@@ -52,7 +52,8 @@ func (a ACL) aws() (rules, notes string, err error) {
 	p := policy{Version: "2012-10-17", Statement: []statement{
 		// Nothing beyond these attributes: a will, and a session that outlives its connection.
 		{Action: []string{"iot:Connect"}, Resource: a.arns("client", id, id+"-p*"),
-			Condition: map[string]map[string][]string{"ForAllValues:StringEquals": {"iot:ConnectAttributes": {"LastWill", "PersistentConnect"}}}},
+			Condition: map[string]map[string][]string{
+				"ForAllValues:StringEquals": {"iot:ConnectAttributes": {"LastWill", "PersistentConnect"}}}},
 		{Action: []string{"iot:Publish"}, Resource: a.arns("topic", slash(filters(all, true)...)...)},
 		{Action: []string{"iot:RetainPublish"}, Resource: a.arns("topic", a.Prefix+"/"+id+"/up/*")},
 		{Action: []string{"iot:Subscribe"}, Resource: a.arns("topicfilter", slash(filters(all, false)...)...)},

@@ -33,11 +33,13 @@ func TestRules(t *testing.T) {
 		want   []string
 	}{
 		"mosquitto, everybody": {operator.ACL{}, "mosquitto", []string{
-			"pattern write lb/%u/up/#", "pattern write lb/%u/dn/probe/+", "pattern read lb/%u/dn/#", "pattern read lb/%u/up/state",
-			"pattern read lb/group/+/config/desired"}},
-		"mosquitto, one": {operator.ACL{Prefix: "acme/eu/", ID: "gw-17", User: "meters", Groups: []string{"north", "all"}}, "mosquitto", []string{
-			"user meters", "topic write acme/eu/gw-17/up/#", "topic write acme/eu/gw-17/dn/probe/+", "topic read acme/eu/gw-17/dn/#",
-			"topic read acme/eu/gw-17/up/state", "topic read acme/eu/group/north/config/desired", "topic read acme/eu/group/all/config/desired"}},
+			"pattern write lb/%u/up/#", "pattern write lb/%u/dn/probe/+", "pattern read lb/%u/dn/#",
+			"pattern read lb/%u/up/state", "pattern read lb/group/+/config/desired"}},
+		"mosquitto, one": {operator.ACL{Prefix: "acme/eu/", ID: "gw-17", User: "meters",
+			Groups: []string{"north", "all"}}, "mosquitto", []string{
+			"user meters", "topic write acme/eu/gw-17/up/#", "topic write acme/eu/gw-17/dn/probe/+",
+			"topic read acme/eu/gw-17/dn/#", "topic read acme/eu/gw-17/up/state", "topic read acme/eu/group/north/config/desired",
+			"topic read acme/eu/group/all/config/desired"}},
 		"emqx, everybody": {operator.ACL{}, "emqx", []string{
 			`{allow, all, publish, ["lb/${username}/up/#", "lb/${username}/dn/probe/+"]}.`,
 			`{allow, all, subscribe, ["lb/${username}/dn/#", "lb/${username}/up/state", "lb/group/+/config/desired"]}.`,
@@ -62,7 +64,8 @@ func TestAWSPolicy(t *testing.T) {
 		id, arn, note string
 	}{
 		"things": {operator.ACL{}, thing, "arn:aws:iot:REGION:ACCOUNT:", "EXCLUSIVE_THING"},
-		"one":    {operator.ACL{ID: "gw-17", Region: "eu-west-1", Account: "123456789012"}, "gw-17", "arn:aws:iot:eu-west-1:123456789012:", "topic/lb/*/dn/cmd/*/*"},
+		"one": {operator.ACL{ID: "gw-17", Region: "eu-west-1", Account: "123456789012"}, "gw-17",
+			"arn:aws:iot:eu-west-1:123456789012:", "topic/lb/*/dn/cmd/*/*"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, notes, err := tt.a.Rules("aws")
@@ -90,8 +93,9 @@ func TestAWSPolicy(t *testing.T) {
 				"iot:Connect":       {"client/ID", "client/ID-p*"},
 				"iot:Publish":       {"topic/lb/ID/up/*", "topic/lb/ID/dn/probe/*"},
 				"iot:RetainPublish": {"topic/lb/ID/up/*"},
-				"iot:Subscribe":     {"topicfilter/lb/ID/dn/*", "topicfilter/lb/ID/up/state", "topicfilter/lb/group/*/config/desired"},
-				"iot:Receive":       {"topic/lb/ID/dn/*", "topic/lb/ID/up/state", "topic/lb/group/*/config/desired"},
+				"iot:Subscribe": {"topicfilter/lb/ID/dn/*", "topicfilter/lb/ID/up/state",
+					"topicfilter/lb/group/*/config/desired"},
+				"iot:Receive": {"topic/lb/ID/dn/*", "topic/lb/ID/up/state", "topic/lb/group/*/config/desired"},
 			} {
 				for i, w := range want {
 					want[i] = tt.arn + strings.ReplaceAll(w, "ID", tt.id)

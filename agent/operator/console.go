@@ -30,18 +30,19 @@ type ConsoleOptions struct {
 	Who          string           // for the gateway's log
 	Line         wire.ConsoleLine // to change at the beginning; what cannot be changed so ends the console
 
-	In      io.Reader                       // what goes to the port; a read that is under way may outlast the call
-	Out     io.Writer                       // what the port says; a write that is under way may outlast the call
-	Changed func() (wire.ConsoleLine, bool) // what was changed about the line since the last call; nil: nothing ever. From any goroutine.
-	Opened  func(l wire.ConsoleLine)        // called with how the line is configured; may be nil
-	Escape  bool                            // ~. after a line's end leaves, ~~ is one ~
+	In  io.Reader // what goes to the port; a read that is under way may outlast the call
+	Out io.Writer // what the port says; a write that is under way may outlast the call
+	// what was changed about the line since the last call; nil: nothing ever. From any goroutine.
+	Changed func() (wire.ConsoleLine, bool)
+	Opened  func(l wire.ConsoleLine) // called with how the line is configured; may be nil
+	Escape  bool                     // ~. after a line's end leaves, ~~ is one ~
 }
 
 // ErrConsoleEnded says that the gateway ended a console that was open; the text around it says why.
 var ErrConsoleEnded = errors.New("the gateway ended the session")
 
-// Console connects In and Out to a port until ~. (nil), the end of In and a second of silence from the device (nil), ctx (nil), or
-// an error: a DeviceError when it was never opened, ErrConsoleEnded, ErrNoReply, ErrUnreachable.
+// Console connects In and Out to a port until ~. (nil), the end of In and a second of silence from the device (nil), ctx (nil),
+// or an error: a DeviceError when it was never opened, ErrConsoleEnded, ErrNoReply, ErrUnreachable.
 func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	if c.Changed == nil {
 		c.Changed = func() (l wire.ConsoleLine, ok bool) { return l, false }
@@ -86,7 +87,8 @@ func Console(ctx context.Context, o Options, c ConsoleOptions) error {
 	return e
 }
 
-// read hands over what In gives, and closes typed at its end. What was changed about the line before bytes were written goes first.
+// read hands over what In gives, and closes typed at its end. What was changed about the line before
+// bytes were written goes first.
 func read(ctx context.Context, leave func(), c ConsoleOptions, most int, typed chan<- input) {
 	defer close(typed)
 	hand := func(i input) bool {
@@ -121,8 +123,9 @@ func read(ctx context.Context, leave func(), c ConsoleOptions, most int, typed c
 	}
 }
 
-// send sends what is typed within the window, changes of the line, and renewals. It returns nil when the user leaves, or io.EOF at the
-// end of typed, once the port has it all and the device was silent for a while. room is how many bytes may wait for the window.
+// send sends what is typed within the window, changes of the line, and renewals. It returns nil when the user leaves,
+// or io.EOF at the end of typed, once the port has it all and the device was silent for a while. room is how many
+// bytes may wait for the window.
 func (s *session) send(ctx context.Context, typed <-chan input, room int, changed func() (wire.ConsoleLine, bool)) error {
 	keep := time.NewTicker(wire.ConsoleRenewS * time.Second)
 	defer keep.Stop()

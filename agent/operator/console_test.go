@@ -270,9 +270,8 @@ func TestALaterLineThatCannotBeSet(t *testing.T) {
 		in, keys := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
 		var later atomic.Bool
-		done := start(ctx, f, operator.ConsoleOptions{In: in, Line: wire.ConsoleLine{Baud: 300}, Changed: func() (wire.ConsoleLine, bool) {
-			return wire.ConsoleLine{Baud: 7}, later.Swap(false)
-		}})
+		done := start(ctx, f, operator.ConsoleOptions{In: in, Line: wire.ConsoleLine{Baud: 300},
+			Changed: func() (wire.ConsoleLine, bool) { return wire.ConsoleLine{Baud: 7}, later.Swap(false) }})
 		g.say(wire.ConsoleUp{Op: wire.ConsoleSet, ConsoleLine: wire.ConsoleLine{Baud: 300}})
 		later.Store(true)
 		time.Sleep(time.Second)

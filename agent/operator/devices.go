@@ -108,7 +108,8 @@ func (d Device) columns(now time.Time) []string {
 		since := time.UnixMilli(s.Since)
 		c[0], c[1] = "offline", "was "+since.UTC().Format(time.DateTime)
 		if s.Online {
-			c[0], c[1] = "online", fmt.Sprintf("%s (%v)", since.UTC().Format(time.DateTime), max(now.Sub(since), 0).Round(time.Second))
+			c[0], c[1] = "online", fmt.Sprintf("%s (%v)", since.UTC().Format(time.DateTime),
+				max(now.Sub(since), 0).Round(time.Second))
 		}
 		c[2], c[3] = dash(s.Version), dash(s.Server)
 	}

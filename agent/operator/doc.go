@@ -7,6 +7,6 @@
 //	Tap       what goes over a port
 //	ACL       the access rules that a broker needs for gateways; it connects to no broker
 //
-// Each other call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it needs.
-// Nothing here needs rights that a gateway's own topics do not name. The program around it is flags and exit codes.
+// Each other call connects by itself (a transport.Link with a clean session and an id of its own) and subscribes to what it
+// needs. Nothing here needs rights that a gateway's own topics do not name. The program around it is flags and exit codes.
 package operator

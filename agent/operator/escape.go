@@ -1,6 +1,7 @@
 package operator
 
-// escape finds ~. at the beginning of a line, as ssh(1) does: what a person types to leave when everything else goes to the device.
+// escape finds ~. at the beginning of a line, as ssh(1) does: what a person types to leave when
+// everything else goes to the device.
 type escape struct {
 	off        bool
 	lineBegins bool

@@ -49,9 +49,10 @@ type Options struct {
 	ClientID     string      // if empty, linkbeatctl- and 8 random hex digits
 	Topics       wire.Topics // with {id}; the zero value means wire.DefaultTopics
 
-	ConnectWithin time.Duration                                                     // until Connect gives up; if zero, 15 s
-	Notice        func(string)                                                      // called at each later loss and return of the broker; may be nil
-	Dial          func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+	ConnectWithin time.Duration // until Connect gives up; if zero, 15 s
+	// called at each later loss and return of the broker; may be nil
+	Notice func(string)
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -122,7 +123,8 @@ func TopicsFrom(prefix string, templates map[string]string) (wire.Topics, error)
 			return t, fmt.Errorf("topic %q is not known; known are state, info, data, reply and cmd", name)
 		}
 		*p = template
-		if !strings.Contains(template, "{id}") || (p == &t.Data || p == &t.Reply || p == &t.Cmd) && !strings.Contains(template, "{name}") {
+		if !strings.Contains(template, "{id}") || (p == &t.Data || p == &t.Reply || p == &t.Cmd) &&
+			!strings.Contains(template, "{name}") {
 			return t, fmt.Errorf("topic %s=%s lacks {id} or {name}: copy it from the gateways' configuration", name, template)
 		}
 	}

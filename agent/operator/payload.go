@@ -59,8 +59,8 @@ func NewValues(device, name string, given []string) (Command, error) {
 	return c, nil
 }
 
-// AppendAnswer adds what a reply brought back, for people: each frame of an answer on a line, text with what could steer a terminal
-// escaped; each value as name=value.
+// AppendAnswer adds what a reply brought back, for people: each frame of an answer on a line, text with what could steer a
+// terminal escaped; each value as name=value.
 func AppendAnswer(dst []byte, r wire.Reply) []byte {
 	for _, f := range answerFrames(r) {
 		dst = append(append(dst, shown(f)...), '\n')

@@ -134,8 +134,8 @@ func (c Command) answer() time.Duration {
 	return writeLasts
 }
 
-// reply waits for the answer to id. A gateway that is online answers everything, so it has the time of the device beyond the command's
-// expiry.
+// reply waits for the answer to id. A gateway that is online answers everything, so it has the time of the device
+// beyond the command's expiry.
 func (c *client) reply(ctx context.Context, topic, id string, cmd Command) (wire.Reply, error) {
 	state, online := fmt.Sprintf("the broker knows no gateway %q: see linkbeatctl devices", cmd.Device), false
 	waited := cmd.Patience
@@ -157,7 +157,8 @@ func (c *client) reply(ctx context.Context, topic, id string, cmd Command) (wire
 }
 
 // replyWithin is the reply to id; false when none came in time. state is called with what the gateway says of itself meanwhile.
-func (c *client) replyWithin(ctx context.Context, limit time.Duration, topic, id string, state func(payload []byte)) (wire.Reply, bool) {
+func (c *client) replyWithin(ctx context.Context, limit time.Duration, topic, id string,
+	state func(payload []byte)) (wire.Reply, bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for {

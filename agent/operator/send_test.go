@@ -58,7 +58,8 @@ func TestSend(t *testing.T) {
 			bubble(t, answering(&fl, &got, tt.reply), func(t *testing.T, f *fleet) {
 				fl = f
 				begin := time.Now()
-				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte(tt.data), Encoding: tt.enc})
+				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte(tt.data),
+					Encoding: tt.enc})
 				if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want) {
 					t.Errorf("got %v, want %s", err, tt.want)
 				}
@@ -81,7 +82,8 @@ func TestSendTellsWhatItKnowsOfTheGateway(t *testing.T) {
 	} {
 		bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
 			f.say("lb/gw/up/state", state, true)
-			_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("x"), Patience: 5 * time.Second})
+			_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("x"),
+				Patience: 5 * time.Second})
 			if !errors.Is(err, operator.ErrNoReply) || !strings.Contains(err.Error(), want) {
 				t.Errorf("state %s: %v", state, err)
 			}
@@ -105,14 +107,16 @@ func TestALateReplyIsWaitedFor(t *testing.T) {
 			var fl *fleet
 			hooks := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
 				if c, err := wire.ParseCommand(m.Payload); err == nil && strings.Contains(m.Topic, "/dn/cmd/") {
-					time.AfterFunc(tt.after, func() { fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: c.ID, OK: true}.Append(nil)), false) })
+					time.AfterFunc(tt.after,
+						func() { fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: c.ID, OK: true}.Append(nil)), false) })
 				}
 				return transporttest.Take
 			}}
 			bubble(t, hooks, func(t *testing.T, f *fleet) {
 				fl = f
 				f.say("lb/gw/up/state", `{"online":true}`, true)
-				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"), Request: tt.request, Patience: 2 * time.Second})
+				_, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"),
+					Request: tt.request, Patience: 2 * time.Second})
 				if (err == nil) != tt.ok {
 					t.Error(err)
 				}
@@ -160,8 +164,10 @@ func TestUnreachable(t *testing.T) {
 		{"not a scheme", transporttest.Hooks{}, func(f *fleet) { f.o.Server = "http://broker" }, "check --server"},
 		{"nobody there", transporttest.Hooks{}, func(f *fleet) { f.o.Server = "nobody:1" }, "check that the broker runs"},
 		{"stopped", transporttest.Hooks{}, func(f *fleet) { f.broker.Freeze() }, "check that the broker runs"},
-		{"wrong password", refuse(transporttest.BadCredentials), func(*fleet) {}, "wrong user name or password; check --user, --password-file"},
-		{"no right to read", transporttest.Hooks{OnSubscribe: func(string, string) byte { return transporttest.SubscriptionFailed }},
+		{"wrong password", refuse(transporttest.BadCredentials), func(*fleet) {},
+			"wrong user name or password; check --user, --password-file"},
+		{"no right to read",
+			transporttest.Hooks{OnSubscribe: func(string, string) byte { return transporttest.SubscriptionFailed }},
 			func(*fleet) {}, `it refused the subscription to lb/+/up/state, lb/+/up/info; allow user "ada"`},
 		{"no password file", transporttest.Hooks{}, func(f *fleet) { f.o.PasswordFile = "no/such/file" }, "no such file"},
 	} {
@@ -231,13 +237,14 @@ func TestRequest(t *testing.T) {
 		topic = m.Topic
 		got, _ = wire.ParseCommand(m.Payload)
 		answer := "\x1b[2J 230.4"
-		fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: got.ID, OK: true, Body: wire.Body{Text: &answer}}.Append(nil)), false)
+		fl.say("lb/gw/up/reply/meter", string(wire.Reply{ID: got.ID, OK: true, Body: wire.Body{Text: &answer}}.Append(nil)),
+			false)
 		return transporttest.Take
 	}}
 	bubble(t, hooks, func(t *testing.T, f *fleet) {
 		fl = f
-		r, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"), Encoding: wire.Text,
-			Request: true, Within: 2 * time.Second, Silence: 50 * time.Millisecond})
+		r, err := operator.Send(t.Context(), f.o, operator.Command{Device: "gw", Name: "meter", Data: []byte("?"),
+			Encoding: wire.Text, Request: true, Within: 2 * time.Second, Silence: 50 * time.Millisecond})
 		if err != nil || topic != "lb/gw/dn/cmd/meter/request" || got.Timeout != "2s" || got.Silence != "50ms" {
 			t.Errorf("%v: %s %+v", err, topic, got)
 		}

@@ -70,7 +70,8 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 	case err != nil:
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
-		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error, printable([]byte(m.Detail)))
+		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error,
+			printable([]byte(m.Detail)))
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Expired:
 		return errors.New(saidOf(m)) // what there is to advise about commands does not help here
 	case m.Op == wire.ConsoleClosed:
@@ -114,7 +115,8 @@ func (s *session) next(ctx context.Context, limit time.Duration) (wire.ConsoleUp
 			continue
 		}
 		if missing > 0 {
-			s.o.Notice(fmt.Sprintf("%d messages of the gateway did not arrive: some of what the device said is missing here", missing))
+			s.o.Notice(fmt.Sprintf("%d messages of the gateway did not arrive: some of what the device said is missing here",
+				missing))
 		}
 		return m, nil
 	}

@@ -55,7 +55,8 @@ func (f *fleet) say(topic, payload string, retain bool) {
 }
 
 // tail collects printed lines while during runs.
-func (f *fleet) tail(t *testing.T, format operator.Format, o operator.TailOptions, during func()) (out, notes string, c operator.Counts) {
+func (f *fleet) tail(t *testing.T, format operator.Format, o operator.TailOptions,
+	during func()) (out, notes string, c operator.Counts) {
 	t.Helper()
 	var w, n strings.Builder
 	p := operator.Printer{Out: &w, Notes: &n, Format: format}
@@ -205,8 +206,12 @@ func TestTailSurvivesARestartOfTheBroker(t *testing.T) {
 
 func TestDevices(t *testing.T) {
 	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
-		f.say("lb/north/up/state", `{"online":true,"session":7,"epoch":"3f2a9c1e","since":1795208591123,"version":"1.2","server":"mqtts://a:8883"}`, true)
-		f.say("lb/north/up/info", `{"interval_s":60,"ports":{"meter":{"port":"/dev/ttyUSB0","state":"open"},"gps":{"port":"x","state":"absent"}}}`, true)
+		f.say("lb/north/up/state",
+			`{"online":true,"session":7,"epoch":"3f2a9c1e","since":1795208591123,"version":"1.2","server":"mqtts://a:8883"}`,
+			true)
+		f.say("lb/north/up/info",
+			`{"interval_s":60,"ports":{"meter":{"port":"/dev/ttyUSB0","state":"open"},"gps":{"port":"x","state":"absent"}}}`,
+			true)
 		f.say("lb/south/up/state", `{"online":false,"since":1795208591123,"version":"1.1","server":"mqtts://b:8883"}`, true)
 		f.say("lb/weird/up/state", `{`, true)
 		f.say("lb/gone/up/state", ``, true)
@@ -230,7 +235,8 @@ weird   unknown  -                            -        -               -        
 		if out.String() != want {
 			t.Errorf("got\n%swant\n%s", out.String(), want)
 		}
-		if !strings.Contains(asJSON.String(), `"device":"north","state":{"online":true,"session":7,`) || strings.Count(asJSON.String(), "\n") != 3 {
+		if !strings.Contains(asJSON.String(), `"device":"north","state":{"online":true,"session":7,`) ||
+			strings.Count(asJSON.String(), "\n") != 3 {
 			t.Errorf("json %s", asJSON.String())
 		}
 	})

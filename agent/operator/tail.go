@@ -19,10 +19,11 @@ type TailOptions struct {
 
 // Item is one thing that Tail reports: exactly one of Record, Raw, Hole and Trouble is set.
 type Item struct {
-	Device  string
-	Name    string
-	Record  *wire.Record // a frame, or a gap that the gateway reports
-	Raw     []byte       // a payload that has no records, such as one of format: raw: no number, so neither duplicates nor gaps can be seen
+	Device string
+	Name   string
+	Record *wire.Record // a frame, or a gap that the gateway reports
+	// a payload that has no records, such as one of format: raw: no number, so neither duplicates nor gaps can be seen
+	Raw     []byte
 	Hole    *Hole
 	Trouble string // a payload that could not be read, or messages dropped because the output is slower than the data
 }

@@ -41,7 +41,8 @@ func TestTracker(t *testing.T) {
 		{"a hole that is filled later", "a:1 a:5 a:3 a:3", ". 2-4 . d", operator.Counts{Frames: 3, Holes: 2, Duplicates: 1}},
 		{"a gap record explains what is missing", "a:16 a:41=17-40 a:42", ". . .", operator.Counts{Frames: 2, Gaps: 1, Lost: 24}},
 		{"a gap record explains a part", "a:1 a:10=4-6", ". 2-3,7-9", operator.Counts{Frames: 1, Gaps: 1, Lost: 3, Holes: 5}},
-		{"a repeated gap record counts once", "a:1 a:5=2-4 a:5=2-4", ". . d", operator.Counts{Frames: 1, Gaps: 1, Lost: 3, Duplicates: 1}},
+		{"a repeated gap record counts once", "a:1 a:5=2-4 a:5=2-4", ". . d",
+			operator.Counts{Frames: 1, Gaps: 1, Lost: 3, Duplicates: 1}},
 		{"a new epoch begins at 1", "a:1 a:2 b:1 b:2", ". . . .", operator.Counts{Frames: 4}},
 		{"a new epoch that begins later has a hole", "a:1 b:3", ". 1-2", operator.Counts{Frames: 2, Holes: 2}},
 		{"numbers of an old epoch are still known", "a:1 b:1 a:1 a:2", ". . d .", operator.Counts{Frames: 3, Duplicates: 1}},
@@ -106,7 +107,8 @@ func TestEachNumberOnce(t *testing.T) {
 				holes++
 			}
 		}
-		if c := tracker.Counts(); c.Holes != holes || c.Frames != int64(len(shown)) || c.Frames+c.Duplicates != int64(len(numbers)) {
+		if c := tracker.Counts(); c.Holes != holes || c.Frames != int64(len(shown)) ||
+			c.Frames+c.Duplicates != int64(len(numbers)) {
 			t.Fatalf("counts %+v, want %d holes and %d frames", c, holes, len(shown))
 		}
 	})

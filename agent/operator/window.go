@@ -16,8 +16,8 @@ func (i input) message() wire.ConsoleDown {
 	return wire.ConsoleDown{Op: wire.ConsoleData, Data: i.data}
 }
 
-// window is what is for the port: what waits, and what was sent and the gateway has not dealt with. While that is as much as may be, what
-// waits grows together, so that many small pieces do not make many messages.
+// window is what is for the port: what waits, and what was sent and the gateway has not dealt with. While that is as much as may
+// be, what waits grows together, so that many small pieces do not make many messages.
 type window struct {
 	most    int // bytes in a message; ConsoleMessages of them are no more than ConsoleWindow
 	room    int // bytes that may wait

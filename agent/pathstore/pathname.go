@@ -24,7 +24,8 @@ const (
 	routesMax = 1 << 20         // bytes of a route table that are looked at
 )
 
-// Namer names the path of a connection: what is learnt on one says little about another. "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
+// Namer names the path of a connection: what is learnt on one says little about another.
+// "wwan0 via 10.0.0.1 hint 8944… mqtts://a:8883"
 type Namer struct {
 	Hint *Hint // nil: none
 }
@@ -113,7 +114,8 @@ func NewHint(argv []string, every time.Duration, log zerolog.Logger) *Hint {
 	if len(argv) == 0 {
 		return nil
 	}
-	return &Hint{Query: exec.NewQuery("path_hint", exec.Program{Argv: argv, Most: hintMax}, every, log), first: make(chan struct{})}
+	return &Hint{Query: exec.NewQuery("path_hint", exec.Program{Argv: argv, Most: hintMax}, every, log),
+		first: make(chan struct{})}
 }
 
 // Await gives the first answer a moment, so that the first connection has its name already.
@@ -130,7 +132,8 @@ func (h *Hint) Await(ctx context.Context) {
 	}
 }
 
-// Run asks at once and then now and then. After a failure the last answer stays, and an answer counts from the next connection on.
+// Run asks at once and then now and then. After a failure the last answer stays, and an answer counts
+// from the next connection on.
 func (h *Hint) Run(ctx context.Context) error {
 	if h == nil {
 		<-ctx.Done()

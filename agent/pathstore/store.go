@@ -128,7 +128,8 @@ func (m *Store) Recall(path string) (heartbeat.Knowledge, bool) {
 	if !ok {
 		return heartbeat.Knowledge{}, false
 	}
-	k := heartbeat.Knowledge{Proven: fromSeconds(p.ProvenS), Failing: fromSeconds(p.FailingS), At: time.UnixMilli(min(p.At, m.now().UnixMilli()))}
+	k := heartbeat.Knowledge{Proven: fromSeconds(p.ProvenS), Failing: fromSeconds(p.FailingS),
+		At: time.UnixMilli(min(p.At, m.now().UnixMilli()))}
 	for _, kind := range []heartbeat.Kind{heartbeat.Strict, heartbeat.Loose} {
 		if p.Kind == kind.String() {
 			k.Kind = kind
@@ -143,7 +144,8 @@ func (m *Store) Remember(path string, k heartbeat.Knowledge) {
 		return
 	}
 	m.mu.Lock()
-	m.doc.Paths[path] = storedPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(), At: m.now().UnixMilli(), Unsynced: m.unset()}
+	m.doc.Paths[path] = storedPath{ProvenS: k.Proven.Seconds(), FailingS: k.Failing.Seconds(), Kind: k.Kind.String(),
+		At: m.now().UnixMilli(), Unsynced: m.unset()}
 	m.tidy()
 	m.mu.Unlock()
 	m.touched()

@@ -35,7 +35,8 @@ func TestStoreSurvivesARestart(t *testing.T) {
 	m.SaveBudget(heartbeat.BudgetState{Left: -17, At: storeNow})
 	m.write()
 	again := openStore(t, dir)
-	if got, ok := again.Recall("eth0 via 10.0.0.1 mqtts://a:8883"); !ok || got.Proven != k.Proven || got.Failing != k.Failing || got.Kind != k.Kind || !got.At.Equal(k.At) {
+	if got, ok := again.Recall("eth0 via 10.0.0.1 mqtts://a:8883"); !ok || got.Proven != k.Proven || got.Failing != k.Failing ||
+		got.Kind != k.Kind || !got.At.Equal(k.At) {
 		t.Errorf("recalled %+v, %v", got, ok)
 	}
 	if b := again.Budget(); b.Left != -17 || !b.At.Equal(storeNow) {
@@ -102,7 +103,8 @@ func TestStoreIsJudgedAtLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := openStore(t, dir)
-	for path, want := range map[string]bool{"old": false, "absurd": false, "negative": false, "fresh": true, "future": true, "empty": false} {
+	for path, want := range map[string]bool{"old": false, "absurd": false, "negative": false, "fresh": true, "future": true,
+		"empty": false} {
 		k, ok := m.Recall(path)
 		if ok != want || k.At.After(storeNow) {
 			t.Errorf("%s: %+v, %v", path, k, ok)
@@ -114,8 +116,8 @@ func TestStoreIsJudgedAtLoad(t *testing.T) {
 }
 
 func TestACorruptStoreIsSetAside(t *testing.T) {
-	for name, content := range map[string]string{"torn": `{"layout":1,"pa`, "another layout": `{"layout":9}`, "zeros": strings.Repeat("\x00", 4096),
-		"too long": `{"layout":1}` + strings.Repeat(" ", storeMax)} {
+	for name, content := range map[string]string{"torn": `{"layout":1,"pa`, "another layout": `{"layout":9}`,
+		"zeros": strings.Repeat("\x00", 4096), "too long": `{"layout":1}` + strings.Repeat(" ", storeMax)} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, storeFile), []byte(content), 0o600); err != nil {

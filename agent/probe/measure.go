@@ -114,15 +114,16 @@ func (w *watcher) ended(s transport.Status, now time.Time) (why string, ended bo
 	} else if w.settled.IsZero() {
 		w.settled = now
 	}
-	kindKnown := h.Kind != "unknown" || h.Failing == 0 || now.Sub(w.settled) > time.Duration(kindPart*float64(h.Failing))+detectWithin
+	kindKnown := h.Kind != "unknown" || h.Failing == 0 || now.Sub(w.settled) > time.Duration(kindPart*float64(h.Failing))+
+		detectWithin
 	switch {
 	case !w.settled.IsZero() && kindKnown:
 		return "", true
 	case !w.up && now.Sub(w.started) > connectWithin:
 		return orText(s.Why, "no session with the server"), true
 	case s.Drops >= lostEnough && h.Proven == 0:
-		return fmt.Sprintf("lost the connection %d times though it was never silent for more than %v (%s); if the path forgets even sooner, choose a shorter silence to begin with",
-			s.Drops, h.Interval, s.Why), true
+		return fmt.Sprintf("lost the connection %d times though it was never silent for more than %v (%s); "+
+			"if the path forgets even sooner, choose a shorter silence to begin with", s.Drops, h.Interval, s.Why), true
 	case !w.trouble.IsZero() && now.Sub(w.trouble) > troubleFor:
 		return s.Why, true
 	}
@@ -147,7 +148,8 @@ func (w *watcher) say(s transport.Status, now time.Time) {
 func resultOf(s transport.Status, o Options, why string, elapsed time.Duration) Result {
 	h := s.Heartbeat
 	if why == "" && h.Proven == 0 {
-		why = fmt.Sprintf("the path forgets a connection within %v, the shortest silence of interest: choose a shorter one", o.Min)
+		why = fmt.Sprintf("the path forgets a connection within %v, the shortest silence of interest: choose a shorter one",
+			o.Min)
 	}
 	return Result{
 		Server: s.Server, Settled: why == "", Why: why, ProvenS: h.Proven.Seconds(), FailingS: h.Failing.Seconds(),

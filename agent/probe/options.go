@@ -100,7 +100,8 @@ func PasswordFrom(file string) func() (string, error) {
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Server == "" {
-		return o, errors.New("no server is named: give its URL, such as mqtts://broker.example.net:8883, or a configuration with -c")
+		return o,
+			errors.New("no server is named: give its URL, such as mqtts://broker.example.net:8883, or a configuration with -c")
 	}
 	if !strings.Contains(o.Server, "://") {
 		o.Server = "mqtt://" + o.Server

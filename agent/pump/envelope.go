@@ -96,5 +96,6 @@ func (e replies) encode(r spool.Record, _ time.Time) (*encodedRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}
-	return &encodedRecord{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name), Cause: transport.CauseCmd}}, nil
+	return &encodedRecord{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name),
+		Cause: transport.CauseCmd}}, nil
 }

@@ -66,7 +66,8 @@ type encodedRecord struct {
 
 func newLane(s *spool.Spool, e encoder) *lane {
 	wait := s.WriteAfter()
-	return &lane{spool: s, encode: e, batches: map[string]*batch{}, most: map[string]int{}, longest: wait - min(leaveEarlier, wait/2)}
+	return &lane{spool: s, encode: e, batches: map[string]*batch{}, most: map[string]int{},
+		longest: wait - min(leaveEarlier, wait/2)}
 }
 
 // how the next publish is made.

@@ -92,8 +92,8 @@ type inflight struct {
 	ack     *transport.Ack
 }
 
-// Run pumps until ctx is done, then drains for at most drainFor while the link is up. The loop shows whether it makes progress; it
-// stays the caller's, who ends it even if Run is stuck and abandoned.
+// Run pumps until ctx is done, then drains for at most drainFor while the link is up. The loop shows whether it makes progress;
+// it stays the caller's, who ends it even if Run is stuck and abandoned.
 func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
 	p.loop = loop
 	for _, l := range p.lanes { // the pump before may have taken something
@@ -248,7 +248,8 @@ func (p *Pump) poison(bad *publish, why error) {
 	}
 	for _, pos := range bad.positions {
 		if err := bad.lane.spool.Poison(pos); err != nil {
-			p.log.Error().Str("spool", bad.lane.name).Err(err).Msg("record could not be removed from its spool: it may come again")
+			p.log.Error().Str("spool", bad.lane.name).Err(err).
+				Msg("record could not be removed from its spool: it may come again")
 		}
 	}
 }
@@ -336,7 +337,8 @@ func (p *Pump) release(now time.Time) {
 func (p *Pump) tellHeld() {
 	held := p.suspects.held()
 	if p.refused.holds(held, p.suspects.wake()) && len(held) > 0 {
-		p.log.Error().Strs("devices", held).Dur("for", holdFor).Msg("server closes the connection at each record of these devices: held back")
+		p.log.Error().Strs("devices", held).Dur("for", holdFor).
+			Msg("server closes the connection at each record of these devices: held back")
 	}
 }
 

@@ -66,7 +66,8 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 	rs := NewRoutes("up/{name}", "")
 	rs.Set(r.routes)
 	r.pump = &Pump{link: r.link, log: zerolog.Nop(), exhausted: r.exhausted.Load,
-		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}), newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
+		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}),
+			newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
 		{Name: "pump", Run: r.run, Stop: time.Minute}}
@@ -89,7 +90,8 @@ func (r *pumpRig) feed(t *testing.T, n int, devices ...string) {
 	t.Helper()
 	for i := range n {
 		for _, d := range devices {
-			frame := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: fmt.Appendf(nil, "%s %d", d, i)}
+			frame := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()},
+				Data: fmt.Appendf(nil, "%s %d", d, i)}
 			if _, err := r.data.Append(d, frame.Append(nil)); err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +188,8 @@ func TestPumpRepeatsAtMostTheWindow(t *testing.T) {
 func TestBatchesAndSinglesDoNotDisturbEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{
-			"meter": {Topic: "up/meter", Batch: Batching{Frames: 20, Delay: 10 * time.Second, Bytes: 32 << 10}, Cause: transport.CauseData},
+			"meter": {Topic: "up/meter", Batch: Batching{Frames: 20, Delay: 10 * time.Second, Bytes: 32 << 10},
+				Cause: transport.CauseData},
 		})
 		defer r.stop()
 		r.feed(t, 30, "meter", "scale") // one full batch, ten gathering
@@ -211,7 +214,8 @@ func TestBatchesAndSinglesDoNotDisturbEachOther(t *testing.T) {
 
 // With the defaults of the spool, nothing is written while the link is up, whatever delay a device beside it asks for.
 func TestABatchBesideCostsNoFlash(t *testing.T) {
-	for name, delay := range map[string]time.Duration{"default delay": 10 * time.Second, "long delay": time.Hour, "short delay": time.Second} {
+	for name, delay := range map[string]time.Duration{"default delay": 10 * time.Second, "long delay": time.Hour,
+		"short delay": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				data, err := spool.Open(spool.Dir(t.TempDir()), spool.Options{WriteAfter: 5 * time.Second, Sync: time.Second})
@@ -316,7 +320,8 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 		if s := r.data.Status(); s.Poison != 2 || s.Acked < 4 || s.Accepted != s.Acked+s.Poison { // 3 frames, 1 or 2 marks
 			t.Fatalf("%+v", s)
 		}
-		if why := r.pump.Why(); !strings.Contains(why, `2 records could not be published`) || !strings.Contains(why, `number 2 of "rotten"`) {
+		if why := r.pump.Why(); !strings.Contains(why, `2 records could not be published`) ||
+			!strings.Contains(why, `number 2 of "rotten"`) {
 			t.Fatalf("%q", why)
 		}
 		if got := string(r.broker.Published("up/rotten")[0].Payload); !strings.Contains(got, `"reason":"poison"}`) {
@@ -343,7 +348,8 @@ func TestATopicThatMQTTDoesNotAllowIsPoison(t *testing.T) {
 func TestPumpDrainsAtTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newPumpRig(t, transporttest.Hooks{}, map[string]Route{
-			"meter": {Topic: "up/meter", Batch: Batching{Frames: 1000, Delay: time.Hour, Bytes: 32 << 10}, Cause: transport.CauseData},
+			"meter": {Topic: "up/meter", Batch: Batching{Frames: 1000, Delay: time.Hour, Bytes: 32 << 10},
+				Cause: transport.CauseData},
 		})
 		<-r.link.Ready()
 		r.feed(t, 30, "meter")

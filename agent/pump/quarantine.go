@@ -74,8 +74,8 @@ func (q *Quarantine) write(bad *publish, why error, now time.Time) error {
 	if q.root == nil {
 		return errors.New("no state directory")
 	}
-	line, err := json.Marshal(quarantined{At: now.UnixMilli(), Device: bad.stream, Seq: uint64(bad.seq), Records: len(bad.positions),
-		Topic: bad.message.Topic, Why: why.Error(), Payload: bad.message.Payload})
+	line, err := json.Marshal(quarantined{At: now.UnixMilli(), Device: bad.stream, Seq: uint64(bad.seq),
+		Records: len(bad.positions), Topic: bad.message.Topic, Why: why.Error(), Payload: bad.message.Payload})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ func TestQuarantine(t *testing.T) {
 	defer root.Close()
 	q, now := OpenQuarantine(root), time.Unix(1e9, 0)
 	bad := func(n int) *publish {
-		return &publish{message: transport.Message{Topic: "up/x", Payload: bytes.Repeat([]byte{0xff}, n)}, positions: []spool.Pos{1}, seq: 7, stream: "x"}
+		return &publish{message: transport.Message{Topic: "up/x", Payload: bytes.Repeat([]byte{0xff}, n)},
+			positions: []spool.Pos{1}, seq: 7, stream: "x"}
 	}
 	for range 20 { // 20 lines of 100 kB: the last few stay
 		if err := q.keep(bad(75<<10), errors.New("closed"), now); err != nil {
@@ -45,7 +46,8 @@ func TestQuarantine(t *testing.T) {
 		total += int64(len(p))
 		for line := range bytes.Lines(p) {
 			var one quarantined
-			if err := json.Unmarshal(line, &one); err != nil || one.Device != "x" || len(one.Payload) != 75<<10 || one.Topic != "up/x" {
+			if err := json.Unmarshal(line, &one); err != nil || one.Device != "x" || len(one.Payload) != 75<<10 ||
+				one.Topic != "up/x" {
 				t.Fatalf("%v: %.200s", err, line)
 			}
 		}

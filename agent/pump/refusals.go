@@ -47,8 +47,9 @@ func (r *refusals) why(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.held) > 0 {
-		return fmt.Sprintf("the server closes the connection at each record of %s: held back until %s; allow the topic in the access rules; %d records are in quarantine",
-			strings.Join(r.held, ", "), r.until.UTC().Format(time.TimeOnly), r.count)
+		return fmt.Sprintf("the server closes the connection at each record of %s: held back until %s; "+
+			"allow the topic in the access rules; %d records are in quarantine", strings.Join(r.held, ", "),
+			r.until.UTC().Format(time.TimeOnly), r.count)
 	}
 	switch {
 	case r.last.IsZero() || now.Sub(r.last) >= refusalShown:

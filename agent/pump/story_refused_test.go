@@ -44,7 +44,8 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				r := newPumpRig(t, refuseAt(c.bad), c.routes)
 				defer r.stop()
 				r.feed(t, 20, "meter")
-				odd := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()}, Data: make([]byte, 500)}
+				odd := record.Stored{Encoding: wire.Text, Stamp: clock.Stamp{Wall: time.Now().UnixMilli()},
+					Data: make([]byte, 500)}
 				if _, err := r.data.Append("odd", odd.Append(nil)); err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +58,8 @@ func TestARecordThatTheServerClosesAt(t *testing.T) {
 				if s := r.data.Status(); s.Poison != c.poison {
 					t.Fatalf("%+v", s)
 				}
-				if why := r.pump.Why(); !strings.Contains(why, `"odd"`) || !strings.Contains(why, "the server closes the connection when it gets this") {
+				if why := r.pump.Why(); !strings.Contains(why, `"odd"`) ||
+					!strings.Contains(why, "the server closes the connection when it gets this") {
 					t.Fatalf("%q", why)
 				}
 			})

@@ -36,7 +36,8 @@ func TestSenMLPacks(t *testing.T) {
 			if b.on() {
 				records = 2
 			}
-			if len(entries) != 3*records || entries[0]["bn"] != "gw_7/meter/" || entries[1]["bn"] != nil || entries[1]["u"] != "V" {
+			if len(entries) != 3*records || entries[0]["bn"] != "gw_7/meter/" || entries[1]["bn"] != nil ||
+				entries[1]["u"] != "V" {
 				t.Fatalf("%s", p.message.Payload)
 			}
 			if b.on() && (entries[3]["bn"] != "gw_7/meter/" || entries[3]["bt"].(float64) != 1795208600.5) {
@@ -50,7 +51,8 @@ func TestSenMLPacks(t *testing.T) {
 func TestRawFramesStayBareInAPackOfNow(t *testing.T) {
 	s := spooltest.Open(t)
 	rs := NewRoutes("up/{name}", "gw")
-	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Format: wire.SenML, Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
+	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Format: wire.SenML,
+		Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
 	if _, err := s.Append("meter", record.Stored{Format: wire.Raw, Data: []byte("bare")}.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,8 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 	rs := NewRoutes("up/{name}", "gw")
 	rs.Set(map[string]Route{"meter": {Topic: "up/meter", Batch: Batching{Frames: 3, Delay: time.Minute, Bytes: 4096}}})
 	for i := range 4 {
-		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, []wire.Format{wire.SenML, wire.JSON}[i%2]).Append(nil)); err != nil {
+		if _, err := s.Append("meter", polled(clock.Stamp{Wall: 1795208599000}, []wire.Format{wire.SenML, wire.JSON}[i%2]).
+			Append(nil)); err != nil {
 			t.Fatal(err)
 		}
 	}

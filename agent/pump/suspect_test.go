@@ -21,15 +21,17 @@ func TestWhichRecordIsPoison(t *testing.T) {
 		ends []end
 		want bool
 	}{
-		"closed once":                         {[]end{alone}, false},
-		"closed thrice":                       {[]end{many, many, many}, false},
-		"and alone":                           {[]end{many, many, many, alone}, true},
-		"never alone":                         {[]end{many, many, many, many, many, many}, false},
-		"silence":                             {[]end{{silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}}, false},
-		"silence breaks the row":              {[]end{many, many, {silent, 1, 1}, many, alone}, false},
-		"silence when alone":                  {[]end{many, many, many, {silent, 1, 1}}, false},
-		"closed alone after silence":          {[]end{many, many, many, {silent, 1, 1}, alone}, true},
-		"another one each time":               {[]end{{closed, 8, 1}, {closed, 8, 2}, {closed, 8, 3}, {closed, 8, 4}, {closed, 8, 5}}, false},
+		"closed once":   {[]end{alone}, false},
+		"closed thrice": {[]end{many, many, many}, false},
+		"and alone":     {[]end{many, many, many, alone}, true},
+		"never alone":   {[]end{many, many, many, many, many, many}, false},
+		"silence": {[]end{{silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1}, {silent, 1, 1},
+			{silent, 1, 1}}, false},
+		"silence breaks the row":     {[]end{many, many, {silent, 1, 1}, many, alone}, false},
+		"silence when alone":         {[]end{many, many, many, {silent, 1, 1}}, false},
+		"closed alone after silence": {[]end{many, many, many, {silent, 1, 1}, alone}, true},
+		"another one each time": {[]end{{closed, 8, 1}, {closed, 8, 2}, {closed, 8, 3}, {closed, 8, 4},
+			{closed, 8, 5}}, false},
 		"the next one, while isolated":        {[]end{many, many, many, {closed, 1, 2}}, false},
 		"the next one, while isolated, twice": {[]end{many, many, many, {closed, 1, 2}, {closed, 1, 2}}, true},
 	} {

@@ -20,10 +20,12 @@ func TestStoredComesBack(t *testing.T) {
 		}
 		s.Stamp.Wall = rapid.Int64().Draw(t, "wall")
 		if rapid.Bool().Draw(t, "unsynced") {
-			s.Stamp.Unsynced, s.Stamp.Boot, s.Stamp.BootID = true, rapid.Int64().Draw(t, "boot"), rapid.Uint32().Draw(t, "boot id")
+			s.Stamp.Unsynced, s.Stamp.Boot, s.Stamp.BootID = true, rapid.Int64().Draw(t, "boot"),
+				rapid.Uint32().Draw(t, "boot id")
 		}
 		back, err := Parse(s.Append(nil))
-		if err != nil || back.Stamp != s.Stamp || back.Format != s.Format || back.Encoding != s.Encoding || !bytes.Equal(back.Data, s.Data) {
+		if err != nil || back.Stamp != s.Stamp || back.Format != s.Format || back.Encoding != s.Encoding ||
+			!bytes.Equal(back.Data, s.Data) {
 			t.Fatalf("%+v became %+v (%v)", s, back, err)
 		}
 	})
@@ -75,8 +77,9 @@ func TestStoredThatNoVersionWrote(t *testing.T) {
 	for name, p := range map[string]string{
 		"nothing": "", "no time": "\x00\x00", "a bit of no meaning": "\x40\x00\x00\x00\x00\x00\x00\x00\x00",
 		"raw values": "\x07\x00\x00\x00\x00\x00\x00\x00\x00", "two formats": "\x14\x00\x00\x00\x00\x00\x00\x00\x00",
-		"a bit and a byte": "\x24\x09\x00\x00\x00\x00\x00\x00\x00\x00", "raw as a byte": "\x20\x01\x00\x00\x00\x00\x00\x00\x00\x00",
-		"no boot time": "\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		"a bit and a byte": "\x24\x09\x00\x00\x00\x00\x00\x00\x00\x00",
+		"raw as a byte":    "\x20\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+		"no boot time":     "\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00",
 	} {
 		if s, err := Parse([]byte(p)); err == nil {
 			t.Errorf("%s: %+v", name, s)

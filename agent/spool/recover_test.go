@@ -81,14 +81,17 @@ func TestRecovery(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []string{"1", "2", "3", "4", "5"}, true},
-		"kill, everything in memory": {inMemory, func(_ *testing.T, f *fixture) { f.fs = f.fs.kill() }, []string{"restart 1-0"}, false},
+		"kill, everything in memory": {inMemory, func(_ *testing.T, f *fixture) { f.fs = f.fs.kill() },
+			[]string{"restart 1-0"}, false},
 		"kill after write_after": {inMemory, func(_ *testing.T, f *fixture) {
 			f.now = f.now.Add(6 * time.Second)
 			f.tend(f.now)
 			f.fs = f.fs.kill()
 		}, []string{"1", "2", "3", "4", "5", "restart 6-0"}, false},
-		"kill, all on disk":      {onDisk(), func(_ *testing.T, f *fixture) { f.fs = f.fs.kill() }, []string{"1", "2", "3", "4", "5"}, false},
-		"power cut, all on disk": {onDisk(), func(_ *testing.T, f *fixture) { f.fs = f.fs.powerCut(alwaysLost()) }, []string{"1", "2", "3", "4", "5"}, false},
+		"kill, all on disk": {onDisk(), func(_ *testing.T, f *fixture) { f.fs = f.fs.kill() },
+			[]string{"1", "2", "3", "4", "5"}, false},
+		"power cut, all on disk": {onDisk(), func(_ *testing.T, f *fixture) { f.fs = f.fs.powerCut(alwaysLost()) },
+			[]string{"1", "2", "3", "4", "5"}, false},
 		"kill after three were acknowledged": {onDisk(), func(t *testing.T, f *fixture) {
 			if err := f.Commit(3); err != nil {
 				t.Fatal(err)

@@ -281,8 +281,8 @@ func (m *machine) finish(t *rapid.T) {
 
 func newMachine(t *rapid.T) *machine {
 	m := &machine{fs: newMemFS(), now: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), content: map[id]string{},
-		born: map[id]time.Time{}, last: map[numbers]Seq{}, done: map[id]bool{}, never: map[id]bool{}, covered: map[numbers][]Gap{},
-		luck: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 1))}
+		born: map[id]time.Time{}, last: map[numbers]Seq{}, done: map[id]bool{}, never: map[id]bool{},
+		covered: map[numbers][]Gap{}, luck: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 1))}
 	m.o = Options{
 		MaxBytes:     rapid.SampledFrom([]int64{8 << 10, 1 << 20}).Draw(t, "max bytes"),
 		MemoryBytes:  rapid.SampledFrom([]int64{1 << 10, 64 << 10}).Draw(t, "memory"),
@@ -308,8 +308,8 @@ func TestNothingIsLostSilently(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"append": m.Append, "append more": m.Append, "append still more": m.Append, "peek": m.Peek, "commit": m.Commit,
-			"ack": m.Ack, "ack more": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait, "restart": m.Restart, "kill": m.Kill, "power cut": m.PowerCut,
-			"": m.check,
+			"ack": m.Ack, "ack more": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait, "restart": m.Restart,
+			"kill": m.Kill, "power cut": m.PowerCut, "": m.check,
 		})
 		m.finish(t)
 	})
@@ -321,9 +321,9 @@ func TestABrokenDiskStopsNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.Append, "append more": m.Append, "peek": m.Peek, "commit": m.Commit, "ack": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait,
-			"restart": m.Restart, "kill": m.Kill, "break": m.Break, "mend": m.Mend,
-			"": m.check,
+			"append": m.Append, "append more": m.Append, "peek": m.Peek, "commit": m.Commit,
+			"ack": m.Ack, "poison": m.Poison, "rewind": m.Rewind, "wait": m.Wait,
+			"restart": m.Restart, "kill": m.Kill, "break": m.Break, "mend": m.Mend, "": m.check,
 		})
 		m.Mend(t)
 		m.now = m.now.Add(time.Minute)

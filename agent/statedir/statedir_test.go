@@ -14,7 +14,8 @@ func TestTwoAgentsDoNotShareAState(t *testing.T) {
 		t.Fatal(err, first.Fault)
 	}
 	_, err = openState(dir)
-	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "own state_dir") {
+	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) ||
+		!strings.Contains(err.Error(), "own state_dir") {
 		t.Fatalf("%v", err)
 	}
 	if err := first.close(); err != nil {
@@ -42,7 +43,8 @@ func TestTwoAgentsDoNotShareASpool(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = lockSpool(dir)
-	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) || !strings.Contains(err.Error(), "own spool.dir") {
+	if err == nil || !strings.Contains(err.Error(), "pid "+strconv.Itoa(os.Getpid())) ||
+		!strings.Contains(err.Error(), "own spool.dir") {
 		t.Fatalf("%v", err)
 	}
 	if err := first.close(); err != nil {

@@ -69,8 +69,8 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	row("gateway", "%s, linkbeat %s, running for %s", s.ID, s.Version, ago(s.StartedAt, now))
 	row("uplink", "%s for %s, %s", s.Uplink.State, ago(s.Uplink.Since, now), orDash(s.Uplink.Server))
-	row("", "%d drops, %d planned re-dials, round trip %s, %d in flight", s.Uplink.Drops, s.Uplink.Redials, seconds(s.Uplink.RTTS),
-		s.Uplink.InFlight)
+	row("", "%d drops, %d planned re-dials, round trip %s, %d in flight", s.Uplink.Drops, s.Uplink.Redials,
+		seconds(s.Uplink.RTTS), s.Uplink.InFlight)
 	row("heartbeat", "every %s, %d pings, a dead link is noticed within %s",
 		seconds(s.Heartbeat.IntervalS), s.Heartbeat.Pings, seconds(s.Uplink.WorstDetectS))
 	for _, line := range learnt(s.Heartbeat) {
@@ -101,7 +101,8 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	}
 	row("traffic", "%s data, %s commands, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd), size(s.Bytes.Ping),
 		size(s.Bytes.Handshake))
-	row("", "%s probes, %s TLS and WebSocket, %s headers and what was sent again", size(s.Bytes.Probe), size(s.Bytes.Overhead), size(s.Bytes.Headers))
+	row("", "%s probes, %s TLS and WebSocket, %s headers and what was sent again", size(s.Bytes.Probe), size(s.Bytes.Overhead),
+		size(s.Bytes.Headers))
 	row("why", "%s", orText(s.Why, "all is well"))
 	return w.Flush()
 }
@@ -109,14 +110,16 @@ func Render(out io.Writer, s Status, now time.Time) error {
 // lines are what is shown of a device.
 func (d Serial) lines(now time.Time) (all []string) {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	say("%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now), d.Accepted, size(d.Read), d.Bad)
+	say("%s %s for %s, %d frames, %s read, %d bytes bad", orDash(d.Port), d.State, ago(d.Since, now), d.Accepted,
+		size(d.Read), d.Bad)
 	if e := d.LineErrors; e.Sum() > 0 {
-		say("errors on the line: %d framing, %d overrun, %d parity, %d break, %d buffer", e.Framing, e.Overrun, e.Parity, e.Break, e.Buffer)
+		say("errors on the line: %d framing, %d overrun, %d parity, %d break, %d buffer", e.Framing, e.Overrun, e.Parity,
+			e.Break, e.Buffer)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Units)) {
 		u := d.Units[name]
-		say("unit %s %s for %s, %d polls, %d timeouts, %d bad answers, %d exceptions", name, u.State, ago(u.Since, now), u.Polls, u.Timeouts,
-			u.BadAnswers, u.Exceptions)
+		say("unit %s %s for %s, %d polls, %d timeouts, %d bad answers, %d exceptions", name, u.State, ago(u.Since, now), u.Polls,
+			u.Timeouts, u.BadAnswers, u.Exceptions)
 		if u.Why != "" {
 			say("unit %s: %s", name, u.Why)
 		}

@@ -59,7 +59,8 @@ func TestPagesAreAsTheyWere(t *testing.T) {
 		path   string
 		status Status
 	}{
-		"status.json": {"/status", ill}, "metrics.txt": {"/metrics", ill}, "metrics_up.txt": {"/metrics", up}, "metrics_none.txt": {"/metrics", Status{}},
+		"status.json": {"/status", ill}, "metrics.txt": {"/metrics", ill}, "metrics_up.txt": {"/metrics", up},
+		"metrics_none.txt": {"/metrics", Status{}},
 	} {
 		r := httptest.NewRequest("GET", c.path, nil)
 		r.Host = "127.0.0.1:8077"

@@ -24,8 +24,8 @@ type Status struct {
 	Commands  Commands          `json:"commands"`
 
 	Quarantine Quarantine `json:"quarantine"`
-	// ACL says for each class of topics that the gateway publishes to whether the server delivers them: ok, denied or unknown. Absent
-	// until it was tried.
+	// ACL says for each class of topics that the gateway publishes to whether the server delivers them: ok, denied or unknown.
+	// Absent until it was tried.
 	ACL map[string]string `json:"acl,omitempty"`
 
 	Facts map[string]string `json:"facts,omitempty"` // by name: what the commands of device.facts printed
@@ -98,8 +98,9 @@ type cause struct {
 }
 
 func (b *Bytes) causes() [10]cause {
-	return [...]cause{{"handshake", &b.Handshake}, {"ping", &b.Ping}, {"keepalive", &b.Keepalive}, {"data", &b.Data}, {"cmd", &b.Cmd},
-		{"log", &b.Log}, {"config", &b.Config}, {"probe", &b.Probe}, {"overhead", &b.Overhead}, {"headers", &b.Headers}}
+	return [...]cause{{"handshake", &b.Handshake}, {"ping", &b.Ping}, {"keepalive", &b.Keepalive}, {"data", &b.Data},
+		{"cmd", &b.Cmd}, {"log", &b.Log}, {"config", &b.Config}, {"probe", &b.Probe}, {"overhead", &b.Overhead},
+		{"headers", &b.Headers}}
 }
 
 // Sum is the bytes on the wire: what a data plan counts.
@@ -124,7 +125,8 @@ func (b Bytes) with(o Bytes, sign int64) Bytes {
 	return b
 }
 
-// Month is what the data plan has paid for since the day on which the month of the budget began, over restarts; days are those of UTC.
+// Month is what the data plan has paid for since the day on which the month of the budget began, over
+// restarts; days are those of UTC.
 type Month struct {
 	Since      string           `json:"since"` // 2026-11-01
 	Bytes      int64            `json:"bytes"`

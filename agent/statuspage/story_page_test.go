@@ -28,10 +28,11 @@ func TestPageAnswers(t *testing.T) {
 		code         int
 		body         string
 	}{
-		"status":                   {status: up, path: "/status", code: 200, body: `"state": "up"`},
-		"metrics":                  {status: up, path: "/metrics", code: 200, body: "linkbeat_up 1\n"},
-		"healthy, link down":       {status: down, path: "/healthz", code: 200, body: "ok"},
-		"stuck":                    {status: up, sick: errors.New("uplink is stuck"), path: "/healthz", code: 503, body: "uplink is stuck"},
+		"status":             {status: up, path: "/status", code: 200, body: `"state": "up"`},
+		"metrics":            {status: up, path: "/metrics", code: 200, body: "linkbeat_up 1\n"},
+		"healthy, link down": {status: down, path: "/healthz", code: 200, body: "ok"},
+		"stuck": {status: up, sick: errors.New("uplink is stuck"), path: "/healthz", code: 503,
+			body: "uplink is stuck"},
 		"ready":                    {status: up, path: "/readyz", code: 200, body: "ok"},
 		"not ready":                {status: down, path: "/readyz", code: 503, body: "server refuses the password"},
 		"no such page":             {status: up, path: "/etc/passwd", code: 404},
@@ -61,15 +62,16 @@ func TestPageAnswers(t *testing.T) {
 
 // TestMetricsAreWellFormed checks every line against the text exposition format, with labels that need escapes.
 func TestMetricsAreWellFormed(t *testing.T) {
-	s := Status{ID: `gw "7"\`, Serial: map[string]Serial{"meter": {State: "open", Read: 7, Units: map[string]Unit{"boiler": {State: "live", Timeouts: 2}}}, "scale": {}}}
+	s := Status{ID: `gw "7"\`, Serial: map[string]Serial{"meter": {State: "open", Read: 7,
+		Units: map[string]Unit{"boiler": {State: "live", Timeouts: 2}}}, "scale": {}}}
 	line := regexp.MustCompile(`^(# (HELP|TYPE) linkbeat_[a-z_]+ .+|linkbeat_[a-z_]+(\{[a-z]+="([^"\\\n]|\\["\\n])*"(,[a-z]+="([^"\\\n]|\\["\\n])*")*\})? -?[0-9.e+-]+)$`)
 	for _, l := range strings.Split(strings.TrimSuffix(string(AppendMetrics(nil, s)), "\n"), "\n") {
 		if !line.MatchString(l) {
 			t.Errorf("not in the format: %s", l)
 		}
 	}
-	for _, want := range []string{`linkbeat_serial_read_bytes_total{device="meter"} 7`, `linkbeat_unit_live{device="meter",unit="boiler"} 1`,
-		`linkbeat_unit_timeouts_total{device="meter",unit="boiler"} 2`} {
+	for _, want := range []string{`linkbeat_serial_read_bytes_total{device="meter"} 7`,
+		`linkbeat_unit_live{device="meter",unit="boiler"} 1`, `linkbeat_unit_timeouts_total{device="meter",unit="boiler"} 2`} {
 		if !bytes.Contains(AppendMetrics(nil, s), []byte(want+"\n")) {
 			t.Errorf("%s is missing", want)
 		}
@@ -83,8 +85,8 @@ func TestPageGoesOnWhenItsAddressIsTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	fault := make(chan error, 8)
-	page := New(Options{Listen: taken.Addr().String(), Status: func() Status { return Status{} }, Healthy: func() error { return nil },
-		Fault: func(err error) { fault <- err }})
+	page := New(Options{Listen: taken.Addr().String(), Status: func() Status { return Status{} },
+		Healthy: func() error { return nil }, Fault: func(err error) { fault <- err }})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- page.Run(ctx) }()
@@ -98,7 +100,8 @@ func TestPageGoesOnWhenItsAddressIsTaken(t *testing.T) {
 }
 
 func TestFetchAndRender(t *testing.T) {
-	want := Status{ID: "gw-7", Version: "1", Uplink: Uplink{State: "up", Server: "mqtts://a:8883"}, Why: "spool: the disk is full",
+	want := Status{ID: "gw-7", Version: "1", Uplink: Uplink{State: "up", Server: "mqtts://a:8883"},
+		Why:    "spool: the disk is full",
 		Serial: map[string]Serial{"meter": {Port: "/dev/ttyUSB0", State: "absent", Why: "no such file"}}}
 	server := httptest.NewServer(testPage(want, nil))
 	defer server.Close()
@@ -120,7 +123,8 @@ func TestFetchAndRender(t *testing.T) {
 func TestFetchSaysWhoElseAnswers(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if _, err := Fetch(t.Context(), strings.TrimPrefix(other.URL, "http://")); err == nil || !strings.Contains(err.Error(), "is it linkbeat?") {
+	if _, err := Fetch(t.Context(), strings.TrimPrefix(other.URL, "http://")); err == nil ||
+		!strings.Contains(err.Error(), "is it linkbeat?") {
 		t.Fatalf("%v", err)
 	}
 }

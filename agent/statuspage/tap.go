@@ -23,7 +23,8 @@ const (
 // no one else is meant to read.
 func (p *Page) tap(w http.ResponseWriter, r *http.Request) {
 	if !fromHere(r) || p.o.Tap == nil {
-		http.Error(w, "a tap is for this machine alone: use linkbeat tap on the gateway, or linkbeatctl tap", http.StatusForbidden)
+		http.Error(w, "a tap is for this machine alone: use linkbeat tap on the gateway, or linkbeatctl tap",
+			http.StatusForbidden)
 		return
 	}
 	text, lost := make(chan []byte, tapQueue), atomic.Int64{}

@@ -45,8 +45,8 @@ func TestTap(t *testing.T) {
 
 func TestTapIsForThisMachine(t *testing.T) {
 	here := &net.TCPAddr{IP: net.IPv4(192, 168, 1, 5), Port: 8077}
-	for from, want := range map[string]int{"192.0.2.7:5000": 403, "[2001:db8::1]:5000": 403, "": 403, "127.0.0.1:5000": 404, "[::1]:5000": 404,
-		"192.168.1.5:5000": 404, "[::ffff:192.168.1.5]:5000": 404} {
+	for from, want := range map[string]int{"192.0.2.7:5000": 403, "[2001:db8::1]:5000": 403, "": 403, "127.0.0.1:5000": 404,
+		"[::1]:5000": 404, "192.168.1.5:5000": 404, "[::ffff:192.168.1.5]:5000": 404} {
 		asked := false
 		page := New(Options{Tap: func(string, func([]byte)) (func(), bool) { asked = true; return nil, false }})
 		r := httptest.NewRequest("GET", "/tap/meter", nil)

@@ -49,7 +49,8 @@ func TestGroupEndsWithTheFirstFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recorder
 		broken := errors.New("no such device")
-		g := Group{r.part("spool", untilDone), r.part("link", func(context.Context) error { return broken }), r.part("devices", untilDone)}
+		g := Group{r.part("spool", untilDone), r.part("link", func(context.Context) error { return broken }),
+			r.part("devices", untilDone)}
 		err := g.Run(t.Context())
 		if !errors.Is(err, broken) || !strings.Contains(err.Error(), "link") {
 			t.Fatalf("%v", err)

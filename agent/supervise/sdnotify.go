@@ -37,8 +37,8 @@ func WatchdogInterval() time.Duration {
 	return time.Duration(usec) * time.Microsecond / 2
 }
 
-// Reloading is what a reload begins with, for Type=notify-reload (sd_notify(3)): the time tells the manager that this is the answer
-// to its SIGHUP, and not to an earlier one. READY=1 ends it.
+// Reloading is what a reload begins with, for Type=notify-reload (sd_notify(3)): the time tells the manager that this is the
+// answer to its SIGHUP, and not to an earlier one. READY=1 ends it.
 func Reloading() string {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {

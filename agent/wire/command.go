@@ -15,7 +15,8 @@ type ErrorCode string
 
 // The error codes of a reply.
 const (
-	Busy           ErrorCode = "busy"            // a queue is full, too many in a minute, or the gateway is stopping; nothing was written
+	// a queue is full, too many in a minute, or the gateway is stopping; nothing was written
+	Busy           ErrorCode = "busy"
 	Expired        ErrorCode = "expired"         // it arrived, or its turn came, after expires
 	NoExpiry       ErrorCode = "no_expiry"       // a command without expires is refused
 	Retained       ErrorCode = "retained"        // a retained command would be repeated at every connect
@@ -43,7 +44,8 @@ type Command struct {
 	Body
 	Values  map[string]json.RawMessage `json:"values,omitempty"`  // writes to a unit of a Modbus bus, instead of bytes
 	Timeout string                     `json:"timeout,omitempty"` // requests only: how long to wait for the answer, such as 500ms
-	Silence string                     `json:"silence,omitempty"` // requests only: the answer is all that comes until so much silence
+	// requests only: the answer is all that comes until so much silence
+	Silence string `json:"silence,omitempty"`
 }
 
 // ParseCommand reads a command. When it fails, the returned command has the id if one could be read, so that the fault can

@@ -64,15 +64,16 @@ type ConsoleDown struct {
 
 // ConsoleUp is what the gateway says.
 type ConsoleUp struct {
-	ID    string    `json:"id"`
-	Seq   uint64    `json:"seq"`
-	Op    ConsoleOp `json:"op"`
-	TS    int64     `json:"ts,omitempty"`  // Unix ms, of the first byte of data
-	Out   bool      `json:"out,omitempty"` // of a tap: the gateway wrote this to the device
-	Data  []byte    `json:"base64,omitempty"`
-	Lost  int64     `json:"lost,omitempty"`  // bytes that are missing before this message: they came faster than they could be sent
-	Taken int64     `json:"taken,omitempty"` // bytes of the operator that were written or reported as a fault, since the beginning
-	Max   int       `json:"max,omitempty"`   // of opened: the most bytes of data in a message to the gateway
+	ID   string    `json:"id"`
+	Seq  uint64    `json:"seq"`
+	Op   ConsoleOp `json:"op"`
+	TS   int64     `json:"ts,omitempty"`  // Unix ms, of the first byte of data
+	Out  bool      `json:"out,omitempty"` // of a tap: the gateway wrote this to the device
+	Data []byte    `json:"base64,omitempty"`
+	// bytes that are missing before this message: they came faster than they could be sent
+	Lost  int64 `json:"lost,omitempty"`
+	Taken int64 `json:"taken,omitempty"` // bytes of the operator that were written or reported as a fault, since the beginning
+	Max   int   `json:"max,omitempty"`   // of opened: the most bytes of data in a message to the gateway
 	ConsoleLine
 	Error  ErrorCode `json:"error,omitempty"`
 	Detail string    `json:"detail,omitempty"` // for people

@@ -25,7 +25,8 @@ func TestConsoleMessages(t *testing.T) {
 		}
 	}
 	on := true
-	want := ConsoleUp{ID: "x", Seq: 3, Op: ConsoleData, TS: 5, Data: []byte("hi"), Lost: 7, Taken: 9, ConsoleLine: ConsoleLine{Baud: 300, DTR: &on}}
+	want := ConsoleUp{ID: "x", Seq: 3, Op: ConsoleData, TS: 5, Data: []byte("hi"), Lost: 7, Taken: 9,
+		ConsoleLine: ConsoleLine{Baud: 300, DTR: &on}}
 	text := string(want.Append(nil))
 	if text != `{"id":"x","seq":3,"op":"data","ts":5,"base64":"aGk=","lost":7,"taken":9,"baud":300,"dtr":true}` {
 		t.Error(text)

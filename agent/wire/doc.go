@@ -13,6 +13,6 @@
 // one frame of a device, what a poll says, or the mark of a gap; several in one payload are a batch; compressed payloads
 // travel under <topic>/gz.
 //
-// (id, name, epoch, seq) names one record, and never another one. A reader drops what it has seen and finds holes in seq; a hole that
-// the gateway knows of is covered by a record with a gap.
+// (id, name, epoch, seq) names one record, and never another one. A reader drops what it has seen and finds holes in seq; a hole
+// that the gateway knows of is covered by a record with a gap.
 package wire

@@ -8,7 +8,8 @@ import (
 // dumpRow is how many bytes stand in a line of a dump.
 const dumpRow = 16
 
-// AppendDump adds bytes as people read them: the time of the first, the direction (< from the device, > to it), hex digits and text.
+// AppendDump adds bytes as people read them: the time of the first, the direction (< from the device, > to
+// it), hex digits and text.
 func AppendDump(dst []byte, at time.Time, out bool, p []byte) []byte {
 	arrow := byte('<')
 	if out {

@@ -72,8 +72,9 @@ func checkBack(t *rapid.T, payload []byte, want []DeviceRecord) {
 	for i, p := range want {
 		r := back[i]
 		frame, _ := r.Bytes()
-		if r.Seq != p.Seq || r.Epoch != p.Epoch || r.Late != p.Late || !reflect.DeepEqual(r.Gap, p.Gap) || !bytes.Equal(frame, p.Frame) ||
-			!reflect.DeepEqual(decoded(string(appendJSON(nil, r.Measured))), decoded(string(appendJSON(nil, p.Measured)))) {
+		if r.Seq != p.Seq || r.Epoch != p.Epoch || r.Late != p.Late || !reflect.DeepEqual(r.Gap, p.Gap) ||
+			!bytes.Equal(frame, p.Frame) || !reflect.DeepEqual(decoded(string(appendJSON(nil, r.Measured))),
+			decoded(string(appendJSON(nil, p.Measured)))) {
 			t.Fatalf("%+v became %+v by %s", p, r, payload)
 		}
 	}

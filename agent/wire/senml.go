@@ -41,15 +41,18 @@ const (
 // IsSenMLEntry is true for a name that no value may have: an entry of that name is something else.
 func IsSenMLEntry(name string) bool { return name == frameEntry || name == gapEntry }
 
-// senMLAbsolute is where times begin in seconds: less is relative to now (RFC 8428, 4.5.3), so a clock that was never set tells none.
+// senMLAbsolute is where times begin in seconds: less is relative to now (RFC 8428, 4.5.3), so a clock that
+// was never set tells none.
 const senMLAbsolute = 1 << 28
 
-// SenMLBase is the base name of a device's records: gateway and name, each cut down to the characters that RFC 8428, 4.5.1 allows.
+// SenMLBase is the base name of a device's records: gateway and name, each cut down to the characters
+// that RFC 8428, 4.5.1 allows.
 func SenMLBase(id, name string) string { return senMLName(id) + "/" + senMLName(name) + "/" }
 
 func senMLName(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-:._", r)) {
+		if r < utf8.RuneSelf && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' ||
+			strings.ContainsRune("-:._", r)) {
 			return r
 		}
 		return '_'
@@ -60,8 +63,8 @@ func senMLName(s string) string {
 	return s
 }
 
-// AppendSenML adds the record as the entries of an RFC 8428 pack, separated by commas and without the brackets around, so that the
-// entries of several records make one pack. Of a clock that was not set it has no time. units are those of measure, by value.
+// AppendSenML adds the record as the entries of an RFC 8428 pack, separated by commas and without the brackets around, so that
+// the entries of several records make one pack. Of a clock that was not set it has no time. units are those of measure, by value.
 func (r Record) AppendSenML(dst []byte, base string, units map[string]string) []byte {
 	entries := r.entries(units)
 	first := &entries[0]
@@ -109,7 +112,8 @@ func (r Record) entries(units map[string]string) (all []entry) {
 	return []entry{{Name: frameEntry, Data: base64.RawURLEncoding.EncodeToString(p)}}
 }
 
-// ParseSenML reads a pack as [Record.AppendSenML] makes them: an entry with a seq and an epoch begins a record. Units are left out.
+// ParseSenML reads a pack as [Record.AppendSenML] makes them: an entry with a seq and an epoch begins a
+// record. Units are left out.
 func ParseSenML(p []byte) ([]Record, error) {
 	var entries []entry
 	if err := json.Unmarshal(p, &entries); err != nil {

@@ -13,7 +13,8 @@ import (
 // drawRecord is any record that a gateway can make, as its SenML comes back: bytes as text, or else as base64.
 func drawRecord(t *rapid.T) Record {
 	name := rapid.StringMatching(`[a-z]{1,4}[0-9]`)
-	r := Record{Seq: rapid.Uint64Range(1, 1<<53).Draw(t, "seq"), TS: rapid.OneOf(rapid.Int64Range(senMLAbsolute*1000, 1<<42), rapid.Just(int64(0))).Draw(t, "ts"), Epoch: "3f2a9c1e",
+	r := Record{Seq: rapid.Uint64Range(1, 1<<53).Draw(t, "seq"),
+		TS: rapid.OneOf(rapid.Int64Range(senMLAbsolute*1000, 1<<42), rapid.Just(int64(0))).Draw(t, "ts"), Epoch: "3f2a9c1e",
 		Late: rapid.Bool().Draw(t, "late"), Unsynced: rapid.Bool().Draw(t, "unsynced")}
 	switch rapid.IntRange(0, 3).Draw(t, "kind") {
 	case 0:
@@ -84,7 +85,8 @@ func TestSenMLFaults(t *testing.T) {
 
 func TestAClockThatWasNotSetTellsNoTime(t *testing.T) {
 	for _, ts := range []int64{-5, 0, 12345, senMLAbsolute*1000 - 1} {
-		r := Record{Seq: 1, TS: ts, Epoch: "e", Unsynced: true, Measured: Measured{Values: map[string]json.RawMessage{"u": json.RawMessage("1")}}}
+		r := Record{Seq: 1, TS: ts, Epoch: "e", Unsynced: true,
+			Measured: Measured{Values: map[string]json.RawMessage{"u": json.RawMessage("1")}}}
 		want := `{"bn":"gw/m/","n":"u","v":1,"seq":1,"epoch":"e","unsynced":true}`
 		if got := string(r.AppendSenML(nil, "gw/m/", nil)); got != want {
 			t.Errorf("%d: %s", ts, got)
@@ -93,7 +95,8 @@ func TestAClockThatWasNotSetTellsNoTime(t *testing.T) {
 }
 
 func FuzzParseSenML(f *testing.F) {
-	f.Add([]byte(`[{"bn":"gw/m/","bt":1795208591.123,"n":"u","u":"V","v":230.4,"seq":1,"epoch":"3f2a9c1e"},{"n":"i/bad","vs":"timeout"}]`))
+	f.Add([]byte(
+		`[{"bn":"gw/m/","bt":1795208591.123,"n":"u","u":"V","v":230.4,"seq":1,"epoch":"3f2a9c1e"},{"n":"i/bad","vs":"timeout"}]`))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		records, err := ParseSenML(p)
 		if err != nil {

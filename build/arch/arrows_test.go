@@ -11,8 +11,9 @@ import (
 func TestReferencesOfAModule(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":       "module " + module[:len(module)-1] + "\n\ngo 1.26\n",
-		"p/top.go":     "package p\n\nimport \"strings\"\n\n// Top is above.\nfunc Top() string { return strings.ToUpper(low().name) }\n",
+		"go.mod": "module " + module[:len(module)-1] + "\n\ngo 1.26\n",
+		"p/top.go": "package p\n\nimport \"strings\"\n\n// Top is above.\n" +
+			"func Top() string { return strings.ToUpper(low().name) }\n",
 		"p/low.go":     "package p\n\ntype thing struct{ name string }\n\nfunc low() thing { return thing{} }\n",
 		"p/method.go":  "package p\n\nfunc (t thing) again(top int) string { _ = top; return Top() }\n",
 		"p/p_test.go":  "package p\n\nvar _ = low\n",
@@ -44,7 +45,8 @@ func TestReferencesOfAModule(t *testing.T) {
 
 func TestReferencesOfWhatDoesNotBuild(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"go.mod": "module " + module[:len(module)-1] + "\n\ngo 1.26\n", "p.go": "package p\n\nvar x = nobody\n"} {
+	for name, text := range map[string]string{"go.mod": "module " + module[:len(module)-1] + "\n\ngo 1.26\n",
+		"p.go": "package p\n\nvar x = nobody\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

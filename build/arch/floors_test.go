@@ -37,7 +37,8 @@ func TestFewestBack(t *testing.T) {
 		{"two that use each other", 2, edgesOf([2]int{0, 1}, [2]int{1, 0}), 1},
 		{"a ring", 5, edgesOf([2]int{0, 1}, [2]int{1, 2}, [2]int{2, 3}, [2]int{3, 4}, [2]int{4, 0}), 1},
 		{"two rings that one arrow joins", 4, edgesOf([2]int{0, 1}, [2]int{1, 0}, [2]int{2, 3}, [2]int{3, 2}, [2]int{3, 0}), 2},
-		{"all three use each other", 3, edgesOf([2]int{0, 1}, [2]int{1, 0}, [2]int{0, 2}, [2]int{2, 0}, [2]int{1, 2}, [2]int{2, 1}), 3},
+		{"all three use each other", 3, edgesOf([2]int{0, 1}, [2]int{1, 0}, [2]int{0, 2}, [2]int{2, 0}, [2]int{1, 2},
+			[2]int{2, 1}), 3},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
 func TestSourcesAreFormatted(t *testing.T) {
@@ -17,6 +19,27 @@ func TestSourcesAreFormatted(t *testing.T) {
 			t.Errorf("%s: %v", s.Path, err)
 		} else if !bytes.Equal(out, s.Text) {
 			t.Errorf("%s is not formatted: run gofmt -w %s", s.Path, s.Path)
+		}
+	}
+}
+
+func TestLinesAreAtMost130ColumnsWide(t *testing.T) {
+	for _, s := range sources(t) {
+		for _, sentence := range wideLines(s.Path, string(s.Text), s.heldLines()) {
+			t.Error(sentence)
+		}
+	}
+	root, err := kit.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := Scripts(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range scripts {
+		for _, sentence := range wideLines(path, text, nil) {
+			t.Error(sentence)
 		}
 	}
 }

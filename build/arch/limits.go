@@ -74,15 +74,18 @@ func Breaches(rooms []Room, exceptions []Exception) []string {
 		used[x] = ok
 		switch {
 		case !ok:
-			found = append(found, fmt.Sprintf("%s: %d %s, the limit is %d: split it by concern, or add an exception with a reason to exceptions.go",
-				e.of, e.is, e.measure, e.measure.Most()))
+			found = append(found,
+				fmt.Sprintf("%s: %d %s, the limit is %d: split it by concern, or add an exception with a reason to exceptions.go",
+					e.of, e.is, e.measure, e.measure.Most()))
 		case e.is > x.Most:
-			found = append(found, fmt.Sprintf("%s: %d %s, its exception ends at %d (%s): it may shrink, not grow", e.of, e.is, e.measure, x.Most, x.Why))
+			found = append(found, fmt.Sprintf("%s: %d %s, its exception ends at %d (%s): it may shrink, not grow", e.of, e.is,
+				e.measure, x.Most, x.Why))
 		}
 	}
 	for _, x := range exceptions {
 		if !used[x] {
-			found = append(found, fmt.Sprintf("%s keeps within the limit of %d %s: take its exception out of exceptions.go", x.Of, x.Measure.Most(), x.Measure))
+			found = append(found, fmt.Sprintf("%s keeps within the limit of %d %s: take its exception out of exceptions.go", x.Of,
+				x.Measure.Most(), x.Measure))
 		}
 		if strings.TrimSpace(x.Why) == "" {
 			found = append(found, fmt.Sprintf("the exception of %s gives no reason", x.Of))

@@ -22,10 +22,12 @@ func TestBreaches(t *testing.T) {
 		exceptions []Exception
 		want       []string // a part of each sentence, in order
 	}{
-		{"all at the limit", []Room{{Package: "a", Files: filesMax, Types: []Type{{Name: "T", Methods: methodsMax, Lines: structMax}}}}, nil, nil},
+		{"all at the limit",
+			[]Room{{Package: "a", Files: filesMax, Types: []Type{{Name: "T", Methods: methodsMax, Lines: structMax}}}}, nil, nil},
 		{"too many files", []Room{full}, nil, []string{"config: 26 source files"}},
 		{"an exception covers it", []Room{full}, []Exception{{Files, "config", 26, "one cohesive engine"}}, nil},
-		{"an exception that was outgrown", []Room{full}, []Exception{{Files, "config", 25, "one cohesive engine"}}, []string{"its exception ends at 25"}},
+		{"an exception that was outgrown", []Room{full}, []Exception{{Files, "config", 25, "one cohesive engine"}},
+			[]string{"its exception ends at 25"}},
 		{"an exception of another thing", []Room{full}, []Exception{{Methods, "config", 26, "one"}},
 			[]string{"config: 26 source files", "config keeps within the limit of 30 methods"}},
 		{"a struct with too many lines", []Room{wide}, nil, []string{"agent.site: 41 lines of a struct"}},

@@ -116,7 +116,8 @@ func save(dir string, now, before []Room) error {
 }
 
 func printRooms(w io.Writer, now, before []Room) error {
-	fmt.Fprintln(w, "An arrow is a pair of files of a package of which the first uses something of the second; one runs back where it goes")
+	fmt.Fprintln(w,
+		"An arrow is a pair of files of a package of which the first uses something of the second; one runs back where it goes")
 	fmt.Fprintln(w, "against the order of the files in which fewest do. ≤: the best order found, not proven. Tests are left out.")
 	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, "package\tfiles\tlines\tmethods\tfields\tarrows\tback\tlongest function\tlongest file")
@@ -135,8 +136,9 @@ func row(r Room) string {
 	if r.Arrows.Most {
 		back = "≤ " + back
 	}
-	return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%d\t%s\t%s\t%s", r.Package, r.Files, r.Lines, sized(methods.Methods, methods.Name), sized(fields.Fields, fields.Name),
-		r.Arrows.All, back, sized(r.Function.Lines, r.Function.Name), sized(r.File.Lines, r.File.Name))
+	return fmt.Sprintf("%s\t%d\t%d\t%s\t%s\t%d\t%s\t%s\t%s", r.Package, r.Files, r.Lines, sized(methods.Methods, methods.Name),
+		sized(fields.Fields, fields.Name), r.Arrows.All, back, sized(r.Function.Lines, r.Function.Name),
+		sized(r.File.Lines, r.File.Name))
 }
 
 func sized(n int, name string) string {

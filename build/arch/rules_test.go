@@ -149,7 +149,8 @@ func TestEveryAllowedArrowIsUsed(t *testing.T) {
 	}
 	for mod, homes := range OnlyFor() {
 		for _, home := range homes {
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(imports)), func(pkg string) bool { return within(pkg, home) && used(pkg, mod, false) }) {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(imports)),
+				func(pkg string) bool { return within(pkg, home) && used(pkg, mod, false) }) {
 				t.Errorf("rules.go names %s as a home of %s, and no file there imports it: take it out", home, mod)
 			}
 		}

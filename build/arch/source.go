@@ -26,9 +26,26 @@ type Source struct {
 	Imports []string
 }
 
-// Load parses every Go file below root; dist, testdata and hidden folders are left out.
+// Load parses every Go file below root.
 func Load(root string) ([]Source, error) {
+	paths, err := files(root, func(name string) bool { return strings.HasSuffix(name, ".go") })
+	if err != nil {
+		return nil, err
+	}
 	var all []Source
+	for _, path := range paths {
+		s, err := load(root, path)
+		if err != nil {
+			return nil, fmt.Errorf("read the sources: %w", err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// files lists what lies below root under a name that is wanted; dist, testdata and hidden folders are left out.
+func files(root string, wanted func(name string) bool) ([]string, error) {
+	var paths []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -37,19 +54,15 @@ func Load(root string) ([]Source, error) {
 		if d.IsDir() && path != root && (name == "dist" || name == "testdata" || strings.HasPrefix(name, ".")) {
 			return filepath.SkipDir
 		}
-		if d.IsDir() || !strings.HasSuffix(name, ".go") {
-			return nil
+		if !d.IsDir() && wanted(name) {
+			paths = append(paths, path)
 		}
-		s, err := load(root, path)
-		if err == nil {
-			all = append(all, s)
-		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the sources: %w", err)
 	}
-	return all, nil
+	return paths, nil
 }
 
 func load(root, path string) (Source, error) {

@@ -24,8 +24,8 @@ func StrayTests(all []Source) []string {
 	var found []string
 	for _, s := range all {
 		if name := strings.TrimSuffix(path.Base(s.Path), "_test.go"); s.Test && !belongs(s.Package, name, named) && hasTest(s) {
-			found = append(found, fmt.Sprintf("%s: no source file of that name: rename it after what it tests, or story_%s_test.go",
-				s.Path, name))
+			found = append(found,
+				fmt.Sprintf("%s: no source file of that name: rename it after what it tests, or story_%s_test.go", s.Path, name))
 		}
 	}
 	return found

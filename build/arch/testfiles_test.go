@@ -41,8 +41,8 @@ func TestStrayTests(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				all = append(all, Source{Path: file, Package: path.Dir(file), Test: strings.HasSuffix(file, "_test.go"), File: parsed,
-					Fset: fset})
+				all = append(all, Source{Path: file, Package: path.Dir(file), Test: strings.HasSuffix(file, "_test.go"),
+					File: parsed, Fset: fset})
 			}
 			if got := StrayTests(all); len(got) != tt.stray {
 				t.Errorf("%d found, want %d: %v", len(got), tt.stray, got)

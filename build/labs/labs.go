@@ -1,5 +1,5 @@
-// Package labs is the table of the laboratories: the real agent before real brokers, networks and devices, with goals. A new one is
-// a folder here and a row in [All].
+// Package labs is the table of the laboratories: the real agent before real brokers, networks and devices, with goals. A new one
+// is a folder here and a row in [All].
 package labs
 
 import (

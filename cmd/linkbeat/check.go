@@ -65,7 +65,8 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		return cli.Usagef("--json is for --estimate: add --estimate")
 	}
 	if f.assume.FramesPerDay <= 0 || f.assume.FrameBytes <= 0 || f.assume.FrameBytes > mostFrame || f.assume.Interval < 0 {
-		return cli.Usagef("--frames-per-day, --frame-bytes and --interval must be above 0, and a frame has at most %d bytes", mostFrame)
+		return cli.Usagef("--frames-per-day, --frame-bytes and --interval must be above 0, and a frame has at most %d bytes",
+			mostFrame)
 	}
 	file, err := cmd.Flags().GetString("config")
 	if err != nil {
@@ -120,8 +121,8 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	report, err := diag.Run(ctx, diag.Options{Document: doc, ID: id, Version: version, Built: programVersion().Built(), Online: true,
-		Watch: &diag.Printer{Out: cmd.ErrOrStderr(), Faults: true}})
+	report, err := diag.Run(ctx, diag.Options{Document: doc, ID: id, Version: version, Built: programVersion().Built(),
+		Online: true, Watch: &diag.Printer{Out: cmd.ErrOrStderr(), Faults: true}})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,8 @@ Exit status: 0 done, also without a port; 1 /sys cannot be read; 64 wrong use.`,
 				return json.NewEncoder(out).Encode(ports)
 			}
 			if len(ports) == 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(), "no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?")
+				fmt.Fprintln(cmd.ErrOrStderr(),
+					"no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?")
 				return nil
 			}
 			return printPorts(tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), ports)
@@ -53,8 +54,8 @@ func printPorts(w *tabwriter.Writer, ports []discover.PortInfo) error {
 		if p.USB != nil {
 			usb = *p.USB
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor, usb.Product, orDash(usb.Serial),
-			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse),
+		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor,
+			usb.Product, orDash(usb.Serial), orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse),
 			orDash(strings.TrimPrefix(p.ByPath, "/dev/serial/by-path/")), p.Config)
 	}
 	return w.Flush()

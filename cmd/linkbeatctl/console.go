@@ -45,7 +45,8 @@ Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session
 		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) (err error) {
 			if line.Mode != "" && !regexp.MustCompile(`^[5-8][NEOMSneoms](1|1\.5|2)$`).MatchString(line.Mode) {
-				return cli.Usagef("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1", line.Mode)
+				return cli.Usagef("--mode %q: data bits 5 to 8, parity N, E, O, M or S, stop bits 1, 1.5 or 2, such as 7E1",
+					line.Mode)
 			}
 			if line.Baud < 0 {
 				return cli.Usagef("--baud %d: must be above 0", line.Baud)
@@ -69,7 +70,8 @@ Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session
 	f := cmd.Flags()
 	f.BoolVar(&usePty, "pty", false, "make a pseudo-terminal on this machine, and print its path")
 	f.IntVar(&line.Baud, "baud", 0, "baud rate during the session (default: as configured)")
-	f.StringVar(&line.Mode, "mode", "", "data bits, parity and stop bits during the session, such as 7E1 (default: as configured)")
+	f.StringVar(&line.Mode, "mode", "",
+		"data bits, parity and stop bits during the session, such as 7E1 (default: as configured)")
 	f.StringVar(&dtr, "dtr", "", "set DTR: `on or off`")
 	f.StringVar(&rts, "rts", "", "set RTS: `on or off`")
 	f.BoolVar(&sendBreak, "break", false, "send a break first")

@@ -57,7 +57,8 @@ Exit status: 0 answered, 1 refused, or no answer of the device, 2 no reply in ti
 	e.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the reply as the gateway sent it, a refusal too")
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the bytes of the answer and nothing else")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the command may wait for its turn; after that it expires")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second,
+		"how long the command may wait for its turn; after that it expires")
 	cmd.Flags().DurationVar(&within, "within", 0,
 		"how long to wait for the beginning of the answer (default: the gateway's requests.timeout)")
 	cmd.Flags().DurationVar(&silence, "silence", 0,

@@ -63,7 +63,8 @@ Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with 
 	e.flags(cmd)
 	cmd.Flags().StringArrayVar(&set, "set", nil, "write a value to the register of this name: `name=value`; may be repeated")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing when it is done")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long the command may wait for its turn; after that it expires")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second,
+		"how long the command may wait for its turn; after that it expires")
 	for _, name := range []string{"text", "hex", "base64"} {
 		cmd.MarkFlagsMutuallyExclusive("set", name)
 	}

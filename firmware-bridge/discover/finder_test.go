@@ -31,7 +31,8 @@ func TestASelectorThatMeansTwoPortsIsAFault(t *testing.T) {
 	if path, err := f.Find(Selector{Vendor: "0403"}); err != nil || path != "/dev/ttyUSB0" {
 		t.Errorf("%q %v", path, err)
 	}
-	if path, err := f.Find(Selector{ByPath: "platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1:1.2"}); err != nil || path != "/dev/ttyACM0" {
+	if path, err := f.Find(Selector{ByPath: "platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1:1.2"}); err != nil ||
+		path != "/dev/ttyACM0" {
 		t.Errorf("%q %v", path, err)
 	}
 	if _, err := f.Find(Selector{ByPath: "pci-gone"}); !errors.Is(err, serialport.ErrAbsent) {

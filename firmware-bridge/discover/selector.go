@@ -50,8 +50,8 @@ func (s Selector) matches(p PortInfo) bool {
 	}
 	u := p.USB
 	is := func(want, got string) bool { return want == "" || want == got }
-	return is(strings.ToLower(s.Vendor), strings.ToLower(u.Vendor)) && is(strings.ToLower(s.Product), strings.ToLower(u.Product)) &&
-		is(s.Serial, u.Serial) && (s.Interface == nil || *s.Interface == u.Interface)
+	return is(strings.ToLower(s.Vendor), strings.ToLower(u.Vendor)) && is(strings.ToLower(s.Product),
+		strings.ToLower(u.Product)) && is(s.Serial, u.Serial) && (s.Interface == nil || *s.Interface == u.Interface)
 }
 
 // plainByPath is the name without the version of USB: systemd 255 and later make a second link that has it, such as
@@ -83,7 +83,8 @@ func (s Selector) choose(ports []PortInfo) (PortInfo, error) {
 	for _, p := range found {
 		names = append(names, fmt.Sprintf("%s (%s)", p.Path, p.Config))
 	}
-	return PortInfo{}, fmt.Errorf("%s means %d ports: %s; say more of the one that is meant", s, len(found), strings.Join(names, ", "))
+	return PortInfo{}, fmt.Errorf("%s means %d ports: %s; say more of the one that is meant", s, len(found),
+		strings.Join(names, ", "))
 }
 
 // suggest fills in Config: the line of configuration that selects each port again, whatever path it will have.

@@ -54,8 +54,8 @@ func TestTheSuggestedLinePicksExactlyThatPort(t *testing.T) {
 	clone := func(name string) PortInfo { p := usbPort(name, "1a86", "0001", 0); return p } // all with the same serial number
 	blind := clone("ttyUSB5")
 	blind.ByPath = ""
-	ports := []PortInfo{usbPort("ttyUSB0", "0403", "A${X}\"b", 0), usbPort("ttyUSB1", "2c7c", "", 1), clone("ttyUSB3"), clone("ttyUSB4"), blind,
-		{Name: "ttyS0", Path: "/dev/ttyS0"}}
+	ports := []PortInfo{usbPort("ttyUSB0", "0403", "A${X}\"b", 0), usbPort("ttyUSB1", "2c7c", "", 1), clone("ttyUSB3"),
+		clone("ttyUSB4"), blind, {Name: "ttyS0", Path: "/dev/ttyS0"}}
 	suggest(ports)
 	for i, want := range []string{
 		`usb: {vendor: "0403", product: "6001", serial: "A$${X}\"b", interface: 0}`,

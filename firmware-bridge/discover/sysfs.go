@@ -10,10 +10,11 @@ import (
 
 // PortInfo describes one serial port of this machine. What sysfs does not tell is empty.
 type PortInfo struct {
-	Name   string   `json:"name"`              // "ttyUSB0"
-	Path   string   `json:"path"`              // "/dev/ttyUSB0"; the number may differ after the next boot
-	Driver string   `json:"driver,omitempty"`  // "ftdi_sio", "cdc_acm", "serial8250"
-	ByPath string   `json:"by_path,omitempty"` // "/dev/serial/by-path/…": names the socket that it is plugged into; USB only, made by udev
+	Name   string `json:"name"`             // "ttyUSB0"
+	Path   string `json:"path"`             // "/dev/ttyUSB0"; the number may differ after the next boot
+	Driver string `json:"driver,omitempty"` // "ftdi_sio", "cdc_acm", "serial8250"
+	// "/dev/serial/by-path/…": names the socket that it is plugged into; USB only, made by udev
+	ByPath string   `json:"by_path,omitempty"`
 	USB    *USBInfo `json:"usb,omitempty"`
 	InUse  string   `json:"in_use_by,omitempty"` // "gpsd, pid 812"; filled by [Holders], as far as /proc shows it to us
 	Config string   `json:"config"`              // the line of configuration that picks this port again

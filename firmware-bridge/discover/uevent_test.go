@@ -5,7 +5,8 @@ import "testing"
 func TestParseUevent(t *testing.T) {
 	// in the format of lib/kobject_uevent.c; a real one is heard in TestUeventsOfTheKernel
 	const message = "add@/devices/pci0000:00/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0\x00ACTION=add\x00" +
-		"DEVPATH=/devices/pci0000:00/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0\x00SUBSYSTEM=tty\x00MAJOR=188\x00MINOR=0\x00DEVNAME=ttyUSB0\x00SEQNUM=3121\x00"
+		"DEVPATH=/devices/pci0000:00/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0\x00SUBSYSTEM=tty\x00" +
+		"MAJOR=188\x00MINOR=0\x00DEVNAME=ttyUSB0\x00SEQNUM=3121\x00"
 	if e := parseUevent([]byte(message)); e != (Uevent{"add", "tty"}) || !e.aboutPorts() {
 		t.Errorf("%+v", e)
 	}

@@ -21,7 +21,8 @@
 //	delimiter   at a sequence of bytes                after the last one   Bytes, Keep
 //	idle        after a silence                       after a silence      Gap, or Chars and CharTime
 //	fixed       after Size bytes                      at Header, if any    Size, Header, Gap
-//	length      where a field of its own says         at Header, if any    Offset, Width, Mask, Little, Adjust, Header, Trailer, Gap
+//	length      where a field of its own says         at Header, if any    Offset, Width, Mask, Little, Adjust, Header,
+//	                                                                       Trailer, Gap
 //	cobs        at 00                                 after the last one   none
 //	slip        at c0                                 after the last one   none
 //	stx_etx     at ETX                                at STX               DLE
@@ -49,7 +50,8 @@
 //
 // # Adding a kind
 //
-// A file with a type that embeds tape (the buffer, the times, the counters) and has Next and Encode, and a row in [Kinds]. Feed,
-// Wake, End, Start and Stats come from tape. The configuration takes it from there, with the keys of its row. A key that is new is a
-// field of [Spec], of config.Frame and of config.Frame.Spec as well. Then rows in the tables of the tests, and in the list above.
+// A file with a type that embeds tape (the buffer, the times, the counters) and has Next and Encode, and a row in [Kinds].
+// Feed, Wake, End, Start and Stats come from tape. The configuration takes it from there, with the keys of its row. A key
+// that is new is a field of [Spec], of config.Frame and of config.Frame.Spec as well. Then rows in the tables of the
+// tests, and in the list above.
 package framing

@@ -31,9 +31,10 @@ func Kinds() []Kind {
 			new: newLength},
 		{Name: "cobs", Keys: keys("checksum"), new: newCOBS},
 		{Name: "slip", Keys: keys("checksum"), new: newSLIP},
-		{Name: "stx_etx", Keys: keys("dle checksum checksum_over"), NoKeep: "what makes a frame of stx_etx is always cut", new: newEnclosed},
-		{Name: "modbus_rtu", Keys: keys("gap"), KeepsMore: true, silence: func(s Spec) time.Duration { return rtuSilence(s.CharTime) },
-			new: newRTU},
+		{Name: "stx_etx", Keys: keys("dle checksum checksum_over"), NoKeep: "what makes a frame of stx_etx is always cut",
+			new: newEnclosed},
+		{Name: "modbus_rtu", Keys: keys("gap"), KeepsMore: true,
+			silence: func(s Spec) time.Duration { return rtuSilence(s.CharTime) }, new: newRTU},
 		{Name: "nmea", Text: true, NoKeep: "a sentence of nmea always keeps its checksum", new: newNMEA},
 	}
 }

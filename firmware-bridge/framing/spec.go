@@ -12,11 +12,15 @@ const DefaultMax = 4 << 10
 
 // Spec says how a device frames. Fields that the type does not use must be zero, except Max and CharTime.
 type Spec struct {
-	Type     string        // the name of one of [Kinds]; empty: "line"
-	Max      int           // longest frame in bytes, checksum included, delimiters not; length: all of it; if zero, then DefaultMax
-	Bytes    []byte        // delimiter: the sequence; line: what Encode adds, "\n" (if empty) or "\r\n"
-	Keep     bool          // frames keep their delimiter, header, length, checksum and trailer, and Encode wants a checksum that is there
-	Gap      time.Duration // idle: the silence that ends a frame; fixed, length: gives up one that is not whole, 3 s if zero and a checksum or trailer tells; modbus_rtu: see rtu
+	Type string // the name of one of [Kinds]; empty: "line"
+	// longest frame in bytes, checksum included, delimiters not; length: all of it; if zero, then DefaultMax
+	Max   int
+	Bytes []byte // delimiter: the sequence; line: what Encode adds, "\n" (if empty) or "\r\n"
+	// frames keep their delimiter, header, length, checksum and trailer, and Encode wants a checksum that is there
+	Keep bool
+	// idle: the silence that ends a frame; fixed, length: gives up one that is not whole, 3 s if zero and a checksum or trailer
+	// tells; modbus_rtu: see rtu
+	Gap      time.Duration
 	Chars    float64       // idle: the same in characters of the line; needs CharTime
 	CharTime time.Duration // how long one character takes on the line, start and stop bits included; zero: unknown
 	Size     int           // fixed: bytes in a frame, header and checksum included
@@ -31,7 +35,8 @@ type Spec struct {
 
 	DLE bool // stx_etx: STX and ETX have a DLE before them, and a DLE inside is doubled
 
-	Checksum  string // one of [Checksums], at the end of the frame, before delimiter and trailer; stx_etx: behind ETX; if empty, then none
+	// one of [Checksums], at the end of the frame, before delimiter and trailer; stx_etx: behind ETX; if empty, then none
+	Checksum  string
 	SumLittle bool   // its low byte comes first, whatever is usual for it
 	SumBig    bool   // its high byte comes first, whatever is usual for it
 	SumFrom   int    // fixed, length: the first byte of the frame that it covers

@@ -57,7 +57,8 @@ func TestEncode(t *testing.T) {
 		{"line with a checksum of nothing", Spec{Checksum: "xor8"}, "\n", "", ErrEmpty},
 		{"a checksum kept, right", Spec{Checksum: "xor8", Keep: true}, "abc`", "abc`\n", nil},
 		{"a checksum kept, wrong", Spec{Checksum: "xor8", Keep: true}, "abc?", "", ErrChecksum},
-		{"delimiter with a checksum never trims", Spec{Type: "delimiter", Bytes: []byte(";"), Checksum: "sum8"}, "a;", "", ErrDelimiter},
+		{"delimiter with a checksum never trims", Spec{Type: "delimiter", Bytes: []byte(";"), Checksum: "sum8"}, "a;", "",
+			ErrDelimiter},
 		{"length", sirf, "abc", "\xa0\xa2\x00\x03abc\x01\x26\xb0\xb3", nil},
 		{"length too long", sirf, "123456789", "", ErrTooLong},
 		{"length that its field cannot say", Spec{Type: "length", Width: 1, Mask: 7, Max: 99}, "12345678", "", ErrTooLong},
@@ -170,8 +171,8 @@ func TestWakeIsTheEndOfTheSilence(t *testing.T) {
 	if !f.Wake().IsZero() {
 		t.Error("wakes after the end of the bad burst")
 	}
-	for _, s := range []Spec{{}, {Type: "delimiter", Bytes: []byte(";")}, {Type: "fixed", Size: 9}, {Type: "cobs"}, {Type: "slip"},
-		{Type: "stx_etx"}, {Type: "nmea"}, {Type: "length", Width: 1}} {
+	for _, s := range []Spec{{}, {Type: "delimiter", Bytes: []byte(";")}, {Type: "fixed", Size: 9}, {Type: "cobs"},
+		{Type: "slip"}, {Type: "stx_etx"}, {Type: "nmea"}, {Type: "length", Width: 1}} {
 		f := mustNew(t, s)
 		f.Feed(at(0), []byte("ab"))
 		if !f.Wake().IsZero() {

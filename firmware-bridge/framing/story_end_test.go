@@ -60,7 +60,8 @@ func TestTheEndGivesWhatOnlyWaited(t *testing.T) {
 		bad  int64
 		left int64 // pending: never whole
 	}{
-		"length behind a false start":  {rtcm, "\xd3\x03\xff" + encoded(rtcm, "abc") + encoded(rtcm, "def"), []string{"abc", "def"}, 3, 0},
+		"length behind a false start": {rtcm, "\xd3\x03\xff" + encoded(rtcm, "abc") + encoded(rtcm, "def"),
+			[]string{"abc", "def"}, 3, 0},
 		"fixed behind a false start":   {fixed, "##" + encoded(fixed, "#abcde"), []string{"#abcde"}, 2, 0},
 		"a trailer tells too":          {ended, "\x01\x00" + encoded(ended, "abc"), []string{"abc"}, 2, 0},
 		"a torn frame is bad":          {rtcm, encoded(rtcm, "abc")[:5], nil, 5, 0},

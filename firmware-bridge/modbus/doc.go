@@ -2,7 +2,8 @@
 // the registers mean, which of them are read together, and whose turn it is.
 //
 //	registers → Plan → blocks → PDU → Protocol.Append → the line → Protocol.Find → Data → Block.Cut → Register.Decode → Value
-//	Schedule: Next says which unit is read now; Heard, Answered and Unanswered are told how it went; in its Cooldown a unit is not asked
+//	Schedule: Next says which unit is read now; Heard, Answered and Unanswered are told how it went;
+//	          in its Cooldown a unit is not asked
 //
 // It is pure: now comes in, a deadline or an action goes out; no clock, goroutine, lock or socket.
 //

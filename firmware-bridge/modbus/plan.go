@@ -32,7 +32,8 @@ func Plan(regs []Register, items []int, limit, gap int) []Block {
 			b := &blocks[n-1]
 			have := int(b.Address) + b.Count
 			count := max(end, have) - int(b.Address)
-			if int(r.Address) <= have+gap && count <= r.Kind.maxCount(limit) && !writeOnlyBetween(regs, r.Kind, have, int(r.Address)) {
+			if int(r.Address) <= have+gap && count <= r.Kind.maxCount(limit) &&
+				!writeOnlyBetween(regs, r.Kind, have, int(r.Address)) {
 				b.Count = count
 				b.Items = append(b.Items, i)
 				continue

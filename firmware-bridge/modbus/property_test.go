@@ -11,7 +11,8 @@ import (
 func TestEveryTypeRoundTripsInEveryOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 2000 {
-		for _, kind := range []Type{"int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string", "bits", "bit"} {
+		for _, kind := range []Type{"int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string",
+			"bits", "bit"} {
 			for _, order := range []Order{"", "abcd", "cdab", "badc", "dcba"} {
 				r := Register{Name: "x", Kind: Holding, Type: kind, Order: order, Writable: true}
 				text := randomText(rng, &r)
@@ -150,7 +151,8 @@ func TestAnswersAreFoundInNoise(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 5000 {
 		n := 1 + rng.IntN(20)
-		q := Query{Unit: byte(1 + rng.IntN(247)), PDU: ReadPDU(Holding, uint16(rng.IntN(1000)), n), Transaction: uint16(rng.Uint32())}
+		q := Query{Unit: byte(1 + rng.IntN(247)), PDU: ReadPDU(Holding, uint16(rng.IntN(1000)), n),
+			Transaction: uint16(rng.Uint32())}
 		pdu := []byte{3, byte(2 * n)}
 		for range 2 * n {
 			pdu = append(pdu, byte(rng.Uint32()))

@@ -70,7 +70,8 @@ func worst(at []time.Time) (w time.Duration) {
 }
 
 func options() ScheduleOptions {
-	return ScheduleOptions{Timeout: 300 * time.Millisecond, Retries: 1, BackoffMin: 500 * time.Millisecond, BackoffMax: time.Minute, Margin: 10 * time.Millisecond}
+	return ScheduleOptions{Timeout: 300 * time.Millisecond, Retries: 1, BackoffMin: 500 * time.Millisecond,
+		BackoffMax: time.Minute, Margin: 10 * time.Millisecond}
 }
 
 func TestDeadUnitsNeverDelayTheOthers(t *testing.T) {
@@ -147,7 +148,8 @@ func TestWithoutSlackADeadUnitIsTriedOnceAMinute(t *testing.T) {
 
 // Soon: in a pause of its unit, or when that is due again.
 func TestOneLostAnswerIsAskedForAgainSoon(t *testing.T) {
-	for every, soon := range map[time.Duration]time.Duration{time.Second: 710 * time.Millisecond, 10 * time.Second: 310 * time.Millisecond} {
+	for every, soon := range map[time.Duration]time.Duration{time.Second: 710 * time.Millisecond,
+		10 * time.Second: 310 * time.Millisecond} {
 		b := newBus(2, options(), 10*time.Millisecond)
 		b.s = NewSchedule(options(), b.now, [][]time.Duration{{every}, {every}})
 		b.run(30*time.Second - 1)
@@ -159,7 +161,8 @@ func TestOneLostAnswerIsAskedForAgainSoon(t *testing.T) {
 		b.polls = map[int][]time.Time{}
 		lost := b.now
 		b.run(every)
-		if p := b.polls[j.Unit]; len(p) == 0 || p[0].Sub(lost) < 300*time.Millisecond || p[0].Sub(lost) > soon || b.s.State(j.Unit) != Live {
+		if p := b.polls[j.Unit]; len(p) == 0 || p[0].Sub(lost) < 300*time.Millisecond || p[0].Sub(lost) > soon ||
+			b.s.State(j.Unit) != Live {
 			t.Errorf("%v: lost at %v, %v", every, lost, p)
 		}
 	}
@@ -281,8 +284,8 @@ func TestNoTryIsShorterThanTheTimeout(t *testing.T) {
 }
 
 func TestReadingForNothingSparesWhatIsNeverRead(t *testing.T) {
-	regs := []Register{{Kind: Holding, Address: 0, Type: "uint16"}, {Kind: Holding, Address: 1, Type: "uint16", Writable: true, WriteOnly: true},
-		{Kind: Holding, Address: 2, Type: "uint16"}, {Kind: Holding, Address: 5, Type: "uint16"}}
+	regs := []Register{{Kind: Holding, Address: 0, Type: "uint16"}, {Kind: Holding, Address: 1, Type: "uint16", Writable: true,
+		WriteOnly: true}, {Kind: Holding, Address: 2, Type: "uint16"}, {Kind: Holding, Address: 5, Type: "uint16"}}
 	blocks := Plan(regs, []int{0, 2, 3}, MaxWords, 8)
 	if len(blocks) != 2 || blocks[0].Count != 1 || blocks[1].Address != 2 || blocks[1].Count != 4 {
 		t.Errorf("%+v", blocks)

@@ -133,12 +133,14 @@ func (c *comPort) received(sub []byte) {
 
 func (c *comPort) count(state uint32) {
 	bit := func(mask uint32) int64 { return int64(state & mask / mask) }
-	c.errors = c.errors.Add(LineErrors{Overrun: bit(comOverrun), Parity: bit(comParityError), Framing: bit(comFramingError), Break: bit(comBreak)})
+	c.errors = c.errors.Add(LineErrors{Overrun: bit(comOverrun), Parity: bit(comParityError), Framing: bit(comFramingError),
+		Break: bit(comBreak)})
 }
 
 // settled is true when every setting was answered; the error says what the server has set instead.
 func (c *comPort) settled() (bool, error) {
-	names := [...]string{comBaud: "baud rate", comDataSize: "data bits", comParity: "parity", comStopSize: "stop bits", comControl: "flow control"}
+	names := [...]string{comBaud: "baud rate", comDataSize: "data bits", comParity: "parity", comStopSize: "stop bits",
+		comControl: "flow control"}
 	for command := byte(comBaud); command <= comSettings; command++ {
 		if !c.answered[command] {
 			return false, nil

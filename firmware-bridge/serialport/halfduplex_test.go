@@ -44,7 +44,8 @@ func TestTheDriverOfALineIsOnFromBeforeTheFirstByteUntilTheLast(t *testing.T) {
 		if err := errors.Join(d.Discard(), d.Close()); err != nil {
 			t.Error(err)
 		}
-		want := []string{"0 listen", "0 send", "2 byte", "2 byte", "22 drained", "25 listen", "25 send", "27 byte", "27 listen", "27 listen", "27 close"}
+		want := []string{"0 listen", "0 send", "2 byte", "2 byte", "22 drained", "25 listen", "25 send", "27 byte", "27 listen",
+			"27 listen", "27 close"}
 		if !slices.Equal(line.Log, want) {
 			t.Errorf("\n got %q\nwant %q", line.Log, want)
 		}

@@ -9,7 +9,8 @@ import (
 
 // struct serial_icounter_struct, linux/serial.h: 20 ints, the same on 32 and 64 bits:
 //
-//	0 cts │ 4 dsr │ 8 rng │ 12 dcd │ 16 rx │ 20 tx │ 24 frame │ 28 overrun │ 32 parity │ 36 brk │ 40 buf_overrun │ 44 reserved × 9
+//	0 cts │ 4 dsr │ 8 rng │ 12 dcd │ 16 rx │ 20 tx │ 24 frame │ 28 overrun │
+//	32 parity │ 36 brk │ 40 buf_overrun │ 44 reserved × 9
 const icountSize = 80
 
 // icount holds the counters of a driver, which begin anywhere and wrap around.

@@ -91,7 +91,8 @@ func TestTheCompilerHasTheSameLayout(t *testing.T) {
 	}
 	for _, bits := range []string{"-m64", "-m32"} {
 		// the headers in this folder serve both; Debian keeps it out of the way of -m32
-		out, err := exec.Command(cc, bits, "-fsyntax-only", "-I/usr/include/x86_64-linux-gnu", "testdata/layout.c").CombinedOutput()
+		out, err := exec.Command(cc, bits, "-fsyntax-only", "-I/usr/include/x86_64-linux-gnu", "testdata/layout.c").
+			CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v: %s", bits, err, out)
 		}
@@ -102,7 +103,8 @@ func TestTheCompilerHasTheSameLayout(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		hex.EncodeToString(encodeRS485(RS485{Before: 1 * time.Millisecond, After: 20 * time.Millisecond})),
-		hex.EncodeToString(encodeGPIORequest(17, true)), hex.EncodeToString(encodeGPIOValue(true)), "80 24 28 32 36 40", "588", ""}, "\n")
+		hex.EncodeToString(encodeGPIORequest(17, true)), hex.EncodeToString(encodeGPIOValue(true)), "80 24 28 32 36 40",
+		"588", ""}, "\n")
 	if got, err := exec.Command(program).Output(); err != nil || string(got) != want {
 		t.Errorf("%v\n got %s\nwant %s", err, got, want)
 	}
@@ -168,7 +170,8 @@ func TestRS485ByRTS(t *testing.T) {
 				return nil
 			}}
 		cable := porttest.NewCable(t)
-		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.OrDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}}, d.ask)
+		p, err := openLine(cable.Path, Line{Baud: 9600, Mode: Mode{}.OrDefault(), RS485: RS485{Mode: RS485RTS, Invert: invert}},
+			d.ask)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +187,8 @@ func TestRS485ByRTS(t *testing.T) {
 			on, off = off, on
 		}
 		const rts = "04" // TIOCM_RTS is 4
-		want := []call{{unix.TIOCGICOUNT, ""}, {off, rts}, {on, rts}, {unix.TIOCSERGETLSR, ""}, {unix.TIOCSERGETLSR, ""}, {unix.TIOCSERGETLSR, ""}, {off, rts}, {off, rts}}
+		want := []call{{unix.TIOCGICOUNT, ""}, {off, rts}, {on, rts}, {unix.TIOCSERGETLSR, ""}, {unix.TIOCSERGETLSR, ""},
+			{unix.TIOCSERGETLSR, ""}, {off, rts}, {off, rts}}
 		if !slices.Equal(d.calls, want) {
 			t.Errorf("invert %v:\n got %x\nwant %x", invert, d.calls, want)
 		}
@@ -234,7 +238,8 @@ func TestRS485ByGPIO(t *testing.T) {
 	if after := len(porttest.Descriptors(t)); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
-	for errno, says := range map[unix.Errno]string{unix.EBUSY: "in use", unix.EINVAL: "has no line 17", unix.EPERM: "not permitted"} {
+	for errno, says := range map[unix.Errno]string{unix.EBUSY: "in use", unix.EINVAL: "has no line 17",
+		unix.EPERM: "not permitted"} {
 		d.answer[unix.GPIO_V2_GET_LINE_IOCTL] = func([]byte) error { return errno }
 		if _, err := openLine(cable.Path, line, d.ask); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", errno, err)
@@ -281,7 +286,8 @@ func TestLineErrorsAreThoseSinceTheStart(t *testing.T) {
 }
 
 func TestFlowControl(t *testing.T) {
-	for flow, want := range map[Flow][2]uint32{FlowNone: {0, 0}, FlowRTSCTS: {unix.CRTSCTS, 0}, FlowXonXoff: {0, unix.IXON | unix.IXOFF}} {
+	for flow, want := range map[Flow][2]uint32{FlowNone: {0, 0}, FlowRTSCTS: {unix.CRTSCTS, 0},
+		FlowXonXoff: {0, unix.IXON | unix.IXOFF}} {
 		c := porttest.NewCable(t)
 		p, err := Open(t.Context(), c.Path, Line{Baud: 250000, Flow: flow})
 		if err != nil {

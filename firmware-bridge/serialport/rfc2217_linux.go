@@ -54,7 +54,8 @@ func negotiate(ctx context.Context, p *netPort, line Line) (*telnetPort, error) 
 var errNoComPort = errors.New("does not speak RFC 2217: switch it on in the serial server, or use tcp:// and set the line there")
 
 // errNotBinary: without BINARY Telnet makes CR NUL of a CR that no LF follows (RFC 854), and RFC 2217 wants it for all but text.
-var errNotBinary = errors.New("does not pass bytes as they are: it refuses the option BINARY of Telnet; use tcp:// and set the line in the serial server")
+var errNotBinary = errors.New(
+	"does not pass bytes as they are: it refuses the option BINARY of Telnet; use tcp:// and set the line in the serial server")
 
 // settled is true when the line is as it was asked for. The answer to BINARY came before.
 func (t *telnetPort) settled() (bool, error) {

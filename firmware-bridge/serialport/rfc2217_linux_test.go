@@ -16,8 +16,8 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/serialport/porttest"
 )
 
-// comServer is a serial server that speaks RFC 2217 for one connection, as far as a line of 19200 baud 8N1 needs it, and begins with
-// greeting.
+// comServer is a serial server that speaks RFC 2217 for one connection, as far as a line of 19200 baud 8N1 needs it,
+// and begins with greeting.
 func comServer(t *testing.T, greeting ...byte) (port string, conn <-chan *net.TCPConn) {
 	t.Helper()
 	address, conns := porttest.SerialServer(t)
@@ -76,7 +76,8 @@ func TestAnAnswerThatMetACommandIsSentBehindIt(t *testing.T) {
 	if _, err := server.Write([]byte{telnetIAC, telnetDO, unknown}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Read(make([]byte, 1), time.Now().Add(100*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) || !p.replies() {
+	if _, err := p.Read(make([]byte, 1), time.Now().Add(100*time.Millisecond)); !errors.Is(err, os.ErrDeadlineExceeded) ||
+		!p.replies() {
 		t.Fatalf("%v, %v waits", err, p.telnet.reply)
 	}
 	p.sending.Unlock()
@@ -119,7 +120,8 @@ func TestWhatBrokeAConnectionIsToldToTheReaderToo(t *testing.T) {
 		_, err := p.unacked()
 		return errors.Is(err, unix.ECONNRESET)
 	})
-	if _, err := p.Read(make([]byte, 1), porttest.Later()); !errors.Is(err, unix.ECONNRESET) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "closed") {
+	if _, err := p.Read(make([]byte, 1), porttest.Later()); !errors.Is(err, unix.ECONNRESET) || errors.Is(err, io.EOF) ||
+		strings.Contains(err.Error(), "closed") {
 		t.Errorf("%v", err)
 	}
 }

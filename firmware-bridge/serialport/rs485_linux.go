@@ -70,7 +70,8 @@ func sameRS485(want, got []byte, r RS485) error {
 	case u32(got)&mine != u32(want)&mine:
 		return fmt.Errorf("rs485: the driver of this port cannot have invert_rts: %v", r.Invert)
 	case u32(got[4:]) != u32(want[4:]) || u32(got[8:]) != u32(want[8:]):
-		return fmt.Errorf("rs485: the driver of this port waits %d ms before and %d ms after, and nothing else", u32(got[4:]), u32(got[8:]))
+		return fmt.Errorf("rs485: the driver of this port waits %d ms before and %d ms after, and nothing else", u32(got[4:]),
+			u32(got[8:]))
 	}
 	return nil
 }
@@ -105,7 +106,8 @@ func drainToEmpty(ask ioctl, char time.Duration) func(fd int) error {
 		const fifo = 256 // no UART holds more
 		for range fifo {
 			var lsr [4]byte // an unsigned int
-			if err := ask(fd, unix.TIOCSERGETLSR, lsr[:]); err != nil || binary.NativeEndian.Uint32(lsr[:])&unix.TIOCSER_TEMT != 0 {
+			if err := ask(fd, unix.TIOCSERGETLSR, lsr[:]); err != nil ||
+				binary.NativeEndian.Uint32(lsr[:])&unix.TIOCSER_TEMT != 0 {
 				return nil
 			}
 			time.Sleep(char)

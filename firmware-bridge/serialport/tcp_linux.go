@@ -28,7 +28,8 @@ const (
 // dial opens a port behind a serial server.
 func dial(ctx context.Context, port string, line Line) (Port, error) {
 	scheme, address, _ := strings.Cut(port, "://")
-	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: peerIdle, Interval: peerInterval, Count: peerProbes}}
+	d := net.Dialer{Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: peerIdle,
+		Interval: peerInterval, Count: peerProbes}}
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", port, err)

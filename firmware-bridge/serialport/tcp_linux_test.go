@@ -40,7 +40,8 @@ func TestTheSocketNoticesAServerThatIsGone(t *testing.T) {
 	} {
 		var got int
 		var err error
-		if cerr := control(p.conn, func(fd int) { got, err = unix.GetsockoptInt(fd, c[0], c[1]) }); cerr != nil || err != nil || got != c[2] {
+		if cerr := control(p.conn, func(fd int) { got, err = unix.GetsockoptInt(fd, c[0], c[1]) }); cerr != nil || err != nil ||
+			got != c[2] {
 			t.Errorf("%s is %d, want %d (%v %v)", name, got, c[2], cerr, err)
 		}
 	}
@@ -52,7 +53,9 @@ func TestAServerThatForgotUsIsGone(t *testing.T) {
 	p := dialTo(t, "tcp://"+address)
 	server := porttest.Recv(t, conns, "the connection")
 	var err error
-	if cerr := control(server, func(fd int) { err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, 1) }); cerr != nil || err != nil {
+	if cerr := control(server, func(fd int) {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, 1)
+	}); cerr != nil || err != nil {
 		t.Skip("only root can make a socket vanish: ", cerr, err)
 	}
 	_ = server.Close()
@@ -118,7 +121,8 @@ func TestSer2net(t *testing.T) {
 			_ = l.Close()
 			_, number, _ := net.SplitHostPort(address)
 			conf := filepath.Join(t.TempDir(), "ser2net.yaml")
-			text := fmt.Sprintf("connection: &con\n  accepter: %s,127.0.0.1,%s\n  connector: serialdev,%s,9600n81,local\n", c.accepter, number, cable.Path)
+			text := fmt.Sprintf("connection: &con\n  accepter: %s,127.0.0.1,%s\n  connector: serialdev,%s,9600n81,local\n",
+				c.accepter, number, cable.Path)
 			if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +134,8 @@ func TestSer2net(t *testing.T) {
 			t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 			var p Port
 			porttest.Eventually(t, "ser2net to listen", func() bool {
-				p, err = Open(t.Context(), c.scheme+address, Line{Baud: 57600, Mode: Mode{DataBits: 8, Parity: 'N', Stop: TwoStop}})
+				p, err = Open(t.Context(), c.scheme+address,
+					Line{Baud: 57600, Mode: Mode{DataBits: 8, Parity: 'N', Stop: TwoStop}})
 				if err != nil && !errors.Is(err, unix.ECONNREFUSED) {
 					t.Fatal(err)
 				}
@@ -153,7 +158,8 @@ func TestSer2net(t *testing.T) {
 			}
 			if c.scheme == schemeRFC2217 {
 				var set *unix.Termios
-				if cerr := control(cable.Far, func(fd int) { set, err = unix.IoctlGetTermios(fd, unix.TCGETS2) }); cerr != nil || err != nil {
+				if cerr := control(cable.Far, func(fd int) { set, err = unix.IoctlGetTermios(fd, unix.TCGETS2) }); cerr != nil ||
+					err != nil {
 					t.Fatal(cerr, err)
 				}
 				if set.Ospeed != 57600 || set.Cflag&unix.CSTOPB == 0 {

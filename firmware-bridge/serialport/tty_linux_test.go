@@ -40,13 +40,15 @@ func TestOpenSetsTheLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		var set *unix.Termios
-		if cerr := raw.Control(func(fd uintptr) { set, err = unix.IoctlGetTermios(int(fd), unix.TCGETS2) }); cerr != nil || err != nil {
+		if cerr := raw.Control(func(fd uintptr) { set, err = unix.IoctlGetTermios(int(fd), unix.TCGETS2) }); cerr != nil ||
+			err != nil {
 			t.Fatal(cerr, err)
 		}
 		if set.Ospeed != uint32(baud) || set.Cflag&unix.CSTOPB == 0 {
 			t.Errorf("%d baud, 2 stop bits: %d, cflag %o", baud, set.Ospeed, set.Cflag)
 		}
-		if set.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) != 0 || set.Iflag&(unix.IXON|unix.ICRNL|unix.ISTRIP) != 0 || set.Oflag&unix.OPOST != 0 {
+		if set.Lflag&(unix.ICANON|unix.ECHO|unix.ISIG) != 0 || set.Iflag&(unix.IXON|unix.ICRNL|unix.ISTRIP) != 0 ||
+			set.Oflag&unix.OPOST != 0 {
 			t.Errorf("not raw: %+v", set)
 		}
 		if err := p.Close(); err != nil {
@@ -61,13 +63,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), filepath.Join(dir, "ttyUSB7"), Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrAbsent) || !strings.Contains(err.Error(), "ttyUSB7") {
+	if _, err := Open(t.Context(), filepath.Join(dir, "ttyUSB7"), Line{Baud: 9600, Mode: Mode{}}); !errors.Is(err, ErrAbsent) ||
+		!strings.Contains(err.Error(), "ttyUSB7") {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := Open(t.Context(), file, Line{Baud: 9600, Mode: Mode{}}); err == nil || !strings.Contains(err.Error(), "not a serial port") {
+	if _, err := Open(t.Context(), file, Line{Baud: 9600, Mode: Mode{}}); err == nil ||
+		!strings.Contains(err.Error(), "not a serial port") {
 		t.Errorf("a file: %v", err)
 	}
-	if err := openError("/dev/ttyUSB0", unix.EACCES); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "dialout") {
+	if err := openError("/dev/ttyUSB0", unix.EACCES); !errors.Is(err, os.ErrPermission) ||
+		!strings.Contains(err.Error(), "dialout") {
 		t.Errorf("no permission: %v", err)
 	}
 	if err := openError("/dev/ttyUSB0", unix.EBUSY); !errors.Is(err, ErrInUse) {
@@ -166,8 +171,8 @@ func TestAPortHeldByAnotherProgramIsRefused(t *testing.T) {
 	}
 }
 
-// A program that takes no lock is found too, before the port is opened. /dev/full stands for a port: no other program has it open, and
-// it is no pseudo-terminal.
+// A program that takes no lock is found too, before the port is opened. /dev/full stands for a port: no other program has it
+// open, and it is no pseudo-terminal.
 func TestAPortThatIsOnlyOpenIsRefused(t *testing.T) {
 	const port = "/dev/full"
 	f, err := os.OpenFile(port, os.O_RDWR, 0)
@@ -197,8 +202,8 @@ func TestAPortThatIsOnlyOpenIsRefused(t *testing.T) {
 	_ = f.Close()
 }
 
-// A tty as the kernel makes it edits what it reads. What it edited is not read, what comes afterwards is as it was sent; and one that
-// was raw already loses nothing.
+// A tty as the kernel makes it edits what it reads. What it edited is not read, what comes afterwards is as it was sent; and one
+// that was raw already loses nothing.
 func TestWhatATTYEditedIsNotRead(t *testing.T) {
 	for _, raw := range []bool{false, true} {
 		c := porttest.NewCable(t)
@@ -355,7 +360,8 @@ func TestWhoHasAPortIsToldByTheDeviceNotItsName(t *testing.T) {
 		"another device under its name": {"/dev/zero", "/dev/full", false},
 		"it under another name":         {"/dev/full", "/dev/zero", true},
 	} {
-		cmd := exec.Command("unshare", "-m", "sh", "-c", "mount --bind "+c.mounted+" "+c.over+" && exec 3<>"+c.over+" && echo ready && exec sleep 60")
+		cmd := exec.Command("unshare", "-m", "sh", "-c", "mount --bind "+c.mounted+" "+c.over+" && exec 3<>"+c.over+
+			" && echo ready && exec sleep 60")
 		out, err := cmd.StdoutPipe()
 		if err == nil {
 			err = cmd.Start()

@@ -71,11 +71,13 @@ func (t *Takeover) sure() bool { return t.closes > 0 && t.foreign }
 func (t *Takeover) Why(clientID, topic string) string {
 	switch {
 	case t.sure():
-		return fmt.Sprintf("another client with the id %q takes our session over: it announces itself on %s; give each gateway an id of its own", clientID, topic)
+		return fmt.Sprintf("another client with the id %q takes our session over: it announces itself on %s; "+
+			"give each gateway an id of its own", clientID, topic)
 	case t.sightings >= sightingsToName:
 		return fmt.Sprintf("another client announces itself on our state topic %s; give each gateway an id of its own", topic)
 	case t.closes >= closesToSuspect:
-		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q, or it does not allow what we publish", t.closes, clientID)
+		return fmt.Sprintf("server closed %d sessions in a row while all was well: another client may use the id %q, "+
+			"or it does not allow what we publish", t.closes, clientID)
 	}
 	return ""
 }

@@ -29,8 +29,9 @@ func PlainToo(t *testing.T) string { return fmt.Sprintf("listener %d 127.0.0.1\n
 // TLS is a listener that wants a client certificate.
 func TLS(a *Authority, server, protocol string) func(int, string) string {
 	return func(port int, _ string) string {
-		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol %s\nallow_anonymous true\nlog_type debug\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\nuser root\n",
-			PlainToo(a.t), port, protocol, a.File("ca.crt"), a.File(server+".crt"), a.File(server+".key"))
+		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol %s\nallow_anonymous true\nlog_type debug\ncafile %s\n"+
+			"certfile %s\nkeyfile %s\nrequire_certificate true\nuser root\n", PlainToo(a.t), port, protocol, a.File("ca.crt"),
+			a.File(server+".crt"), a.File(server+".key"))
 	}
 }
 

@@ -43,8 +43,8 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// Start starts one, which ends with the test; config gets the port and the test's folder. With NO_BROKER set, as `make unit` does, the
-// test is skipped.
+// Start starts one, which ends with the test; config gets the port and the test's folder. With NO_BROKER set, as `make unit`
+// does, the test is skipped.
 func Start(t testing.TB, config func(port int, dir string) string) *Mosquitto {
 	t.Helper()
 	if os.Getenv("NO_BROKER") != "" {
@@ -103,8 +103,8 @@ func (m *Mosquitto) start() {
 	m.t.Fatalf("mosquitto does not listen:\n%s", m.log)
 }
 
-// Stop ends it, and shows what it said where the test failed. Doing it twice is harmless. It asks more than once: mosquitto 2.0.11
-// listens before its main loop begins, and forgets a SIGTERM that comes between the two.
+// Stop ends it, and shows what it said where the test failed. Doing it twice is harmless. It asks more than once: mosquitto
+// 2.0.11 listens before its main loop begins, and forgets a SIGTERM that comes between the two.
 func (m *Mosquitto) Stop() {
 	if m.cmd.Process == nil || m.cmd.ProcessState != nil {
 		return

@@ -64,9 +64,10 @@ type Diagnosis struct {
 	Topics   []EchoTopic    // to hear itself on
 	Proxy    *netdial.Proxy // the proxy to go through; nil: none
 
-	Report func(Step)                                                        // called after each step
-	Now    func() time.Time                                                  // that certificates are checked against; nil: time.Now
-	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
+	Report func(Step) // called after each step
+	// that certificates are checked against; nil: time.Now
+	Now  func() time.Time
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP, by Interfaces
 
 	// Interfaces are in order of preference: the first that is up with an address is used, as by a Link; empty: the kernel's
 	// choice.

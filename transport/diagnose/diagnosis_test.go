@@ -61,15 +61,21 @@ func TestDiagnosisOverAFakeBroker(t *testing.T) {
 		fault   map[string]Fault
 		log     string // verdict
 	}{
-		"all is well":    {names: all, log: EchoOK},
-		"swallowed":      {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, echo stats, echo log", fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
-		"hung up":        {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
-		"never acked":    {hooks: onPublish(transporttest.Mute), names: all, log: EchoOK},
-		"wrong password": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }}, names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultLogin}},
-		"not ours":       {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 2 }}, names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultClientID}},
-		"no such name":   {resolve: &net.DNSError{Name: "broker", IsNotFound: true}, names: "dns", fault: map[string]Fault{"dns": FaultNoName}},
-		"no DNS":         {resolve: &net.DNSError{Name: "broker", IsTimeout: true}, names: "dns", fault: map[string]Fault{"dns": FaultNoDNS}},
-		"nothing there":  {addr: "192.0.2.9:1", names: "dns, tcp", fault: map[string]Fault{"tcp": FaultRefused}},
+		"all is well": {names: all, log: EchoOK},
+		"swallowed": {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, " +
+			"echo stats, echo log", fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
+		"hung up": {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]Fault{"echo log": FaultDenied},
+			log: EchoDenied},
+		"never acked": {hooks: onPublish(transporttest.Mute), names: all, log: EchoOK},
+		"wrong password": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 4 }},
+			names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultLogin}},
+		"not ours": {hooks: transporttest.Hooks{OnConnect: func(transporttest.Connect) byte { return 2 }},
+			names: "dns, tcp, connect", fault: map[string]Fault{"connect": FaultClientID}},
+		"no such name": {resolve: &net.DNSError{Name: "broker", IsNotFound: true}, names: "dns",
+			fault: map[string]Fault{"dns": FaultNoName}},
+		"no DNS": {resolve: &net.DNSError{Name: "broker", IsTimeout: true}, names: "dns",
+			fault: map[string]Fault{"dns": FaultNoDNS}},
+		"nothing there": {addr: "192.0.2.9:1", names: "dns, tcp", fault: map[string]Fault{"tcp": FaultRefused}},
 		"denied to hear": {hooks: transporttest.Hooks{OnSubscribe: func(_, f string) byte {
 			if strings.HasSuffix(f, "/log") || strings.HasSuffix(f, "/dn/x") {
 				return transporttest.SubscriptionFailed
@@ -92,8 +98,8 @@ func TestDiagnosisOverAFakeBroker(t *testing.T) {
 				defer n.Close()
 				defer broker.Close()
 				steps, names := tried(t, Diagnosis{
-					Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"},
-					Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
+					Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1",
+					Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"}, Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
 					Resolve: func(context.Context, string) ([]netip.Addr, error) {
 						return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, c.resolve
 					},
@@ -124,15 +130,18 @@ func TestDiagnosisOfMosquittoWithAnACL(t *testing.T) {
 		rules string
 		want  map[string]string
 	}{
-		"all":         {"topic readwrite lb/gw-1/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
-		"log denied":  {"topic readwrite lb/gw-1/up/data\ntopic read lb/gw-1/up/log\n", map[string]string{"data": EchoOK, "log": EchoDenied}},
-		"as README":   {"topic write lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
-		"write a few": {"topic write lb/gw-1/up/data\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoDenied}},
+		"all": {"topic readwrite lb/gw-1/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
+		"log denied": {"topic readwrite lb/gw-1/up/data\ntopic read lb/gw-1/up/log\n",
+			map[string]string{"data": EchoOK, "log": EchoDenied}},
+		"as README": {"topic write lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
+		"write a few": {"topic write lb/gw-1/up/data\ntopic read lb/gw-1/dn/#\n",
+			map[string]string{"data": EchoOK, "log": EchoDenied}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := brokertest.Start(t, brokertest.ACL(c.rules))
-			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1", Topics: echoTopics("data", "log")})
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1",
+				Topics: echoTopics("data", "log")})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
 					t.Errorf("%s is %q, want %q", class, got, want)
@@ -149,7 +158,8 @@ func TestDiagnosisSeesCertificates(t *testing.T) {
 	a.Issue("gw-1", brokertest.Named("gw-1"))
 	b.Issue("gw-1", brokertest.Named("gw-1"))
 	later := func(d time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(d) } }
-	good, other := brokertest.Start(t, brokertest.TLS(a, "server", "mqtt")), brokertest.Start(t, brokertest.TLS(a, "other", "mqtt"))
+	good, other := brokertest.Start(t, brokertest.TLS(a, "server", "mqtt")),
+		brokertest.Start(t, brokertest.TLS(a, "other", "mqtt"))
 	ws, plain := brokertest.Start(t, brokertest.TLS(a, "server", "websockets")), brokertest.Start(t, brokertest.Plain)
 	for name, c := range map[string]struct {
 		url   string
@@ -171,11 +181,13 @@ func TestDiagnosisSeesCertificates(t *testing.T) {
 		"TLS, and we plain": {"mqtt://" + good.Addr(), netdial.TLSOptions{}, nil, "connect", FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now, Topics: echoTopics("data")})
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now,
+				Topics: echoTopics("data")})
 			if got, ok := steps[c.step]; !ok || got.Fault != c.fault {
 				t.Errorf("%s: %+v, want %q", c.step, got, c.fault)
 			}
-			if certs := steps["tls"].Certs; c.step == "tls" && c.fault != FaultFiles && c.fault != FaultClosed && (len(certs) != 2 || certs[0].Ours || !certs[1].Ours) {
+			if certs := steps["tls"].Certs; c.step == "tls" && c.fault != FaultFiles && c.fault != FaultClosed &&
+				(len(certs) != 2 || certs[0].Ours || !certs[1].Ours) {
 				t.Errorf("certificates: %+v", certs)
 			}
 		})
@@ -191,7 +203,9 @@ func TestDiagnosisHasErrorsOnlyForItsServer(t *testing.T) {
 		t.Errorf("%+v", steps)
 	}
 	m := brokertest.Start(t, brokertest.Plain)
-	steps, _ = tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) { return "", errors.New("gone") }}})
+	steps, _ = tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) {
+		return "", errors.New("gone")
+	}}})
 	if steps["connect"].Fault != FaultFiles {
 		t.Errorf("%+v", steps)
 	}

@@ -99,7 +99,8 @@ func alertOf(err error) string {
 
 // aboutUs reports that an alert is about the client's certificate (RFC 8446, 6.2).
 func aboutUs(alert string) bool {
-	return slices.ContainsFunc([]string{"certificate", "access denied", "decrypt"}, func(s string) bool { return strings.Contains(alert, s) })
+	return slices.ContainsFunc([]string{"certificate", "access denied", "decrypt"},
+		func(s string) bool { return strings.Contains(alert, s) })
 }
 
 func pathFaultOf(err error) Fault {

@@ -105,7 +105,8 @@ func TestDiagnosisThroughAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via, Topics: echoTopics("data")})
+			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via,
+				Topics: echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {
 				want += ", connect, echo data"

@@ -20,7 +20,8 @@ var connackReasons = map[byte]struct {
 	2: {OutcomeRefused, "server refused the connection: it does not accept the client id %q"},
 	3: {OutcomeSilence, "server refused the connection: it is unavailable"},
 	4: {OutcomeRefused, "server refused the connection: wrong user name or password"},
-	5: {OutcomeRefused, "server refused the connection: not authorised; check user name, password and access rules of client id %q"},
+	5: {OutcomeRefused,
+		"server refused the connection: not authorised; check user name, password and access rules of client id %q"},
 }
 
 // RefusedBy is the fault, an error of type *Fault, of a CONNACK with a code from 1 to 5.

@@ -21,11 +21,13 @@ type Loss string
 
 // The ways to lose a session.
 const (
-	LossSilence  Loss = "silence"  // nothing came in within DetectWithin, and TCP got nothing across either
-	LossService  Loss = "service"  // the same, while the server's TCP acknowledged what we sent: its kernel lives, its service does not
-	LossAck      Loss = "ack"      // a QoS 1 publish was not acknowledged within DetectWithin, whatever else was answered
-	LossWrite    Loss = "write"    // a write was stuck for DetectWithin
-	LossTCP      Loss = "tcp"      // the kernel gave up what stayed unacknowledged (TCP_USER_TIMEOUT), or learnt that there is no route
+	LossSilence Loss = "silence" // nothing came in within DetectWithin, and TCP got nothing across either
+	// the same, while the server's TCP acknowledged what we sent: its kernel lives, its service does not
+	LossService Loss = "service"
+	LossAck     Loss = "ack"   // a QoS 1 publish was not acknowledged within DetectWithin, whatever else was answered
+	LossWrite   Loss = "write" // a write was stuck for DetectWithin
+	// the kernel gave up what stayed unacknowledged (TCP_USER_TIMEOUT), or learnt that there is no route
+	LossTCP      Loss = "tcp"
 	LossMapping  Loss = "mapping"  // a fresh connection was answered while the old one stayed silent
 	LossAddress  Loss = "address"  // the address that the connection is from is gone
 	LossClosed   Loss = "closed"   // FIN: by the server, or a proxy on the way
@@ -127,7 +129,8 @@ func certificateFault(err error, now time.Time) *Fault {
 		f.Err = invalid
 		if invalid.Reason == x509.Expired && invalid.Cert != nil && now.Before(invalid.Cert.NotBefore) {
 			f.Kind = OutcomeSilence
-			f.Err = fmt.Errorf("it is valid only from %s, and our clock says %s", invalid.Cert.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			f.Err = fmt.Errorf("it is valid only from %s, and our clock says %s",
+				invalid.Cert.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 		}
 	default:
 		return nil

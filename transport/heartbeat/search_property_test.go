@@ -12,7 +12,8 @@ import (
 // in the present epoch, nothing that was asked for is a flow that is not there, and never are there more flows than allowed.
 func TestSafeIsProven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := SearchOptions{Mode: rapid.SampledFrom([]Mode{Fast, Thrifty}).Draw(t, "mode"), Floor: time.Second, Cap: 20 * time.Minute}
+		o := SearchOptions{Mode: rapid.SampledFrom([]Mode{Fast, Thrifty}).Draw(t, "mode"), Floor: time.Second,
+			Cap: 20 * time.Minute}
 		s := NewSearch(o)
 		now := time.Unix(1_800_000_000, 0)
 		var proven map[int]time.Duration
@@ -54,7 +55,8 @@ func TestSafeIsProven(t *testing.T) {
 				}
 			case 4:
 				if since := open[id]; ok && !since.IsZero() {
-					s.Lost(id, now.Sub(since), Evidence{Took: time.Duration(rapid.IntRange(0, 3000).Draw(t, "took")) * time.Millisecond, MainAlive: rapid.Bool().Draw(t, "alive"), SamePath: rapid.Bool().Draw(t, "same")})
+					s.Lost(id, now.Sub(since), Evidence{Took: time.Duration(rapid.IntRange(0, 3000).Draw(t, "took")) *
+						time.Millisecond, MainAlive: rapid.Bool().Draw(t, "alive"), SamePath: rapid.Bool().Draw(t, "same")})
 					delete(open, id)
 				}
 			case 5:

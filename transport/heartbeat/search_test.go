@@ -75,7 +75,8 @@ func TestMemoryIsOnlyAHint(t *testing.T) {
 			}
 			for _, wrong := range []float64{0.3, 0.6, 1.4, 3} {
 				k := Knowledge{Proven: Share(limit, wrong), Failing: Share(limit, wrong*1.01)}
-				if m := simulate(searching(mode), limit, k, 30*limit); !m.s.Settled() || float64(m.s.Safe()) < 0.95*float64(goal) || m.s.Safe() > limit {
+				if m := simulate(searching(mode), limit, k, 30*limit); !m.s.Settled() ||
+					float64(m.s.Safe()) < 0.95*float64(goal) || m.s.Safe() > limit {
 					t.Errorf("%v, limit %v remembered as %v: settled %v at %v", mode, limit, k.Proven, m.s.Settled(), m.s.Safe())
 				}
 			}

@@ -14,7 +14,8 @@ const (
 
 // dialAny tries addresses in order, each for its share of the time. Those of the other family than the first one begin headStart
 // later, or when the first family has failed, side by side with it: the first connection wins.
-func dialAny(ctx context.Context, addresses []netip.AddrPort, dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+func dialAny(ctx context.Context, addresses []netip.AddrPort,
+	dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
 	first := addresses[0].Addr().Is4()
 	var preferred, others []netip.AddrPort
 	for _, a := range addresses {
@@ -81,7 +82,8 @@ func discard(results <-chan dialled, n int) {
 }
 
 // dialInTurn tries one address after the other; the error is the first one's.
-func dialInTurn(ctx context.Context, addresses []netip.AddrPort, dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+func dialInTurn(ctx context.Context, addresses []netip.AddrPort,
+	dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
 	var first error
 	for i, a := range addresses {
 		conn, err := dialFor(ctx, len(addresses)-i, a, dial)
@@ -99,7 +101,8 @@ func dialInTurn(ctx context.Context, addresses []netip.AddrPort, dial func(conte
 }
 
 // dialFor gives one address its share of the time that is left for so many.
-func dialFor(ctx context.Context, left int, a netip.AddrPort, dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
+func dialFor(ctx context.Context, left int, a netip.AddrPort,
+	dial func(context.Context, netip.AddrPort) (net.Conn, error)) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, max(leastToDial, time.Until(deadline)/time.Duration(left)))

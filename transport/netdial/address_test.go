@@ -49,11 +49,15 @@ func TestDialAny(t *testing.T) {
 		{"one", "10.0.0.1", fakeDial{}, "10.0.0.1 0s"},
 		{"the second when the first refuses", "10.0.0.1 10.0.0.2", fakeDial{"10.0.0.1": {0, refused}}, "10.0.0.2 0s"},
 		{"a silent one gets its share", "10.0.0.1 10.0.0.2", fakeDial{"10.0.0.1": {time.Hour, nil}}, "10.0.0.2 15s"},
-		{"all silent", "10.0.0.1 10.0.0.2 10.0.0.3", fakeDial{"10.0.0.1": {time.Hour, nil}, "10.0.0.2": {time.Hour, nil}, "10.0.0.3": {time.Hour, nil}}, "none 30s"},
+		{"all silent", "10.0.0.1 10.0.0.2 10.0.0.3", fakeDial{"10.0.0.1": {time.Hour, nil}, "10.0.0.2": {time.Hour, nil},
+			"10.0.0.3": {time.Hour, nil}}, "none 30s"},
 		{"the other family a moment later", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {time.Hour, nil}}, "10.0.0.1 300ms"},
-		{"the preferred family in time", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {200 * time.Millisecond, nil}}, "2001:db8::1 200ms"},
-		{"the other family at once when the first fails", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {0, refused}}, "10.0.0.1 0s"},
-		{"both fail", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {0, refused}, "10.0.0.1": {time.Second, errors.New("other")}}, "refused 1s"},
+		{"the preferred family in time", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {200 * time.Millisecond, nil}},
+			"2001:db8::1 200ms"},
+		{"the other family at once when the first fails", "2001:db8::1 10.0.0.1", fakeDial{"2001:db8::1": {0, refused}},
+			"10.0.0.1 0s"},
+		{"both fail", "2001:db8::1 10.0.0.1",
+			fakeDial{"2001:db8::1": {0, refused}, "10.0.0.1": {time.Second, errors.New("other")}}, "refused 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

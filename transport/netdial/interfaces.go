@@ -60,7 +60,8 @@ func (i *Interfaces) Better(name string) (string, time.Time) {
 
 // bindForbidden is called when the kernel did not let us bind.
 func (i *Interfaces) bindForbidden(name string, err error) {
-	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the interface: give the service CAP_NET_RAW", name, err)
+	why := fmt.Sprintf("not permitted to bind to %s (%v), so the kernel chooses the interface: give the service CAP_NET_RAW",
+		name, err)
 	i.unbound.CompareAndSwap(nil, &why)
 }
 
@@ -82,7 +83,8 @@ func usable(name string) error {
 		return fmt.Errorf("%s is down", name)
 	}
 	all, err := i.Addrs()
-	if err == nil && slices.ContainsFunc(all, func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.IsGlobalUnicast() }) {
+	if err == nil && slices.ContainsFunc(all,
+		func(a net.Addr) bool { n, ok := a.(*net.IPNet); return ok && n.IP.IsGlobalUnicast() }) {
 		return nil
 	}
 	return fmt.Errorf("%s has no address", name)
@@ -98,7 +100,8 @@ func ByInterface(names []string) func(ctx context.Context, network, addr string)
 			return nil, err
 		}
 		var rtoMax atomic.Bool
-		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false}, Control: socketOptions(DefaultDetectWithin, &rtoMax, order[0])}
+		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false},
+			Control: socketOptions(DefaultDetectWithin, &rtoMax, order[0])}
 		c, err := d.DialContext(ctx, network, addr)
 		if errors.Is(err, os.ErrPermission) && order[0] != "" {
 			return nil, &faults.Fault{Kind: faults.OutcomeSilence,

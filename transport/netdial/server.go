@@ -2,7 +2,8 @@ package netdial
 
 // Server is one place to connect to.
 type Server struct {
-	URL      string                 // with a scheme of package brokerurl; without a port, its own; a WebSocket's path is /mqtt if none
+	// with a scheme of package brokerurl; without a port, its own; a WebSocket's path is /mqtt if none
+	URL      string
 	Rank     int                    // lower is preferred, equals share the gateways; if zero, the position in the list
 	Username string                 // if empty, none is sent
 	Password func() (string, error) // asked at each dial, so that a changed file counts; nil: none is sent

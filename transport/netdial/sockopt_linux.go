@@ -28,7 +28,8 @@ func RTOMax(detectWithin time.Duration) time.Duration {
 // socketOptions sets, before connect: no TCP keepalive; TCP_USER_TIMEOUT (RFC 5482), after which the kernel gives up
 // unacknowledged data, which SO_KEEPALIVE never does; and the bound of the retransmission timer, which doubles otherwise.
 // rtoMax tells whether the kernel knows the last one. With iface, packets leave by that interface only.
-func socketOptions(detectWithin time.Duration, rtoMax *atomic.Bool, iface string) func(network, address string, c syscall.RawConn) error {
+func socketOptions(detectWithin time.Duration, rtoMax *atomic.Bool,
+	iface string) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
 		ctlErr := c.Control(func(fd uintptr) {

@@ -13,7 +13,8 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	a := brokertest.NewAuthority(t, "ca")
 	a.Issue("server", brokertest.OnLoopback)
 	a.Issue("gw-1", brokertest.Named("gw-1"))
-	e, err := NewEndpoint(Server{URL: "mqtts://127.0.0.1", TLS: TLSOptions{CAFile: a.File("ca.crt"), CertFile: a.File("gw-1.crt"), KeyFile: a.File("gw-1.key")}})
+	e, err := NewEndpoint(Server{URL: "mqtts://127.0.0.1", TLS: TLSOptions{CAFile: a.File("ca.crt"), CertFile: a.File("gw-1.crt"),
+		KeyFile: a.File("gw-1.key")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,8 @@ func upgradeFault(resp *http.Response, err error) error {
 	if resp == nil || !errors.Is(err, websocket.ErrBadHandshake) {
 		return err
 	}
-	f := &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("server answered the WebSocket request with %s", resp.Status)}
+	f := &faults.Fault{Kind: faults.OutcomeSilence, Msg: fmt.Sprintf("server answered the WebSocket request with %s",
+		resp.Status)}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		f.Kind = faults.OutcomeRefused

@@ -58,8 +58,8 @@ type Broker struct {
 
 // NewBroker returns a broker that serves no client yet.
 func NewBroker(h Hooks) *Broker {
-	return &Broker{hooks: h, sessions: map[string]*session{}, retained: map[string]Message{}, pings: map[string]int{}, heard: map[string]time.Time{},
-		listeners: map[net.Listener]struct{}{}, conns: map[*client]struct{}{}}
+	return &Broker{hooks: h, sessions: map[string]*session{}, retained: map[string]Message{}, pings: map[string]int{},
+		heard: map[string]time.Time{}, listeners: map[net.Listener]struct{}{}, conns: map[*client]struct{}{}}
 }
 
 // Serve accepts clients in the background until l is closed or the broker is.

@@ -38,7 +38,8 @@ func (s *site) listen() {
 }
 
 // client connects a paho client that never pings; got receives "topic payload", with " r" when retained.
-func (s *site) client(id string, keepalive time.Duration, change func(*mqtt.ClientOptions)) (c mqtt.Client, got chan string, err error) {
+func (s *site) client(id string, keepalive time.Duration,
+	change func(*mqtt.ClientOptions)) (c mqtt.Client, got chan string, err error) {
 	got = make(chan string, 100)
 	o := mqtt.NewClientOptions().SetClientID(id).SetProtocolVersion(4).SetAutoReconnect(false).SetConnectRetry(false).
 		SetKeepAlive(keepalive).SetPingTimeout(1000 * time.Hour).SetCleanSession(false).AddBroker("tcp://broker:1883").
@@ -127,7 +128,8 @@ func TestWill(t *testing.T) {
 		end  func(s *site, c mqtt.Client)
 		want string
 	}{
-		{"silence for 1.5 times the keepalive", func(s *site, _ mqtt.Client) { s.nat.Cut(time.Hour); time.Sleep(90*time.Second + time.Millisecond) }, "[state gone]"},
+		{"silence for 1.5 times the keepalive",
+			func(s *site, _ mqtt.Client) { s.nat.Cut(time.Hour); time.Sleep(90*time.Second + time.Millisecond) }, "[state gone]"},
 		{"silence for less", func(s *site, _ mqtt.Client) { s.nat.Cut(time.Hour); time.Sleep(89 * time.Second) }, "[]"},
 		{"kicked", func(s *site, _ mqtt.Client) { s.broker.Kick("gw") }, "[state gone]"},
 		{"taken over", func(s *site, _ mqtt.Client) { s.must(s.client("gw", 0, nil)) }, "[state gone]"},
@@ -213,7 +215,8 @@ func TestHooks(t *testing.T) {
 			return 1
 		},
 		OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
-			return map[string]transporttest.Answer{"swallow": transporttest.Swallow, "mute": transporttest.Mute, "hangup": transporttest.HangUp}[m.Topic]
+			return map[string]transporttest.Answer{"swallow": transporttest.Swallow, "mute": transporttest.Mute,
+				"hangup": transporttest.HangUp}[m.Topic]
 		},
 	}
 	bubble(t, h, func(t *testing.T, s *site) {
@@ -250,8 +253,8 @@ func TestFrozenBrokerKeepsTheConnectionAndLosesNothing(t *testing.T) {
 
 func TestNonsenseIsHungUpOn(t *testing.T) {
 	for name, p := range map[string]string{
-		"no connect first": "\xc0\x00", "not mqtt": "GET / HTTP/1.1\r\n\r\n", "too long": "\x10\xff\xff\xff\x7f", "short": "\x10\x02\x00\x04",
-		"a packet that never ends": "\x10\x20\x00\x04MQTT",
+		"no connect first": "\xc0\x00", "not mqtt": "GET / HTTP/1.1\r\n\r\n", "too long": "\x10\xff\xff\xff\x7f",
+		"short": "\x10\x02\x00\x04", "a packet that never ends": "\x10\x20\x00\x04MQTT",
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, transporttest.Hooks{}, func(t *testing.T, s *site) {

@@ -30,9 +30,11 @@ func TestEnds(t *testing.T) {
 		read           string
 		readErr, write error
 	}{
-		{"fin: what was sent, then the end", func(c *transporttest.Conn) { c.Write([]byte("bye")); c.Close() }, "bye", nil, syscall.ECONNRESET},
+		{"fin: what was sent, then the end", func(c *transporttest.Conn) { c.Write([]byte("bye")); c.Close() }, "bye", nil,
+			syscall.ECONNRESET},
 		{"half close: writing goes on", func(c *transporttest.Conn) { c.Write([]byte("bye")); c.CloseWrite() }, "bye", nil, nil},
-		{"reset: what was sent is lost", func(c *transporttest.Conn) { c.Write([]byte("bye")); c.Reset() }, "", syscall.ECONNRESET, syscall.ECONNRESET},
+		{"reset: what was sent is lost", func(c *transporttest.Conn) { c.Write([]byte("bye")); c.Reset() }, "",
+			syscall.ECONNRESET, syscall.ECONNRESET},
 		{"deaf reader: bytes vanish", func(c *transporttest.Conn) { c.CloseRead(); c.CloseWrite() }, "", nil, nil},
 	} {
 		for _, through := range []string{"pipe", "nat"} {

@@ -41,8 +41,8 @@ type Pty struct {
 // Read reads what the program writes.
 func (p *Pty) Read(b []byte) (int, error) { return p.far.Read(b) }
 
-// Write writes what the program reads. As with a serial port, what no program reads is lost: when the buffer stays full it is emptied, and
-// ErrUnread comes once. All of b is dealt with then.
+// Write writes what the program reads. As with a serial port, what no program reads is lost: when the buffer stays full it is
+// emptied, and ErrUnread comes once. All of b is dealt with then.
 func (p *Pty) Write(b []byte) (n int, err error) {
 	if p.unread && p.isRead(time.Now()) {
 		p.unread = false
@@ -64,8 +64,8 @@ func (p *Pty) Write(b []byte) (n int, err error) {
 	return len(b), err
 }
 
-// isRead reports whether a program has read what was written since the buffer was emptied: more than fits, or all, when the kernel had
-// the time to move it to the program's end.
+// isRead reports whether a program has read what was written since the buffer was emptied: more than fits, or all, when the
+// kernel had the time to move it to the program's end.
 func (p *Pty) isRead(now time.Time) bool {
 	return p.since > bufferHolds || p.since > 0 && now.Sub(p.last) > bufferMoves && p.pending() == 0
 }

@@ -44,7 +44,8 @@ func OpenPty() (*Pty, error) {
 	}
 	if err == nil {
 		p.Path = fmt.Sprintf("/dev/pts/%d", n)
-		p.near, err = os.OpenFile(p.Path, os.O_RDWR|unix.O_NOCTTY, 0) // open for good, or the far end would hang up with each program
+		// open for good, or the far end would hang up with each program
+		p.near, err = os.OpenFile(p.Path, os.O_RDWR|unix.O_NOCTTY, 0)
 	}
 	if err == nil {
 		err = p.SetLine(Line{})
@@ -90,8 +91,8 @@ func (p *Pty) control(do func(fd int) error) error {
 	return err
 }
 
-// look is how the near end is set. Meanwhile it gives up the exclusive use (TIOCEXCL) that a program has asked for: it would outlast
-// that program, as the near end is open for good.
+// look is how the near end is set. Meanwhile it gives up the exclusive use (TIOCEXCL) that a program has asked for: it would
+// outlast that program, as the near end is open for good.
 func (p *Pty) look() (l Line, err error) {
 	err = p.control(func(fd int) error {
 		_ = unix.IoctlSetInt(fd, unix.TIOCNXCL, 0)

@@ -41,10 +41,10 @@ func Short() Scope {
 // Full is what `make bench-heartbeat` runs: limits from 30 s to 6 h, documented ones and others.
 func Full() Scope {
 	return Scope{
-		Limits:     seconds(30, 45, 60, 97, 150, 185, 239, 240, 300, 350, 430, 500, 600, 750, 900, 1100, 1680, 3600, 7440, 21600),
-		Any:        anyLimits(),
-		Behaviours: []transporttest.Behaviour{transporttest.LooseRST, transporttest.LooseSilent, transporttest.Strict, transporttest.SYNOnly},
-		Length:     72 * time.Hour, Rivals: true,
+		Limits: seconds(30, 45, 60, 97, 150, 185, 239, 240, 300, 350, 430, 500, 600, 750, 900, 1100, 1680, 3600, 7440, 21600),
+		Any:    anyLimits(),
+		Behaviours: []transporttest.Behaviour{transporttest.LooseRST, transporttest.LooseSilent, transporttest.Strict,
+			transporttest.SYNOnly}, Length: 72 * time.Hour, Rivals: true,
 	}
 }
 
@@ -120,7 +120,8 @@ func (s Scope) sound(t *testing.T, table *kit.Table) {
 		for _, b := range s.Behaviours {
 			for _, we := range []weather{clean, lossy, outages} {
 				for _, m := range modes() {
-					jobs = append(jobs, job{path{limit: limit, behaviour: b, weather: we, seed: uint64(len(jobs)), commands: true}, m})
+					jobs = append(jobs, job{path{limit: limit, behaviour: b, weather: we, seed: uint64(len(jobs)),
+						commands: true}, m})
 				}
 			}
 		}
@@ -161,7 +162,8 @@ func (s Scope) sound(t *testing.T, table *kit.Table) {
 		}
 	}
 	table.AtMost("ours: final interval below that of the clean run, worst ("+drift.where+")", drift.value, 5, "%")
-	table.AtMost(fmt.Sprintf("ours: wrong shrinks with 5 %% loss or outages, %.0f virtual hours", rough), 1000*float64(shrinks)/rough, 1, "per 1000 h")
+	table.AtMost(fmt.Sprintf("ours: wrong shrinks with 5 %% loss or outages, %.0f virtual hours", rough),
+		1000*float64(shrinks)/rough, 1, "per 1000 h")
 }
 
 // proven: how soon.
@@ -212,7 +214,8 @@ func (s Scope) steady(t *testing.T, table *kit.Table) {
 		})
 		table.AtMost("steady bytes / oracle's, "+c.name+", worst ("+ratio.where+")", ratio.value, c.goal, "")
 		if beyond.any {
-			table.AtMost("steady bytes / oracle's, limit beyond the cap, so of unknown kind, worst ("+beyond.where+")", beyond.value, 1.35, "")
+			table.AtMost("steady bytes / oracle's, limit beyond the cap, so of unknown kind, worst ("+beyond.where+")",
+				beyond.value, 1.35, "")
 		}
 	}
 }
@@ -225,7 +228,8 @@ func (s Scope) shrink(t *testing.T, table *kit.Table) {
 		canary transport.Canary
 		bound  func(interval time.Duration) time.Duration
 	}{
-		{"strict", s.strict(), transport.Canary{}, func(i time.Duration) time.Duration { return i + detectWithin + 5*time.Second }},
+		{"strict", s.strict(), transport.Canary{},
+			func(i time.Duration) time.Duration { return i + detectWithin + 5*time.Second }},
 		{"loose, canary 25", s.loose(), transport.Canary{Every: 25}, func(i time.Duration) time.Duration { return 26 * i }},
 		{"loose, pair", s.loose(), transport.Canary{Pair: true}, func(i time.Duration) time.Duration { return 2 * i }},
 	} {
@@ -272,10 +276,12 @@ func (s Scope) memory(t *testing.T, table *kit.Table) {
 	var mu sync.Mutex
 	side(len(s.Limits), func(i int) {
 		p := path{limit: s.Limits[i], behaviour: transporttest.LooseRST, commands: true}
-		right := &memory{k: heartbeat.Knowledge{Proven: p.reachable() * 99 / 100, Failing: p.reachable() * 1004 / 1000, At: time.Now()}}
+		right := &memory{k: heartbeat.Knowledge{Proven: p.reachable() * 99 / 100, Failing: p.reachable() * 1004 / 1000,
+			At: time.Now()}}
 		back.see(reach(t, p, &ours{mode: heartbeat.Thrifty, memory: right}, []float64{0.9 + 0.045}, 3)[0], p.limit.String())
 		for _, factor := range []time.Duration{3, 5, 20, 40} { // tenths
-			wrong := &memory{k: heartbeat.Knowledge{Proven: p.limit * factor / 10, Failing: p.limit * (factor + 1) / 10, At: time.Now()}}
+			wrong := &memory{k: heartbeat.Knowledge{Proven: p.limit * factor / 10, Failing: p.limit * (factor + 1) / 10,
+				At: time.Now()}}
 			r := try(t, p, &ours{mode: heartbeat.Fast, memory: wrong}, 26*time.Hour)
 			mu.Lock()
 			drops += r.drops + r.late
@@ -287,8 +293,8 @@ func (s Scope) memory(t *testing.T, table *kit.Table) {
 		moved += failedOver(t, path{limit: 300 * time.Second, behaviour: transporttest.LooseSilent, commands: true}, m)
 	}
 	table.Exactly("failover to an unknown server: drops there, and late commands", moved, 0, "", "")
-	table.Info("probe_after at its default: 0.95 of 5m0s proven after", reach(t, path{limit: 300 * time.Second, behaviour: transporttest.Strict},
-		&ours{mode: heartbeat.Fast, after: -1}, []float64{0.95}, 6)[0], "limits")
+	table.Info("probe_after at its default: 0.95 of 5m0s proven after", reach(t, path{limit: 300 * time.Second,
+		behaviour: transporttest.Strict}, &ours{mode: heartbeat.Fast, after: -1}, []float64{0.95}, 6)[0], "limits")
 	table.AtMost("memory right: proven again for 0.9 of the oracle after, worst ("+back.where+")", back.value, 1.1, "limits")
 	table.Exactly("memory wrong by 0.3 to 4: drops and late commands", drops, 0, "", "")
 }

@@ -88,8 +88,10 @@ func (w *world) troubled(at time.Time) bool {
 func inWorld(t *testing.T, p path, body func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := transporttest.NewNetwork()
-		w := &world{path: p, start: time.Now(), rand: rand.New(rand.NewPCG(p.seed, uint64(p.limit))), sent: map[string]time.Time{}}
-		o := transporttest.NATOptions{Idle: p.limit, Behaviour: p.behaviour, Latency: latency, MaxRTO: 10 * time.Second, Rand: w.random,
+		w := &world{path: p, start: time.Now(), rand: rand.New(rand.NewPCG(p.seed, uint64(p.limit))),
+			sent: map[string]time.Time{}}
+		o := transporttest.NATOptions{Idle: p.limit, Behaviour: p.behaviour, Latency: latency, MaxRTO: 10 * time.Second,
+			Rand:           w.random,
 			RefreshInbound: true} // as the client's kernel acknowledges what comes in
 		if p.weather == lossy {
 			o.Loss = 0.05

@@ -109,7 +109,8 @@ func (s *station) paced(frames int) ([]time.Duration, error) {
 
 // durable measures the disk with write_after 0s and sync always.
 func durable(e *kit.Env, b *kit.Broker, frames int) (float64, error) {
-	s, err := newStation(e, b, "gw-durable", nil, func(d kit.Doc) { d.Set("spool.write_after", "0s").Set("spool.sync", "always") })
+	s, err := newStation(e, b, "gw-durable", nil,
+		func(d kit.Doc) { d.Set("spool.write_after", "0s").Set("spool.sync", "always") })
 	if err != nil {
 		return 0, err
 	}

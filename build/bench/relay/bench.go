@@ -48,7 +48,8 @@ type side struct {
 // Run measures both and adds the rows.
 func Run(e *kit.Env, o Options, t *kit.Table) error {
 	t.Say("One mosquitto and one subscriber each, on this machine. Every round runs the bare loop and linkbeat one after the")
-	t.Say("other; figures are the median of %d rounds. Latency is from the write at the pty (bare: before Publish) to the", o.Rounds)
+	t.Say("other; figures are the median of %d rounds. Latency is from the write at the pty (bare: before Publish) to the",
+		o.Rounds)
 	t.Say("subscriber's handler, at %d frames a second.", paceRate)
 	broker, err := e.Broker(kit.BrokerOptions{})
 	if err != nil {
@@ -207,11 +208,13 @@ func (s *side) latency(late []time.Duration) {
 // run publishes until all frames arrived; it returns the CPU seconds and the arrivals.
 func (l *bareLoop) run(frames, rate int) (float64, []kit.Arrival, error) {
 	before := l.sub.Count()
-	p, err := l.e.StartProc(fmt.Sprint("bare-", before), "", nil, l.bin, l.b.URL(), strconv.Itoa(frames), strconv.Itoa(rate), strconv.Itoa(window))
+	p, err := l.e.StartProc(fmt.Sprint("bare-", before), "", nil, l.bin, l.b.URL(), strconv.Itoa(frames), strconv.Itoa(rate),
+		strconv.Itoa(window))
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := l.e.Until("all frames of the bare loop", patience, func() bool { return l.sub.Count() >= before+frames }); err != nil {
+	if err := l.e.Until("all frames of the bare loop", patience,
+		func() bool { return l.sub.Count() >= before+frames }); err != nil {
 		return 0, nil, fmt.Errorf("%w: %s", err, p.Tail(5))
 	}
 	if code, err := p.Exit(10 * time.Second); err != nil || code != 0 {

@@ -44,7 +44,8 @@ func wire(e *kit.Env, t *kit.Table) error {
 		case errs[i] != nil:
 			return errs[i]
 		case v.batch:
-			t.AtMost(fmt.Sprintf("wire, %s, NMEA in batches of %d, gzip", v.scheme, batchedLines), per[i], wireAim, "IP bytes/line")
+			t.AtMost(fmt.Sprintf("wire, %s, NMEA in batches of %d, gzip", v.scheme, batchedLines), per[i], wireAim,
+				"IP bytes/line")
 		default:
 			t.Info(fmt.Sprintf("wire, %s, NMEA line by line", v.scheme), per[i], "IP bytes/line")
 		}

@@ -52,7 +52,8 @@ func (e *Env) Broker(o BrokerOptions) (*Broker, error) {
 		if err = b.choosePorts(); err != nil {
 			return nil, err
 		}
-		if err = b.Start(); err == nil || !strings.Contains(b.proc.Tail(20), noListener) && !strings.Contains(b.proc.Tail(20), "in use") {
+		if err = b.Start(); err == nil || !strings.Contains(b.proc.Tail(20), noListener) &&
+			!strings.Contains(b.proc.Tail(20), "in use") {
 			break
 		}
 		b.Kill()
@@ -90,8 +91,8 @@ func (b *Broker) aclFile() string { return filepath.Join(b.dir, "acl") }
 
 func (b *Broker) conf() string {
 	s := "allow_anonymous true\npersistence true\nautosave_interval 0\nmax_queued_messages 0\nmax_queued_bytes 0\n" +
-		"max_inflight_messages 1000\nset_tcp_nodelay true\nlog_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\nconnection_messages true\n" +
-		"log_timestamp_format %Y-%m-%dT%H:%M:%S\n"
+		"max_inflight_messages 1000\nset_tcp_nodelay true\nlog_dest stderr\nlog_type error\nlog_type warning\n" +
+		"log_type notice\nconnection_messages true\n" + "log_timestamp_format %Y-%m-%dT%H:%M:%S\n"
 	s += "persistence_location " + b.dir + "/\n"
 	if os.Geteuid() == 0 {
 		s += "user root\n" // else mosquitto gives up root and cannot write its store

@@ -87,13 +87,14 @@ func git(root string, args ...string) string {
 // tags leave out of the standard library what no gateway needs: HTTP/2 is 256 KiB.
 const tags = "nethttpomithttp2"
 
-// hot packages see every byte or every wake-up. All others are compiled without inlining: they are smaller by a tenth then, and what
-// runs at the start, for a person at a shell, or once for each connection makes nobody wait.
+// hot packages see every byte or every wake-up. All others are compiled without inlining: they are smaller by a tenth then, and
+// what runs at the start, for a person at a shell, or once for each connection makes nobody wait.
 func hot() []string {
 	const fips = "crypto/internal/fips140/" // of it ciphers, hashes, and the arithmetic that a handshake waits for longest
-	return []string{"runtime/...", "internal/...", fips + "aes/...", fips + "sha256", fips + "sha512", fips + "subtle", fips + "bigmod",
-		fips + "nistec/fiat", fips + "edwards25519/...", "crypto/internal/fips140deps/...", "vendor/golang.org/x/crypto/...", "sync/...",
-		"bytes", "bufio", "encoding/binary", "hash/...", "math/bits", "unicode/utf8", module + "/firmware-bridge/framing", module + "/agent/spool"}
+	return []string{"runtime/...", "internal/...", fips + "aes/...", fips + "sha256", fips + "sha512", fips + "subtle",
+		fips + "bigmod", fips + "nistec/fiat", fips + "edwards25519/...", "crypto/internal/fips140deps/...",
+		"vendor/golang.org/x/crypto/...", "sync/...", "bytes", "bufio", "encoding/binary", "hash/...", "math/bits",
+		"unicode/utf8", module + "/firmware-bridge/framing", module + "/agent/spool"}
 }
 
 const module = "github.com/linkbeat/linkbeat"

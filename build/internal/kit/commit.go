@@ -42,7 +42,8 @@ func Before(root string) (string, error) {
 // Unpack puts the sources of a commit into dir, which must be there.
 func Unpack(ctx context.Context, root, commit, dir string) error {
 	archive := filepath.Join(dir, "sources.tar")
-	for _, argv := range [][]string{{"git", "-C", root, "archive", "-o", archive, commit}, {"tar", "-x", "-C", dir, "-f", archive}} {
+	for _, argv := range [][]string{{"git", "-C", root, "archive", "-o", archive, commit},
+		{"tar", "-x", "-C", dir, "-f", archive}} {
 		if out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			return fmt.Errorf("sources of %s: %w: %s", commit, err, out)
 		}

@@ -131,8 +131,8 @@ func (e *Env) Tails(lines int) string {
 // testPatience is for a machine that has other things to do.
 const testPatience = 3
 
-// Test makes an Env for a test: closed at its end, and with the output of all processes in the log when it failed. Until waits three
-// times as long there: `make test` runs on any machine, beside anything.
+// Test makes an Env for a test: closed at its end, and with the output of all processes in the log when it failed. Until waits
+// three times as long there: `make test` runs on any machine, beside anything.
 func Test(t testing.TB, limit time.Duration) *Env {
 	t.Helper()
 	start := time.Now()

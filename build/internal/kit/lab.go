@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Lab is a laboratory: a folder of build/labs and its row in build/labs/labs.go. `make lab-<name>` runs its full form; the test in
-// its folder runs the short one, so that `make test` tells the laboratories apart when one fails, and how long each took.
+// Lab is a laboratory: a folder of build/labs and its row in build/labs/labs.go. `make lab-<name>` runs its full form; the test
+// in its folder runs the short one, so that `make test` tells the laboratories apart when one fails, and how long each took.
 type Lab struct {
 	Name    string        // its folder
 	Promise string        // what it shows, in one line, for `make` and build/README.md

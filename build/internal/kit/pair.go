@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// PtyPair makes a raw pseudo-terminal whose far end is read and written by the harness itself, and a link to its near end. The near
-// end stays open until the Env ends.
+// PtyPair makes a raw pseudo-terminal whose far end is read and written by the harness itself, and a link to its near end. The
+// near end stays open until the Env ends.
 func (e *Env) PtyPair(name string) (far *os.File, port string, err error) {
 	far, near, err := openPty(false)
 	if err != nil {

@@ -38,11 +38,12 @@ type Table struct {
 
 // NewTable starts a table.
 func NewTable(target string) *Table {
-	return &Table{Target: target, Time: time.Now().UTC(), Host: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())}
+	return &Table{Target: target, Time: time.Now().UTC(), Host: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH,
+		runtime.NumCPU())}
 }
 
-// Brief makes it the table of a short form, which `make test` runs beside other tests on whatever machine there is: Within and NoSlower
-// show figures there, and the full form judges them. It returns the table.
+// Brief makes it the table of a short form, which `make test` runs beside other tests on whatever machine there is: Within and
+// NoSlower show figures there, and the full form judges them. It returns the table.
 func (t *Table) Brief() *Table {
 	t.brief = true
 	return t

@@ -37,11 +37,12 @@ type Behaviour int
 
 // The behaviours that were seen in the field.
 const (
-	LooseRST    Behaviour = iota // the client's makes a new mapping (tcp_loose=1, the kernel's default), the server's is answered with RST
-	LooseSilent                  // the client's makes a new mapping, the server's is dropped
-	Strict                       // both are dropped (tcp_loose=0)
-	SYNOnly                      // new flows only on SYN, all else is dropped
-	ClientRST                    // as SYNOnly, and the client's packet is answered with RST
+	// the client's makes a new mapping (tcp_loose=1, the kernel's default), the server's is answered with RST
+	LooseRST    Behaviour = iota
+	LooseSilent           // the client's makes a new mapping, the server's is dropped
+	Strict                // both are dropped (tcp_loose=0)
+	SYNOnly               // new flows only on SYN, all else is dropped
+	ClientRST             // as SYNOnly, and the client's packet is answered with RST
 )
 
 // Behaviours are all of them.
@@ -98,8 +99,8 @@ func (l *NATLab) wire() error {
 		{"-n", l.Server, "addr", "add", NATServerIP + "/24", "dev", "in0"},
 		{"-n", l.Device, "link", "set", "out0", "up"}, {"-n", l.NAT, "link", "set", "in0", "up"},
 		{"-n", l.NAT, "link", "set", "out0", "up"}, {"-n", l.Server, "link", "set", "in0", "up"},
-		{"-n", l.Device, "link", "set", "lo", "up"}, {"-n", l.NAT, "link", "set", "lo", "up"}, {"-n", l.Server, "link", "set", "lo", "up"},
-		{"-n", l.Device, "route", "add", "default", "via", natInside},
+		{"-n", l.Device, "link", "set", "lo", "up"}, {"-n", l.NAT, "link", "set", "lo", "up"},
+		{"-n", l.Server, "link", "set", "lo", "up"}, {"-n", l.Device, "route", "add", "default", "via", natInside},
 	}
 	for _, s := range steps {
 		if err := run("ip", s...); err != nil {

@@ -90,8 +90,8 @@ func (w *Ways) lastCable(e *kit.Env, delay time.Duration) error {
 }
 
 func (w *Ways) wire() error {
-	steps := [][]string{{"-n", w.Router, "addr", "add", waysRouter + "/24", "dev", "out0"}, {"-n", w.Router, "link", "set", "out0", "up"},
-		{"-n", w.Server, "link", "set", "in0", "up"}}
+	steps := [][]string{{"-n", w.Router, "addr", "add", waysRouter + "/24", "dev", "out0"},
+		{"-n", w.Router, "link", "set", "out0", "up"}, {"-n", w.Server, "link", "set", "in0", "up"}}
 	for _, ip := range w.ServerIPs {
 		steps = append(steps, []string{"-n", w.Server, "addr", "add", ip + "/24", "dev", "in0"})
 	}
@@ -106,7 +106,8 @@ func (w *Ways) wire() error {
 			{"-n", w.Device, "addr", "add", fmt.Sprintf("10.73.%d.2/24", way+1), "dev", wan},
 			{"-n", w.Router, "addr", "add", gateway(way) + "/24", "dev", in},
 			// no packet is longer than the cable's: what tcpdump sees is what TCP counts
-			{"-n", w.Device, "link", "set", wan, "up", "gso_max_segs", "1"}, {"-n", w.Router, "link", "set", in, "up", "gso_max_segs", "1"},
+			{"-n", w.Device, "link", "set", wan, "up", "gso_max_segs", "1"},
+			{"-n", w.Router, "link", "set", in, "up", "gso_max_segs", "1"},
 			{"-n", w.Device, "route", "add", "default", "via", gateway(way), "dev", wan, "metric", strconv.Itoa(100 * (way + 1))},
 		}...)
 	}
@@ -148,7 +149,8 @@ func (w *Ways) Readdress(way int) error {
 		return err
 	}
 	metric := strconv.Itoa(100 * (way + 1))
-	if err := run("ip", "-n", w.Device, "route", "add", "default", "via", gateway(way), "dev", wan(way), "metric", metric); err != nil {
+	if err := run("ip", "-n", w.Device, "route", "add", "default", "via", gateway(way), "dev", wan(way), "metric",
+		metric); err != nil {
 		return err
 	}
 	return w.Prefer(way)
@@ -180,7 +182,8 @@ func (w *Ways) Capture(e *kit.Env, way int) (file string, stop func() error, err
 		return "", nil, err
 	}
 	file = filepath.Join(dir, inside(way)+".pcap")
-	p, err := e.StartProc(filepath.Base(dir), w.Router, nil, "tcpdump", "-i", inside(way), "-n", "-s", "0", "-U", "-Z", "root", "-w", file, "ip")
+	p, err := e.StartProc(filepath.Base(dir), w.Router, nil, "tcpdump", "-i", inside(way), "-n", "-s", "0", "-U", "-Z", "root",
+		"-w", file, "ip")
 	if err != nil {
 		return "", nil, err
 	}
@@ -188,7 +191,8 @@ func (w *Ways) Capture(e *kit.Env, way int) (file string, stop func() error, err
 		_, err := p.Stop(10 * time.Second)
 		return err
 	}
-	return file, stop, e.Until("tcpdump to listen", 10*time.Second, func() bool { return strings.Contains(p.Tail(5), "listening on") })
+	return file, stop, e.Until("tcpdump to listen", 10*time.Second,
+		func() bool { return strings.Contains(p.Tail(5), "listening on") })
 }
 
 func (w *Ways) nft(script string) error {

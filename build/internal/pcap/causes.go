@@ -2,8 +2,8 @@ package pcap
 
 import "strings"
 
-// Causes adds up the bytes of connections by what they were for, as README.md of the agent names them: handshake, ping, data, cmd,
-// probe, and headers for all that is no payload of a stream or was sent again.
+// Causes adds up the bytes of connections by what they were for, as README.md of the agent names them: handshake, ping, data,
+// cmd, probe, and headers for all that is no payload of a stream or was sent again.
 type Causes map[string]int64
 
 // Sum of all causes.

@@ -97,9 +97,8 @@ func parse(b []byte) (s Segment, ok bool) {
 	}
 	from, to := netip.AddrFrom4([4]byte(ip[12:16])), netip.AddrFrom4([4]byte(ip[16:20]))
 	return Segment{
-		From: netip.AddrPortFrom(from, binary.BigEndian.Uint16(tcp[0:])), To: netip.AddrPortFrom(to, binary.BigEndian.Uint16(tcp[2:])),
-		Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]),
-		FIN: tcp[13]&1 != 0, SYN: tcp[13]&2 != 0, RST: tcp[13]&4 != 0,
-		Length: total, Payload: tcp[offset:],
+		From: netip.AddrPortFrom(from, binary.BigEndian.Uint16(tcp[0:])), To: netip.AddrPortFrom(to,
+			binary.BigEndian.Uint16(tcp[2:])), Seq: binary.BigEndian.Uint32(tcp[4:]), Ack: binary.BigEndian.Uint32(tcp[8:]),
+		FIN: tcp[13]&1 != 0, SYN: tcp[13]&2 != 0, RST: tcp[13]&4 != 0, Length: total, Payload: tcp[offset:],
 	}, true
 }

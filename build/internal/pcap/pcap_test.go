@@ -118,11 +118,13 @@ func TestEachByteHasOneCause(t *testing.T) {
 		t.Fatalf("%d connections: %+v", len(all), all)
 	}
 	got := Sort(all, "gw", TopicCause)
-	want := Causes{"headers": 52 * 12, "handshake": int64(len(connect("gw")) + 4), "data": int64(len(data) + 4), "cmd": int64(len(cmd) + 4), "ping": 4}
+	want := Causes{"headers": 52 * 12, "handshake": int64(len(connect("gw")) + 4), "data": int64(len(data) + 4),
+		"cmd": int64(len(cmd) + 4), "ping": 4}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("\n got %v\nwant %v", got, want)
 	}
-	if other := Sort(all, "another", TopicCause); other["probe"] != want.Sum()-want["headers"] || other["headers"] != want["headers"] {
+	if other := Sort(all, "another", TopicCause); other["probe"] != want.Sum()-want["headers"] ||
+		other["headers"] != want["headers"] {
 		t.Errorf("as a probe: %v", other)
 	}
 }
@@ -130,7 +132,8 @@ func TestEachByteHasOneCause(t *testing.T) {
 func TestWhatIsSentAgainIsHeaders(t *testing.T) {
 	w := newWire()
 	w.send(true, connect("gw"))
-	a, b, c := publish("lb/gw/up/data/a", 1, "first"), publish("lb/gw/up/data/b", 2, "second"), publish("lb/gw/up/data/c", 3, "third")
+	a, b, c := publish("lb/gw/up/data/a", 1, "first"), publish("lb/gw/up/data/b", 2, "second"),
+		publish("lb/gw/up/data/c", 3, "third")
 	at := w.up
 	w.send(true, a)
 	w.up += uint32(len(b)) // b is lost

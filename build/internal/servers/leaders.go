@@ -121,7 +121,8 @@ func (c *Cluster) stepDown(i int, name string) error {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
-	_, err = fmt.Fprintf(conn, "CONNECT {\"verbose\":false}\r\nSUB _INBOX.lab 1\r\nPUB $JS.API.STREAM.LEADER.STEPDOWN.%s _INBOX.lab 0\r\n\r\n", name)
+	_, err = fmt.Fprintf(conn,
+		"CONNECT {\"verbose\":false}\r\nSUB _INBOX.lab 1\r\nPUB $JS.API.STREAM.LEADER.STEPDOWN.%s _INBOX.lab 0\r\n\r\n", name)
 	if err != nil {
 		return fmt.Errorf("step down: %w", err)
 	}

@@ -76,7 +76,8 @@ cluster { name: lab, listen: %q, routes: [%s] }
 // ask wants 200 from a node's monitor, and reads the answer into v when that is not nil.
 func (c *Cluster) ask(i int, path string, v any) bool {
 	s := c.Nodes[i]
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: kit.Dialer(s.at.Netns), DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DialContext: kit.Dialer(s.at.Netns),
+		DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + c.monitor[i] + path)
 	if err != nil {
 		s.said = err.Error()

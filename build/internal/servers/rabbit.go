@@ -35,7 +35,8 @@ func RabbitMQ(e *kit.Env, at Place) (*Server, error) {
 		return nil, err
 	}
 	conf, err := s.file("rabbitmq.conf", fmt.Sprintf("listeners.tcp = none\nloopback_users = none\nmqtt.listeners.tcp.1 = %s\n"+
-		"mqtt.allow_anonymous = true\nmqtt.default_user = guest\nmqtt.default_pass = guest\nlog.console = true\nlog.file = false\n", s.Host))
+		"mqtt.allow_anonymous = true\nmqtt.default_user = guest\nmqtt.default_pass = guest\nlog.console = true\n"+
+		"log.file = false\n", s.Host))
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +46,15 @@ func RabbitMQ(e *kit.Env, at Place) (*Server, error) {
 	}
 	s.argv, s.wait = []string{rabbitScript}, rabbitWait
 	s.env = []string{
-		"HOME=" + s.dir, "RABBITMQ_NODENAME=lb" + s.port() + "@localhost", "RABBITMQ_CONFIG_FILE=" + conf, "RABBITMQ_ENABLED_PLUGINS_FILE=" + plugins,
-		"RABBITMQ_MNESIA_BASE=" + filepath.Join(s.dir, "mnesia"), "RABBITMQ_LOG_BASE=" + s.dir, "RABBITMQ_CONF_ENV_FILE=/dev/null",
-		"RABBITMQ_FEATURE_FLAGS_FILE=" + filepath.Join(s.dir, "feature_flags"), "RABBITMQ_PID_FILE=" + filepath.Join(s.dir, "pid"),
+		"HOME=" + s.dir, "RABBITMQ_NODENAME=lb" + s.port() + "@localhost", "RABBITMQ_CONFIG_FILE=" + conf,
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + plugins, "RABBITMQ_MNESIA_BASE=" + filepath.Join(s.dir, "mnesia"),
+		"RABBITMQ_LOG_BASE=" + s.dir, "RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_FEATURE_FLAGS_FILE=" +
+			filepath.Join(s.dir, "feature_flags"), "RABBITMQ_PID_FILE=" + filepath.Join(s.dir, "pid"),
 		"RABBITMQ_DIST_PORT=" + strconv.Itoa(dist), "ERL_EPMD_PORT=" + strconv.Itoa(mapper), "ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_ALLOW_INPUT=1", // the script becomes the server: its pid is the one to kill
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none", // one scheduler that does not spin
+		// one scheduler that does not spin
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 1:1 " +
+			"+sbwt none",
 	}
 	return s, s.startUp()
 }

@@ -45,7 +45,8 @@ func Tinyproxy(e *kit.Env, at Place) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, err := s.file("tinyproxy.conf", fmt.Sprintf("Listen %s\nPort %s\nTimeout 600\nMaxClients 50\nLogLevel Connect\n", at.addr(), s.port()))
+	path, err := s.file("tinyproxy.conf", fmt.Sprintf("Listen %s\nPort %s\nTimeout 600\nMaxClients 50\nLogLevel Connect\n",
+		at.addr(), s.port()))
 	if err != nil {
 		return nil, err
 	}

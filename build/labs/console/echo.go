@@ -100,8 +100,8 @@ func (s *scene) judge(t *kit.Table, what string, took []time.Duration) {
 	t.Within(fmt.Sprintf("%s, worst of %d", what, len(took)), ms(took[len(took)-1]), most, "ms")
 }
 
-// bulk sends random bytes through the console to an echo, and compares what comes back byte by byte: no protocol mends anything here.
-// cut: the gateway's connection is reset in the middle.
+// bulk sends random bytes through the console to an echo, and compares what comes back byte by byte: no protocol mends anything
+// here. cut: the gateway's connection is reset in the middle.
 func (s *scene) bulk(t *kit.Table, what string, cut bool) error {
 	want := make([]byte, s.o.File)
 	for i := range want {

@@ -16,11 +16,11 @@ import (
 // Lab is this laboratory's row of the table.
 func Lab() kit.Lab {
 	return kit.Lab{
-		Name:    "console",
-		Promise: "a key's echo over a path of 200 ms, a reset connection, ZMODEM both ways with equal hashes, lines, taps, the lease",
-		Needs:   []string{"mosquitto", "sz", "rz", "socat", "picocom", "script"},
-		Takes:   3 * time.Minute, Limit: 15 * time.Minute, Quiet: true,
-		Short: short().run, Full: full().run,
+		Name: "console",
+		Promise: "a key's echo over a path of 200 ms, a reset connection, ZMODEM both ways with equal hashes, " +
+			"lines, taps, the lease",
+		Needs: []string{"mosquitto", "sz", "rz", "socat", "picocom", "script"},
+		Takes: 3 * time.Minute, Limit: 15 * time.Minute, Quiet: true, Short: short().run, Full: full().run,
 	}
 }
 
@@ -56,8 +56,10 @@ type scene struct {
 
 // run shows all of it.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("mosquitto; between it and the gateway a user-space NAT that delays by %v each way; the operator sits at the broker,", o.OneWay)
-	t.Say("which says set_tcp_nodelay true: with its default a key that follows soon after another may wait for an acknowledgement of TCP;")
+	t.Say("mosquitto; between it and the gateway a user-space NAT that delays by %v each way; the operator sits at the broker,",
+		o.OneWay)
+	t.Say("which says set_tcp_nodelay true: with its default a key that follows soon after another may wait for an " +
+		"acknowledgement of TCP;")
 	t.Say("the device hangs on a pseudo-terminal with the pace of a line of %d bit/s and no flow control.", o.Bits)
 	s, err := build(e, o)
 	if err != nil {
@@ -83,7 +85,8 @@ func build(e *kit.Env, o options) (s *scene, err error) {
 	if s.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
 		return nil, err
 	}
-	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: s.broker.Host(), Latency: o.OneWay, Forget: transporttest.Reset})
+	relay, err := transporttest.NewRelay(transporttest.RelayOptions{Target: s.broker.Host(), Latency: o.OneWay,
+		Forget: transporttest.Reset})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +109,8 @@ func build(e *kit.Env, o options) (s *scene, err error) {
 	if err := kit.Build(e.Ctx, "cmd/linkbeatctl", s.ctl); err != nil {
 		return nil, err
 	}
-	doc := kit.NewDoc("gw", "mqtt://"+relay.Addr()).Line("plc", s.wire.port).Set("serial.plc.console", true).Set("serial.plc.commands", true)
+	doc := kit.NewDoc("gw", "mqtt://"+relay.Addr()).Line("plc", s.wire.port).Set("serial.plc.console", true).
+		Set("serial.plc.commands", true)
 	shut, err := e.Pty("shut")
 	if err != nil {
 		return nil, err

@@ -43,7 +43,8 @@ func (s *scene) files(t *kit.Table) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w\nconsole: %s", way.name, err, p.Tail(5))
 		}
-		t.Exactly(way.name+" by ZMODEM: files with another hash", map[bool]int{true: 0, false: 1}[same], 0, fmt.Sprintf("of %d bytes", s.o.File), "")
+		t.Exactly(way.name+" by ZMODEM: files with another hash", map[bool]int{true: 0, false: 1}[same], 0,
+			fmt.Sprintf("of %d bytes", s.o.File), "")
 		t.Info(way.name+" by ZMODEM: bytes a second", float64(s.o.File)/took.Seconds(), "B/s")
 	}
 	if notes := p.Tail(20); strings.Contains(notes, "missing") {
@@ -52,8 +53,8 @@ func (s *scene) files(t *kit.Table) error {
 	return s.leave(p)
 }
 
-// zmodem lets sz talk on one terminal and rz on the other. socat stands between, so that they see no terminal themselves: at its end
-// sz flushes that (TCIOFLUSH), which on a pseudo-terminal takes its own last bytes back, and rz waits 30 s for them.
+// zmodem lets sz talk on one terminal and rz on the other. socat stands between, so that they see no terminal themselves: at its
+// end sz flushes that (TCIOFLUSH), which on a pseudo-terminal takes its own last bytes back, and rz waits 30 s for them.
 func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err error) {
 	dir, err := s.e.Sub(fmt.Sprint("zmodem-", time.Now().UnixNano()))
 	if err != nil {
@@ -72,11 +73,13 @@ func (s *scene) zmodem(from, to string) (took time.Duration, same bool, err erro
 		return 0, false, err
 	}
 	began := time.Now()
-	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c", `cd "$1" && exec socat -t 2 EXEC:"rz -q -b -y" FILE:"$2",noctty,raw,echo=0`, "sh", into, to)
+	rz, err := s.e.StartProc("rz-"+filepath.Base(dir), "", nil, "sh", "-c",
+		`cd "$1" && exec socat -t 2 EXEC:"rz -q -b -y" FILE:"$2",noctty,raw,echo=0`, "sh", into, to)
 	if err != nil {
 		return 0, false, err
 	}
-	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "socat", "-t", "2", "EXEC:sz -q -b "+file, "FILE:"+from+",noctty,raw,echo=0")
+	sz, err := s.e.StartProc("sz-"+filepath.Base(dir), "", nil, "socat", "-t", "2", "EXEC:sz -q -b "+file,
+		"FILE:"+from+",noctty,raw,echo=0")
 	if err != nil {
 		return 0, false, err
 	}
@@ -101,9 +104,11 @@ func (s *scene) lines(t *kit.Table) error {
 	if err := setBaud(path, 57600); err != nil {
 		return err
 	}
-	err = s.e.Until("the remote port to follow", 5*time.Second, func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 57600 })
+	err = s.e.Until("the remote port to follow", 5*time.Second,
+		func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 57600 })
 	t.Check("the remote port follows the baud rate that a program sets here", err)
-	pico, err := s.e.StartProc("picocom", "", nil, "picocom", "-q", "-b", "19200", "--exit-after", "1500", "--initstring", "AT+GMR\r", path)
+	pico, err := s.e.StartProc("picocom", "", nil, "picocom", "-q", "-b", "19200", "--exit-after", "1500", "--initstring",
+		"AT+GMR\r", path)
 	if err != nil {
 		return err
 	}
@@ -123,7 +128,8 @@ func (s *scene) lines(t *kit.Table) error {
 	t.Check("a device that does not say console: true is denied, exit status 1", refused(shut, "denied"))
 	_, _, err = s.console()
 	t.Check("a second console is refused", expect(err, "busy"))
-	send, err := s.e.StartProc("send", "", nil, s.ctl, "send", "gw", "plc", "hello", "--server", s.broker.URL(), "--timeout", "5s")
+	send, err := s.e.StartProc("send", "", nil, s.ctl, "send", "gw", "plc", "hello", "--server", s.broker.URL(),
+		"--timeout", "5s")
 	if err != nil {
 		return err
 	}
@@ -131,7 +137,8 @@ func (s *scene) lines(t *kit.Table) error {
 	if err := s.leave(p); err != nil {
 		return err
 	}
-	err = s.e.Until("the remote port to have its line again", 5*time.Second, func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 115200 })
+	err = s.e.Until("the remote port to have its line again", 5*time.Second,
+		func() bool { b, err := baudOf(s.wire.port); return err == nil && b == 115200 })
 	t.Check("the remote port has its own line afterwards", err)
 	return nil
 }
@@ -149,7 +156,8 @@ func (s *scene) terminal(t *kit.Table) error {
 	}
 	said := p.Tail(40)
 	t.Check("a terminal: what is typed comes back", errors.Join(err, expect(errors.New(said), "AT")))
-	t.Check("a terminal: ~. leaves, and it is as it was", errors.Join(expect(errors.New(said), " icanon"), expect(errors.New(said), " echo ")))
+	t.Check("a terminal: ~. leaves, and it is as it was", errors.Join(expect(errors.New(said), " icanon"),
+		expect(errors.New(said), " echo ")))
 	return nil
 }
 
@@ -188,7 +196,8 @@ func (s *scene) taps(t *kit.Table) error {
 		return err
 	}
 	s.e.Sleep(3 * s.o.OneWay)
-	send, err := s.e.StartProc("send-tapped", "", nil, s.ctl, "send", "gw", "plc", "tapped", "--server", s.broker.URL(), "--timeout", "5s")
+	send, err := s.e.StartProc("send-tapped", "", nil, s.ctl, "send", "gw", "plc", "tapped", "--server", s.broker.URL(),
+		"--timeout", "5s")
 	if err != nil {
 		return err
 	}

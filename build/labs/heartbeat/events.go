@@ -29,7 +29,8 @@ func events() []Event {
 		{Name: "NAT reboots", Behaviour: netlab.Strict, Happens: flush, Dark: strict},
 		{Name: "NAT reboots", Behaviour: netlab.ClientRST, Happens: flush, Dark: strict},
 		{Name: "limit shrinks to half", Behaviour: netlab.Strict, Happens: shrink, Dark: strict, Settles: eventLimit / 2},
-		{Name: "limit shrinks to half, canary 5", Behaviour: netlab.LooseSilent, Canary: "5", Happens: shrink, Dark: 6 * eventLimit, Settles: eventLimit / 2},
+		{Name: "limit shrinks to half, canary 5", Behaviour: netlab.LooseSilent, Canary: "5", Happens: shrink,
+			Dark: 6 * eventLimit, Settles: eventLimit / 2},
 		{Name: "limit grows to twice", Behaviour: netlab.Strict, Happens: grow},
 		{Name: "link cut for 4 s", Behaviour: netlab.Strict, Happens: func(s *site) error {
 			if err := s.nat.Cut(); err != nil {
@@ -60,7 +61,8 @@ func (v Event) run(e *kit.Env, id string, t *kit.Table) error {
 	if err != nil {
 		return nil
 	}
-	err = e.Until(v.name()+": the planned re-dial", time.Minute, func() bool { // or the event meets a connection that is left anyway
+	err = e.Until(v.name()+": the planned re-dial", time.Minute, func() bool {
+		// or the event meets a connection that is left anyway
 		st, err := s.agent.Status()
 		return err == nil && st.Uplink.Redials > 0 && st.Uplink.State == "up"
 	})

@@ -13,11 +13,11 @@ import (
 // Lab is this laboratory's row of the table.
 func Lab() kit.Lab {
 	return kit.Lab{
-		Name:    "heartbeat",
-		Promise: "five behaviours of the kernel's NAT, limits of 6, 10, 20 s, loss, events: no drop, the interval, 100 commands each",
-		Needs:   append(netlab.NATTools(), "mosquitto"),
-		Takes:   26 * time.Minute, Limit: 35 * time.Minute,
-		Short: short().run, Full: full().run,
+		Name: "heartbeat",
+		Promise: "five behaviours of the kernel's NAT, limits of 6, 10, 20 s, loss, events: " +
+			"no drop, the interval, 100 commands each",
+		Needs: append(netlab.NATTools(), "mosquitto"),
+		Takes: 26 * time.Minute, Limit: 35 * time.Minute, Short: short().run, Full: full().run,
 	}
 }
 
@@ -63,8 +63,10 @@ func full() options {
 
 // run shows all of it, side by side: each has namespaces, a broker and an agent of its own, and mostly waits.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("Each cell has a NAT of the kernel (conntrack) with that idle limit. interval / limit: of the settled heartbeat; drops:")
-	t.Say("connections lost until then; commands: sent through the broker, each after a silence uniform in 0 to 1.3 limits; late:")
+	t.Say("Each cell has a NAT of the kernel (conntrack) with that idle limit. interval / limit: " +
+		"of the settled heartbeat; drops:")
+	t.Say(
+		"connections lost until then; commands: sent through the broker, each after a silence uniform in 0 to 1.3 limits; late:")
 	t.Say("not at the serial port within 2 s (with loss: 4 s, as TCP repeats).")
 	if _, err := e.BuildAgent(""); err != nil {
 		return err

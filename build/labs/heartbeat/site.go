@@ -46,7 +46,8 @@ func newSite(e *kit.Env, id string, b netlab.Behaviour, limit time.Duration, twe
 	if s.agent, err = e.Agent(kit.AgentOptions{Doc: doc, Netns: s.nat.Device}); err != nil {
 		return nil, err
 	}
-	if s.sender, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "operator", Filters: []string{"lb/" + id + "/up/reply/#"}, Dial: s.broker.Dial}); err != nil {
+	if s.sender, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "operator",
+		Filters: []string{"lb/" + id + "/up/reply/#"}, Dial: s.broker.Dial}); err != nil {
 		return nil, err
 	}
 	return s, s.agent.StartUp()
@@ -80,7 +81,8 @@ func (s *site) settled(limit time.Duration) (st *kit.Status, took time.Duration,
 func (s *site) command(within time.Duration) (bool, error) {
 	s.sent++
 	token := fmt.Sprintf("cmd-%06d", s.sent)
-	payload, err := json.Marshal(map[string]any{"id": token, "expires": time.Now().Add(10 * time.Minute).UnixMilli(), "text": token})
+	payload, err := json.Marshal(map[string]any{"id": token, "expires": time.Now().Add(10 * time.Minute).UnixMilli(),
+		"text": token})
 	if err != nil {
 		return false, err
 	}

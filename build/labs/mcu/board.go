@@ -50,7 +50,8 @@ func (b *board) plugIn() error {
 	argv := []string{"qemu-system-arm", "-machine", "mps2-an385", "-nodefaults", "-display", "none", "-S", "-kernel", b.elf,
 		"-qmp", "unix:" + socket + ",server=on,wait=off"}
 	for _, line := range lines() {
-		argv = append(argv, "-chardev", fmt.Sprintf("pty,id=%s,logfile=%s", line, b.log(line, b.life)), "-serial", "chardev:"+line)
+		argv = append(argv, "-chardev", fmt.Sprintf("pty,id=%s,logfile=%s", line, b.log(line, b.life)), "-serial",
+			"chardev:"+line)
 	}
 	var err error
 	if b.proc, err = b.e.StartProc("qemu", "", nil, argv...); err != nil {

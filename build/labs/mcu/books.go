@@ -152,11 +152,12 @@ func (s *scene) books(t *kit.Table) error {
 	d := status.Serial[sentences]
 	t.Exactly("all lives: sentences that did not arrive", missing, 0, fmt.Sprintf("of %d", len(sent.right)), "")
 	t.Exactly("all lives: sentences of nobody, doubled or out of order", strange, 0, "", "")
-	t.Exactly("all lives: (epoch, seq) twice, with holes, or gaps", len(tally.Conflicts)+len(tally.Repeats)+len(tally.Holes)+len(tally.Gaps), 0, "",
-		strings.Join(tally.Holes, "; "))
-	t.Exactly("all lives: bytes that the UART sent and the gateway did not read", sent.bytes-int(d.Read), 0, fmt.Sprintf("of %d", sent.bytes), "")
-	t.Exactly("all lives: bytes counted as bad, beside the spoiled and torn ones", int(d.Bad+d.Pending)-sent.wrongLen-sent.torn, 0, "",
-		fmt.Sprintf("%d spoiled, %d torn where a plug was pulled", sent.wrongLen, sent.torn))
+	t.Exactly("all lives: (epoch, seq) twice, with holes, or gaps", len(tally.Conflicts)+len(tally.Repeats)+len(tally.Holes)+
+		len(tally.Gaps), 0, "", strings.Join(tally.Holes, "; "))
+	t.Exactly("all lives: bytes that the UART sent and the gateway did not read", sent.bytes-int(d.Read), 0,
+		fmt.Sprintf("of %d", sent.bytes), "")
+	t.Exactly("all lives: bytes counted as bad, beside the spoiled and torn ones", int(d.Bad+d.Pending)-sent.wrongLen-sent.torn,
+		0, "", fmt.Sprintf("%d spoiled, %d torn where a plug was pulled", sent.wrongLen, sent.torn))
 	var unbalanced error
 	if why := status.Imbalance(); why != "" {
 		unbalanced = fmt.Errorf("%s", why)

@@ -22,8 +22,8 @@ const (
 
 // compileBoard makes the image for the Cortex-M3.
 func compileBoard(e *kit.Env) (string, error) {
-	return compile(e, "firmware.elf", onTheBoard, "clang", "--target=arm-none-eabi", "-mcpu=cortex-m3", "-mfloat-abi=soft", "-ffreestanding",
-		"-fno-builtin", "-nostdlib", "-Os", "-Wall", "-Wextra", "-Werror", "-fuse-ld=lld", "-Wl,-T,mps2.ld")
+	return compile(e, "firmware.elf", onTheBoard, "clang", "--target=arm-none-eabi", "-mcpu=cortex-m3", "-mfloat-abi=soft",
+		"-ffreestanding", "-fno-builtin", "-nostdlib", "-Os", "-Wall", "-Wextra", "-Werror", "-fuse-ld=lld", "-Wl,-T,mps2.ld")
 }
 
 // compileHost makes the filter of the pure parts, with the sanitizers on.

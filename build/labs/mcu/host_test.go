@@ -176,7 +176,8 @@ func hostModbus(t *testing.T) {
 			t.Errorf("%s: answer %x, want none", name, got)
 		}
 	}
-	if got := h.do('m', modbus.RTU.Append(nil, modbus.Query{Unit: 17, PDU: []byte{3, 0, 7, 0, 1}})); len(got) != 7 || got[4] != 9 {
+	if got := h.do('m', modbus.RTU.Append(nil, modbus.Query{Unit: 17, PDU: []byte{3, 0, 7, 0, 1}})); len(got) != 7 ||
+		got[4] != 9 {
 		t.Errorf("what everybody was told was not done: %x", got)
 	}
 }

@@ -13,11 +13,11 @@ import (
 // Lab is this laboratory's row of the table.
 func Lab() kit.Lab {
 	return kit.Lab{
-		Name:    "mcu",
-		Promise: "firmware in C on a Cortex-M3: sentences once and in order, commands, COBS and SLIP requests, Modbus, 30 replugs",
-		Needs:   []string{"mosquitto", "qemu-system-arm", "clang", "ld.lld"},
-		Takes:   3 * time.Minute, Limit: 15 * time.Minute,
-		Short: short().run, Full: full().run,
+		Name: "mcu",
+		Promise: "firmware in C on a Cortex-M3: sentences once and in order, commands, COBS and SLIP requests, " +
+			"Modbus, 30 replugs",
+		Needs: []string{"mosquitto", "qemu-system-arm", "clang", "ld.lld"},
+		Takes: 3 * time.Minute, Limit: 15 * time.Minute, Short: short().run, Full: full().run,
 	}
 }
 
@@ -61,11 +61,15 @@ type scene struct {
 
 // run shows all of it.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("the firmware (C, clang -mcpu=cortex-m3) runs on qemu-system-arm -machine mps2-an385, its four UARTs on pseudo-terminals of")
+	t.Say("the firmware (C, clang -mcpu=cortex-m3) runs on qemu-system-arm -machine mps2-an385, " +
+		"its four UARTs on pseudo-terminals of")
 	t.Say("qemu's; the gateway finds each through a symbolic link. qemu does not pace the UARTs: baud rates are not tried here.")
-	t.Say("sent is what qemu's own log of a UART holds; arrived is what a subscriber at mosquitto got. The processor is halted until")
-	t.Say("the harness holds the other end, as a driver would, then runs at once, whether or not the gateway has noticed; before a plug")
-	t.Say("is pulled it is halted where it happens to be, and the last byte waited for: the kernel throws away what no one has read.")
+	t.Say("sent is what qemu's own log of a UART holds; arrived is what a subscriber at mosquitto got. " +
+		"The processor is halted until")
+	t.Say("the harness holds the other end, as a driver would, then runs at once, whether or not the gateway has noticed; " +
+		"before a plug")
+	t.Say("is pulled it is halted where it happens to be, and the last byte waited for: " +
+		"the kernel throws away what no one has read.")
 	s, err := build(e, o)
 	if err != nil {
 		return err

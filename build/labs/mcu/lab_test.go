@@ -6,8 +6,8 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// The tools for a Cortex-M are a download of their own, which `make lab-mcu` makes and `make test` does not, in CI neither: so there is
-// no such test where they are missing, rather than one that is skipped.
+// The tools for a Cortex-M are a download of their own, which `make lab-mcu` makes and `make test` does not, in CI neither: so
+// there is no such test where they are missing, rather than one that is skipped.
 func TestFirmware(t *testing.T) {
 	t.Run("its framing on this machine", hostFraming)
 	t.Run("its Modbus on this machine", hostModbus)

@@ -20,7 +20,8 @@ const (
 // replugs kills qemu and starts it again; every second time the firmware has crashed before, in the middle of a sentence. The
 // sentences are compared at the end of the run, in books.
 func (s *scene) replugs(t *kit.Table) error {
-	t.Say("replugged is counted from the first symbolic link; qemu looks once a second whether anybody has opened a pseudo-terminal")
+	t.Say("replugged is counted from the first symbolic link; qemu looks once a second whether anybody has opened a " +
+		"pseudo-terminal")
 	t.Say("before it reads from it, which is why a new life hears nothing in its first second, but is heard.")
 	var opened, polled, asked []time.Duration
 	for i := range s.o.Replugs {
@@ -57,7 +58,8 @@ func (s *scene) replugs(t *kit.Table) error {
 		what string
 		took []time.Duration
 		goal time.Duration
-	}{{"all four ports are open", opened, back}, {"a request is answered", asked, 0}, {"values of the slave at the broker", polled, 0}} {
+	}{{"all four ports are open", opened, back}, {"a request is answered", asked, 0},
+		{"values of the slave at the broker", polled, 0}} {
 		slices.Sort(x.took)
 		name := "replugged: " + x.what + " after, "
 		t.Info(name+"median", ms(x.took[len(x.took)/2]), "ms")

@@ -119,7 +119,8 @@ func (s *scene) writes(t *kit.Table) error {
 	if first != nil {
 		note = first.Error()
 	}
-	t.Exactly("modbus: writes that were not read back, or did not change the LEDs", wrong, 0, fmt.Sprintf("of %d", 4*s.o.Writes), note)
+	t.Exactly("modbus: writes that were not read back, or did not change the LEDs", wrong, 0,
+		fmt.Sprintf("of %d", 4*s.o.Writes), note)
 	t.Info("modbus: from a write to its values read back, at the broker, worst", ms(slowest), "ms")
 	return nil
 }

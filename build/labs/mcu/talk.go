@@ -63,7 +63,8 @@ func clocks(tally *kit.Tally, t *kit.Table) error {
 		return fmt.Errorf("only %d sentences of telemetry", len(apart))
 	}
 	slices.Sort(apart)
-	t.Info("telemetry: from one ts to the next against the microcontroller's clock, apart, 99 of 100 at most", float64(apart[len(apart)*99/100]), "ms")
+	t.Info("telemetry: from one ts to the next against the microcontroller's clock, apart, 99 of 100 at most",
+		float64(apart[len(apart)*99/100]), "ms")
 	return nil
 }
 
@@ -74,7 +75,8 @@ func (s *scene) commands(t *kit.Table) error {
 			return err
 		}
 		t.Check(fmt.Sprintf("linkbeatctl send: the LEDs become %#x, read by qemu's monitor", led), s.board.lit(led))
-		t.Check(fmt.Sprintf("linkbeatctl send: the answer for %#x arrives among the telemetry", led), s.hears(fmt.Sprintf("$LBACK,LED,%d*", led)))
+		t.Check(fmt.Sprintf("linkbeatctl send: the answer for %#x arrives among the telemetry", led),
+			s.hears(fmt.Sprintf("$LBACK,LED,%d*", led)))
 	}
 	if err := s.send(sentences, "$LBSET,FUSE,1"); err != nil {
 		return err
@@ -115,7 +117,8 @@ func (s *scene) silent(t *kit.Table) error {
 func (s *scene) hears(begin string) error {
 	return s.Env.Until(begin, 5*time.Second, func() bool {
 		got, _, err := s.arrived()
-		return err == nil && slices.ContainsFunc(got, func(g string) bool { return len(g) > len(begin) && g[:len(begin)] == begin })
+		return err == nil && slices.ContainsFunc(got,
+			func(g string) bool { return len(g) > len(begin) && g[:len(begin)] == begin })
 	})
 }
 
@@ -144,7 +147,8 @@ func (s *scene) spoiled(t *kit.Table) error {
 		}
 		return bad >= int64(sent.wrongLen)
 	})
-	t.Exactly(fmt.Sprintf("%d sentences with a wrong checksum: bytes counted as bad too much or too little", spoil), int(bad)-sent.wrongLen, 0, "", "")
+	t.Exactly(fmt.Sprintf("%d sentences with a wrong checksum: bytes counted as bad too much or too little", spoil),
+		int(bad)-sent.wrongLen, 0, "", "")
 	return err
 }
 
@@ -178,7 +182,8 @@ func (s *scene) frames(t *kit.Table) error {
 		if err := s.board.write(line, []byte("\x05Sabcd"+end)); err != nil { // no frame of either kind
 			return err
 		}
-		t.Check(line+": noise past the gateway is counted by the microcontroller and changes nothing", s.says(line, "B", "4200000001"))
+		t.Check(line+": noise past the gateway is counted by the microcontroller and changes nothing",
+			s.says(line, "B", "4200000001"))
 		t.Check(line+": the value is still there", s.says(line, "G", "471234"))
 		t.Check(line+": what the microcontroller does not know it says so", s.says(line, "Z", "3f5a"))
 		t.Check(line+": each command was carried out once", s.says(line, "C", fmt.Sprintf("43%08x", s.o.Requests+6)))
@@ -229,6 +234,7 @@ func (s *scene) says(line, request, want string) error {
 func (s *scene) publishes(line, digits string) error {
 	return s.Env.Until("frame "+digits, 5*time.Second, func() bool {
 		tally, err := kit.Count(s.Books.Arrivals(s.Agent.Topic("up/data/" + line)))
-		return err == nil && slices.ContainsFunc(tally.Records, func(f kit.Frame) bool { return f.Hex != nil && *f.Hex == digits })
+		return err == nil && slices.ContainsFunc(tally.Records,
+			func(f kit.Frame) bool { return f.Hex != nil && *f.Hex == digits })
 	})
 }

@@ -67,7 +67,8 @@ func crowd(e *kit.Env, o options, slave string, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.Within("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS, float64(o.Idle.Milliseconds()), "ms")
+	t.Within("longest that a queued request waited on an idle bus, to its first byte", 1000*s.Serial["bus"].IdleWaitS,
+		float64(o.Idle.Milliseconds()), "ms")
 	dead := 0
 	for _, u := range s.Serial["bus"].Units {
 		if u.State == "dead" {
@@ -126,7 +127,8 @@ func tellWorst(e *kit.Env, watched stretch, live []int) {
 	}
 	for i := max(at-len(live), 1); i <= at && at > 0; i++ {
 		if gap := watched.seen[i].at.Sub(watched.seen[i-1].at); gap > unusual {
-			e.Logf("before the worst period: unit %d was asked %v after unit %d", watched.seen[i].unit, gap, watched.seen[i-1].unit)
+			e.Logf("before the worst period: unit %d was asked %v after unit %d", watched.seen[i].unit, gap,
+				watched.seen[i-1].unit)
 		}
 	}
 }

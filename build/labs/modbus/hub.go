@@ -13,9 +13,9 @@ import (
 // byteTime is a character of 8N1 at 115200 baud.
 const byteTime = 10 * time.Second / 115200
 
-// hub is the line: it joins the master's terminal and those of the slaves, and paces both ways. A request goes to the unit that it is
-// for: slaves of libmodbus lose step when a request to somebody else stays without an answer, as dead units make it. The two ways do not
-// share the line, so nothing can collide here.
+// hub is the line: it joins the master's terminal and those of the slaves, and paces both ways. A request goes to the unit that
+// it is for: slaves of libmodbus lose step when a request to somebody else stays without an answer, as dead units make it. The
+// two ways do not share the line, so nothing can collide here.
 type hub struct {
 	Port string // for the master
 
@@ -150,8 +150,8 @@ type stretch struct {
 // until ends a stretch now.
 func (h *hub) until(began time.Time) stretch { return stretch{began, time.Now(), h.since(began)} }
 
-// periods of one unit: the times between two of its polls. Both ends of the stretch count as one, so that a unit that is not polled
-// any more, or never was, shows.
+// periods of one unit: the times between two of its polls. Both ends of the stretch count as one, so that a unit that is not
+// polled any more, or never was, shows.
 func (s stretch) periods(unit byte) (out []time.Duration) {
 	last := s.began
 	for _, r := range s.seen {

@@ -18,11 +18,11 @@ import (
 // Lab is this laboratory's row of the table.
 func Lab() kit.Lab {
 	return kit.Lab{
-		Name:    "modbus",
-		Promise: "32 units on a paced line, two dead, requests between polls; units go wrong one by one; the same values as mbpoll",
-		Needs:   []string{"mosquitto", "gcc", "libmodbus", "mbpoll"},
-		Takes:   5 * time.Minute, Limit: 10 * time.Minute, Quiet: true,
-		Short: short().run, Full: full().run,
+		Name: "modbus",
+		Promise: "32 units on a paced line, two dead, requests between polls; units go wrong one by one; " +
+			"the same values as mbpoll",
+		Needs: []string{"mosquitto", "gcc", "libmodbus", "mbpoll"},
+		Takes: 5 * time.Minute, Limit: 10 * time.Minute, Quiet: true, Short: short().run, Full: full().run,
 	}
 }
 
@@ -39,16 +39,17 @@ type options struct {
 	Trouble   time.Duration // of each kind
 }
 
-// short is what `make test` runs, beside other tests that want the same processors: of time it says only that no unit is forgotten.
+// short is what `make test` runs, beside other tests that want the same processors: of time it says only
+// that no unit is forgotten.
 func short() options {
-	return options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8, Idle: 200 * time.Millisecond,
-		Requests: 20, Trouble: 5 * time.Second}
+	return options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8,
+		Idle: 200 * time.Millisecond, Requests: 20, Trouble: 5 * time.Second}
 }
 
 // full is what `make lab-modbus` runs.
 func full() options {
-	return options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98, Idle: 10 * time.Millisecond,
-		Requests: 200, Trouble: 20 * time.Second}
+	return options{Units: 32, Dead: 2, Registers: 64, Watch: 2 * time.Minute, Worst: 1050 * time.Millisecond, Share: 0.98,
+		Idle: 10 * time.Millisecond, Requests: 200, Trouble: 20 * time.Second}
 }
 
 //go:embed testdata/slave.c
@@ -56,13 +57,20 @@ var slaveSource []byte
 
 // run shows all of it.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("%d units × %d registers on one line of 115200 baud, %d of them dead; each live one is to be read every second. Periods are", o.Units, o.Registers, o.Dead)
-	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on; the worst")
-	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms). How long one waited on an")
-	t.Say("idle bus is the agent's own word, to the first byte out, less the 3.5 characters of silence that the standard wants before it.")
-	t.Say("The first and the last moment of a stretch count as a poll. Then units go wrong, one at a time; each may cost the others a timeout, once.")
-	t.Say("One of them has two reads whose answers look alike, and answers when the other one is asked for: no value may bear another's name.")
-	t.Say("The line hands a request to one unit only, and its two ways are apart: nothing can collide. libmodbus speaks no ASCII: that is tried")
+	t.Say("%d units × %d registers on one line of 115200 baud, %d of them dead; each live one is to be read every second. "+
+		"Periods are", o.Units, o.Registers, o.Dead)
+	t.Say("those between two requests to a unit as the line saw them. Requests come through the broker while the polls go on; " +
+		"the worst")
+	t.Say("latency is that of one behind a try of a dead unit, for which the bus is taken until its timeout (300 ms). " +
+		"How long one waited on an")
+	t.Say("idle bus is the agent's own word, to the first byte out, less the 3.5 characters of silence that the standard wants " +
+		"before it.")
+	t.Say("The first and the last moment of a stretch count as a poll. Then units go wrong, one at a time; " +
+		"each may cost the others a timeout, once.")
+	t.Say("One of them has two reads whose answers look alike, and answers when the other one is asked for: " +
+		"no value may bear another's name.")
+	t.Say("The line hands a request to one unit only, and its two ways are apart: nothing can collide. " +
+		"libmodbus speaks no ASCII: that is tried")
 	t.Say("against slaves of our own, in the unit tests.")
 	slave, err := compile(e)
 	if err != nil {

@@ -62,7 +62,8 @@ func (r *rig) troubles(h *hub, o options, live []int, t *kit.Table) error {
 		seen := h.until(began)
 		h.disturb(nil)
 		others := slices.DeleteFunc(slices.Clone(live), func(id int) bool { return id == x.unit })
-		t.Within("a unit "+x.name+": worst period of the others", seen.worst(others).Seconds(), (o.Worst + timeout).Seconds(), "s")
+		t.Within("a unit "+x.name+": worst period of the others", seen.worst(others).Seconds(),
+			(o.Worst + timeout).Seconds(), "s")
 		t.Within("a unit "+x.name+": late periods of the others", float64(seen.later(others, o.Worst)), float64(len(others)), "")
 		if x.reads {
 			own, worst := []int{x.unit}, o.Worst

@@ -96,15 +96,20 @@ func constants() []constant {
 	return []constant{
 		{"discrete_on", "true", map[string]any{"kind": "discrete", "address": 2}},
 		{"discrete_off", "false", map[string]any{"kind": "discrete", "address": 3}},
-		{"discrete_bits", fmt.Sprint(1<<2 | 1<<5 | 1<<8), map[string]any{"kind": "discrete", "address": 0, "type": "bits", "count": 9}},
+		{"discrete_bits", fmt.Sprint(1<<2 | 1<<5 | 1<<8), map[string]any{"kind": "discrete", "address": 0, "type": "bits",
+			"count": 9}},
 		{"input_int32", fmt.Sprint(input(20)<<16 | input(21)), map[string]any{"kind": "input", "address": 20, "type": "int32"}},
-		{"input_cdab", fmt.Sprint(input(31)<<16 | input(30)), map[string]any{"kind": "input", "address": 30, "type": "uint32", "order": "cdab"}},
-		{"input_uint64", fmt.Sprint(input(40)<<48 | input(41)<<32 | input(42)<<16 | input(43)), map[string]any{"kind": "input", "address": 40, "type": "uint64"}},
-		{"input_bits", fmt.Sprint(input(5) >> 2 & 15), map[string]any{"kind": "input", "address": 5, "type": "bits", "bit": 2, "count": 4}},
+		{"input_cdab", fmt.Sprint(input(31)<<16 | input(30)), map[string]any{"kind": "input", "address": 30, "type": "uint32",
+			"order": "cdab"}},
+		{"input_uint64", fmt.Sprint(input(40)<<48 | input(41)<<32 | input(42)<<16 | input(43)),
+			map[string]any{"kind": "input", "address": 40, "type": "uint64"}},
+		{"input_bits", fmt.Sprint(input(5) >> 2 & 15), map[string]any{"kind": "input", "address": 5, "type": "bits", "bit": 2,
+			"count": 4}},
 	}
 }
 
-// roundTrips writes every type in every order and reads it back; then mbpoll reads the same registers, and writes what linkbeat reads.
+// roundTrips writes every type in every order and reads it back; then mbpoll reads the same registers, and
+// writes what linkbeat reads.
 func roundTrips(e *kit.Env, _ options, slave string, t *kit.Table) error {
 	h, args, err := newHub(e, "types", []int{1})
 	if err != nil {
@@ -242,7 +247,8 @@ var reading = regexp.MustCompile(`(?m)^\[(\d+)\]:\s+(\S+)`)
 
 // mbpoll reads registers once; by address.
 func mbpoll(e *kit.Env, how []string, target, format string, from, count int, more ...string) (map[int]string, error) {
-	args := slices.Concat(how, more, []string{"-a", "1", "-0", "-r", strconv.Itoa(from), "-c", strconv.Itoa(count), "-t", format, "-1", target})
+	args := slices.Concat(how, more, []string{"-a", "1", "-0", "-r", strconv.Itoa(from), "-c", strconv.Itoa(count), "-t", format,
+		"-1", target})
 	out, err := exec.CommandContext(e.Ctx, "mbpoll", args...).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("mbpoll %s: %w: %s", strings.Join(args, " "), err, out)

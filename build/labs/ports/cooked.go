@@ -12,8 +12,8 @@ import (
 	"github.com/linkbeat/linkbeat/firmware-bridge/framing"
 )
 
-// edited are bytes that a tty which is not raw takes for something else: interrupt, end of file, stop, kill, word, erase, and start
-// inside what is left then.
+// edited are bytes that a tty which is not raw takes for something else: interrupt, end of file, stop, kill, word, erase, and
+// start inside what is left then.
 const edited = "\x03\x04\x13\x15\x17\x7f st\x11art"
 
 // settle is how long what was echoed before the port was raw may be on its way.
@@ -43,8 +43,8 @@ func cooked(e *kit.Env, n int, t *kit.Table) error {
 	}
 	d.tty.Unplug()
 	d.tty.Cooked = true
-	d.dev, err = bridge.New(bridge.Options{Name: "cooked", Port: d.tty.Port, Framing: framing.Spec{Type: "line"}, Notify: d.notify,
-		OnFrame: func(f bridge.Frame) error {
+	d.dev, err = bridge.New(bridge.Options{Name: "cooked", Port: d.tty.Port, Framing: framing.Spec{Type: "line"},
+		Notify: d.notify, OnFrame: func(f bridge.Frame) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			d.got[string(f.Data)] = true

@@ -11,11 +11,11 @@ import (
 // Lab is this laboratory's row of the table.
 func Lab() kit.Lab {
 	return kit.Lab{
-		Name:    "ports",
-		Promise: "a hundred replugs under changing names, no frame lost; a tty as the kernel makes it; a serial server that falls silent",
-		Needs:   []string{"root", "ip", "nft"},
-		Takes:   2 * time.Minute, Limit: 10 * time.Minute,
-		Short: short().run, Full: full().run,
+		Name: "ports",
+		Promise: "a hundred replugs under changing names, no frame lost; a tty as the kernel makes it; " +
+			"a serial server that falls silent",
+		Needs: []string{"root", "ip", "nft"},
+		Takes: 2 * time.Minute, Limit: 10 * time.Minute, Short: short().run, Full: full().run,
 	}
 }
 
@@ -36,7 +36,8 @@ func full() options { return options{Heard: 100, Looked: 20, Cooked: 20, Silent:
 // run shows all of it.
 func (o options) run(e *kit.Env, t *kit.Table) error {
 	t.Say("a replug: the pseudo-terminal is removed and made again, its name is taken by another adapter, it gets another one;")
-	t.Say("frames are written from the moment it is back, before anybody can have noticed, until it is pulled out; what the kernel")
+	t.Say("frames are written from the moment it is back, before anybody can have noticed, until it is pulled out; " +
+		"what the kernel")
 	t.Say("holds for a reader at that moment it throws away, so the last frame is waited for; then half a frame is written.")
 	t.Say("As the kernel makes it, a tty edits and echoes until it is raw; a pseudo-terminal even before anybody opens it.")
 	if o.Heard > 0 {

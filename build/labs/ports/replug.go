@@ -88,7 +88,8 @@ func newBench(e *kit.Env, heard bool) (b *bench, stop func(), err error) {
 	}
 	b.meter.Unplug()
 	finder := discover.NewFinder(discover.FinderOptions{Sysfs: os.DirFS(b.tree.sys), Dev: b.tree.dev})
-	b.dev, err = bridge.New(bridge.Options{Name: "meter", Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "METER"},
+	b.dev, err = bridge.New(bridge.Options{Name: "meter",
+		Select: discover.Selector{Vendor: "0403", Product: "6001", Serial: "METER"},
 		Finder: finder, Baud: 115200, Framing: framing.Spec{Type: "line"}, OnFrame: b.onFrame, Notify: b.notify})
 	if err != nil {
 		return nil, nil, err

@@ -42,7 +42,8 @@ func silence(e *kit.Env, t *kit.Table) error {
 	for name, p := range map[string]serialport.Port{"idle": idle, "with bytes on the way": busy} {
 		all.Go(func() {
 			_, err := p.Read(make([]byte, 1), began.Add(2*serverGone))
-			t.Within("a serial server fell silent, "+name+": noticed after", time.Since(began).Seconds(), serverGone.Seconds(), "s")
+			t.Within("a serial server fell silent, "+name+": noticed after", time.Since(began).Seconds(),
+				serverGone.Seconds(), "s")
 			if err == nil {
 				err = fmt.Errorf("a byte came through")
 			}

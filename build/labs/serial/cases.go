@@ -25,8 +25,8 @@ type framer struct {
 
 func cases() []framer {
 	rtcm := framing.Spec{Type: "length", Header: []byte{0xd3}, Offset: 1, Width: 2, Mask: 0x03ff, Checksum: "crc24q"}
-	sirf := framing.Spec{Type: "length", Header: []byte{0xa0, 0xa2}, Offset: 2, Width: 2, Mask: 0x7fff, Trailer: []byte{0xb0, 0xb3},
-		Checksum: "sum15", SumFrom: 4}
+	sirf := framing.Spec{Type: "length", Header: []byte{0xa0, 0xa2}, Offset: 2, Width: 2, Mask: 0x7fff,
+		Trailer: []byte{0xb0, 0xb3}, Checksum: "sum15", SumFrom: 4}
 	bare := framing.Spec{Type: "length", Header: []byte{0xd3}, Offset: 1, Width: 2, Max: 1024}
 	wide := framing.Spec{Type: "length", Width: 4, Little: true, Checksum: "crc32"}
 	rtu := framing.Spec{Type: "modbus_rtu", CharTime: 87 * time.Microsecond}
@@ -34,27 +34,33 @@ func cases() []framer {
 	return []framer{
 		{name: "line", spec: framing.Spec{Type: "line"}, payload: text, fast: true},
 		{name: "delimiter", spec: framing.Spec{Type: "delimiter", Bytes: []byte("\r\n")}, payload: text},
-		{name: "delimiter xor8", spec: framing.Spec{Type: "delimiter", Bytes: []byte("\r\n"), Checksum: "xor8"}, bits: 8, payload: eightBit},
-		{name: "idle", spec: framing.Spec{Type: "idle", Gap: 20 * time.Millisecond}, payload: binaryData, silence: 20 * time.Millisecond,
-			tear: 5 * time.Millisecond},
+		{name: "delimiter xor8", spec: framing.Spec{Type: "delimiter", Bytes: []byte("\r\n"), Checksum: "xor8"}, bits: 8,
+			payload: eightBit},
+		{name: "idle", spec: framing.Spec{Type: "idle", Gap: 20 * time.Millisecond}, payload: binaryData,
+			silence: 20 * time.Millisecond, tear: 5 * time.Millisecond},
 		{name: "fixed", spec: framing.Spec{Type: "fixed", Size: 32, Header: head}, payload: sized(32, head)},
 		{name: "fixed crc16/ccitt", spec: framing.Spec{Type: "fixed", Size: 32, Header: head, Checksum: "crc16/ccitt"}, bits: 16,
 			payload: sized(30, head)},
-		{name: "fixed crc32, no header", spec: framing.Spec{Type: "fixed", Size: 32, Checksum: "crc32"}, bits: 32, payload: sized(28, nil)},
+		{name: "fixed crc32, no header", spec: framing.Spec{Type: "fixed", Size: 32, Checksum: "crc32"}, bits: 32,
+			payload: sized(28, nil)},
 		{name: "length", spec: bare, payload: text, swallow: 1024, fast: true},
 		{name: "length crc24q (RTCM3)", spec: rtcm, bits: 24, payload: binaryData, fast: true},
 		{name: "length sum15 (SiRF)", spec: sirf, bits: 15, payload: binaryData, fast: true},
 		{name: "length crc32, no header", spec: wide, bits: 32, payload: binaryData, fast: true},
 		{name: "cobs", spec: framing.Spec{Type: "cobs"}, payload: binaryData, fast: true},
-		{name: "cobs crc16/modbus", spec: framing.Spec{Type: "cobs", Checksum: "crc16/modbus"}, bits: 16, payload: binaryData, fast: true},
+		{name: "cobs crc16/modbus", spec: framing.Spec{Type: "cobs", Checksum: "crc16/modbus"}, bits: 16, payload: binaryData,
+			fast: true},
 		{name: "slip", spec: framing.Spec{Type: "slip"}, payload: binaryData, fast: true},
-		{name: "slip crc16/ccitt", spec: framing.Spec{Type: "slip", Checksum: "crc16/ccitt"}, bits: 16, payload: binaryData, fast: true},
+		{name: "slip crc16/ccitt", spec: framing.Spec{Type: "slip", Checksum: "crc16/ccitt"}, bits: 16, payload: binaryData,
+			fast: true},
 		{name: "stx_etx", spec: framing.Spec{Type: "stx_etx"}, payload: text},
 		{name: "stx_etx xor8", spec: framing.Spec{Type: "stx_etx", Checksum: "xor8"}, bits: 8, payload: text},
 		{name: "stx_etx dle lrc", spec: framing.Spec{Type: "stx_etx", DLE: true, Checksum: "lrc"}, bits: 8, payload: binaryData},
-		{name: "stx_etx dle sum16", spec: framing.Spec{Type: "stx_etx", DLE: true, Checksum: "sum16"}, bits: 16, payload: binaryData},
+		{name: "stx_etx dle sum16", spec: framing.Spec{Type: "stx_etx", DLE: true, Checksum: "sum16"}, bits: 16,
+			payload: binaryData},
 		{name: "modbus_rtu", spec: rtu, bits: 16, payload: modbus, silence: 4 * time.Millisecond, tear: 1700 * time.Microsecond},
-		{name: "modbus_rtu, USB", spec: rtu, bits: 16, payload: modbus, silence: 4 * time.Millisecond, tear: 16 * time.Millisecond, torn: true},
+		{name: "modbus_rtu, USB", spec: rtu, bits: 16, payload: modbus, silence: 4 * time.Millisecond,
+			tear: 16 * time.Millisecond, torn: true},
 		{name: "nmea", spec: framing.Spec{Type: "nmea"}, bits: 8, payload: sentence},
 	}
 }

@@ -35,14 +35,19 @@ func full() options { return options{Bytes: 1 << 30, Speed: 7} }
 
 // run fills the table.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("Each framer gets %d MiB: half of it frames alone, cut into reads of 1 to 4096 bytes; half of it frames with noise between", o.Bytes>>20)
+	t.Say("Each framer gets %d MiB: half of it frames alone, cut into reads of 1 to 4096 bytes; "+
+		"half of it frames with noise between", o.Bytes>>20)
 	t.Say("them: random bytes, halves of frames, frames with a wrong bit. \"needless\" are frames lost although the frame before")
-	t.Say("them was no noise and no false frame was just let through (unchecked length: although max bytes came since the noise).")
-	t.Say("Behind USB a piece of a frame, between two silences, may be right by accident (2^-16) and hide it: that is needless all the same.")
+	t.Say("them was no noise and no false frame was just let through (unchecked length: " +
+		"although max bytes came since the noise).")
+	t.Say("Behind USB a piece of a frame, between two silences, may be right by accident (2^-16) and hide it: " +
+		"that is needless all the same.")
 	t.Say("A false frame is one that nobody sent. Its goal is candidates × 2^−checkbits and three times the square root of that,")
 	t.Say("because it is chance; a candidate is a checksum compared with what is not a sent frame. Unchecked ones have no goal.")
-	t.Say("Nothing follows the last frame. A wrong bit is any of a frame, but not the one bit of SiRF's length that nobody looks at.")
-	t.Say("Late are frames that are not out after 4 s, one a minute with noise between: a false start may ask for thousands of bytes.")
+	t.Say("Nothing follows the last frame. A wrong bit is any of a frame, but not the one bit of SiRF's length that nobody " +
+		"looks at.")
+	t.Say("Late are frames that are not out after 4 s, one a minute with noise between: " +
+		"a false start may ask for thousands of bytes.")
 	t.Say("Modbus behind USB: silences of up to 16 ms inside the frames, where 1.75 ms ends one, so chance plays there too.")
 	if err := recordings(t); err != nil {
 		return err

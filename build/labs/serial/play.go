@@ -134,8 +134,8 @@ func (p *player) end() {
 	}
 }
 
-// blind is true for a bit of a frame that its framing does not look at: of a length, one that the mask leaves out and the checksum does
-// not cover (SiRF: 1 of 16). With it wrong the frame is still right, and no false one.
+// blind is true for a bit of a frame that its framing does not look at: of a length, one that the mask leaves out and the
+// checksum does not cover (SiRF: 1 of 16). With it wrong the frame is still right, and no false one.
 func (c framer) blind(bit int) bool {
 	s := c.spec
 	at := bit/8 - s.Offset // in the length, its high byte first

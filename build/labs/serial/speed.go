@@ -41,7 +41,8 @@ func (c framer) speed(ctx context.Context, rounds int, t *kit.Table) error {
 		cutAll(f, data)
 		took := time.Since(start)
 		runtime.ReadMemStats(&after)
-		rate, allocs = max(rate, float64(len(data))/took.Seconds()/1e6), after.Mallocs-before.Mallocs // those of the last round: the buffers have grown
+		// those of the last round: the buffers have grown
+		rate, allocs = max(rate, float64(len(data))/took.Seconds()/1e6), after.Mallocs-before.Mallocs
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -76,8 +77,8 @@ func recordings(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	sirf := framing.Spec{Type: "length", Header: []byte{0xa0, 0xa2}, Offset: 2, Width: 2, Mask: 0x7fff, Trailer: []byte{0xb0, 0xb3},
-		Checksum: "sum15", SumFrom: 4, Keep: true}
+	sirf := framing.Spec{Type: "length", Header: []byte{0xa0, 0xa2}, Offset: 2, Width: 2, Mask: 0x7fff,
+		Trailer: []byte{0xb0, 0xb3}, Checksum: "sum15", SumFrom: 4, Keep: true}
 	rtcm := framing.Spec{Type: "length", Header: []byte{0xd3}, Offset: 1, Width: 2, Mask: 0x03ff, Checksum: "crc24q", Keep: true}
 	for _, r := range []struct {
 		file   string

@@ -159,7 +159,8 @@ func failsBack() cell {
 		e.Sleep(frozenFor)
 		after := s.status().Uplink
 		err = nil
-		if after.Server != before.Server || after.Redials != before.Redials || after.Drops != before.Drops || after.State != "up" {
+		if after.Server != before.Server || after.Redials != before.Redials || after.Drops != before.Drops ||
+			after.State != "up" {
 			err = fmt.Errorf("%+v before, %+v after", before, after)
 		}
 		t.Check(name+": the other one is kept", err)

@@ -14,7 +14,8 @@ const (
 	takenOut     = 2 * time.Second // until haproxy knows that a backend is gone or back
 )
 
-// behindHAProxy is a site whose only server is a load balancer in front of that many mosquittos, which know nothing of each other.
+// behindHAProxy is a site whose only server is a load balancer in front of that many mosquittos, which
+// know nothing of each other.
 func behindHAProxy(e *kit.Env, id string, idle time.Duration, backends int, tweak func(kit.Doc)) (*site, []*kit.Broker, error) {
 	s, err := newSite(e, id, netlab.WaysOptions{Servers: backends + 1})
 	if err != nil {
@@ -46,7 +47,8 @@ func behindHAProxy(e *kit.Env, id string, idle time.Duration, backends int, twea
 func balanced() cell {
 	name := "behind haproxy"
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
-		s, brokers, err := behindHAProxy(e, id, balancerIdle, 2, func(d kit.Doc) { d.Set("uplink.max_session", maxSession.String()) })
+		s, brokers, err := behindHAProxy(e, id, balancerIdle, 2,
+			func(d kit.Doc) { d.Set("uplink.max_session", maxSession.String()) })
 		if err != nil {
 			return err
 		}
@@ -74,7 +76,8 @@ func balanced() cell {
 		if err := brokers[i].WaitConnect(id, had+1, 2*maxSession); err != nil {
 			return err
 		}
-		t.Within(name+", max_session 20 s: the recovered backend has its share after", time.Since(back).Seconds(), 1.1*maxSession.Seconds()+5, "s")
+		t.Within(name+", max_session 20 s: the recovered backend has its share after", time.Since(back).Seconds(),
+			1.1*maxSession.Seconds()+5, "s")
 		e.Sleep(settle)
 		after := s.status().Uplink
 		t.Exactly(name+", max_session 20 s: drops", int(after.Drops-before.Drops), 0, "", "a planned re-dial is none")
@@ -83,14 +86,15 @@ func balanced() cell {
 	}}
 }
 
-// idleBalancer lets the heartbeat find out what the load balancer takes for idle. It has one backend: with several that know nothing
-// of each other, what the main link publishes may never come to a probe, and nothing is learnt (nor lost).
+// idleBalancer lets the heartbeat find out what the load balancer takes for idle. It has one backend: with several that know
+// nothing of each other, what the main link publishes may never come to a probe, and nothing is learnt (nor lost).
 func idleBalancer() cell {
 	name := "behind haproxy that closes what is idle for 10 s"
 	const closes = 10 * time.Second
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
 		s, _, err := behindHAProxy(e, id, closes, 1, func(d kit.Doc) {
-			d.Set("heartbeat.learn", "fast").Set("heartbeat.min", "2s").Set("heartbeat.max", "60s").Set("heartbeat.probe_after", "0s").
+			d.Set("heartbeat.learn", "fast").Set("heartbeat.min", "2s").Set("heartbeat.max", "60s").
+				Set("heartbeat.probe_after", "0s").
 				Set("heartbeat.probe_budget", map[string]any{"month": "64MiB", "burst": "16MiB"})
 		})
 		if err != nil {

@@ -18,14 +18,14 @@ const (
 	judged = 10  // kills; a median of fewer is the draw's
 )
 
-// cluster kills the node that holds our session, again and again. Two subscribers with sessions that last read all frames back, each
-// on a node of its own: NATS keeps what it accepted for them while their node is away.
+// cluster kills the node that holds our session, again and again. Two subscribers with sessions that last read all frames back,
+// each on a node of its own: NATS keeps what it accepted for them while their node is away.
 //
-// NATS elects the next leader of a stream only 4 to 9 s after it lost the last (minElectionTimeout in raft.go, read in 2.15.2; 2.9.10
-// was seen to do the same), and until then nobody can connect or publish anywhere. So that this weighs as in a cluster where leaders
-// are where they happen to be, one node is made to lead all streams before each kill: in one kill of three the one with our session,
-// in an order that is drawn. That one needs an election, and now and then one of a consumer, whose leaders nobody moves. The agent
-// starts anew each time: what it learnt from twenty kills in a row says nothing of one.
+// NATS elects the next leader of a stream only 4 to 9 s after it lost the last (minElectionTimeout in raft.go, read in 2.15.2;
+// 2.9.10 was seen to do the same), and until then nobody can connect or publish anywhere. So that this weighs as in a cluster
+// where leaders are where they happen to be, one node is made to lead all streams before each kill: in one kill of three the one
+// with our session, in an order that is drawn. That one needs an election, and now and then one of a consumer, whose leaders
+// nobody moves. The agent starts anew each time: what it learnt from twenty kills in a row says nothing of one.
 func cluster(kills int) cell {
 	name := fmt.Sprintf("NATS node with our session killed, %d times", kills)
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
@@ -34,8 +34,10 @@ func cluster(kills int) cell {
 			return err
 		}
 		defer s.close()
-		t.Say("NATS: before each kill one node is made to lead all streams, in one kill of three the one that is killed, and the agent begins")
-		t.Say("anew. Left alone, the leaders gather where our session is, and each kill waits for NATS's own elections, 4 to 9 s each.")
+		t.Say("NATS: before each kill one node is made to lead all streams, in one kill of three the one that is killed, " +
+			"and the agent begins")
+		t.Say("anew. Left alone, the leaders gather where our session is, and each kill waits for NATS's own elections, " +
+			"4 to 9 s each.")
 		var up, acked, free []float64
 		for i, from := range leaders(kills) {
 			k, err := s.killHolder(c, i%clusterNodes, (i+from)%clusterNodes)
@@ -101,7 +103,8 @@ type kill struct {
 	led       bool // the node led the streams
 }
 
-// leaders says for each kill how far the leader is from the node that is killed: each distance as often as the others, in any order.
+// leaders says for each kill how far the leader is from the node that is killed: each distance as often as
+// the others, in any order.
 func leaders(kills int) []int {
 	all := make([]int, kills)
 	for i := range all {
@@ -139,7 +142,8 @@ func (s *site) killHolder(c *servers.Cluster, node, leader int) (k kill, err err
 		return k, err
 	}
 	k.acked = time.Since(killed)
-	s.e.Logf("node %d killed, which led: %v; up after %.1f s, acknowledged after %.1f s", node, k.led, k.up.Seconds(), k.acked.Seconds())
+	s.e.Logf("node %d killed, which led: %v; up after %.1f s, acknowledged after %.1f s", node, k.led, k.up.Seconds(),
+		k.acked.Seconds())
 	if err := c.Nodes[node].Start(); err != nil {
 		return k, err
 	}

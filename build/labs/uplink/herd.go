@@ -75,8 +75,8 @@ func (h *flock) start(e *kit.Env, id, url string) (stop func(), err error) {
 	for i := range h.ups {
 		l, err := transport.New(transport.Options{
 			ClientID: fmt.Sprintf("%s-%d", id, i), Servers: []transport.Server{{URL: url}},
-			DetectWithin: herdDetect, Interval: 2 * herdDetect, Backoff: transport.Backoff{Min: time.Second, Max: 10 * time.Second},
-			Notify: func(v transport.Event) { h.note(i, v) },
+			DetectWithin: herdDetect, Interval: 2 * herdDetect,
+			Backoff: transport.Backoff{Min: time.Second, Max: 10 * time.Second}, Notify: func(v transport.Event) { h.note(i, v) },
 		})
 		if err != nil {
 			stop()

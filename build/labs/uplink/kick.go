@@ -36,7 +36,8 @@ func kicked() cell {
 			return fmt.Errorf("kick.json: %w", err)
 		}
 		for _, k := range got {
-			t.AtLeast(fmt.Sprintf("%s, %s: of %d runs, with at most 10 attempts in 10 minutes", name, k.How, k.Runs), float64(k.Calm), 0.99*float64(k.Runs), "runs")
+			t.AtLeast(fmt.Sprintf("%s, %s: of %d runs, with at most 10 attempts in 10 minutes", name, k.How, k.Runs),
+				float64(k.Calm), 0.99*float64(k.Runs), "runs")
 			t.Info(fmt.Sprintf("%s, %s: most attempts", name, k.How), float64(k.Worst), "")
 		}
 		return nil

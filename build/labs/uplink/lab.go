@@ -55,8 +55,10 @@ func short() options {
 
 // run shows all of it, side by side. A cell that fails does not stop the others.
 func (o options) run(e *kit.Env, t *kit.Table) error {
-	t.Say("Times are from the event until /status or the broker's log shows it, looked at every 20 ms. Lost: frames that were handed to")
-	t.Say("the serial port and came out of no broker, after the spool was drained. The same connection: local port, no drop, no re-dial.")
+	t.Say("Times are from the event until /status or the broker's log shows it, looked at every 20 ms. Lost: " +
+		"frames that were handed to")
+	t.Say("the serial port and came out of no broker, after the spool was drained. The same connection: " +
+		"local port, no drop, no re-dial.")
 	if _, err := e.BuildAgent(""); err != nil {
 		return err
 	}

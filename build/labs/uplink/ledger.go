@@ -27,9 +27,9 @@ const (
 // headerCauses are what /status books that is no payload: the capture cannot tell these apart.
 func headerCauses() []string { return []string{"headers", "overhead", "keepalive", "retransmissions"} }
 
-// ledger compares what /status says the wire carried with what tcpdump saw at the other end of the cable: frames, commands, pings, a
-// few probes, a broker that restarts halfway, and lost packets. A long run is judged by shares, as a data plan is paid; a short one has
-// too little of everything for that, and is judged by values: every byte of a stream must be under its cause.
+// ledger compares what /status says the wire carried with what tcpdump saw at the other end of the cable: frames, commands,
+// pings, a few probes, a broker that restarts halfway, and lost packets. A long run is judged by shares, as a data plan is paid;
+// a short one has too little of everything for that, and is judged by values: every byte of a stream must be under its cause.
 func ledger(d time.Duration, judge func(name string, seen, said pcap.Causes, conns int, t *kit.Table)) cell {
 	name := fmt.Sprintf("ledger, %v of mixed traffic", d)
 	return cell{name, func(e *kit.Env, id string, t *kit.Table) error {
@@ -50,7 +50,8 @@ func ledger(d time.Duration, judge func(name string, seen, said pcap.Causes, con
 			return err
 		}
 		err = s.start(func(d kit.Doc) {
-			d.Set("heartbeat.learn", "fast").Set("heartbeat.min", "1s").Set("heartbeat.max", "2s").Set("heartbeat.probe_after", "0s").
+			d.Set("heartbeat.learn", "fast").Set("heartbeat.min", "1s").Set("heartbeat.max", "2s").
+				Set("heartbeat.probe_after", "0s").
 				Set("heartbeat.probe_budget", map[string]any{"month": "64MiB", "burst": "16MiB"})
 		}, b.URL())
 		if err != nil {
@@ -76,8 +77,8 @@ func ledger(d time.Duration, judge func(name string, seen, said pcap.Causes, con
 	}}
 }
 
-// standstill reads the ledger while it stands still, and tells when that was: what is on its way while /status is asked would be in one
-// of the two books only.
+// standstill reads the ledger while it stands still, and tells when that was: what is on its way while /status is asked would be
+// in one of the two books only.
 func (s *site) standstill() (said map[string]int64, at time.Time, err error) {
 	const still = 200 * time.Millisecond
 	err = s.e.Until("the ledger to stand still", time.Minute, func() bool {
@@ -144,8 +145,8 @@ func streamCauses() []string {
 	return []string{"handshake", "ping", "data", "cmd", "probe", "log", "config"}
 }
 
-// byValue wants every byte of the streams under its cause, and headers that are right but for how connections end. Without TLS nothing
-// is overhead.
+// byValue wants every byte of the streams under its cause, and headers that are right but for how connections end.
+// Without TLS nothing is overhead.
 func byValue(name string, seen, said pcap.Causes, conns int, t *kit.Table) {
 	t.Info(name+": bytes in the capture", float64(seen.Sum()), "bytes")
 	for _, cause := range streamCauses() {
@@ -153,7 +154,8 @@ func byValue(name string, seen, said pcap.Causes, conns int, t *kit.Table) {
 		if said[cause] != seen[cause] {
 			note = fmt.Sprintf("said %v, seen %v", said, seen)
 		}
-		t.Exactly(fmt.Sprintf("%s: %s (%d bytes), off by", name, cause, seen[cause]), int(said[cause]-seen[cause]), 0, "bytes", note)
+		t.Exactly(fmt.Sprintf("%s: %s (%d bytes), off by", name, cause, seen[cause]), int(said[cause]-seen[cause]), 0,
+			"bytes", note)
 	}
 	off := math.Abs(float64(said["headers"]-seen["headers"])) / segment / float64(conns)
 	t.AtMost(fmt.Sprintf("%s: headers (%d bytes, %d connections), off by", name, seen["headers"], conns), off, segmentsOff,

@@ -70,7 +70,8 @@ func proxied(scheme string) cell {
 func (s *site) commands(n int) error {
 	for i := range n {
 		token := fmt.Sprintf("cmd-%s-%d", s.id, i)
-		payload, err := json.Marshal(map[string]any{"id": token, "expires": time.Now().Add(time.Minute).UnixMilli(), "text": token})
+		payload, err := json.Marshal(map[string]any{"id": token, "expires": time.Now().Add(time.Minute).UnixMilli(),
+			"text": token})
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,8 @@ type run struct {
 func Run(e *kit.Env, o Options, t *kit.Table) error {
 	r := &run{e: e, o: o, devices: []*device{{name: "meter", batch: 1, player: &kit.Numbered{Rate: rate, Size: frameSize}}}}
 	if o.Mixed {
-		r.devices = append(r.devices, &device{name: "slow", batch: batchFrames, player: &kit.Numbered{Rate: slowRate, Size: frameSize}})
+		r.devices = append(r.devices, &device{name: "slow", batch: batchFrames,
+			player: &kit.Numbered{Rate: slowRate, Size: frameSize}})
 	}
 	if err := r.prepare(); err != nil {
 		return err
@@ -176,7 +177,8 @@ func (r *run) prepare() error {
 		}
 		doc.Line(d.name, d.tty.Port)
 		if d.batch > 1 {
-			doc.Set("serial."+d.name+".batch", map[string]any{"frames": d.batch, "delay": "10s"}).Set("serial."+d.name+".compress", "gzip")
+			doc.Set("serial."+d.name+".batch", map[string]any{"frames": d.batch, "delay": "10s"}).
+				Set("serial."+d.name+".compress", "gzip")
 		}
 	}
 	if r.o.WriteAfter != "" {

@@ -156,10 +156,12 @@ func (r *run) rows(t *kit.Table, v *verdict, tally *kit.Tally, d *device, wrote 
 	t.Exactly(row("one frame under two (epoch, seq)"), v.again, 0, "frames", "")
 	t.Exactly(row("frames with a ts outside of any life"), v.foreign, 0, "frames", "")
 	t.AtMost(row("torn frames per kill"), float64(v.torn)/float64(max(1, r.o.Kills)), 1, "frames")
-	t.AtMost(row("repeated by the agent, worst after one kill or stop"), float64(r.worstRepeat(tally)), float64(window*d.batch), "records")
+	t.AtMost(row("repeated by the agent, worst after one kill or stop"), float64(r.worstRepeat(tally)), float64(window*d.batch),
+		"records")
 	t.AtMost(row("repeated by the agent, in all"), float64(len(tally.Repeats)), float64(window*d.batch*len(r.breaks)), "records")
 	t.Info(row("repeated by the broker to the subscriber"), float64(tally.Redelivered), "records")
-	t.Exactly(row("looks at /status where a counter did not balance"), len(r.imbalances), 0, fmt.Sprintf("of %d", r.looks), some(r.imbalances))
+	t.Exactly(row("looks at /status where a counter did not balance"), len(r.imbalances), 0, fmt.Sprintf("of %d", r.looks),
+		some(r.imbalances))
 }
 
 // worstRepeat counts the repetitions between one break and the next.

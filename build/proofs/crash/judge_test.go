@@ -11,7 +11,8 @@ import (
 func TestWeigh(t *testing.T) {
 	t0 := time.Unix(1_800_000_000, 0)
 	at := func(s float64) time.Time { return t0.Add(time.Duration(s * float64(time.Second))) }
-	lives := []life{{start: at(0), end: at(10), seen: map[string]int64{"meter": 3}}, {start: at(10.1), end: at(20), seen: map[string]int64{"meter": 2}}, {start: at(20.1), end: at(30)}}
+	lives := []life{{start: at(0), end: at(10), seen: map[string]int64{"meter": 3}},
+		{start: at(10.1), end: at(20), seen: map[string]int64{"meter": 2}}, {start: at(20.1), end: at(30)}}
 	wrote := []time.Time{at(1), at(2), at(9.9), at(11), at(12), at(21)} // frames 1 to 6
 	tests := []struct {
 		name                    string
@@ -36,8 +37,8 @@ func TestWeigh(t *testing.T) {
 			}
 			r.weigh(v, "meter", wrote)
 			if v.short != tt.short || v.old != tt.old || len(v.holes) != tt.holes || sum(v.lostBy) != tt.lost {
-				t.Errorf("short %d old %d holes %d lost %d, want %d %d %d %d\n%s %s %v", v.short, v.old, len(v.holes), sum(v.lostBy),
-					tt.short, tt.old, tt.holes, tt.lost, v.shortNote, v.oldNote, v.holes)
+				t.Errorf("short %d old %d holes %d lost %d, want %d %d %d %d\n%s %s %v", v.short, v.old, len(v.holes),
+					sum(v.lostBy), tt.short, tt.old, tt.holes, tt.lost, v.shortNote, v.oldNote, v.holes)
 			}
 		})
 	}
@@ -58,8 +59,10 @@ func TestEnterCountsTornTailsAsTheAgentDoes(t *testing.T) {
 		frames      []kit.Frame
 		torn, short int
 	}{
-		"the tail came":                      {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12), frame(string(kit.NumberedFrame(3, 100)), 13)}, 1, 0},
-		"the tail came, but a frame did not": {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12)}, 1, 1},
+		"the tail came": {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12),
+			frame(string(kit.NumberedFrame(3, 100)), 13)}, 1, 0},
+		"the tail came, but a frame did not": {[]kit.Frame{frame(string(kit.NumberedFrame(1, 100)), 1), frame(second[40:], 12)},
+			1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &verdict{lifeOf: map[int]int{}, came: make([]int, 2), lostBy: make([]int, 2)}

@@ -108,11 +108,12 @@ func (s *aclSite) works() error {
 	return nil
 }
 
-// writesNothingElse publishes, as the gateway itself and as another one, what neither may. What is allowed comes last, so that all
-// else would have come before it.
+// writesNothingElse publishes, as the gateway itself and as another one, what neither may. What is allowed comes last, so that
+// all else would have come before it.
 func (s *aclSite) writesNothingElse(user string) error {
-	common := []string{"lb/gw-c/up/data/meter", "lb/gw-c/up/state", "lb/gw-c/dn/cmd/meter/write", "lb/gw-c/dn/probe/1", "lb/group/north/config/desired",
-		"lb/gw-a/dn/cmd/meter/write", "lb/gw-a/dn/config/desired", "lb/gw-a/dn/probe/1/more", "lb/x", "x"}
+	common := []string{"lb/gw-c/up/data/meter", "lb/gw-c/up/state", "lb/gw-c/dn/cmd/meter/write", "lb/gw-c/dn/probe/1",
+		"lb/group/north/config/desired", "lb/gw-a/dn/cmd/meter/write", "lb/gw-a/dn/config/desired", "lb/gw-a/dn/probe/1/more",
+		"lb/x", "x"}
 	allowed := []string{"lb/gw-a/dn/probe/7", "lb/gw-a/up/data/acl"}
 	if err := s.onlyArrives(user, "gw-a-p9", common, allowed); err != nil {
 		return err
@@ -196,7 +197,8 @@ func (s *aclSite) hearsOnly(user, id string, want []string) error {
 	}
 	defer c.Close()
 	var granted int
-	for _, f := range []string{"#", "lb/#", "lb/+/dn/#", "lb/+/up/#", "lb/gw-a/up/#", "lb/gw-a/dn/#", "lb/gw-a/up/state", "lb/gw-b/dn/#", "lb/group/north/config/desired"} {
+	for _, f := range []string{"#", "lb/#", "lb/+/dn/#", "lb/+/up/#", "lb/gw-a/up/#", "lb/gw-a/dn/#", "lb/gw-a/up/state",
+		"lb/gw-b/dn/#", "lb/group/north/config/desired"} {
 		if c.Subscribe(s.e.Ctx, f) == nil { // mosquitto may refuse, or grant it and deliver nothing
 			granted++
 		}
@@ -204,8 +206,8 @@ func (s *aclSite) hearsOnly(user, id string, want []string) error {
 	if granted == 0 && len(want) > 0 {
 		return errors.New(user + ": no subscription is granted")
 	}
-	topics := []string{"lb/gw-a/up/data/other", "lb/gw-a/dn/cmd/meter/other", "lb/gw-a/up/state", "lb/gw-c/dn/cmd/meter/write", "lb/x", "lb/group/north/config/desired",
-		"lb/gw-b/dn/last"}
+	topics := []string{"lb/gw-a/up/data/other", "lb/gw-a/dn/cmd/meter/other", "lb/gw-a/up/state", "lb/gw-c/dn/cmd/meter/write",
+		"lb/x", "lb/group/north/config/desired", "lb/gw-b/dn/last"}
 	for _, topic := range topics {
 		if err := s.watcher.Publish(s.e.Ctx, topic, false, "by acl"); err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// Diag asks why a gateway is offline, beside its running agent, which must not notice: over TLS where all is well, and at a broker
-// that is gone.
+// Diag asks why a gateway is offline, beside its running agent, which must not notice: over TLS where all is well, and
+// at a broker that is gone.
 func Diag(e *kit.Env, t *kit.Table) error {
 	r, err := newRig(e, rigOptions{id: "gw-diag", scheme: "mqtts"})
 	if err != nil {
@@ -29,7 +29,8 @@ func Diag(e *kit.Env, t *kit.Table) error {
 	if info, err := os.Stat(bundle); err != nil || info.Size() == 0 || info.Mode().Perm() != 0o600 {
 		t.Check("linkbeat diag --bundle", fmt.Errorf("%v, %w", info, err))
 	}
-	t.Check("linkbeat check --online: all is well", diagnoses(e, "check-well", 0, bin, "check", "--online", "-c", r.agent.ConfigPath))
+	t.Check("linkbeat check --online: all is well", diagnoses(e, "check-well", 0, bin, "check", "--online", "-c",
+		r.agent.ConfigPath))
 	s, err := r.agent.Status()
 	if err == nil && (s.Uplink.State != "up" || s.Uplink.Drops != 0) {
 		err = fmt.Errorf("the agent was disturbed: %+v", s.Uplink)

@@ -20,7 +20,8 @@ func Facts(e *kit.Env, t *kit.Table) error {
 	told := filepath.Join(dir, "told")
 	led := []string{"sh", "-c", `echo "$LINKBEAT_EVENT $LINKBEAT_SERVER" >>` + told}
 	r, err := newRig(e, rigOptions{id: "gw-facts", scheme: "mqtt", more: func(d kit.Doc) {
-		d.Set("device.facts.modem", map[string]any{"command": []string{"echo", "EC25"}}).Set("hooks", map[string]any{"up": led, "down": led})
+		d.Set("device.facts.modem", map[string]any{"command": []string{"echo", "EC25"}}).
+			Set("hooks", map[string]any{"up": led, "down": led})
 	}})
 	if err != nil {
 		return err

@@ -20,8 +20,10 @@ const (
 // reload, over a restart, and over a restart with the file torn. That is four times as much as the budget is for.
 func Learning(e *kit.Env, t *kit.Table) error {
 	r, err := newRig(e, rigOptions{id: "gw-learn", scheme: "mqtts", more: func(d kit.Doc) {
-		d.Set("heartbeat", map[string]any{"learn": "fast", "min": learnMin.String(), "max": learnMax.String(), "probe_after": "0s",
-			"canary": "off", "probe_budget": map[string]any{"month": "4MiB", "burst": "1MiB"}}).Set("uplink.path_hint.command", []string{"echo", "sim-8944"})
+		d.Set("heartbeat", map[string]any{"learn": "fast",
+			"min": learnMin.String(), "max": learnMax.String(), "probe_after": "0s",
+			"canary": "off", "probe_budget": map[string]any{"month": "4MiB", "burst": "1MiB"}}).Set("uplink.path_hint.command",
+			[]string{"echo", "sim-8944"})
 	}})
 	if err != nil {
 		return err

@@ -15,8 +15,9 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// Readme does what README.md says to somebody new: its example of a configuration, with the access rules that linkbeatctl prints for a
-// broker. Only what cannot be the same here is put in: the broker's address and authority, the file of the password, the port.
+// Readme does what README.md says to somebody new: its example of a configuration, with the access rules that
+// linkbeatctl prints for a broker. Only what cannot be the same here is put in: the broker's address and authority, the
+// file of the password, the port.
 func Readme(e *kit.Env, t *kit.Table) error {
 	doc, err := readmeExample()
 	if err != nil {
@@ -71,7 +72,8 @@ func newReadmeSite(e *kit.Env, doc kit.Doc, rules string) (*rig, error) {
 	if s.broker, err = e.Broker(kit.BrokerOptions{Certs: certs, ACL: operator.ReplaceAllString(rules, "$1")}); err != nil {
 		return nil, err
 	}
-	if s.sub, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "operator", User: "operator", Filters: []string{"lb/+/up/#"}}); err != nil {
+	if s.sub, err = e.Collect(kit.CollectOptions{URL: s.broker.URL(), ID: "operator", User: "operator",
+		Filters: []string{"lb/+/up/#"}}); err != nil {
 		return nil, err
 	}
 	if s.ttys["meter"], err = e.Pty("readme-meter"); err != nil {

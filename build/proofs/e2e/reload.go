@@ -174,7 +174,8 @@ func (r *rig) unplug() error {
 
 func (r *rig) will() error {
 	r.kill()
-	if err := r.e.Until("the will", 5*time.Second, func() bool { return strings.Contains(r.lastState(), `"online":false`) }); err != nil {
+	if err := r.e.Until("the will", 5*time.Second,
+		func() bool { return strings.Contains(r.lastState(), `"online":false`) }); err != nil {
 		return err
 	}
 	if err := r.ready(); err != nil {

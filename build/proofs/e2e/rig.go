@@ -44,7 +44,8 @@ func newRig(e *kit.Env, o rigOptions) (*rig, error) {
 	s, err := e.Site(kit.SiteOptions{ID: o.id, Broker: kit.BrokerOptions{Certs: certs, WS: true}, Scheme: o.scheme,
 		Devices: o.devices, Argv: argv, Doc: func(d kit.Doc) {
 			if o.scheme == "mqtts" {
-				d.Set("uplink.tls", map[string]any{"ca_file": certs.CA, "cert_file": certs.ClientCert, "key_file": certs.ClientKey})
+				d.Set("uplink.tls", map[string]any{"ca_file": certs.CA, "cert_file": certs.ClientCert,
+					"key_file": certs.ClientKey})
 			}
 			if o.more != nil {
 				o.more(d)

@@ -35,8 +35,8 @@ func TestDemoLosesNothing(t *testing.T) {
 	if o.ProvenS <= 0 || o.ProvenS > o.LimitS || o.Dropped != 0 {
 		t.Errorf("proven %.2f s of %.2f s, %d connections lost", o.ProvenS, o.LimitS, o.Dropped)
 	}
-	for _, want := range []string{"CUT: nothing passes", "the path is back", "of silence is proven", "frames of the device", "the NAT's hidden limit",
-		"What to try next"} {
+	for _, want := range []string{"CUT: nothing passes", "the path is back", "of silence is proven", "frames of the device",
+		"the NAT's hidden limit", "What to try next"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not say %q:\n%s", want, &out)
 		}

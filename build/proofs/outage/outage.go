@@ -45,8 +45,8 @@ type Survived struct {
 	Idle              bool // no frames, only beats every 2 s
 }
 
-// Short is what `make test` runs: detect_within 6 s only, and no cut that lasts nearly as long, for on a busy machine its end would come
-// too late.
+// Short is what `make test` runs: detect_within 6 s only, and no cut that lasts nearly as long, for on a busy machine
+// its end would come too late.
 func Short() Options {
 	return Options{Label: "short", Noticed: deaths(6*time.Second, 2*time.Second),
 		Survived: cuts(6*time.Second, 1, 3)}

@@ -77,7 +77,8 @@ func (s *site) same(port int, drops int64) error {
 	case !up || url != s.brokers[0].URL() || d != drops:
 		return fmt.Errorf("up %v at %s, %d drops (%d before)", up, url, d, drops)
 	case s.brokers[0].Connects(s.id) != 1 || s.brokers[1].Connects(s.id) != 0:
-		return fmt.Errorf("%d CONNECTs at the first server, %d at the second", s.brokers[0].Connects(s.id), s.brokers[1].Connects(s.id))
+		return fmt.Errorf("%d CONNECTs at the first server, %d at the second", s.brokers[0].Connects(s.id),
+			s.brokers[1].Connects(s.id))
 	}
 	return nil
 }

@@ -118,8 +118,8 @@ func judgeDocuments(e *kit.Env, argv []string, dir string, t *kit.Table) error {
 	return nil
 }
 
-// newSaid are the complaints of is, by what they are about, that was has not. Words may get better: what counts is that no line or
-// key of a document is complained of that was fine, and none twice that was once.
+// newSaid are the complaints of is, by what they are about, that was has not. Words may get better: what counts is that no line
+// or key of a document is complained of that was fine, and none twice that was once.
 func newSaid(was, is []byte) map[string]string {
 	known := map[string]int{}
 	for line := range strings.Lines(string(was)) {

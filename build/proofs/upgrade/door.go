@@ -13,9 +13,9 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// door stands before a broker. The first session ends behind it: a server that acknowledges neither records nor replies, and hangs up
-// at the first of them. So an agent has had a session and lost it just now, and its backlog need not wait a random minute, as it
-// does after a start; and what was sent in that session nobody has got.
+// door stands before a broker. The first session ends behind it: a server that acknowledges neither records nor replies, and
+// hangs up at the first of them. So an agent has had a session and lost it just now, and its backlog need not wait a random
+// minute, as it does after a start; and what was sent in that session nobody has got.
 type door struct {
 	addr   string
 	behind string // host:port of the broker

@@ -16,8 +16,8 @@ import (
 )
 
 // Dump is what lies in a state directory, by file, as lines that are the same for the same inputs. Left out are times, measured
-// numbers, locks, which slot of the cursor is the newer one; epochs have numbers instead of names, and with times and epochs go the
-// checksums over them, which are tried. All else is there byte for byte.
+// numbers, locks, which slot of the cursor is the newer one; epochs have numbers instead of names, and with times and epochs go
+// the checksums over them, which are tried. All else is there byte for byte.
 func Dump(dir string) (map[string][]string, error) {
 	d := dumper{epochs: map[uint32]string{}}
 	all := map[string][]string{}
@@ -73,8 +73,9 @@ func (d dumper) file(name string, p []byte) ([]string, error) {
 	return strings.SplitAfter(string(p), "\n"), nil
 }
 
-// The drawings: agent/spool/format.go for records, agent/spool/disk.go for the cursor, and for what stands in the record of a frame
-// agent/stored.go of the commit that this was written at (a byte of kind, the time, and with bit 3 of kind two times of the boot).
+// The drawings: agent/spool/format.go for records, agent/spool/disk.go for the cursor, and for what stands in the
+// record of a frame agent/stored.go of the commit that this was written at (a byte of kind, the time, and with bit 3 of
+// kind two times of the boot).
 const (
 	magic      = "LBspool1"
 	headBytes  = 38
@@ -117,8 +118,8 @@ func (d dumper) record(p []byte, frames bool) (string, int) {
 	head := fmt.Sprintf("%d %s/%d of %q kind %d: ", pos, d.epoch(epoch), seq, stream, p[36])
 	switch {
 	case p[36] == 1:
-		return head + fmt.Sprintf("gap %d to %d of %s reason %d, %d bytes", binary.BigEndian.Uint64(data), binary.BigEndian.Uint64(data[8:]),
-			d.epoch(binary.BigEndian.Uint32(data[16:])), data[20], len(data)), n
+		return head + fmt.Sprintf("gap %d to %d of %s reason %d, %d bytes", binary.BigEndian.Uint64(data),
+			binary.BigEndian.Uint64(data[8:]), d.epoch(binary.BigEndian.Uint32(data[16:])), data[20], len(data)), n
 	case frames:
 		clear(data[1:9])
 		if data[0]&unsynced != 0 {
@@ -181,8 +182,8 @@ func quarantinedPayload() *regexp.Regexp { return regexp.MustCompile(`"payload":
 func wireTime() *regexp.Regexp           { return regexp.MustCompile(`"(ts|bt)":[0-9.]+`) }
 func wireEpoch() *regexp.Regexp          { return regexp.MustCompile(`"epoch":"[0-9a-f]{8}"`) }
 
-// shape is a document of measured numbers: every line once, without its number, its day, and what else depends on how long something
-// took: the interface that is known by then, and whether a probe was late.
+// shape is a document of measured numbers: every line once, without its number, its day, and what else depends on how long
+// something took: the interface that is known by then, and whether a probe was late.
 func shape(p []byte) []string {
 	var lines []string
 	for line := range strings.Lines(string(p)) {

@@ -40,7 +40,8 @@ func buses() map[string]string { return map[string]string{"bus": "boiler", "lake
 
 // newGateway makes all but the agent's own process; the broker runs.
 func newGateway(e *kit.Env, name string, learns bool, argv ...string) (*gateway, error) {
-	g := &gateway{e: e, learns: learns, ttys: map[string]*kit.Pty{}, slaves: map[string]*slave{}, ttyFrom: filepath.Join(e.Dir, "tty-"+name+"-")}
+	g := &gateway{e: e, learns: learns, ttys: map[string]*kit.Pty{}, slaves: map[string]*slave{},
+		ttyFrom: filepath.Join(e.Dir, "tty-"+name+"-")}
 	var err error
 	if g.broker, err = e.Broker(kit.BrokerOptions{}); err != nil {
 		return nil, err
@@ -73,7 +74,8 @@ func (g *gateway) document(spool map[string]any) kit.Doc {
 	batch := map[string]any{"frames": 5, "delay": "500ms", "bytes": "512B"}
 	serial := map[string]any{}
 	for name, more := range map[string]map[string]any{
-		"text": {}, "hexa": {"encoding": "hex", "frame": map[string]any{"type": "line", "max": "40KiB"}}, "base": {"encoding": "base64"}, "bare": {"format": "raw"},
+		"text": {}, "hexa": {"encoding": "hex", "frame": map[string]any{"type": "line", "max": "40KiB"}},
+		"base": {"encoding": "base64"}, "bare": {"format": "raw"},
 		"pack": {"format": "senml"}, "batched": {"batch": batch, "compress": "gzip"},
 		"packs": {"format": "senml", "batch": batch, "compress": "gzip"}, "alarm": {"priority": "high"},
 		"plc": {"commands": true, "requests": map[string]any{"timeout": "40s"}},
@@ -86,14 +88,15 @@ func (g *gateway) document(spool map[string]any) kit.Doc {
 	}
 	patient := map[string]any{"timeout": "1m"} // see slave
 	unit := func(address int, writable bool) map[string]any {
-		return map[string]any{"address": address, "every": "100ms", "report": "change", "max_silence": "0s", "registers": map[string]any{
-			"flow":     map[string]any{"kind": "input", "address": flow, "unit": "m3/h", "scale": 0.5},
-			"setpoint": map[string]any{"address": setpoint, "scale": 0.1, "writable": writable}}}
+		return map[string]any{"address": address, "every": "100ms", "report": "change", "max_silence": "0s",
+			"registers": map[string]any{
+				"flow":     map[string]any{"kind": "input", "address": flow, "unit": "m3/h", "scale": 0.5},
+				"setpoint": map[string]any{"address": setpoint, "scale": 0.1, "writable": writable}}}
 	}
 	serial["bus"] = map[string]any{"port": "tcp://" + g.slaves["bus"].addr, "commands": true, "modbus": patient,
 		"units": map[string]any{"boiler": unit(1, true)}}
-	serial["lake"] = map[string]any{"port": "tcp://" + g.slaves["lake"].addr, "format": "senml", "priority": "high", "modbus": patient,
-		"units": map[string]any{"tank": unit(2, false)}}
+	serial["lake"] = map[string]any{"port": "tcp://" + g.slaves["lake"].addr, "format": "senml", "priority": "high",
+		"modbus": patient, "units": map[string]any{"tank": unit(2, false)}}
 	s := map[string]any{"max_bytes": "512KiB", "max_age": "36500d"}
 	for k, v := range spool {
 		s[k] = v

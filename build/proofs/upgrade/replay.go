@@ -154,8 +154,8 @@ func knownEpochs(state string) (map[string]bool, error) {
 	return known, err
 }
 
-// kept is nil when the agent that went on has left alone what it was to keep: the days of the ledger, what was learnt, and what is in
-// quarantine.
+// kept is nil when the agent that went on has left alone what it was to keep: the days of the ledger, what was learnt,
+// and what is in quarantine.
 func (g *gateway) kept(from string) error {
 	var errs []error
 	for _, name := range []string{"ledger.json", "paths.json", "quarantine.ndjson"} {

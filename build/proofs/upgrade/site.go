@@ -32,7 +32,8 @@ type site struct {
 }
 
 func (g *gateway) site(by string) site {
-	return site{By: by, Dir: g.agent.Dir, TTYs: g.ttyFrom, Broker: g.addr(), Bus: g.slaves["bus"].addr, Lake: g.slaves["lake"].addr, HTTP: g.agent.HTTP}
+	return site{By: by, Dir: g.agent.Dir, TTYs: g.ttyFrom, Broker: g.addr(), Bus: g.slaves["bus"].addr,
+		Lake: g.slaves["lake"].addr, HTTP: g.agent.HTTP}
 }
 
 // nowhere is the site that is shown.
@@ -42,7 +43,8 @@ func nowhere() site {
 
 // moved is a text of site s at site to.
 func (s site) moved(text []byte, to site) []byte {
-	return []byte(strings.NewReplacer(s.Dir, to.Dir, s.TTYs, to.TTYs, s.Broker, to.Broker, s.Bus, to.Bus, s.Lake, to.Lake, s.HTTP, to.HTTP).
+	return []byte(strings.NewReplacer(s.Dir, to.Dir, s.TTYs, to.TTYs, s.Broker, to.Broker, s.Bus, to.Bus, s.Lake, to.Lake,
+		s.HTTP, to.HTTP).
 		Replace(string(text)))
 }
 
@@ -51,7 +53,8 @@ const reserve = "reserve"
 
 // keep writes what a story left to the folder out.
 func (g *gateway) keep(out, by string) error {
-	if err := copyTree(filepath.Join(g.agent.Dir, "state"), filepath.Join(out, stateDir), func(_ string, p []byte) []byte { return p }); err != nil {
+	if err := copyTree(filepath.Join(g.agent.Dir, "state"), filepath.Join(out, stateDir),
+		func(_ string, p []byte) []byte { return p }); err != nil {
 		return err
 	}
 	if err := g.agent.Configure(g.document(nil)); err != nil {
@@ -64,8 +67,9 @@ func (g *gateway) keep(out, by string) error {
 	return errors.Join(err, saveJSON(filepath.Join(out, siteFile), g.site(by)))
 }
 
-// resume gives a gateway the document and the state of a recorded story. Beside the site's own words it changes two kinds of times,
-// as if the story had ended just now: the path memory forgets after 30 days, and the journal when its commands have expired.
+// resume gives a gateway the document and the state of a recorded story. Beside the site's own words it changes two
+// kinds of times, as if the story had ended just now: the path memory forgets after 30 days, and the journal when
+// its commands have expired.
 func (g *gateway) resume(from string) (site, error) {
 	var was site
 	if err := loadJSON(filepath.Join(from, siteFile), &was); err != nil {

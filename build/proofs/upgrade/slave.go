@@ -18,7 +18,8 @@ const (
 	setpoint = 16
 )
 
-// slave is a Modbus TCP slave with one unit, whatever its address; functions 3, 4 and 6, 16. It takes its time for the first answer.
+// slave is a Modbus TCP slave with one unit, whatever its address; functions 3, 4 and 6, 16. It takes its
+// time for the first answer.
 type slave struct {
 	addr    string
 	answers chan struct{} // closed when it begins to answer

@@ -75,7 +75,8 @@ func stopped(g *gateway, p Program) error {
 		func() error { return g.turn(7) }, g.agent.Term); err != nil {
 		return fmt.Errorf("full: %w", err)
 	}
-	if err := g.life(atTheEnd(), func() error { return g.round("in memory only") }, func() error { g.kill(); return nil }); err != nil {
+	if err := g.life(atTheEnd(), func() error { return g.round("in memory only") },
+		func() error { g.kill(); return nil }); err != nil {
 		return fmt.Errorf("killed in between: %w", err)
 	}
 	if err := g.rot(); err != nil {
@@ -158,8 +159,8 @@ func (g *gateway) carriedOut(c command, meanwhile func() error) error {
 	return errors.Join(g.answered(c, 0), g.arrives())
 }
 
-// cutOff sends a request, stops the broker from acknowledging, has a frame that is too large given up, and answers the request if it
-// is to be answered.
+// cutOff sends a request, stops the broker from acknowledging, has a frame that is too large given up, and answers the
+// request if it is to be answered.
 func (g *gateway) cutOff(answers int, tooLarge string) error {
 	if err := g.send(unheard()); err != nil {
 		return err
@@ -178,7 +179,8 @@ func (g *gateway) cutOff(answers int, tooLarge string) error {
 		if err := g.play("hexa", tooLarge); err != nil {
 			return err
 		}
-		if err := g.until("the frame to be given up", func(s status) bool { return s.Spool.Poison > before.Spool.Poison }); err != nil {
+		if err := g.until("the frame to be given up",
+			func(s status) bool { return s.Spool.Poison > before.Spool.Poison }); err != nil {
 			return err
 		}
 	}

@@ -15,9 +15,9 @@ import (
 
 // transcript is what an agent did that went on with a recorded state.
 type transcript struct {
-	// Topics has what came on each, one record after the other, as it came: gzip is taken off, and batches are taken apart. Of state
-	// there is only that it came. Times of what is not late are those of the replay, and left out; so is an epoch that
-	// began with it.
+	// Topics has what came on each, one record after the other, as it came: gzip is taken off, and batches are taken
+	// apart. Of state there is only that it came. Times of what is not late are those of the replay, and left out; so is
+	// an epoch that began with it.
 	Topics      map[string][]string `json:"topics"`
 	Status      status              `json:"status"`       // at its end
 	Log         []string            `json:"log"`          // what was warned of, once each

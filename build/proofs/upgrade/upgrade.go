@@ -22,8 +22,8 @@ type Options struct {
 	Again   bool    // tell the stories again, and compare what is written
 }
 
-// lateAfter is how old a record is when it is marked late, and a bit more: what is recorded is looked at only then, so that it is late
-// each time.
+// lateAfter is how old a record is when it is marked late, and a bit more: what is recorded is looked at only then, so
+// that it is late each time.
 const lateAfter = 31 * time.Second
 
 // Future is when [Program.Early] was built.
@@ -58,8 +58,10 @@ func Run(e *kit.Env, o Options, t *kit.Table) error {
 			return err
 		}
 	}
-	t.Say("The agent goes on with a copy of what an earlier one left on the disk, three stories of it: same topics, same records in the")
-	t.Say("same order (those that are late with their time), no new fault, nothing lost, no command a second time. Told the same stories")
+	t.Say("The agent goes on with a copy of what an earlier one left on the disk, three stories of it: " +
+		"same topics, same records in the")
+	t.Say("same order (those that are late with their time), no new fault, nothing lost, no command a second time. " +
+		"Told the same stories")
 	t.Say("again it writes the same files, but for times, epochs, the checksums over them, and measured numbers.")
 	if err := judgeDocuments(e, o.Program.Argv, filepath.Join(o.From, "documents"), t); err != nil {
 		return err
@@ -199,7 +201,8 @@ func compareFiles(was, is string) (differ, lines int, note string, err error) {
 			for at < min(len(a), len(b)) && a[at] == b[at] {
 				at++
 			}
-			note = fmt.Sprintf("%s, line %d:\nis  %.400q\nwas %.400q", name, at+1, a[at:min(at+1, len(a))], b[at:min(at+1, len(b))])
+			note = fmt.Sprintf("%s, line %d:\nis  %.400q\nwas %.400q", name, at+1, a[at:min(at+1, len(a))],
+				b[at:min(at+1, len(b))])
 		}
 	}
 	return differ, lines, note, nil
@@ -232,7 +235,8 @@ func tell(e *kit.Env, s story, p Program, out, by string) error {
 	return g.keep(out, by)
 }
 
-// Record tells every story to a program, keeps what it leaves in out and what it then makes of that, and what it makes of documents.
+// Record tells every story to a program, keeps what it leaves in out and what it then makes of that, and
+// what it makes of documents.
 func Record(e *kit.Env, p Program, by, documents, out string) error {
 	if err := recordDocuments(e, p.Argv, documents, filepath.Join(out, "documents")); err != nil {
 		return err

@@ -70,7 +70,8 @@ func TestEffectiveFormIsComparedByItsValues(t *testing.T) {
 }
 
 func TestNewSaid(t *testing.T) {
-	const was = "a.yaml: warning: line 27: log.ship: reserved, no effect yet\na.yaml: warning: line 9: serial.bus.units[3].baud: is odd\n"
+	const was = "a.yaml: warning: line 27: log.ship: reserved, no effect yet\n" +
+		"a.yaml: warning: line 9: serial.bus.units[3].baud: is odd\n"
 	for name, c := range map[string]struct {
 		is   string
 		want int

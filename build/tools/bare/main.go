@@ -39,7 +39,8 @@ func run(args []string) error {
 			return fmt.Errorf("argument %d: %w", i+2, err)
 		}
 	}
-	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(args[0]).SetClientID("bare").SetProtocolVersion(4).SetAutoReconnect(false))
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(args[0]).SetClientID("bare").SetProtocolVersion(4).
+		SetAutoReconnect(false))
 	if t := c.Connect(); t.Wait() && t.Error() != nil {
 		return fmt.Errorf("connect: %w", t.Error())
 	}

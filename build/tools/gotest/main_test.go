@@ -24,10 +24,12 @@ func TestSummaryCountsTruthfully(t *testing.T) {
 			false, "0 passed, 1 failed, 0 skipped", "why it broke", 1},
 		{"does not compile", lines(`{"ImportPath":"p","Action":"build-output","Output":"x.go:1: undefined: y\n"}`,
 			`{"Action":"fail","Package":"p","FailedBuild":"p"}`), false, "0 passed, 1 failed, 0 skipped", "undefined: y", 1},
-		{"timed out in the middle of a test", lines(`{"Action":"output","Package":"p","Test":"TestA","Output":"panic: test timed out\n"}`,
+		{"timed out in the middle of a test", lines(
+			`{"Action":"output","Package":"p","Test":"TestA","Output":"panic: test timed out\n"}`,
 			`{"Action":"fail","Package":"p"}`), false, "0 passed, 1 failed, 0 skipped", "timed out", 1},
-		{"a skip gives its reason", lines(`{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: needs root\n"}`,
-			`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
+		{"a skip gives its reason",
+			lines(`{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:3: needs root\n"}`,
+				`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
 			false, "0 passed, 0 failed, 1 skipped", "needs root", 0},
 		{"a skip in CI", lines(`{"Action":"skip","Package":"p","Test":"TestA"}`, `{"Action":"pass","Package":"p"}`),
 			true, "0 passed, 0 failed, 1 skipped", "nothing may be skipped", 1},
@@ -59,7 +61,8 @@ func TestSlowestPackagesAreNamed(t *testing.T) {
 	s.close(false)
 	_, list, _ := strings.Cut(out.String(), "slowest:\n")
 	lines := strings.Split(strings.TrimSpace(list), "\n")
-	if len(lines) != slowest+1 || strings.TrimSpace(lines[0]) != "5.5 s  p11" || strings.TrimSpace(lines[slowest-1]) != "1.0 s  p2" {
+	if len(lines) != slowest+1 || strings.TrimSpace(lines[0]) != "5.5 s  p11" ||
+		strings.TrimSpace(lines[slowest-1]) != "1.0 s  p2" {
 		t.Errorf("%q", lines)
 	}
 }

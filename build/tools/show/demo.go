@@ -78,7 +78,8 @@ func playDemo(ctx context.Context, ctl, agent string, r demoRun) (o demo.Outcome
 
 // judgeDemos writes the table.
 func judgeDemos(runs []demoRun, t *kit.Table) {
-	t.Say("Each run is `linkbeatctl demo --seconds %.0f` with a limit of its own, hidden from the agent; all runs are side by side.",
+	t.Say("Each run is `linkbeatctl demo --seconds %.0f` with a limit of its own, hidden from the agent; "+
+		"all runs are side by side.",
 		demo.JudgedFrom.Seconds())
 	t.Say("The share is what the agent has proven of the limit, and its time counts from the start of the demo.")
 	var sum demo.Outcome

@@ -21,9 +21,11 @@ func TestPagesComeFromTheCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for page, want := range map[string][]string{
-		"man/linkbeat.1":                {`.TH "LINKBEAT" "1"`, "linkbeat template > linkbeat.yaml    a commented configuration", `linkbeat-check(1)`},
-		"man/linkbeat-check.1":          {".SH EXAMPLE", "--estimate", "Exit status: 0 good"},
-		"man/linkbeatctl-console.1":     {"serial device <name> of gateway <device>", "at the beginning of a line leaves, ~~ sends one ~"},
+		"man/linkbeat.1": {`.TH "LINKBEAT" "1"`, "linkbeat template > linkbeat.yaml    a commented configuration",
+			`linkbeat-check(1)`},
+		"man/linkbeat-check.1": {".SH EXAMPLE", "--estimate", "Exit status: 0 good"},
+		"man/linkbeatctl-console.1": {"serial device <name> of gateway <device>",
+			"at the beginning of a line leaves, ~~ sends one ~"},
 		"man/linkbeatctl-demo.1":        {"--seed"},
 		"completions/linkbeat.bash":     {"__start_linkbeat"},
 		"completions/_linkbeatctl":      {"#compdef linkbeatctl"},

@@ -94,7 +94,8 @@ func benchHeartbeat(e *kit.Env, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(e.Ctx, "go", "test", "-count=1", "-timeout", "15m", "-run", "^TestTable$", "./build/bench/heartbeat")
+	cmd := exec.CommandContext(e.Ctx, "go", "test", "-count=1", "-timeout", "15m", "-run", "^TestTable$",
+		"./build/bench/heartbeat")
 	cmd.Env = append(os.Environ(), "BENCH_HEARTBEAT="+dir)
 	if cmd.Dir, err = kit.Root(); err != nil {
 		return err

@@ -66,16 +66,16 @@ const (
 func groups() [][]string {
 	const ours = "github.com/linkbeat/linkbeat/"
 	return [][]string{
-		{"agent", ours + "agent"}, {"transport", ours + "transport"}, {"firmware-bridge", ours + "firmware-bridge"}, {"config", ours + "config"},
-		{"cmd", "main", ours + "cmd", "github.com/spf13"},
+		{"agent", ours + "agent"}, {"transport", ours + "transport"}, {"firmware-bridge", ours + "firmware-bridge"},
+		{"config", ours + "config"}, {"cmd", "main", ours + "cmd", "github.com/spf13"},
 		{"paho, websocket", "github.com/eclipse", "github.com/gorilla", "golang.org/x/net"},
 		{"zerolog", "github.com/rs"}, {"go.bug.st/serial", "go.bug.st", "github.com/creack"}, {"yaml", "go.yaml.in"},
 		{"net/http", "net/http", "net/textproto", "net/url", "mime", "compress", "vendor/golang.org/x/net/http"},
 		{"crypto", "crypto", "vendor/golang.org/x/crypto", "math/big", "encoding/asn1", "encoding/pem", "hash"},
-		{"net", "net", "vendor/golang.org/x/net", "vendor/golang.org/x/text"},
-		{"runtime", "runtime", "internal", "sync", "syscall", "os", "reflect", "time", "unicode", "golang.org/x/sys"},
-		{"encoding, text, strings", "encoding", "fmt", "strconv", "strings", "bytes", "bufio", "regexp", "text", "slices", "maps", "sort",
-			"io", "errors", "context", "path", "math", "archive", "log", "flag", "unique", "iter", "cmp", "container", "bisect", "weak"},
+		{"net", "net", "vendor/golang.org/x/net", "vendor/golang.org/x/text"}, {"runtime", "runtime", "internal", "sync",
+			"syscall", "os", "reflect", "time", "unicode", "golang.org/x/sys"}, {"encoding, text, strings", "encoding", "fmt",
+			"strconv", "strings", "bytes", "bufio", "regexp", "text", "slices", "maps", "sort", "io", "errors", "context", "path",
+			"math", "archive", "log", "flag", "unique", "iter", "cmp", "container", "bisect", "weak"},
 	}
 }
 
@@ -95,7 +95,8 @@ func groupOf(symbol string) string {
 	return others
 }
 
-// packageOf is the path before the first dot of the last element, without type arguments and receivers. Dots in a path are escaped.
+// packageOf is the path before the first dot of the last element, without type arguments and receivers.
+// Dots in a path are escaped.
 func packageOf(symbol string) string {
 	if i := strings.IndexAny(symbol, "(["); i > 0 {
 		symbol = symbol[:i]
@@ -107,7 +108,8 @@ func packageOf(symbol string) string {
 	return strings.ReplaceAll(symbol, "%2e", ".")
 }
 
-// ReadSections weighs an executable with its symbols. What no symbol owns is with the types and strings, which have none of their own.
+// ReadSections weighs an executable with its symbols. What no symbol owns is with the types and strings,
+// which have none of their own.
 func ReadSections(r io.ReaderAt) (Sections, error) {
 	f, err := elf.NewFile(r)
 	if err != nil {

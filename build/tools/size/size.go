@@ -1,6 +1,6 @@
-// Package size weighs linkbeat against build/budgets.json: the stripped ARMv6 binary, as it lies on the flash and as it is downloaded,
-// and the resident memory of the agent on this machine, idle and relaying. Segments of the binary are aligned to 64 KiB, so its size
-// jumps: what a change costs is told by its sections, set beside those of the commit before.
+// Package size weighs linkbeat against build/budgets.json: the stripped ARMv6 binary, as it lies on the flash and as it is
+// downloaded, and the resident memory of the agent on this machine, idle and relaying. Segments of the binary are aligned to 64
+// KiB, so its size jumps: what a change costs is told by its sections, set beside those of the commit before.
 package size
 
 import (
@@ -101,7 +101,8 @@ func sections(e *kit.Env, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	t.Say("Sections are what is loaded from the file, by the packages that own the symbols there; more or less than in %.12s, which was", commit)
+	t.Say("Sections are what is loaded from the file, by the packages that own the symbols there; more or less than in %.12s, "+
+		"which was", commit)
 	t.Say("built by the same flags.")
 	t.Info("sections: change", inKiB(now.Sum()-was.Sum()), "KiB")
 	for _, group := range now.Groups() {

@@ -12,8 +12,10 @@ import (
 )
 
 func TestVersionInALine(t *testing.T) {
-	v := Version{Program: "linkbeat", Version: "1.2.3", Commit: "0123456789ab", BuildTime: "2026-11-01T10:00:00Z", Go: "go1.26.0", Platform: "linux/arm"}
-	if got, want := v.String(), "linkbeat 1.2.3 (commit 0123456789ab, built 2026-11-01T10:00:00Z, go1.26.0, linux/arm)"; got != want {
+	v := Version{Program: "linkbeat", Version: "1.2.3", Commit: "0123456789ab", BuildTime: "2026-11-01T10:00:00Z", Go: "go1.26.0",
+		Platform: "linux/arm"}
+	if got, want := v.String(),
+		"linkbeat 1.2.3 (commit 0123456789ab, built 2026-11-01T10:00:00Z, go1.26.0, linux/arm)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if !v.Built().Equal(time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)) {
@@ -54,12 +56,15 @@ func TestRun(t *testing.T) {
 		{"done, all arguments", "copy a b", nil, 0, ""},
 		{"failed", "copy a", failed, 7, "prog: device does not answer\n"},
 		{"failed, and all was said", "copy a", errors.New(""), 7, ""},
-		{"found wrong by the command", "copy a", Usage(failed), ExitUsage, "prog: device does not answer; see prog copy --help\n"},
+		{"found wrong by the command", "copy a", Usage(failed), ExitUsage,
+			"prog: device does not answer; see prog copy --help\n"},
 		{"too few", "copy", nil, ExitUsage, "prog: <must> is missing: prog copy <must> [may] [flags]; see prog copy --help\n"},
-		{"too many", "copy a b c", nil, ExitUsage, `prog: argument "c" is one too many: prog copy <must> [may] [flags]; see prog copy --help` + "\n"},
+		{"too many", "copy a b c", nil, ExitUsage,
+			`prog: argument "c" is one too many: prog copy <must> [may] [flags]; see prog copy --help` + "\n"},
 		{"bad value", "copy a --count x", nil, ExitUsage, `prog: invalid argument "x" for "--count" flag`},
 		{"no such flag", "copy a --nope", nil, ExitUsage, "prog: unknown flag: --nope; see prog copy --help\n"},
-		{"mistyped", "cpoy a", nil, ExitUsage, `prog: unknown command "cpoy" for "prog": did you mean copy?; see prog --help` + "\n"},
+		{"mistyped", "cpoy a", nil, ExitUsage,
+			`prog: unknown command "cpoy" for "prog": did you mean copy?; see prog --help` + "\n"},
 		{"no idea", "fly", nil, ExitUsage, `prog: unknown command "fly" for "prog"; see prog --help` + "\n"},
 		{"nothing", "", nil, 0, "Usage:"},
 		{"version", "--version", nil, 0, "prog  ("},

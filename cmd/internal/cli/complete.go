@@ -18,7 +18,8 @@ func Nth(funcs ...func(cmd *cobra.Command, args []string) []string) Completion {
 
 // Values completes the value of a flag by f. The flag must be there.
 func Values(cmd *cobra.Command, flag string, f func(cmd *cobra.Command, args []string) []string) {
-	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string,
+		_ string) ([]string, cobra.ShellCompDirective) {
 		return f(cmd, args), cobra.ShellCompDirectiveNoFileComp
 	})
 }

@@ -77,5 +77,6 @@ func markdown(text string) string {
 
 // escape keeps what Markdown would take for its own; the name of a flag's value stays between backquotes.
 func escape(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `<`, `\<`, `>`, `\>`, `*`, `\*`, `_`, `\_`, `~`, `\~`, `|`, `\|`, `#`, `\#`).Replace(text)
+	return strings.NewReplacer(`\`, `\\`, `<`, `\<`, `>`, `\>`, `*`, `\*`, `_`, `\_`, `~`, `\~`, `|`, `\|`, `#`, `\#`).
+		Replace(text)
 }

@@ -116,8 +116,8 @@ func TestASessionInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	want := []string{"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05gw-p0", "\x82\x0a\x00\x01\x00\x01a\x00\x00\x01b\x00", "\xc0\x00",
-		"\x32\x06\x00\x01a\x00\x02x", "\x30\x04\x00\x01ax", "\xe0\x00"}
+	want := []string{"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05gw-p0", "\x82\x0a\x00\x01\x00\x01a\x00\x00\x01b\x00",
+		"\xc0\x00", "\x32\x06\x00\x01a\x00\x02x", "\x30\x04\x00\x01ax", "\xe0\x00"}
 	if got := s.packets(); !slices.Equal(got, want) {
 		t.Errorf("the server heard\n%q, want\n%q", got, want)
 	}
@@ -208,7 +208,8 @@ func TestOneTopicIsHeard(t *testing.T) {
 
 // What the server sends and nobody takes neither grows nor holds the end.
 func TestCloseEndsAReaderThatWaits(t *testing.T) {
-	against(t, Options{}, &script{answers: []string{string(bytes.Repeat([]byte(pong), 3*backlog))}}, func(t *testing.T, c *Client) {
+	against(t, Options{}, &script{answers: []string{
+		string(bytes.Repeat([]byte(pong), 3*backlog))}}, func(t *testing.T, c *Client) {
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,8 @@ func TestBegin(t *testing.T) {
 			if tt.refused > 0 {
 				server.LowerKeepalive(tt.refused)
 			}
-			le := New(o, Env{Interval: time.Minute, Keepalive: 1170 * time.Second, AdaptKeep: !tt.fixed, Rand: func() float64 { return 0.5 }})
+			le := New(o, Env{Interval: time.Minute, Keepalive: 1170 * time.Second, AdaptKeep: !tt.fixed,
+				Rand: func() float64 { return 0.5 }})
 			interval, keepalive := le.Begin(server, netdial.Path{}, false)
 			if interval != tt.interval || keepalive != tt.keepalive {
 				t.Errorf("beat %v, keepalive %v", interval, keepalive)

@@ -69,7 +69,8 @@ func TestOnlyAPlannedSessionGoesOn(t *testing.T) {
 		w.up("first", false)
 		was := w.settled(2 * time.Hour)
 		second := w.up("second", true)
-		if s := w.status(); s.Interval != was.Interval || s.Proven != was.Proven || len(second.told()) != 1 || second.told()[0] != was.Interval {
+		if s := w.status(); s.Interval != was.Interval || s.Proven != was.Proven || len(second.told()) != 1 ||
+			second.told()[0] != was.Interval {
 			w.Errorf("was %+v\nis  %+v, told %v", was, s, second.told())
 		}
 		w.le.Down(second, faults.Verdict{Kind: faults.OutcomeClosed, Up: true})
@@ -89,7 +90,8 @@ func TestAForgottenMainLinkIsALimit(t *testing.T) {
 		w.le.Down(m, faults.Verdict{Kind: faults.OutcomeMappingLost, Up: true, Idle: true, Forgotten: true})
 		w.up("second", false)
 		w.sleep(time.Second)
-		if s := w.status(); s.Interval != 20*time.Second || s.Reason != fmt.Sprintf("the path forgot the connection after %v of silence: searched again below", was.Interval.Round(time.Millisecond)) {
+		if s := w.status(); s.Interval != 20*time.Second || s.Reason != fmt.Sprintf(
+			"the path forgot the connection after %v of silence: searched again below", was.Interval.Round(time.Millisecond)) {
 			w.Errorf("%+v", s)
 		}
 		if s := w.settled(2 * time.Hour); s.Proven > limit/2 || s.Interval < limit*45/100 {

@@ -34,7 +34,8 @@ func TestThePairProvesTheMainLinksFlow(t *testing.T) {
 		w.sleep(time.Hour)
 		s := w.status()
 		if s.Canaries < before.Canaries+10 || s.Shrinks != 0 || w.count(&w.main.rearmed) < 10 || w.count(&w.main.pings) != pings {
-			w.Errorf("before %+v\nafter  %+v, rearmed %d times, %d pings", before, s, w.count(&w.main.rearmed), w.count(&w.main.pings)-pings)
+			w.Errorf("before %+v\nafter  %+v, rearmed %d times, %d pings", before, s, w.count(&w.main.rearmed),
+				w.count(&w.main.pings)-pings)
 		}
 	})
 }

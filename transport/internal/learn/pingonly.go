@@ -55,7 +55,8 @@ func (w *pingOnly) step(now time.Time) {
 	}
 	w.safe = le.beat.interval
 	if next := min(heartbeat.Share(le.beat.interval, pingOnlyStep), w.limit); next > le.beat.interval {
-		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe, le.denials.why), now)
+		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe,
+			le.denials.why), now)
 	}
 	w.until = now.Add(pingOnlyBeats * le.beat.interval)
 	if le.beat.interval >= w.limit || w.until.After(w.ends) {

@@ -166,7 +166,8 @@ func (m *fakeMemory) SaveBudget(b heartbeat.BudgetState) {
 
 // options under which learning begins at once and money is no matter.
 func options(mode heartbeat.Mode) Options {
-	return Options{Mode: mode, Min: 20 * time.Second, Max: 19 * time.Minute, Topic: func(n int) string { return fmt.Sprintf("probe/%d", n) },
+	return Options{Mode: mode, Min: 20 * time.Second, Max: 19 * time.Minute,
+		Topic:  func(n int) string { return fmt.Sprintf("probe/%d", n) },
 		Budget: heartbeat.BudgetOptions{Month: 1 << 30}}.WithDefaults("gw")
 }
 
@@ -187,7 +188,8 @@ func inWorld(t *testing.T, w *world, o Options, test func(*world)) {
 			return client, nil
 		}
 		w.le = New(o, Env{Interval: time.Minute, Keepalive: 1170 * time.Second, AdaptKeep: true, Go: group.Go,
-			Dialer: netdial.New(netdial.Options{DetectWithin: 10 * time.Second, Dial: dial}), Rand: func() float64 { return 0.5 }})
+			Dialer: netdial.New(netdial.Options{DetectWithin: 10 * time.Second, Dial: dial}),
+			Rand:   func() float64 { return 0.5 }})
 		ctx, cancel := context.WithCancel(t.Context())
 		group.Go(func() { w.le.Run(ctx) })
 		test(w)

@@ -86,8 +86,8 @@ func act(e *kit.Env, verb string, args []string) error {
 	return fmt.Errorf("no verb %q", verb)
 }
 
-// inAnotherBoot has the kernel tell a program another boot id than it has, in a mount namespace of its own (root), so that no replay
-// takes what is recorded for something of its own boot.
+// inAnotherBoot has the kernel tell a program another boot id than it has, in a mount namespace of its own (root), so that no
+// replay takes what is recorded for something of its own boot.
 func inAnotherBoot(e *kit.Env, argv []string) ([]string, error) {
 	if err := kit.Missing("root"); err != nil {
 		return nil, err
