@@ -40,6 +40,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
@@ -61,6 +62,7 @@ type Agent struct {
 	started  time.Time
 	clock    clock.Clock
 	liveness *supervise.Liveness
+	floods   *flood.Log // of what strangers cause one for one
 
 	mu          sync.Mutex
 	booted      config.Booted // what is in use
@@ -73,8 +75,10 @@ type Agent struct {
 func New(o Options) *Agent {
 	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
-	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
+	a := &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
 		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
+	a.floods = flood.NewLog(a.log)
+	return a
 }
 
 // stopWithin is how long all of the agent may take to stop, before it is abandoned.

@@ -15,6 +15,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/console"
 	"github.com/linkbeat/linkbeat/agent/downlink"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -43,6 +44,7 @@ type devices struct {
 	high     *spool.Spool
 	clock    clock.Clock
 	log      zerolog.Logger
+	floods   *flood.Log
 	liveness *supervise.Liveness
 	finder   *discover.Finder
 
@@ -56,6 +58,12 @@ type devices struct {
 	past       map[string]statuspage.Serial // by name: the counters of devices that ended, which go on
 }
 
+// Lines that are told one by one in a minute: of a port that comes and goes, and of taps on this machine.
+const (
+	portEventsFirst = 10
+	tapsFirst       = 10
+)
+
 // deviceStop is how long a device may take to let go of its port.
 const deviceStop = 10 * time.Second
 
@@ -64,8 +72,8 @@ func newDevices(s, high *spool.Spool, c clock.Clock, log zerolog.Logger, p *supe
 	if past == nil {
 		past = map[string]statuspage.Serial{}
 	}
-	return &devices{spool: s, high: high, clock: c, log: log, liveness: p, finder: discover.NewFinder(discover.FinderOptions{}),
-		running: map[string]*runningDevice{}, past: past}
+	return &devices{spool: s, high: high, clock: c, log: log, floods: flood.NewLog(log), liveness: p,
+		finder: discover.NewFinder(discover.FinderOptions{}), running: map[string]*runningDevice{}, past: past}
 }
 
 type runningDevice struct {
@@ -142,7 +150,7 @@ func (d *devices) reconcile() {
 
 func (d *devices) start(o deviceOptions) *runningDevice {
 	ctx, cancel := context.WithCancel(d.ctx)
-	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits.PerMinute), since: time.Now(), cancel: cancel,
+	r := &runningDevice{options: o, rate: downlink.NewRate(o.limits), since: time.Now(), cancel: cancel,
 		ended: make(chan struct{})}
 	b := o.bridge
 	b.Finder = d.finder
@@ -172,7 +180,8 @@ func (d *devices) start(o deviceOptions) *runningDevice {
 		return err
 	}
 	b.Notify = func(e bridge.Event) {
-		supervise.Str(d.log.Info().Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port " + e.State)
+		line := d.floods.Line(zerolog.InfoLevel, "serial port of "+e.Device, portEventsFirst)
+		supervise.Str(line.Str("device", e.Device).Str("state", e.State), "why", e.Why).Msg("serial port " + e.State)
 	}
 	device, err := bridge.New(b)
 	if err != nil {
@@ -249,11 +258,12 @@ func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool
 	if !known || p.Device == nil {
 		return nil, false
 	}
-	d.log.Info().Str("device", name).Msg("local tap session started")
+	const started, ended = "local tap session started", "local tap session ended"
+	d.floods.Line(zerolog.InfoLevel, started, tapsFirst).Str("device", name).Msg(started)
 	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
-		d.log.Info().Str("device", name).Msg("local tap session ended")
+		d.floods.Line(zerolog.InfoLevel, ended, tapsFirst).Str("device", name).Msg(ended)
 	}, true
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/downlink"
 	"github.com/linkbeat/linkbeat/agent/exec"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/ledger"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/pump"
@@ -145,6 +146,14 @@ func (l *localState) equip(b config.Booted) {
 		l.log.Error().Err(err).Msg("command journal cannot be read: commands from before the restart are forgotten")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
+	l.down.Charge(flood.Toll{Pay: l.payRefused, Spent: l.ledger.RefusedSpent})
+}
+
+// payRefused books what a refused command has cost on the link that there is.
+func (l *localState) payRefused(bytes int) {
+	if u := l.uplink(); u != nil {
+		u.link.Refuse(bytes)
+	}
 }
 
 // account records in the ledger what was counted, and sets the link's budget level.
@@ -159,6 +168,7 @@ func (l *localState) account() {
 	link := u.link.Status()
 	l.ledger.Record(before.Plus(statuspage.Bytes(link.Bytes)), link.Interface)
 	u.link.SetBudgetLevel(l.ledger.Level())
+	u.link.Mute(l.ledger.Muted())
 }
 
 // run runs it until ctx is done (next is nil) or a reload needs another one.

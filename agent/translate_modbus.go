@@ -13,7 +13,8 @@ import (
 
 func limitsOf(s *config.SerialDevice) downlink.Limits {
 	r := s.Requests
-	l := downlink.Limits{Max: int(r.Max.Int64()), PerMinute: r.PerMinute, Timeout: r.Timeout.Std(), Silence: r.Silence.Std()}
+	l := downlink.Limits{Max: int(r.Max.Int64()), Timeout: r.Timeout.Std(), Silence: r.Silence.Std()}
+	l.PerMinute, l.Burst = r.Rate()
 	for _, prefix := range r.Allow {
 		l.Allow = append(l.Allow, prefix)
 	}

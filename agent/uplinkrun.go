@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/linkbeat/linkbeat/agent/console"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -64,7 +67,9 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, l.down.Handler(u.topics.Cmd+suffix))
 	}
 	u.consoles = console.New(u.link, l.devices.port, u.topics, o.MaxPacket, u.clock, u.log)
+	u.consoles.Charge(flood.Toll{Pay: u.link.Refuse, Spent: l.ledger.RefusedSpent})
 	u.link.Handle(wire.Filter(u.topics.Cmd)+wire.ConsoleSuffix, u.consoles.Handler)
+	u.link.Mute(l.ledger.Muted())
 	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high,
 		Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
 		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
@@ -159,11 +164,20 @@ func (a *Agent) sessionsBefore() int64 {
 	return a.before.uplink.Session
 }
 
-// linkEvent logs one change of the link.
+// eventsFirst is how many events of a kind are told one by one in a minute: changes of the link as many as a person would want to
+// see, and what single messages cause once.
+func eventsFirst(kind transport.EventKind) int {
+	if kind == transport.EventOversized {
+		return 1
+	}
+	return 20
+}
+
+// linkEvent logs one change of the link. Servers, paths and whoever knows our id can cause one after the other.
 func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
-	line := u.log.Warn()
+	level := zerolog.WarnLevel
 	if e.Kind == transport.EventUp {
-		line = u.log.Info()
+		level = zerolog.InfoLevel
 		u.hooks.Up(e.Server)
 		select {
 		case connected <- struct{}{}:
@@ -173,6 +187,7 @@ func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 	if e.Kind == transport.EventDown {
 		u.hooks.Down(e.Server, e.Why)
 	}
+	line := u.floods.Line(level, "uplink "+string(e.Kind), eventsFirst(e.Kind))
 	line = line.Str("server", e.Server).Int64("session", u.sessionsBefore()+e.Session)
 	supervise.Str(line, "why", e.Why).Msg("uplink " + string(e.Kind))
 }

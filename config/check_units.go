@@ -167,7 +167,11 @@ func (c *checker) checkRequests(at string, d *SerialDevice) {
 	if i := slices.IndexFunc(d.Requests.Allow, func(h Hex) bool { return len(h) == 0 }); i >= 0 {
 		c.bad(fmt.Sprintf("%s.requests.allow[%d]", at, i), "allows everything: leave the list out for that")
 	}
-	if !d.Commands && !reflect.DeepEqual(d.Requests, DefaultSerial().Requests) {
+	said := d.Requests
+	if said.PerMinute == 0 {
+		said.Limit = auto // 0 says nothing that would have an effect
+	}
+	if !d.Commands && !reflect.DeepEqual(said, DefaultSerial().Requests) {
 		c.odd(at+".requests", "has no effect without commands: true")
 	}
 }

@@ -203,6 +203,10 @@ func (d *decoder) serial(c at, p pair, v reflect.Value) {
 	defer func() { d.device = "" }()
 	device := DefaultSerial()
 	d.value(c, p.value, reflect.ValueOf(device).Elem())
+	said := func(key string) bool { return d.positions[c.path+".requests."+key] != nil }
+	if r := &device.Requests; r.PerMinute == 0 && said("per_minute") && !said("limit") {
+		r.Limit = limitNone // what 0 meant before there was a limit
+	}
 	v.SetMapIndex(reflect.ValueOf(p.key), reflect.ValueOf(device))
 }
 

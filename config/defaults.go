@@ -60,7 +60,7 @@ func DefaultSerial() *SerialDevice {
 		Baud: 9600, Mode: Mode{DataBits: 8, Parity: 'N', StopBits: 1}, Flow: "none",
 		Frame: Frame{Type: frameLine, Max: 4 * kib}, Format: "json", Encoding: auto,
 		Compress: "none", Priority: "normal",
-		Requests: Requests{Timeout: second},
+		Requests: Requests{Limit: auto, Timeout: second},
 		Modbus:   Modbus{Protocol: auto, Timeout: 300 * second / 1000, Retries: 1, MaxBlock: 125, Gap: 8},
 	}
 }

@@ -40,10 +40,31 @@ type Register struct {
 // Requests bounds what comes down to a device, by /write and /request, and says how the answer to a request is waited for.
 type Requests struct {
 	Max       Size     `yaml:"max" max:"1MiB"`                  // bytes of one command; 0: as many as a frame may have
-	PerMinute int      `yaml:"per_minute" min:"0" max:"100000"` // 0: no limit
+	PerMinute int      `yaml:"per_minute" min:"0" max:"100000"` // and as many at once; 0: as Limit says
+	Limit     string   `yaml:"limit" oneof:"auto none"`         // auto: 600 a minute, 60 at once; none, as per_minute: 0 alone
 	Allow     []Hex    `yaml:"allow"`                           // what the bytes must begin with: one of these; empty: anything
 	Timeout   Duration `yaml:"timeout" min:"1ms" max:"1m"`
 	Silence   Duration `yaml:"silence" max:"1m"` // the answer is all frames until nothing came for so long; 0s: the next frame
+}
+
+// The rate of commands where limit is auto: more than a field bus carries, and no more than the journal remembers.
+const (
+	defaultPerMinute = 600
+	defaultBurst     = 60 // of them at once
+)
+
+// limitNone is a limit that there is none.
+const limitNone = "none"
+
+// Rate are the commands a minute that a device takes, 0 for no limit, and how many of them may come at once.
+func (r Requests) Rate() (perMinute, burst int) {
+	switch {
+	case r.PerMinute > 0:
+		return r.PerMinute, r.PerMinute
+	case r.Limit == limitNone:
+		return 0, 0
+	}
+	return defaultPerMinute, defaultBurst
 }
 
 // IsBus is true for the master of a Modbus bus.

@@ -30,6 +30,7 @@ type announcer struct {
 type seenState struct {
 	payload  []byte
 	retained bool
+	size     int // bytes of its packet, and of our acknowledgement
 }
 
 // saw is called with what came in on the state topic. A payload other than our birth has overwritten it: the late will of an
@@ -44,6 +45,7 @@ func (an *announcer) saw(st seenState, now time.Time) {
 		return
 	}
 	if an.s.l.health.stateSeen(an.s, st) {
+		an.s.l.dialer.Counter.Refuse(netdial.CauseHandshake, st.size)
 		an.s.up.calmSince, an.s.up.stable = now, false
 	}
 	if st.retained || !an.at.IsZero() {

@@ -64,6 +64,8 @@ const (
 	CauseLog    = netdial.CauseLog    // our own log
 	CauseConfig = netdial.CauseConfig // the fleet's configuration and what is reported about it
 	CauseProbe  = netdial.CauseProbe  // what learning costs
+
+	CauseRefused = netdial.CauseRefused // messages that nobody takes
 )
 
 // ProxyFor is the proxy for a server's URL under a setting: its own URL, "none", or "" for what the environment says. nil: none.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +55,8 @@ func (li *library) options(password string) *mqtt.ClientOptions {
 	return o
 }
 
-// setup connects, subscribes and queues the birth; then done is closed. Its deadline is kept by the loop.
+// setup connects, subscribes and queues the birth; then done is closed, and until the end it does what Mute says. Its deadline is
+// kept by the loop.
 func (li *library) setup() {
 	connect := li.client.Connect()
 	if !li.wait(connect) {
@@ -64,7 +66,13 @@ func (li *library) setup() {
 		_ = li.s.conn.fail(err)
 		return
 	}
-	if !li.subscribe() {
+	muted, _ := li.s.l.mute.get()
+	filters := li.s.l.filters()
+	if muted {
+		mutable := li.s.l.mutable()
+		filters = slices.DeleteFunc(filters, func(f string) bool { return slices.Contains(mutable, f) })
+	}
+	if !li.subscribe(filters) || muted && !li.listen(false) { // which an earlier session may have left
 		return
 	}
 	if li.s.l.o.StateTopic != "" {
@@ -73,15 +81,14 @@ func (li *library) setup() {
 			_ = li.s.conn.fail(&faults.Fault{Kind: faults.OutcomeRefused, Msg: "the birth message cannot be published", Err: err})
 			return
 		}
-		if li.s.state.held {
-			close(li.done)
-			return
-		}
-		if _, err := li.s.window.send(li.s.life.ctx, m); err != nil {
-			return
+		if !li.s.state.held {
+			if _, err := li.s.window.send(li.s.life.ctx, m); err != nil {
+				return
+			}
 		}
 	}
 	close(li.done)
+	li.follow(muted)
 }
 
 // wait waits for t, and reports false when the session was lost before: then the library never completes it.
@@ -94,10 +101,10 @@ func (li *library) wait(t mqtt.Token) bool {
 	}
 }
 
-// subscribe asks for all filters, the state topic first, so that what it retains arrives before our birth.
-func (li *library) subscribe() bool {
+// subscribe asks for filters, the state topic first, so that what it retains arrives before our birth.
+func (li *library) subscribe(all []string) bool {
 	var denied []string
-	for rest := li.s.l.filters(); len(rest) > 0; {
+	for rest := all; len(rest) > 0; {
 		filters := rest[:min(len(rest), codec.MaxSubscribe)]
 		rest = rest[len(filters):]
 		codes, ok := li.subscribeTo(filters)
@@ -131,6 +138,49 @@ func (li *library) subscribeTo(filters []string) (codes map[string]byte, ok bool
 		case !strings.Contains(err.Error(), libraryTimeout): // which is tried again until the loop has enough
 			_ = li.s.conn.fail(fmt.Errorf("subscribe to %q: %w", filters, err))
 			return nil, false
+		}
+	}
+}
+
+// follow subscribes and unsubscribes as Mute says, until the session ends. was is how it began.
+func (li *library) follow(was bool) {
+	for {
+		on, changed := li.s.l.mute.get()
+		if on != was {
+			if was = on; !li.listen(!on) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case <-li.s.life.ended:
+			return
+		}
+	}
+}
+
+// listen asks for the mutable filters, or lets go of them; false: the session was lost.
+func (li *library) listen(to bool) bool {
+	filters := li.s.l.mutable()
+	if len(filters) == 0 {
+		return true
+	}
+	if to {
+		return li.subscribe(filters)
+	}
+	for {
+		t := li.client.Unsubscribe(filters...)
+		if !li.wait(t) {
+			return false
+		}
+		if err := t.Error(); err == nil || !strings.Contains(err.Error(), libraryTimeout) {
+			return true // a server that does not let go of them has told it in no way
+		}
+		select {
+		case <-li.s.life.ended:
+			return false
+		case <-time.After(libraryTime / 10):
 		}
 	}
 }

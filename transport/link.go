@@ -27,6 +27,7 @@ type Link struct {
 	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
+	mute    muting
 	learner *learn.Learner
 	dialer  *netdial.Dialer
 
@@ -65,7 +66,9 @@ func New(o Options) (*Link, error) {
 	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
 		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand})
 	if topic := l.learner.PairTopic(); topic != "" {
-		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) { l.learner.PairHeard(m.Payload) })
+		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) {
+			l.learner.PairHeard(m.Payload, func() { l.dialer.Counter.Refuse(CauseProbe, m.Size) })
+		})
 	}
 	return l, nil
 }

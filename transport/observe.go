@@ -58,7 +58,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 		if h.Flags>>1&3 == 1 { // QoS
 			s.window.received(codec.PacketID(rest), cause)
 		}
-	case codec.TypePuback, codec.TypeSuback:
+	case codec.TypePuback, codec.TypeSuback, codec.TypeUnsuback:
 		if cause, owed, known, err = s.window.answer(h, body, time.Now()); !known {
 			s.l.health.ignored.Add(1)
 		}

@@ -21,6 +21,7 @@ type Message struct {
 	Retain  bool
 	Dup     bool // of one that arrived: the server had sent it before, and it may have come then [MQTT-3.3.1-1]
 	Cause   Cause
+	Size    int // of one that arrived: bytes of its packet, and of our acknowledgement
 }
 
 // Handler is called for each message that arrives, one after the other, on the goroutine that reads the connection: it

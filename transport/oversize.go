@@ -74,9 +74,10 @@ func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err err
 
 // skipped is called after a PUBLISH was read past; the library does not see it.
 func (s *session) skipped(h codec.Header, topic string) {
-	s.l.dialer.Counter.Book(s.l.causeOf(topic), h.Total())
+	s.l.dialer.Counter.Book(CauseRefused, h.Total())
 	s.listen(h.Kind, -1)
 	s.l.health.oversized.Add(1)
-	s.l.health.notify(EventOversized, s.e.Name, fmt.Sprintf("a message of %d bytes on %s is larger than the limit of %d: dropped",
-		h.Total(), topic, s.l.o.MaxPacket), s.info.Number, time.Now())
+	why := fmt.Sprintf("a message of %d bytes on %.128s is larger than the limit of %d: dropped",
+		h.Total(), topic, s.l.o.MaxPacket)
+	s.l.health.notify(EventOversized, s.e.Name, why, s.info.Number, time.Now())
 }

@@ -61,12 +61,15 @@ type window struct {
 	mu           sync.Mutex
 	unacked      []*Ack // not done, in the order of send
 	byID         map[uint16]*Ack
-	subs         map[uint16]int   // filters of an unanswered SUBSCRIBE
+	subs         map[uint16]int   // filters of an unanswered SUBSCRIBE; noFilters: an UNSUBSCRIBE
 	inbound      map[uint16]Cause // of messages that came in and that the library has not acknowledged
 	offered      *Ack             // the one that the library is given now
 	waitingSince time.Time        // the last acknowledgement, or the first write, since something is owed; zero: nothing is
 	err          error
 }
+
+// noFilters marks an UNSUBSCRIBE among what waits for its answer, which has no codes.
+const noFilters = -1
 
 // orderedWindow is how many publishes of Ordered may be in flight, beside those of the window.
 const orderedWindow = 16
@@ -172,6 +175,8 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 	switch o.Kind {
 	case codec.TypeSubscribe:
 		w.subs[o.ID] = o.Filters
+	case codec.TypeUnsubscribe:
+		w.subs[o.ID] = noFilters
 	case codec.TypePuback:
 		cause = w.inbound[o.ID]
 		delete(w.inbound, o.ID)
@@ -241,13 +246,20 @@ func (w *window) owed() int {
 	return n
 }
 
-// answer is called for each PUBACK and SUBACK before the library sees it. known is false for one that answers nothing of ours: it
-// must be hidden from the library, which would match it with another packet. cause is for the ledger; owed packets are still to
-// be acknowledged.
+// answer is called for each PUBACK, SUBACK and UNSUBACK before the library sees it. known is false for one that answers nothing
+// of ours: it must be hidden from the library, which would match it with another packet. cause is for the ledger; owed packets
+// are still to be acknowledged.
 func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause, owed int, known bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id := codec.PacketID(body)
+	if h.Kind == codec.TypeUnsuback {
+		n, ok := w.subs[id]
+		if ok = ok && n == noFilters; ok { // else it answers nothing of ours
+			delete(w.subs, id)
+		}
+		return netdial.CauseHandshake, w.progress(now), ok, nil
+	}
 	if h.Kind == codec.TypeSuback {
 		n, ok := w.subs[id]
 		if ok && len(body)-2 != n { // [MQTT-3.8.4-5]; the library would panic

@@ -130,7 +130,7 @@ func pingWrite() packetWrite {
 // ackWrite acknowledges, without the library, a PUBLISH that it never saw.
 func ackWrite(id uint16) packetWrite {
 	p := []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}
-	return packetWrite{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseCmd, p: p}
+	return packetWrite{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseRefused, p: p}
 }
 
 // Write takes one packet of the library.

@@ -71,7 +71,7 @@ func (b *outbox) say(m wire.ConsoleUp) {
 	if n := len(b.queue); again && n > 0 && b.queue[n-1].Op == m.Op {
 		b.queue[n-1].Taken = b.taken
 		return
-	} else if again && n >= outboxMost {
+	} else if (again || m.Op == wire.ConsoleSet) && n >= outboxMost {
 		return
 	}
 	m.Taken = b.taken

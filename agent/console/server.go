@@ -13,6 +13,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -26,6 +27,7 @@ const (
 	endWithin      = 2 * time.Second
 	whoMost        = 64 // bytes
 	leastChunk     = 64
+	detailBytes    = 512 // of an answer's detail: it may quote what came, and is never as long
 )
 
 // Port is a device as a console sees it.
@@ -45,6 +47,9 @@ type Server struct {
 	clock  clock.Clock
 	log    zerolog.Logger
 
+	floods  *flood.Log     // of what is refused
+	answers *flood.Answers // to what is refused
+
 	began   time.Time
 	intake  chan arrival
 	waiting atomic.Int64 // bytes in intake
@@ -62,15 +67,20 @@ type arrival struct {
 	payload  []byte
 	retained bool
 	dup      bool
+	cost     int // bytes on the wire
 }
 
 // New returns a server that is not running. port finds a device by its name; most is the largest packet of the link, in bytes.
 func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topics, most int, c clock.Clock,
 	log zerolog.Logger) *Server {
-	return &Server{link: link, port: port, topics: topics, most: most, clock: c, began: time.Now(), log: log,
-		intake: make(chan arrival, intakeMessages), live: map[string]*session{}, ended: make(chan *session),
-		over: make(chan struct{}), refusals: make(chan struct{}, leasesMost)}
+	return &Server{link: link, port: port, topics: topics, most: most, clock: c, log: log, floods: flood.NewLog(log),
+		answers: flood.NewAnswers(), began: time.Now(), intake: make(chan arrival, intakeMessages),
+		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
+		refusals: make(chan struct{}, leasesMost)}
 }
+
+// Charge says who counts what refused messages cost. It is called before Run.
+func (c *Server) Charge(t flood.Toll) { c.answers.Charge(t) }
 
 // Handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
 func (c *Server) Handler(m transport.Message, retained bool) {
@@ -81,12 +91,13 @@ func (c *Server) Handler(m transport.Message, retained bool) {
 	size := int64(len(m.Payload))
 	if c.waiting.Add(size) <= intakeBytes {
 		select {
-		case c.intake <- arrival{vars["name"], m.Payload, retained, m.Dup}:
+		case c.intake <- arrival{vars["name"], m.Payload, retained, m.Dup, m.Size}:
 			return
 		default:
 		}
 	}
 	c.waiting.Add(-size)
+	c.answers.Pay(m.Size)
 }
 
 // Run serves until ctx is done; then it closes every session and waits.
@@ -100,9 +111,8 @@ func (c *Server) Run(ctx context.Context) error {
 			c.waiting.Add(-int64(len(a.payload)))
 			c.arrived(a, time.Now())
 		case s := <-c.ended:
-			if c.live[s.id] == s { // and not a later one of the same name
-				delete(c.live, s.id)
-			}
+			delete(c.live, s.id)
+			c.leases.close(s.id, time.Now())
 		case <-look.C:
 			c.look(time.Now())
 		}
@@ -111,6 +121,7 @@ func (c *Server) Run(ctx context.Context) error {
 		s.end(wire.Busy, errcode.Stopping)
 	}
 	close(c.over)
+	c.floods.Flush()
 	c.all.Wait()
 	return nil
 }
@@ -135,16 +146,18 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
 	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > wire.MaxName:
-		return // no operator waits for an answer
+		c.answers.Pay(a.cost) // no operator waits for an answer
+		return
 	case err != nil:
-		c.refuse(a.name, m, wire.Malformed, err.Error())
+		c.refuse(a, m, wire.Malformed, err.Error())
 		return
 	case m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap:
 		if c.leases.knows(m.ID, now) {
-			return // a repeat
+			c.answers.Pay(a.cost) // a repeat
+			return
 		}
 		if code, detail := c.open(a, m, now); code != "" {
-			c.refuse(a.name, m, code, detail)
+			c.refuse(a, m, code, detail)
 		}
 		return
 	}
@@ -152,9 +165,11 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	s := c.live[m.ID]
 	switch {
 	case s == nil && m.Op != wire.ConsoleClose:
-		c.refuse(a.name, m, wire.Expired, "there is no such session, or it has ended")
+		c.refuse(a, m, wire.Expired, "there is no such session, or it has ended")
 	case s != nil && fresh:
 		s.heard(m, missing)
+	default:
+		c.answers.Pay(a.cost) // a repeat, or of a session that is over
 	}
 }
 
@@ -205,21 +220,28 @@ func (c *Server) chunk(name, id string) int {
 	return max(leastChunk, min(wire.ConsoleChunk, (c.most-topics-len(id)-rest)/4*3))
 }
 
-// refuse answers an operator who has no session; it does not wait for the link, and a flood is not answered.
-func (c *Server) refuse(name string, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
+// refuse answers an operator who has no session; it does not wait for the link, and a flood is neither answered nor written down.
+func (c *Server) refuse(a arrival, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
+	c.answers.Pay(a.cost)
 	if m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap {
-		c.log.Warn().Str("device", name).Str("session", m.ID).Str("error", string(code)).Msg("console refused")
+		c.floods.Warn("console refused: "+string(code)).Str("device", a.name).Str("session", m.ID).Str("error", string(code)).
+			Msg("console refused")
+	}
+	if !c.answers.Take(time.Now()) {
+		return
 	}
 	select {
 	case c.refusals <- struct{}{}:
 	default:
 		return
 	}
-	up := wire.ConsoleUp{ID: m.ID, Seq: 1, Op: wire.ConsoleClosed, Error: code, Detail: detail}
+	up := wire.ConsoleUp{ID: m.ID, Seq: 1, Op: wire.ConsoleClosed, Error: code, Detail: flood.Clip(detail, detailBytes)}
+	reply := c.message(a.name, up)
+	reply.Cause = transport.CauseRefused
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	c.all.Go(func() {
 		defer func() { cancel(); <-c.refusals }()
-		_, _ = c.link.Send(ctx, c.message(name, up))
+		_, _ = c.link.Send(ctx, reply)
 	})
 }
 

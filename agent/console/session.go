@@ -83,7 +83,8 @@ func (s *session) event() *zerolog.Event {
 	return supervise.Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
-// end is called by Run of the server, once or more: the first reason counts. From here on the device is free for the next.
+// end is called by Run of the server, once or more: the first reason counts. From here on the device is free for the next; the
+// seat is once run has ended.
 func (s *session) end(code wire.ErrorCode, why string) {
 	if s.ending.Swap(true) {
 		return
@@ -96,7 +97,7 @@ func (s *session) end(code wire.ErrorCode, why string) {
 	if s.hold != nil {
 		s.hold.Release()
 	}
-	s.of.leases.close(s.id, time.Now())
+	s.of.leases.ends(s.id)
 }
 
 // heard takes what the operator said; it never waits. missing is how many messages did not come before.

@@ -7,14 +7,13 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// command is what came down, parsed once, at intake. It holds nothing of the configuration: its target, what that
+// command is what came down, parsed once, off the link's reader. It holds nothing of the configuration: its target, what that
 // allows and whether it is still time are looked up when it is carried out, so that a reload in between counts.
 type command struct {
-	name     string // of the device or unit
-	id       string // empty: it cannot be answered
-	size     int    // bytes of its payload, for what may wait at once
-	retained bool
-	request  bool // it wants the device's answer
+	name    string // of the device or unit
+	id      string // empty: it cannot be answered
+	cost    int    // bytes on the wire
+	request bool   // it wants the device's answer
 
 	expires int64             // Unix ms; 0: it does not say
 	bytes   []byte            // to be written
@@ -27,9 +26,9 @@ type command struct {
 }
 
 // newCommand parses a payload. What is wrong with it stands in the command, to be answered in its turn.
-func newCommand(name string, payload []byte, retained, request bool) command {
-	p, err := wire.ParseCommand(payload)
-	c := command{name: name, id: p.ID, size: len(payload), retained: retained, request: request, expires: p.Expires, fault: err}
+func newCommand(a arrival) command {
+	p, err := wire.ParseCommand(a.payload)
+	c := command{name: a.name, id: p.ID, cost: a.cost, request: a.request, expires: p.Expires, fault: err}
 	if err != nil {
 		return c
 	}

@@ -1,12 +1,12 @@
-// Package downlink carries commands from the link to devices, each at most once, and answers every one. A command comes in
-// as the link delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a
-// port or what publishes the reply.
+// Package downlink carries commands from the link to devices, each at most once, and answers every one that it carries out. Of
+// what it refuses it answers and logs the first few, and counts the rest: a stranger's flood costs no flood. A command comes in
+// as the link delivered it, its bytes or values go to a Target, and its reply goes into a spool. It never sees config, a port
+// or what publishes the reply.
 package downlink
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -23,8 +24,11 @@ import (
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 )
 
-// memorableBytes is the longest reply that is kept to answer a duplicate.
-const memorableBytes = 2 << 10
+const (
+	memorableBytes = 2 << 10 // of a reply that is kept to answer a duplicate
+	detailBytes    = 512     // of a reply's detail: it may quote a command, and is never as long as one
+	aroundReply    = 64      // bytes that a reply costs on the wire beside itself, about
+)
 
 // Downlink carries commands from the link to devices, each at most once, and appends the replies to their spool. All but the
 // counters is immutable.
@@ -34,13 +38,14 @@ type Downlink struct {
 	journal *Journal
 	clock   clock.Clock
 	log     zerolog.Logger
+	floods  *flood.Log // of what is refused
 	loop    *supervise.Loop
+	answers *flood.Answers // to what is refused
 
-	intake   chan command  // of intakeMessages
+	intake   chan arrival  // of intakeMessages
 	outcomes chan outcome  // of intakeMessages
 	rejected chan rejected // of rejectedMessages
 	waiting  atomic.Int64  // bytes in intake
-	flooded  atomic.Bool   // commands are turned away since the queues were empty last
 
 	mu       sync.Mutex
 	counters statuspage.Commands // guarded by mu
@@ -58,28 +63,29 @@ type outcome struct {
 // worked on.
 func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger,
 	p *supervise.Loop) *Downlink {
-	return &Downlink{device: device,
-		replies: replies, journal: j, clock: c, log: log, loop: p, intake: make(chan command, intakeMessages),
+	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, floods: flood.NewLog(log), loop: p,
+		answers: flood.NewAnswers(), intake: make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), rejected: make(chan rejected, rejectedMessages)}
 }
+
+// Charge says who counts what refused commands cost. It is called before Run.
+func (d *Downlink) Charge(t flood.Toll) { d.answers.Charge(t) }
 
 // Run carries commands until ctx is done. What is in a device's queue then is answered by unknown_outcome after the restart.
 func (d *Downlink) Run(ctx context.Context) error {
 	defer d.loop.Gone()
+	defer d.floods.Flush()
 	d.answerCut()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
-		case c := <-d.intake:
-			d.waiting.Add(-int64(c.size))
-			d.busy(func() { d.handle(c) })
+		case a := <-d.intake:
+			d.waiting.Add(-int64(len(a.payload)))
+			d.busy(func() { d.handle(newCommand(a)) })
 		case t := <-d.rejected:
 			d.busy(func() { d.answerRejected(t) })
 		case o := <-d.outcomes:
 			d.busy(func() { d.settle(o) })
-		}
-		if len(d.intake)+len(d.rejected) == 0 {
-			d.flooded.Store(false)
 		}
 	}
 	d.last()
@@ -116,35 +122,45 @@ func (d *Downlink) last() {
 			d.settle(o)
 		case t := <-d.rejected:
 			d.answerRejected(t)
-		case c := <-d.intake:
-			d.answerRejected(rejected{c.name, c.id, wire.Busy, errcode.Stopping})
+		case a := <-d.intake:
+			d.waiting.Add(-int64(len(a.payload)))
+			d.answerStopped(newCommand(a))
 		default:
 			return
 		}
 	}
 }
 
-// answerRejected answers what the intake did not take.
-func (d *Downlink) answerRejected(t rejected) {
-	if t.id == "" {
-		d.count(func(c *statuspage.Commands) { c.Refused++ })
+// answerStopped answers what the stop leaves in the intake, which is no more than that has room for: the server has our
+// acknowledgement of it, and will not send it again.
+func (d *Downlink) answerStopped(c command) {
+	if c.id == "" {
+		d.count(func(n *statuspage.Commands) { n.Refused++; n.Unanswered++ })
 		return
 	}
-	if !d.answered(t.name, t.id) {
-		d.count(func(c *statuspage.Commands) { c.Refused++ })
-		d.reply(t.name, wire.Reply{ID: t.id, Error: t.code, Detail: t.detail})
-	}
+	d.answerRejected(rejected{c.name, c.id, wire.Busy, errcode.Stopping})
 }
 
-// answered answers a command that came before, from the journal; false: it did not.
-func (d *Downlink) answered(name, id string) bool {
-	known, running := d.journal.lookup(id)
+// answerRejected answers what the intake did not take and may be answered.
+func (d *Downlink) answerRejected(t rejected) {
+	d.count(func(c *statuspage.Commands) { c.Refused++ })
+	reply := wire.Reply{ID: t.id, Error: t.code, Detail: t.detail}
+	if known, running := d.journal.lookup(t.id); known != nil && t.code != wire.Retained {
+		reply = *known
+	} else if running != nil && t.code != wire.Retained {
+		reply.Error, reply.Detail = wire.Duplicate, running.Error()
+	}
+	d.answers.Pay(d.reply(t.name, reply))
+}
+
+// answered deals with a command that came before: what the journal has of it is the answer; false: it did not.
+func (d *Downlink) answered(c command) bool {
+	known, running := d.journal.lookup(c.id)
 	switch {
 	case known != nil:
-		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.reply(name, *known)
+		d.refused(c, *known)
 	case running != nil:
-		d.refuse(name, id, wire.Duplicate, running.Error())
+		d.refuse(c, wire.Duplicate, running.Error())
 	default:
 		return false
 	}
@@ -154,16 +170,18 @@ func (d *Downlink) answered(name, id string) bool {
 // handle carries out one command, or answers with an error.
 func (d *Downlink) handle(c command) {
 	if c.id == "" {
-		d.count(func(n *statuspage.Commands) { n.Refused++ })
-		d.log.Warn().Str("device", c.name).Err(c.fault).Msg("command without a usable id dropped: it cannot be answered")
+		const dropped = "command without a usable id dropped: it cannot be answered"
+		d.count(func(n *statuspage.Commands) { n.Refused++; n.Unanswered++ })
+		d.answers.Pay(c.cost)
+		d.floods.Warn(dropped).Str("device", clipName(c.name)).Err(c.fault).Msg(dropped)
 		return
 	}
-	if !c.retained && d.answered(c.name, c.id) {
+	if d.answered(c) {
 		return
 	}
 	t, code, detail := d.check(c, nil)
 	if code != "" {
-		d.refuse(c.name, c.id, code, detail)
+		d.refuse(c, code, detail)
 		return
 	}
 	d.start(c, t.Rate)
@@ -174,8 +192,6 @@ func (d *Downlink) handle(c command) {
 func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, string) {
 	t, known := d.device(c.name)
 	switch {
-	case c.retained:
-		return t, wire.Retained, "publish commands without the retain flag, and clear this one"
 	case c.fault != nil:
 		return t, wire.Malformed, c.fault.Error()
 	case !known:
@@ -188,7 +204,7 @@ func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, stri
 		code, detail = t.check(c)
 	}
 	if code == "" && t.Rate != counted && !t.Rate.take(time.Now()) {
-		return t, wire.Busy, fmt.Sprintf("more than %d commands in a minute", t.Limits.PerMinute)
+		return t, wire.Busy, t.Limits.tooFast()
 	}
 	return t, code, detail
 }
@@ -197,10 +213,10 @@ func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, stri
 // more in between: the disk takes its time, and a reload may have come.
 func (d *Downlink) start(c command, counted *Rate) {
 	if err := d.journal.begin(c, d.clock.Now()); errors.Is(err, errJournalFull) {
-		d.refuse(c.name, c.id, wire.Busy, err.Error())
+		d.refuse(c, wire.Busy, err.Error())
 		return
 	} else if err != nil {
-		d.refuse(c.name, c.id, wire.Failed, "at most once cannot be kept: "+err.Error())
+		d.refuse(c, wire.Failed, "at most once cannot be kept: "+err.Error())
 		return
 	}
 	d.count(func(n *statuspage.Commands) { n.Running++ })
@@ -248,31 +264,52 @@ func memorable(r wire.Reply) wire.Reply {
 	return wire.Reply{ID: r.ID, OK: r.OK, Error: r.Error, Detail: "the answer was too long to be kept for a second time"}
 }
 
-// refuse answers a command that did not reach its device's queue.
-func (d *Downlink) refuse(name, id string, code wire.ErrorCode, detail string) {
-	d.count(func(n *statuspage.Commands) { n.Refused++ })
-	d.logRefusal(name, id, code)
-	d.reply(name, wire.Reply{ID: id, Error: code, Detail: detail})
+// refuse refuses a command that did not reach its device's queue.
+func (d *Downlink) refuse(c command, code wire.ErrorCode, detail string) {
+	d.logRefusal(c.name, c.id, code)
+	d.refused(c, wire.Reply{ID: c.id, Error: code, Detail: detail})
 }
 
+// refused counts a command that was not carried out now, and answers it while refusals are answered.
+func (d *Downlink) refused(c command, reply wire.Reply) {
+	d.answers.Pay(c.cost)
+	answer := d.answers.Take(time.Now())
+	d.count(func(n *statuspage.Commands) {
+		if n.Refused++; !answer {
+			n.Unanswered++
+		}
+	})
+	if answer {
+		d.answers.Pay(d.reply(c.name, reply))
+	}
+}
+
+// logRefusal writes the first refusal of a code with its device, and how many more there were each minute.
 func (d *Downlink) logRefusal(name, id string, code wire.ErrorCode) {
-	d.log.Warn().Str("device", name).Str("id", id).Str("error", string(code)).Msg("command refused")
+	line := d.floods.Warn("command refused: "+string(code)).Str("device", clipName(name))
+	supervise.Str(line, "id", id).Str("error", string(code)).Msg("command refused")
 }
 
 func (d *Downlink) remember(id string, reply wire.Reply) {
 	if err := d.journal.finish(id, reply); err != nil {
-		d.log.Warn().Str("id", id).Err(err).Msg("command journal: an outcome could not be saved")
+		const unsaved = "command journal: an outcome could not be saved"
+		d.floods.Warn(unsaved).Str("id", id).Err(err).Msg(unsaved)
 	}
 }
 
-// reply appends a reply to its spool, which keeps it over an outage.
-func (d *Downlink) reply(name string, reply wire.Reply) {
+// reply appends a reply to its spool, which keeps it over an outage. It returns what that costs on the wire, in bytes, about.
+func (d *Downlink) reply(name string, reply wire.Reply) int {
 	if len(name) > wire.MaxName {
-		return // no topic of ours is so long
+		return 0 // no topic of ours is so long
 	}
-	if _, err := d.replies.Append("", record.AppendReply(nil, name, reply)); err != nil {
-		d.log.Error().Str("device", name).Str("id", reply.ID).Err(err).Msg("reply to a command lost")
+	reply.Detail = flood.Clip(reply.Detail, detailBytes)
+	stored := record.AppendReply(nil, name, reply)
+	if _, err := d.replies.Append("", stored); err != nil {
+		const lost = "reply to a command lost"
+		d.floods.Line(zerolog.ErrorLevel, lost, 1).Str("device", name).Str("id", reply.ID).Err(err).Msg(lost)
+		return 0
 	}
+	return len(stored) + aroundReply
 }
 
 func (d *Downlink) count(f func(*statuspage.Commands)) {

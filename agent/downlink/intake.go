@@ -3,21 +3,32 @@ package downlink
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// intake bounds: what may wait between the link's reader, which never blocks, and the downlink's loop, which syncs the
-// journal for every command.
+// intake bounds: what may wait between the link's reader, which never blocks, and the downlink's loop, which parses commands and
+// syncs the journal for each.
 const (
 	intakeMessages   = 64
 	intakeBytes      = 256 << 10
-	rejectedMessages = 256 // of which only name and id are kept, to be answered
+	rejectedMessages = 16      // of which only name and id are kept, to be answered; flood.Answers allows hardly more
+	idWithin         = 4 << 10 // bytes of a payload in which the reader looks for the id of what is not taken
 )
 
-// rejected is a command that the intake did not take.
+// arrival is a command as it came, not looked at yet: the reader's time is the acknowledgements' of frames.
+type arrival struct {
+	name    string
+	payload []byte
+	request bool
+	cost    int // bytes on the wire
+}
+
+// rejected is a command that the intake did not take, and that may be answered.
 type rejected struct {
 	name, id string
 	code     wire.ErrorCode
@@ -30,40 +41,56 @@ func (d *Downlink) Handler(template string) transport.Handler {
 	return func(m transport.Message, retained bool) {
 		if vars, ok := wire.Match(template, m.Topic); ok {
 			d.count(func(c *statuspage.Commands) { c.Received++ })
-			d.arrived(vars["name"], m.Payload, retained, request)
+			d.arrived(arrival{vars["name"], m.Payload, request, m.Size}, retained)
 		}
 	}
 }
 
-// arrived parses a command and puts it into the intake, or turns it away: of what does not fit only the id is looked for.
-func (d *Downlink) arrived(name string, payload []byte, retained, request bool) {
-	size := int64(len(payload))
-	if size > intakeBytes {
-		detail := fmt.Sprintf("%d bytes, the gateway takes at most %d", size, intakeBytes)
-		d.reject(rejected{name, wire.CommandID(payload), wire.TooLarge, detail})
+// arrived puts a command into the intake, or turns it away before anything that costs: a server that keeps thousands of retained
+// ones sends them at each connect, in front of the acknowledgements that frames wait for.
+func (d *Downlink) arrived(a arrival, retained bool) {
+	size := int64(len(a.payload))
+	if retained {
+		d.turnAway(a, wire.Retained, "publish commands without the retain flag, and clear this one")
 		return
 	}
-	if d.waiting.Add(size) <= intakeBytes && len(d.intake) < cap(d.intake) {
+	if size > intakeBytes {
+		d.turnAway(a, wire.TooLarge, fmt.Sprintf("%d bytes, the gateway takes at most %d", size, intakeBytes))
+		return
+	}
+	if d.waiting.Add(size) <= intakeBytes {
 		select {
-		case d.intake <- newCommand(name, payload, retained, request):
+		case d.intake <- a:
 			return
 		default:
 		}
 	}
 	d.waiting.Add(-size)
-	if !d.flooded.Swap(true) {
-		d.log.Warn().Msg("commands arrive faster than they can be taken: some are answered busy or not at all")
-	}
-	d.reject(rejected{name, wire.CommandID(payload), wire.Busy, "too many commands at once"})
+	d.turnAway(a, wire.Busy, "too many commands at once: send them more slowly")
 }
 
-func (d *Downlink) reject(t rejected) {
-	if t.id != "" {
-		select {
-		case d.rejected <- t:
-			return
-		default:
+// turnAway refuses what the intake does not take. It is answered while refusals are; of the rest not even the id is looked for.
+func (d *Downlink) turnAway(a arrival, code wire.ErrorCode, detail string) {
+	d.answers.Pay(a.cost)
+	d.logRefusal(a.name, "", code)
+	if d.answers.Take(time.Now()) {
+		if id := wire.CommandID(a.payload[:min(len(a.payload), idWithin)]); id != "" {
+			select {
+			case d.rejected <- rejected{a.name, id, code, detail}:
+				return
+			default:
+			}
 		}
 	}
-	d.count(func(c *statuspage.Commands) { c.Overflowed++ })
+	d.count(func(c *statuspage.Commands) {
+		c.Unanswered++
+		if code == wire.Retained {
+			c.Refused++
+		} else {
+			c.Overflowed++
+		}
+	})
 }
+
+// clipName is a device's name as it may be shown: an unknown one comes from the network, and is as long as a topic.
+func clipName(name string) string { return flood.Clip(name, wire.MaxName) }

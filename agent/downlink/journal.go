@@ -25,12 +25,12 @@ import (
 const (
 	journalFile    = "commands.journal"
 	journalMargin  = 10 * time.Minute
-	journalMax     = 2048 // ids remembered; more unexpired commands at once are refused as busy
+	journalMax     = 5120 // ids remembered; more unexpired commands at once are refused as busy: see room
 	journalRewrite = 2 * journalMax
 )
 
 var (
-	errJournalFull = errors.New("too many commands that have not expired yet; send them with a nearer expires")
+	errJournalFull = errors.New("too many commands that have not expired yet; send fewer of them, with a nearer expires")
 	errNoState     = errors.New("the state directory cannot be used")
 	errRunning     = errors.New("the command is being carried out")
 )
@@ -105,6 +105,9 @@ func (j *Journal) lookup(id string) (*wire.Reply, error) {
 
 // begin puts a command on disk. Only when it returns nil may the command's first byte go out.
 func (j *Journal) begin(c command, now time.Time) error {
+	if err := j.room(c, now); err != nil {
+		return err
+	}
 	if len(j.entries) >= journalMax || j.lines >= journalRewrite || j.file == nil {
 		if err := j.rewrite(now); err != nil {
 			return fmt.Errorf("command journal: %w", err)
@@ -159,7 +162,7 @@ func (j *Journal) rewrite(now time.Time) error {
 	var buf bytes.Buffer
 	lines := 0
 	for id, e := range j.entries {
-		if e.Reply != nil && now.Sub(time.UnixMilli(e.Expires)) > journalMargin {
+		if e.forgettable(now) {
 			delete(j.entries, id)
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // A command is checked by the configuration under which it is carried out, not by that under which it came.
 func TestAReloadBeforeACommandIsCarriedOut(t *testing.T) {
 	before := Limits{Max: 4, Timeout: time.Second, Allow: [][]byte{{7, 3}}, PerMinute: 5}
-	spent := NewRate(1)
+	spent := NewRate(Limits{PerMinute: 1})
 	spent.take(time.Now())
 	for name, c := range map[string]struct {
 		reload func(r *downlinkRig, device Target)
@@ -35,7 +35,7 @@ func TestAReloadBeforeACommandIsCarriedOut(t *testing.T) {
 		"to a rate that is used up": {func(r *downlinkRig, device Target) {
 			device.Limits.PerMinute, device.Rate = 1, spent
 			r.targets["bus"] = device
-		}, "", `"ok":false,"error":"busy","detail":"more than 1 commands in a minute"`},
+		}, "", `"ok":false,"error":"busy","detail":"more than 1 commands in a minute`},
 		"that takes the device away": {func(r *downlinkRig, _ Target) {
 			delete(r.targets, "bus")
 		}, "", `"ok":false,"error":"unknown_device"`},

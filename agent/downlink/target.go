@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -16,6 +17,7 @@ import (
 type Limits struct {
 	Max       int      // bytes of one command; 0: no limit
 	PerMinute int      // 0: no limit
+	Burst     int      // of these, so many at once; 0: all of a minute's
 	Allow     [][]byte // what the bytes must begin with; empty: anything
 	Timeout   time.Duration
 	Silence   time.Duration
@@ -143,21 +145,18 @@ func (t Target) reply(c command, a bridge.Answer, err error) wire.Reply {
 	return reply
 }
 
-// Rate is a bucket of a minute's commands, refilled evenly. Safe for concurrent use; nil has no limit.
+// Rate is how many commands a device takes. Safe for concurrent use; nil has no limit.
 type Rate struct {
-	perMinute int
-
-	mu   sync.Mutex
-	have float64
-	at   time.Time
+	mu     sync.Mutex
+	bucket flood.Bucket
 }
 
-// NewRate returns a full bucket; nil for 0, which is no limit.
-func NewRate(perMinute int) *Rate {
-	if perMinute == 0 {
+// NewRate returns the rate that limits say, with nothing taken; nil for no limit.
+func NewRate(l Limits) *Rate {
+	if l.PerMinute == 0 {
 		return nil
 	}
-	return &Rate{perMinute: perMinute, have: float64(perMinute)}
+	return &Rate{bucket: flood.Bucket{Burst: float64(l.burst()), PerMinute: float64(l.PerMinute)}}
 }
 
 func (r *Rate) take(now time.Time) bool {
@@ -166,13 +165,19 @@ func (r *Rate) take(now time.Time) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.at.IsZero() {
-		r.have = min(r.have+now.Sub(r.at).Minutes()*float64(r.perMinute), float64(r.perMinute))
+	return r.bucket.Take(now)
+}
+
+// burst is how many come through at once.
+func (l Limits) burst() int {
+	if l.Burst == 0 {
+		return l.PerMinute
 	}
-	r.at = now
-	if r.have < 1 {
-		return false
-	}
-	r.have--
-	return true
+	return l.Burst
+}
+
+// tooFast says that the rate is used up, and what to do.
+func (l Limits) tooFast() string {
+	return fmt.Sprintf("more than %d commands in a minute, or %d at once: send them more slowly, "+
+		"or see requests.per_minute of the device", l.PerMinute, l.burst())
 }

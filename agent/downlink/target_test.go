@@ -36,7 +36,7 @@ func bus(r *downlinkRig, l Limits) map[string]Target {
 		}
 		return len(values["setpoint"]), nil
 	}
-	device := Target{Commands: true, Limits: l, Rate: NewRate(l.PerMinute), Encoding: wire.Hex, Write: r.write, Request: request}
+	device := Target{Commands: true, Limits: l, Rate: NewRate(l), Encoding: wire.Hex, Write: r.write, Request: request}
 	unit := device
 	unit.Unit, unit.Address, unit.Set, unit.Fits = "pump", []byte{7}, set, fits
 	return map[string]Target{"bus": device, "pump": unit}
@@ -104,7 +104,7 @@ func TestRequestsAndValues(t *testing.T) {
 
 func TestTooManyCommandsInAMinute(t *testing.T) {
 	now := time.Now()
-	r := NewRate(3)
+	r := NewRate(Limits{PerMinute: 3})
 	took := func(at time.Duration) (n int) {
 		for r.take(now.Add(at)) {
 			n++

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 	ledgerLayout     = 1
 	ledgerDays       = 62               // two months
 	ledgerLook       = 10 * time.Second // how often the link is asked
+	ledgerLookPaid   = time.Second      // the same where there is a budget: what is refused is cut off that soon
 	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
 	unknownInterface = "unknown"        // for what went by an interface that is not known
@@ -40,22 +42,28 @@ type Ledger struct {
 	now   func() time.Time
 	unset func() bool // the clock cannot be believed
 
-	mu     sync.Mutex
-	doc    document
-	last   statuspage.Bytes            // counted since the start of the process, at the last entry
-	iface  string                      // of the last entry
-	owed   map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
-	budget config.Budget
-	level  transport.BudgetLevel
-	fault  string
-	dirty  bool
-	wrote  time.Time
+	mu    sync.Mutex
+	doc   document
+	last  statuspage.Bytes            // counted since the start of the process, at the last entry
+	iface string                      // of the last entry
+	owed  map[string]statuspage.Bytes // by interface: of days that a clock that was not set could not name
+
+	owedRefused int64 // of owed
+	budget      config.Budget
+	level       transport.BudgetLevel
+	mute        muting
+	fault       string
+	dirty       bool
+	wrote       time.Time
 }
 
 // document is the file.
 type document struct {
 	Layout int                                    `json:"layout"`
 	Days   map[string]map[string]statuspage.Bytes `json:"days"` // day, interface
+	// Refused is what of these messages cost that nobody took, with their part of the headers, by day; only where there is a
+	// budget. In Days it is commands, as an earlier version has it and will read it.
+	Refused map[string]int64 `json:"refused,omitempty"`
 }
 
 // Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
@@ -80,6 +88,10 @@ func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
 	defer b.mu.Unlock()
 	more := counted.Minus(b.last)
 	b.last = counted
+	if b.budget.Month > 0 {
+		b.owedRefused += refusedOf(more)
+	}
+	more.Cmd, more.Refused = more.Cmd+more.Refused, 0
 	if iface == "" {
 		iface = b.iface // down: what failed since belongs to the interface that was tried last, about
 	}
@@ -99,8 +111,16 @@ func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
 		b.dirty = true
 	}
 	clear(b.owed)
+	if b.owedRefused > 0 {
+		if b.doc.Refused == nil {
+			b.doc.Refused = map[string]int64{}
+		}
+		b.doc.Refused[day] += b.owedRefused
+		b.owedRefused = 0
+	}
 	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > ledgerDays; days = days[1:] {
 		delete(b.doc.Days, days[0])
+		delete(b.doc.Refused, days[0])
 	}
 }
 
@@ -130,6 +150,12 @@ func (b *Ledger) Month() statuspage.Month {
 		}
 	}
 	add(b.owed)
+	m.Refused = b.owedRefused
+	for day, n := range b.doc.Refused {
+		if day >= since {
+			m.Refused += n
+		}
+	}
 	m.Today = map[string]statuspage.Bytes{}
 	maps.Copy(m.Today, b.doc.Days[today.Format(dayLayout)])
 	return m
@@ -159,7 +185,7 @@ func periodStart(now time.Time, day int) time.Time {
 func (b *Ledger) Level() transport.BudgetLevel {
 	m := b.Month()
 	level := transport.BudgetNormal
-	switch part := float64(m.Bytes) / float64(max(m.Budget, 1)); {
+	switch part := float64(ownBytes(m)) / float64(max(m.Budget, 1)); {
 	case m.Budget <= 0:
 	case part >= 1:
 		level = transport.BudgetExhausted
@@ -169,12 +195,41 @@ func (b *Ledger) Level() transport.BudgetLevel {
 	b.mu.Lock()
 	changed := b.level != level
 	b.level = level
+	before := b.mute
+	b.mute.look(m.Refused, shareOf(m.Budget), b.now())
+	muted := b.mute
 	b.mu.Unlock()
+	b.tellMuting(before, muted, m)
 	if changed {
 		supervise.Str(b.log.Warn(), "why", b.Why()).Int64("bytes", m.Bytes).Int64("budget", m.Budget).Str("since", m.Since).
 			Msg("monthly data budget " + levelText(level))
 	}
 	return level
+}
+
+// tellMuting logs what has changed about refused messages.
+func (b *Ledger) tellMuting(before, now muting, m statuspage.Month) {
+	switch {
+	case now.until.IsZero() && !before.until.IsZero():
+		b.log.Warn().Msg("commands are listened to again")
+	case now.spent && (!before.spent || !before.until.Equal(now.until)):
+		b.log.Warn().Str("why", now.why(m.Refused, m.Since)).Int64("bytes", m.Refused).
+			Msg("refused messages have used up their share of the budget")
+	}
+}
+
+// Muted reports that commands must not be listened to: what is refused costs more than its share of the budget.
+func (b *Ledger) Muted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.mute.until.IsZero()
+}
+
+// RefusedSpent reports that what is refused must not be answered: its share of the budget is used up.
+func (b *Ledger) RefusedSpent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mute.spent
 }
 
 func levelText(level transport.BudgetLevel) string {
@@ -199,32 +254,50 @@ func (b *Ledger) Why() string {
 	m := b.Month()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)),
+	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(ownBytes(m))/float64(max(m.Budget, 1)),
 		config.Size(m.Budget), m.Since)
+	var all []string
 	switch b.level {
 	case transport.BudgetExhausted:
-		return used + ": only devices of priority high, state and commands are sent, and the beat is at its longest"
+		all = append(all, used+": only devices of priority high, state and commands are sent, and the beat is at its longest")
 	case transport.BudgetLow:
-		return used + ": logs and probes are paused"
+		all = append(all, used+": logs and probes are paused")
 	}
-	return b.fault
+	if why := b.mute.why(m.Refused, m.Since); why != "" {
+		all = append(all, why)
+	}
+	if b.fault != "" {
+		all = append(all, b.fault)
+	}
+	return strings.Join(all, "; ")
 }
 
 // Run calls look, which records what the link has counted, and writes now and then, until ctx is done.
 func (b *Ledger) Run(ctx context.Context, look func()) error {
-	tick := time.NewTicker(ledgerLook)
+	tick := time.NewTicker(ledgerLookPaid)
 	defer tick.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+		if !b.paid() && time.Since(last) < ledgerLook {
+			continue
+		}
+		last = time.Now()
 		look()
 		if b.now().Sub(b.wrote) >= ledgerWrite {
 			b.Write()
 		}
 	}
+}
+
+// paid reports whether there is a budget.
+func (b *Ledger) paid() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.budget.Month > 0
 }
 
 // Write keeps the file, when something has changed.

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/transport"
@@ -29,6 +30,9 @@ const StopWithin = drainFor + 2*time.Second
 // exhaustedLook is how often the pump looks whether there is a budget again.
 const exhaustedLook = 10 * time.Second
 
+// poisonFirst is how many records of a device that cannot be published are told one by one in a minute.
+const poisonFirst = 10
+
 // readRetry is how soon a spool that could not be read is asked again.
 const readRetry = time.Second
 
@@ -39,6 +43,8 @@ type Pump struct {
 	link  *transport.Link
 	lanes []*lane
 	log   zerolog.Logger
+
+	floods *flood.Log // of what devices and servers cause one for one
 
 	pace      *pacer                              // of the lanes with devices' records; nil: none
 	exhausted func() bool                         // only what matters most may be sent; nil: never
@@ -70,7 +76,7 @@ type Options struct {
 
 // New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
 func New(o Options) *Pump {
-	p := &Pump{link: o.Link, log: o.Log, exhausted: o.Exhausted,
+	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted,
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
 			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
@@ -236,7 +242,8 @@ func (p *Pump) send(ctx context.Context, next *publish) {
 
 // poison gives up on what can never be published.
 func (p *Pump) poison(bad *publish, why error) {
-	line := p.log.Error().Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
+	line := p.floods.Line(zerolog.ErrorLevel, "record of "+bad.stream+" cannot be published", poisonFirst).
+		Str("device", bad.stream).Uint64("seq", uint64(bad.seq)).Int("records", len(bad.positions)).
 		Int("bytes", len(bad.message.Payload)).Err(why)
 	p.refused.note(bad, why, time.Now())
 	if p.keep == nil {
@@ -248,8 +255,8 @@ func (p *Pump) poison(bad *publish, why error) {
 	}
 	for _, pos := range bad.positions {
 		if err := bad.lane.spool.Poison(pos); err != nil {
-			p.log.Error().Str("spool", bad.lane.name).Err(err).
-				Msg("record could not be removed from its spool: it may come again")
+			const stays = "record could not be removed from its spool: it may come again"
+			p.floods.Line(zerolog.ErrorLevel, stays, 1).Str("spool", bad.lane.name).Err(err).Msg(stays)
 		}
 	}
 }
@@ -292,7 +299,8 @@ func (p *Pump) commit(arrived []inflight) {
 		}
 		p.tellHeld()
 		if err := l.spool.Ack(positions...); err != nil {
-			p.log.Error().Str("spool", l.name).Err(err).Msg("acknowledgements could not be saved: records may be sent twice")
+			const unsaved = "acknowledgements could not be saved: records may be sent twice"
+			p.floods.Line(zerolog.ErrorLevel, unsaved, 1).Str("spool", l.name).Err(err).Msg(unsaved)
 		}
 	}
 }

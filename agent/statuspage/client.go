@@ -85,7 +85,8 @@ func Render(out io.Writer, s Status, now time.Time) error {
 		}
 	}
 	if c := s.Commands; c.Received > 0 {
-		row("commands", "%d received, %d done, %d failed, %d refused", c.Received, c.Done, c.Failed, c.Refused)
+		row("commands", "%d received, %d done, %d failed, %d refused, %d of them not answered", c.Received, c.Done, c.Failed,
+			c.Refused+c.Overflowed, c.Unanswered)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Facts)) {
 		row("fact "+name, "%s", s.Facts[name])
@@ -99,8 +100,8 @@ func Render(out io.Writer, s Status, now time.Time) error {
 	if q := s.Quarantine; q.Records > 0 {
 		row("quarantine", "%d records could not be published: quarantine.ndjson in the state directory", q.Records)
 	}
-	row("traffic", "%s data, %s commands, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd), size(s.Bytes.Ping),
-		size(s.Bytes.Handshake))
+	row("traffic", "%s data, %s commands, %s refused, %s pings, %s handshakes", size(s.Bytes.Data), size(s.Bytes.Cmd),
+		size(s.Bytes.Refused), size(s.Bytes.Ping), size(s.Bytes.Handshake))
 	row("", "%s probes, %s TLS and WebSocket, %s headers and what was sent again", size(s.Bytes.Probe), size(s.Bytes.Overhead),
 		size(s.Bytes.Headers))
 	row("why", "%s", orText(s.Why, "all is well"))

@@ -76,8 +76,9 @@ func (c *Commands) fields() (t table) {
 	t.counter("received_total", "Commands that arrived.", &c.Received)
 	t.counter("done_total", "Commands written and drained.", &c.Done)
 	t.counter("failed_total", "Commands that failed at the device.", &c.Failed)
-	t.counter("refused_total", "Commands answered with an error, nothing written.", &c.Refused)
+	t.counter("refused_total", "Commands not carried out, nothing written.", &c.Refused)
 	t.counter("overflowed_total", "Commands not even answered: too many at once.", &c.Overflowed)
+	t.counter("unanswered_total", "Commands refused without an answer.", &c.Unanswered)
 	t.gauge("running", "Commands on their way to a device.", float64(c.Running))
 	return t
 }

@@ -84,6 +84,7 @@ type Bytes struct {
 	Keepalive int64 `json:"keepalive"`
 	Data      int64 `json:"data"`
 	Cmd       int64 `json:"cmd"`
+	Refused   int64 `json:"refused,omitempty"` // commands and other messages that were not taken, and the answers to them
 	Log       int64 `json:"log"`
 	Config    int64 `json:"config"`
 	Probe     int64 `json:"probe"`
@@ -97,10 +98,10 @@ type cause struct {
 	bytes *int64
 }
 
-func (b *Bytes) causes() [10]cause {
+func (b *Bytes) causes() [11]cause {
 	return [...]cause{{"handshake", &b.Handshake}, {"ping", &b.Ping}, {"keepalive", &b.Keepalive}, {"data", &b.Data},
-		{"cmd", &b.Cmd}, {"log", &b.Log}, {"config", &b.Config}, {"probe", &b.Probe}, {"overhead", &b.Overhead},
-		{"headers", &b.Headers}}
+		{"cmd", &b.Cmd}, {"refused", &b.Refused}, {"log", &b.Log}, {"config", &b.Config}, {"probe", &b.Probe},
+		{"overhead", &b.Overhead}, {"headers", &b.Headers}}
 }
 
 // Sum is the bytes on the wire: what a data plan counts.
@@ -130,7 +131,8 @@ func (b Bytes) with(o Bytes, sign int64) Bytes {
 type Month struct {
 	Since      string           `json:"since"` // 2026-11-01
 	Bytes      int64            `json:"bytes"`
-	Budget     int64            `json:"budget"` // 0: none
+	Budget     int64            `json:"budget"`            // 0: none
+	Refused    int64            `json:"refused,omitempty"` // of Bytes: refused messages, headers too; with a budget
 	Interfaces map[string]Bytes `json:"interfaces,omitempty"`
 	Today      map[string]Bytes `json:"today,omitempty"` // by interface
 }
@@ -229,12 +231,14 @@ type Unit struct {
 	Why        string `json:"why,omitempty"`
 }
 
-// Commands counts what came down. Received = Done + Failed + Refused + Running + Overflowed.
+// Commands counts what came down. Received = Done + Failed + Refused + Running + Overflowed. Of Refused and Overflowed so many as
+// Unanswered says got no answer.
 type Commands struct {
 	Received   int64 `json:"received"`
 	Done       int64 `json:"done"`
-	Failed     int64 `json:"failed"`     // reached the device's queue and failed there
-	Refused    int64 `json:"refused"`    // answered with an error, nothing written
-	Running    int64 `json:"running"`    // in a device's queue, or on the way to it
-	Overflowed int64 `json:"overflowed"` // more at once than could be answered
+	Failed     int64 `json:"failed"`               // reached the device's queue and failed there
+	Refused    int64 `json:"refused"`              // nothing written; answered with an error, the first of them
+	Running    int64 `json:"running"`              // in a device's queue, or on the way to it
+	Overflowed int64 `json:"overflowed"`           // too large, or more at once than could be taken, and not answered
+	Unanswered int64 `json:"unanswered,omitempty"` // refused without an answer: too many, or no id
 }

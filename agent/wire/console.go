@@ -84,8 +84,15 @@ func ParseConsoleDown(p []byte) (m ConsoleDown, err error) {
 	if err = json.Unmarshal(p, &m); err != nil {
 		return m, fmt.Errorf("console: %w", err)
 	}
+	if len(m.Mode) > longestMode {
+		m.Mode = ""
+		return m, fmt.Errorf("console: mode must be one like 8N1, not one of more than %d bytes", longestMode)
+	}
 	return m, checkConsole(m.ID, m.Seq, len(m.Data))
 }
+
+// longestMode is more than any mode has, in bytes: what is no mode is not kept, nor sent back.
+const longestMode = 16
 
 // ParseConsoleUp reads what a gateway says.
 func ParseConsoleUp(p []byte) (m ConsoleUp, err error) {

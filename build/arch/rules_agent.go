@@ -3,8 +3,8 @@ package main
 // agentRules are those of agent and of what is below it, by name.
 func agentRules() []Rule {
 	return []Rule{
-		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/ledger",
-			"agent/pathstore", "agent/pump", "agent/record", "agent/spool", "agent/statedir", "agent/statuspage",
+		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/flood",
+			"agent/ledger", "agent/pathstore", "agent/pump", "agent/record", "agent/spool", "agent/statedir", "agent/statuspage",
 			"agent/supervise", "agent/wire", "config",
 			"firmware-bridge", "firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",
 			"firmware-bridge/serialport", "transport", "transport/heartbeat"},
@@ -12,8 +12,8 @@ func agentRules() []Rule {
 			Why:    "the only package that knows its siblings; it does not know the operator's program, nor the MQTT library"},
 		{Package: "agent/clock", Own: []string{"agent/wire"}, Others: []string{unix},
 			Why: "the machine's clocks; what it answers are the codes of package wire"},
-		{Package: "agent/console", Own: []string{"agent/clock", "agent/errcode", "agent/supervise", "agent/wire",
-			"firmware-bridge", "firmware-bridge/serialport", "transport"},
+		{Package: "agent/console", Own: []string{"agent/clock", "agent/errcode", "agent/flood", "agent/supervise",
+			"agent/wire", "firmware-bridge", "firmware-bridge/serialport", "transport"},
 			Others: []string{zerolog},
 			Why:    "operators and devices, over a link that it is handed; it never sees commands, spools or config"},
 		{Package: "agent/demo", Own: []string{"agent/operator", "agent/wire",
@@ -21,7 +21,7 @@ func agentRules() []Rule {
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
 		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/wire", "agent/statuspage", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},
-		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/record", "agent/spool",
+		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/flood", "agent/record", "agent/spool",
 			"agent/statuspage", "agent/supervise", "agent/wire",
 			"firmware-bridge", "transport"}, Others: []string{zerolog},
 			Why: "commands to targets that it is handed, replies into a spool; it never sees config, nor how a device is opened"},
@@ -33,6 +33,8 @@ func agentRules() []Rule {
 			Why: "linkbeat check --estimate: pure, a document comes in and a table goes out"},
 		{Package: "agent/exec", Own: []string{"agent/supervise", "config"}, Others: []string{zerolog},
 			Why: "the only place of the agent that runs programs; which ones, the local file says"},
+		{Package: "agent/flood", Others: []string{zerolog}, NotStd: []string{"context", "net", "os"},
+			Why: "what strangers cause one for one is bounded in sum: now comes in, and it knows nobody"},
 		{Package: "agent/ledger", Own: []string{"agent/statedir", "agent/statuspage", "agent/supervise", "config",
 			"transport"}, Others: []string{zerolog},
 			Why: "bytes by day and the budget; it is told what was counted, and asks no link"},
@@ -46,7 +48,7 @@ func agentRules() []Rule {
 		{Package: "agent/probe", Own: []string{"transport", "transport/heartbeat", "agent/wire", "config"},
 			Why: "linkbeat probe: a link of its own, for a person at a shell; " +
 				"like agent it translates config into transport's Options"},
-		{Package: "agent/pump", Own: []string{"agent/clock", "agent/record", "agent/spool", "agent/statuspage",
+		{Package: "agent/pump", Own: []string{"agent/clock", "agent/flood", "agent/record", "agent/spool", "agent/statuspage",
 			"agent/supervise", "agent/wire", "transport"},
 			Others: []string{zerolog},
 			Why:    "from spools to a link that it is handed; it never sees a device, a command or config"},

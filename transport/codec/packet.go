@@ -16,13 +16,17 @@ import (
 
 // Control packet types of MQTT 3.1.1, table 2.1.
 const (
-	TypeConnect    = 1
-	TypeConnack    = 2
-	TypePublish    = 3
-	TypePuback     = 4
-	typePubrel     = 6
-	TypeSubscribe  = 8
-	TypeSuback     = 9
+	TypeConnect   = 1
+	TypeConnack   = 2
+	TypePublish   = 3
+	TypePuback    = 4
+	typePubrel    = 6
+	TypeSubscribe = 8
+	TypeSuback    = 9
+
+	TypeUnsubscribe = 10
+	TypeUnsuback    = 11
+
 	TypePingreq    = 12
 	TypePingresp   = 13
 	TypeDisconnect = 14
@@ -148,7 +152,7 @@ func checkHeader(h Header, limit int) error {
 		body = 0
 	case typePubrel:
 		flags = 2 // [MQTT-3.6.1-1]
-	case TypeConnack, TypePuback:
+	case TypeConnack, TypePuback, TypeUnsuback:
 	default:
 		return faults.Nonsense("a packet of type %d", h.Kind)
 	}
@@ -175,7 +179,7 @@ func checkInbound(h Header, body []byte) error {
 		if body[0] > 1 || body[1] > 5 {
 			return faults.Nonsense("a CONNACK of % x", body)
 		}
-	case TypePuback, typePubrel:
+	case TypePuback, TypeUnsuback, typePubrel:
 		if PacketID(body) == 0 {
 			return faults.Nonsense("a packet of type %d with the identifier 0", h.Kind)
 		}
@@ -229,7 +233,7 @@ func PacketID(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 type Outbound struct {
 	Kind    byte   // TypeConnect …
 	QoS     byte   // of PUBLISH
-	ID      uint16 // of PUBLISH with QoS 1, SUBSCRIBE, PUBACK
+	ID      uint16 // of PUBLISH with QoS 1, SUBSCRIBE, UNSUBSCRIBE, PUBACK
 	Filters int    // of SUBSCRIBE
 }
 
@@ -251,7 +255,7 @@ func ParseOutbound(p []byte) (Outbound, error) {
 		if o.QoS > 0 {
 			o.ID = PacketID(rest)
 		}
-	case TypeSubscribe, TypePuback:
+	case TypeSubscribe, TypeUnsubscribe, TypePuback:
 		if len(body) < 2 {
 			return o, fmt.Errorf("packet of type %d and %d bytes is cut short", h.Kind, len(p))
 		}

@@ -15,5 +15,6 @@ const (
 	CauseProbe                  // what learning costs
 	CauseHandshake              // TLS, WebSocket, CONNECT, SUBSCRIBE, birth and will
 	CausePing                   // PINGREQ and PINGRESP
+	CauseRefused                // messages that nobody takes
 	causeCount
 )

@@ -13,6 +13,7 @@ type Ledger struct {
 	Keepalive int64 // TCP keepalive: always 0, as it is off
 	Data      int64
 	Cmd       int64
+	Refused   int64 // messages that nobody took, and what was answered to them
 	Log       int64
 	Config    int64
 	Probe     int64 // probe sessions, and fresh connections that check a late one
@@ -22,7 +23,7 @@ type Ledger struct {
 
 // Sum is the bytes read and written, without headers.
 func (l Ledger) Sum() int64 {
-	return l.Handshake + l.Ping + l.Keepalive + l.Data + l.Cmd + l.Log + l.Config + l.Probe + l.Overhead
+	return l.Handshake + l.Ping + l.Keepalive + l.Data + l.Cmd + l.Refused + l.Log + l.Config + l.Probe + l.Overhead
 }
 
 // Wire is the bytes on the wire: what a data plan counts.
@@ -35,10 +36,13 @@ type Counter struct {
 	wire atomic.Int64
 	mqtt atomic.Int64 // sum of what was booked by Book
 
+	not [causeCount]atomic.Int64 // of what was booked under a cause, what was refused afterwards
+
 	mu       sync.Mutex
 	open     map[*Meter]struct{}
-	headers  int64 // of sockets that are closed
-	reported int64 // the largest sum that was returned, so that none is smaller
+	headers  int64             // of sockets that are closed
+	reported int64             // the largest sum that was returned, so that none is smaller
+	taken    [causeCount]int64 // the most of each cause that was returned, for the same reason
 }
 
 // opened and closed are called with each socket.
@@ -81,13 +85,29 @@ func (l *Counter) Book(c Cause, n int) {
 	l.mqtt.Add(int64(n))
 }
 
+// Refuse is called when n bytes that were booked under a cause, or are about to be, turn out to belong to what nobody takes.
+func (l *Counter) Refuse(c Cause, n int) { l.not[c].Add(int64(n)) }
+
+// split is what of each cause was taken, and all that was not. Nothing of it ever shrinks, whatever is refused after it was read.
+func (l *Counter) split() (taken [causeCount]int64, refused int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range causeCount {
+		not, all := l.not[c].Load(), l.by[c].Load()
+		l.taken[c] = max(l.taken[c], all-not)
+		refused += all - l.taken[c]
+	}
+	refused += l.taken[CauseRefused]
+	return l.taken, refused
+}
+
 // Read is what was counted so far.
 func (l *Counter) Read() Ledger {
-	get := func(c Cause) int64 { return l.by[c].Load() }
 	mqtt := l.mqtt.Load() // before wire: what is booked between the two loads is missing in both
+	by, refused := l.split()
 	return Ledger{
-		Handshake: get(CauseHandshake), Ping: get(CausePing), Data: get(CauseData), Cmd: get(CauseCmd), Log: get(CauseLog),
-		Config: get(CauseConfig), Probe: get(CauseProbe), Overhead: max(0, l.wire.Load()-mqtt),
+		Handshake: by[CauseHandshake], Ping: by[CausePing], Data: by[CauseData], Cmd: by[CauseCmd], Refused: refused,
+		Log: by[CauseLog], Config: by[CauseConfig], Probe: by[CauseProbe], Overhead: max(0, l.wire.Load()-mqtt),
 		Headers: l.allHeaders(),
 	}
 }

@@ -223,3 +223,10 @@ func matches(filter, topic string) bool {
 	}
 	return len(f) == len(t)
 }
+
+// Subscribe adds a filter to the session of a client id, which must be there, as an earlier connection of it may have done.
+func (b *Broker) Subscribe(clientID, filter string, qos byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sessions[clientID].topics[filter] = qos
+}

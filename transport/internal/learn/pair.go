@@ -198,15 +198,22 @@ func (p *pairing) end() {
 	*p = pairing{le: p.le, ownMapping: p.ownMapping}
 }
 
-// PairHeard is called with the payload of what arrives on PairTopic.
-func (le *Learner) PairHeard(payload []byte) { le.do(func() { le.pair.heard(payload) }) }
+// PairHeard is called with the payload of what arrives on PairTopic. foreign is called, later, when it is not our nonce.
+func (le *Learner) PairHeard(payload []byte, foreign func()) {
+	le.do(func() {
+		if !le.pair.heard(payload) {
+			foreign()
+		}
+	})
+}
 
-func (p *pairing) heard(payload []byte) {
+func (p *pairing) heard(payload []byte) (ours bool) {
 	if p.le.main == nil || p.sent.IsZero() || !bytes.Equal(payload, p.nonce) {
-		return
+		return false
 	}
 	if !p.le.main.SilentSince().After(p.sent) {
 		p.le.main.Rearmed(p.keepaliveTight())
 	}
 	p.sent, p.proven = time.Time{}, time.Now()
+	return true
 }
