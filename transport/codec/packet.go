@@ -95,6 +95,25 @@ func ReadPacket(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte
 	return buf, h, checkInbound(h, buf[h.Size:])
 }
 
+// ReadConnack is ReadPacket for the first packet of a server, which is not trusted yet: nothing but a CONNACK is read
+// [MQTT-3.2.0-1].
+func ReadConnack(r *bufio.Reader, buf []byte) ([]byte, Header, error) {
+	h, err := ReadHeader(r)
+	if err == nil {
+		err = checkHeader(h, h.Total())
+	}
+	if err == nil && h.Kind != TypeConnack {
+		err = faults.Nonsense("a packet of type %d and %d bytes instead of CONNACK", h.Kind, h.Total())
+	}
+	if err != nil {
+		return buf[:0], h, err
+	}
+	if buf, err = readWhole(r, h, buf, func() {}); err != nil {
+		return buf, h, err
+	}
+	return buf, h, checkInbound(h, buf[h.Size:])
+}
+
 // readWhole reads the packet whose header was peeked at.
 func readWhole(r *bufio.Reader, h Header, buf []byte, progress func()) ([]byte, error) {
 	for buf = buf[:0]; len(buf) < h.Total(); {

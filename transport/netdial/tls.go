@@ -26,8 +26,8 @@ func (e *Endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (
 		}
 		return floor
 	}
-	t := tls.Client(c, config)
-	if err := t.HandshakeContext(ctx); err != nil {
+	t, err := Handshake(ctx, c, config)
+	if err != nil {
 		return nil, err
 	}
 	e.sawCertificates(t.ConnectionState(), config.Certificates)

@@ -77,14 +77,19 @@ func (c *Client) Err() error { return c.err }
 func (c *Client) read() {
 	defer close(c.packets)
 	r := bufio.NewReaderSize(c.conn, min(readAhead, c.o.Limit/16))
-	next := codec.ReadPacket
+	first, next := codec.ReadConnack, codec.ReadPacket
 	if c.o.MQTT5 {
-		next = codec.ReadPacket5
+		first, next = codec.ReadConnack5, codec.ReadPacket5
 	}
 	var buf []byte
-	for {
+	for known := false; ; known = true {
 		var h codec.Header
-		if buf, h, c.err = next(r, c.o.Limit, buf, func() {}); c.err != nil {
+		if known {
+			buf, h, c.err = next(r, c.o.Limit, buf, func() {})
+		} else {
+			buf, h, c.err = first(r, buf)
+		}
+		if c.err != nil {
 			return
 		}
 		p := Packet{Kind: h.Kind, Body: buf[h.Size:]}
