@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -96,7 +96,7 @@ func (o Options) password() func() (string, error) {
 		return func() (string, error) { return o.Password, nil }
 	case o.PasswordFile != "":
 		return func() (string, error) {
-			p, err := os.ReadFile(o.PasswordFile)
+			p, err := capped.ReadFile(o.PasswordFile, capped.Password)
 			return strings.TrimRight(string(p), "\r\n"), err
 		}
 	}

@@ -6,7 +6,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -246,4 +250,30 @@ func TestAnEndlessUpgradeOverTLSIsGivenUp(t *testing.T) {
 	d := New(Options{Dial: func(context.Context, string, string) (net.Conn, error) { return c, nil }})
 	_, err = d.Open(t.Context(), e, CauseHandshake)
 	refused(t, err, int(c.n.Load()), 3*maxUpgradeBytes, "sent more than 16 KiB of headers before it answered")
+}
+
+// TestAHugeFileOfCertificatesIsNotRead: neither at a dial, nor when it is looked whether it has changed.
+func TestAHugeFileOfCertificatesIsNotRead(t *testing.T) {
+	huge := filepath.Join(t.TempDir(), "ca.pem")
+	if err := errors.Join(os.WriteFile(huge, nil, 0o600), os.Truncate(huge, 300<<20)); err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]TLSOptions{"ca_file": {CAFile: huge}, "cert_file": {CertFile: huge, KeyFile: huge}, "a device": {CAFile: "/dev/zero"}} {
+		e, err := NewEndpoint(Server{URL: "mqtts://broker", TLS: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = e.TLSConfig()
+		e.Fingerprint()
+		e.Expires()
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), "at most 4194304 are read") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+			t.Errorf("%s: %d bytes were allocated", name, n)
+		}
+	}
 }
