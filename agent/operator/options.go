@@ -34,7 +34,7 @@ const (
 	operatorDetect       = 15 * time.Second
 	operatorKeepalive    = 60 * time.Second
 	operatorMaxBackoff   = 10 * time.Second
-	operatorMaxPacket    = 16 << 20
+	operatorMaxPacket    = wire.MaxPayload + 64<<10 // and its topic
 )
 
 // Options say where the broker is and who we are. Only Server has no default.
