@@ -176,6 +176,12 @@ func TestOnlyRetainedMessagesExtendAListing(t *testing.T) {
 }
 
 func TestAListingIsBounded(t *testing.T) {
+	ports := []byte(`{"ports":{`)
+	for p := range 2000 {
+		ports = fmt.Appendf(ports, `"%d":{},`, p)
+	}
+	ports = append(ports[:len(ports)-1], "}}"...)
+	version := []byte(`{"version":"` + strings.Repeat("x", 1<<20) + `"}`)
 	for name, tt := range map[string]struct {
 		message func(i int) message
 		n       int
@@ -187,15 +193,11 @@ func TestAListingIsBounded(t *testing.T) {
 			return message{topic: fmt.Sprintf("lb/%s%d/up/state", strings.Repeat("x", 60<<10), i), payload: []byte(`{"online":true}`)}
 		}, 1000},
 		"many ports": {func(i int) message {
-			ports := ""
-			for p := range 2000 {
-				ports += fmt.Sprintf(`"%d":{},`, p)
-			}
-			return message{topic: fmt.Sprintf("lb/gw-%d/up/info", i), payload: []byte(`{"ports":{` + strings.TrimSuffix(ports, ",") + `}}`)}
-		}, 200},
+			return message{topic: fmt.Sprintf("lb/gw-%d/up/info", i), payload: ports}
+		}, 60},
 		"long versions": {func(i int) message {
-			return message{topic: fmt.Sprintf("lb/gw-%d/up/state", i), payload: []byte(`{"version":"` + strings.Repeat("x", 1<<20) + `"}`)}
-		}, 100},
+			return message{topic: fmt.Sprintf("lb/gw-%d/up/state", i), payload: version}
+		}, 30},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newListing(wire.DefaultTopics(), time.Second, time.Now())
@@ -251,7 +253,7 @@ func TestAListingTakesWhatComesLast(t *testing.T) {
 func TestATrackerIsBounded(t *testing.T) {
 	for name, see := range map[string]func(t *Tracker, i int){
 		"holes": func(t *Tracker, i int) {
-			t.See(fmt.Sprintf("gw-%d/meter", i%5000), wire.Record{Epoch: fmt.Sprint(i / 5000 % 8), Seq: uint64(3*i + 1)})
+			t.See(fmt.Sprintf("gw-%d/meter", i%2000), wire.Record{Epoch: fmt.Sprint(i / 2000 % 8), Seq: uint64(3*i + 1)})
 		},
 		"streams": func(t *Tracker, i int) { t.See(fmt.Sprintf("gw-%d/meter", i), wire.Record{Epoch: "a", Seq: 1}) },
 		"long names": func(t *Tracker, i int) {
@@ -260,7 +262,7 @@ func TestATrackerIsBounded(t *testing.T) {
 	} {
 		var tracker Tracker
 		n := held(func() any {
-			for i := range 200_000 {
+			for i := range 80_000 {
 				see(&tracker, i)
 			}
 			return &tracker
