@@ -30,6 +30,7 @@ func TestATailOfABombTakesLittleMemory(t *testing.T) {
 	list := func(element string, n int) []byte {
 		return []byte("[" + strings.Repeat(element+",", n) + element + "]")
 	}
+	const frame = `{"seq":1,"epoch":"a","text":"x"}`
 	for name, tt := range map[string]struct {
 		payload []byte
 		said    string // in what is printed
@@ -37,8 +38,8 @@ func TestATailOfABombTakesLittleMemory(t *testing.T) {
 		"inflated without end":  {wire.Gzip(make([]byte, 64<<20)), "more than 4194304 bytes"},
 		"empty objects":         {wire.Gzip(list("{}", 11<<20)), "more than 4194304 bytes"},
 		"objects that fit":      {wire.Gzip(list("{}", 1<<20)), "at most 100000 members"},
-		"frames without a name": {wire.Gzip(list(`{"seq":1,"epoch":"a","text":"x"}`, 9000)), "#1 x"},
-		"too many records":      {wire.Gzip(list(`{"seq":1,"epoch":"a","text":"x"}`, 20_000)), "at most 10000 records; set a smaller batch"},
+		"frames without a name": {wire.Gzip(list(frame, 9000)), "#1 x"},
+		"too many records":      {wire.Gzip(list(frame, 20_000)), "at most 10000 records; set a smaller batch"},
 		"a frame of zeros":      {wire.Gzip(make([]byte, wire.MaxPayload)), "bytes more"},
 		"too many entries": {wire.Gzip([]byte(`[{"bn":"a/b/","n":"a","v":1,"seq":1,"epoch":"a"},` +
 			string(list(`{"n":"a","v":1}`, 200_000)[1:]))), "at most 100000 members"},
@@ -108,6 +109,7 @@ func TestAnInboxCountsWhatAMessageTakes(t *testing.T) {
 func TestAWaitEndsThoughABrokerKeepsSending(t *testing.T) {
 	b := newInbox(inboxLimit)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for taken := 0; ; taken++ {
 		b.put(message{topic: "lb/gw/up/state"})
 		b.put(message{topic: "lb/gw/up/state"})
@@ -126,6 +128,7 @@ func TestAWaitEndsThoughABrokerKeepsSending(t *testing.T) {
 func TestAReplyIsNotWaitedForLongerThoughABrokerKeepsSending(t *testing.T) {
 	c := &client{inbox: newInbox(1 << 20)}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	states := 0
 	c.inbox.put(message{topic: "state"})
 	_, ok := c.replyWithin(ctx, time.Minute, "reply", "id", func([]byte) {
@@ -190,7 +193,8 @@ func TestAListingIsBounded(t *testing.T) {
 			return message{topic: fmt.Sprintf("lb/gw-%d/up/state", i), payload: []byte(`{"online":true}`)}
 		}, 3 * devicesCount},
 		"long names": {func(i int) message {
-			return message{topic: fmt.Sprintf("lb/%s%d/up/state", strings.Repeat("x", 60<<10), i), payload: []byte(`{"online":true}`)}
+			topic := fmt.Sprintf("lb/%s%d/up/state", strings.Repeat("x", 60<<10), i)
+			return message{topic: topic, payload: []byte(`{"online":true}`)}
 		}, 1000},
 		"many ports": {func(i int) message {
 			return message{topic: fmt.Sprintf("lb/gw-%d/up/info", i), payload: ports}
@@ -213,7 +217,8 @@ func TestAListingIsBounded(t *testing.T) {
 			if int64(len(l.known))+l.left != int64(tt.n) || l.left == 0 || l.beyond != l.left {
 				t.Errorf("%d of %d gateways are in the list, %d are said to be left out", len(l.known), tt.n, l.left)
 			}
-			if said := strings.Join(l.notices(time.Now()), " "); !strings.Contains(said, "not whole") || !strings.Contains(said, "--prefix") {
+			said := strings.Join(l.notices(time.Now()), " ")
+			if !strings.Contains(said, "not whole") || !strings.Contains(said, "--prefix") {
 				t.Error(said)
 			}
 			var before, after runtime.MemStats

@@ -29,8 +29,8 @@ type Device struct {
 // Online reports whether the gateway's last word was that it is.
 func (d Device) Online() bool { return d.State != nil && d.State.Online }
 
-// Devices returns the gateways that the broker knows of, by id, as soon as nothing retained came for settle (if zero, 1 s), and at
-// the latest after devicesMost or twice settle. What is left out then, or for its size, is said by Options.Notice.
+// Devices returns the gateways that the broker knows of, by id, as soon as nothing retained came for settle (if zero, 1 s),
+// and at the latest after devicesMost or twice settle. What is left out then, or for its size, is said by Options.Notice.
 func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, error) {
 	if settle <= 0 {
 		settle = defaultSettle

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// inboxLimit is how many bytes may wait for a slow reader, a terminal say. What exceeds it is dropped and counted. An empty message takes
-// messageBytes, and its topic.
+// inboxLimit is how many bytes may wait for a slow reader, a terminal say. What exceeds it is dropped and counted. An empty
+// message takes messageBytes, and its topic.
 const (
 	inboxLimit   = 8 << 20
 	messageBytes = 128
@@ -50,8 +50,8 @@ func (b *inbox) put(m message) {
 	}
 }
 
-// take returns the oldest message and how many were dropped since the last call; ok is false when ctx has ended, whatever waits: else a
-// broker that keeps sending would have no end.
+// take returns the oldest message and how many were dropped since the last call; ok is false when ctx has ended, whatever
+// waits: else a broker that keeps sending would have no end.
 func (b *inbox) take(ctx context.Context) (m message, dropped int64, ok bool) {
 	for {
 		if ctx.Err() != nil {

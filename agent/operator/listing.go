@@ -16,9 +16,9 @@ const (
 	entryBytes   = 200      // of a gateway, and of each of its ports and facts, beside their texts
 )
 
-// listing gathers what is retained of gateways. A broker sends that right after the subscription is granted, and says nothing at the
-// end of it, so the list is whole when no more comes for a while. What gateways say meanwhile is no reason to wait: on a live fleet
-// they always say something. Pure; now is an argument.
+// listing gathers what is retained of gateways. A broker sends that right after the subscription is granted, and says nothing
+// at the end of it, so the list is whole when no more comes for a while. What gateways say meanwhile is no reason to wait: on
+// a live fleet they always say something. Pure; now is an argument.
 type listing struct {
 	topics wire.Topics
 	settle time.Duration
@@ -113,8 +113,8 @@ func (l *listing) notices(now time.Time) (all []string) {
 			"are left out: look at fewer at once with --prefix", len(l.known), l.left, l.beyond))
 	}
 	if !now.Before(l.most()) {
-		all = append(all, fmt.Sprintf("the broker still sends retained messages after %v: the list may not be whole; wait longer with "+
-			"--settle, or look at fewer at once with --prefix", now.Sub(l.begun).Round(time.Second)))
+		all = append(all, fmt.Sprintf("the broker still sends retained messages after %v: the list may not be whole; wait longer "+
+			"with --settle, or look at fewer at once with --prefix", now.Sub(l.begun).Round(time.Second)))
 	}
 	return all
 }

@@ -279,10 +279,16 @@ func TestDevicesOfALiveFleet(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go func() {
-			for i := 0; ctx.Err() == nil; i = (i + 1) % 120 {
+			tick := time.NewTicker(500 * time.Millisecond)
+			defer tick.Stop()
+			for i := 0; ; i = (i + 1) % 120 {
 				topic, payload := state(i)
 				f.say(topic, payload, true)
-				time.Sleep(500 * time.Millisecond)
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
 			}
 		}()
 		begin := time.Now()
@@ -290,5 +296,7 @@ func TestDevicesOfALiveFleet(t *testing.T) {
 		if took := time.Since(begin); err != nil || len(devices) != 120 || took > 3*time.Second || len(f.notices) > 0 {
 			t.Errorf("%d gateways after %v, %v, %v", len(devices), took, err, f.notices)
 		}
+		stop()
+		synctest.Wait()
 	})
 }

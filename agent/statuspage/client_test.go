@@ -43,12 +43,13 @@ func impostor(t *testing.T, begins, repeats string) (addr string, sent *atomic.I
 func TestAnImpostorCannotFillTheMemoryOfStatus(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n\r\n"
 	for name, tt := range map[string]struct{ begins, repeats, want string }{
-		"headers":          {"HTTP/1.1 200 OK\r\n", strings.Repeat("X-Filler: y\r\n", 100), "KiB of headers: is it linkbeat?"},
-		"a status line":    {"HTTP/1.1 200 ", strings.Repeat("OK", 1000), "KiB of headers: is it linkbeat?"},
-		"a document":       {ok + `{"why":"`, strings.Repeat("x", 4096), "is it linkbeat?"},
-		"devices":          {ok + `{"serial":{"a":{}`, strings.Repeat(`,"a":{}`, 100), "is it linkbeat?"},
-		"spaces":           {ok, strings.Repeat(" ", 4096), "is it linkbeat?"},
-		"an endless chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", strings.Repeat("[", 4096), "is it linkbeat?"},
+		"headers":       {"HTTP/1.1 200 OK\r\n", strings.Repeat("X-Filler: y\r\n", 100), "KiB of headers: is it linkbeat?"},
+		"a status line": {"HTTP/1.1 200 ", strings.Repeat("OK", 1000), "KiB of headers: is it linkbeat?"},
+		"a document":    {ok + `{"why":"`, strings.Repeat("x", 4096), "is it linkbeat?"},
+		"devices":       {ok + `{"serial":{"a":{}`, strings.Repeat(`,"a":{}`, 100), "is it linkbeat?"},
+		"spaces":        {ok, strings.Repeat(" ", 4096), "is it linkbeat?"},
+		"an endless chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", strings.Repeat("[", 4096),
+			"is it linkbeat?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, sent := impostor(t, tt.begins, tt.repeats)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// What is read of a payload, whoever sent it. A gateway's own are far below: up to 255 MiB may be configured, but one that large is for
-// other readers than these.
+// What is read of a payload, whoever sent it. A gateway's own are far below: up to 255 MiB may be configured, but one that
+// large is for other readers than these.
 const (
 	MaxPayload = 4 << 20 // bytes, inflated
 	MaxRecords = 10_000  // of one payload
@@ -19,8 +19,8 @@ const (
 // ErrTooMuch is wrapped by what a payload is refused with that has more than is read.
 var ErrTooMuch = errors.New("more than is read")
 
-// unmarshal is json.Unmarshal within the bounds. What is no UTF-8 is no JSON (RFC 8259, 8.1); the library would replace it, with up to
-// three times its bytes.
+// unmarshal is json.Unmarshal within the bounds. What is no UTF-8 is no JSON (RFC 8259, 8.1); the library would replace it,
+// with up to three times its bytes.
 func unmarshal(p []byte, v any) error {
 	if err := checkBounds(p); err != nil {
 		return err
@@ -68,7 +68,8 @@ func firstOf(p []byte) byte {
 	return 0
 }
 
-// eachOf calls take with each element of a JSON array, decoded into a new T, and stops at the first that is bad or that take refuses.
+// eachOf calls take with each element of a JSON array, decoded into a new T, and stops at the first that is bad or that take
+// refuses.
 func eachOf[T any](p []byte, take func(*T) error) error {
 	if err := checkBounds(p); err != nil {
 		return err

@@ -33,13 +33,15 @@ func TestAHostilePayloadTakesLittleMemory(t *testing.T) {
 		"nulls":                  of("null", MaxPayload-8),
 		"records":                of(record, MaxPayload-64),
 		"entries":                of(`{"n":"a","v":1,"seq":1,"epoch":"a"}`, MaxPayload-64),
-		"entries of one record":  []byte(`[{"bn":"a/b/","n":"a","v":1,"seq":1,"epoch":"a"},` + string(of(`{"n":"a","v":1}`, MaxPayload/2)[1:])),
-		"values of one record":   []byte(`{"seq":1,"ts":1,"epoch":"a","values":{"x":1` + strings.Repeat(`,"a":1`, MaxPayload/7) + `}}`),
-		"depth":                  []byte(strings.Repeat("[", MaxPayload-1)),
-		"depth in a field":       []byte(`[{"seq":1,"v":` + strings.Repeat("[", MaxPayload/2)),
-		"a string":               []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat("x", MaxPayload/2) + `"}`),
-		"no UTF-8":               []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat("\xff", MaxPayload/2) + `"}`),
-		"backslashes":            []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat(`\u0001`, MaxPayload/7) + `"}`),
+		"entries of one record": []byte(`[{"bn":"a/b/","n":"a","v":1,"seq":1,"epoch":"a"},` +
+			string(of(`{"n":"a","v":1}`, MaxPayload/2)[1:])),
+		"values of one record": []byte(`{"seq":1,"ts":1,"epoch":"a","values":{"x":1` +
+			strings.Repeat(`,"a":1`, MaxPayload/7) + `}}`),
+		"depth":            []byte(strings.Repeat("[", MaxPayload-1)),
+		"depth in a field": []byte(`[{"seq":1,"v":` + strings.Repeat("[", MaxPayload/2)),
+		"a string":         []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat("x", MaxPayload/2) + `"}`),
+		"no UTF-8":         []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat("\xff", MaxPayload/2) + `"}`),
+		"backslashes":      []byte(`{"seq":1,"ts":1,"epoch":"a","text":"` + strings.Repeat(`\u0001`, MaxPayload/7) + `"}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			z := Gzip(p)

@@ -124,9 +124,9 @@ func AppendBatch(dst []byte, records ...[]byte) []byte {
 	return append(dst, ']')
 }
 
-// ParseRecords reads one record or a batch of them, up to the first that is bad. Every record must have an epoch, a seq, and bytes,
-// values or a gap. What exceeds [MaxPayload], [MaxRecords] or [MaxMembers] is an error that wraps [ErrTooMuch];
-// the records before it are there.
+// ParseRecords reads one record or a batch of them, up to the first that is bad. Every record must have an epoch, a seq, and
+// bytes, values or a gap. What exceeds [MaxPayload], [MaxRecords] or [MaxMembers] is an error that wraps [ErrTooMuch]; the
+// records before it are there.
 func ParseRecords(p []byte) ([]Record, error) {
 	if !isList(p) {
 		var r Record

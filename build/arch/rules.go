@@ -79,8 +79,9 @@ func Rules() []Rule {
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/discover",
 			"firmware-bridge/framing", "firmware-bridge/modbus", "firmware-bridge/serialport"},
 			Why: "devices on serial ports; it never sees config, the link or the spool, and no system call"},
-		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport", "internal/capped"}, Others: []string{unix},
-			Why: "which ports there are and which one is meant; it opens none"},
+		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport", "internal/capped"},
+			Others: []string{unix},
+			Why:    "which ports there are and which one is meant; it opens none"},
 		{Package: "firmware-bridge/serialport", Others: []string{serial, unix},
 			Why: "opens a port and moves its bytes; it knows neither frames nor devices, " +
 				"and alone knows the library for serial ports"},
@@ -92,7 +93,8 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "internal/capped", "transport/brokerurl", "transport/heartbeat"},
+		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "internal/capped",
+			"transport/brokerurl", "transport/heartbeat"},
 			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, and what learning costs"},

@@ -39,6 +39,7 @@ Exit status: 0 done, also when no gateway is known, 3 no session with the broker
 	}
 	b.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.Flags().DurationVar(&settle, "settle", time.Second, "how long nothing retained must come before the list counts as complete; at most 30 s, or twice this")
+	cmd.Flags().DurationVar(&settle, "settle", time.Second,
+		"how long nothing retained must come before the list counts as complete; at most 30 s, or twice this")
 	return cmd
 }

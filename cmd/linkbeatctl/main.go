@@ -32,8 +32,8 @@ const (
 	exitUnreachable = 3
 )
 
-// memoryLimit is where garbage is collected earlier, in bytes: a broker decides how much there is of it, and what is held at once is
-// bounded far below.
+// memoryLimit is where garbage is collected earlier, in bytes: a broker decides how much there is of it, and what is held at
+// once is bounded far below.
 const memoryLimit = 48 << 20
 
 func main() {

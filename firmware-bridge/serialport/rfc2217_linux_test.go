@@ -156,7 +156,8 @@ func TestAServerThatTalksInsteadOfAnswering(t *testing.T) {
 				replyWithin: negotiateTimeout}
 			p.telnet.offer(optionComPort, false)
 			err = p.readUntil(time.Now().Add(50*time.Millisecond), "", p.speaksComPort)
-			if err == nil || strings.Contains(err.Error(), "bytes of data instead") != c.data || !strings.Contains(err.Error(), "RFC 2217") {
+			if err == nil || strings.Contains(err.Error(), "bytes of data instead") != c.data ||
+				!strings.Contains(err.Error(), "RFC 2217") {
 				t.Errorf("%v", err)
 			}
 			if held := cap(p.rest) + cap(p.telnet.sub) + cap(p.telnet.reply); held > 32<<10 || c.data && p.early == 0 {

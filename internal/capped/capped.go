@@ -1,6 +1,6 @@
-// Package capped reads files of which nobody knows how they came to be as they are: state, certificates, passwords, configurations. A
-// size is looked at before a byte is read, so that a file that something else has written cannot fill the memory. It does not know
-// what is in them.
+// Package capped reads files of which nobody knows how they came to be as they are: state, certificates, passwords,
+// configurations. A size is looked at before a byte is read, so that a file that something else has written cannot fill the
+// memory. It does not know what is in them.
 package capped
 
 import (

@@ -145,10 +145,12 @@ func TestDiagnosisEndsThoughTheAnswerDoesNot(t *testing.T) {
 		fault Fault
 	}{
 		"WebSocket": {Diagnosis{Server: netdial.Server{URL: "ws://" + server}, ClientID: "gw-1"}, StepWebSocket, FaultWebSocket},
-		"proxy":     {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Proxy: proxy}, StepProxy, FaultProxy},
+		"proxy": {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Proxy: proxy},
+			StepProxy, FaultProxy},
 	} {
 		steps, names := tried(t, c.d)
-		if s := steps[c.step]; s.Fault != c.fault || !strings.Contains(s.Text, "sent more than 16 KiB of headers before it answered") {
+		const want = "sent more than 16 KiB of headers before it answered"
+		if s := steps[c.step]; s.Fault != c.fault || !strings.Contains(s.Text, want) {
 			t.Errorf("%s: %s: %+v", name, names, s)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
-// What a server or proxy may send before it is known to be one. A parser of headers or certificates has bounds of its own for each of
-// them, and none for their sum: so bytes are counted below it, and below any buffer that reads ahead.
+// What a server or proxy may send before it is known to be one. A parser of headers or certificates has bounds of its own for
+// each of them, and none for their sum: so bytes are counted below it, and below any buffer that reads ahead.
 const (
 	maxProxyBytes   = 16 << 10  // of the answer of a proxy: headers, or the replies of RFC 1928
 	maxUpgradeBytes = 16 << 10  // of the answer to the request for a WebSocket

@@ -75,7 +75,8 @@ func TestAnEndlessAnswerToTheWebSocketRequestIsGivenUp(t *testing.T) {
 func TestAnEndlessAnswerOfAProxyIsGivenUp(t *testing.T) {
 	all := floods()
 	all["the body of a refusal"] = &flood{begins: "HTTP/1.1 403 No\r\nContent-Length: 99999999999\r\n\r\n", repeats: "no "}
-	all["the chunks of a refusal"] = &flood{begins: "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n", repeats: "1\r\nx\r\n"}
+	all["the chunks of a refusal"] = &flood{begins: "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n",
+		repeats: "1\r\nx\r\n"}
 	all["headers of the right kind"] = &flood{begins: "HTTP/1.1 200 X\r\n", repeats: "X-Filler: of some length\r\n"}
 	for name, f := range all {
 		t.Run(name, func(t *testing.T) {
@@ -258,7 +259,9 @@ func TestAHugeFileOfCertificatesIsNotRead(t *testing.T) {
 	if err := errors.Join(os.WriteFile(huge, nil, 0o600), os.Truncate(huge, 300<<20)); err != nil {
 		t.Fatal(err)
 	}
-	for name, o := range map[string]TLSOptions{"ca_file": {CAFile: huge}, "cert_file": {CertFile: huge, KeyFile: huge}, "a device": {CAFile: "/dev/zero"}} {
+	for name, o := range map[string]TLSOptions{
+		"ca_file": {CAFile: huge}, "cert_file": {CertFile: huge, KeyFile: huge}, "a device": {CAFile: "/dev/zero"},
+	} {
 		e, err := NewEndpoint(Server{URL: "mqtts://broker", TLS: o})
 		if err != nil {
 			t.Fatal(err)
