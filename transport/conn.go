@@ -105,7 +105,7 @@ func (c *conn) fill() error {
 // next reads the next packet; of a server that has not accepted us yet, nothing but a CONNACK.
 func (c *conn) next() ([]byte, codec.Header, error) {
 	if !c.watch.isAccepted() {
-		return codec.ReadConnack(c.r, c.packet)
+		return codec.ReadConnack(c.r, c.packet, false)
 	}
 	return codec.ReadPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
 }

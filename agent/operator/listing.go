@@ -113,8 +113,8 @@ func (l *listing) notices(now time.Time) (all []string) {
 			"are left out: look at fewer at once with --prefix", len(l.known), l.left, l.beyond))
 	}
 	if !now.Before(l.most()) {
-		all = append(all, fmt.Sprintf("the broker still sends retained messages after %v: the list may not be whole; wait longer "+
-			"with --settle, or look at fewer at once with --prefix", now.Sub(l.begun).Round(time.Second)))
+		all = append(all, fmt.Sprintf("the broker still sends retained messages after %v: the list may not be whole; wait "+
+			"longer with --settle, or look at fewer at once with --prefix", now.Sub(l.begun).Round(time.Second)))
 	}
 	return all
 }

@@ -27,19 +27,13 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return append(agentRules(), []Rule{
-		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
-			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
-		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
-			Why: "for tests: calls every command of a program in every wrong way"},
+	return append(append(agentRules(), sharedRules()...), []Rule{
 		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "agent/statuspage",
 			"cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire",
 			"cmd/internal/cli"}, Others: []string{cobra}, Why: "flags and exit codes of the operator's program"},
-		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
-			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
 		{Package: "transport", Own: []string{"transport/backoff", "transport/codec", "transport/diagnose", "transport/faults",
 			"transport/heartbeat", "transport/internal/client", "transport/internal/learn", "transport/netdial"},
 			Others: []string{paho},
@@ -99,6 +93,18 @@ func Rules() []Rule {
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, and what learning costs"},
 	}...)
+}
+
+// sharedRules are those of what stands beside the rooms, and knows none of them.
+func sharedRules() []Rule {
+	return []Rule{
+		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
+			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
+		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
+			Why: "for tests: calls every command of a program in every wrong way"},
+		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
+			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
+	}
 }
 
 // Outside names folders whose packages are tools, not product, and what even they may not do.

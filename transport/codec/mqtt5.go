@@ -6,8 +6,6 @@ import (
 	"io"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
-
-	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // The library speaks MQTT 3.1.1 alone. The few packets of MQTT 5 that a second opinion needs have no properties (a 00 each), so
@@ -85,19 +83,6 @@ func text5(b []byte, s string) []byte {
 func packet5(kind, flags byte, body []byte) Packet5 {
 	b := Packet5{kind<<4 | flags}
 	return append(binary.AppendUvarint(b, uint64(len(body))), body...) // the remaining length is such a varint
-}
-
-// ReadConnack5 is ReadConnack for MQTT 5, whose CONNACK has properties.
-func ReadConnack5(r *bufio.Reader, buf []byte) ([]byte, Header, error) {
-	h, err := ReadHeader(r)
-	if err == nil && (h.Kind != TypeConnack || h.Total() > maxConnack5) {
-		err = faults.Nonsense("a packet of type %d and %d bytes instead of CONNACK", h.Kind, h.Total())
-	}
-	if err != nil {
-		return buf[:0], h, err
-	}
-	buf, err = readWhole(r, h, buf, func() {})
-	return buf, h, err
 }
 
 // ReadPacket5 is ReadPacket for MQTT 5: only the length is checked, as what comes is not for the library.

@@ -77,9 +77,9 @@ func (c *Client) Err() error { return c.err }
 func (c *Client) read() {
 	defer close(c.packets)
 	r := bufio.NewReaderSize(c.conn, min(readAhead, c.o.Limit/16))
-	first, next := codec.ReadConnack, codec.ReadPacket
+	next := codec.ReadPacket
 	if c.o.MQTT5 {
-		first, next = codec.ReadConnack5, codec.ReadPacket5
+		next = codec.ReadPacket5
 	}
 	var buf []byte
 	for known := false; ; known = true {
@@ -87,7 +87,7 @@ func (c *Client) read() {
 		if known {
 			buf, h, c.err = next(r, c.o.Limit, buf, func() {})
 		} else {
-			buf, h, c.err = first(r, buf)
+			buf, h, c.err = codec.ReadConnack(r, buf, c.o.MQTT5)
 		}
 		if c.err != nil {
 			return
