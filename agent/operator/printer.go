@@ -156,7 +156,7 @@ func span(from, to uint64) string {
 }
 
 // longestShown is how many bytes of a frame people are shown.
-const longestShown = 1 << 20
+const longestShown = 256 << 10
 
 // clipped is printable for what may be long: escaped, a frame takes four times its bytes.
 func clipped(p []byte) string {
