@@ -101,7 +101,7 @@ func (a *Agent) begin(b config.Booted, id string) {
 func (a *Agent) identify(b config.Booted) (string, error) {
 	id, err := b.Document.ResolveID(config.Host{}, b.Store)
 	if errors.Is(err, config.ErrNotKept) {
-		a.log.Warn().Err(err).Msg("the device id could not be saved: it changes with the network card")
+		a.log.Warn().Err(err).Msg("the device id was not kept: it changes with the network card")
 		err = nil
 	}
 	return id, err

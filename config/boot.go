@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,7 +18,7 @@ var ErrNoUplink = errors.New("no usable uplink in any document")
 // BootOptions say where [Boot] reads.
 type BootOptions struct {
 	File     string                            // if empty, [DefaultFile]
-	ReadFile func(name string) ([]byte, error) // if nil, os.ReadFile
+	ReadFile func(name string) ([]byte, error) // if nil, the file, as far as a document may be long
 	Parse    ParseOptions
 }
 
@@ -64,31 +63,35 @@ func Boot(o BootOptions) (Booted, error) {
 	} else {
 		_, _, faults = build(root, o.Parse, nil)
 	}
-	b, ok := lastGood(NewStore(dir), o.Parse)
+	b, ok, unread := lastGood(NewStore(dir), o.Parse)
 	if !ok {
 		b, ok = salvage(root, o.Parse)
 	}
 	b.Faults = faults
-	b.ConfigError = sentence(b, faults)
+	b.ConfigError = sentence(b, faults, unread)
 	if !ok {
 		return Booted{Faults: faults}, fmt.Errorf("%w:\n%w", ErrNoUplink, faults)
 	}
 	return b, nil
 }
 
-// sentence says in one line that the configuration is bad and what runs instead.
-func sentence(b Booted, faults Faults) string {
+// sentence says in one line that the configuration is bad and what runs instead. unread is why the last good one cannot be read.
+func sentence(b Booted, faults Faults, unread error) string {
 	what := map[Origin]string{
 		FromLastGood: "running the last good configuration",
 		FromSalvage:  "running with what is sound in it and defaults for the rest",
 	}
-	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.Sentence())
+	s := fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.Sentence())
+	if unread != nil {
+		s += fmt.Sprintf("; the last good configuration cannot be read: %v", unread)
+	}
+	return s
 }
 
 func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 	read := o.ReadFile
 	if read == nil {
-		read = os.ReadFile
+		read = ReadFile
 	}
 	file := o.File
 	if file == "" {
@@ -128,25 +131,28 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 }
 
 // lastGood is the document that was kept. The environment may have gone bad instead of the file: variables at fault are
-// left out.
-func lastGood(store *Store, o ParseOptions) (Booted, bool) {
+// left out. unread is why what was kept cannot be read.
+func lastGood(store *Store, o ParseOptions) (_ Booted, ok bool, unread error) {
 	src, err := store.LoadGood()
+	if errors.Is(err, ErrNothingKept) {
+		return Booted{}, false, nil
+	}
 	if err != nil {
-		return Booted{}, false
+		return Booted{}, false, err
 	}
 	root, fault := readTree(src)
 	if fault != nil {
-		return Booted{}, false
+		return Booted{}, false, errors.New(fault.Message)
 	}
 	skip := map[string]bool{}
 	for {
 		b, ok := accept(root, o, skip)
 		if ok {
 			b.Origin, b.Store = FromLastGood, store
-			return b, true
+			return b, true, nil
 		}
 		if !skipFaulty(b.Faults, skip) {
-			return Booted{}, false
+			return Booted{}, false, nil
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // Host is the machine as far as its name depends on it.
@@ -14,6 +16,8 @@ type Host struct {
 	Hostname func() (string, error) // if nil, os.Hostname
 	Net      fs.FS                  // /sys/class/net; if nil, the machine's own
 }
+
+const addressMax = 1 << 10 // bytes of what the kernel says of a card
 
 // ErrNoMAC is returned when no network interface has a device behind it.
 var ErrNoMAC = errors.New("no network interface with a device behind it: set device.id")
@@ -29,7 +33,7 @@ func MAC6(net fs.FS) (string, error) {
 		if _, err := fs.Stat(net, e.Name()+"/device"); err != nil {
 			continue
 		}
-		address, err := fs.ReadFile(net, e.Name()+"/address")
+		address, err := capped.ReadFS(net, e.Name()+"/address", addressMax)
 		if err != nil {
 			continue
 		}
@@ -77,9 +81,14 @@ func (d *Document) ResolveID(h Host, store *Store) (string, error) {
 }
 
 func keptMAC6(h Host, store *Store) (string, error) {
+	var unread error
 	if store != nil {
-		if mac, err := store.mac6(); err == nil {
+		mac, err := store.mac6()
+		if err == nil {
 			return mac, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			unread = fmt.Errorf("the old identity %w: %w", ErrNotKept, err)
 		}
 	}
 	net := h.Net
@@ -90,5 +99,5 @@ func keptMAC6(h Host, store *Store) (string, error) {
 	if err != nil || store == nil {
 		return mac, err
 	}
-	return mac, store.keepMAC6(mac)
+	return mac, errors.Join(unread, store.keepMAC6(mac))
 }

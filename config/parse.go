@@ -9,6 +9,8 @@ import (
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // ParseOptions is what a document may draw on besides its text. The zero value gives it nothing.
@@ -28,6 +30,9 @@ type ParseOptions struct {
 func FromOS() ParseOptions {
 	return ParseOptions{Env: os.LookupEnv, Environ: os.Environ()}
 }
+
+// ReadFile reads a file that may be a document: no more of it than a document may have.
+func ReadFile(name string) ([]byte, error) { return capped.ReadFile(name, maxSource) }
 
 // CheckReadable is a CheckFile that opens the file, which must be a regular one, and closes it again.
 func CheckReadable(path string) error {

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
@@ -85,7 +85,7 @@ func (s Server) ReadPassword() (string, error) {
 	if s.PasswordFile == "" {
 		return s.Password.Reveal(), nil
 	}
-	p, err := os.ReadFile(s.PasswordFile)
+	p, err := capped.ReadFile(s.PasswordFile, capped.Password)
 	if err != nil {
 		return "", fmt.Errorf("password_file: %w", err)
 	}

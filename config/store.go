@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // The files of a store.
@@ -78,14 +80,7 @@ func (s *Store) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxSource {
-		return nil, fmt.Errorf("%s/%s has %d bytes, at most %d", s.dir, name, info.Size(), maxSource)
-	}
-	return root.ReadFile(name)
+	return capped.ReadIn(root, name, maxSource)
 }
 
 func (s *Store) write(name string, p []byte) error {

@@ -166,7 +166,7 @@ func TestIdentityIsKeptFromTheFirstStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir(), identityFile), []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if id, err := doc.ResolveID(machine("11:22:33:44:55:66"), s); id != "gate-445566" || err != nil {
+	if id, err := doc.ResolveID(machine("11:22:33:44:55:66"), s); id != "gate-445566" || !errors.Is(err, ErrNotKept) {
 		t.Errorf("after a rotten identity: %q, %v", id, err)
 	}
 }

@@ -87,7 +87,7 @@ func (c *conn) fill() error {
 		c.packet = nil
 	}
 	c.watchRead()
-	packet, h, err := codec.ReadPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
+	packet, h, err := c.next()
 	c.packet = packet
 	if errors.Is(err, codec.ErrOversized) {
 		return c.skip(h)
@@ -100,6 +100,14 @@ func (c *conn) fill() error {
 		c.rest = packet
 	}
 	return err
+}
+
+// next reads the next packet; of a server that has not accepted us yet, nothing but a CONNACK.
+func (c *conn) next() ([]byte, codec.Header, error) {
+	if !c.watch.isAccepted() {
+		return codec.ReadConnack(c.r, c.packet, false)
+	}
+	return codec.ReadPacket(c.r, c.maxPacket, c.packet, func() { c.watchRead(); c.watch.progress() })
 }
 
 // watchRead arms the read watchdog: should even the session's loop be stuck, a dead conn ends by itself.

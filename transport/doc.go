@@ -27,7 +27,8 @@
 //   - a write has a deadline, so that a full send buffer cannot hide a dead path; nothing that blocks is on the loop;
 //   - a read has a watchdog, should even the loop be stuck;
 //   - a packet is read and checked as a whole before the library sees it. Nonsense ends the session with a reason, before
-//     memory is spent on it; a message beyond MaxPacket is read past, acknowledged and counted (oversize.go);
+//     memory is spent on it; before CONNACK nothing but a CONNACK is read, and what comes before MQTT is counted below
+//     every buffer (netdial/bound.go); a message beyond MaxPacket is read past, acknowledged and counted (oversize.go);
 //   - an acknowledgement of nothing that we sent is hidden from the library, and counted (Status.Ignored).
 //
 // Messages, handlers and a list of servers come in; acknowledgements, events and a Status go out. The package keeps nothing on

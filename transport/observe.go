@@ -44,7 +44,7 @@ func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
 // arrived checks a packet before the library sees it, and books it.
 func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, err error) {
 	if !s.isAccepted() {
-		return true, s.connack(h, body, buffered)
+		return true, s.connack(body, buffered)
 	}
 	cause, owed, known := netdial.CauseHandshake, -1, true
 	switch h.Kind {
@@ -100,11 +100,8 @@ func (s *session) isAccepted() bool {
 	return s.guarded.accepted
 }
 
-// connack checks the first packet: it must be a CONNACK that accepts us.
-func (s *session) connack(h codec.Header, body []byte, buffered int) error {
-	if h.Kind != codec.TypeConnack {
-		return faults.Nonsense("a packet of type %d instead of CONNACK", h.Kind)
-	}
+// connack looks whether the first packet, which is a CONNACK, accepts us.
+func (s *session) connack(body []byte, buffered int) error {
 	if code := body[1]; code != 0 {
 		if code == faults.CodeIdentifier && s.l.o.AdaptKeep && s.e.LowerKeepalive(s.keepalive) {
 			return &faults.Fault{Kind: faults.OutcomeLower, Msg: fmt.Sprintf("server may not take a keepalive of %v",

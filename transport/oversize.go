@@ -18,9 +18,6 @@ const ackBacklog = 64
 
 // skip reads past the PUBLISH with header h, which was peeked and not read.
 func (c *conn) skip(h codec.Header) error {
-	if !c.watch.isAccepted() {
-		return faults.Nonsense("a packet of %d bytes, more than the limit of %d, instead of CONNACK", h.Total(), c.maxPacket)
-	}
 	topic, id, n, err := c.readHead(h)
 	if err != nil {
 		return err

@@ -229,7 +229,7 @@ func TestNonsenseIsNamedAndBacksOff(t *testing.T) {
 	for _, tt := range []struct{ name, says, why string }{
 		{"http", "HTTP/1.1 400 Bad Request\r\n\r\n", "server speaks no MQTT"},
 		{"endless length", "\x30\xff\xff\xff\xff\xff", "remaining length"},
-		{"256 MiB", "\x30\xff\xff\xff\x7f", "more than the limit"},
+		{"256 MiB", "\x30\xff\xff\xff\x7f", "instead of CONNACK"},
 		{"publish before connack", "\x30\x03\x00\x01a", "instead of CONNACK"},
 		{"unknown code", "\x20\x02\x00\x77", "a CONNACK of 00 77"},
 		{"suback of too many codes", "\x20\x02\x00\x00\x90\x05\x00\x01\x00\x00\x00", "a SUBACK of 3 codes for 2 filters"},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 const (
@@ -111,12 +112,7 @@ func (b Bundle) state(name string) entry {
 		return missing(name, err)
 	}
 	defer root.Close()
-	f, err := root.Open(name)
-	if err != nil {
-		return missing(name, err)
-	}
-	defer f.Close()
-	p, err := io.ReadAll(io.LimitReader(f, stateMax))
+	p, err := capped.ReadIn(root, name, stateMax)
 	if err != nil {
 		return missing(name, err)
 	}

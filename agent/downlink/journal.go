@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // The journal makes commands at most once: the id of a command is on disk before its first byte goes out. It is a file of
@@ -27,6 +28,10 @@ const (
 	journalMargin  = 10 * time.Minute
 	journalMax     = 5120 // ids remembered; more unexpired commands at once are refused as busy: see room
 	journalRewrite = 2 * journalMax
+	journalLines   = 2 * journalRewrite // read at most: a file of ours is rewritten long before
+	journalNames   = 2 << 10            // bytes of an id and a device's name; ours are shorter
+	journalBytes   = 64 << 20           // of a file that is read; it holds the answers too
+	journalAnswers = 4 << 20            // bytes of lines of which the answer is kept in memory; of others only what came of them
 )
 
 var (
@@ -58,7 +63,7 @@ func OpenJournal(root *os.Root) (*Journal, error) {
 	if root == nil {
 		return j, errNoState
 	}
-	f, err := root.Open(journalFile)
+	f, err := capped.OpenIn(root, journalFile, journalBytes)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil
 	}
@@ -81,14 +86,32 @@ func OpenJournal(root *os.Root) (*Journal, error) {
 func (j *Journal) read(r io.Reader) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
+	kept := 0
 	for lines.Scan() {
-		var e journalEntry
-		if json.Unmarshal(lines.Bytes(), &e) == nil && e.ID != "" {
-			j.entries[e.ID] = &e
+		if j.lines++; j.lines > journalLines {
+			return fmt.Errorf("it has more than %d lines", journalLines)
 		}
-		j.lines++
+		var e journalEntry
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.ID == "" || len(e.ID)+len(e.Name) > journalNames {
+			continue
+		}
+		if e.Reply != nil {
+			if kept += len(lines.Bytes()); kept > journalAnswers {
+				e.Reply = e.shortened()
+			}
+		}
+		j.entries[e.ID] = &e
 	}
 	return lines.Err()
+}
+
+// shortened is the reply without what the device answered.
+func (e *journalEntry) shortened() *wire.Reply {
+	short := wire.Reply{ID: e.ID, OK: e.Reply.OK, Detail: "the answer is not kept any more"}
+	if len(e.Reply.Error) <= journalNames/64 {
+		short.Error = e.Reply.Error
+	}
+	return &short
 }
 
 // lookup returns the reply of a command seen before: nil and errRunning while it runs, nil and nil when it is new.

@@ -91,7 +91,7 @@ func (c *client) notify(e transport.Event) {
 		}
 	case transport.EventDown:
 		c.o.Notice("lost the broker: " + e.Why + "; trying again")
-	case transport.EventTakeover:
+	case transport.EventTakeover, transport.EventOversized:
 		c.o.Notice(e.Why)
 	case transport.EventUp:
 		first := false

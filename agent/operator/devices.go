@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,8 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -28,7 +29,8 @@ type Device struct {
 // Online reports whether the gateway's last word was that it is.
 func (d Device) Online() bool { return d.State != nil && d.State.Online }
 
-// Devices returns the gateways that the broker knows of, by id, as soon as nothing new came for settle (if zero, 1 s).
+// Devices returns the gateways that the broker knows of, by id, as soon as nothing retained came for settle (if zero, 1 s),
+// and at the latest after devicesMost or twice settle. What is left out then, or for its size, is said by Options.Notice.
 func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, error) {
 	if settle <= 0 {
 		settle = defaultSettle
@@ -42,45 +44,25 @@ func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, er
 		return nil, err
 	}
 	defer c.close()
-	known := map[string]Device{}
+	l := newListing(o.Topics, settle, time.Now())
 	for {
-		quiet, cancel := context.WithTimeout(ctx, settle)
-		m, _, ok := c.inbox.take(quiet)
+		quiet, cancel := context.WithDeadline(ctx, l.until())
+		m, dropped, ok := c.inbox.take(quiet)
 		cancel()
-		if !ok {
+		if l.left += dropped; !ok {
 			break
 		}
-		note(known, o.Topics, m)
+		l.note(m, time.Now())
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	devices := slices.Collect(maps.Values(known))
+	for _, said := range l.notices(time.Now()) {
+		o.Notice(said)
+	}
+	devices := slices.Collect(maps.Values(l.known))
 	slices.SortFunc(devices, func(a, b Device) int { return strings.Compare(a.ID, b.ID) })
 	return devices, nil
-}
-
-// note books what one message says of a gateway. An empty payload is a deleted one [MQTT-3.3.1-10].
-func note(known map[string]Device, t wire.Topics, m message) {
-	if len(m.payload) == 0 {
-		return
-	}
-	if found, ok := wire.Match(t.State, m.topic); ok {
-		d := known[found["id"]]
-		d.ID = found["id"]
-		if s, err := wire.ParseState(m.payload); err == nil {
-			d.State = &s
-		}
-		known[d.ID] = d
-	}
-	if found, ok := wire.Match(t.Info, m.topic); ok {
-		d := known[found["id"]]
-		d.ID = found["id"]
-		if i, err := wire.ParseInfo(m.payload); err == nil {
-			d.Info = &i
-		}
-		known[d.ID] = d
-	}
 }
 
 // PrintDevices writes a table for people, or one JSON object a line.
@@ -94,28 +76,57 @@ func PrintDevices(w io.Writer, devices []Device, asJSON bool, now time.Time) err
 		}
 		return nil
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DEVICE\tSTATE\tCONNECTED SINCE\tVERSION\tSERVER\tINTERVAL\tPORTS")
-	for _, d := range devices {
-		fmt.Fprintf(t, "%s\t%s\n", printable([]byte(d.ID)), strings.Join(d.columns(now), "\t"))
-	}
-	return t.Flush()
+	return printTable(w, devices, now)
 }
 
+// printTable writes rows as they are made, so that a table takes no memory beside what it is of: first it measures them.
+func printTable(w io.Writer, devices []Device, now time.Time) error {
+	head := []string{"DEVICE", "STATE", "CONNECTED SINCE", "VERSION", "SERVER", "INTERVAL", "PORTS"}
+	width := make([]int, len(head)-1) // the last one ends the line
+	measure := func(row []string) {
+		for i := range width {
+			width[i] = min(max(width[i], utf8.RuneCountInString(row[i])), widestColumn)
+		}
+	}
+	measure(head)
+	for _, d := range devices {
+		measure(d.columns(now))
+	}
+	out := bufio.NewWriter(w)
+	line := func(row []string) {
+		for i := range width {
+			fmt.Fprintf(out, "%-*s", width[i]+2, row[i])
+		}
+		fmt.Fprintln(out, row[len(width)])
+	}
+	line(head)
+	for _, d := range devices {
+		line(d.columns(now))
+	}
+	return out.Flush()
+}
+
+// What of a text stands in the table; --json has all.
+const (
+	longestCell  = 1 << 10 // bytes
+	widestColumn = 80      // characters that one long text may push the others aside
+)
+
+// columns are its row.
 func (d Device) columns(now time.Time) []string {
-	c := []string{"unknown", "-", "-", "-", "-", "-"}
+	c := []string{cell(d.ID), "unknown", "-", "-", "-", "-", "-"}
 	if s := d.State; s != nil {
 		since := time.UnixMilli(s.Since)
-		c[0], c[1] = "offline", "was "+since.UTC().Format(time.DateTime)
+		c[1], c[2] = "offline", "was "+since.UTC().Format(time.DateTime)
 		if s.Online {
-			c[0], c[1] = "online", fmt.Sprintf("%s (%v)", since.UTC().Format(time.DateTime),
+			c[1], c[2] = "online", fmt.Sprintf("%s (%v)", since.UTC().Format(time.DateTime),
 				max(now.Sub(since), 0).Round(time.Second))
 		}
-		c[2], c[3] = dash(s.Version), dash(s.Server)
+		c[3], c[4] = cell(s.Version), cell(s.Server)
 	}
 	if i := d.Info; i != nil {
-		c[4] = (time.Duration(i.IntervalS * float64(time.Second))).Round(100 * time.Millisecond).String()
-		c[5] = ports(i.Ports)
+		c[5] = (time.Duration(i.IntervalS * float64(time.Second))).Round(100 * time.Millisecond).String()
+		c[6] = ports(i.Ports)
 	}
 	return c
 }
@@ -125,18 +136,21 @@ func ports(all map[string]wire.Port) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if p := all[name]; p.State == "open" {
-			list = append(list, printable([]byte(name)))
+			list = append(list, name)
 		} else {
-			list = append(list, printable([]byte(name+" ("+p.State+")")))
+			list = append(list, name+" ("+p.State+")")
 		}
 	}
-	return dash(strings.Join(list, ", "))
+	return cell(strings.Join(list, ", "))
 }
 
-// dash is s without what could steer a terminal; "-" for nothing.
-func dash(s string) string {
+// cell is s without what could steer a terminal; "-" for nothing.
+func cell(s string) string {
 	if s == "" {
 		return "-"
+	}
+	if len(s) > longestCell {
+		return printable([]byte(strings.ToValidUTF8(s[:longestCell], ""))) + " …"
 	}
 	return printable([]byte(s))
 }

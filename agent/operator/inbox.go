@@ -5,8 +5,12 @@ import (
 	"sync"
 )
 
-// inboxLimit is how many bytes of payload may wait for a slow reader, a terminal say. What exceeds it is dropped and counted.
-const inboxLimit = 16 << 20
+// inboxLimit is how many bytes may wait for a slow reader, a terminal say. What exceeds it is dropped and counted. An empty
+// message takes messageBytes, and its topic.
+const (
+	inboxLimit   = 8 << 20
+	messageBytes = 128
+)
 
 // message is what arrived for us.
 type message struct {
@@ -14,6 +18,9 @@ type message struct {
 	payload  []byte
 	retained bool
 }
+
+// size is what it takes in memory, about, in bytes.
+func (m message) size() int { return messageBytes + len(m.topic) + len(m.payload) }
 
 // inbox stands between the link's reader, which must not wait, and the printer. Safe for concurrent use.
 type inbox struct {
@@ -30,11 +37,11 @@ func newInbox(limit int) *inbox { return &inbox{limit: limit, more: make(chan st
 
 func (b *inbox) put(m message) {
 	b.mu.Lock()
-	if b.bytes+len(m.payload) > b.limit {
+	if b.bytes+m.size() > b.limit {
 		b.dropped++
 	} else {
 		b.waiting = append(b.waiting, m)
-		b.bytes += len(m.payload)
+		b.bytes += m.size()
 	}
 	b.mu.Unlock()
 	select {
@@ -43,11 +50,15 @@ func (b *inbox) put(m message) {
 	}
 }
 
-// take returns the oldest message and how many were dropped since the last call; ok is false when ctx ended first.
+// take returns the oldest message and how many were dropped since the last call; ok is false when ctx has ended, whatever
+// waits: else a broker that keeps sending would have no end.
 func (b *inbox) take(ctx context.Context) (m message, dropped int64, ok bool) {
 	for {
-		if m, dropped, ok = b.tryTake(); ok || ctx.Err() != nil {
-			return m, dropped, ok
+		if ctx.Err() != nil {
+			return message{}, 0, false
+		}
+		if m, dropped, ok = b.tryTake(); ok {
+			return m, dropped, true
 		}
 		select {
 		case <-b.more:
@@ -65,7 +76,7 @@ func (b *inbox) tryTake() (m message, dropped int64, ok bool) {
 	m, dropped = b.waiting[0], b.dropped
 	b.waiting[0] = message{}
 	b.waiting = b.waiting[1:]
-	b.bytes -= len(m.payload)
+	b.bytes -= m.size()
 	b.dropped = 0
 	return m, dropped, true
 }

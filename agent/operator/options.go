@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -34,7 +34,7 @@ const (
 	operatorDetect       = 15 * time.Second
 	operatorKeepalive    = 60 * time.Second
 	operatorMaxBackoff   = 10 * time.Second
-	operatorMaxPacket    = 16 << 20
+	operatorMaxPacket    = wire.MaxPayload + 64<<10 // and its topic
 )
 
 // Options say where the broker is and who we are. Only Server has no default.
@@ -96,7 +96,7 @@ func (o Options) password() func() (string, error) {
 		return func() (string, error) { return o.Password, nil }
 	case o.PasswordFile != "":
 		return func() (string, error) {
-			p, err := os.ReadFile(o.PasswordFile)
+			p, err := capped.ReadFile(o.PasswordFile, capped.Password)
 			return strings.TrimRight(string(p), "\r\n"), err
 		}
 	}

@@ -118,7 +118,7 @@ func line(it Item) string {
 	case it.Hole != nil:
 		fmt.Fprintf(&b, "! %smissing: %s of epoch %s did not arrive", source(it), span(it.Hole.From, it.Hole.To), it.Hole.Epoch)
 	case it.Record == nil:
-		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), printable(it.Raw))
+		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), clipped(it.Raw))
 	case it.Record.Gap != nil:
 		g := it.Record.Gap
 		fmt.Fprintf(&b, "! %slost on the gateway: %s (%s)", source(it), span(g.From, g.To), g.Reason)
@@ -127,7 +127,7 @@ func line(it Item) string {
 		}
 	default:
 		r := it.Record
-		fmt.Fprintf(&b, "%s %s#%d %s", time.UnixMilli(r.TS).UTC().Format(stampLayout), source(it), r.Seq, printable(it.bytes()))
+		fmt.Fprintf(&b, "%s %s#%d %s", time.UnixMilli(r.TS).UTC().Format(stampLayout), source(it), r.Seq, clipped(it.bytes()))
 		if r.Late {
 			b.WriteString(" (late)")
 		}
@@ -153,6 +153,21 @@ func span(from, to uint64) string {
 		return fmt.Sprintf("numbers from %d on, an unknown count", from)
 	}
 	return fmt.Sprintf("numbers %d to %d", from, to)
+}
+
+// longestShown is how many bytes of a frame people are shown.
+const longestShown = 256 << 10
+
+// clipped is printable for what may be long: escaped, a frame takes four times its bytes.
+func clipped(p []byte) string {
+	if len(p) <= longestShown {
+		return printable(p)
+	}
+	n := longestShown
+	for n > longestShown-utf8.UTFMax && !utf8.RuneStart(p[n]) {
+		n--
+	}
+	return fmt.Sprintf("%s … and %d bytes more: --raw has all", printable(p[:n]), len(p)-n)
 }
 
 // printable shows text as it is, with what could steer a terminal escaped, and anything else as hex digits.

@@ -3,6 +3,7 @@ package operator_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -263,4 +264,39 @@ func TestTopicsFrom(t *testing.T) {
 			t.Errorf("%+v: info is %s", tt, topics.Info)
 		}
 	}
+}
+
+// TestDevicesOfALiveFleet: 120 gateways whose info changes each minute are two messages a second, and the list never ended.
+func TestDevicesOfALiveFleet(t *testing.T) {
+	bubble(t, transporttest.Hooks{}, func(t *testing.T, f *fleet) {
+		state := func(i int) (topic, payload string) {
+			return fmt.Sprintf("lb/gw-%03d/up/info", i), fmt.Sprintf(`{"interval_s":%d,"ports":{}}`, 60+i)
+		}
+		for i := range 120 {
+			topic, payload := state(i)
+			f.say(topic, payload, true)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() {
+			tick := time.NewTicker(500 * time.Millisecond)
+			defer tick.Stop()
+			for i := 0; ; i = (i + 1) % 120 {
+				topic, payload := state(i)
+				f.say(topic, payload, true)
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		begin := time.Now()
+		devices, err := operator.Devices(t.Context(), f.o, 0)
+		if took := time.Since(begin); err != nil || len(devices) != 120 || took > 3*time.Second || len(f.notices) > 0 {
+			t.Errorf("%d gateways after %v, %v, %v", len(devices), took, err, f.notices)
+		}
+		stop()
+		synctest.Wait()
+	})
 }

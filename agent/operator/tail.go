@@ -2,14 +2,12 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
-
-// maxInflated bounds what a compressed payload may become, in bytes.
-const maxInflated = 32 << 20
 
 // TailOptions say what to follow.
 type TailOptions struct {
@@ -101,17 +99,24 @@ func (f *follower) message(m message) error {
 	payload := m.payload
 	if compressed {
 		var err error
-		if payload, err = wire.Gunzip(payload, maxInflated); err != nil {
+		if payload, err = wire.Gunzip(payload, wire.MaxPayload); err != nil {
 			it.Trouble = fmt.Sprintf("payload on %s cannot be read: %v", m.topic, err)
 			return f.emit(it)
 		}
 	}
 	records, err := wire.ParsePayload(payload)
-	if err != nil {
+	if err != nil && !errors.Is(err, wire.ErrTooMuch) {
 		it.Raw = payload
 		return f.emit(it)
 	}
-	return f.records(it, records)
+	if e := f.records(it, records); e != nil {
+		return e
+	}
+	if err != nil {
+		it.Trouble = fmt.Sprintf("the rest of a payload on %s is left out: %v; set a smaller batch at the gateway", m.topic, err)
+		return f.emit(it)
+	}
+	return nil
 }
 
 func (f *follower) records(it Item, records []wire.Record) error {

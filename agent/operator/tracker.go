@@ -1,12 +1,22 @@
 package operator
 
-import "github.com/linkbeat/linkbeat/agent/wire"
+import (
+	"crypto/sha256"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
+)
 
 const (
-	maxStreams = 1 << 16
-	maxEpochs  = 8   // epochs remembered of one stream; a backlog rarely spans two
-	maxMissing = 256 // runs of missing numbers remembered of one epoch
+	maxStreams = 1 << 14
+	maxEpochs  = 8       // epochs remembered of one stream; a backlog rarely spans two
+	maxMissing = 256     // runs of missing numbers remembered of one epoch
+	maxRuns    = 1 << 16 // of all streams together; whoever makes more loses streams that are known
 )
+
+// digest stands for a name that somebody else has chosen: it is as short as the name may be long.
+type digest [sha256.Size]byte
+
+func digestOf(name string) digest { return sha256.Sum256([]byte(name)) }
 
 // Range is a run of numbers, both ends included.
 type Range struct {
@@ -33,14 +43,15 @@ type Counts struct {
 
 // Tracker tells duplicates and gaps by (stream, epoch, seq). The zero value is ready; it is not safe for concurrent use.
 type Tracker struct {
-	streams map[string]*stream
+	streams map[digest]*stream
+	runs    int // in all of them
 	counts  Counts
 }
 
 // stream is what is known of one device's numbers.
 type stream struct {
-	epochs map[string]*numbers
-	order  []string // of epochs, the oldest first
+	epochs map[digest]*numbers
+	order  []digest // of epochs, the oldest first
 }
 
 // numbers of one epoch: everything below next came, is missing, or is marked as lost.
@@ -60,35 +71,53 @@ func (t *Tracker) Counts() Counts { return t.counts }
 // See counts a record of a stream ("gateway/device").
 func (t *Tracker) See(name string, r wire.Record) Seen {
 	if t.streams == nil {
-		t.streams = map[string]*stream{}
+		t.streams = map[digest]*stream{}
 	}
-	s := t.streams[name]
+	key := digestOf(name)
+	s := t.streams[key]
 	joined := s == nil
 	if joined {
-		for other := range t.streams { // any one; a fleet this large has other tools
-			if len(t.streams) >= maxStreams {
-				delete(t.streams, other)
-			}
-			break
+		if len(t.streams) >= maxStreams {
+			t.forgetOther(key)
 		}
-		s = &stream{epochs: map[string]*numbers{}}
-		t.streams[name] = s
+		s = &stream{epochs: map[digest]*numbers{}}
+		t.streams[key] = s
 	}
-	n := s.epochs[r.Epoch]
+	epoch := digestOf(r.Epoch)
+	n := s.epochs[epoch]
 	if n == nil {
-		n = s.begin(r.Epoch)
+		n = t.begin(s, epoch)
 		if joined { // we came in the middle; what was before may still come, and is not reported
-			n.skip(Range{1, r.Seq - 1}, false)
+			t.skip(n, Range{1, r.Seq - 1}, false)
 			n.next = r.Seq
 		}
 	}
-	return t.count(n, r)
+	seen := t.count(n, r)
+	for t.runs > maxRuns && len(t.streams) > 1 {
+		t.forgetOther(key)
+	}
+	return seen
 }
 
-func (s *stream) begin(epoch string) *numbers {
+// forgetOther forgets any stream but one: a fleet this large has other tools.
+func (t *Tracker) forgetOther(key digest) {
+	for other, s := range t.streams {
+		if other == key {
+			continue
+		}
+		for _, n := range s.epochs {
+			t.runs -= len(n.missing)
+		}
+		delete(t.streams, other)
+		return
+	}
+}
+
+func (t *Tracker) begin(s *stream, epoch digest) *numbers {
 	if len(s.order) >= maxEpochs {
+		t.runs -= len(s.epochs[s.order[0]].missing)
 		delete(s.epochs, s.order[0])
-		s.order = s.order[1:]
+		s.order = append(s.order[:0], s.order[1:]...)
 	}
 	n := &numbers{next: 1}
 	s.epochs[epoch], s.order = n, append(s.order, epoch)
@@ -99,7 +128,7 @@ func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 	switch {
 	case r.Seq >= n.next:
 		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
-			n.skip(hole, true)
+			t.skip(n, hole, true)
 			seen.Holes = append(seen.Holes, hole)
 			t.counts.Holes += hole.size()
 		}
@@ -138,7 +167,8 @@ func (t *Tracker) fill(n *numbers, seq uint64) bool {
 			rest = append(rest, missing{r, m.reported})
 		}
 		n.missing = append(n.missing[:i:i], append(rest, n.missing[i+1:]...)...)
-		n.trim()
+		t.runs += len(rest) - 1
+		t.trim(n)
 		if m.reported {
 			t.counts.Holes--
 		}
@@ -148,18 +178,20 @@ func (t *Tracker) fill(n *numbers, seq uint64) bool {
 }
 
 // skip remembers r as missing.
-func (n *numbers) skip(r Range, reported bool) {
+func (t *Tracker) skip(n *numbers, r Range, reported bool) {
 	if r.To < r.From {
 		return
 	}
 	n.missing = append(n.missing, missing{r, reported})
-	n.trim()
+	t.runs++
+	t.trim(n)
 }
 
 // trim forgets the oldest run when there are too many; what still comes of it will count as a duplicate.
-func (n *numbers) trim() {
+func (t *Tracker) trim(n *numbers) {
 	if len(n.missing) > maxMissing {
 		n.missing = n.missing[1:]
+		t.runs--
 	}
 }
 

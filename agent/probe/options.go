@@ -17,6 +17,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
@@ -92,7 +93,7 @@ func PasswordFrom(file string) func() (string, error) {
 		return nil
 	}
 	return func() (string, error) {
-		p, err := os.ReadFile(file)
+		p, err := capped.ReadFile(file, capped.Password)
 		line, _, _ := strings.Cut(string(p), "\n")
 		return strings.TrimSuffix(line, "\r"), err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // asideSuffix is added to the name of a file that could not be read, so that it is kept for whoever wants to know why.
@@ -65,14 +66,7 @@ func (f jsonFile) load(doc any) error {
 
 // read returns the file, which has the right size and layout.
 func (f jsonFile) read() ([]byte, error) {
-	info, err := f.Root.Stat(f.Name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > f.Max {
-		return nil, fmt.Errorf("%d bytes, at most %d", info.Size(), f.Max)
-	}
-	p, err := f.Root.ReadFile(f.Name)
+	p, err := capped.ReadIn(f.Root, f.Name, f.Max)
 	if err != nil {
 		return nil, err
 	}

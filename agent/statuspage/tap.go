@@ -92,9 +92,8 @@ func Tap(ctx context.Context, addr, name string, out io.Writer) error {
 		return fmt.Errorf("no agent on %s: %w; is it running (linkbeat run), and is http.listen right?", addr, err)
 	}
 	defer done()
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		why, _ := io.ReadAll(io.LimitReader(res.Body, maxDocument))
+		why, _ := io.ReadAll(io.LimitReader(res.Body, maxHeaders))
 		return fmt.Errorf("device %q: %s", name, strings.TrimSpace(string(why)))
 	}
 	_, err = io.Copy(out, res.Body)

@@ -120,7 +120,7 @@ type Reply struct {
 // ParseReply reads a reply.
 func ParseReply(p []byte) (Reply, error) {
 	var r Reply
-	if err := json.Unmarshal(p, &r); err != nil {
+	if err := unmarshal(p, &r); err != nil {
 		return Reply{}, fmt.Errorf("reply: %w", err)
 	}
 	if r.ID == "" {

@@ -96,7 +96,7 @@ const longestMode = 16
 
 // ParseConsoleUp reads what a gateway says.
 func ParseConsoleUp(p []byte) (m ConsoleUp, err error) {
-	if err = json.Unmarshal(p, &m); err != nil {
+	if err = unmarshal(p, &m); err != nil {
 		return m, fmt.Errorf("console: %w", err)
 	}
 	m.Error, m.Mode = plain(m.Error), plain(m.Mode)

@@ -130,11 +130,15 @@ func (f Format) Join(dst []byte, records ...[]byte) []byte { return f.form().joi
 var errNoRecords = errors.New("the payload is of no format that has records")
 
 // ParsePayload reads the records of a payload of any format. An error means that it is bare bytes, or of a format that
-// this version does not have.
+// this version does not have; one that wraps [ErrTooMuch], that it has more than is read.
 func ParsePayload(p []byte) ([]Record, error) {
+	if !isJSON(p) {
+		return nil, errNoRecords
+	}
 	for _, parse := range parsers() {
-		if records, err := parse(p); err == nil {
-			return records, nil
+		records, err := parse(p)
+		if err == nil || errors.Is(err, ErrTooMuch) {
+			return records, err
 		}
 	}
 	return nil, errNoRecords

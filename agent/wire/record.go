@@ -124,23 +124,36 @@ func AppendBatch(dst []byte, records ...[]byte) []byte {
 	return append(dst, ']')
 }
 
-// ParseRecords reads one record or a batch of them. Every record must have an epoch, a seq, and bytes, values or a gap.
+// ParseRecords reads one record or a batch of them, up to the first that is bad. Every record must have an epoch, a seq, and
+// bytes, values or a gap. What exceeds [MaxPayload], [MaxRecords] or [MaxMembers] is an error that wraps [ErrTooMuch]; the
+// records before it are there.
 func ParseRecords(p []byte) ([]Record, error) {
-	var records []Record
-	if first := bytes.TrimLeft(p, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		if err := json.Unmarshal(p, &records); err != nil {
-			return nil, fmt.Errorf("batch: %w", err)
-		}
-	} else {
-		records = make([]Record, 1)
-		if err := json.Unmarshal(p, &records[0]); err != nil {
+	if !isList(p) {
+		var r Record
+		if err := unmarshal(p, &r); err != nil {
 			return nil, fmt.Errorf("record: %w", err)
 		}
-	}
-	for i, r := range records {
 		if err := r.check(); err != nil {
-			return nil, fmt.Errorf("record %d: %w", i, err)
+			return nil, fmt.Errorf("record 0: %w", err)
 		}
+		return []Record{r}, nil
+	}
+	var records []Record
+	err := eachOf(p, func(r *Record) error {
+		if len(records) == MaxRecords {
+			return fmt.Errorf("%w: at most %d records", ErrTooMuch, MaxRecords)
+		}
+		if err := r.check(); err != nil {
+			return fmt.Errorf("record %d: %w", len(records), err)
+		}
+		records = append(records, *r)
+		return nil
+	})
+	if errors.Is(err, ErrTooMuch) {
+		return records, fmt.Errorf("batch: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
 	}
 	return records, nil
 }

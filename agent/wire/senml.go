@@ -114,37 +114,66 @@ func (r Record) entries(units map[string]string) (all []entry) {
 
 // ParseSenML reads a pack as [Record.AppendSenML] makes them: an entry with a seq and an epoch begins a
 // record. Units are left out.
+// The bounds are those of [ParseRecords].
 func ParseSenML(p []byte) ([]Record, error) {
-	var entries []entry
-	if err := json.Unmarshal(p, &entries); err != nil {
+	var pack pack
+	err := eachOf(p, pack.take)
+	if errors.Is(err, ErrTooMuch) {
+		return pack.records, fmt.Errorf("pack: %w", err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
-	var records []Record
-	for i, e := range entries {
-		if e.Seq > 0 && e.Name != "" {
-			var seconds float64
-			if err := json.Unmarshal(e.BaseTime, &seconds); err != nil && e.BaseTime != nil {
-				return nil, fmt.Errorf("entry %d: base time: %w", i, err)
-			}
-			records = append(records, Record{Seq: e.Seq, Epoch: e.Epoch, Gap: e.Gap, Late: e.Late, Unsynced: e.Unsynced,
-				TS: int64(math.Round(seconds * 1000))})
-		}
-		if len(records) == 0 {
-			return nil, errors.New("the first entry has no seq")
-		}
-		if err := records[len(records)-1].add(e); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", i, err)
-		}
-	}
-	if len(records) == 0 {
+	if len(pack.records) == 0 {
 		return nil, errors.New("pack: it is empty")
 	}
-	for i, r := range records {
-		if err := r.check(); err != nil {
-			return nil, fmt.Errorf("record %d: %w", i, err)
+	if err := pack.checkLast(); err != nil {
+		return nil, err
+	}
+	return pack.records, nil
+}
+
+// pack is what was read of one.
+type pack struct {
+	records []Record // the last one may have more entries to come
+	entries int
+}
+
+// take adds an entry.
+func (k *pack) take(e *entry) error {
+	i := k.entries
+	k.entries++
+	if e.Seq > 0 && e.Name != "" {
+		if err := k.checkLast(); err != nil {
+			return err
+		}
+		if len(k.records) == MaxRecords {
+			return fmt.Errorf("%w: at most %d records", ErrTooMuch, MaxRecords)
+		}
+		var seconds float64
+		if err := json.Unmarshal(e.BaseTime, &seconds); err != nil && e.BaseTime != nil {
+			return fmt.Errorf("entry %d: base time: %w", i, err)
+		}
+		k.records = append(k.records, Record{Seq: e.Seq, Epoch: e.Epoch, Gap: e.Gap, Late: e.Late, Unsynced: e.Unsynced,
+			TS: int64(math.Round(seconds * 1000))})
+	}
+	if len(k.records) == 0 {
+		return errors.New("the first entry has no seq")
+	}
+	if err := k.records[len(k.records)-1].add(*e); err != nil {
+		return fmt.Errorf("entry %d: %w", i, err)
+	}
+	return nil
+}
+
+// checkLast looks at the record whose entries have all come.
+func (k *pack) checkLast() error {
+	if n := len(k.records); n > 0 {
+		if err := k.records[n-1].check(); err != nil {
+			return fmt.Errorf("record %d: %w", n-1, err)
 		}
 	}
-	return records, nil
+	return nil
 }
 
 // add puts what an entry says into the record.

@@ -69,7 +69,7 @@ func decoded(s string) (v map[string]any) {
 func TestSenMLFaults(t *testing.T) {
 	for _, tt := range []struct{ pack, want string }{
 		{`{}`, "pack"},
-		{`null`, "empty"},
+		{`null`, "no array"},
 		{`[]`, "empty"},
 		{`[{"n":"a","v":1}]`, "no seq"},
 		{`[{"n":"a","v":1,"seq":1,"bt":"x"}]`, "base time"},

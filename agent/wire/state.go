@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // State is the retained birth and last will under up/state.
 type State struct {
@@ -21,7 +18,7 @@ func (s State) Append(dst []byte) []byte { return appendJSON(dst, s) }
 // ParseState reads a birth or a will.
 func ParseState(p []byte) (State, error) {
 	var s State
-	if err := json.Unmarshal(p, &s); err != nil {
+	if err := unmarshal(p, &s); err != nil {
 		return State{}, fmt.Errorf("state: %w", err)
 	}
 	return s, nil
@@ -50,7 +47,7 @@ func (i Info) Append(dst []byte) []byte { return appendJSON(dst, i) }
 // ParseInfo reads an info.
 func ParseInfo(p []byte) (Info, error) {
 	var i Info
-	if err := json.Unmarshal(p, &i); err != nil {
+	if err := unmarshal(p, &i); err != nil {
 		return Info{}, fmt.Errorf("info: %w", err)
 	}
 	return i, nil

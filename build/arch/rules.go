@@ -27,11 +27,7 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return append(agentRules(), []Rule{
-		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
-			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
-		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
-			Why: "for tests: calls every command of a program in every wrong way"},
+	return append(append(agentRules(), sharedRules()...), []Rule{
 		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "agent/statuspage",
 			"cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
@@ -50,7 +46,8 @@ func Rules() []Rule {
 			Others: []string{paho, unix},
 			Why: "how long a path may stay silent; it knows a session only by what MainLink lets it ask, " +
 				"and of the library only its packets"},
-		{Package: "transport/netdial", Own: []string{"transport/brokerurl", "transport/faults", "transport/heartbeat"},
+		{Package: "transport/netdial", Own: []string{"internal/capped", "transport/brokerurl", "transport/faults",
+			"transport/heartbeat"},
 			Others: []string{websocket, unix, xproxy},
 			Why: "servers come in, streams go out, and what they cost; it speaks no MQTT, " +
 				"and of the beat it knows the lowest keepalive"},
@@ -76,8 +73,9 @@ func Rules() []Rule {
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/discover",
 			"firmware-bridge/framing", "firmware-bridge/modbus", "firmware-bridge/serialport"},
 			Why: "devices on serial ports; it never sees config, the link or the spool, and no system call"},
-		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport"}, Others: []string{unix},
-			Why: "which ports there are and which one is meant; it opens none"},
+		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport", "internal/capped"},
+			Others: []string{unix},
+			Why:    "which ports there are and which one is meant; it opens none"},
 		{Package: "firmware-bridge/serialport", Others: []string{serial, unix},
 			Why: "opens a port and moves its bytes; it knows neither frames nor devices, " +
 				"and alone knows the library for serial ports"},
@@ -89,11 +87,24 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "transport/brokerurl", "transport/heartbeat"},
+		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "internal/capped",
+			"transport/brokerurl", "transport/heartbeat"},
 			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, and what learning costs"},
 	}...)
+}
+
+// sharedRules are those of what stands beside the rooms, and knows none of them.
+func sharedRules() []Rule {
+	return []Rule{
+		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
+			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
+		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
+			Why: "for tests: calls every command of a program in every wrong way"},
+		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
+			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
+	}
 }
 
 // Outside names folders whose packages are tools, not product, and what even they may not do.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"syscall"
 
@@ -72,7 +71,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	src, err := os.ReadFile(file)
+	src, err := config.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("%w; name a file with -c, or make one: linkbeat template > linkbeat.yaml", err)
 	}

@@ -25,6 +25,7 @@ Exit status: 0 done, also when no gateway is known, 3 no session with the broker
 			if settle <= 0 {
 				return cli.Usagef("--settle %v: must be above 0", settle)
 			}
+			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
 			devices, err := operator.Devices(cmd.Context(), b.o, settle)
 			if err != nil {
 				return err
@@ -38,6 +39,7 @@ Exit status: 0 done, also when no gateway is known, 3 no session with the broker
 	}
 	b.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.Flags().DurationVar(&settle, "settle", time.Second, "how long nothing new must come before the list counts as complete")
+	cmd.Flags().DurationVar(&settle, "settle", time.Second,
+		"how long nothing retained must come before the list counts as complete; at most 30 s, or twice this")
 	return cmd
 }

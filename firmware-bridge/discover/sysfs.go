@@ -6,6 +6,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // PortInfo describes one serial port of this machine. What sysfs does not tell is empty.
@@ -155,8 +157,11 @@ func link(sysfs fs.FS, name string) (string, bool) {
 	return path.Join(path.Dir(name), to), true
 }
 
+// attrMax is more than the kernel puts into an attribute, which is a page; in bytes.
+const attrMax = 16 << 10
+
 func attr(sysfs fs.FS, dir, name string) string {
-	b, err := fs.ReadFile(sysfs, path.Join(dir, name))
+	b, err := capped.ReadFS(sysfs, path.Join(dir, name), attrMax)
 	if err != nil {
 		return ""
 	}

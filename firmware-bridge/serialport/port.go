@@ -54,7 +54,8 @@ type OpenFunc func(ctx context.Context, path string, line Line) (Port, error)
 
 // LineErrors are what the driver, or a serial server, counted on a line since it was opened.
 type LineErrors struct {
-	Framing, Overrun, Parity, Break, Buffer int64 // Buffer: overruns of the buffer of the kernel
+	// Buffer: overruns of the buffer of the kernel, or of ours before a serial server had set its line
+	Framing, Overrun, Parity, Break, Buffer int64
 }
 
 // ErrorCounter is a [Port] that knows the errors of its line. Safe to call at any time; false when it does not know now.

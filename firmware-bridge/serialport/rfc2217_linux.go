@@ -12,11 +12,18 @@ import (
 // negotiateTimeout is how long a serial server may take to set its line.
 const negotiateTimeout = 5 * time.Second
 
+// What a serial server may make us hold.
+const (
+	keptEarly   = 4 << 10  // bytes of data that came before the line was set: the newest, as what follows joins them
+	mostReplies = 16 << 10 // bytes of replies that wait while something else is written; one read asks for a quarter at most
+)
+
 // telnetPort is a [Port] behind a serial server that sets the line too, RFC 2217.
 type telnetPort struct {
 	*netPort
-	raw  []byte // of the goroutine of Read, as rest
-	rest []byte // data that no Read has returned yet
+	raw   []byte // of the goroutine of Read, as rest
+	rest  []byte // data that no Read has returned yet
+	early int    // bytes of data that came before the line was set, and were dropped
 
 	mu     sync.Mutex // of the two below
 	telnet telnet
@@ -75,7 +82,7 @@ func (t *telnetPort) speaksComPort() (bool, error) {
 	return false, nil
 }
 
-// readUntil reads until done; data that arrives meanwhile is kept.
+// readUntil reads until done; data that arrives meanwhile is kept, the newest of it.
 func (t *telnetPort) readUntil(until time.Time, with string, done func() (bool, error)) error {
 	for {
 		t.mu.Lock()
@@ -85,11 +92,35 @@ func (t *telnetPort) readUntil(until time.Time, with string, done func() (bool, 
 			return err
 		}
 		if err := t.receive(until); errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("the serial server has not answered%s within %v; does it speak RFC 2217?", with, negotiateTimeout)
+			return fmt.Errorf("the serial server has not answered%s within %v%s; does it speak RFC 2217?", with, negotiateTimeout,
+				t.instead())
 		} else if err != nil {
 			return err
 		}
+		t.dropEarly()
 	}
+}
+
+// dropEarly keeps the newest of what came before the line was set: a device that talks all the time may have said it at another
+// speed, and a server that does not answer may send for as long as it is let.
+func (t *telnetPort) dropEarly() {
+	n := len(t.rest) - keptEarly
+	if n <= 0 {
+		return
+	}
+	t.early += n
+	t.rest = t.rest[:copy(t.rest, t.rest[n:])]
+	t.mu.Lock()
+	t.com.errors.Buffer++
+	t.mu.Unlock()
+}
+
+// instead is what a server sent that has not answered.
+func (t *telnetPort) instead() string {
+	if t.early == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and sent %d bytes of data instead", t.early+len(t.rest))
 }
 
 // receive reads once and answers commands.
@@ -97,9 +128,13 @@ func (t *telnetPort) receive(until time.Time) error {
 	n, err := t.netPort.Read(t.raw, until)
 	t.mu.Lock()
 	t.rest = t.telnet.feed(t.rest, t.raw[:n])
+	waiting := len(t.telnet.reply)
 	t.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	if waiting > mostReplies {
+		return fmt.Errorf("%s: %w: the serial server changes its options without end and takes no answer", t.path, ErrGone)
 	}
 	err = t.reply(time.Now().Add(t.replyWithin))
 	if errors.Is(err, os.ErrDeadlineExceeded) { // which would say that nothing was read

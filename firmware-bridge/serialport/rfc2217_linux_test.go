@@ -125,3 +125,95 @@ func TestWhatBrokeAConnectionIsToldToTheReaderToo(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestAServerThatTalksInsteadOfAnswering sends data for as long as it is let, and no option.
+func TestAServerThatTalksInsteadOfAnswering(t *testing.T) {
+	for name, c := range map[string]struct {
+		says string
+		data bool // that a device could have sent
+	}{
+		"text":                     {"so many words and no option. ", true},
+		"0xff as it is":            {string([]byte{telnetIAC, telnetIAC}), true},
+		"what looks like a start":  {string([]byte{telnetIAC, telnetSB, optionComPort}) + strings.Repeat("x", 61), true},
+		"options that are unknown": {string([]byte{telnetIAC, telnetDO, 99, telnetIAC, telnetDONT, 99}), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, conns := porttest.SerialServer(t)
+			dialled, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dialled.Close()
+			server := porttest.Recv(t, conns, "the connection")
+			defer server.Close()
+			go func() {
+				for err := error(nil); err == nil; {
+					_, err = io.WriteString(server, strings.Repeat(c.says, 1000))
+				}
+			}()
+			go func() { _, _ = io.Copy(io.Discard, server) }()
+			p := &telnetPort{netPort: &netPort{path: "rfc2217://x", conn: dialled.(*net.TCPConn)}, raw: make([]byte, ReadSize),
+				replyWithin: negotiateTimeout}
+			p.telnet.offer(optionComPort, false)
+			err = p.readUntil(time.Now().Add(50*time.Millisecond), "", p.speaksComPort)
+			if err == nil || strings.Contains(err.Error(), "bytes of data instead") != c.data ||
+				!strings.Contains(err.Error(), "RFC 2217") {
+				t.Errorf("%v", err)
+			}
+			if held := cap(p.rest) + cap(p.telnet.sub) + cap(p.telnet.reply); held > 32<<10 || c.data && p.early == 0 {
+				t.Errorf("%d bytes are held, %d were dropped", held, p.early)
+			}
+		})
+	}
+}
+
+// TestTheNewestOfWhatCameEarlyIsKept: a device that talks all the time does not keep its port shut.
+func TestTheNewestOfWhatCameEarlyIsKept(t *testing.T) {
+	early := make([]byte, 10*keptEarly)
+	for i := range early {
+		early[i] = byte(i / 100 % telnetIAC)
+	}
+	port, conn := comServer(t, early...)
+	p := dialTo(t, port).(*telnetPort)
+	porttest.Recv(t, conn, "the connection")
+	var got []byte
+	for buf := make([]byte, 2*keptEarly); len(got) < keptEarly; {
+		n, err := p.Read(buf, porttest.Later())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, buf[:n]...)
+	}
+	if !bytes.HasSuffix(early, got) {
+		t.Errorf("%d bytes that are not the last ones", len(got))
+	}
+	if e, _ := p.LineErrors(); e.Buffer == 0 {
+		t.Error("what was dropped is not counted")
+	}
+}
+
+// TestRepliesAreBounded: a server that toggles an option while we write something that it does not take.
+func TestRepliesAreBounded(t *testing.T) {
+	for name, toggle := range map[string][]byte{
+		"asks and forbids":   {telnetIAC, telnetDO, optionBinary, telnetIAC, telnetDONT, optionBinary},
+		"offers and refuses": {telnetIAC, telnetWILL, optionSGA, telnetIAC, telnetWONT, optionSGA},
+	} {
+		port, conn := comServer(t)
+		p := dialTo(t, port).(*telnetPort)
+		server := porttest.Recv(t, conn, "the connection")
+		p.sending.Lock() // as a write that is stuck
+		go func() {
+			for err := error(nil); err == nil; {
+				_, err = server.Write(bytes.Repeat(toggle, 500))
+			}
+		}()
+		var err error
+		for buf := make([]byte, 64); err == nil; {
+			_, err = p.Read(buf, porttest.Later())
+		}
+		p.sending.Unlock()
+		if !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "without end") || cap(p.telnet.reply) > 4*mostReplies {
+			t.Errorf("%s: %v, %d bytes wait", name, err, cap(p.telnet.reply))
+		}
+	}
+}

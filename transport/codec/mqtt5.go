@@ -24,6 +24,7 @@ const (
 	flagClean    = 0x02
 	flagPassword = 0x40
 	flagUser     = 0x80
+	maxConnack5  = 4 << 10 // bytes; its properties have a few texts (its section 3.2.2.3)
 )
 
 // Packet5 is a whole packet of MQTT 5, as bytes.

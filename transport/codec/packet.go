@@ -99,6 +99,29 @@ func ReadPacket(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte
 	return buf, h, checkInbound(h, buf[h.Size:])
 }
 
+// ReadConnack is ReadPacket for the first packet of a server, which is not trusted yet: nothing but a CONNACK is read
+// [MQTT-3.2.0-1]. That of MQTT 5 has properties, and is not checked any further.
+func ReadConnack(r *bufio.Reader, buf []byte, mqtt5 bool) ([]byte, Header, error) {
+	h, err := ReadHeader(r)
+	switch {
+	case err != nil:
+	case h.Kind != TypeConnack, h.Total() > maxConnack5:
+		err = faults.Nonsense("a packet of type %d and %d bytes instead of CONNACK", h.Kind, h.Total())
+	case !mqtt5:
+		err = checkHeader(h, maxConnack5)
+	}
+	if err == nil {
+		buf, err = readWhole(r, h, buf, func() {})
+	}
+	switch {
+	case err != nil:
+		return buf[:0], h, err
+	case mqtt5:
+		return buf, h, nil
+	}
+	return buf, h, checkInbound(h, buf[h.Size:])
+}
+
 // readWhole reads the packet whose header was peeked at.
 func readWhole(r *bufio.Reader, h Header, buf []byte, progress func()) ([]byte, error) {
 	for buf = buf[:0]; len(buf) < h.Total(); {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 // reach goes up to where MQTT begins.
@@ -165,8 +166,7 @@ func (r *running) tls(ctx context.Context, c net.Conn, s *Step) (net.Conn, error
 		return nil, &stepError{FaultFiles, err}
 	}
 	config.Time, config.ClientSessionCache = r.Now, nil // a resumed session shows no chain
-	t := tls.Client(c, config)
-	err = t.HandshakeContext(ctx)
+	t, err := netdial.Handshake(ctx, c, config)
 	var verify *tls.CertificateVerificationError
 	shown := t.ConnectionState().PeerCertificates
 	if errors.As(err, &verify) {

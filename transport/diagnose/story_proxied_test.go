@@ -122,3 +122,36 @@ func TestDiagnosisThroughAProxy(t *testing.T) {
 		})
 	}
 }
+
+// TestDiagnosisEndsThoughTheAnswerDoesNot: headers that do not end, of the server and of a proxy on the way.
+func TestDiagnosisEndsThoughTheAnswerDoesNot(t *testing.T) {
+	endless := func(begins string) string {
+		return startProxy(t, func(c net.Conn, r *bufio.Reader) string {
+			_, err := http.ReadRequest(r)
+			for line := begins; err == nil; line = "X-Filler: of some length\r\n" {
+				_, err = io.WriteString(c, line)
+			}
+			return ""
+		})
+	}
+	server := endless("HTTP/1.1 101 X\r\n")
+	proxy, err := netdial.NewProxy("http://" + endless("HTTP/1.1 200 X\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		d     Diagnosis
+		step  string
+		fault Fault
+	}{
+		"WebSocket": {Diagnosis{Server: netdial.Server{URL: "ws://" + server}, ClientID: "gw-1"}, StepWebSocket, FaultWebSocket},
+		"proxy": {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Proxy: proxy},
+			StepProxy, FaultProxy},
+	} {
+		steps, names := tried(t, c.d)
+		const want = "sent more than 16 KiB of headers before it answered"
+		if s := steps[c.step]; s.Fault != c.fault || !strings.Contains(s.Text, want) {
+			t.Errorf("%s: %s: %+v", name, names, s)
+		}
+	}
+}

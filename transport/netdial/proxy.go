@@ -25,6 +25,9 @@ type Proxy struct {
 	Tunnel func(ctx context.Context, c net.Conn, addr string) (net.Conn, error)
 }
 
+// tunnel is Proxy.Tunnel.
+type tunnel = func(ctx context.Context, c net.Conn, addr string) (net.Conn, error)
+
 // ProxyError is the error of a proxy that answered, and did not connect us.
 type ProxyError struct {
 	Login bool // it wants another login
@@ -36,8 +39,6 @@ func (e *ProxyError) Error() string { return e.Err.Error() }
 
 // Unwrap is the error behind it.
 func (e *ProxyError) Unwrap() error { return e.Err }
-
-const maxProxyAnswer = 16 << 10 // bytes of its headers
 
 // proxyPorts are the ports of proxies that name none.
 var proxyPorts = map[string]string{"http": "80", "socks5": "1080"}
@@ -56,9 +57,11 @@ func NewProxy(text string) (*Proxy, error) {
 		port = u.Port()
 	}
 	v := &Proxy{Name: u.Scheme + "://" + u.Host, Addr: net.JoinHostPort(u.Hostname(), port)}
-	if v.Tunnel = connectThrough(u.User); u.Scheme == "socks5" {
-		v.Tunnel = socksThrough(u.User)
+	through := connectThrough(u.User)
+	if u.Scheme == "socks5" {
+		through = socksThrough(u.User)
 	}
+	v.Tunnel = boundProxy(through)
 	return v, nil
 }
 
@@ -134,7 +137,7 @@ func firstEnv(names ...string) string {
 }
 
 // connectThrough asks an HTTP proxy.
-func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (net.Conn, error) {
+func connectThrough(login *url.Userinfo) tunnel {
 	return func(ctx context.Context, c net.Conn, addr string) (net.Conn, error) {
 		defer EndWith(ctx, c)()
 		ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{}}
@@ -147,12 +150,11 @@ func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string)
 			return nil, err
 		}
 		// No byte beyond the answer may be read ahead: it would be the server's. It speaks first in none of our protocols.
-		r := bufio.NewReaderSize(c, maxProxyAnswer)
-		answer, err := http.ReadResponse(r, ask)
+		answer, err := http.ReadResponse(bufio.NewReader(c), ask)
 		if err != nil {
 			return nil, err
 		}
-		_ = answer.Body.Close()
+		// The body of a refusal is not read, nor closed, which would read it: the connection ends.
 		switch {
 		case answer.StatusCode == http.StatusProxyAuthRequired:
 			return nil, &ProxyError{true, fmt.Errorf("proxy answers %s", answer.Status)}
@@ -164,7 +166,7 @@ func connectThrough(login *url.Userinfo) func(context.Context, net.Conn, string)
 }
 
 // socksThrough asks a SOCKS proxy.
-func socksThrough(login *url.Userinfo) func(context.Context, net.Conn, string) (net.Conn, error) {
+func socksThrough(login *url.Userinfo) tunnel {
 	return func(ctx context.Context, c net.Conn, addr string) (net.Conn, error) {
 		defer EndWith(ctx, c)()
 		var auth *proxy.Auth

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 const sessionTickets = 4 // per server: the main link and a probe each use up one
@@ -26,8 +28,8 @@ func (e *Endpoint) handshake(ctx context.Context, c net.Conn, floor time.Time) (
 		}
 		return floor
 	}
-	t := tls.Client(c, config)
-	if err := t.HandshakeContext(ctx); err != nil {
+	t, err := Handshake(ctx, c, config)
+	if err != nil {
 		return nil, err
 	}
 	e.sawCertificates(t.ConnectionState(), config.Certificates)
@@ -62,7 +64,7 @@ func (e *Endpoint) Expires() Expiry {
 	}
 	if info, err := os.Stat(e.TLS.CertFile); err == nil && !info.ModTime().Equal(e.certAt) {
 		e.certAt = info.ModTime()
-		if pair, err := tls.LoadX509KeyPair(e.TLS.CertFile, e.TLS.KeyFile); err == nil && pair.Leaf != nil {
+		if pair, _, _, err := e.TLS.own(); err == nil && pair.Leaf != nil {
 			e.expiry.Own = pair.Leaf.NotAfter
 		}
 	}
@@ -74,7 +76,7 @@ func (e *Endpoint) Fingerprint() [sha256.Size]byte {
 	sum := sha256.New()
 	for _, name := range []string{e.TLS.CAFile, e.TLS.CertFile, e.TLS.KeyFile} {
 		if name != "" {
-			p, _ := os.ReadFile(name) // one that cannot be read is another one too
+			p, _ := capped.ReadFile(name, capped.PEM) // one that cannot be read is another one too
 			fmt.Fprintf(sum, "%d\n%s", len(p), p)
 		}
 	}
@@ -91,7 +93,7 @@ func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 		config.ServerName = e.host
 	}
 	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
+		pem, err := capped.ReadFile(o.CAFile, capped.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
 		}
@@ -111,19 +113,27 @@ func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 }
 
 func (e *Endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, error)) error {
-	cert, err1 := os.ReadFile(e.TLS.CertFile)
-	key, err2 := os.ReadFile(e.TLS.KeyFile)
-	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("cert_file and key_file: %w", err)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, cert, key, err := e.TLS.own()
 	if err != nil {
-		return fmt.Errorf("cert_file %s: %w", e.TLS.CertFile, err)
+		return err
 	}
 	config.Certificates = []tls.Certificate{pair}
 	_, _ = sum(cert)
 	_, _ = sum(key)
 	return nil
+}
+
+// own reads our certificate and its key, and returns their files too.
+func (o TLSOptions) own() (pair tls.Certificate, cert, key []byte, err error) {
+	cert, err1 := capped.ReadFile(o.CertFile, capped.PEM)
+	key, err2 := capped.ReadFile(o.KeyFile, capped.PEM)
+	if err = errors.Join(err1, err2); err != nil {
+		return pair, nil, nil, fmt.Errorf("cert_file and key_file: %w", err)
+	}
+	if pair, err = tls.X509KeyPair(cert, key); err != nil {
+		return pair, nil, nil, fmt.Errorf("cert_file %s: %w", o.CertFile, err)
+	}
+	return pair, cert, key, nil
 }
 
 func (e *Endpoint) tickets(files [32]byte) tls.ClientSessionCache {

@@ -22,7 +22,8 @@ const (
 
 // Upgrade speaks WebSocket over c, which carries TLS already where the scheme has it.
 func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
-	given := func(context.Context, string, string) (net.Conn, error) { return c, nil }
+	b := bound(c, maxUpgradeBytes, "server", "headers", "answered the WebSocket request", adviceAboutPort)
+	given := func(context.Context, string, string) (net.Conn, error) { return b, nil }
 	d := websocket.Dialer{
 		NetDialContext: given, NetDialTLSContext: given, Subprotocols: []string{wsProtocol},
 		ReadBufferSize: wsBuffer, WriteBufferSize: wsBuffer,
@@ -39,8 +40,9 @@ func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 		defer resp.Body.Close() // of an answer that is no upgrade
 	}
 	if err != nil {
-		return nil, upgradeFault(resp, err)
+		return nil, b.fault(upgradeFault(resp, err))
 	}
+	b.released()
 	if ws.Subprotocol() != wsProtocol { // [MQTT-6.0.0-4]
 		_ = ws.Close()
 		return nil, faults.Nonsense("a WebSocket without the subprotocol %q", wsProtocol)

@@ -82,9 +82,14 @@ func (c *Client) read() {
 		next = codec.ReadPacket5
 	}
 	var buf []byte
-	for {
+	for known := false; ; known = true {
 		var h codec.Header
-		if buf, h, c.err = next(r, c.o.Limit, buf, func() {}); c.err != nil {
+		if known {
+			buf, h, c.err = next(r, c.o.Limit, buf, func() {})
+		} else {
+			buf, h, c.err = codec.ReadConnack(r, buf, c.o.MQTT5)
+		}
+		if c.err != nil {
 			return
 		}
 		p := Packet{Kind: h.Kind, Body: buf[h.Size:]}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -152,14 +153,24 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+// welcome makes the server known: before its CONNACK nothing else of it is read.
+func welcome(t *testing.T, c *Client) {
+	t.Helper()
+	if code, err := c.Connect(t.Context(), codec.CheckConnect("gw", "", ""), patience); code != 0 || err != nil {
+		t.Fatal(code, err)
+	}
+}
+
 func TestAnAnswerIsBounded(t *testing.T) {
-	against(t, Options{}, &script{answers: []string{"\x90\x03\x00\x01\x00"}}, func(t *testing.T, c *Client) {
+	against(t, Options{}, &script{answers: []string{accepted, "\x90\x03\x00\x01\x00"}}, func(t *testing.T, c *Client) {
+		welcome(t, c)
 		if _, err := c.Subscribe(t.Context(), []string{"a", "b"}, patience); kindOf(err) != faults.OutcomeNonsense {
 			t.Error(err)
 		}
 	})
 	long := "\x30\x90\x08\x00\x01a"
-	against(t, Options{}, &script{answers: []string{long}}, func(t *testing.T, c *Client) {
+	against(t, Options{}, &script{answers: []string{accepted, long}}, func(t *testing.T, c *Client) {
+		welcome(t, c)
 		if err := c.Ping(t.Context(), patience); !errors.Is(err, codec.ErrOversized) {
 			t.Error(err)
 		}
@@ -190,10 +201,47 @@ func TestAWriteIsBounded(t *testing.T) {
 	})
 }
 
+// Before CONNACK nothing is read but a CONNACK: a server is not known before, and what it promises is not waited for.
+func TestNothingIsReadBeforeConnack(t *testing.T) {
+	most := 2 * readAhead
+	for name, tt := range map[string]struct {
+		o      Options
+		begins string // of an endless packet
+	}{
+		"a PUBLISH":              {Options{Limit: 1 << 20}, "\x30\xff\xff\x3f\x00\x01a"},
+		"a SUBACK":               {Options{Limit: 1 << 20}, "\x90\xff\xff\x3f\x00\x01"},
+		"a PUBLISH of MQTT 5":    {Options{Limit: 64 << 10, MQTT5: true}, "\x30\xff\xff\x03\x00\x01a"},
+		"a CONNACK with a novel": {Options{Limit: 64 << 10, MQTT5: true}, "\x20\xff\xff\x03\x00\x00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			sent := make(chan int, 1)
+			go func() {
+				_, _ = codec.ReadHeader(bufio.NewReader(theirs))
+				n, _ := io.WriteString(theirs, tt.begins)
+				for err := error(nil); err == nil; n += 64 {
+					_, err = theirs.Write(make([]byte, 64))
+				}
+				sent <- n
+			}()
+			c := New(ours, tt.o)
+			_, err := c.Connect(t.Context(), codec.CheckConnect("gw", "", ""), patience)
+			if kindOf(err) != faults.OutcomeNonsense || !strings.Contains(err.Error(), "instead of CONNACK") {
+				t.Error(err)
+			}
+			c.Close()
+			if n := <-sent; n > most {
+				t.Errorf("%d bytes were read", n)
+			}
+		})
+	}
+}
+
 // Packets of others than the one topic are not handed out, whatever the server sends, and the payload has no packet identifier.
 func TestOneTopicIsHeard(t *testing.T) {
 	both := "\x30\x04\x00\x01bx" + "\x32\x06\x00\x01a\x00\x07x" + pong
-	against(t, Options{Topic: "a"}, &script{answers: []string{both}}, func(t *testing.T, c *Client) {
+	against(t, Options{Topic: "a"}, &script{answers: []string{accepted, both}}, func(t *testing.T, c *Client) {
+		welcome(t, c)
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}
@@ -208,8 +256,9 @@ func TestOneTopicIsHeard(t *testing.T) {
 
 // What the server sends and nobody takes neither grows nor holds the end.
 func TestCloseEndsAReaderThatWaits(t *testing.T) {
-	against(t, Options{}, &script{answers: []string{
+	against(t, Options{}, &script{answers: []string{accepted,
 		string(bytes.Repeat([]byte(pong), 3*backlog))}}, func(t *testing.T, c *Client) {
+		welcome(t, c)
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}
