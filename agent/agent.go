@@ -73,7 +73,7 @@ type Agent struct {
 func New(o Options) *Agent {
 	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
-	return &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
+	return &Agent{o: o, level: lv, log: supervise.NewLog(o.Log, lv), started: time.Now(),
 		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
 }
 

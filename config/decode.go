@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Bounds on what a document may cost to read: aliases can make a small file a large tree.
@@ -26,6 +28,7 @@ type decoder struct {
 	positions map[string]*pos // of every path that was set
 	faults    Faults
 	warnings  Faults
+	later     Faults // of check and a reload, not of a start: a document that ran before goes on running
 	nodes     int
 	depth     int
 	device    string // the serial device being read
@@ -97,6 +100,24 @@ func (d *decoder) warn(a at, format string, args ...any) {
 	}
 	if len(d.warnings) < maxFaults {
 		d.warnings = append(d.warnings, f)
+	}
+}
+
+// notAtStart notes a fault that keeps no gateway from starting.
+func (d *decoder) notAtStart(a at, format string, args ...any) {
+	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
+	if a.pos != nil {
+		f.Line, f.Env = a.pos.line, a.pos.env
+	}
+	if len(d.later) < maxFaults {
+		d.later = append(d.later, f)
+	}
+}
+
+// mustShow wants a name or a text that is shown as itself wherever it is: in topics, logs and tables, on the terminals of others.
+func (d *decoder) mustShow(a at, text string) {
+	if bad := printable.Bad(text); bad != "" {
+		d.notAtStart(a, "holds %s, which is not shown as itself and may steer a terminal: leave it out", bad)
 	}
 }
 
@@ -172,6 +193,7 @@ func (d *decoder) named(a at, n *yaml.Node, v reflect.Value) {
 	for _, p := range d.namedPairs(a, n) {
 		c := a.child(p.key, p.pos, a.rules)
 		d.positions[c.path] = p.pos
+		d.mustShow(c, p.key)
 		if v.Type().Elem() == reflect.TypeFor[*SerialDevice]() {
 			d.serial(c, p, v)
 			continue

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // sh is a command as tests write it; the product never asks a shell.
@@ -42,7 +42,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := Program{Argv: tt.argv, Most: 256}.run(t.Context())
-			if got := supervise.Printable(out); got != tt.want {
+			if got := printable.Words(out, 256); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 			if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -71,9 +71,8 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 		_, _ = os.ReadFile(begun) // until the shell wrote and closed it
 		cancel()
 	}()
-	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64,
-		timeout: time.Minute}.run(ctx)
-	if err == nil || errors.Is(err, errTooSlow) || supervise.Printable(out) != "begun" {
+	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64, timeout: time.Minute}.run(ctx)
+	if err == nil || errors.Is(err, errTooSlow) || printable.Words(out, 256) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)
@@ -83,7 +82,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 func TestWhatACommandLeavesRunningEnds(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo done"), Most: 64}.run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "left something running") || supervise.Printable(out) != "done" {
+	if err == nil || !strings.Contains(err.Error(), "left something running") || printable.Words(out, 256) != "done" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)

@@ -2,15 +2,14 @@ package operator
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -86,18 +85,17 @@ func note(known map[string]Device, t wire.Topics, m message) {
 // PrintDevices writes a table for people, or one JSON object a line.
 func PrintDevices(w io.Writer, devices []Device, asJSON bool, now time.Time) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
 		for _, d := range devices {
-			if err := enc.Encode(d); err != nil {
+			if err := printable.Encode(w, d, false); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DEVICE\tSTATE\tCONNECTED SINCE\tVERSION\tSERVER\tINTERVAL\tPORTS")
+	t := printable.NewTable(w)
+	t.Row("DEVICE", "STATE", "CONNECTED SINCE", "VERSION", "SERVER", "INTERVAL", "PORTS")
 	for _, d := range devices {
-		fmt.Fprintf(t, "%s\t%s\n", printable([]byte(d.ID)), strings.Join(d.columns(now), "\t"))
+		t.Row(append([]string{d.ID}, d.columns(now)...)...)
 	}
 	return t.Flush()
 }
@@ -125,18 +123,18 @@ func ports(all map[string]wire.Port) string {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if p := all[name]; p.State == "open" {
-			list = append(list, printable([]byte(name)))
+			list = append(list, name)
 		} else {
-			list = append(list, printable([]byte(name+" ("+p.State+")")))
+			list = append(list, name+" ("+p.State+")")
 		}
 	}
 	return dash(strings.Join(list, ", "))
 }
 
-// dash is s without what could steer a terminal; "-" for nothing.
+// dash is s; "-" for nothing.
 func dash(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return printable([]byte(s))
+	return s
 }

@@ -2,15 +2,14 @@ package operator
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -54,15 +53,15 @@ func (p *Printer) Print(it Item) error {
 func (p *Printer) print(it Item) (err error) {
 	switch {
 	case it.Trouble != "":
-		_, err = fmt.Fprintf(p.Notes, "! %s%s\n", source(it), it.Trouble)
+		err = printable.Fprintf(p.Notes, "! %s%s\n", source(it), it.Trouble)
 	case p.Format == JSON:
 		err = p.json(it)
 	case p.Format == Raw && it.bytes() != nil:
 		_, err = p.Out.Write(append(it.bytes(), '\n'))
 	case p.Format == Raw:
-		_, err = fmt.Fprintln(p.Notes, line(it))
+		err = printable.Fprintf(p.Notes, "%s\n", line(it))
 	default:
-		_, err = fmt.Fprintln(p.Out, line(it))
+		err = printable.Fprintf(p.Out, "%s\n", line(it))
 	}
 	return err
 }
@@ -89,26 +88,24 @@ type origin struct {
 }
 
 func (p *Printer) json(it Item) error {
-	enc := json.NewEncoder(p.Out)
-	enc.SetEscapeHTML(false)
 	from := origin{it.Device, it.Name}
 	switch {
 	case it.Record != nil:
-		return enc.Encode(struct {
+		return printable.Encode(p.Out, struct {
 			origin
 			*wire.Record
-		}{from, it.Record})
+		}{from, it.Record}, false)
 	case it.Hole != nil:
-		return enc.Encode(struct {
+		return printable.Encode(p.Out, struct {
 			origin
 			Hole *Hole `json:"hole"`
-		}{from, it.Hole})
+		}{from, it.Hole}, false)
 	}
 	body, _ := wire.NewBody(it.Raw, wire.Base64)
-	return enc.Encode(struct {
+	return printable.Encode(p.Out, struct {
 		origin
 		wire.Body
-	}{from, body})
+	}{from, body}, false)
 }
 
 // line is one item for people.
@@ -118,7 +115,7 @@ func line(it Item) string {
 	case it.Hole != nil:
 		fmt.Fprintf(&b, "! %smissing: %s of epoch %s did not arrive", source(it), span(it.Hole.From, it.Hole.To), it.Hole.Epoch)
 	case it.Record == nil:
-		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), printable(it.Raw))
+		fmt.Fprintf(&b, "%-24s %s%s", "-", source(it), readable(it.Raw))
 	case it.Record.Gap != nil:
 		g := it.Record.Gap
 		fmt.Fprintf(&b, "! %slost on the gateway: %s (%s)", source(it), span(g.From, g.To), g.Reason)
@@ -127,7 +124,7 @@ func line(it Item) string {
 		}
 	default:
 		r := it.Record
-		fmt.Fprintf(&b, "%s %s#%d %s", time.UnixMilli(r.TS).UTC().Format(stampLayout), source(it), r.Seq, printable(it.bytes()))
+		fmt.Fprintf(&b, "%s %s#%d %s", time.UnixMilli(r.TS).UTC().Format(stampLayout), source(it), r.Seq, readable(it.bytes()))
 		if r.Late {
 			b.WriteString(" (late)")
 		}
@@ -155,20 +152,10 @@ func span(from, to uint64) string {
 	return fmt.Sprintf("numbers %d to %d", from, to)
 }
 
-// printable shows text as it is, with what could steer a terminal escaped, and anything else as hex digits.
-func printable(p []byte) string {
+// readable is text as it is, with what is not shown as itself escaped, and anything else as hex digits.
+func readable(p []byte) string {
 	if !utf8.Valid(p) {
 		return hex.EncodeToString(p)
 	}
-	var b strings.Builder
-	for _, r := range string(p) {
-		if r == '\t' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else if r < utf8.RuneSelf {
-			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
+	return printable.Line(string(p))
 }

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -107,6 +108,10 @@ func (f *follower) message(m message) error {
 		}
 	}
 	records, err := wire.ParsePayload(payload)
+	if errors.Is(err, wire.ErrMalformed) {
+		it.Trouble = fmt.Sprintf("payload on %s is not taken: %v", m.topic, err)
+		return f.emit(it)
+	}
 	if err != nil {
 		it.Raw = payload
 		return f.emit(it)

@@ -164,6 +164,13 @@ func deep(v reflect.Value, most int) {
 			deep(to.Elem(), most)
 			v.Set(to)
 		}
+	case reflect.Interface:
+		if !v.IsNil() {
+			in := reflect.New(v.Elem().Type()).Elem()
+			in.Set(v.Elem())
+			deep(in, most)
+			v.Set(in)
+		}
 	case reflect.Struct:
 		for f, field := range v.Fields() {
 			if f.IsExported() {

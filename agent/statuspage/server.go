@@ -2,13 +2,14 @@ package statuspage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // retryListen is how often a taken address is tried again.
@@ -99,10 +100,7 @@ func onlyByAddress(next http.Handler) http.Handler {
 
 func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p.o.Status()) // on error the client is gone
+	_ = printable.Encode(w, p.o.Status(), true) // on error the client is gone
 }
 
 func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
@@ -112,7 +110,7 @@ func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
 
 func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 	if err := p.o.Healthy(); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, printable.Line(err.Error()), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
@@ -120,7 +118,7 @@ func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 
 func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
 	if s := p.o.Status(); s.Uplink.State != "up" {
-		http.Error(w, "uplink is "+s.Uplink.State+": "+s.Why, http.StatusServiceUnavailable)
+		http.Error(w, printable.Line("uplink is "+s.Uplink.State+": "+s.Why), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))

@@ -133,8 +133,12 @@ var errNoRecords = errors.New("the payload is of no format that has records")
 // this version does not have.
 func ParsePayload(p []byte) ([]Record, error) {
 	for _, parse := range parsers() {
-		if records, err := parse(p); err == nil {
+		records, err := parse(p)
+		if err == nil {
 			return records, nil
+		}
+		if errors.Is(err, ErrMalformed) {
+			return nil, err
 		}
 	}
 	return nil, errNoRecords
