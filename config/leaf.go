@@ -67,7 +67,9 @@ func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) err
 }
 
 // ofProgram is true for a word of a command: a script may have several lines.
-func ofProgram(path string) bool { return strings.HasPrefix(path, "hooks.") || strings.Contains(path, ".command[") }
+func ofProgram(path string) bool {
+	return strings.HasPrefix(path, "hooks.") || strings.Contains(path, ".command[")
+}
 
 // got quotes what the file says, never what a variable holds: that may be a secret.
 func got(source string, expanded bool, t reflect.Type) string {

@@ -95,9 +95,9 @@ func Sprintf(format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// Fprintf writes [Sprintf].
+// Fprintf writes [Sprintf], in one Write: w may flush at the end of each.
 func Fprintf(w io.Writer, format string, args ...any) error {
-	_, err := io.WriteString(w, Sprintf(format, args...))
+	_, err := w.Write([]byte(Sprintf(format, args...)))
 	return err
 }
 

@@ -40,7 +40,6 @@ func TestEdgesAreFound(t *testing.T) {
 		{"a stream", "os", "os.Stderr.WriteString(why)", "os.Stderr"},
 		{"a stream that is handed on", "os", "run(os.Stdout)", "os.Stdout"},
 		{"a stream under another name", "x=os", "run(x.Stdout)", "os.Stdout"},
-		{"a descriptor", "os", "os.NewFile(2, why)", "os.NewFile"},
 		{"a print", "fmt", "fmt.Println(why)", "fmt.Println"},
 		{"a print as a value", "fmt", "say := fmt.Printf; say(why)", "fmt.Printf"},
 		{"a builtin", "", "println(why)", "println"},
