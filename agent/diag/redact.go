@@ -69,7 +69,8 @@ func (s *scrubber) add(secret string) {
 	}
 	inJSON, _ := json.Marshal(secret) // a string always can
 	unquoted := func(s string) string { return s[1 : len(s)-1] }
-	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)), url.QueryEscape(secret), url.PathEscape(secret),
+	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)), url.QueryEscape(secret),
+		url.PathEscape(secret),
 		strings.ReplaceAll(secret, "'", "''"), strings.TrimPrefix(url.UserPassword("", secret).String(), ":"),
 		base64.StdEncoding.EncodeToString([]byte(secret)), printable.Line(secret), // and as a log and a status have it:
 		unquoted(string(printable.AppendJSON(nil, inJSON, 0)))} {

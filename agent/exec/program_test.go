@@ -71,7 +71,8 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 		_, _ = os.ReadFile(begun) // until the shell wrote and closed it
 		cancel()
 	}()
-	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64, timeout: time.Minute}.run(ctx)
+	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64,
+		timeout: time.Minute}.run(ctx)
 	if err == nil || errors.Is(err, errTooSlow) || printable.Words(out, 256) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}

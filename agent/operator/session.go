@@ -71,7 +71,8 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 	case err != nil:
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
-		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error, printable.Line(m.Detail))
+		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error,
+			printable.Line(m.Detail))
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Expired:
 		return errors.New(saidOf(m)) // what there is to advise about commands does not help here
 	case m.Op == wire.ConsoleClosed:

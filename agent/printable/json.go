@@ -9,8 +9,8 @@ import (
 
 // AppendJSON adds JSON documents or lines to dst, with everything in them escaped that is not shown as itself, as JSON escapes:
 // who reads the document reads the same strings as before. encoding/json and zerolog leave DEL, C1 and bidi controls as they are.
-// A byte that is no UTF-8 becomes \ufffd, as with encoding/json. A string longer than most bytes is cut there, with … at its end;
-// most 0: none is.
+// A byte that is no UTF-8 becomes \ufffd, as with encoding/json. A string longer than most bytes is cut there, with … at its
+// end; most 0: none is.
 func AppendJSON(dst, p []byte, most int) []byte {
 	s := scanner{most: most}
 	text := string(p)

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Writer is an edge: what is written to it goes on as [Text], or as JSON lines. Not safe for concurrent use, unless each Write is a
-// whole line and what is behind it is.
+// Writer is an edge: what is written to it goes on as [Text], or as JSON lines. Not safe for concurrent use, unless each Write is
+// a whole line and what is behind it is.
 type Writer struct {
 	out   io.Writer
 	lines bool   // JSON lines
@@ -25,8 +25,8 @@ var _ io.Writer = (*Writer)(nil)
 // NewWriter is an edge for text to out.
 func NewWriter(out io.Writer) *Writer { return &Writer{out: out} }
 
-// NewLogWriter is an edge for JSON lines to out, one in a Write; strings in them have at most most bytes. It holds nothing, and is as
-// safe for concurrent use as out.
+// NewLogWriter is an edge for JSON lines to out, one in a Write; strings in them have at most most bytes. It holds nothing, and
+// is as safe for concurrent use as out.
 func NewLogWriter(out io.Writer, most int) *Writer { return &Writer{out: out, lines: true, most: most} }
 
 // Raw is what is behind the edge: for bytes that a person has asked for as they are. build/arch lists who may call it.
@@ -86,8 +86,8 @@ func unfinished(p []byte) int {
 	return 0
 }
 
-// Sprintf is fmt.Sprintf, and each argument that has text is one [Line] of it: what a format says is ours, what it is filled with may
-// be a stranger's.
+// Sprintf is fmt.Sprintf, and each argument that has text is one [Line] of it: what a format says is ours, what it is filled with
+// may be a stranger's.
 func Sprintf(format string, args ...any) string {
 	for i, a := range args {
 		args[i] = shownArg(a)
@@ -142,8 +142,8 @@ func (t Table) Row(cells ...string) {
 // Flush writes the table.
 func (t Table) Flush() error { return t.w.Flush() }
 
-// Deep makes each string that v leads to [Short], keys of maps too. v is a pointer to plain data; types that write themselves as text
-// are left alone. What v leads to is replaced, never changed: it may be somebody else's.
+// Deep makes each string that v leads to [Short], keys of maps too. v is a pointer to plain data; types that write themselves as
+// text are left alone. What v leads to is replaced, never changed: it may be somebody else's.
 func Deep(v any, most int) { deep(reflect.ValueOf(v).Elem(), most) }
 
 func deep(v reflect.Value, most int) {

@@ -1,13 +1,13 @@
-// Package printable shows what a stranger wrote so that it cannot steer a terminal, forge a line or hide text: a server, a proxy, a
-// gateway, a device, a program on this machine, or whoever wrote a file or an environment.
+// Package printable shows what a stranger wrote so that it cannot steer a terminal, forge a line or hide text: a server, a proxy,
+// a gateway, a device, a program on this machine, or whoever wrote a file or an environment.
 //
 // One form for each character: \x1b for one of ASCII, \u009b and \U000e0041 for others, \x9b for a byte that is no UTF-8. What
-// people read passes as it is: umlauts, CJK, "21 °C", emoji. A backslash is left alone, so what was made printable once stays as it
-// is when the next edge does so again; a stranger may type \x1b, which then looks like an escape and does nothing.
+// people read passes as it is: umlauts, CJK, "21 °C", emoji. A backslash is left alone, so what was made printable once stays as
+// it is when the next edge does so again; a stranger may type \x1b, which then looks like an escape and does nothing.
 //
-// [Line] is for a string within a line, [Text] and [Writer] for whole lines of ours, [AppendJSON] for documents. It is the only room
-// that prints: [Fprintf], [Table] and [Encode] stand where fmt, text/tabwriter and encoding/json would, and build/arch finds a
-// program's print beside them. Pure, but for the writers that it is handed.
+// [Line] is for a string within a line, [Text] and [Writer] for whole lines of ours, [AppendJSON] for documents. It is the only
+// room that prints: [Fprintf], [Table] and [Encode] stand where fmt, text/tabwriter and encoding/json would, and build/arch finds
+// a program's print beside them. Pure, but for the writers that it is handed.
 package printable
 
 import (
@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 )
 
-// Line is s in one line, with everything escaped that is not shown as itself: control characters, line ends and tabs too. What has
-// nothing of that is returned as it is, without an allocation.
+// Line is s in one line, with everything escaped that is not shown as itself: control characters, line ends and tabs too. What
+// has nothing of that is returned as it is, without an allocation.
 func Line(s string) string {
 	if i := find(s, false); i >= 0 {
 		return string(appendEscaped(append(make([]byte, 0, len(s)+16), s[:i]...), s, i, false))
@@ -119,9 +119,9 @@ func appendHex(dst []byte, r rune, n int) []byte {
 	return dst
 }
 
-// shown is true for a character beyond ASCII that is seen as itself. Spaces are: they hide nothing, and "21 °C" has one that is not
-// ASCII's. Of what has no width only what makes one sign out of its neighbours is: a joiner between two signs of an emoji, and one
-// variation selector behind a character.
+// shown is true for a character beyond ASCII that is seen as itself. Spaces are: they hide nothing, and "21 °C" has one that is
+// not ASCII's. Of what has no width only what makes one sign out of its neighbours is: a joiner between two signs of an emoji,
+// and one variation selector behind a character.
 func shown(s string, i int, r rune, size int) bool {
 	switch {
 	case r == joiner:

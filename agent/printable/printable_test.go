@@ -45,7 +45,8 @@ func TestLine(t *testing.T) {
 
 func TestWhatPeopleReadPassesAsItIs(t *testing.T) {
 	for _, s := range printabletest.Clean() {
-		for name, got := range map[string]string{"Line": printable.Line(s), "Text": printable.Text(s), "Short": printable.Short(s, 100),
+		for name, got := range map[string]string{"Line": printable.Line(s), "Text": printable.Text(s), "Short": printable.Short(s,
+			100),
 			"JSON": string(printable.AppendJSON(nil, []byte(s), 0))} {
 			if got != s {
 				t.Errorf("%s of %q is %q", name, s, got)
@@ -85,7 +86,8 @@ func TestNoControlPasses(t *testing.T) {
 		}{s, &inner{List: []string{s}, Map: map[string]error{s: nil}}}
 		printable.Deep(&data, 1000)
 		for name, out := range map[string]string{
-			"Line": printable.Line(s), "Short": printable.Short(s, 100), "Words": printable.Words(s, 100), "Bad": printable.Bad(s),
+			"Line": printable.Line(s), "Short": printable.Short(s, 100), "Words": printable.Words(s, 100),
+			"Bad":     printable.Bad(s),
 			"Sprintf": printable.Sprintf("%s %v %v %s %v", s, errors.New(s), []string{s}, []byte(s), struct{ S string }{s}),
 			"Table":   rows.String(), "Encode": doc.String(), "log": log.String(), "Deep": fmt.Sprint(data.S, *data.P),
 		} {
@@ -123,7 +125,8 @@ func TestShort(t *testing.T) {
 }
 
 func TestLongStringsOfALogAreCut(t *testing.T) {
-	for _, in := range []string{strings.Repeat("a", 99), strings.Repeat(`\`, 99), strings.Repeat("\x1b", 99), strings.Repeat(`"é`, 50), "a" + strings.Repeat("\u009b", 40)} {
+	for _, in := range []string{strings.Repeat("a", 99), strings.Repeat(`\`, 99), strings.Repeat("\x1b", 99),
+		strings.Repeat(`"é`, 50), "a" + strings.Repeat("\u009b", 40)} {
 		for most := range 40 {
 			line, _ := json.Marshal(map[string]any{"long": in, "n": 7, "short": "b"})
 			got := printable.AppendJSON(nil, line, most+5)
@@ -131,7 +134,8 @@ func TestLongStringsOfALogAreCut(t *testing.T) {
 				Long, Short string
 				N           int
 			}
-			if err := json.Unmarshal(got, &read); err != nil || read.N != 7 || read.Short != "b" || !strings.HasSuffix(read.Long, "…") {
+			if err := json.Unmarshal(got, &read); err != nil || read.N != 7 || read.Short != "b" || !strings.HasSuffix(read.Long,
+				"…") {
 				t.Fatalf("at most %d bytes of %q: %s, %v", most+5, in, got, err)
 			}
 		}

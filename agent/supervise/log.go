@@ -56,8 +56,8 @@ func Str(line *zerolog.Event, key, text string) *zerolog.Event {
 // maxLogged bounds each string of a log line, in bytes: a stranger may choose how long it is.
 const maxLogged = 4 << 10
 
-// NewLog is a log of JSON lines with times. It is the edge: whatever a field holds, no character of it steers a terminal or hides text.
-// zerolog alone leaves DEL, C1 and bidi controls as they are.
+// NewLog is a log of JSON lines with times. It is the edge: whatever a field holds, no character of it steers a terminal or hides
+// text. zerolog alone leaves DEL, C1 and bidi controls as they are.
 func NewLog(out io.Writer, level *Level) zerolog.Logger {
 	return zerolog.New(printable.NewLogWriter(out, maxLogged)).Hook(level).With().Timestamp().Logger()
 }

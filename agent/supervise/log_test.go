@@ -16,7 +16,8 @@ func TestNoControlOfAStrangerReachesTheLog(t *testing.T) {
 		s := printabletest.Marked(c)
 		var out bytes.Buffer
 		log := NewLog(&out, &Level{})
-		log.Info().Str("why", s).Err(errors.New(s)).Strs("command", []string{s}).Interface("verdict", map[string]any{s: []string{s}}).
+		log.Info().Str("why", s).Err(errors.New(s)).Strs("command", []string{s}).Interface("verdict",
+			map[string]any{s: []string{s}}).
 			Bytes("output", []byte(s)).Str(s, s).Msg(s)
 		if passed := printabletest.Passed(out.Bytes()); passed != nil || !json.Valid(out.Bytes()) {
 			t.Errorf("%s: %v pass: %q", c.Name, passed, out.Bytes())
@@ -29,7 +30,8 @@ func TestALogLineIsBounded(t *testing.T) {
 	log := NewLog(&out, &Level{})
 	log.Info().Str("why", strings.Repeat("x", 1<<20)).Str("server", "21 °C").Msg("refused")
 	var line struct{ Why, Server, Message string }
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil || len(line.Why) != maxLogged+len("…") || line.Server != "21 °C" || line.Message != "refused" {
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || len(line.Why) != maxLogged+len("…") || line.Server != "21 °C" ||
+		line.Message != "refused" {
 		t.Errorf("%d bytes, %v", out.Len(), err)
 	}
 }

@@ -151,13 +151,14 @@ func ParseRecords(p []byte) ([]Record, error) {
 // ErrMalformed is wrapped by what is wrong with a record that is one of ours by its form.
 var ErrMalformed = errors.New("malformed")
 
-// checkWord keeps what is shown as it stands to letters and digits. Gateways write 8 hex digits and five reasons; later ones may write
-// others.
+// checkWord keeps what is shown as it stands to letters and digits. Gateways write 8 hex digits and five reasons; later ones may
+// write others.
 func checkWord(what, s string) error {
 	if s == "" || len(s) > maxWord || strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')
 	}) {
-		return fmt.Errorf("%w: the %s %q is not a word of at most %d letters and digits", ErrMalformed, what, printable.Short(s, maxWord), maxWord)
+		return fmt.Errorf("%w: the %s %q is not a word of at most %d letters and digits", ErrMalformed, what, printable.Short(s,
+			maxWord), maxWord)
 	}
 	return nil
 }

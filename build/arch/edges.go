@@ -159,7 +159,8 @@ func (e *edges) call(n *ast.CallExpr) {
 		if !e.shown(n.Args[1]) {
 			e.add(n.Pos(), name)
 		}
-	case name == "" && len(n.Args) == 0 && sel.Sel.Name == "Raw", len(n.Args) == 1 && (sel.Sel.Name == "SetOut" || sel.Sel.Name == "SetErr"):
+	case name == "" && len(n.Args) == 0 && sel.Sel.Name == "Raw", len(n.Args) == 1 && (sel.Sel.Name == "SetOut" ||
+		sel.Sel.Name == "SetErr"):
 		e.add(n.Pos(), sel.Sel.Name)
 	}
 }
@@ -195,8 +196,9 @@ func PastEdges(found []Past, own []Own) (all []string) {
 	for _, p := range found {
 		i := slices.IndexFunc(own, func(o Own) bool { return o.File == p.File && o.What == p.What })
 		if used[i] = true; i < 0 {
-			all = append(all, fmt.Sprintf("%s:%d: %s goes past agent/printable, and a string in it may be a stranger's: use printable.Fprintf, "+
-				"Table, Encode or NewWriter, or say in build/arch/edges.go why no stranger passes", p.File, p.Line, p.What))
+			all = append(all,
+				fmt.Sprintf("%s:%d: %s goes past agent/printable, and a string in it may be a stranger's: use "+
+					"printable.Fprintf, Table, Encode or NewWriter, or say in build/arch/edges.go why no stranger passes", p.File, p.Line, p.What))
 		}
 	}
 	for i, o := range own {

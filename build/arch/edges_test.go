@@ -57,7 +57,8 @@ func TestEdgesAreFound(t *testing.T) {
 		{"the terminal by name", "os", `os.OpenFile("/dev/tty", 1, 0)`, "/dev/tty"},
 		{"names that are hidden", ".=fmt", "Println(why)", "import . fmt"},
 
-		{"into a buffer", "fmt encoding/json io", "fmt.Fprintf(&b, why); json.NewEncoder(&b).Encode(v); io.WriteString(&b, why)", ""},
+		{"into a buffer", "fmt encoding/json io", "fmt.Fprintf(&b, why); json.NewEncoder(&b).Encode(v); io.WriteString(&b, why)",
+			""},
 		{"text that stays", "fmt", "why = fmt.Sprintf(why)", ""},
 		{"the room", "agent/printable net/http io", `printable.Fprintf(w, "%s", why); http.Error(w, printable.Line(why), 500); ` +
 			"io.WriteString(w, printable.Text(why))", ""},
@@ -70,7 +71,8 @@ func TestEdgesAreFound(t *testing.T) {
 			for _, p := range Edges([]Source{parsed(t, tt.imports, tt.body)}) {
 				got = append(got, p.What)
 			}
-			if want := strings.Fields(tt.want); tt.want != "import . fmt" && !slices.Equal(got, want) || tt.want == "import . fmt" && !slices.Contains(got, tt.want) {
+			if want := strings.Fields(tt.want); tt.want != "import . fmt" && !slices.Equal(got, want) ||
+				tt.want == "import . fmt" && !slices.Contains(got, tt.want) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
@@ -86,8 +88,10 @@ func TestPastEdges(t *testing.T) {
 	}{
 		{"no exception", nil, []string{"agent/x/x.go:3: os.Stderr goes past"}},
 		{"an exception", []Own{{"agent/x/x.go", "os.Stderr", "handed on"}}, nil},
-		{"of another file", []Own{{"agent/y/y.go", "os.Stderr", "handed on"}}, []string{"agent/x/x.go:3", "nothing there needs it"}},
-		{"of another thing", []Own{{"agent/x/x.go", "os.Stdout", "handed on"}}, []string{"agent/x/x.go:3", "nothing there needs it"}},
+		{"of another file", []Own{{"agent/y/y.go", "os.Stderr", "handed on"}}, []string{"agent/x/x.go:3",
+			"nothing there needs it"}},
+		{"of another thing", []Own{{"agent/x/x.go", "os.Stdout", "handed on"}}, []string{"agent/x/x.go:3",
+			"nothing there needs it"}},
 		{"without a reason", []Own{{"agent/x/x.go", "os.Stderr", " "}}, []string{"gives no reason"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

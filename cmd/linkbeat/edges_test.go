@@ -29,10 +29,13 @@ func startStranger(t *testing.T, code int) (addr string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if w.WriteHeader(code); r.URL.Path == "/status" {
 			text := string(h)
-			_, _ = w.Write([]byte(`{"id":` + text + `,"version":` + text + `,"uplink":{"state":` + text + `,"server":` + text + `},"why":` + text +
-				`,"serial":{` + text + `:{"port":` + text + `,"state":` + text + `,"why":` + text + `,"units":{` + text + `:{"why":` + text + `}}}},` +
+			_, _ = w.Write([]byte(`{"id":` + text + `,"version":` + text + `,"uplink":{"state":` + text + `,"server":` + text +
+				`},"why":` + text +
+				`,"serial":{` + text + `:{"port":` + text + `,"state":` + text + `,"why":` + text + `,"units":{` + text +
+				`:{"why":` + text + `}}}},` +
 				`"facts":{` + text + `:` + text + `},"month":{"since":` + text + `,"interfaces":{` + text + `:{}}},` +
-				`"heartbeat":{"phase":` + text + `,"reason":` + text + `,"path":` + text + `,"path_kind":` + text + `,"evidence":` + text + `}}`))
+				`"heartbeat":{"phase":` + text + `,"reason":` + text + `,"path":` + text + `,"path_kind":` + text +
+				`,"evidence":` + text + `}}`))
 			return
 		}
 		_, _ = w.Write([]byte(strings.NewReplacer("\n", "", "\t", "").Replace(printabletest.Join(printabletest.Controls()))))
@@ -71,13 +74,15 @@ func sysfs(t *testing.T, hostile string) (dir string) {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"1-1:1.0/bInterfaceNumber": "00", "idVendor": "0403", "idProduct": "6001", "serial": hostile,
+	for name, text := range map[string]string{"1-1:1.0/bInterfaceNumber": "00", "idVendor": "0403", "idProduct": "6001",
+		"serial":       hostile,
 		"manufacturer": hostile, "product": hostile} {
 		if err := os.WriteFile(filepath.Join(device, name), []byte(text+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_ = os.Symlink("../../devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0", filepath.Join(dir, "class/tty/ttyUSB0"))
+	_ = os.Symlink("../../devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/ttyUSB0/tty/ttyUSB0", filepath.Join(dir,
+		"class/tty/ttyUSB0"))
 	_ = os.Symlink("../../../ttyUSB0", filepath.Join(tty, "device"))
 	return dir
 }
@@ -97,9 +102,12 @@ func TestNoControlOfAStrangerReachesTheTerminal(t *testing.T) {
 	}
 	inYAML := func(s string) string { return `"` + printable.Line(s) + `"` } // YAML has the same escapes
 	document := func(url, more string) string {
-		return file("device: {id: gw}\nstate_dir: " + state + "\nuplink: {servers: [{url: \"" + url + "\"}]}\nhttp: {listen: \"" + good + "\"}\n" + more)
+		return file("device: {id: gw}\nstate_dir: " + state + "\nuplink: {servers: [{url: \"" + url + "\"}]}\nhttp: {listen: \"" +
+			good + "\"}\n" + more)
 	}
-	named := "device: {id: " + inYAML(text) + "}\nuplink: {servers: [{url: mqtt://a}]}\n" + inYAML(text) + ": 1\nserial: {" + inYAML(text) + ": {port: " + inYAML(text) + "}}\n"
+	key := inYAML("\x01\x1b[2J\u009b\u202e") // a key of YAML has at most 1024 characters
+	named := "device: {id: " + inYAML(text) + "}\nuplink: {servers: [{url: mqtt://a}]}\n" + key + ": 1\n" +
+		"serial: {" + key + ": {port: " + inYAML(text) + "}}\n"
 	for _, tt := range []struct {
 		name  string
 		args  []string
@@ -116,10 +124,12 @@ func TestNoControlOfAStrangerReachesTheTerminal(t *testing.T) {
 		{"check: not YAML", []string{"check", "-c", file("a: [" + all)}, "is not good"},
 		{"check: a name of a file", []string{"check", "-c", "/no/" + text}, `<0:\x01:0>`},
 		{"check: a scheme", []string{"check", "-c", document("mq\\eqtt://a", "")}, "unknown scheme"},
-		{"run without an uplink", []string{"run", "-c", file("uplink: {servers: []}\nstate_dir: " + state + "\n" + inYAML(text) + ": 1\n")}, `\x01`},
+		{"run without an uplink", []string{"run", "-c", file("uplink: {servers: []}\nstate_dir: " + state + "\n" + inYAML(text) +
+			": 1\n")}, `\x01`},
 		{"diag", []string{"diag", "-c", document("ws://"+server, "")}, `FAIL`},
 		{"diag as JSON", []string{"diag", "--json", "-c", document("ws://"+server, "")}, `FAIL`},
-		{"diag through a proxy", []string{"diag", "-c", file("device: {id: gw}\nstate_dir: " + state + "\nuplink: {proxy: \"http://" + server +
+		{"diag through a proxy", []string{"diag", "-c", file("device: {id: gw}\nstate_dir: " + state +
+			"\nuplink: {proxy: \"http://" + server +
 			"\", servers: [{url: mqtt://192.0.2.1}]}\n")}, `FAIL`},
 		{"check --online", []string{"check", "--online", "-c", document("ws://"+server, "")}, `FAIL`},
 		{"a command", []string{text}, `\x01`},
@@ -149,7 +159,8 @@ func TestNoControlOfAStrangerReachesTheLogOfATerminal(t *testing.T) {
 		s := printabletest.Marked(c)
 		var out bytes.Buffer
 		log := zerolog.New(printable.NewLogWriter(zerolog.ConsoleWriter{Out: &out, NoColor: true, FormatPrepare: prepare}, 100))
-		log.Info().Str("why", s).Err(errors.New(s)).Strs("command", []string{s}).Interface("verdict", map[string]string{s: s}).Str(s, s).Msg(s)
+		log.Info().Str("why", s).Err(errors.New(s)).Strs("command", []string{s}).Interface("verdict",
+			map[string]string{s: s}).Str(s, s).Msg(s)
 		if passed := printabletest.Passed(out.Bytes()); passed != nil || out.Len() == 0 {
 			t.Errorf("%s: %v pass: %q", c.Name, passed, out.Bytes())
 		}

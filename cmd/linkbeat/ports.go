@@ -33,7 +33,8 @@ Exit status: 0 done, also without a port; 1 /sys cannot be read; 64 wrong use.`,
 				return printable.Encode(out, ports, false)
 			}
 			if len(ports) == 0 {
-				return printable.Fprintf(cmd.ErrOrStderr(), "no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?\n")
+				return printable.Fprintf(cmd.ErrOrStderr(),
+					"no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?\n")
 			}
 			return printPorts(printable.NewTable(out), ports)
 		},

@@ -159,7 +159,8 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 		}
 		_ = p.SetLine(tty.Line{Baud: cmp.Or(c.Line.Baud, l.Baud), Stop: stop}) // what a program finds is what there is
 		_ = printable.Fprintf(cmd.OutOrStdout(), "%s\n", p.Path)
-		_ = printable.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud,
+			l.Mode)
 	}
 	return operator.Console(ctx, b.o, c)
 }

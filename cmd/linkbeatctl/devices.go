@@ -30,7 +30,8 @@ Exit status: 0 done, also when no gateway is known, 3 no session with the broker
 				return err
 			}
 			if len(devices) == 0 {
-				_ = printable.Fprintf(cmd.ErrOrStderr(), "no gateway is known under %s: check --prefix, and that user %q may read it\n",
+				_ = printable.Fprintf(cmd.ErrOrStderr(),
+					"no gateway is known under %s: check --prefix, and that user %q may read it\n",
 					b.prefix, b.o.Username)
 			}
 			return operator.PrintDevices(cmd.OutOrStdout(), devices, asJSON, time.Now())

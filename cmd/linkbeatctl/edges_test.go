@@ -66,17 +66,23 @@ func startHostile(t *testing.T) (url string) {
 			case "lb/gw/dn/cmd/meter/write":
 				say("lb/gw/up/reply/meter", doc("id", id, "ok", "false", "error", h, "detail", h), false)
 			case "lb/gw/dn/cmd/boiler/write":
-				say("lb/gw/up/reply/boiler", doc("id", id, "ok", "true", "values", doc(hostile(), h), "bad", doc(hostile(), h)), false)
+				say("lb/gw/up/reply/boiler", doc("id", id, "ok", "true", "values", doc(hostile(), h), "bad", doc(hostile(), h)),
+					false)
 			case "lb/gw/dn/cmd/meter/request":
-				say("lb/gw/up/reply/meter", doc("id", id, "ok", "true", "frames", "["+doc("text", h)+","+doc("hex", h)+","+doc("base64", h)+"]"), false)
+				say("lb/gw/up/reply/meter", doc("id", id, "ok", "true", "frames", "["+doc("text", h)+","+doc("hex",
+					h)+","+doc("base64", h)+"]"), false)
 			case "lb/gw/dn/cmd/meter/console":
 				if sent.Op == "tap" {
 					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "1", "op", `"opened"`, "mode", h), false)
-					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "2", "op", `"data"`, "base64", `"G1sySv+bfwoN"`), false)
-					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "3", "op", `"fault"`, "error", h, "detail", h), false)
-					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "4", "op", `"closed"`, "error", h, "detail", h), false)
+					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "2", "op", `"data"`, "base64", `"G1sySv+bfwoN"`),
+						false)
+					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "3", "op", `"fault"`, "error", h, "detail", h),
+						false)
+					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "4", "op", `"closed"`, "error", h, "detail", h),
+						false)
 				} else {
-					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "1", "op", `"closed"`, "error", `"denied"`, "detail", h), false)
+					say("lb/gw/up/reply/meter/console", doc("id", id, "seq", "1", "op", `"closed"`, "error", `"denied"`, "detail",
+						h), false)
 				}
 			}
 			return transporttest.Take
@@ -98,7 +104,8 @@ func startHostile(t *testing.T) (url string) {
 	})
 	for _, id := range []string{"gw", hostile()} {
 		say("lb/"+id+"/up/state", doc("online", "true", "version", h, "server", h), true)
-		say("lb/"+id+"/up/info", doc("ports", doc(hostile(), doc("port", h, "state", h, "why", h)), "facts", doc(hostile(), h)), true)
+		say("lb/"+id+"/up/info", doc("ports", doc(hostile(), doc("port", h, "state", h, "why", h)), "facts", doc(hostile(), h)),
+			true)
 	}
 	b.Serve(l)
 	t.Cleanup(b.Close)
@@ -118,13 +125,15 @@ func startTLS(t *testing.T) (url string) {
 			ascii = append(ascii, printabletest.Marked(c))
 		}
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hostile()}, NotAfter: time.Now().Add(time.Hour),
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: hostile()},
+		NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{strings.Join(ascii, "")}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der},
+		PrivateKey: key}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wron
 				err = nil
 			}
 			if err == nil {
-				err = printable.Fprintf(cmd.ErrOrStderr(), "%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing\n",
+				err = printable.Fprintf(cmd.ErrOrStderr(),
+					"%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing\n",
 					c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes)
 			}
 			return err

@@ -1,5 +1,5 @@
-// Package printabletest has what strangers write, for the tests of every edge: a table of the characters that steer terminals, forge
-// lines or hide text, and what finds them in an output.
+// Package printabletest has what strangers write, for the tests of every edge: a table of the characters that steer terminals,
+// forge lines or hide text, and what finds them in an output.
 package printabletest
 
 import (

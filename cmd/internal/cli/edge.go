@@ -19,8 +19,8 @@ func guard(root *cobra.Command) (flush func()) {
 	return func() { _ = errors.Join(out.Flush(), err.Flush()) } // who reads them is gone
 }
 
-// RawOut is the standard output of a command behind its edge, for bytes that a person has asked for as they are: those of a console,
-// and of --raw.
+// RawOut is the standard output of a command behind its edge, for bytes that a person has asked for as they are: those of a
+// console, and of --raw.
 func RawOut(cmd *cobra.Command) io.Writer { return behind(cmd.OutOrStdout()) }
 
 // RawErr is the standard error of a command behind its edge: for carriage returns of ours, and what is printable already.
@@ -38,8 +38,8 @@ func Notice(cmd *cobra.Command) func(string) {
 	return func(s string) { _ = printable.Fprintf(cmd.ErrOrStderr(), "! %s\n", s) }
 }
 
-// lines is what an error says. A line feed in it is a stranger's, but where several errors were joined, or where one of them has lines
-// of its own, which it answers to Lines.
+// lines is what an error says. A line feed in it is a stranger's, but where several errors were joined, or where one of them has
+// lines of its own, which it answers to Lines.
 func lines(err error) string {
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Join(several.Unwrap()...).Error() == err.Error() {
 		var all []string
