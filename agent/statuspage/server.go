@@ -98,14 +98,21 @@ func onlyByAddress(next http.Handler) http.Handler {
 	})
 }
 
+// shown is the status as it may be printed, whoever reads it and wherever its strings are from.
+func (p *Page) shown() Status {
+	s := p.o.Status()
+	printable.Deep(&s, MaxText)
+	return s
+}
+
 func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = printable.Encode(w, p.o.Status(), true) // on error the client is gone
+	_ = printable.Encode(w, p.shown(), true) // on error the client is gone
 }
 
 func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(AppendMetrics(nil, p.o.Status()))
+	_, _ = w.Write(AppendMetrics(nil, p.shown()))
 }
 
 func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
@@ -117,7 +124,7 @@ func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
-	if s := p.o.Status(); s.Uplink.State != "up" {
+	if s := p.shown(); s.Uplink.State != "up" {
 		http.Error(w, printable.Line("uplink is "+s.Uplink.State+": "+s.Why), http.StatusServiceUnavailable)
 		return
 	}

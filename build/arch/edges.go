@@ -196,9 +196,9 @@ func PastEdges(found []Past, own []Own) (all []string) {
 	for _, p := range found {
 		i := slices.IndexFunc(own, func(o Own) bool { return o.File == p.File && o.What == p.What })
 		if used[i] = true; i < 0 {
-			all = append(all,
-				fmt.Sprintf("%s:%d: %s goes past agent/printable, and a string in it may be a stranger's: use "+
-					"printable.Fprintf, Table, Encode or NewWriter, or say in build/arch/edges.go why no stranger passes", p.File, p.Line, p.What))
+			all = append(all, fmt.Sprintf("%s:%d: %s goes past agent/printable, and a string in it may be a stranger's: "+
+				"use printable.Fprintf, Table, Encode or NewWriter, or say in build/arch/edges.go why no stranger passes",
+				p.File, p.Line, p.What))
 		}
 	}
 	for i, o := range own {

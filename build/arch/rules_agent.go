@@ -47,10 +47,6 @@ func agentRules() []Rule {
 		{Package: "agent/pathstore", Own: []string{"agent/exec", "agent/statedir", "transport",
 			"transport/heartbeat"}, Others: []string{zerolog},
 			Why: "what is known of paths, in a file; transport says what that is"},
-		{Package: "agent/printable", NotStd: []string{"net", "os", "sync", "syscall", "context", "time"},
-			Why: "pure: a stranger's string comes in, what a terminal is shown goes out; every edge that prints stands on it"},
-		{Package: "agent/printable/printabletest", Std: []string{"bytes", "fmt", "strings", "unicode/utf8"},
-			Why: "what strangers write, for the tests and laboratories of every edge; no program carries it"},
 		{Package: "agent/probe", Own: []string{"transport", "transport/heartbeat", "agent/printable", "agent/wire", "config"},
 			Why: "linkbeat probe: a link of its own, for a person at a shell; " +
 				"like agent it translates config into transport's Options"},

@@ -10,6 +10,9 @@ import (
 	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
+// maxLine bounds a line of an error or a notice, in bytes: a server may choose how long it is.
+const maxLine = 8 << 10
+
 // guard makes edges of the streams of root: whatever a command prints, no character of a stranger steers the terminal. What is
 // returned writes what they still hold.
 func guard(root *cobra.Command) (flush func()) {
@@ -35,7 +38,9 @@ func behind(w io.Writer) io.Writer {
 
 // Notice says on standard error what is no result, a line that begins with !.
 func Notice(cmd *cobra.Command) func(string) {
-	return func(s string) { _ = printable.Fprintf(cmd.ErrOrStderr(), "! %s\n", s) }
+	return func(s string) {
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "! %s\n", printable.Short(s, maxLine))
+	}
 }
 
 // lines is what an error says. A line feed in it is a stranger's, but where several errors were joined, or where one of them has
@@ -54,11 +59,11 @@ func lines(err error) string {
 		Lines() []string
 	}
 	if !errors.As(err, &own) {
-		return printable.Line(text)
+		return printable.Short(text, maxLine)
 	}
 	before, after, found := strings.Cut(text, own.Error())
 	if !found {
-		return printable.Line(text)
+		return printable.Short(text, maxLine)
 	}
 	all := own.Lines()
 	if head, ok := strings.CutSuffix(before, "\n"); ok {
@@ -72,7 +77,7 @@ func lines(err error) string {
 		all[len(all)-1] += after
 	}
 	for i := range all {
-		all[i] = printable.Line(all[i])
+		all[i] = printable.Short(all[i], maxLine)
 	}
 	return strings.Join(all, "\n")
 }

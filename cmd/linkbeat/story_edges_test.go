@@ -124,7 +124,7 @@ func TestNoControlOfAStrangerReachesTheTerminal(t *testing.T) {
 		{"check: not YAML", []string{"check", "-c", file("a: [" + all)}, "is not good"},
 		{"check: a name of a file", []string{"check", "-c", "/no/" + text}, `<0:\x01:0>`},
 		{"check: a scheme", []string{"check", "-c", document("mq\\eqtt://a", "")}, "unknown scheme"},
-		{"run without an uplink", []string{"run", "-c", file("uplink: {servers: []}\nstate_dir: " + state + "\n" + inYAML(text) +
+		{"run without an uplink", []string{"run", "-c", file("uplink: {servers: []}\nstate_dir: " + state + "\n" + key +
 			": 1\n")}, `\x01`},
 		{"diag", []string{"diag", "-c", document("ws://"+server, "")}, `FAIL`},
 		{"diag as JSON", []string{"diag", "--json", "-c", document("ws://"+server, "")}, `FAIL`},
