@@ -59,12 +59,15 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *decoder) fault(a at, format string, args ...any) {
+func (d *decoder) fault(a at, format string, args ...any) { d.add(d.found(a, format, args)) }
+
+// found is a fault at a.
+func (d *decoder) found(a at, format string, args []any) Fault {
 	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
 	if a.pos != nil {
 		f.Line, f.Env = a.pos.line, a.pos.env
 	}
-	d.add(f)
+	return f
 }
 
 func (d *decoder) add(f Fault) {
@@ -94,30 +97,17 @@ func (d *decoder) faultedBelow(path string) bool {
 }
 
 func (d *decoder) warn(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
-	if a.pos != nil {
-		f.Line, f.Env = a.pos.line, a.pos.env
-	}
 	if len(d.warnings) < maxFaults {
-		d.warnings = append(d.warnings, f)
-	}
-}
-
-// notAtStart notes a fault that keeps no gateway from starting.
-func (d *decoder) notAtStart(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
-	if a.pos != nil {
-		f.Line, f.Env = a.pos.line, a.pos.env
-	}
-	if len(d.later) < maxFaults {
-		d.later = append(d.later, f)
+		d.warnings = append(d.warnings, d.found(a, format, args))
 	}
 }
 
 // mustShow wants a name or a text that is shown as itself wherever it is: in topics, logs and tables, on the terminals of others.
+// Anything else keeps no gateway from starting.
 func (d *decoder) mustShow(a at, text string) {
-	if bad := printable.Bad(text); bad != "" {
-		d.notAtStart(a, "holds %s, which is not shown as itself and may steer a terminal: leave it out", bad)
+	if bad := printable.Bad(text); bad != "" && len(d.later) < maxFaults {
+		const says = "holds %s, which is not shown as itself and may steer a terminal: leave it out"
+		d.later = append(d.later, d.found(a, says, []any{bad}))
 	}
 }
 

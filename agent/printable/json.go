@@ -80,10 +80,10 @@ func (s *scanner) append(dst []byte, text string, i int, r rune, size int) []byt
 	case r >= ' ' && r < 0x7f, r >= utf8.RuneSelf && shown(text, i, r, size):
 		return append(dst, text[i:i+size]...)
 	case r <= 0xffff:
-		return appendHex(append(dst, '\\', 'u'), r, 4)
+		return appendHex(dst, 'u', r, 4)
 	}
 	r -= 0x10000 // RFC 8259, 7: a surrogate pair
-	return appendHex(append(appendHex(append(dst, '\\', 'u'), 0xd800+r>>10, 4), '\\', 'u'), 0xdc00+r&0x3ff, 4)
+	return appendHex(appendHex(dst, 'u', 0xd800+r>>10, 4), 'u', 0xdc00+r&0x3ff, 4)
 }
 
 // Encode writes v as a JSON document and a line feed, without escapes for HTML. With indent, over several lines.

@@ -35,39 +35,32 @@ func (w *Writer) Raw() io.Writer { return w.out }
 // Write implements io.Writer. It counts all of p as written, or nothing of it.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.lines {
-		return whole(len(p), w.send(AppendJSON(nil, p, w.most)))
+		return w.send(len(p), AppendJSON(nil, p, w.most))
 	}
-	text := p
-	if len(w.held) > 0 {
-		text = append(w.held, p...)
-		w.held = nil
-	}
-	if n := unfinished(text); n > 0 {
-		w.held = slices.Clone(text[len(text)-n:])
-		text = text[:len(text)-n]
-	}
-	if len(text) == 0 {
+	text := append(w.held, p...)
+	end := len(text) - unfinished(text)
+	w.held = slices.Clone(text[end:])
+	if end == 0 {
 		return len(p), nil
 	}
-	return whole(len(p), w.send([]byte(Text(string(text)))))
+	return w.send(len(p), []byte(Text(string(text[:end]))))
 }
 
 // Flush writes what is held: nothing follows that could make a character of it.
+//
+//go:noinline
 func (w *Writer) Flush() error {
 	held := w.held
 	if w.held = nil; len(held) == 0 {
 		return nil
 	}
-	return w.send([]byte(Text(string(held))))
-}
-
-func (w *Writer) send(p []byte) error {
-	_, err := w.out.Write(p)
+	_, err := w.send(0, []byte(Text(string(held))))
 	return err
 }
 
-func whole(n int, err error) (int, error) {
-	if err != nil {
+// send writes p, which stands for n bytes.
+func (w *Writer) send(n int, p []byte) (int, error) {
+	if _, err := w.out.Write(p); err != nil {
 		return 0, err
 	}
 	return n, nil
@@ -101,27 +94,15 @@ func Fprintf(w io.Writer, format string, args ...any) error {
 	return err
 }
 
-// shownArg is a with its text made printable; what has none stays, so that a verb for numbers works.
+// shownArg is a with its text made printable; a number or truth value stays, so that a verb for one works.
 func shownArg(a any) any {
-	switch a := a.(type) {
-	case nil:
+	if p, ok := a.([]byte); ok {
+		return Line(string(p))
+	}
+	if k := reflect.ValueOf(a).Kind(); k >= reflect.Bool && k <= reflect.Complex128 {
 		return a
-	case string:
-		return Line(a)
-	case []byte:
-		return Line(string(a))
-	case error:
-		return Line(a.Error())
-	case fmt.Stringer:
-		return Line(a.String())
 	}
-	switch v := reflect.ValueOf(a); v.Kind() {
-	case reflect.String:
-		return Line(v.String())
-	case reflect.Slice, reflect.Map, reflect.Struct, reflect.Pointer, reflect.Interface, reflect.Array:
-		return Line(fmt.Sprint(a))
-	}
-	return a
+	return Line(fmt.Sprint(a))
 }
 
 // Table is rows of cells in columns, each cell one [Line].
@@ -150,68 +131,48 @@ func deep(v reflect.Value, most int) {
 	if _, own := v.Interface().(encoding.TextMarshaler); own {
 		return
 	}
-	switch v.Kind() {
-	case reflect.String:
+	kind, t := v.Kind(), v.Type()
+	switch {
+	case kind == reflect.String:
 		if s := v.String(); v.CanSet() {
-			if shown := Short(s, most); shown != s {
-				v.SetString(shown)
+			v.SetString(Short(s, most))
+		}
+	case kind == reflect.Struct:
+		for i := range v.NumField() {
+			if t.Field(i).IsExported() {
+				deep(v.Field(i), most)
 			}
 		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			to := reflect.New(v.Type().Elem())
-			to.Elem().Set(v.Elem())
-			deep(to.Elem(), most)
-			v.Set(to)
+	case kind == reflect.Array, kind == reflect.Slice && t.Elem().Kind() != reflect.Uint8 && v.Len() > 0:
+		if kind == reflect.Slice {
+			list := reflect.MakeSlice(t, v.Len(), v.Len())
+			reflect.Copy(list, v)
+			v.Set(list)
 		}
-	case reflect.Interface:
-		if !v.IsNil() {
-			in := reflect.New(v.Elem().Type()).Elem()
-			in.Set(v.Elem())
-			deep(in, most)
-			v.Set(in)
+		for i := range v.Len() {
+			deep(v.Index(i), most)
 		}
-	case reflect.Struct:
-		for f, field := range v.Fields() {
-			if f.IsExported() {
-				deep(field, most)
+	case kind == reflect.Map && !v.IsNil():
+		out := reflect.MakeMap(t)
+		for all := v.MapRange(); all.Next(); {
+			k := copied(all.Key(), t.Key(), most)
+			for k.Kind() == reflect.String && out.MapIndex(k).IsValid() { // no two keys become one
+				k.SetString(k.String() + "'")
 			}
+			out.SetMapIndex(k, copied(all.Value(), t.Elem(), most))
 		}
-	case reflect.Slice, reflect.Array:
-		if v.Len() > 0 && v.Type().Elem().Kind() != reflect.Uint8 {
-			deepList(v, most)
-		}
-	case reflect.Map:
-		if !v.IsNil() {
-			v.Set(deepMap(v, most))
-		}
+		v.Set(out)
+	case kind == reflect.Pointer && !v.IsNil():
+		v.Set(copied(v.Elem(), t.Elem(), most).Addr())
+	case kind == reflect.Interface && !v.IsNil():
+		v.Set(copied(v.Elem(), v.Elem().Type(), most))
 	}
 }
 
-func deepList(v reflect.Value, most int) {
-	if v.Kind() == reflect.Slice {
-		list := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-		reflect.Copy(list, v)
-		v.Set(list)
-	}
-	for i := range v.Len() {
-		deep(v.Index(i), most)
-	}
-}
-
-// deepMap is the map again. No two keys become one.
-func deepMap(v reflect.Value, most int) reflect.Value {
-	out := reflect.MakeMapWithSize(v.Type(), v.Len())
-	for key, value := range v.Seq2() {
-		k, e := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
-		k.Set(key)
-		e.Set(value)
-		deep(k, most)
-		deep(e, most)
-		for k.Kind() == reflect.String && out.MapIndex(k).IsValid() {
-			k.SetString(k.String() + "'")
-		}
-		out.SetMapIndex(k, e)
-	}
-	return out
+// copied is a v of its own, printable.
+func copied(v reflect.Value, t reflect.Type, most int) reflect.Value {
+	own := reflect.New(t).Elem()
+	own.Set(v)
+	deep(own, most)
+	return own
 }

@@ -19,20 +19,10 @@ import (
 
 // Line is s in one line, with everything escaped that is not shown as itself: control characters, line ends and tabs too. What
 // has nothing of that is returned as it is, without an allocation.
-func Line(s string) string {
-	if i := find(s, false); i >= 0 {
-		return string(appendEscaped(append(make([]byte, 0, len(s)+16), s[:i]...), s, i, false))
-	}
-	return s
-}
+func Line(s string) string { return show(s, false) }
 
 // Text is Line of whole lines: a line feed and a tab stay.
-func Text(s string) string {
-	if i := find(s, true); i >= 0 {
-		return string(appendEscaped(append(make([]byte, 0, len(s)+16), s[:i]...), s, i, true))
-	}
-	return s
-}
+func Text(s string) string { return show(s, true) }
 
 // Short is Line of at most the first most bytes of s, with how many bytes are missing behind them: for what a stranger chooses
 // the length of.
@@ -81,40 +71,46 @@ func find(s string, lines bool) int {
 	return -1
 }
 
-// appendEscaped adds s from byte i on, which is the first to be escaped.
-func appendEscaped(dst []byte, s string, i int, lines bool) []byte {
-	for i < len(s) {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		dst = appendOne(dst, s[i], r, size)
-		i += size
-		next := find(s[i:], lines) // what stands before decides about joiners, and an escape is no such thing
-		if next < 0 {
-			return append(dst, s[i:]...)
-		}
-		dst = append(dst, s[i:i+next]...)
-		i += next
+// show is s with what is not shown as itself escaped. It is not inlined, as nothing here that is called in many places: the program
+// of a gateway is small.
+//
+//go:noinline
+func show(s string, lines bool) string {
+	next := find(s, lines)
+	if next < 0 {
+		return s
 	}
-	return dst
+	shown := make([]byte, 0, len(s)+16)
+	for next >= 0 {
+		shown = append(shown, s[:next]...)
+		r, size := utf8.DecodeRuneInString(s[next:])
+		shown = appendOne(shown, s[next], r, size)
+		s = s[next+size:]
+		next = find(s, lines) // from here on: an escape is nothing that a joiner joins
+	}
+	return string(append(shown, s...))
 }
-
-const digits = "0123456789abcdef"
 
 // appendOne adds the escape of one character, or of the byte first when it is no UTF-8.
 func appendOne(dst []byte, first byte, r rune, size int) []byte {
 	switch {
 	case r == utf8.RuneError && size <= 1:
-		return append(dst, '\\', 'x', digits[first>>4], digits[first&15])
+		return appendHex(dst, 'x', rune(first), 2)
 	case r < utf8.RuneSelf:
-		return append(dst, '\\', 'x', digits[r>>4], digits[r&15])
+		return appendHex(dst, 'x', r, 2)
 	case r <= 0xffff:
-		return appendHex(append(dst, '\\', 'u'), r, 4)
+		return appendHex(dst, 'u', r, 4)
 	}
-	return appendHex(append(dst, '\\', 'U'), r, 8)
+	return appendHex(dst, 'U', r, 8)
 }
 
-func appendHex(dst []byte, r rune, n int) []byte {
+// appendHex adds an escape with n digits.
+//
+//go:noinline
+func appendHex(dst []byte, kind byte, r rune, n int) []byte {
+	dst = append(dst, '\\', kind)
 	for n--; n >= 0; n-- {
-		dst = append(dst, digits[r>>(4*n)&15])
+		dst = append(dst, "0123456789abcdef"[r>>(4*n)&15])
 	}
 	return dst
 }

@@ -19,7 +19,10 @@ func guard(root *cobra.Command) (flush func()) {
 	out, err := printable.NewWriter(root.OutOrStdout()), printable.NewWriter(root.ErrOrStderr())
 	root.SetOut(out)
 	root.SetErr(err)
-	return func() { _ = errors.Join(out.Flush(), err.Flush()) } // who reads them is gone
+	return func() { // without an error: who reads them is gone
+		_ = out.Flush()
+		_ = err.Flush()
+	}
 }
 
 // RawOut is the standard output of a command behind its edge, for bytes that a person has asked for as they are: those of a
@@ -65,19 +68,12 @@ func lines(err error) string {
 	if !found {
 		return printable.Short(text, maxLine)
 	}
-	all := own.Lines()
-	if head, ok := strings.CutSuffix(before, "\n"); ok {
-		all = append([]string{head}, all...)
-	} else {
-		all = append([]string{before + all[0]}, all[1:]...)
-	}
-	if tail, ok := strings.CutPrefix(after, "\n"); ok {
-		all = append(all, tail)
-	} else {
-		all[len(all)-1] += after
-	}
-	for i := range all {
-		all[i] = printable.Short(all[i], maxLine)
-	}
-	return strings.Join(all, "\n")
+	return around(before) + printable.Text(own.Error()) + around(after)
+}
+
+// around is what stands before or behind lines of an error's own: one line, and the line feed between.
+func around(s string) string {
+	line := strings.Trim(s, "\n")
+	before, after, _ := strings.Cut(s, line)
+	return before + printable.Short(line, maxLine) + after
 }
