@@ -71,8 +71,8 @@ func find(s string, lines bool) int {
 	return -1
 }
 
-// show is s with what is not shown as itself escaped. It is not inlined, as nothing here that is called in many places: the program
-// of a gateway is small.
+// show is s with what is not shown as itself escaped. It is not inlined, as nothing here that is called in many places: the
+// program of a gateway is small.
 //
 //go:noinline
 func show(s string, lines bool) string {

@@ -72,7 +72,8 @@ func TestRunMakesAnEdgeOfBothStreams(t *testing.T) {
 
 func TestALineOfAnErrorIsBounded(t *testing.T) {
 	long := errors.New(strings.Repeat("x", 1<<20))
-	for name, err := range map[string]error{"alone": long, "joined": errors.Join(long, long), "around lines": fmt.Errorf("%w: %w", long, listing{"a", "b"})} {
+	for name, err := range map[string]error{"alone": long, "joined": errors.Join(long, long), "around lines": fmt.Errorf("%w: %w",
+		long, listing{"a", "b"})} {
 		if got := lines(err); len(got) > 3*maxLine || !strings.Contains(got, "bytes more") {
 			t.Errorf("%s: %d bytes", name, len(got))
 		}
