@@ -75,7 +75,7 @@ type Agent struct {
 func New(o Options) *Agent {
 	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
-	a := &Agent{o: o, level: lv, log: zerolog.New(o.Log).Hook(lv).With().Timestamp().Logger(), started: time.Now(),
+	a := &Agent{o: o, level: lv, log: supervise.NewLog(o.Log, lv), started: time.Now(),
 		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
 	a.floods = flood.NewLog(a.log)
 	return a

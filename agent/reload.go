@@ -49,8 +49,10 @@ func (l *localState) reload(ctx context.Context) *succession {
 	now := l.inUse()
 	next, err := l.o.Load()
 	switch {
-	case err != nil || next.Origin != config.FromFile:
+	case err != nil:
 		l.refuse(next.Faults.Sentence())
+	case next.Refused() != "":
+		l.refuse(next.Refused())
 	case !sameLocal(now.Document, next.Document):
 		p, err := statedir.Open(next.Document, l.dirs)
 		if err == nil {

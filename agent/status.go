@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -32,6 +33,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
 	before.onto(&s)
 	s.Why = u.why(s, booted.ConfigError, reloadFault, link.Why)
+	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/console"
 	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
@@ -153,8 +154,10 @@ func (u *uplinkRun) statsMessage() (transport.Message, bool) {
 
 // announce is the birth (online) and the will of a session.
 func (u *uplinkRun) announce(online bool, s transport.Session) []byte {
-	return wire.State{Online: online, Session: u.sessionsBefore() + s.Number, Epoch: u.data.Epoch(), Since: s.Since.UnixMilli(),
-		Version: u.o.Version, Server: s.Server}.Append(nil)
+	state := wire.State{Online: online, Session: u.sessionsBefore() + s.Number, Epoch: u.data.Epoch(), Since: s.Since.UnixMilli(),
+		Version: u.o.Version, Server: s.Server}
+	printable.Deep(&state, statuspage.MaxText)
+	return state.Append(nil)
 }
 
 // sessionsBefore are those of earlier runs: sessions are numbered from the start of the process.

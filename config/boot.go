@@ -40,6 +40,7 @@ type Booted struct {
 	Store       *Store            // under the state directory of Document
 	ConfigError string            // one sentence for the status page; "" when all is well
 	Faults      Faults            // of the file
+	Later       Faults            // of Document: it runs with them at a start, and check and a reload refuse it
 	Warnings    []Fault           // of Document
 	Disabled    map[string]string // serial devices that were taken out, and why
 }
@@ -61,7 +62,7 @@ func Boot(o BootOptions) (Booted, error) {
 	if fault != nil {
 		faults = append(faults, *fault)
 	} else {
-		_, _, faults = build(root, o.Parse, nil)
+		_, _, faults, _ = build(root, o.Parse, nil)
 	}
 	b, ok, unread := lastGood(NewStore(dir), o.Parse)
 	if !ok {
@@ -73,6 +74,14 @@ func Boot(o BootOptions) (Booted, error) {
 		return Booted{Faults: faults}, fmt.Errorf("%w:\n%w", ErrNoUplink, faults)
 	}
 	return b, nil
+}
+
+// Refused is why a reload must not take b, in one line; "" when it may.
+func (b Booted) Refused() string {
+	if b.Origin != FromFile {
+		return b.Faults.Sentence()
+	}
+	return b.Later.Sentence()
 }
 
 // sentence says in one line that the configuration is bad and what runs instead. unread is why the last good one cannot be read.
@@ -108,12 +117,12 @@ func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 // accept builds the document of a tree; ok is false when something else than serial devices is at fault. Those are taken
 // out.
 func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool) {
-	doc, warnings, faults := build(root, o, skip)
+	doc, warnings, faults, later := build(root, o, skip)
 	byDevice, confined := faults.devices()
 	if !confined {
 		return Booted{Faults: faults}, false
 	}
-	b := Booted{Document: doc, Faults: faults, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
+	b := Booted{Document: doc, Faults: faults, Later: later, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
 	for name, its := range byDevice {
 		delete(doc.Serial, name)
 		b.Disabled[name] = its.Sentence()
@@ -122,6 +131,9 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 		if byDevice[w.Device] == nil {
 			b.Warnings = append(b.Warnings, w)
 		}
+	}
+	if len(later) > 0 {
+		b.ConfigError = fmt.Sprintf("config_error: it runs, and check and the next reload refuse it: %s", later.Sentence())
 	}
 	if len(b.Disabled) > 0 {
 		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "),

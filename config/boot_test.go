@@ -183,3 +183,38 @@ func TestLastGoodSurvivesARoundTrip(t *testing.T) {
 		t.Errorf("%v %v", again.Origin, err)
 	}
 }
+
+// TestNamesThatSteerATerminalStopNoStart: check and a reload refuse what ran before, a start runs it and says so.
+func TestNamesThatSteerATerminalStopNoStart(t *testing.T) {
+	const (
+		a   = "state_dir: @\nuplink: {servers: [{url: mqtts://a.example.net}]}\n"
+		bus = a + "serial: {bus: {port: /dev/ttyUSB0, units: "
+	)
+	for name, src := range map[string]string{
+		"an id":            a + "device: {id: \"gw\\e]0;x\\a\"}\n",
+		"a group":          a + "device: {groups: [\"n\\u202e\"]}\n",
+		"a device":         a + "serial: {\"m\\x7f\": {port: /dev/ttyUSB0}}\n",
+		"a unit":           bus + "{\"b\\u009b\": {address: 1, registers: {a: {address: 0}}}}}}\n",
+		"a unit of values": bus + "{b: {address: 1, registers: {a: {address: 0, unit: \"V\\e\"}}}}}}\n",
+		"a topic":          a + "topics: {log: \"lb/{id}/up/\\u2066log\"}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := newSite(t).boot(t, src)
+			if err != nil || b.Origin != FromFile || len(b.Disabled) > 0 || len(b.Faults) > 0 {
+				t.Fatalf("%v, from %s, without %v, faults %v", err, b.Origin, b.Disabled, b.Faults)
+			}
+			const says = "which is not shown as itself and may steer a terminal: leave it out"
+			if !strings.Contains(b.ConfigError, says) || !strings.Contains(b.Refused(), says) {
+				t.Errorf("it says %q, and a reload %q", b.ConfigError, b.Refused())
+			}
+			if _, _, err := Parse([]byte(strings.ReplaceAll(src, "@", "/x")), ParseOptions{}); err == nil ||
+				!strings.Contains(err.Error(), says) {
+				t.Errorf("check says %v", err)
+			}
+		})
+	}
+	b, err := newSite(t).boot(t, goodSite+"device: {id: gw-köln-21°C}\nhooks: {up: [sh, -c, \"one\\ntwo\"]}\n")
+	if err != nil || b.ConfigError != "" || b.Refused() != "" {
+		t.Errorf("%v, %q, %q", err, b.ConfigError, b.Refused())
+	}
+}

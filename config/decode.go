@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Bounds on what a document may cost to read: aliases can make a small file a large tree.
@@ -26,6 +28,7 @@ type decoder struct {
 	positions map[string]*pos // of every path that was set
 	faults    Faults
 	warnings  Faults
+	later     Faults // of check and a reload, not of a start: a document that ran before goes on running
 	nodes     int
 	depth     int
 	device    string // the serial device being read
@@ -56,12 +59,15 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *decoder) fault(a at, format string, args ...any) {
+func (d *decoder) fault(a at, format string, args ...any) { d.add(d.found(a, format, args)) }
+
+// found is a fault at a.
+func (d *decoder) found(a at, format string, args []any) Fault {
 	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
 	if a.pos != nil {
 		f.Line, f.Env = a.pos.line, a.pos.env
 	}
-	d.add(f)
+	return f
 }
 
 func (d *decoder) add(f Fault) {
@@ -91,12 +97,17 @@ func (d *decoder) faultedBelow(path string) bool {
 }
 
 func (d *decoder) warn(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
-	if a.pos != nil {
-		f.Line, f.Env = a.pos.line, a.pos.env
-	}
 	if len(d.warnings) < maxFaults {
-		d.warnings = append(d.warnings, f)
+		d.warnings = append(d.warnings, d.found(a, format, args))
+	}
+}
+
+// mustShow wants a name or a text that is shown as itself wherever it is: in topics, logs and tables, on the terminals of others.
+// Anything else keeps no gateway from starting.
+func (d *decoder) mustShow(a at, text string) {
+	if bad := printable.Bad(text); bad != "" && len(d.later) < maxFaults {
+		const says = "holds %s, which is not shown as itself and may steer a terminal: leave it out"
+		d.later = append(d.later, d.found(a, says, []any{bad}))
 	}
 }
 
@@ -172,6 +183,7 @@ func (d *decoder) named(a at, n *yaml.Node, v reflect.Value) {
 	for _, p := range d.namedPairs(a, n) {
 		c := a.child(p.key, p.pos, a.rules)
 		d.positions[c.path] = p.pos
+		d.mustShow(c, p.key)
 		if v.Type().Elem() == reflect.TypeFor[*SerialDevice]() {
 			d.serial(c, p, v)
 			continue

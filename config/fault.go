@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Fault is one thing wrong, or one warning, in a document.
@@ -33,7 +35,10 @@ func (f Fault) String() string {
 	if f.Path != "" {
 		text = f.Path + ": " + text
 	}
-	switch {
+	if strings.Contains(text, "\n") {
+		text = oneLine(text)
+	}
+	switch text = printable.Line(text); {
 	case f.Env != "":
 		return f.Env + ": " + text
 	case f.Line > 0:
@@ -47,12 +52,15 @@ func (f Fault) String() string {
 type Faults []Fault
 
 // Error has one line per fault.
-func (f Faults) Error() string {
+func (f Faults) Error() string { return strings.Join(f.Lines(), "\n") }
+
+// Lines are the faults, one a line: no other line feed is in Error.
+func (f Faults) Lines() []string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
 		lines[i] = fault.String()
 	}
-	return strings.Join(lines, "\n")
+	return lines
 }
 
 // Sentence is the faults in one line for a status: the first, and how many more; "" without any.

@@ -58,9 +58,17 @@ func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) err
 		d.fault(a, "%s%s", err, got(n.Value, expanded, v.Type()))
 		return
 	}
+	if v.Type() == reflect.TypeFor[string]() && !ofProgram(a.path) { // passwords have a type of their own, and may hold anything
+		d.mustShow(a, v.String())
+	}
 	if !reflect.DeepEqual(before.Interface(), v.Interface()) {
 		d.noEffect(a)
 	}
+}
+
+// ofProgram is true for a word of a command: a script may have several lines.
+func ofProgram(path string) bool {
+	return strings.HasPrefix(path, "hooks.") || strings.Contains(path, ".command[")
 }
 
 // got quotes what the file says, never what a variable holds: that may be a secret.

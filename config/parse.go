@@ -58,18 +58,19 @@ func Parse(src []byte, o ParseOptions) (*Document, []Fault, error) {
 	if syntax != nil {
 		return nil, nil, Faults{*syntax}
 	}
-	doc, warnings, faults := build(root, o, nil)
-	if len(faults) > 0 {
+	doc, warnings, faults, later := build(root, o, nil)
+	if faults = append(faults, later...); len(faults) > 0 {
+		faults.sort()
 		return nil, warnings, faults
 	}
 	return doc, warnings, nil
 }
 
 // build lays tree and environment over the defaults and checks the whole. The document is what was understood, even when
-// there are faults. Variables in skip do not override.
-func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (*Document, Faults, Faults) {
+// there are faults. Variables in skip do not override. later are faults that keep no gateway from starting.
+func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (doc *Document, warnings, faults, later Faults) {
 	d := &decoder{env: o.Env, positions: map[string]*pos{}}
-	doc := Defaults()
+	doc = Defaults()
 	if root != nil {
 		d.value(at{pos: &pos{line: root.Line}}, root, reflect.ValueOf(doc).Elem())
 	}
@@ -78,7 +79,8 @@ func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (*Document, Fa
 	check(d, doc, o.CheckFile)
 	d.faults.sort()
 	d.warnings.sort()
-	return doc, d.warnings, d.faults
+	d.later.sort()
+	return doc, d.warnings, d.faults, d.later
 }
 
 // readTree parses YAML; nil for an empty file.

@@ -14,7 +14,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/errcode"
 	"github.com/linkbeat/linkbeat/agent/flood"
-	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
@@ -211,7 +211,7 @@ func (c *Server) open(a arrival, m wire.ConsoleDown, now time.Time) (wire.ErrorC
 }
 
 // whoOf is who an operator says to be, for the log.
-func whoOf(said string) string { return supervise.Printable(said[:min(len(said), whoMost)]) }
+func whoOf(said string) string { return printable.Words(said, whoMost) }
 
 // chunk is how many bytes of data fit into a message either way: as base64 beside the topic, the id and the rest.
 func (c *Server) chunk(name, id string) int {

@@ -5,8 +5,9 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // printer writes lines with the time since the start. Safe for concurrent use.
@@ -20,14 +21,14 @@ type printer struct {
 func (p *printer) say(who, format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, "%5.1fs  %-8s %s\n", time.Since(p.start).Seconds(), who, fmt.Sprintf(format, args...))
+	_ = printable.Fprintf(p.out, "%5.1fs  %-8s %s\n", time.Since(p.start).Seconds(), who, fmt.Sprintf(format, args...))
 }
 
 // text writes lines as they are.
 func (p *printer) text(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprint(p.out, s)
+	_, _ = io.WriteString(p.out, printable.Text(s))
 }
 
 // counter is the state of the frames in a line.
@@ -46,9 +47,9 @@ func bar(beat time.Duration) string {
 // table writes name and value in columns.
 func table(rows [][2]string) string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	w := printable.NewTable(&b)
 	for _, r := range rows {
-		fmt.Fprintf(w, "  %s\t%s\n", r[0], r[1])
+		w.Row("  "+r[0], r[1])
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	return b.String()

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/internal/capped"
@@ -54,7 +55,7 @@ func (b Bundle) Write(ctx context.Context, out io.Writer) error {
 	zipped := gzip.NewWriter(out)
 	packed := tar.NewWriter(zipped)
 	for _, f := range files {
-		body := scrub.scrub(f.body)
+		body := shown(f.name, scrub.scrub(f.body))
 		h := &tar.Header{Name: path.Join(folder, f.name), Mode: 0o600, Size: int64(len(body)), ModTime: at, Format: tar.FormatPAX}
 		if err := packed.WriteHeader(h); err != nil {
 			return fmt.Errorf("bundle: %s: %w", f.name, err)
@@ -67,6 +68,14 @@ func (b Bundle) Write(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("bundle: %w", err)
 	}
 	return nil
+}
+
+// shown is a file as whoever opens it in a terminal may see it; documents say the same as before.
+func shown(name string, body []byte) []byte {
+	if path.Ext(name) == ".json" {
+		return printable.AppendJSON(nil, body, 0)
+	}
+	return []byte(printable.Text(string(body)))
 }
 
 func (b Bundle) text() entry {

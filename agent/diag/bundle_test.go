@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/agent/printable/printabletest"
 )
 
 // unpacked are the files of a bundle, by name.
@@ -158,5 +161,42 @@ func TestTailKeepsWholeLines(t *testing.T) {
 	if len(got) > stateMax || len(got) < stateMax-len(line) || !bytes.HasPrefix(got, []byte(line)) ||
 		!bytes.HasSuffix(got, []byte("x\nlast\n")) || cap(long.p) > 6*stateMax {
 		t.Errorf("%d bytes, %q…", len(got), got[:10])
+	}
+}
+
+// TestNoControlOfAStrangerIsInTheBundle puts them into each file that a stranger can write into.
+func TestNoControlOfAStrangerIsInTheBundle(t *testing.T) {
+	dir, raw := t.TempDir(), printabletest.Join(printabletest.Controls())
+	inJSON, err := json.Marshal(printabletest.Join(printabletest.Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"paths.json", "ledger.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), append([]byte(`{"why":`), append(inJSON, '}')...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"why":` + string(inJSON) + `}`))
+	}))
+	defer agent.Close()
+	d := document(t, fmt.Sprintf("state_dir: %s\nuplink: {servers: [{url: mqtts://a}]}\nhttp: {listen: %q}\n", dir,
+		agent.Listener.Addr()))
+	d.Device.Groups = []string{raw}
+	report := Report{ID: "gw-7", Servers: []Server{{URL: raw, Steps: []Step{{Name: "tls", Status: Fail, Text: raw, Hint: raw}}}}}
+	files := unpacked(t, Bundle{Document: d, Report: report, Log: func(context.Context) ([]byte, error) {
+		return []byte(strings.NewReplacer("\n", "", "\t", "").Replace(raw)), errors.New(strings.ReplaceAll(raw, "\n", ""))
+	}})
+	for name, text := range files {
+		passed := printabletest.Passed([]byte(text))
+		if tab := "C0 U+0009"; name == "log.txt" && len(passed) == 1 && passed[0] == tab {
+			passed = nil // a log may have tabs
+		}
+		if len(passed) > 0 || path.Ext(name) == ".json" && !json.Valid([]byte(text)) {
+			t.Errorf("%s: %v pass: %q", name, passed, text)
+		}
+	}
+	if !strings.Contains(files["status.json"], `<0:`) || !strings.Contains(files["diag.txt"], `<0:\x01:0>`) {
+		t.Errorf("it did not come that far: %q", files)
 	}
 }

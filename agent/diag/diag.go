@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
@@ -80,7 +81,12 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return r, nil
 }
 
+// maxText bounds what a step quotes, in bytes: a server chooses how long it is.
+const maxText = 4 << 10
+
+// tell is where each step is told, and so where what strangers say in it is made printable.
 func (o Options) tell(s Step) Step {
+	printable.Deep(&s, maxText)
 	if o.Watch != nil {
 		o.Watch.Step(s)
 	}

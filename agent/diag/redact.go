@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -68,9 +69,11 @@ func (s *scrubber) add(secret string) {
 	}
 	inJSON, _ := json.Marshal(secret) // a string always can
 	unquoted := func(s string) string { return s[1 : len(s)-1] }
-	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)),
-		url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(secret, "'", "''"),
-		strings.TrimPrefix(url.UserPassword("", secret).String(), ":"), base64.StdEncoding.EncodeToString([]byte(secret))} {
+	for _, form := range []string{secret, unquoted(string(inJSON)), unquoted(strconv.Quote(secret)), url.QueryEscape(secret),
+		url.PathEscape(secret),
+		strings.ReplaceAll(secret, "'", "''"), strings.TrimPrefix(url.UserPassword("", secret).String(), ":"),
+		base64.StdEncoding.EncodeToString([]byte(secret)), printable.Line(secret), // and as a log and a status have it:
+		unquoted(string(printable.AppendJSON(nil, inJSON, 0)))} {
 		s.secrets = append(s.secrets, []byte(form))
 	}
 }

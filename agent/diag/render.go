@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Printer writes steps for people as they come, one line each; a hint stands below its step.
@@ -27,7 +29,7 @@ func (p *Printer) Server(url string) {
 // head writes which server it is about, once.
 func (p *Printer) head() {
 	if p.url != "" {
-		fmt.Fprintln(p.Out, p.url)
+		_ = printable.Fprintf(p.Out, "%s\n", p.url)
 		p.url = ""
 	}
 }
@@ -38,7 +40,7 @@ func (p *Printer) Step(s Step) {
 		return
 	}
 	p.head()
-	io.WriteString(p.Out, line(s)) //nolint:errcheck // as with the prints around it: there is no place left to report it
+	_, _ = io.WriteString(p.Out, line(s)) // there is no place left to report it
 }
 
 // Render writes a whole report for people.
@@ -57,9 +59,9 @@ func (r Report) Render(out io.Writer) {
 
 // line is "ok   dns               12 ms  broker.example.net is 192.0.2.1", and below it the hint.
 func line(s Step) string {
-	text := fmt.Sprintf("%-4s %-13s %8s  %s\n", s.Status, strings.TrimSpace(s.Name+" "+s.Class), took(s.TookMS), s.Text)
+	text := printable.Sprintf("%-4s %-13s %8s  %s\n", s.Status, strings.TrimSpace(s.Name+" "+s.Class), took(s.TookMS), s.Text)
 	if s.Hint != "" {
-		text += "       " + s.Hint + "\n"
+		text += "       " + printable.Line(s.Hint) + "\n"
 	}
 	return text
 }

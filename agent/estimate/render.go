@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -33,8 +34,8 @@ func (e Estimate) Render(out io.Writer) error {
 		part := func(n int64) string { return fmt.Sprintf("%.0f %%", 100*e.Share(n)) }
 		line(budget, part(e.Total.Low), part(e.Total.Expected), part(e.Total.High))
 	}
-	fmt.Fprintf(&b, "\nThis assumes:\n- %s\n", strings.Join(e.Assumptions, "\n- "))
-	_, err := io.WriteString(out, b.String())
+	b.WriteString("\nThis assumes:\n- " + strings.Join(e.Assumptions, "\n- ") + "\n")
+	_, err := io.WriteString(out, printable.Text(b.String()))
 	return err
 }
 

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -114,7 +114,7 @@ func (h *Hooks) turn(ctx context.Context) {
 	c := Program{Argv: argv, Most: hookMax, both: true, timeout: h.timeout,
 		env: []string{"LINKBEAT_EVENT=" + s.event, "LINKBEAT_SERVER=" + clean(s.server), "LINKBEAT_WHY=" + clean(s.why)}}
 	out, err := c.run(ctx)
-	if out = strings.TrimSpace(strings.ToValidUTF8(out, "")); out != "" {
+	if out = strings.TrimSpace(out); out != "" {
 		h.log.Debug().Str("output", out).Msg("hook " + s.event + " says")
 	}
 	h.outcome(s.event, argv, err)
@@ -135,12 +135,4 @@ func (h *Hooks) outcome(event string, argv []string, err error) {
 }
 
 // clean is text that an environment can hold: one line without control characters, of a bounded length.
-func clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.ToValidUTF8(text[:min(len(text), hookWhyMax)], "")
-}
+func clean(text string) string { return printable.Short(text, hookWhyMax) }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // This is the one place that runs programs. Which ones comes from this machine's own configuration file, never from the fleet.
@@ -61,7 +61,7 @@ func (c Program) run(ctx context.Context) (string, error) {
 	case timed.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s", errTooSlow, timeout)
 	default:
-		if text := supervise.Printable(complaint.b); text != "" {
+		if text := printable.Words(string(complaint.b), complaintMax); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // sh is a command as tests write it; the product never asks a shell.
@@ -27,8 +27,8 @@ func TestCommands(t *testing.T) {
 	}{
 		{"plain", []string{"echo", "8944 500"}, "8944 500", ""},
 		{"no shell", []string{"echo", "$HOME; id"}, "$HOME; id", ""},
-		{"control bytes", []string{"printf", `a\033[31mb\n\tc`}, "a [31mb c", ""},
-		{"not UTF-8, and beyond ASCII", []string{"printf", `\303\251\377 \342\202\254`}, "é €", ""},
+		{"control bytes", []string{"printf", `a\033[31mb\n\tc`}, `a\x1b[31mb c`, ""},
+		{"not UTF-8, and beyond ASCII", []string{"printf", `\303\251\377 \342\202\254`}, `é\xff €`, ""},
 		{"endless", []string{"head", "-c", "100000", "/dev/zero"}, "", ""},
 		{"long", []string{"printf", "%0999d", "0"}, strings.Repeat("0", 256), ""},
 		{"failing", []string{"false"}, "", "exit status 1"},
@@ -42,7 +42,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := Program{Argv: tt.argv, Most: 256}.run(t.Context())
-			if got := supervise.Printable(out); got != tt.want {
+			if got := printable.Words(out, 256); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 			if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
@@ -73,7 +73,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 	}()
 	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo begun; echo >" + begun + "; wait"), Most: 64,
 		timeout: time.Minute}.run(ctx)
-	if err == nil || errors.Is(err, errTooSlow) || supervise.Printable(out) != "begun" {
+	if err == nil || errors.Is(err, errTooSlow) || printable.Words(out, 256) != "begun" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)
@@ -83,7 +83,7 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 func TestWhatACommandLeavesRunningEnds(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	out, err := Program{Argv: sh("sleep 3600 & echo $! >" + pid + "; echo done"), Most: 64}.run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "left something running") || supervise.Printable(out) != "done" {
+	if err == nil || !strings.Contains(err.Error(), "left something running") || printable.Words(out, 256) != "done" {
 		t.Errorf("%q, %v", out, err)
 	}
 	awaitGone(t, pid)

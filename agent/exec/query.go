@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 )
 
@@ -58,7 +59,7 @@ func (q *Query) Ask(ctx context.Context, keep bool) {
 	if q.failing.Set(why) && err != nil {
 		q.log.Warn().Err(err).Strs("command", q.program.Argv).Msg(q.key + " failed, it will run again later")
 	}
-	answer := supervise.Printable(out)
+	answer := printable.Words(out, q.program.Most)
 	q.mu.Lock()
 	if err == nil {
 		q.last = answer

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -232,7 +233,7 @@ func (s *session) tell(m wire.ConsoleUp) {
 
 func saidOf(m wire.ConsoleUp) string {
 	if m.Error == "" {
-		return printable([]byte(m.Detail))
+		return printable.Line(m.Detail)
 	}
-	return string(m.Error) + ": " + printable([]byte(m.Detail))
+	return string(m.Error) + ": " + printable.Line(m.Detail)
 }

@@ -3,7 +3,6 @@ package operator
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -68,9 +68,8 @@ func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, er
 // PrintDevices writes a table for people, or one JSON object a line.
 func PrintDevices(w io.Writer, devices []Device, asJSON bool, now time.Time) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
 		for _, d := range devices {
-			if err := enc.Encode(d); err != nil {
+			if err := printable.Encode(w, d, false); err != nil {
 				return err
 			}
 		}
@@ -93,15 +92,20 @@ func printTable(w io.Writer, devices []Device, now time.Time) error {
 		measure(d.columns(now))
 	}
 	out := bufio.NewWriter(w)
-	line := func(row []string) {
+	line := func(row []string) error {
+		var b strings.Builder
 		for i := range width {
-			fmt.Fprintf(out, "%-*s", width[i]+2, row[i])
+			fmt.Fprintf(&b, "%-*s", width[i]+2, row[i])
 		}
-		fmt.Fprintln(out, row[len(width)])
+		return printable.Fprintf(out, "%s\n", b.String()+row[len(width)])
 	}
-	line(head)
+	if err := line(head); err != nil {
+		return err
+	}
 	for _, d := range devices {
-		line(d.columns(now))
+		if err := line(d.columns(now)); err != nil {
+			return err
+		}
 	}
 	return out.Flush()
 }
@@ -144,13 +148,10 @@ func ports(all map[string]wire.Port) string {
 	return cell(strings.Join(list, ", "))
 }
 
-// cell is s without what could steer a terminal; "-" for nothing.
+// cell is the first kilobyte of s; "-" for nothing.
 func cell(s string) string {
 	if s == "" {
 		return "-"
 	}
-	if len(s) > longestCell {
-		return printable([]byte(strings.ToValidUTF8(s[:longestCell], ""))) + " …"
-	}
-	return printable([]byte(s))
+	return printable.Short(s, longestCell)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -66,10 +67,10 @@ func AppendAnswer(dst []byte, r wire.Reply) []byte {
 		dst = append(append(dst, shown(f)...), '\n')
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Values)) {
-		dst = fmt.Appendf(dst, "%s=%s\n", printable([]byte(name)), printable(r.Values[name]))
+		dst = fmt.Appendf(dst, "%s=%s\n", printable.Line(name), readable(r.Values[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Bad)) {
-		dst = fmt.Appendf(dst, "%s: %s\n", printable([]byte(name)), printable([]byte(r.Bad[name])))
+		dst = fmt.Appendf(dst, "%s: %s\n", printable.Line(name), printable.Line(r.Bad[name]))
 	}
 	return dst
 }
@@ -97,12 +98,12 @@ func answerFrames(r wire.Reply) []wire.Body {
 func shown(b wire.Body) string {
 	switch {
 	case b.Hex != nil:
-		return printable([]byte(*b.Hex))
+		return printable.Line(*b.Hex)
 	case b.Text != nil:
 		p, _ := b.Bytes() // what is no UTF-8 comes as hex digits
-		return printable(p)
+		return readable(p)
 	case b.Base64 != nil:
-		return printable([]byte(*b.Base64))
+		return printable.Line(*b.Base64)
 	}
 	return ""
 }

@@ -2,15 +2,14 @@ package operator
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -54,15 +53,15 @@ func (p *Printer) Print(it Item) error {
 func (p *Printer) print(it Item) (err error) {
 	switch {
 	case it.Trouble != "":
-		_, err = fmt.Fprintf(p.Notes, "! %s%s\n", source(it), it.Trouble)
+		err = printable.Fprintf(p.Notes, "! %s%s\n", source(it), it.Trouble)
 	case p.Format == JSON:
 		err = p.json(it)
 	case p.Format == Raw && it.bytes() != nil:
 		_, err = p.Out.Write(append(it.bytes(), '\n'))
 	case p.Format == Raw:
-		_, err = fmt.Fprintln(p.Notes, line(it))
+		err = printable.Fprintf(p.Notes, "%s\n", line(it))
 	default:
-		_, err = fmt.Fprintln(p.Out, line(it))
+		err = printable.Fprintf(p.Out, "%s\n", line(it))
 	}
 	return err
 }
@@ -89,26 +88,24 @@ type origin struct {
 }
 
 func (p *Printer) json(it Item) error {
-	enc := json.NewEncoder(p.Out)
-	enc.SetEscapeHTML(false)
 	from := origin{it.Device, it.Name}
 	switch {
 	case it.Record != nil:
-		return enc.Encode(struct {
+		return printable.Encode(p.Out, struct {
 			origin
 			*wire.Record
-		}{from, it.Record})
+		}{from, it.Record}, false)
 	case it.Hole != nil:
-		return enc.Encode(struct {
+		return printable.Encode(p.Out, struct {
 			origin
 			Hole *Hole `json:"hole"`
-		}{from, it.Hole})
+		}{from, it.Hole}, false)
 	}
 	body, _ := wire.NewBody(it.Raw, wire.Base64)
-	return enc.Encode(struct {
+	return printable.Encode(p.Out, struct {
 		origin
 		wire.Body
-	}{from, body})
+	}{from, body}, false)
 }
 
 // line is one item for people.
@@ -158,32 +155,22 @@ func span(from, to uint64) string {
 // longestShown is how many bytes of a frame people are shown.
 const longestShown = 256 << 10
 
-// clipped is printable for what may be long: escaped, a frame takes four times its bytes.
+// clipped is readable for what may be long: escaped, a frame takes four times its bytes.
 func clipped(p []byte) string {
 	if len(p) <= longestShown {
-		return printable(p)
+		return readable(p)
 	}
 	n := longestShown
 	for n > longestShown-utf8.UTFMax && !utf8.RuneStart(p[n]) {
 		n--
 	}
-	return fmt.Sprintf("%s … and %d bytes more: --raw has all", printable(p[:n]), len(p)-n)
+	return fmt.Sprintf("%s … and %d bytes more: --raw has all", readable(p[:n]), len(p)-n)
 }
 
-// printable shows text as it is, with what could steer a terminal escaped, and anything else as hex digits.
-func printable(p []byte) string {
+// readable is text as it is, with what is not shown as itself escaped, and anything else as hex digits.
+func readable(p []byte) string {
 	if !utf8.Valid(p) {
 		return hex.EncodeToString(p)
 	}
-	var b strings.Builder
-	for _, r := range string(p) {
-		if r == '\t' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else if r < utf8.RuneSelf {
-			fmt.Fprintf(&b, `\x%02x`, r)
-		} else {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
+	return printable.Line(string(p))
 }

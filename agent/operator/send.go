@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
@@ -40,7 +41,7 @@ type DeviceError struct{ Reply wire.Reply }
 func (e DeviceError) Error() string {
 	s := string(e.Reply.Error)
 	if e.Reply.Detail != "" {
-		s += ": " + printable([]byte(e.Reply.Detail))
+		s += ": " + printable.Line(e.Reply.Detail)
 	}
 	if a := advice(e.Reply.Error); a != "" {
 		s += "; " + a

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -71,7 +72,7 @@ func (s *session) begin(ctx context.Context, first wire.ConsoleDown) error {
 		return err
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Denied:
 		return fmt.Errorf("%s: %s; set console: true for this device in the gateway's configuration", m.Error,
-			printable([]byte(m.Detail)))
+			printable.Line(m.Detail))
 	case m.Op == wire.ConsoleClosed && m.Error == wire.Expired:
 		return errors.New(saidOf(m)) // what there is to advise about commands does not help here
 	case m.Op == wire.ConsoleClosed:

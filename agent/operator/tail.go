@@ -105,6 +105,10 @@ func (f *follower) message(m message) error {
 		}
 	}
 	records, err := wire.ParsePayload(payload)
+	if errors.Is(err, wire.ErrMalformed) {
+		it.Trouble = fmt.Sprintf("payload on %s is not taken: %v", m.topic, err)
+		return f.emit(it)
+	}
 	if err != nil && !errors.Is(err, wire.ErrTooMuch) {
 		it.Raw = payload
 		return f.emit(it)

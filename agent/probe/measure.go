@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/transport"
 )
 
@@ -142,7 +143,8 @@ func (w *watcher) say(s transport.Status, now time.Time) {
 		return
 	}
 	w.lastKey, w.lastSaid = key, now
-	fmt.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open, size(h.Cost))
+	_ = printable.Fprintf(w.out, "%8s  %s, %d probes open, %s\n", now.Sub(w.started).Round(time.Second), what, h.Open,
+		size(h.Cost))
 }
 
 func resultOf(s transport.Status, o Options, why string, elapsed time.Duration) Result {

@@ -3,14 +3,15 @@ package probe
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Render writes the result for people.
 func (r Result) Render(out io.Writer) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	w := printable.NewTable(out)
+	row := func(name, format string, args ...any) { w.Row(name, fmt.Sprintf(format, args...)) }
 	row("server", "%s", r.Server)
 	row("proven", "%s", orText(seconds(r.ProvenS), "nothing"))
 	row("failing", "%s", orText(seconds(r.FailingS), r.noneFailed()))

@@ -12,8 +12,9 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"text/tabwriter"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // What is read of an answer: whoever has our port may say anything.
@@ -41,6 +42,7 @@ func Fetch(ctx context.Context, addr string) (Status, error) {
 	if err := decode(res.Body, &s); err != nil {
 		return Status{}, fmt.Errorf("%s does not answer with a status: %w", addr, err)
 	}
+	printable.Deep(&s, MaxText) // whoever answers may be no linkbeat
 	return s, nil
 }
 
@@ -87,8 +89,8 @@ func ask(ctx context.Context, addr string, req *http.Request) (res *http.Respons
 
 // Render writes s for people.
 func Render(out io.Writer, s Status, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	w := printable.NewTable(out)
+	row := func(name, format string, args ...any) { w.Row(name, fmt.Sprintf(format, args...)) }
 	row("gateway", "%s, linkbeat %s, running for %s", s.ID, s.Version, ago(s.StartedAt, now))
 	row("uplink", "%s for %s, %s", s.Uplink.State, ago(s.Uplink.Since, now), orDash(s.Uplink.Server))
 	row("", "%d drops, %d planned re-dials, round trip %s, %d in flight", s.Uplink.Drops, s.Uplink.Redials,

@@ -2,13 +2,14 @@ package statuspage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // retryListen is how often a taken address is tried again.
@@ -97,30 +98,34 @@ func onlyByAddress(next http.Handler) http.Handler {
 	})
 }
 
+// shown is the status as it may be printed, whoever reads it and wherever its strings are from.
+func (p *Page) shown() Status {
+	s := p.o.Status()
+	printable.Deep(&s, MaxText)
+	return s
+}
+
 func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p.o.Status()) // on error the client is gone
+	_ = printable.Encode(w, p.shown(), true) // on error the client is gone
 }
 
 func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(AppendMetrics(nil, p.o.Status()))
+	_, _ = w.Write(AppendMetrics(nil, p.shown()))
 }
 
 func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 	if err := p.o.Healthy(); err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, printable.Line(err.Error()), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }
 
 func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
-	if s := p.o.Status(); s.Uplink.State != "up" {
-		http.Error(w, "uplink is "+s.Uplink.State+": "+s.Why, http.StatusServiceUnavailable)
+	if s := p.shown(); s.Uplink.State != "up" {
+		http.Error(w, printable.Line("uplink is "+s.Uplink.State+": "+s.Why), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))

@@ -4,6 +4,9 @@ package statuspage
 
 import "cmp"
 
+// MaxText bounds each string of a status, in bytes.
+const MaxText = 4 << 10
+
 // Status is the document under GET /status. Times are Unix milliseconds, *_s are seconds. Counters count from the start of
 // the process.
 type Status struct {

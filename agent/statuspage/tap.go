@@ -9,9 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 const (
@@ -52,7 +53,7 @@ func (p *Page) tap(w http.ResponseWriter, r *http.Request) {
 		case t := <-text:
 			_ = c.SetWriteDeadline(time.Now().Add(tapStuck))
 			if n := lost.Swap(0); n > 0 {
-				_, _ = fmt.Fprintf(w, "! %d pieces dropped here: the output is slower than the port\n", n)
+				_ = printable.Fprintf(w, "! %d pieces dropped here: the output is slower than the port\n", n)
 			}
 			if _, err := w.Write(t); err != nil {
 				return
@@ -94,7 +95,7 @@ func Tap(ctx context.Context, addr, name string, out io.Writer) error {
 	defer done()
 	if res.StatusCode != http.StatusOK {
 		why, _ := io.ReadAll(io.LimitReader(res.Body, maxHeaders))
-		return fmt.Errorf("device %q: %s", name, strings.TrimSpace(string(why)))
+		return fmt.Errorf("device %q: %s", name, printable.Words(string(why), MaxText))
 	}
 	_, err = io.Copy(out, res.Body)
 	switch {

@@ -1,14 +1,13 @@
 package supervise
 
 import (
-	"bytes"
-	"strings"
+	"io"
 	"sync"
 	"sync/atomic"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Fault is what is wrong with something now, for the status and for one log line at each change. The zero value is well. Safe for
@@ -54,10 +53,11 @@ func Str(line *zerolog.Event, key, text string) *zerolog.Event {
 	return line.Str(key, text)
 }
 
-// Printable is one line of printable characters, with single spaces between words.
-func Printable[T string | []byte](text T) string {
-	clean := bytes.ToValidUTF8([]byte(text), nil)
-	return strings.Join(strings.FieldsFunc(string(clean), func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError
-	}), " ")
+// maxLogged bounds each string of a log line, in bytes: a stranger may choose how long it is.
+const maxLogged = 4 << 10
+
+// NewLog is a log of JSON lines with times. It is the edge: whatever a field holds, no character of it steers a terminal or hides
+// text. zerolog alone leaves DEL, C1 and bidi controls as they are.
+func NewLog(out io.Writer, level *Level) zerolog.Logger {
+	return zerolog.New(printable.NewLogWriter(out, maxLogged)).Hook(level).With().Timestamp().Logger()
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // ErrorCode is what a reply says when a command was not carried out.
@@ -130,15 +130,11 @@ func ParseReply(p []byte) (Reply, error) {
 	return r, nil
 }
 
+// maxWord bounds a word of ours, in bytes.
+const maxWord = 32
+
 // plain is a word of ours as it may be shown: whatever else a gateway puts there must not steer a terminal.
-func plain[T ~string](word T) T {
-	return T(strings.Map(func(r rune) rune {
-		if r > ' ' && r < utf8.RuneSelf-1 {
-			return r
-		}
-		return '?'
-	}, string(word[:min(len(word), 32)])))
-}
+func plain[T ~string](word T) T { return T(printable.Short(string(word), maxWord)) }
 
 // Append adds the reply's JSON to dst.
 func (r Reply) Append(dst []byte) []byte { return appendJSON(dst, r) }

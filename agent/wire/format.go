@@ -140,6 +140,9 @@ func ParsePayload(p []byte) ([]Record, error) {
 		if err == nil || errors.Is(err, ErrTooMuch) {
 			return records, err
 		}
+		if errors.Is(err, ErrMalformed) {
+			return nil, err
+		}
 	}
 	return nil, errNoRecords
 }

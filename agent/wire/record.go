@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Encoding is how the bytes of a frame stand in JSON. It is fixed per device, never chosen by content.
@@ -158,12 +161,35 @@ func ParseRecords(p []byte) ([]Record, error) {
 	return records, nil
 }
 
+// ErrMalformed is wrapped by what is wrong with a record that is one of ours by its form.
+var ErrMalformed = errors.New("malformed")
+
+// checkWord keeps what is shown as it stands to letters and digits. Gateways write 8 hex digits and five reasons; later ones may
+// write others.
+func checkWord(what, s string) error {
+	if s == "" || len(s) > maxWord || strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')
+	}) {
+		return fmt.Errorf("%w: the %s %q is not a word of at most %d letters and digits", ErrMalformed, what, printable.Short(s,
+			maxWord), maxWord)
+	}
+	return nil
+}
+
 func (r Record) check() error {
 	if r.Epoch == "" || r.Seq == 0 {
 		return errors.New("no epoch or no seq")
 	}
+	if err := checkWord("epoch", r.Epoch); err != nil {
+		return err
+	}
 	if r.Gap != nil {
-		return nil
+		if r.Gap.Epoch != "" {
+			if err := checkWord("epoch of a gap", r.Gap.Epoch); err != nil {
+				return err
+			}
+		}
+		return checkWord("reason of a gap", r.Gap.Reason)
 	}
 	if !r.Measured.IsZero() {
 		return r.Measured.check()

@@ -2,10 +2,14 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/linkbeat/linkbeat/agent/printable/printabletest"
 )
 
 func TestEveryBodyComesBack(t *testing.T) {
@@ -74,4 +78,37 @@ func FuzzParseRecords(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEpochsAndReasonsAreWords: they are shown as they stand, so anything else is malformed, and the error itself is printable.
+func TestEpochsAndReasonsAreWords(t *testing.T) {
+	for _, c := range append(printabletest.Text(), printabletest.Control{Name: "a space", Text: " "},
+		printabletest.Control{Name: "too long", Text: strings.Repeat("a", 40)}, printabletest.Control{Name: "not ASCII",
+			Text: "é"}) {
+		bad, _ := json.Marshal("full" + c.Text)
+		for _, doc := range []string{
+			`{"seq":1,"ts":0,"epoch":` + string(bad) + `,"text":"x"}`,
+			`[{"seq":1,"ts":0,"epoch":"3f2a9c1e","text":"x"},` +
+				`{"seq":2,"ts":0,"epoch":"3f2a9c1e","gap":{"from":1,"to":1,"reason":` + string(bad) + `}}]`,
+			`{"seq":1,"ts":0,"epoch":"3f2a9c1e","gap":{"from":1,"to":1,"reason":"full","epoch":` + string(bad) + `}}`,
+			`[{"n":"gap","seq":1,"epoch":"3f2a9c1e","gap":{"from":1,"to":1,"reason":` + string(bad) + `}}]`,
+		} {
+			records, err := ParsePayload([]byte(doc))
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%s: %v, %v", c.Name, records, err)
+			}
+			if passed := printabletest.Passed([]byte(err.Error())); passed != nil {
+				t.Errorf("%s: %v pass: %q", c.Name, passed, err)
+			}
+		}
+		if _, err := ParseState([]byte(`{"online":true,"epoch":` + string(bad) + `}`)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: state: %v", c.Name, err)
+		}
+	}
+	for _, reason := range []string{"full", "age", "corrupt", "restart", "poison", "of_a_later-version2"} {
+		if _, err := ParsePayload([]byte(`{"seq":1,"ts":0,"epoch":"3f2a9c1e","gap":{"from":1,"to":0,"reason":"` + reason +
+			`"}}`)); err != nil {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
 }

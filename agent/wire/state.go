@@ -21,6 +21,11 @@ func ParseState(p []byte) (State, error) {
 	if err := unmarshal(p, &s); err != nil {
 		return State{}, fmt.Errorf("state: %w", err)
 	}
+	if s.Epoch != "" {
+		if err := checkWord("epoch", s.Epoch); err != nil {
+			return State{}, fmt.Errorf("state: %w", err)
+		}
+	}
 	return s, nil
 }
 

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // Rule says what a package may import: of our own module (paths below it), of other modules, and, for pure packages,
 // of the standard library. Why is shown when the rule is broken. Tests of a package are free to import more.
 type Rule struct {
@@ -27,13 +29,7 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return append(append(agentRules(), sharedRules()...), []Rule{
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "agent/statuspage",
-			"cmd/internal/cli", "config", "firmware-bridge/discover"},
-			Others: []string{cobra, zerolog},
-			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
-		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire",
-			"cmd/internal/cli"}, Others: []string{cobra}, Why: "flags and exit codes of the operator's program"},
+	return append(slices.Concat(agentRules(), edgeRules(), sharedRules()), []Rule{
 		{Package: "transport", Own: []string{"transport/backoff", "transport/codec", "transport/diagnose", "transport/faults",
 			"transport/heartbeat", "transport/internal/client", "transport/internal/learn", "transport/netdial"},
 			Others: []string{paho},
@@ -87,23 +83,43 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "internal/capped",
+		{Package: "config", Own: []string{"agent/printable", "agent/wire", "firmware-bridge/framing", "internal/capped",
 			"transport/brokerurl", "transport/heartbeat"},
 			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
-				"which framings, payload formats and URL schemes there are, and what learning costs"},
+				"which framings, payload formats and URL schemes there are, what learning costs, what a terminal is shown"},
 	}...)
 }
 
 // sharedRules are those of what stands beside the rooms, and knows none of them.
 func sharedRules() []Rule {
 	return []Rule{
-		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
+		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
+			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
+	}
+}
+
+// edgeRules are those of the programs, and of what they print through.
+func edgeRules() []Rule {
+	return []Rule{
+		{Package: "cmd/internal/cli", Own: []string{"agent/printable"}, Others: []string{cobra, pflag},
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
 			Why: "for tests: calls every command of a program in every wrong way"},
-		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
-			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/printable", "agent/probe",
+			"agent/statuspage",
+			"cmd/internal/cli", "config", "firmware-bridge/discover"},
+			Others: []string{cobra, zerolog},
+			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
+		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/printable",
+			"agent/wire",
+			"cmd/internal/cli"},
+			Others: []string{cobra},
+			Why:    "flags and exit codes of the operator's program"},
+		{Package: "agent/printable", NotStd: []string{"net", "os", "sync", "syscall", "context", "time"},
+			Why: "pure: a stranger's string comes in, what a terminal is shown goes out; every edge that prints stands on it"},
+		{Package: "agent/printable/printabletest", Std: []string{"bytes", "fmt", "strings", "unicode/utf8"},
+			Why: "what strangers write, for the tests and laboratories of every edge; no program carries it"},
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/diag"
 	"github.com/linkbeat/linkbeat/agent/estimate"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -79,7 +79,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 	options.CheckFile = config.CheckReadable
 	doc, warnings, err := config.Parse(src, options)
 	for _, w := range warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", file, w)
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", file, w)
 	}
 	if err != nil {
 		return fmt.Errorf("%s is not good:\n%w", file, err)
@@ -91,7 +91,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 	case f.estimate:
 		return f.printEstimate(cmd, file, estimate.Of(doc, f.assume))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
+	_ = printable.Fprintf(cmd.OutOrStdout(), "%s is good\n", file)
 	if f.online {
 		return checkOnline(cmd, doc)
 	}
@@ -100,15 +100,13 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 
 func (f *checkFlags) printEstimate(cmd *cobra.Command, file string, e estimate.Estimate) error {
 	if e.Over() {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: uplink.budget.month: %.0f %% of it is to be expected; "+
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "%s: warning: uplink.budget.month: %.0f %% of it is to be expected; "+
 			"at 100 %% only devices of priority: high, state and commands still flow\n", file, 100*e.Share(e.Total.Expected))
 	}
 	if f.asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		return enc.Encode(e)
+		return printable.Encode(cmd.OutOrStdout(), e, true)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s is good\n\n", file)
+	_ = printable.Fprintf(cmd.OutOrStdout(), "%s is good\n\n", file)
 	return e.Render(cmd.OutOrStdout())
 }
 
@@ -128,7 +126,7 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 	if !report.Fine() {
 		return errors.New("a server does not serve this gateway; linkbeat diag shows every step")
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%d servers serve %s\n", len(report.Servers), id)
+	_ = printable.Fprintf(cmd.OutOrStdout(), "%d servers serve %s\n", len(report.Servers), id)
 	return nil
 }
 

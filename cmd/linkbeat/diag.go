@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/diag"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -70,15 +69,12 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if f.asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(report)
+		err = printable.Encode(cmd.OutOrStdout(), report, true)
 	}
 	if f.bundle != "" {
 		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ()})
 		if failed == nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
+			_ = printable.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
 		}
 		err = errors.Join(err, failed)
 	}

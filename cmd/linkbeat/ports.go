@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/firmware-bridge/discover"
 )
 
@@ -32,14 +30,13 @@ Exit status: 0 done, also without a port; 1 /sys cannot be read; 64 wrong use.`,
 			discover.Holders(ports)
 			out := cmd.OutOrStdout()
 			if asJSON {
-				return json.NewEncoder(out).Encode(ports)
+				return printable.Encode(out, ports, false)
 			}
 			if len(ports) == 0 {
-				fmt.Fprintln(cmd.ErrOrStderr(),
-					"no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?")
-				return nil
+				return printable.Fprintf(cmd.ErrOrStderr(),
+					"no serial ports: is the adapter plugged in, and its driver loaded (dmesg | tail)?\n")
 			}
-			return printPorts(tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), ports)
+			return printPorts(printable.NewTable(out), ports)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -47,15 +44,15 @@ Exit status: 0 done, also without a port; 1 /sys cannot be read; 64 wrong use.`,
 	return cmd
 }
 
-func printPorts(w *tabwriter.Writer, ports []discover.PortInfo) error {
-	fmt.Fprintln(w, "PORT\tDRIVER\tUSB\tSERIAL\tWHAT\tIN USE BY\tBY PATH\tCONFIG")
+func printPorts(w printable.Table, ports []discover.PortInfo) error {
+	w.Row("PORT", "DRIVER", "USB", "SERIAL", "WHAT", "IN USE BY", "BY PATH", "CONFIG")
 	for _, p := range ports {
 		usb := discover.USBInfo{Vendor: "-", Product: "-"}
 		if p.USB != nil {
 			usb = *p.USB
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s:%s\t%s\t%s\t%s\t%s\t%s\n", p.Path, orDash(p.Driver), usb.Vendor,
-			usb.Product, orDash(usb.Serial), orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse),
+		w.Row(p.Path, orDash(p.Driver), usb.Vendor+":"+usb.Product, orDash(usb.Serial),
+			orDash(usb.Manufacturer+" "+usb.Description), orDash(p.InUse),
 			orDash(strings.TrimPrefix(p.ByPath, "/dev/serial/by-path/")), p.Config)
 	}
 	return w.Flush()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/probe"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
@@ -74,7 +74,7 @@ func (f *probeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if f.asJSON {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+		err = printable.Encode(cmd.OutOrStdout(), result, false)
 	} else {
 		err = result.Render(cmd.OutOrStdout())
 	}
@@ -120,7 +120,7 @@ func (f *probeFlags) fromConfig(cmd *cobra.Command, o probe.Options) (probe.Opti
 		return o, fmt.Errorf("%w\nor give the URL of a server", err)
 	}
 	if booted.ConfigError != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", booted.ConfigError)
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "%s\n", booted.ConfigError)
 	}
 	id, err := booted.Document.ResolveID(config.Host{}, booted.Store)
 	if err != nil && !errors.Is(err, config.ErrNotKept) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent"
+	"github.com/linkbeat/linkbeat/agent/printable"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -72,5 +75,14 @@ func logWriter(f *os.File) io.Writer {
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return f
 	}
-	return zerolog.ConsoleWriter{Out: f, TimeFormat: "15:04:05.000"}
+	return zerolog.ConsoleWriter{Out: f, TimeFormat: "15:04:05.000", FormatPrepare: prepare}
+}
+
+// prepare makes a line printable again, since the console writer takes apart what JSON had escaped, and quotes but half of it.
+func prepare(line map[string]any) error {
+	shown := line
+	printable.Deep(&shown, statuspage.MaxText)
+	clear(line)
+	maps.Copy(line, shown)
+	return nil
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
@@ -56,9 +56,7 @@ func showStatus(cmd *cobra.Command, s statuspage.Status, asJSON bool) error {
 	if !asJSON {
 		return statuspage.Render(cmd.OutOrStdout(), s, time.Now())
 	}
-	enc := json.NewEncoder(cmd.OutOrStdout())
-	enc.SetIndent("", "  ")
-	return enc.Encode(s)
+	return printable.Encode(cmd.OutOrStdout(), s, true)
 }
 
 // pageAddr is where the agent's page is: as the flag --listen says, else as the configuration does.

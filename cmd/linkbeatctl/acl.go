@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,9 +37,9 @@ Exit status: 0 done, 64 wrong use.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprint(cmd.ErrOrStderr(), notes)
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rules)
-			return err
+			_, noted := io.WriteString(cmd.ErrOrStderr(), notes)
+			_, err = io.WriteString(cmd.OutOrStdout(), rules)
+			return errors.Join(err, noted)
 		},
 	}
 	f := cmd.Flags()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/operator"
 	"github.com/linkbeat/linkbeat/agent/operator/tty"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
@@ -58,7 +60,7 @@ Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session
 			if line.RTS, err = level("rts", rts); err != nil {
 				return err
 			}
-			b.o.Notice = func(s string) { fmt.Fprint(cmd.ErrOrStderr(), "! ", s, "\r\n") }
+			b.o.Notice = func(s string) { say(cmd, "%s", s) }
 			c := operator.ConsoleOptions{Device: given[0], Name: given[1], Who: who(), Line: line}
 			if usePty {
 				return consolePty(cmd, b, c)
@@ -79,6 +81,11 @@ Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session
 	cli.Fixed(cmd, "rts", "on", "off")
 	cli.Fixed(cmd, "mode", "8N1", "8E1", "8O1", "8N2", "7E1", "7O1")
 	return cmd
+}
+
+// say writes a line while the terminal is raw: nothing makes a carriage return of its end there, and no edge would let one pass.
+func say(cmd *cobra.Command, format string, args ...any) {
+	_, _ = io.WriteString(cli.RawErr(cmd), "! "+printable.Sprintf(format, args...)+"\r\n")
 }
 
 func level(flag, text string) (*bool, error) {
@@ -103,7 +110,7 @@ func who() string {
 
 // consoleTerminal connects the port to our own terminal, or to pipes.
 func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error {
-	c.In, c.Out = cmd.InOrStdin(), cmd.OutOrStdout()
+	c.In, c.Out = cmd.InOrStdin(), cli.RawOut(cmd) // a terminal for the device: raw by design
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	file, isFile := c.In.(*os.File)
@@ -116,7 +123,7 @@ func consoleTerminal(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) e
 		if restore, ok := tty.Raw(file); ok {
 			back = sync.OnceFunc(restore)
 			context.AfterFunc(ctx, back) // at once: a second signal kills us
-			fmt.Fprintf(cmd.ErrOrStderr(), "! console of %s/%s, %d %s; leave with ~. at the beginning of a line\r\n",
+			say(cmd, "console of %s/%s, %d %s; leave with ~. at the beginning of a line",
 				c.Device, c.Name, l.Baud, l.Mode)
 		}
 	}
@@ -151,8 +158,9 @@ func consolePty(cmd *cobra.Command, b *broker, c operator.ConsoleOptions) error 
 			stop = 2
 		}
 		_ = p.SetLine(tty.Line{Baud: cmp.Or(c.Line.Baud, l.Baud), Stop: stop}) // what a program finds is what there is
-		fmt.Fprintln(cmd.OutOrStdout(), p.Path)
-		fmt.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud, l.Mode)
+		_ = printable.Fprintf(cmd.OutOrStdout(), "%s\n", p.Path)
+		_ = printable.Fprintf(cmd.ErrOrStderr(), "! %s/%s is %s here, %d %s; ctrl-C ends\n", c.Device, c.Name, p.Path, l.Baud,
+			l.Mode)
 	}
 	return operator.Console(ctx, b.o, c)
 }

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/demo"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
@@ -42,9 +42,7 @@ limit was proven, or something did not start; 64 wrong use.`,
 			}
 			outcome, err := demo.Run(cmd.Context(), o)
 			if asJSON && outcome.Seed != 0 {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = errors.Join(err, enc.Encode(outcome))
+				err = errors.Join(err, printable.Encode(cmd.OutOrStdout(), outcome, true))
 			}
 			return err
 		},

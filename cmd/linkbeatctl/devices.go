@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
@@ -25,13 +25,14 @@ Exit status: 0 done, also when no gateway is known, 3 no session with the broker
 			if settle <= 0 {
 				return cli.Usagef("--settle %v: must be above 0", settle)
 			}
-			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			b.o.Notice = func(s string) { _ = printable.Fprintf(cmd.ErrOrStderr(), "! %s\n", s) }
 			devices, err := operator.Devices(cmd.Context(), b.o, settle)
 			if err != nil {
 				return err
 			}
 			if len(devices) == 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "no gateway is known under %s: check --prefix, and that user %q may read it\n",
+				_ = printable.Fprintf(cmd.ErrOrStderr(),
+					"no gateway is known under %s: check --prefix, and that user %q may read it\n",
 					b.prefix, b.o.Username)
 			}
 			return operator.PrintDevices(cmd.OutOrStdout(), devices, asJSON, time.Now())

@@ -2,13 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
@@ -45,12 +44,12 @@ Exit status: 0 answered, 1 refused, or no answer of the device, 2 no reply in ti
 				return err
 			}
 			c.Request, c.Patience, c.Within, c.Silence = true, timeout, within, silence
-			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			b.o.Notice = cli.Notice(cmd)
 			r, err := operator.Send(cmd.Context(), b.o, c)
 			if err != nil && !(asJSON && errors.As(err, new(operator.DeviceError))) {
 				return err
 			}
-			return errors.Join(err, printAnswer(cmd.OutOrStdout(), r, asJSON, raw))
+			return errors.Join(err, printAnswer(cmd, r, asJSON, raw))
 		},
 	}
 	b.flags(cmd)
@@ -67,20 +66,19 @@ Exit status: 0 answered, 1 refused, or no answer of the device, 2 no reply in ti
 	return cmd
 }
 
-func printAnswer(out io.Writer, r wire.Reply, asJSON, raw bool) error {
+func printAnswer(cmd *cobra.Command, r wire.Reply, asJSON, raw bool) error {
 	switch {
 	case asJSON:
-		_, err := fmt.Fprintf(out, "%s\n", r.Append(nil))
-		return err
+		return printable.Encode(cmd.OutOrStdout(), r, false)
 	case raw:
 		frames, err := operator.AnswerBytes(r)
 		for _, f := range frames {
 			if err == nil {
-				_, err = out.Write(f)
+				_, err = cli.RawOut(cmd).Write(f)
 			}
 		}
 		return err
 	}
-	_, err := out.Write(operator.AppendAnswer(nil, r))
+	_, err := cmd.OutOrStdout().Write(operator.AppendAnswer(nil, r))
 	return err
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
@@ -43,7 +43,7 @@ Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with 
 			}
 			c.Patience = timeout
 			begin := time.Now()
-			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			b.o.Notice = cli.Notice(cmd)
 			r, err := operator.Send(cmd.Context(), b.o, c)
 			if err == nil && quiet || err != nil && !errors.As(err, new(operator.DeviceError)) {
 				return err
@@ -53,7 +53,7 @@ Exit status: 0 done, 1 refused or failed, 2 no reply in time, 3 no session with 
 				return err
 			}
 			if err == nil {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "done: %d bytes written to %s/%s and drained, %v, id %s\n",
+				err = printable.Fprintf(cmd.OutOrStdout(), "done: %d bytes written to %s/%s and drained, %v, id %s\n",
 					len(c.Data), c.Device, c.Name, time.Since(begin).Round(time.Millisecond), r.ID)
 			}
 			return err

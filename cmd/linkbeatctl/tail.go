@@ -3,12 +3,12 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
+	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 )
 
@@ -36,22 +36,26 @@ Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wron
 				return cli.Usagef("--count %d: must not be negative", count)
 			}
 			given = append(given, "", "")
-			out := bufio.NewWriter(cmd.OutOrStdout())
-			p := &operator.Printer{Out: flushed{out}, Notes: cmd.ErrOrStderr(), Count: count}
+			out := cmd.OutOrStdout()
+			if raw {
+				out = cli.RawOut(cmd)
+			}
+			p := &operator.Printer{Out: flushed{bufio.NewWriter(out)}, Notes: cmd.ErrOrStderr(), Count: count}
 			if asJSON {
 				p.Format = operator.JSON
 			}
 			if raw {
 				p.Format = operator.Raw
 			}
-			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			b.o.Notice = cli.Notice(cmd)
 			c, err := operator.Tail(cmd.Context(), b.o, operator.TailOptions{Device: given[0], Name: given[1]}, p.Print)
 			if errors.Is(err, operator.ErrEnough) {
 				err = nil
 			}
 			if err == nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, "+
-					"%d missing\n", c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes)
+				err = printable.Fprintf(cmd.ErrOrStderr(),
+					"%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing\n",
+					c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes)
 			}
 			return err
 		},

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/operator"
@@ -22,7 +20,7 @@ Exit status: 0 done, 1 the gateway refused or ended it, 2 no reply, 3 no session
 		Example:           "  linkbeatctl tap gw-17 meter",
 		ValidArgsFunction: cli.Nth(b.deviceIDs, b.serialNames),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			b.o.Notice = func(s string) { fmt.Fprintln(cmd.ErrOrStderr(), "!", s) }
+			b.o.Notice = cli.Notice(cmd)
 			t := operator.TapOptions{Device: given[0], Name: given[1], Who: who()}
 			return operator.Tap(cmd.Context(), b.o, t, func(c operator.Chunk) error {
 				_, err := cmd.OutOrStdout().Write(c.AppendDump(nil))

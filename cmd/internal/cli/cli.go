@@ -47,22 +47,23 @@ func Run(ctx context.Context, root *cobra.Command, args []string, status func(er
 		}
 	})
 	root.SetArgs(args)
+	defer guard(root)()
 	cmd, err := root.ExecuteContextC(ctx)
 	switch text := ""; {
 	case err == nil:
 		return 0
 	case !begun || errors.As(err, new(usageError)) || status(err) == ExitUsage:
-		say(root.ErrOrStderr(), root.Name(), fmt.Sprintf("%v; see %s --help", err, cmd.CommandPath()))
+		say(root.ErrOrStderr(), root.Name(), fmt.Sprintf("%s; see %s --help", lines(err), cmd.CommandPath()))
 		return ExitUsage
 	default:
-		if text = err.Error(); text != "" {
+		if text = lines(err); text != "" {
 			say(root.ErrOrStderr(), root.Name(), text)
 		}
 		return status(err)
 	}
 }
 
-func say(w io.Writer, program, text string) { fmt.Fprintf(w, "%s: %s\n", program, text) }
+func say(w io.Writer, program, text string) { _, _ = io.WriteString(w, program+": "+text+"\n") }
 
 func walk(cmd *cobra.Command, do func(*cobra.Command)) {
 	do(cmd)

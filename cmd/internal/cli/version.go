@@ -1,14 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // Version is what a program says of itself. What the linker was not told is empty.
@@ -51,10 +51,9 @@ func (v Version) String() string {
 
 func (v Version) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(v)
+		return printable.Encode(w, v, false)
 	}
-	_, err := fmt.Fprintln(w, v)
-	return err
+	return printable.Fprintf(w, "%s\n", v)
 }
 
 func newVersion(v Version) *cobra.Command {
