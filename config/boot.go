@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -41,6 +42,7 @@ type Booted struct {
 	Store       *Store            // under the state directory of Document
 	ConfigError string            // one sentence for the status page; "" when all is well
 	Faults      Faults            // of the file
+	Objections  Faults            // to Document, which runs at the start as it always did; a reload is refused for them
 	Warnings    []Fault           // of Document
 	Disabled    map[string]string // serial devices that were taken out, and why
 }
@@ -51,6 +53,8 @@ type Booted struct {
 // is [ErrNoUplink].
 func Boot(o BootOptions) (Booted, error) {
 	src, root, fault := readDocument(o)
+	kept := o.Parse // the last good document is a file of our own
+	o.Parse.File = o.file()
 	if fault == nil {
 		if b, ok := accept(root, o.Parse, nil); ok {
 			b.Origin, b.Source = FromFile, src
@@ -62,9 +66,9 @@ func Boot(o BootOptions) (Booted, error) {
 	if fault != nil {
 		faults = append(faults, *fault)
 	} else {
-		_, _, faults = build(root, o.Parse, nil)
+		faults = build(root, o.Parse, nil).faults
 	}
-	b, ok := lastGood(NewStore(dir), o.Parse)
+	b, ok := lastGood(NewStore(dir), kept)
 	if !ok {
 		b, ok = salvage(root, o.Parse)
 	}
@@ -76,6 +80,20 @@ func Boot(o BootOptions) (Booted, error) {
 	return b, nil
 }
 
+// Insecure says in one line what is wrong with how the document keeps its secrets; "": nothing.
+func (b Booted) Insecure() string {
+	all := slices.Clone(b.Objections)
+	for _, w := range b.Warnings {
+		if w.Exposed {
+			all = append(all, w)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "credentials: " + all.Sentence()
+}
+
 // sentence says in one line that the configuration is bad and what runs instead.
 func sentence(b Booted, faults Faults) string {
 	what := map[Origin]string{
@@ -85,16 +103,20 @@ func sentence(b Booted, faults Faults) string {
 	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.Sentence())
 }
 
+// file is where the document is read from.
+func (o BootOptions) file() string {
+	if o.File == "" {
+		return DefaultFile
+	}
+	return o.File
+}
+
 func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 	read := o.ReadFile
 	if read == nil {
 		read = os.ReadFile
 	}
-	file := o.File
-	if file == "" {
-		file = DefaultFile
-	}
-	src, err := read(file)
+	src, err := read(o.file())
 	if err != nil {
 		return nil, nil, &Fault{Message: fmt.Sprintf("cannot read the configuration: %s", err)}
 	}
@@ -105,17 +127,19 @@ func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 // accept builds the document of a tree; ok is false when something else than serial devices is at fault. Those are taken
 // out.
 func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool) {
-	doc, warnings, faults := build(root, o, skip)
+	is := build(root, o, skip)
+	doc, faults := is.doc, is.faults
 	byDevice, confined := faults.devices()
 	if !confined {
 		return Booted{Faults: faults}, false
 	}
-	b := Booted{Document: doc, Faults: faults, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
+	b := Booted{Document: doc, Faults: faults, Objections: is.objections, Disabled: map[string]string{},
+		Store: NewStore(doc.StateDir)}
 	for name, its := range byDevice {
 		delete(doc.Serial, name)
 		b.Disabled[name] = its.Sentence()
 	}
-	for _, w := range warnings {
+	for _, w := range is.warnings {
 		if byDevice[w.Device] == nil {
 			b.Warnings = append(b.Warnings, w)
 		}

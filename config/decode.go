@@ -26,10 +26,13 @@ type decoder struct {
 	positions map[string]*pos // of every path that was set
 	faults    Faults
 	warnings  Faults
-	nodes     int
-	depth     int
-	device    string // the serial device being read
-	variable  string // the LINKBEAT_ variable being read; "": the file
+	// objections are faults that were none in earlier versions: a gateway that runs must not be cut off by a new version.
+	objections Faults
+	secretAt   at // the first secret that stands in the file itself; no path: none does
+	nodes      int
+	depth      int
+	device     string // the serial device being read
+	variable   string // the LINKBEAT_ variable being read; "": the file
 }
 
 // at is where the decoder is: a path, and the rules of the field there.
@@ -56,12 +59,31 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *decoder) fault(a at, format string, args ...any) {
+func (d *decoder) fault(a at, format string, args ...any) { d.add(d.found(a, format, args...)) }
+
+// found is what is wrong at a.
+func (d *decoder) found(a at, format string, args ...any) Fault {
 	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
 	if a.pos != nil {
 		f.Line, f.Env = a.pos.line, a.pos.env
 	}
-	d.add(f)
+	return f
+}
+
+// objection reports what is a fault to everybody but the agent that starts.
+func (d *decoder) objection(a at, format string, args ...any) {
+	if len(d.objections) < maxFaults {
+		d.objections = append(d.objections, d.found(a, format, args...))
+	}
+}
+
+// exposed warns of a secret that others can read; why is empty where they cannot.
+func (d *decoder) exposed(a at, why string) {
+	if why != "" && len(d.warnings) < maxFaults {
+		f := d.found(a, "%s", why)
+		f.Exposed = true
+		d.warnings = append(d.warnings, f)
+	}
 }
 
 func (d *decoder) add(f Fault) {
@@ -91,12 +113,8 @@ func (d *decoder) faultedBelow(path string) bool {
 }
 
 func (d *decoder) warn(a at, format string, args ...any) {
-	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
-	if a.pos != nil {
-		f.Line, f.Env = a.pos.line, a.pos.env
-	}
 	if len(d.warnings) < maxFaults {
-		d.warnings = append(d.warnings, f)
+		d.warnings = append(d.warnings, d.found(a, format, args...))
 	}
 }
 

@@ -44,7 +44,7 @@ type entry struct {
 func (b Bundle) Write(ctx context.Context, out io.Writer) error {
 	files := []entry{
 		{"version.txt", fmt.Appendf(nil, "linkbeat %s\n%s %s/%s\nhost %s\n", b.Report.Version, runtime.Version(), runtime.GOOS,
-			runtime.GOARCH, hostName())}, b.text(), asJSON("diag.json", b.Report), {"config.yaml", redacted(b.Document)},
+			runtime.GOARCH, hostName())}, b.text(), asJSON("diag.json", b.Report), {"config.yaml", b.Document.ForOthers()},
 		b.status(ctx), b.state("paths.json"), b.state("ledger.json"), b.log(ctx),
 	}
 	scrub := newScrubber(b.Document, b.Environ)

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // Rule says what a package may import: of our own module (paths below it), of other modules, and, for pure packages,
 // of the standard library. Why is shown when the rule is broken. Tests of a package are free to import more.
 type Rule struct {
@@ -27,7 +29,7 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return append(agentRules(), []Rule{
+	return slices.Concat(agentRules(), leafRules(), []Rule{
 		{Package: "cmd/internal/cli", Others: []string{cobra, pflag},
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
@@ -38,8 +40,9 @@ func Rules() []Rule {
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire",
 			"cmd/internal/cli"}, Others: []string{cobra}, Why: "flags and exit codes of the operator's program"},
-		{Package: "transport", Own: []string{"transport/backoff", "transport/codec", "transport/diagnose", "transport/faults",
-			"transport/heartbeat", "transport/internal/client", "transport/internal/learn", "transport/netdial"},
+		{Package: "transport", Own: []string{"transport/backoff", "transport/brokerurl", "transport/codec", "transport/diagnose",
+			"transport/faults", "transport/heartbeat", "transport/internal/client", "transport/internal/learn",
+			"transport/netdial"},
 			Others: []string{paho},
 			Why:    "the only place that imports the MQTT library; agent translates config into its Options"},
 		{Package: "transport/internal/client",
@@ -50,19 +53,13 @@ func Rules() []Rule {
 			Others: []string{paho, unix},
 			Why: "how long a path may stay silent; it knows a session only by what MainLink lets it ask, " +
 				"and of the library only its packets"},
-		{Package: "transport/netdial", Own: []string{"transport/brokerurl", "transport/faults", "transport/heartbeat"},
+		{Package: "transport/netdial", Own: []string{"transport/brokerurl", "transport/faults", "transport/heartbeat",
+			"transport/secretfile"},
 			Others: []string{websocket, unix, xproxy},
 			Why: "servers come in, streams go out, and what they cost; it speaks no MQTT, " +
 				"and of the beat it knows the lowest keepalive"},
-		{Package: "transport/transporttest",
-			Why: "fake NAT and broker for tests and the demo; it knows nothing of transport"},
 		{Package: "transport/backoff", Own: []string{"transport/faults"}, Std: []string{"fmt", "hash/maphash", "time"},
 			Why: "pure: verdicts and now come in, servers and times go out"},
-		{Package: "transport/brokerurl", Std: []string{"slices", "strings"},
-			Why: "pure: the table of URL schemes; config reads it too, and sees nothing else of how a server is reached"},
-		{Package: "transport/brokertest",
-			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, " +
-				"and no program carries it"},
 		{Package: "transport/codec", Own: []string{"transport/faults"},
 			Others: []string{paho}, NotStd: []string{"net", "os", "sync", "time", "context"},
 			Why: "pure: bytes come in, packets and faults go out; of the library only its packets"},
@@ -89,11 +86,28 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "transport/brokerurl", "transport/heartbeat"},
+		{Package: "config", Own: []string{"agent/wire", "firmware-bridge/framing", "transport/brokerurl", "transport/heartbeat",
+			"transport/secretfile"},
 			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, and what learning costs"},
-	}...)
+	})
+}
+
+// leafRules are those of what transport and others stand on, and of what their tests do.
+func leafRules() []Rule {
+	return []Rule{
+		{Package: "transport/brokerurl", Std: []string{"errors", "net/netip", "net/url", "slices", "strings"},
+			Why: "pure: the table of URL schemes, and how a URL is shown; config reads it too, " +
+				"and sees nothing else of how a server is reached"},
+		{Package: "transport/secretfile", Std: []string{"errors", "fmt", "io/fs", "os", "path", "strings"},
+			Why: "how files with passwords and keys are read and named, one way for config, netdial and the operator's program"},
+		{Package: "transport/brokertest",
+			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, " +
+				"and no program carries it"},
+		{Package: "transport/transporttest",
+			Why: "fake NAT and broker for tests and the demo; it knows nothing of transport"},
+	}
 }
 
 // Outside names folders whose packages are tools, not product, and what even they may not do.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -101,11 +102,12 @@ func TestDiagnosisThroughAProxy(t *testing.T) {
 		"no proxy there":      {"http://" + m.Addr(), m.Addr(), FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			via, err := netdial.NewProxy(c.via)
+			via, err := netdial.NewProxy(brokerurl.URL(c.via))
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via,
+			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + c.server)}, ClientID: "gw-1",
+				Proxy:  via,
 				Topics: echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {

@@ -5,11 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 const sessionTickets = 4 // per server: the main link and a probe each use up one
@@ -91,7 +92,7 @@ func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 		config.ServerName = e.host
 	}
 	if o.CAFile != "" {
-		pem, err := os.ReadFile(o.CAFile)
+		pem, err := secretfile.Read(o.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
 		}
@@ -111,10 +112,13 @@ func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 }
 
 func (e *Endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, error)) error {
-	cert, err1 := os.ReadFile(e.TLS.CertFile)
-	key, err2 := os.ReadFile(e.TLS.KeyFile)
-	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("cert_file and key_file: %w", err)
+	cert, err := secretfile.Read(e.TLS.CertFile)
+	if err != nil {
+		return fmt.Errorf("cert_file: %w", err)
+	}
+	key, err := secretfile.Read(e.TLS.KeyFile)
+	if err != nil {
+		return fmt.Errorf("key_file: %w", err)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
