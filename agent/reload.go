@@ -39,7 +39,7 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 
 // reload reads the configuration again. The smallest part that has to restart does:
 //
-//	a bad configuration                        nothing changes
+//	a bad configuration                        nothing changes; nor with one that runs only at the start
 //	only what can be changed while running     it is applied
 //	another state_dir or spool                 the local state must end; what follows is returned
 //	anything else                              the uplink ends and another one runs
@@ -178,6 +178,9 @@ func sameButSerial(a, b *config.Document) bool {
 func (a *Agent) sayBooted(b config.Booted) {
 	for _, f := range b.Faults {
 		supervise.Str(a.log.Error(), "path", f.Path).Str("runs", string(b.Origin)).Msg("configuration: " + f.String())
+	}
+	for _, o := range b.Objections {
+		supervise.Str(a.log.Warn(), "path", o.Path).Msg("configuration: a reload would be refused: " + o.String())
 	}
 	for _, w := range b.Warnings {
 		supervise.Str(a.log.Warn(), "path", w.Path).Msg(w.String())

@@ -10,6 +10,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
+	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
 	"github.com/linkbeat/linkbeat/transport"
 )
@@ -32,7 +33,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
 	before.onto(&s)
-	s.Why = u.why(s, booted.ConfigError, reloadFault, link.Why)
+	s.Why = u.why(s, booted, reloadFault, link.Why)
 	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
 	return s
 }
@@ -69,16 +70,17 @@ func expires(whose string, ms int64, now time.Time) string {
 }
 
 // why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
-func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link string) string {
+func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, link string) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
 			all = append(all, what+why)
 		}
 	}
-	add("", configError) // which says its name
+	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", link)
+	add("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
 	add("spool of priority high: ", s.High.Why)

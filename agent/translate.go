@@ -37,8 +37,9 @@ func serversOf(u *config.Uplink) []transport.Server {
 	for _, s := range u.Servers {
 		s = u.With(s)
 		servers = append(servers, transport.Server{URL: s.URL, Rank: s.Rank, Username: s.Username, Password: s.ReadPassword,
-			TLS: transport.TLSOptions{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile,
-				ServerName: s.TLS.ServerName, ALPN: s.TLS.ALPN}})
+			Withhold: u.Withheld(s),
+			TLS: transport.TLSOptions{CAFile: string(s.TLS.CAFile), CertFile: string(s.TLS.CertFile),
+				KeyFile: string(s.TLS.KeyFile), ServerName: s.TLS.ServerName, ALPN: s.TLS.ALPN}})
 	}
 	return servers
 }
@@ -64,14 +65,14 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		MaxPacket: int(u.MaxPayload.Int64()) + packetHeaders, DetectWithin: u.DetectWithin.Std(),
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
-		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(string(u.Proxy)),
+		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(u.Proxy),
 		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
 }
 
 // proxyOf is the way to each server: as the environment says where the document says nothing.
-func proxyOf(proxy string) func(server string) (*transport.Proxy, error) {
-	return func(server string) (*transport.Proxy, error) { return transport.ProxyFor(proxy, server) }
+func proxyOf(proxy transport.URL) func(transport.URL) (*transport.Proxy, error) {
+	return func(server transport.URL) (*transport.Proxy, error) { return transport.ProxyFor(proxy, server) }
 }
 
 func devicesOf(d *config.Document) map[string]deviceOptions {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -40,7 +41,7 @@ type Booted struct {
 	Store       *Store            // under the state directory of Document
 	ConfigError string            // one sentence for the status page; "" when all is well
 	Faults      Faults            // of the file
-	Later       Faults            // of Document: it runs with them at a start, and check and a reload refuse it
+	Objections  Faults            // to Document, which runs at the start as it always did; a reload is refused for them
 	Warnings    []Fault           // of Document
 	Disabled    map[string]string // serial devices that were taken out, and why
 }
@@ -51,6 +52,8 @@ type Booted struct {
 // is [ErrNoUplink].
 func Boot(o BootOptions) (Booted, error) {
 	src, root, fault := readDocument(o)
+	kept := o.Parse // the last good document is a file of our own
+	o.Parse.File = o.file()
 	if fault == nil {
 		if b, ok := accept(root, o.Parse, nil); ok {
 			b.Origin, b.Source = FromFile, src
@@ -62,9 +65,9 @@ func Boot(o BootOptions) (Booted, error) {
 	if fault != nil {
 		faults = append(faults, *fault)
 	} else {
-		_, _, faults, _ = build(root, o.Parse, nil)
+		faults = build(root, o.Parse, nil).faults
 	}
-	b, ok, unread := lastGood(NewStore(dir), o.Parse)
+	b, ok, unread := lastGood(NewStore(dir), kept)
 	if !ok {
 		b, ok = salvage(root, o.Parse)
 	}
@@ -81,7 +84,22 @@ func (b Booted) Refused() string {
 	if b.Origin != FromFile {
 		return b.Faults.Sentence()
 	}
-	return b.Later.Sentence()
+	return b.Objections.Sentence()
+}
+
+// Concerns says in one line what the document runs with although check refuses it, and which of its secrets others can read; "":
+// nothing.
+func (b Booted) Concerns() string {
+	all := slices.Clone(b.Objections)
+	for _, w := range b.Warnings {
+		if w.Exposed {
+			all = append(all, w)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "configuration: " + all.Sentence()
 }
 
 // sentence says in one line that the configuration is bad and what runs instead. unread is why the last good one cannot be read.
@@ -97,16 +115,20 @@ func sentence(b Booted, faults Faults, unread error) string {
 	return s
 }
 
+// file is where the document is read from.
+func (o BootOptions) file() string {
+	if o.File == "" {
+		return DefaultFile
+	}
+	return o.File
+}
+
 func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 	read := o.ReadFile
 	if read == nil {
 		read = ReadFile
 	}
-	file := o.File
-	if file == "" {
-		file = DefaultFile
-	}
-	src, err := read(file)
+	src, err := read(o.file())
 	if err != nil {
 		return nil, nil, &Fault{Message: fmt.Sprintf("cannot read the configuration: %s", err)}
 	}
@@ -117,23 +139,22 @@ func readDocument(o BootOptions) ([]byte, *yaml.Node, *Fault) {
 // accept builds the document of a tree; ok is false when something else than serial devices is at fault. Those are taken
 // out.
 func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool) {
-	doc, warnings, faults, later := build(root, o, skip)
+	is := build(root, o, skip)
+	doc, faults := is.doc, is.faults
 	byDevice, confined := faults.devices()
 	if !confined {
 		return Booted{Faults: faults}, false
 	}
-	b := Booted{Document: doc, Faults: faults, Later: later, Disabled: map[string]string{}, Store: NewStore(doc.StateDir)}
+	b := Booted{Document: doc, Faults: faults, Objections: is.objections, Disabled: map[string]string{},
+		Store: NewStore(doc.StateDir)}
 	for name, its := range byDevice {
 		delete(doc.Serial, name)
 		b.Disabled[name] = its.Sentence()
 	}
-	for _, w := range warnings {
+	for _, w := range is.warnings {
 		if byDevice[w.Device] == nil {
 			b.Warnings = append(b.Warnings, w)
 		}
-	}
-	if len(later) > 0 {
-		b.ConfigError = fmt.Sprintf("config_error: it runs, and check and the next reload refuse it: %s", later.Sentence())
 	}
 	if len(b.Disabled) > 0 {
 		b.ConfigError = fmt.Sprintf("config_error: serial device %s disabled: %s", strings.Join(sortedKeys(b.Disabled), ", "),

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -204,8 +205,8 @@ func TestNamesThatSteerATerminalStopNoStart(t *testing.T) {
 				t.Fatalf("%v, from %s, without %v, faults %v", err, b.Origin, b.Disabled, b.Faults)
 			}
 			const says = "which is not shown as itself and may steer a terminal: leave it out"
-			if !strings.Contains(b.ConfigError, says) || !strings.Contains(b.Refused(), says) {
-				t.Errorf("it says %q, and a reload %q", b.ConfigError, b.Refused())
+			if !strings.Contains(b.Concerns(), says) || !strings.Contains(b.Refused(), says) {
+				t.Errorf("it says %q, and a reload %q", b.Concerns(), b.Refused())
 			}
 			if _, _, err := Parse([]byte(strings.ReplaceAll(src, "@", "/x")), ParseOptions{}); err == nil ||
 				!strings.Contains(err.Error(), says) {
@@ -214,7 +215,71 @@ func TestNamesThatSteerATerminalStopNoStart(t *testing.T) {
 		})
 	}
 	b, err := newSite(t).boot(t, goodSite+"device: {id: gw-köln-21°C}\nhooks: {up: [sh, -c, \"one\\ntwo\"]}\n")
-	if err != nil || b.ConfigError != "" || b.Refused() != "" {
+	if err != nil || b.Concerns() != "" || b.Refused() != "" {
 		t.Errorf("%v, %q, %q", err, b.ConfigError, b.Refused())
+	}
+}
+
+// What is a fault to check and to a reload since logins are kept out of the clear runs at the start: from the file, and from what
+// was kept of it.
+func TestALoginInClearRunsAtTheStart(t *testing.T) {
+	for name, tt := range map[string]struct{ servers, says string }{
+		"alone":           {"[{url: mqtt://a.example.net}]", "in clear"},
+		"beside mqtts":    {"[{url: mqtt://a.example.net}, {url: mqtts://b.example.net}]", "gets no login"},
+		"with permission": {"[{url: mqtt://a.example.net, insecure_login: true}]", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := "state_dir: @\nuplink: {username: gw, servers: " + tt.servers + "}\n"
+			s := newSite(t)
+			fromFile, err := s.boot(t, src)
+			if err != nil || fromFile.Origin != FromFile || fromFile.Source == nil || fromFile.ConfigError != "" {
+				t.Fatalf("%+v, %v", fromFile, err)
+			}
+			s.keep(t, src)
+			kept, err := s.boot(t, "state_dir: @\nuplink: {servers: 7}\n")
+			if err != nil || kept.Origin != FromLastGood {
+				t.Fatalf("%+v, %v", kept, err)
+			}
+			for _, b := range []Booted{fromFile, kept} {
+				if got := b.Concerns(); !strings.Contains(got, tt.says) || (got == "") != (tt.says == "") {
+					t.Errorf("%s: says %q, want %q", b.Origin, got, tt.says)
+				}
+				if first := b.Document.Uplink.Servers[0]; b.Document.Uplink.Withheld(first) != (name == "beside mqtts") {
+					t.Errorf("%s: withheld: %v", b.Origin, b.Document.Uplink.Withheld(first))
+				}
+			}
+			src = strings.ReplaceAll(src, "@", s.state)
+			if _, _, err := Parse([]byte(src), ParseOptions{}); (err == nil) != (tt.says == "") {
+				t.Errorf("to check: %v", err)
+			}
+		})
+	}
+}
+
+func TestAFileThatOthersCanReadIsSaid(t *testing.T) {
+	modes := map[string]fs.FileMode{"/etc/l/p": 0o644, "/etc/l/key": 0o604, "/etc/l/group": 0o640, "/etc/l/doc.yaml": 0o664}
+	o := ParseOptions{File: "/etc/l/doc.yaml", Mode: func(name string) (fs.FileMode, bool) { m, ok := modes[name]; return m, ok },
+		Env: func(string) (string, bool) { return "secret", true }}
+	const all = "every user of this machine can read it: chmod "
+	const own = "stands in a file, and " + all + "0660 /etc/l/doc.yaml"
+	for _, tt := range []struct{ uplink, want string }{
+		{"username: gw, password_file: /etc/l/p", "uplink.password_file: " + all + "0640 /etc/l/p"},
+		{"tls: {cert_file: /etc/l/p, key_file: /etc/l/key}", "uplink.tls.key_file: " + all + "0600 /etc/l/key"},
+		{"username: gw, password: x", "uplink.password: " + own},
+		{"proxy: http://gw:x@p", "uplink.proxy: " + own},
+		{"username: gw, password: \"${PW}\"", ""},
+		{"username: gw, password_file: /etc/l/group", ""},
+		{"username: gw, password_file: /etc/l/not-there-yet", ""},
+	} {
+		_, warnings, err := Parse([]byte("uplink: {servers: [{url: mqtts://a}], "+tt.uplink+"}\n"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Faults(warnings).Error(); strings.TrimPrefix(got, "line 1: ") != tt.want {
+			t.Errorf("%s: %q, want %q", tt.uplink, got, tt.want)
+		}
+		if (Booted{Warnings: warnings}).Concerns() == "" != (tt.want == "") {
+			t.Errorf("%s: the status says %q", tt.uplink, Booted{Warnings: warnings}.Concerns())
+		}
 	}
 }

@@ -12,12 +12,12 @@ import (
 // every key stands.
 type checker struct {
 	*decoder
-	doc       *Document
-	checkFile func(path string) error
+	doc     *Document
+	options ParseOptions
 }
 
-func check(d *decoder, doc *Document, checkFile func(string) error) {
-	c := &checker{d, doc, checkFile}
+func check(d *decoder, doc *Document, o ParseOptions) {
+	c := &checker{d, doc, o}
 	c.checkDevice()
 	c.checkUplink()
 	c.checkTopics()
@@ -25,6 +25,7 @@ func check(d *decoder, doc *Document, checkFile func(string) error) {
 	c.checkSerial()
 	c.checkSpool()
 	c.checkRest()
+	checkOwnFile(d, o)
 }
 
 // bad reports a fault at path, unless the decoder found one there or above: then the value is the default, which is not at fault.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/linkbeat/linkbeat/transport/brokerurl"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 func (c *checker) checkUplink() {
@@ -15,15 +16,18 @@ func (c *checker) checkUplink() {
 	if len(u.Servers) == 0 {
 		c.bad("uplink.servers", "is missing: name at least one broker, such as [{url: mqtts://broker.example.net:8883}]")
 	}
-	seen := map[string]bool{}
+	seen := map[ServerURL]bool{}
 	for i, s := range u.Servers {
 		path := fmt.Sprintf("uplink.servers[%d]", i)
-		if c.checkURL(path+".url", s.URL); s.URL != "" && seen[s.URL] {
+		if c.checkURL(path+".url", s.URL.Reveal()); s.URL != "" && seen[s.URL] {
 			c.bad(path+".url", "names the same server again")
 		}
 		seen[s.URL] = true
 		c.checkLogin(path, s.Username, s.Password, s.PasswordFile)
 		c.checkTLS(path+".tls", s.TLS)
+		if why := u.whyInClear(s); why != "" && !c.faulted(path+".url") {
+			c.objection(c.where(path+".url"), "%s", why)
+		}
 	}
 	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
 	c.checkTLS("uplink.tls", u.TLS)
@@ -32,7 +36,7 @@ func (c *checker) checkUplink() {
 	}
 	c.checkTimes(u)
 	if u.Proxy != "" && u.Proxy != NoProxy {
-		c.checkProxy(string(u.Proxy))
+		c.checkProxy(u.Proxy)
 	}
 	if len(u.PathHint.Command) > 0 || u.PathHint.Every != 0 {
 		c.checkCommand("uplink.path_hint", u.PathHint)
@@ -97,7 +101,7 @@ func validPort(text string, lowest int) bool {
 	return err == nil && int(n) >= lowest
 }
 
-func (c *checker) checkLogin(path, user string, password Secret, file string) {
+func (c *checker) checkLogin(path, user string, password Secret, file FileName) {
 	if !password.IsZero() && file != "" {
 		c.bad(path+".password", "and password_file are both set: keep one")
 	}
@@ -109,6 +113,7 @@ func (c *checker) checkLogin(path, user string, password Secret, file string) {
 		c.bad(key, "needs a username: MQTT sends no password without one")
 	}
 	c.readable(path+".password_file", file)
+	guard(c, path+".password_file", file)
 }
 
 func (c *checker) checkTLS(path string, t TLS) {
@@ -121,6 +126,7 @@ func (c *checker) checkTLS(path string, t TLS) {
 	c.readable(path+".ca_file", t.CAFile)
 	c.readable(path+".cert_file", t.CertFile)
 	c.readable(path+".key_file", t.KeyFile)
+	guard(c, path+".key_file", t.KeyFile)
 	for i, p := range t.ALPN {
 		if p == "" || len(p) > 255 { // RFC 7301, 3.1
 			c.bad(fmt.Sprintf("%s.alpn[%d]", path, i), "must have 1 to 255 bytes")
@@ -129,12 +135,34 @@ func (c *checker) checkTLS(path string, t TLS) {
 }
 
 // readable looks at a file, when the caller wants files looked at.
-func (c *checker) readable(path, file string) {
-	if file == "" || c.checkFile == nil {
+func (c *checker) readable(path string, file FileName) {
+	if file == "" || c.options.CheckFile == nil {
 		return
 	}
-	if err := c.checkFile(file); err != nil {
+	if err := c.options.CheckFile(string(file)); err != nil {
 		c.bad(path, "cannot be read: %s", err)
+	}
+}
+
+// guard warns of a file with a secret in it that is open to others; one that is not there yet is not looked at.
+func guard(c *checker, path string, file FileName) {
+	if file == "" || c.options.Mode == nil {
+		return
+	}
+	if mode, ok := c.options.Mode(string(file)); ok {
+		c.exposed(c.where(path), secretfile.Open(string(file), mode))
+	}
+}
+
+// checkOwnFile is guard for the document itself, where a secret stands in it.
+func checkOwnFile(d *decoder, o ParseOptions) {
+	if o.File == "" || o.Mode == nil || d.secretAt.path == "" {
+		return
+	}
+	if mode, ok := o.Mode(o.File); ok {
+		if why := secretfile.Open(o.File, mode); why != "" {
+			d.exposed(d.secretAt, "stands in a file, and "+why)
+		}
 	}
 }
 
@@ -154,8 +182,8 @@ func (c *checker) checkTimes(u *Uplink) {
 	}
 }
 
-func (c *checker) checkProxy(text string) {
-	scheme, rest, _ := strings.Cut(text, "://")
+func (c *checker) checkProxy(proxy ProxyURL) {
+	scheme, rest, _ := strings.Cut(proxy.Reveal(), "://")
 	if scheme != "http" && scheme != "socks5" || rest == "" {
 		c.bad("uplink.proxy", "must start with http:// or socks5://, or be none")
 	}

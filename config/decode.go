@@ -28,11 +28,14 @@ type decoder struct {
 	positions map[string]*pos // of every path that was set
 	faults    Faults
 	warnings  Faults
-	later     Faults // of check and a reload, not of a start: a document that ran before goes on running
-	nodes     int
-	depth     int
-	device    string // the serial device being read
-	variable  string // the LINKBEAT_ variable being read; "": the file
+	// objections are faults of check and a reload that were none in earlier versions: a gateway that runs must not be cut off by
+	// a new version.
+	objections Faults
+	secretAt   at // the first secret that stands in the file itself; no path: none does
+	nodes      int
+	depth      int
+	device     string // the serial device being read
+	variable   string // the LINKBEAT_ variable being read; "": the file
 }
 
 // at is where the decoder is: a path, and the rules of the field there.
@@ -59,15 +62,31 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func (d *decoder) fault(a at, format string, args ...any) { d.add(d.found(a, format, args)) }
+func (d *decoder) fault(a at, format string, args ...any) { d.add(d.found(a, format, args...)) }
 
-// found is a fault at a.
-func (d *decoder) found(a at, format string, args []any) Fault {
+// found is what is wrong at a.
+func (d *decoder) found(a at, format string, args ...any) Fault {
 	f := Fault{Path: a.path, Device: d.device, Message: fmt.Sprintf(format, args...), pos: a.pos}
 	if a.pos != nil {
 		f.Line, f.Env = a.pos.line, a.pos.env
 	}
 	return f
+}
+
+// objection reports what is a fault to everybody but the agent that starts.
+func (d *decoder) objection(a at, format string, args ...any) {
+	if len(d.objections) < maxFaults {
+		d.objections = append(d.objections, d.found(a, format, args...))
+	}
+}
+
+// exposed warns of a secret that others can read; why is empty where they cannot.
+func (d *decoder) exposed(a at, why string) {
+	if why != "" && len(d.warnings) < maxFaults {
+		f := d.found(a, "%s", why)
+		f.Exposed = true
+		d.warnings = append(d.warnings, f)
+	}
 }
 
 func (d *decoder) add(f Fault) {
@@ -98,16 +117,14 @@ func (d *decoder) faultedBelow(path string) bool {
 
 func (d *decoder) warn(a at, format string, args ...any) {
 	if len(d.warnings) < maxFaults {
-		d.warnings = append(d.warnings, d.found(a, format, args))
+		d.warnings = append(d.warnings, d.found(a, format, args...))
 	}
 }
 
 // mustShow wants a name or a text that is shown as itself wherever it is: in topics, logs and tables, on the terminals of others.
-// Anything else keeps no gateway from starting.
 func (d *decoder) mustShow(a at, text string) {
-	if bad := printable.Bad(text); bad != "" && len(d.later) < maxFaults {
-		const says = "holds %s, which is not shown as itself and may steer a terminal: leave it out"
-		d.later = append(d.later, d.found(a, says, []any{bad}))
+	if bad := printable.Bad(text); bad != "" {
+		d.objection(a, "holds %s, which is not shown as itself and may steer a terminal: leave it out", bad)
 	}
 }
 

@@ -28,8 +28,30 @@ type Device struct {
 
 // Fact is a command whose output describes the gateway.
 type Fact struct {
-	Command []string `yaml:"command,flow"`
+	Command Command  `yaml:"command,flow"`
 	Every   Duration `yaml:"every"`
+}
+
+// Command is a program and its arguments, which may be tokens: logs, statuses and bundles show its first word only.
+type Command []string
+
+// Shown is the program, and a mark where it has arguments.
+func (c Command) Shown() string {
+	switch len(c) {
+	case 0:
+		return ""
+	case 1:
+		return c[0]
+	}
+	return c[0] + " " + hidden
+}
+
+// bare is the command without its arguments, for a document that others see.
+func (c Command) bare() Command {
+	if len(c) < 2 {
+		return c
+	}
+	return Command{c[0], hidden}
 }
 
 // Topics are the templates of the MQTT topics; {id}, {name}, {group} and {n} stand for one level or a part of one.
@@ -108,6 +130,6 @@ type HTTP struct {
 // Hooks are commands to run on a change of the link, each as program and arguments; no shell sees them. Only this machine's own
 // file may name them.
 type Hooks struct {
-	Up   []string `yaml:"up,flow"`
-	Down []string `yaml:"down,flow"`
+	Up   Command `yaml:"up,flow"`
+	Down Command `yaml:"down,flow"`
 }

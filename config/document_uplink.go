@@ -1,13 +1,16 @@
 package config
 
-import "strings"
+import (
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
+)
 
 // Uplink is the connection to the broker.
 type Uplink struct {
 	Servers      []Server `yaml:"servers"` // in order of preference; the only key without a default
 	Username     string   `yaml:"username"`
 	Password     Secret   `yaml:"password"`      // instead of password_file; meant for ${NAME} and the environment
-	PasswordFile string   `yaml:"password_file"` // its first line
+	PasswordFile FileName `yaml:"password_file"` // its first line
 	TLS          TLS      `yaml:"tls,flow"`
 	// a clock before the build time is taken for that when certificates are checked
 	TimeFloor        string    `yaml:"time_floor" oneof:"build off"`
@@ -29,39 +32,35 @@ type Uplink struct {
 }
 
 // NoProxy as uplink.proxy: no proxy, whatever the environment says.
-const NoProxy = "none"
+const NoProxy = brokerurl.None
 
-// ProxyURL is a URL that may hold a login, which never shows. string(p) is the whole of it.
-type ProxyURL string
-
-// String hides the login.
-func (p ProxyURL) String() string {
-	scheme, rest, _ := strings.Cut(string(p), "://")
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
-		return scheme + "://" + hidden + rest[at:]
-	}
-	return string(p)
-}
-
-// MarshalText hides the login from JSON and YAML.
-func (p ProxyURL) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+// The types of what may hold a secret, and never shows it. See their own packages.
+type (
+	// ServerURL is the URL of a server, whose query may be a token.
+	ServerURL = brokerurl.URL
+	// ProxyURL is a URL that may hold a login.
+	ProxyURL = brokerurl.URL
+	// FileName is the name of a file, or a secret typed in its place.
+	FileName = secretfile.Name
+)
 
 // Server is one broker.
 type Server struct {
-	URL string `yaml:"url"` // mqtt, mqtts, ws or wss; without user info
+	URL ServerURL `yaml:"url"` // mqtt, mqtts, ws or wss; without user info
 	// lower is preferred, equal ones share the gateways; 0: the place in the list
-	Rank         int    `yaml:"rank,omitempty" min:"0" max:"1000"`
-	Username     string `yaml:"username,omitempty"` // with password or password_file: instead of the uplink's
-	Password     Secret `yaml:"password,omitempty"`
-	PasswordFile string `yaml:"password_file,omitempty"`
-	TLS          TLS    `yaml:"tls,flow,omitempty"` // instead of the uplink's, as a whole
+	Rank          int      `yaml:"rank,omitempty" min:"0" max:"1000"`
+	Username      string   `yaml:"username,omitempty"` // with password or password_file: instead of the uplink's
+	Password      Secret   `yaml:"password,omitempty"`
+	PasswordFile  FileName `yaml:"password_file,omitempty"`
+	TLS           TLS      `yaml:"tls,flow,omitempty"`       // instead of the uplink's, as a whole
+	InsecureLogin bool     `yaml:"insecure_login,omitempty"` // the login may be sent without TLS
 }
 
 // TLS says how a server proves itself, and how we do. All empty: the system's roots and no certificate of our own.
 type TLS struct {
-	CAFile     string   `yaml:"ca_file"`
-	CertFile   string   `yaml:"cert_file"`
-	KeyFile    string   `yaml:"key_file"`
+	CAFile     FileName `yaml:"ca_file"`
+	CertFile   FileName `yaml:"cert_file"`
+	KeyFile    FileName `yaml:"key_file"`
 	ServerName string   `yaml:"server_name"`
 	ALPN       []string `yaml:"alpn,flow"`
 }

@@ -20,6 +20,28 @@ func (d *Document) Effective() []byte {
 	return p
 }
 
+// ForOthers is the effective document for somebody else's eyes: the arguments of commands are hidden too.
+func (d *Document) ForOthers() []byte {
+	c := *d
+	c.Device.Facts = maps.Clone(d.Device.Facts)
+	for name, f := range c.Device.Facts {
+		f.Command = f.Command.bare()
+		c.Device.Facts[name] = f
+	}
+	c.Uplink.PathHint.Command = d.Uplink.PathHint.Command.bare()
+	c.Hooks = Hooks{Up: d.Hooks.Up.bare(), Down: d.Hooks.Down.bare()}
+	return c.Effective()
+}
+
+// Commands are all that the document names.
+func (d *Document) Commands() []Command {
+	all := []Command{d.Uplink.PathHint.Command, d.Hooks.Up, d.Hooks.Down}
+	for _, name := range sortedKeys(d.Device.Facts) {
+		all = append(all, d.Device.Facts[name].Command)
+	}
+	return all
+}
+
 // Change is one path whose value differs between two documents, as the log shows it.
 type Change struct {
 	Path string `json:"path"`
@@ -72,8 +94,14 @@ func flattenInto(leaves map[string]leaf, path string, v reflect.Value) {
 	case Secret:
 		leaves[path] = leaf{"secret " + x.Reveal(), x.String()}
 		return
-	case ProxyURL:
+	case ServerURL:
+		leaves[path] = leaf{"text " + x.Reveal(), fmt.Sprintf("%q", x.String())}
+		return
+	case FileName:
 		leaves[path] = leaf{"text " + string(x), fmt.Sprintf("%q", x.String())}
+		return
+	case Command:
+		leaves[path] = leaf{"command " + strings.Join(x, "\x00"), x.Shown()}
 		return
 	case Raw:
 		leaves[path] = leaf{"raw " + x.text(), strings.TrimSpace(x.text())}

@@ -62,7 +62,7 @@ func TestEffectiveReadsBack(t *testing.T) {
 			continue
 		}
 		for _, c := range Diff(doc, again) {
-			if c.Path != "uplink.password" {
+			if c.Old != c.New { // what is hidden reads back as such
 				t.Errorf("%s: %s", file, c)
 			}
 		}

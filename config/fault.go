@@ -17,6 +17,7 @@ type Fault struct {
 	Env     string // the variable at fault, when it is not the file
 	Device  string // the serial device that the fault is confined to; "" when it is not
 	Message string // what is wrong and what to do; never holds a secret
+	Exposed bool   // others can read a secret: not only the log says it, but the status too
 
 	pos *pos
 }

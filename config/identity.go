@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // Host is the machine as far as its name depends on it.

@@ -61,6 +61,9 @@ func (d *decoder) leaf(a at, n *yaml.Node, v reflect.Value, set func([]byte) err
 	if v.Type() == reflect.TypeFor[string]() && !ofProgram(a.path) { // passwords have a type of their own, and may hold anything
 		d.mustShow(a, v.String())
 	}
+	if !expanded && d.variable == "" && d.secretAt.path == "" && holdsSecret(v) {
+		d.secretAt = a
+	}
 	if !reflect.DeepEqual(before.Interface(), v.Interface()) {
 		d.noEffect(a)
 	}
@@ -71,10 +74,22 @@ func ofProgram(path string) bool {
 	return strings.HasPrefix(path, "hooks.") || strings.Contains(path, ".command[")
 }
 
+// holdsSecret is true for a value that must not be read by others.
+func holdsSecret(v reflect.Value) bool {
+	switch x := v.Interface().(type) {
+	case Secret:
+		return !x.IsZero()
+	case ServerURL:
+		return x.HoldsSecret()
+	}
+	return false
+}
+
 // got quotes what the file says, never what a variable holds: that may be a secret.
 func got(source string, expanded bool, t reflect.Type) string {
 	const most = 60
-	if expanded || t == reflect.TypeFor[Secret]() || len(source) > most {
+	secret := t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[ServerURL]() || t == reflect.TypeFor[FileName]()
+	if expanded || secret || len(source) > most {
 		return ""
 	}
 	return fmt.Sprintf(" (here: %q)", source)

@@ -108,7 +108,7 @@ func nodeFor(v reflect.Value, text string) *yaml.Node {
 		return listOf(text, func(item string) *yaml.Node {
 			return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{scalar("url"), scalar(item)}}
 		})
-	case []string, []Hex:
+	case []string, Command, []Hex:
 		return listOf(text, scalar)
 	case Raw, map[string]*SerialDevice, map[string]*Unit, map[string]Fact:
 		return nil

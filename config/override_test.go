@@ -18,7 +18,7 @@ serial: {meter: {port: /dev/ttyUSB0}, meter_2: {port: /dev/ttyUSB1}, plc-a.1: {p
 		{"LINKBEAT_UPLINK_USERNAME=${HOME}", func(d *Document) any { return d.Uplink.Username }, "${HOME}"},
 		{"LINKBEAT_UPLINK_WINDOW=9", func(d *Document) any { return d.Uplink.Window }, 9},
 		{"LINKBEAT_UPLINK_WINDOW=", func(d *Document) any { return d.Uplink.Window }, 5},
-		{"LINKBEAT_UPLINK_TLS_CA_FILE=/ca", func(d *Document) any { return d.Uplink.TLS.CAFile }, "/ca"},
+		{"LINKBEAT_UPLINK_TLS_CA_FILE=/ca", func(d *Document) any { return d.Uplink.TLS.CAFile }, FileName("/ca")},
 		{"LINKBEAT_UPLINK_SERVERS=mqtt://x, wss://y/z", func(d *Document) any { return d.Uplink.Servers },
 			[]Server{{URL: "mqtt://x"}, {URL: "wss://y/z"}}},
 		{"LINKBEAT_UPLINK_KEEPALIVE=120", func(d *Document) any { return d.Uplink.Keepalive.Duration }, 2 * minute},

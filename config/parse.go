@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 // ParseOptions is what a document may draw on besides its text. The zero value gives it nothing.
@@ -24,11 +26,16 @@ type ParseOptions struct {
 	// CheckFile says why a file that the document names cannot be read. If nil, files are not looked at: linkbeat check
 	// does, linkbeat run does not, since they may come later.
 	CheckFile func(path string) error
+	// Mode is the mode of a file with a secret in it, to warn of one that is open to others; false: it is not there, or not a
+	// file. If nil, none is looked at.
+	Mode func(path string) (fs.FileMode, bool)
+	// File is where the document stands; "" where that is not known.
+	File string
 }
 
-// FromOS are the options of the running process: its environment, and no look at files.
+// FromOS are the options of the running process: its environment, and of files only whom they are open to.
 func FromOS() ParseOptions {
-	return ParseOptions{Env: os.LookupEnv, Environ: os.Environ()}
+	return ParseOptions{Env: os.LookupEnv, Environ: os.Environ(), Mode: secretfile.Mode}
 }
 
 // ReadFile reads a file that may be a document: no more of it than a document may have.
@@ -58,29 +65,36 @@ func Parse(src []byte, o ParseOptions) (*Document, []Fault, error) {
 	if syntax != nil {
 		return nil, nil, Faults{*syntax}
 	}
-	doc, warnings, faults, later := build(root, o, nil)
-	if faults = append(faults, later...); len(faults) > 0 {
+	b := build(root, o, nil)
+	if faults := append(b.faults, b.objections...); len(faults) > 0 {
 		faults.sort()
-		return nil, warnings, faults
+		return nil, b.warnings, faults
 	}
-	return doc, warnings, nil
+	return b.doc, b.warnings, nil
 }
 
-// build lays tree and environment over the defaults and checks the whole. The document is what was understood, even when
-// there are faults. Variables in skip do not override. later are faults that keep no gateway from starting.
-func build(root *yaml.Node, o ParseOptions, skip map[string]bool) (doc *Document, warnings, faults, later Faults) {
+// built is what was understood of a tree, and what is wrong with it.
+type built struct {
+	doc        *Document // also when there are faults
+	warnings   Faults
+	faults     Faults
+	objections Faults // to what may run at the start, as it did in earlier versions; to others they are faults
+}
+
+// build lays tree and environment over the defaults and checks the whole. Variables in skip do not override.
+func build(root *yaml.Node, o ParseOptions, skip map[string]bool) built {
 	d := &decoder{env: o.Env, positions: map[string]*pos{}}
-	doc = Defaults()
+	doc := Defaults()
 	if root != nil {
 		d.value(at{pos: &pos{line: root.Line}}, root, reflect.ValueOf(doc).Elem())
 	}
 	d.override(doc, o, skip)
 	d.variable, d.device = "", ""
-	check(d, doc, o.CheckFile)
+	check(d, doc, o)
 	d.faults.sort()
 	d.warnings.sort()
-	d.later.sort()
-	return doc, d.warnings, d.faults, d.later
+	d.objections.sort()
+	return built{doc, d.warnings, d.faults, d.objections}
 }
 
 // readTree parses YAML; nil for an empty file.

@@ -3,28 +3,22 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport/brokerurl"
+	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 // Encrypted is true for a URL whose scheme has TLS.
 func (s Server) Encrypted() bool {
-	scheme, _ := brokerurl.Of(s.URL)
+	scheme, _ := brokerurl.Of(s.URL.Reveal())
 	return scheme.TLS
 }
 
 // Host is the name or address of the server, without a port; "" for a URL that [Parse] would refuse.
-func (s Server) Host() string {
-	u, err := url.Parse(s.URL)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
+func (s Server) Host() string { return s.URL.Host() }
 
 // Encrypted is true when at least one server has TLS.
 func (u *Uplink) Encrypted() bool {
@@ -76,6 +70,47 @@ func (u *Uplink) With(s Server) Server {
 	return s
 }
 
+// LoginInClear reports that s would get a login, or a URL's query, which may be a token, in a way that others can read: it has no
+// TLS, and what is sent leaves this machine, if only to a proxy. Not where insecure_login allows it.
+func (u *Uplink) LoginInClear(s Server) bool {
+	if s.InsecureLogin || !s.URL.InClear() || u.With(s).Username == "" && !s.URL.HoldsSecret() {
+		return false
+	}
+	proxied := u.Proxy != "" && u.Proxy != NoProxy && !u.Proxy.OnLoopback()
+	return proxied || !s.URL.OnLoopback()
+}
+
+// Withheld reports that s gets no login: it would be in clear, and a server with TLS stands beside it. Whoever is on the path
+// would only have to block that one to read the password of both.
+func (u *Uplink) Withheld(s Server) bool { return u.Encrypted() && u.LoginInClear(s) }
+
+// whyInClear says what is wrong with the login at s, and what to do; empty: nothing.
+func (u *Uplink) whyInClear(s Server) string {
+	what := "username and password are sent"
+	if u.With(s).Username == "" {
+		what = "the query of the URL, which may be a token, is sent"
+	}
+	scheme, _ := brokerurl.Of(s.URL.Reveal())
+	do := fmt.Sprintf("use %s, or give the login only to servers with %s, or set insecure_login: true at this server",
+		secured(scheme), schemesWithTLS())
+	switch {
+	case !u.LoginInClear(s):
+		return ""
+	case u.Withheld(s):
+		return fmt.Sprintf("gets no login (username, password, query): in clear (%s://), whoever blocks the server with TLS "+
+			"beside it could read what both are sent: %s", scheme.Name, do)
+	}
+	return fmt.Sprintf("%s in clear (%s://) to whoever is on the path: %s", what, scheme.Name, do)
+}
+
+// secured is the scheme with TLS that stands for one without.
+func secured(s brokerurl.Scheme) string {
+	if s.WebSocket {
+		return "wss://"
+	}
+	return "mqtts://"
+}
+
 // maxPassword bounds a password file, in bytes; MQTT allows 65535.
 const maxPassword = 65535
 
@@ -85,7 +120,7 @@ func (s Server) ReadPassword() (string, error) {
 	if s.PasswordFile == "" {
 		return s.Password.Reveal(), nil
 	}
-	p, err := capped.ReadFile(s.PasswordFile, capped.Password)
+	p, err := secretfile.Read(string(s.PasswordFile), capped.Password)
 	if err != nil {
 		return "", fmt.Errorf("password_file: %w", err)
 	}

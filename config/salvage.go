@@ -59,7 +59,7 @@ func stateDir(src []byte, root *yaml.Node, o ParseOptions) string {
 		}
 	}
 	if root != nil {
-		if doc, _, _, _ := build(root, o, nil); path.IsAbs(doc.StateDir) {
+		if doc := build(root, o, nil).doc; path.IsAbs(doc.StateDir) {
 			return doc.StateDir
 		}
 		return DefaultStateDir

@@ -122,3 +122,29 @@ func TestProxyURL(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingOfADocumentShowsASecret(t *testing.T) {
+	const src = `uplink:
+  servers: [{url: "wss://a/mqtt?hunter2"}]
+  username: gw
+  password_file: hunter2
+  tls: {ca_file: "-----BEGIN hunter2"}
+  path_hint: {command: [curl, hunter2]}
+device: {facts: {modem: {command: [curl, "--token=hunter2"]}}}
+hooks: {up: [led, hunter2]}
+`
+	d := mustParse(t, src, ParseOptions{})
+	other := mustParse(t, strings.ReplaceAll(src, "hunter2", "hunter3"), ParseOptions{})
+	changes := Diff(d, other)
+	text := string(d.ForOthers())
+	for _, c := range changes {
+		text += c.String() + "\n"
+	}
+	if strings.Contains(text, "hunter") || !strings.Contains(text, "[curl, <secret>]") || len(changes) != 6 {
+		t.Errorf("%d changes\n%s", len(changes), text)
+	}
+	own := string(d.Effective())
+	if !strings.Contains(own, "led, hunter2") || strings.Contains(own, "?hunter2") || strings.Contains(own, "BEGIN") {
+		t.Errorf("to its owner a command is shown, and nothing else\n%s", own)
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // The files of a store.

@@ -47,7 +47,7 @@ func TestNothingHugeIsRead(t *testing.T) {
 			return id + " " + err.Error()
 		}, "gate-445566 the old identity could not be kept: identity has 314572800 bytes"},
 		"a password": {func() string {
-			_, err := Server{PasswordFile: hugeFile(t, filepath.Join(dir, "password"))}.ReadPassword()
+			_, err := Server{PasswordFile: FileName(hugeFile(t, filepath.Join(dir, "password")))}.ReadPassword()
 			return err.Error()
 		}, "password has 314572800 bytes, at most 1048576 are read"},
 		"a password of a device": {func() string {

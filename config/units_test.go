@@ -160,12 +160,12 @@ func TestReadPassword(t *testing.T) {
 		{"secret", "secret", true}, {"secret\n", "secret", true}, {"two words \r\nsecond line\n", "two words ", true},
 		{"", "", false}, {"\nsecret\n", "", false}, {string(make([]byte, maxPassword+1)), "", false},
 	} {
-		u = Server{PasswordFile: write(t, dir, tt.text)}
+		u = Server{PasswordFile: FileName(write(t, dir, tt.text))}
 		if got, err := u.ReadPassword(); got != tt.want || (err == nil) != tt.ok {
 			t.Errorf("%.20q: %q, %v", tt.text, got, err)
 		}
 	}
-	u.PasswordFile = dir + "/none"
+	u.PasswordFile = FileName(dir + "/none")
 	if _, err := u.ReadPassword(); err == nil {
 		t.Error("read from nowhere")
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/linkbeat/linkbeat/transport/backoff"
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/internal/learn"
@@ -15,6 +16,8 @@ import (
 type (
 	// Loss is how the loss of a session was noticed; Status counts them by it.
 	Loss = faults.Loss
+	// URL is that of a server or a proxy; it shows no secret.
+	URL = brokerurl.URL
 	// Server is one place to connect to.
 	Server = netdial.Server
 	// TLSOptions name the files of a Server's TLS.
@@ -69,7 +72,13 @@ const (
 )
 
 // ProxyFor is the proxy for a server's URL under a setting: its own URL, "none", or "" for what the environment says. nil: none.
-func ProxyFor(setting, server string) (*Proxy, error) { return netdial.ProxyFor(setting, server) }
+func ProxyFor(setting, server URL) (*Proxy, error) { return netdial.ProxyFor(setting, server) }
+
+// URLGiven is a URL as a person gives it at a shell: see brokerurl.Given.
+func URLGiven(text string, tls bool) URL { return brokerurl.Given(text, tls) }
+
+// NameOfPath is the name of a path, which ends with a server's URL, with that server's name instead: see brokerurl.Rename.
+func NameOfPath(name string) string { return brokerurl.Rename(name) }
 
 // InterfaceOf is the interface of this machine that has ip; "": none has.
 func InterfaceOf(ip net.IP) string { return netdial.InterfaceOf(ip) }

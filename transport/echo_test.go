@@ -10,7 +10,7 @@ import (
 func TestLinkEchoes(t *testing.T) {
 	m := brokertest.Start(t,
 		brokertest.ACL("topic readwrite lb/gw-1/up/data\ntopic readwrite lb/gw-1/up/state\ntopic read lb/gw-1/up/log\n"))
-	l := linkTo(t, Server{URL: "mqtt://" + m.Addr()})
+	l := linkTo(t, Server{URL: URL("mqtt://" + m.Addr())})
 	if v, err := l.Echo(t.Context(), topicsOf("data")); err == nil || v["data"] != EchoUnknown {
 		t.Errorf("before it is up: %v, %v", v, err)
 	}

@@ -32,7 +32,7 @@ type Handler func(m Message, retained bool)
 // Session names one connection that was, or is about to be, accepted by a server.
 type Session struct {
 	Number int64     // 1 for the first of this Link
-	Server string    // URL without user info
+	Server string    // the name of its URL: without a login and a query
 	Since  time.Time // when it was dialled
 }
 
@@ -60,7 +60,7 @@ type Options struct {
 	Floor time.Time // a clock before it is taken for it when certificates are checked; zero: never
 	// that connections may leave by, in order of preference; empty: the kernel's choice
 	Interfaces []string
-	Proxy      func(url string) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
+	Proxy      func(URL) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
 
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil

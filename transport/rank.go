@@ -18,7 +18,7 @@ func (o *Options) rank() []int {
 	}
 	sort.SliceStable(servers, func(i, j int) bool {
 		a, b := servers[i], servers[j]
-		return a.Rank < b.Rank || a.Rank == b.Rank && weight(o.ClientID, a.URL) > weight(o.ClientID, b.URL)
+		return a.Rank < b.Rank || a.Rank == b.Rank && weight(o.ClientID, a.URL.Reveal()) > weight(o.ClientID, b.URL.Reveal())
 	})
 	var ranks []int
 	for _, s := range servers {

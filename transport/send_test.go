@@ -16,7 +16,7 @@ func BenchmarkSend(b *testing.B) {
 	m := brokertest.Start(b, brokertest.Plain)
 	message := Message{Topic: "bench", Payload: make([]byte, 100), QoS: 1}
 	b.Run("link", func(b *testing.B) {
-		l, err := New(Options{ClientID: "bench-link", Servers: []Server{{URL: "mqtt://" + m.Addr()}}, CleanSession: true})
+		l, err := New(Options{ClientID: "bench-link", Servers: []Server{{URL: URL("mqtt://" + m.Addr())}}, CleanSession: true})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -36,7 +36,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	At      time.Time
-	Server  string // URL without user info
+	Server  string // the name of its URL: without a login and a query
 	Why     string
 	Session int64 // 0 before the first
 }
@@ -44,7 +44,7 @@ type Event struct {
 // Status is one consistent look at a Link.
 type Status struct {
 	State  string    // StateDown, StateDialing, StateUp
-	Server string    // URL without user info: of the session, the attempt or the next attempt
+	Server string    // the name of a URL, without a login and a query: of the session, the attempt or the next attempt
 	Since  time.Time // when State became what it is
 
 	Expiry    Expiry // of certificates of this session

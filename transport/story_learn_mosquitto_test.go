@@ -59,7 +59,7 @@ func TestMosquittoLearnsOverTLS(t *testing.T) {
 	for protocol, scheme := range map[string]string{"mqtt": "mqtts", "websockets": "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			m := brokertest.Start(t, brokertest.TLS(a, "server", protocol))
-			l := learningLink(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")}, nil)
+			l := learningLink(t, Server{URL: URL(scheme + "://" + m.Addr()), TLS: tlsOptions(a, "gw-1")}, nil)
 			runLink(t, l)
 			st := awaitStatus(t, l, "settled", settledReal)
 			if st.Drops != 0 || st.Interval < 2900*time.Millisecond || st.Heartbeat.Evidence != "inbound" ||
@@ -83,7 +83,7 @@ func TestMosquittoDeniesProbes(t *testing.T) {
 		}
 		return fmt.Sprintf("%sacl_file %s\nuser root\n", brokertest.Plain(port, dir), file)
 	})
-	l := learningLink(t, Server{URL: "mqtt://" + m.Addr()}, func(o *Options) { o.DetectWithin = time.Second })
+	l := learningLink(t, Server{URL: URL("mqtt://" + m.Addr())}, func(o *Options) { o.DetectWithin = time.Second })
 	runLink(t, l)
 	st := awaitStatus(t, l, "weak", func(st Status) bool { return strings.Contains(st.Why, "learning is not possible") })
 	if st.Drops != 0 || st.Heartbeat.Proven != 0 {
@@ -94,7 +94,7 @@ func TestMosquittoDeniesProbes(t *testing.T) {
 // The pair proves the main link's own flow, and saves its pings.
 func TestMosquittoPair(t *testing.T) {
 	m := brokertest.Start(t, brokertest.Plain)
-	l := learningLink(t, Server{URL: "mqtt://" + m.Addr()}, func(o *Options) {
+	l := learningLink(t, Server{URL: URL("mqtt://" + m.Addr())}, func(o *Options) {
 		o.Learning.Canary.Pair = true
 		o.Learning.Max = 5 * time.Second // longer than pairLead, or nothing is ever due
 	})

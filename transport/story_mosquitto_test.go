@@ -18,7 +18,7 @@ func TestMosquittoPlain(t *testing.T) {
 	m := brokertest.Start(t, brokertest.Plain)
 	got := make(chan Message, 16)
 	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + m.Addr()}}, StateTopic: "lb/gw-1/up/state", State: stateOf,
+		ClientID: "gw-1", Servers: []Server{{URL: URL("mqtt://" + m.Addr())}}, StateTopic: "lb/gw-1/up/state", State: stateOf,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestMosquittoTLS(t *testing.T) {
 	for protocol, scheme := range map[string]string{"mqtt": "mqtts", "websockets": "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			m := brokertest.Start(t, brokertest.TLS(a, "server", protocol))
-			l := linkTo(t, Server{URL: scheme + "://" + m.Addr(), TLS: tlsOptions(a, "gw-1")})
+			l := linkTo(t, Server{URL: URL(scheme + "://" + m.Addr()), TLS: tlsOptions(a, "gw-1")})
 			runLink(t, l)
 			works(t, l)
 			over := func() int64 { return l.Status().Bytes.Overhead }
@@ -89,7 +89,7 @@ func TestMosquittoCertificates(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := brokertest.Start(t, brokertest.TLS(a, tt.server, "mqtt"))
-			l := linkTo(t, Server{URL: "mqtts://" + m.Addr(), TLS: tt.options})
+			l := linkTo(t, Server{URL: URL("mqtts://" + m.Addr()), TLS: tt.options})
 			runLink(t, l)
 			awaitWhy(t, l, append(tt.why, "next attempt")...)
 		})
@@ -98,7 +98,7 @@ func TestMosquittoCertificates(t *testing.T) {
 		m := brokertest.Start(t, brokertest.TLS(a, "other", "mqtt"))
 		o := tlsOptions(a, "gw-1")
 		o.ServerName = "other.example"
-		l := linkTo(t, Server{URL: "mqtts://" + m.Addr(), TLS: o})
+		l := linkTo(t, Server{URL: URL("mqtts://" + m.Addr()), TLS: o})
 		runLink(t, l)
 		works(t, l)
 	})
@@ -109,7 +109,7 @@ func TestMosquittoWebSocket(t *testing.T) {
 		return fmt.Sprintf("%slistener %d 127.0.0.1\nprotocol websockets\nallow_anonymous true\nlog_type debug\n",
 			brokertest.PlainToo(t), port)
 	})
-	l := linkTo(t, Server{URL: "ws://" + m.Addr()})
+	l := linkTo(t, Server{URL: URL("ws://" + m.Addr())})
 	stop := runLink(t, l)
 	works(t, l)
 	stop()
@@ -121,7 +121,7 @@ func TestMosquittoWebSocket(t *testing.T) {
 
 func TestMosquittoStoppedIsLeftWithinDetectWithin(t *testing.T) {
 	a, b := brokertest.Start(t, brokertest.Plain), brokertest.Start(t, brokertest.Plain)
-	l := linkTo(t, Server{URL: "mqtt://" + a.Addr()}, Server{URL: "mqtt://" + b.Addr()})
+	l := linkTo(t, Server{URL: URL("mqtt://" + a.Addr())}, Server{URL: URL("mqtt://" + b.Addr())})
 	runLink(t, l)
 	works(t, l)
 	a.Freeze()
@@ -157,7 +157,7 @@ func TestMosquittoWrongPassword(t *testing.T) {
 		return fmt.Sprintf("listener %d 127.0.0.1\npassword_file %s\nlog_type debug\nuser root\n", port, file)
 	})
 	server := func(password string) Server {
-		return Server{URL: "mqtt://" + m.Addr(), Username: "gw", Password: func() (string, error) { return password, nil }}
+		return Server{URL: URL("mqtt://" + m.Addr()), Username: "gw", Password: func() (string, error) { return password, nil }}
 	}
 	wrong := linkTo(t, server("wrong"))
 	runLink(t, wrong)
@@ -170,7 +170,7 @@ func TestMosquittoWrongPassword(t *testing.T) {
 func TestMosquittoRestarts(t *testing.T) {
 	m := brokertest.Start(t, brokertest.Plain)
 	noWaiting := func(o *Options) { o.Rand = func() float64 { return 0 } }
-	l := linkWith(t, noWaiting, Server{URL: "mqtt://" + m.Addr()})
+	l := linkWith(t, noWaiting, Server{URL: URL("mqtt://" + m.Addr())})
 	runLink(t, l)
 	works(t, l)
 	ready := l.Ready()
@@ -198,7 +198,7 @@ func TestForgottenOverRealTCP(t *testing.T) {
 	defer func() { cancel(); <-relayDone }()
 	down := make(chan Event, 10)
 	l, err := New(Options{
-		ClientID: "gw-1", Servers: []Server{{URL: "mqtt://" + relay.Addr()}}, Interval: time.Second,
+		ClientID: "gw-1", Servers: []Server{{URL: URL("mqtt://" + relay.Addr())}}, Interval: time.Second,
 		DetectWithin: 12 * time.Second, Notify: func(e Event) {
 			if e.Kind == EventDown {
 				down <- e

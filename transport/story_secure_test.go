@@ -19,7 +19,7 @@ func TestReconnectResumesTLS(t *testing.T) {
 	a.Issue("gw-1", brokertest.Named("gw-1"))
 	m := brokertest.Start(t, brokertest.TLS(a, "server", "mqtt"))
 	l := linkWith(t, func(o *Options) { o.Backoff.Min = time.Millisecond },
-		Server{URL: "mqtts://" + m.Addr(), TLS: tlsOptions(a, "gw-1")})
+		Server{URL: URL("mqtts://" + m.Addr()), TLS: tlsOptions(a, "gw-1")})
 	runLink(t, l)
 	awaitUp(t, l)
 	full := l.Status().Bytes.Handshake
@@ -65,7 +65,7 @@ func TestWebSocketPingIsAnswered(t *testing.T) {
 			}
 		}
 	})
-	l := linkTo(t, Server{URL: url})
+	l := linkTo(t, Server{URL: URL(url)})
 	l.o.StateTopic = "" // nothing to subscribe to
 	runLink(t, l)
 	awaitUp(t, l)
@@ -86,7 +86,7 @@ func TestWebSocketFaults(t *testing.T) {
 		{"another path", text + "/other", "403 Forbidden"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			l := linkTo(t, Server{URL: tt.url})
+			l := linkTo(t, Server{URL: URL(tt.url)})
 			runLink(t, l)
 			awaitWhy(t, l, tt.why, "next attempt")
 		})

@@ -72,7 +72,7 @@ func (d *demo) stopCommands() {
 
 // sendToAgent writes to the device as `linkbeatctl send` does, and returns once the gateway has confirmed it.
 func (d *demo) sendToAgent(ctx context.Context, text string) error {
-	_, err := operator.Send(ctx, operator.Options{Server: d.broker.addr},
+	_, err := operator.Send(ctx, operator.Options{Server: operator.URL(d.broker.addr)},
 		operator.Command{Device: deviceID, Name: deviceName, Data: []byte(text), Encoding: wire.Text, Patience: commandWithin})
 	return err
 }

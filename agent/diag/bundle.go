@@ -18,7 +18,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 const (
@@ -46,7 +46,7 @@ type entry struct {
 func (b Bundle) Write(ctx context.Context, out io.Writer) error {
 	files := []entry{
 		{"version.txt", fmt.Appendf(nil, "linkbeat %s\n%s %s/%s\nhost %s\n", b.Report.Version, runtime.Version(), runtime.GOOS,
-			runtime.GOARCH, hostName())}, b.text(), asJSON("diag.json", b.Report), {"config.yaml", redacted(b.Document)},
+			runtime.GOARCH, hostName())}, b.text(), asJSON("diag.json", b.Report), {"config.yaml", b.Document.ForOthers()},
 		b.status(ctx), b.state("paths.json"), b.state("ledger.json"), b.log(ctx),
 	}
 	scrub := newScrubber(b.Document, b.Environ)

@@ -96,7 +96,7 @@ uplink:
 	defer page.Close()
 	d.HTTP.Listen = strings.TrimPrefix(page.URL, "http://")
 	report := Report{ID: "gw-7", Version: "1.2", Machine: []Step{{Name: "config", Text: everything.String()}},
-		Servers: []Server{{URL: shownURL(d.Uplink.Servers[3].URL)}}}
+		Servers: []Server{{URL: d.Uplink.Servers[3].URL.Name()}}}
 	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ,
 		Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
 	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json",
@@ -131,7 +131,8 @@ uplink:
 
 func TestBundleNotesWhatIsNotThere(t *testing.T) {
 	d := document(t, fmt.Sprintf(
-		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a"}], username: gw, password: abc}}`, t.TempDir()))
+		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a", insecure_login: true}],
+ username: gw, password: abc}}`, t.TempDir()))
 	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"}, Log: func(context.Context) ([]byte, error) {
 		return []byte("a line"), errors.New("took too long")
 	}})

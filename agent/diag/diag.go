@@ -12,10 +12,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
@@ -30,7 +28,7 @@ type Options struct {
 	Document    *config.Document
 	ID          string // of the gateway
 	ConfigError string // what is wrong with its file, although Document runs; empty: nothing
-	Server      string // URL of one of uplink.servers; empty: all
+	Server      string // URL of one of uplink.servers, whole or as it is shown; empty: all
 	Version     string
 	Built       time.Time // of this binary; zero: not known
 	Online      bool      // only the servers, not this machine
@@ -60,7 +58,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	o.Machine = o.Machine.orThis()
 	servers := slices.Clone(o.Document.Uplink.Servers)
 	if o.Server != "" {
-		servers = slices.DeleteFunc(servers, func(s config.Server) bool { return s.URL != o.Server })
+		servers = slices.DeleteFunc(servers, func(s config.Server) bool {
+			return s.URL.Reveal() != o.Server && s.URL.Name() != o.Server
+		})
 		if len(servers) == 0 {
 			return Report{}, ErrNoServer
 		}
@@ -114,9 +114,9 @@ func isLocal(host string) bool {
 // server goes the way to one server.
 func (o Options) server(ctx context.Context, s config.Server) Server {
 	if o.Watch != nil {
-		o.Watch.Server(shownURL(s.URL))
+		o.Watch.Server(s.URL.Name())
 	}
-	result := Server{URL: shownURL(s.URL)}
+	result := Server{URL: s.URL.Name()}
 	add := func(step Step) { result.Steps = append(result.Steps, o.tell(step)) }
 	via, err := o.via(s)
 	if err != nil {
@@ -141,7 +141,7 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 
 // via is the proxy of the document, or of the environment; nil: none.
 func (o Options) via(s config.Server) (*transport.Proxy, error) {
-	return transport.ProxyFor(string(o.Document.Uplink.Proxy), s.URL)
+	return transport.ProxyFor(o.Document.Uplink.Proxy, s.URL)
 }
 
 func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis {
@@ -149,8 +149,9 @@ func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis
 	login := d.Uplink.With(s)
 	t := diagnose.Diagnosis{
 		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
-			TLS: transport.TLSOptions{CAFile: login.TLS.CAFile, CertFile: login.TLS.CertFile, KeyFile: login.TLS.KeyFile,
-				ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
+			Withhold: d.Uplink.Withheld(s),
+			TLS: transport.TLSOptions{CAFile: string(login.TLS.CAFile), CertFile: string(login.TLS.CertFile),
+				KeyFile: string(login.TLS.KeyFile), ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
 		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Proxy: via, Dial: o.Dial,
 		Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
 	}
@@ -189,19 +190,6 @@ func Topics(d *config.Document, id string) []diagnose.EchoTopic {
 		all = append(all, diagnose.EchoTopic(c))
 	}
 	return all
-}
-
-// shownURL is a URL without what may be secret in it: a login, which config refuses, and a query, which may be a token.
-func shownURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "a URL that cannot be read"
-	}
-	if u.User = nil; u.RawQuery != "" {
-		u.RawQuery = hidden
-		return strings.Replace(u.String(), url.QueryEscape(hidden), hidden, 1)
-	}
-	return u.String()
 }
 
 // hostName is this machine's, for the bundle.

@@ -56,7 +56,8 @@ func diagnosed(t *testing.T, hooks transporttest.Hooks, change func(*Options)) (
 		defer n.Close()
 		defer broker.Close()
 		var out strings.Builder
-		o := Options{Document: document(t, `uplink: {servers: [{url: "mqtt://a"}, {url: "mqtt://b"}], username: gw, password: hunter2}
+		o := Options{Document: document(t, `uplink: {servers: [{url: "mqtt://a", insecure_login: true}, {url: "mqtt://b", insecure_login: true}],
+  username: gw, password: hunter2}
 device: {groups: [north]}`), ID: "gw-7", Version: "1.2", Machine: healthy(), Dial: n.Dial, Watch: &Printer{Out: &out},
 			Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 				return map[string][]netip.Addr{"a": {netip.MustParseAddr("192.0.2.1")},

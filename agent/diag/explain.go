@@ -103,5 +103,6 @@ func (f facts) fill(text string) string {
 		return s
 	}
 	return strings.NewReplacer("{host}", f.host, "{id}", f.id, "{trial}", f.id+"-p0", "{user}", or(f.user, "(none)"),
-		"{ca}", or(f.tls.CAFile, "the system's authorities"), "{cert}", or(f.tls.CertFile, "(none)")).Replace(text)
+		"{ca}", or(f.tls.CAFile.String(), "the system's authorities"),
+		"{cert}", or(f.tls.CertFile.String(), "(none)")).Replace(text)
 }

@@ -12,22 +12,15 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 const (
 	hidden    = "<secret>"
 	minSecret = 4 // bytes: a shorter one is hidden where it stands in the configuration, and would garble all the rest
-)
 
-// redacted is the effective document without secrets: config hides passwords, and a proxy's login; here goes a URL's query.
-func redacted(d *config.Document) []byte {
-	c := *d
-	c.Uplink.Servers = slices.Clone(d.Uplink.Servers)
-	for i, s := range c.Uplink.Servers {
-		c.Uplink.Servers[i].URL = shownURL(s.URL)
-	}
-	return c.Effective()
-}
+	minArgument = 8 // bytes of an argument of a command: most are words
+)
 
 // scrubber takes secrets out of whatever goes into a bundle: the net below the redaction of each file,
 // as a log may hold anything.
@@ -44,9 +37,17 @@ func newScrubber(d *config.Document, environ []string) scrubber {
 		}
 		s.add(server.Password.Reveal())
 		s.addQuery(server.URL)
+		for _, name := range []config.FileName{login.PasswordFile, login.TLS.CAFile, login.TLS.CertFile, login.TLS.KeyFile} {
+			if name.String() != string(name) { // it may be a secret in the wrong place
+				s.add(string(name))
+			}
+		}
 	}
 	s.add(d.Uplink.Password.Reveal())
-	s.addURL(string(d.Uplink.Proxy))
+	s.addURL(d.Uplink.Proxy.Reveal())
+	for _, command := range d.Commands() {
+		s.addArguments(command)
+	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		switch name = strings.ToUpper(name); {
@@ -85,6 +86,18 @@ func (s *scrubber) addLogin(user, password string) {
 	}
 }
 
+// addArguments takes those of a command, which may be tokens, and which an older log may hold. Short ones are words.
+func (s *scrubber) addArguments(c config.Command) {
+	for _, a := range c[min(1, len(c)):] {
+		_, value, _ := strings.Cut(a, "=")
+		for _, secret := range []string{a, value} {
+			if len(secret) >= minArgument {
+				s.add(secret)
+			}
+		}
+	}
+}
+
 // addURL takes the login of a URL, and of what is nearly one.
 func (s *scrubber) addURL(text string) {
 	if u, err := url.Parse(text); err == nil && u.User != nil {
@@ -104,8 +117,8 @@ func (s *scrubber) addURL(text string) {
 }
 
 // addQuery takes the query of a URL, which may be a token.
-func (s *scrubber) addQuery(text string) {
-	u, err := url.Parse(text)
+func (s *scrubber) addQuery(text config.ServerURL) {
+	u, err := text.Parse()
 	if err != nil {
 		return
 	}
@@ -117,9 +130,11 @@ func (s *scrubber) addQuery(text string) {
 	}
 }
 
+// scrub takes out what is known to be secret, and then what may be in a URL that nobody knows any more, such as last year's
+// token.
 func (s scrubber) scrub(p []byte) []byte {
 	for _, secret := range s.secrets {
 		p = bytes.ReplaceAll(p, secret, []byte(hidden))
 	}
-	return p
+	return []byte(brokerurl.Scrub(string(p)))
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // The journal makes commands at most once: the id of a command is on disk before its first byte goes out. It is a file of

@@ -43,7 +43,7 @@ func newNet(d *config.Document) *net {
 	if len(d.Uplink.Servers) > 0 { // the first is the one that counts
 		s := d.Uplink.With(d.Uplink.Servers[0])
 		n.tls = s.Encrypted()
-		n.ws = len(s.URL) > 1 && s.URL[0] == 'w'
+		n.ws = s.URL != "" && s.URL[0] == 'w'
 		n.cert = n.tls && s.TLS.CertFile != ""
 	}
 	return n

@@ -60,7 +60,7 @@ func idOf(d *config.Document) string {
 func (p packets) session() []int {
 	s := p.d.Uplink.With(p.d.Uplink.Servers[0])
 	birth := wire.State{Online: true, Session: 1000, Epoch: "3f2a9c1e", Since: someTime, Version: "v1.0.0",
-		Server: s.URL}.Append(nil)
+		Server: s.URL.Name()}.Append(nil)
 	will := len(p.topics.State) + len(birth) + 1 // "online":false
 	said := publish(p.topics.State, len(birth), 1)
 	subscribe, filters := p.subscribe(p.topics.State, wire.Filter(p.topics.Cmd)+wire.WriteSuffix,
@@ -104,7 +104,7 @@ func (p packets) nonce() []int {
 }
 
 func (p packets) info() int {
-	i := wire.Info{IntervalS: 120.5, ProvenS: 125.5, Path: "wwan0 via 10.64.64.64 " + p.d.Uplink.Servers[0].URL,
+	i := wire.Info{IntervalS: 120.5, ProvenS: 125.5, Path: "wwan0 via 10.64.64.64 " + p.d.Uplink.Servers[0].URL.Name(),
 		Ports: map[string]wire.Port{}}
 	for name, s := range p.d.Serial {
 		i.Ports[name] = wire.Port{Port: s.Where(), State: "open"}

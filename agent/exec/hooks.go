@@ -24,7 +24,7 @@ const (
 // linkState is what a hook is run for.
 type linkState struct {
 	event  string // hookUp or hookDown; empty: no hook was run yet
-	server string // URL without user info
+	server string // its name: without a login and a query
 	why    string // with hookDown
 }
 
@@ -39,8 +39,8 @@ type Hooks struct {
 	changed chan struct{} // capacity 1
 
 	mu    sync.Mutex
-	argv  map[string][]string // by event; guarded by mu
-	state linkState           // the latest; guarded by mu
+	argv  map[string]config.Command // by event; guarded by mu
+	state linkState                 // the latest; guarded by mu
 
 	last    linkState                   // that a hook was run for
 	failing map[string]*supervise.Fault // by event
@@ -55,7 +55,7 @@ func NewHooks(log zerolog.Logger) *Hooks {
 func (h *Hooks) Configure(c config.Hooks) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.argv = map[string][]string{hookUp: c.Up, hookDown: c.Down}
+	h.argv = map[string]config.Command{hookUp: c.Up, hookDown: c.Down}
 }
 
 // Up is called when a session is up. It never blocks.
@@ -114,6 +114,7 @@ func (h *Hooks) turn(ctx context.Context) {
 	c := Program{Argv: argv, Most: hookMax, both: true, timeout: h.timeout,
 		env: []string{"LINKBEAT_EVENT=" + s.event, "LINKBEAT_SERVER=" + clean(s.server), "LINKBEAT_WHY=" + clean(s.why)}}
 	out, err := c.run(ctx)
+	out = c.withoutArguments(out)
 	if out = strings.TrimSpace(out); out != "" {
 		h.log.Debug().Str("output", out).Msg("hook " + s.event + " says")
 	}
@@ -121,14 +122,14 @@ func (h *Hooks) turn(ctx context.Context) {
 }
 
 // outcome says once that a hook fails, and once that it does not any more.
-func (h *Hooks) outcome(event string, argv []string, err error) {
+func (h *Hooks) outcome(event string, argv config.Command, err error) {
 	why := ""
 	if err != nil {
 		why = err.Error()
 	}
 	switch changed := h.failing[event].Set(why); {
 	case changed && err != nil:
-		h.log.Warn().Err(err).Strs("command", argv).Msg("hook " + event + " failed")
+		h.log.Warn().Err(err).Str("command", argv.Shown()).Msg("hook " + event + " failed")
 	case changed:
 		h.log.Info().Msg("hook " + event + " works again")
 	}

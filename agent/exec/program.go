@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
+	"github.com/linkbeat/linkbeat/config"
 )
 
 // This is the one place that runs programs. Which ones comes from this machine's own configuration file, never from the fleet.
@@ -27,7 +29,7 @@ var errTooSlow = errors.New("took too long and was killed")
 // Program is a command: a program and its arguments as the configuration names them. No shell sees it, and of our environment it
 // gets nothing.
 type Program struct {
-	Argv    []string
+	Argv    config.Command
 	env     []string      // beside PATH and LC_ALL
 	Most    int           // bytes of the output that are kept, from its beginning
 	both    bool          // standard error is part of the output
@@ -61,11 +63,27 @@ func (c Program) run(ctx context.Context) (string, error) {
 	case timed.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s", errTooSlow, timeout)
 	default:
-		if text := printable.Words(string(complaint.b), complaintMax); text != "" {
+		if text := printable.Words(c.withoutArguments(string(complaint.b)), complaintMax); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}
 	return string(out.b), err
+}
+
+// leastHidden is the shortest argument that is taken out of a text: a shorter one is no secret, and would garble all the rest.
+const leastHidden = 4 // bytes
+
+// withoutArguments is what the program says for the log, without its arguments, which it may repeat: they may be tokens.
+func (c Program) withoutArguments(text string) string {
+	for _, a := range c.Argv[min(1, len(c.Argv)):] {
+		_, value, _ := strings.Cut(a, "=")
+		for _, secret := range []string{a, value} {
+			if len(secret) >= leastHidden {
+				text = strings.ReplaceAll(text, secret, "…")
+			}
+		}
+	}
+	return text
 }
 
 // bounded keeps the beginning of what is written.

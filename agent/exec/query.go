@@ -57,7 +57,7 @@ func (q *Query) Ask(ctx context.Context, keep bool) {
 		why = err.Error()
 	}
 	if q.failing.Set(why) && err != nil {
-		q.log.Warn().Err(err).Strs("command", q.program.Argv).Msg(q.key + " failed, it will run again later")
+		q.log.Warn().Err(err).Str("command", q.program.Argv.Shown()).Msg(q.key + " failed, it will run again later")
 	}
 	answer := printable.Words(out, q.program.Most)
 	q.mu.Lock()

@@ -29,6 +29,9 @@ func connect(ctx context.Context, o Options, filters ...string) (*client, error)
 	if err != nil {
 		return nil, err
 	}
+	for _, why := range o.open() {
+		o.Notice(why)
+	}
 	c := &client{o: o, inbox: newInbox(inboxLimit), failed: make(chan transport.Event, 1), done: make(chan struct{})}
 	lo := o.link()
 	lo.Notify = c.notify

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
-	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 // Errors that callers branch on.
@@ -37,9 +38,13 @@ const (
 	operatorMaxPacket    = wire.MaxPayload + 64<<10 // and its topic
 )
 
+// URL is that of a broker; it shows no secret.
+type URL = transport.URL
+
 // Options say where the broker is and who we are. Only Server has no default.
 type Options struct {
-	Server       string // mqtt://host:1883; mqtts, ws, wss; without a scheme it is mqtt
+	Server       URL  // mqtt://host:1883; mqtts, ws, wss; without a scheme it is mqtt, or mqtts: see transport.URLGiven
+	Insecure     bool // a login may be sent without TLS to another machine
 	Username     string
 	Password     string // if empty, PasswordFile
 	PasswordFile string // if empty, no password; a newline at its end is not part of it
@@ -59,8 +64,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Server == "" {
 		return o, ErrNoServer
 	}
-	if !strings.Contains(o.Server, "://") {
-		o.Server = "mqtt://" + o.Server
+	o.Server = transport.URLGiven(o.Server.Reveal(), o.CAFile != "" || o.CertFile != "")
+	if o.Server.Exposes(o.Username != "") && !o.Insecure {
+		return o, fmt.Errorf("%w: --server %s has no TLS, so whoever is on the path could read the login: use mqtts:// or "+
+			"wss://, or --insecure if it has to be so", ErrArgument, o.Server.Name())
 	}
 	if o.ClientID == "" {
 		o.ClientID = "linkbeatctl-" + randomHex(4)
@@ -96,11 +103,26 @@ func (o Options) password() func() (string, error) {
 		return func() (string, error) { return o.Password, nil }
 	case o.PasswordFile != "":
 		return func() (string, error) {
-			p, err := capped.ReadFile(o.PasswordFile, capped.Password)
-			return strings.TrimRight(string(p), "\r\n"), err
+			p, err := secretfile.Read(o.PasswordFile, capped.Password)
+			if err != nil {
+				return "", fmt.Errorf("--password-file: %w", err)
+			}
+			return strings.TrimRight(string(p), "\r\n"), nil
 		}
 	}
 	return nil
+}
+
+// open says which of our files with secrets others can read, and how to mend that.
+func (o Options) open() (all []string) {
+	for _, f := range [][2]string{{"--password-file", o.PasswordFile}, {"--key", o.KeyFile}} {
+		if mode, ok := secretfile.Mode(f[1]); ok {
+			if why := secretfile.Open(f[1], mode); why != "" {
+				all = append(all, f[0]+": "+why)
+			}
+		}
+	}
+	return all
 }
 
 // TopicsFrom returns the default topics with another first level or levels than "lb", and some templates ("data", "cmd", …

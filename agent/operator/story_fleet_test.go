@@ -29,7 +29,7 @@ func bubble(t *testing.T, h transporttest.Hooks, f func(t *testing.T, fl *fleet)
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		fl := &fleet{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(h)}
-		fl.o = operator.Options{Server: "broker", Dial: fl.net.Dial, Username: "ada", Notice: func(s string) {
+		fl.o = operator.Options{Server: "broker", Dial: fl.net.Dial, Username: "ada", Insecure: true, Notice: func(s string) {
 			fl.mu.Lock()
 			defer fl.mu.Unlock()
 			fl.notices = append(fl.notices, s)

@@ -82,8 +82,28 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	if m.doc.Paths == nil {
 		m.doc.Paths = map[string]storedPath{}
 	}
+	if m.rename() {
+		m.touched()
+	}
 	m.tidy()
 	return m
+}
+
+// rename gives paths the names that they have today: earlier versions kept the query of the server's URL in them, which may be a
+// token, and changes. Of two that have the same name now the later one counts. It tells whether there were any.
+func (m *Store) rename() (found bool) {
+	for name, p := range m.doc.Paths {
+		is := transport.NameOfPath(name)
+		if is == name {
+			continue
+		}
+		found = true
+		delete(m.doc.Paths, name)
+		if other, ok := m.doc.Paths[is]; !ok || other.At < p.At {
+			m.doc.Paths[is] = p
+		}
+	}
+	return found
 }
 
 // tidy drops what is too old or too much. A stored time in the future is not old: the clock was wrong then, or is now. What was

@@ -226,3 +226,30 @@ func TestAStoreThatCannotBeWrittenIsSaidAndTriedAgain(t *testing.T) {
 		t.Errorf("not tried again: %q", m.Why())
 	}
 }
+
+// Earlier versions kept the query of the server's URL in the name, which may be a token.
+func TestStoreFindsPathsUnderTheirOldNames(t *testing.T) {
+	dir := t.TempDir()
+	old := fmt.Sprintf(`{"layout":1,"paths":{
+		"eth0 via 10.0.0.1 wss://a/mqtt?token=old":{"proven_s":60,"kind":"loose","at":%d},
+		"eth0 via 10.0.0.1 wss://a/mqtt?token=new":{"proven_s":90,"kind":"loose","at":%d},
+		"eth0 via 10.0.0.1 mqtts://b:8883":{"proven_s":30,"kind":"loose","at":%[1]d}}}`,
+		storeNow.Add(-time.Hour).UnixMilli(), storeNow.UnixMilli())
+	if err := os.WriteFile(filepath.Join(dir, storeFile), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := openStore(t, dir)
+	for path, want := range map[string]time.Duration{"eth0 via 10.0.0.1 wss://a/mqtt": 90 * time.Second,
+		"eth0 via 10.0.0.1 mqtts://b:8883": 30 * time.Second} {
+		if k, ok := m.Recall(path); !ok || k.Proven != want {
+			t.Errorf("%s: %+v, %v", path, k, ok)
+		}
+	}
+	if err := m.last(); err != nil { // without anything learnt
+		t.Fatal(err)
+	}
+	p, err := os.ReadFile(filepath.Join(dir, storeFile))
+	if err != nil || strings.Contains(string(p), "token") {
+		t.Errorf("%s, %v", p, err)
+	}
+}

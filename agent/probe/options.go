@@ -17,9 +17,10 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/internal/capped"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/capped"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 const (
@@ -37,7 +38,9 @@ var ErrOptions = errors.New("this cannot be measured")
 
 // Options say what to measure. Only Server has no default.
 type Options struct {
-	Server   string // URL: mqtt, mqtts, ws, wss; without a scheme it is mqtt
+	Server   transport.URL // mqtt, mqtts, ws, wss; without a scheme it is mqtt, or mqtts: see transport.URLGiven
+	Insecure bool          // a login may be sent without TLS to another machine
+	Withhold bool          // of With: neither a login nor the URL's query is sent
 	Username string
 	Password func() (string, error) // asked at each dial; nil: none
 	TLS      config.TLS
@@ -61,10 +64,15 @@ func (o Options) With(d *config.Document, id string) (Options, error) {
 		o.Server = u.Servers[0].URL // a document without servers is none
 	}
 	at := slices.IndexFunc(u.Servers, func(s config.Server) bool { return s.URL == o.Server })
+	if at < 0 { // as completion offers it
+		at = slices.IndexFunc(u.Servers, func(s config.Server) bool { return s.URL.Name() == o.Server.Reveal() })
+	}
 	if at < 0 {
 		return o, errors.New("this server is not one of uplink.servers, and their login is for them only: leave out -c")
 	}
 	login := u.With(u.Servers[at])
+	o.Server, o.Insecure = login.URL, o.Insecure || login.InsecureLogin
+	o.Withhold = u.Withheld(u.Servers[at]) && o.Username == "" && !o.Insecure
 	o.ClientID = id + "-probe"
 	o.ProbeID = wire.Expand(h.ProbeClientID, "id", o.ClientID)
 	if o.Topic == "" {
@@ -93,9 +101,12 @@ func PasswordFrom(file string) func() (string, error) {
 		return nil
 	}
 	return func() (string, error) {
-		p, err := capped.ReadFile(file, capped.Password)
+		p, err := secretfile.Read(file, capped.Password)
+		if err != nil {
+			return "", fmt.Errorf("--password-file: %w", err)
+		}
 		line, _, _ := strings.Cut(string(p), "\n")
-		return strings.TrimSuffix(line, "\r"), err
+		return strings.TrimSuffix(line, "\r"), nil
 	}
 }
 
@@ -104,8 +115,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o,
 			errors.New("no server is named: give its URL, such as mqtts://broker.example.net:8883, or a configuration with -c")
 	}
-	if !strings.Contains(o.Server, "://") {
-		o.Server = "mqtt://" + o.Server
+	o.Server = transport.URLGiven(o.Server.Reveal(), o.TLS.CAFile != "" || o.TLS.CertFile != "")
+	if o.Server.Exposes(o.Username != "") && !o.Insecure && !o.Withhold {
+		return o, fmt.Errorf("%s has no TLS, so whoever is on the path could read the login: use mqtts:// or wss://, or "+
+			"--insecure if it has to be so", o.Server.Name())
 	}
 	if o.ClientID == "" {
 		o.ClientID = hostName() + "-probe-" + randomHex(4)
@@ -143,9 +156,9 @@ func (o Options) link(notify func(transport.Event)) transport.Options {
 	}
 	return transport.Options{
 		ClientID: o.ClientID, CleanSession: true, DetectWithin: detectWithin, Interval: o.Min, Notify: notify, Dial: o.Dial,
-		Servers: []transport.Server{{URL: o.Server, Username: o.Username, Password: o.Password,
-			TLS: transport.TLSOptions{CAFile: o.TLS.CAFile, CertFile: o.TLS.CertFile, KeyFile: o.TLS.KeyFile,
-				ServerName: o.TLS.ServerName, ALPN: o.TLS.ALPN}}},
+		Servers: []transport.Server{{URL: o.Server, Username: o.Username, Password: o.Password, Withhold: o.Withhold,
+			TLS: transport.TLSOptions{CAFile: string(o.TLS.CAFile), CertFile: string(o.TLS.CertFile),
+				KeyFile: string(o.TLS.KeyFile), ServerName: o.TLS.ServerName, ALPN: o.TLS.ALPN}}},
 		Keepalive: max(longKeepalive, o.Max.Round(time.Second)+time.Second), AdaptKeep: true,
 		Backoff: transport.Backoff{Max: maxBackoff, Refused: maxBackoff},
 		Learning: transport.Learning{Mode: mode, Min: o.Min, Max: o.Max, ClientID: numbered(o.ProbeID), Topic: numbered(o.Topic),

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // asideSuffix is added to the name of a file that could not be read, so that it is kept for whoever wants to know why.

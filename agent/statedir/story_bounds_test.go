@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // TestAHugeFileIsSetAsideUnread: 300 MB where ledger.json or paths.json should be.

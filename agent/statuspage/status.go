@@ -40,7 +40,7 @@ type Status struct {
 // Uplink is the state of the link.
 type Uplink struct {
 	State        string  `json:"state"`  // down, dialing or up
-	Server       string  `json:"server"` // URL without user info
+	Server       string  `json:"server"` // the name of its URL: without a login and a query
 	Since        int64   `json:"since"`  // of this state
 	Session      int64   `json:"session"`
 	Drops        int64   `json:"drops"`       // connections lost

@@ -9,7 +9,7 @@ type State struct {
 	Epoch   string `json:"epoch"`   // of the spool, as in the records
 	Since   int64  `json:"since"`   // Unix ms of the connection
 	Version string `json:"version"`
-	Server  string `json:"server"` // URL without user info
+	Server  string `json:"server"` // the name of its URL: without a login and a query
 }
 
 // Append adds the state's JSON to dst.

@@ -42,15 +42,31 @@ type listed struct {
 // References type-checks every package below root, as it is built for this machine, and returns its arrows by folder.
 // What it imports is read from the compiler's export data, so that the packages must build.
 func References(root string) (map[string]Arrows, error) {
+	found := map[string]Arrows{}
+	err := eachChecked(root, func(c checked) { found[c.folder] = arrowsOf(c) })
+	return found, err
+}
+
+// checked is a package of ours whose types are known.
+type checked struct {
+	folder string // from the root
+	names  []string
+	files  []*ast.File // in the order of names
+	fset   *token.FileSet
+	pkg    *types.Package
+	info   *types.Info
+}
+
+// eachChecked type-checks every package below root, as it is built for this machine.
+func eachChecked(root string, f func(checked)) error {
 	all, err := goList(root)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	exports := map[string]string{}
 	for _, p := range all {
 		exports[p.ImportPath] = p.Export
 	}
-	found := map[string]Arrows{}
 	fset := token.NewFileSet()
 	imp := importer.ForCompiler(fset, runtime.Compiler, func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
@@ -62,13 +78,13 @@ func References(root string) (map[string]Arrows, error) {
 		if p.Standard || !within(p.ImportPath, strings.TrimSuffix(module, "/")) {
 			continue
 		}
-		a, err := arrowsOf(fset, imp, p)
+		c, err := check(fset, imp, p)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
+			return fmt.Errorf("%s: %w", p.ImportPath, err)
 		}
-		found[strings.TrimPrefix(p.ImportPath, module)] = a
+		f(c)
 	}
-	return found, nil
+	return nil
 }
 
 func goList(root string) ([]listed, error) {
@@ -92,37 +108,39 @@ func goList(root string) ([]listed, error) {
 	}
 }
 
-func arrowsOf(fset *token.FileSet, imp types.Importer, p listed) (Arrows, error) {
-	var files []*ast.File
+func check(fset *token.FileSet, imp types.Importer, p listed) (c checked, err error) {
+	c = checked{folder: strings.TrimPrefix(p.ImportPath, module), names: p.GoFiles, fset: fset}
 	for _, name := range p.GoFiles {
 		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
-			return Arrows{}, err
+			return c, err
 		}
-		files = append(files, f)
+		c.files = append(c.files, f)
 	}
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
-	pkg, err := (&types.Config{Importer: imp}).Check(p.ImportPath, fset, files, info)
-	if err != nil {
-		return Arrows{}, err
-	}
+	c.info = &types.Info{Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+		Types: map[ast.Expr]types.TypeAndValue{}}
+	c.pkg, err = (&types.Config{Importer: imp}).Check(p.ImportPath, fset, c.files, c.info)
+	return c, err
+}
+
+func arrowsOf(c checked) Arrows {
 	at := map[string]int{}
-	for i, name := range p.GoFiles {
+	for i, name := range c.names {
 		at[name] = i
 	}
 	edges := map[[2]int]bool{}
-	for id, o := range info.Uses {
-		if o.Pkg() != pkg || !declaredByPackage(o, pkg) {
+	for id, o := range c.info.Uses {
+		if o.Pkg() != c.pkg || !declaredByPackage(o, c.pkg) {
 			continue
 		}
-		from := at[filepath.Base(fset.Position(id.Pos()).Filename)]
-		to, ok := at[filepath.Base(fset.Position(o.Pos()).Filename)]
+		from := at[filepath.Base(c.fset.Position(id.Pos()).Filename)]
+		to, ok := at[filepath.Base(c.fset.Position(o.Pos()).Filename)]
 		if ok && from != to {
 			edges[[2]int{from, to}] = true
 		}
 	}
-	order, proven := fewestBack(len(p.GoFiles), edges)
-	return told(p.GoFiles, edges, order, proven), nil
+	order, proven := fewestBack(len(c.names), edges)
+	return told(c.names, edges, order, proven)
 }
 
 // declaredByPackage leaves out what is local to a function: parameters, variables, labels.

@@ -29,9 +29,10 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return append(slices.Concat(agentRules(), edgeRules(), sharedRules()), []Rule{
-		{Package: "transport", Own: []string{"transport/backoff", "transport/codec", "transport/diagnose", "transport/faults",
-			"transport/heartbeat", "transport/internal/client", "transport/internal/learn", "transport/netdial"},
+	return slices.Concat(agentRules(), leafRules(), edgeRules(), []Rule{
+		{Package: "transport", Own: []string{"transport/backoff", "transport/brokerurl", "transport/codec", "transport/diagnose",
+			"transport/faults", "transport/heartbeat", "transport/internal/client", "transport/internal/learn",
+			"transport/netdial"},
 			Others: []string{paho},
 			Why:    "the only place that imports the MQTT library; agent translates config into its Options"},
 		{Package: "transport/internal/client",
@@ -42,20 +43,13 @@ func Rules() []Rule {
 			Others: []string{paho, unix},
 			Why: "how long a path may stay silent; it knows a session only by what MainLink lets it ask, " +
 				"and of the library only its packets"},
-		{Package: "transport/netdial", Own: []string{"internal/capped", "transport/brokerurl", "transport/faults",
-			"transport/heartbeat"},
+		{Package: "transport/netdial", Own: []string{"transport/brokerurl", "transport/capped", "transport/faults",
+			"transport/heartbeat", "transport/secretfile"},
 			Others: []string{websocket, unix, xproxy},
 			Why: "servers come in, streams go out, and what they cost; it speaks no MQTT, " +
 				"and of the beat it knows the lowest keepalive"},
-		{Package: "transport/transporttest",
-			Why: "fake NAT and broker for tests and the demo; it knows nothing of transport"},
 		{Package: "transport/backoff", Own: []string{"transport/faults"}, Std: []string{"fmt", "hash/maphash", "time"},
 			Why: "pure: verdicts and now come in, servers and times go out"},
-		{Package: "transport/brokerurl", Std: []string{"slices", "strings"},
-			Why: "pure: the table of URL schemes; config reads it too, and sees nothing else of how a server is reached"},
-		{Package: "transport/brokertest",
-			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, " +
-				"and no program carries it"},
 		{Package: "transport/codec", Own: []string{"transport/faults"},
 			Others: []string{paho}, NotStd: []string{"net", "os", "sync", "time", "context"},
 			Why: "pure: bytes come in, packets and faults go out; of the library only its packets"},
@@ -69,7 +63,7 @@ func Rules() []Rule {
 		{Package: "firmware-bridge", Own: []string{"firmware-bridge/discover",
 			"firmware-bridge/framing", "firmware-bridge/modbus", "firmware-bridge/serialport"},
 			Why: "devices on serial ports; it never sees config, the link or the spool, and no system call"},
-		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport", "internal/capped"},
+		{Package: "firmware-bridge/discover", Own: []string{"firmware-bridge/serialport"},
 			Others: []string{unix},
 			Why:    "which ports there are and which one is meant; it opens none"},
 		{Package: "firmware-bridge/serialport", Others: []string{serial, unix},
@@ -83,19 +77,30 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/printable", "agent/wire", "firmware-bridge/framing", "internal/capped",
-			"transport/brokerurl", "transport/heartbeat"},
+		{Package: "config", Own: []string{"agent/printable", "agent/wire", "firmware-bridge/framing", "transport/brokerurl",
+			"transport/capped", "transport/heartbeat", "transport/secretfile"},
 			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, what learning costs, what a terminal is shown"},
-	}...)
+	})
 }
 
-// sharedRules are those of what stands beside the rooms, and knows none of them.
-func sharedRules() []Rule {
+// leafRules are those of what transport and others stand on, and of what their tests do.
+func leafRules() []Rule {
 	return []Rule{
-		{Package: "internal/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
-			Why: "how much of a file is read; every room reads files, so it stands beside them and knows none"},
+		{Package: "transport/brokerurl", Std: []string{"errors", "net/netip", "net/url", "slices", "strings"},
+			Why: "pure: the table of URL schemes, and how a URL is shown; config reads it too, " +
+				"and sees nothing else of how a server is reached"},
+		{Package: "transport/capped", NotStd: []string{"net", "os/exec", "sync", "time"},
+			Why: "how much of a file is read; whoever reads files stands on it, and it knows none of them"},
+		{Package: "transport/secretfile", Own: []string{"transport/capped"},
+			Std: []string{"errors", "encoding/json", "fmt", "io/fs", "os", "path", "strings"},
+			Why: "how files with passwords and keys are read and named, one way for config, netdial and the operator's program"},
+		{Package: "transport/brokertest",
+			Why: "the real mosquitto and its certificates, for tests; it knows nothing of what is tested, " +
+				"and no program carries it"},
+		{Package: "transport/transporttest",
+			Why: "fake NAT and broker for tests and the demo; it knows nothing of transport"},
 	}
 }
 

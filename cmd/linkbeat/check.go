@@ -76,7 +76,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		return fmt.Errorf("%w; name a file with -c, or make one: linkbeat template > linkbeat.yaml", err)
 	}
 	options := parseOptions()
-	options.CheckFile = config.CheckReadable
+	options.CheckFile, options.File = config.CheckReadable, file
 	doc, warnings, err := config.Parse(src, options)
 	for _, w := range warnings {
 		_ = printable.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", file, w)

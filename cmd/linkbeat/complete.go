@@ -28,7 +28,7 @@ func configured(cmd *cobra.Command) *config.Document {
 func serversOf(cmd *cobra.Command, _ []string) (urls []string) {
 	if doc := configured(cmd); doc != nil {
 		for _, s := range doc.Uplink.Servers {
-			urls = append(urls, s.URL)
+			urls = append(urls, s.URL.Name())
 		}
 	}
 	return urls

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -64,7 +65,7 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	}
 	report, err := diag.Run(ctx, o)
 	if errors.Is(err, diag.ErrNoServer) {
-		return cli.Usagef("--server %s: %w, and their login is for them only", f.server, err)
+		return cli.Usagef("--server %s: %w, and their login is for them only", config.ServerURL(f.server), err)
 	} else if err != nil {
 		return err
 	}
@@ -110,6 +111,6 @@ func diagOptions(cmd *cobra.Command) (diag.Options, error) {
 	if err != nil && !errors.Is(err, config.ErrNotKept) {
 		return diag.Options{}, err
 	}
-	return diag.Options{Document: booted.Document, ID: id, ConfigError: booted.ConfigError,
+	return diag.Options{Document: booted.Document, ID: id, ConfigError: cmp.Or(booted.ConfigError, booted.Concerns()),
 		Version: version, Built: programVersion().Built()}, nil
 }

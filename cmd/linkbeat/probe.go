@@ -47,12 +47,13 @@ Exit status: 0 the limit is known, 1 it is not, 64 wrong use.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.o.Username, "user", "u", "", "user `name`")
 	flags.StringVar(&f.passwordFile, "password-file", "", "`file` that holds the password")
-	flags.StringVar(&f.o.TLS.CAFile, "ca", "", "PEM `file` of the authority to trust instead of the system's")
-	flags.StringVar(&f.o.TLS.CertFile, "cert", "", "PEM `file` of our certificate")
-	flags.StringVar(&f.o.TLS.KeyFile, "key", "", "PEM `file` of its key")
+	flags.StringVar((*string)(&f.o.TLS.CAFile), "ca", "", "PEM `file` of the authority to trust instead of the system's")
+	flags.StringVar((*string)(&f.o.TLS.CertFile), "cert", "", "PEM `file` of our certificate")
+	flags.StringVar((*string)(&f.o.TLS.KeyFile), "key", "", "PEM `file` of its key")
 	flags.StringVar(&f.o.Topic, "topic", "", "`template` of the probes' topics, with {n} (default linkbeat/probe/{id}/{n})")
 	flags.DurationVar(&f.min, "min", 0, "shortest silence of interest (default 20s, or heartbeat.min)")
 	flags.DurationVar(&f.max, "max", 0, "longest beat of interest (default 10m, or heartbeat.max)")
+	flags.BoolVar(&f.o.Insecure, "insecure", false, "send the login without TLS, readable on the way")
 	flags.BoolVar(&f.thrifty, "thrifty", false, "one connection at a time")
 	flags.BoolVar(&f.asJSON, "json", false, "print what was found as JSON")
 	cli.Files(cmd, []string{"pem", "crt", "key"}, "ca", "cert", "key")
@@ -92,7 +93,7 @@ func (f *probeFlags) options(cmd *cobra.Command, args []string) (probe.Options, 
 	o := f.o
 	o.Password = probe.PasswordFrom(f.passwordFile)
 	if len(args) > 0 {
-		o.Server = args[0]
+		o.Server = config.ServerURL(args[0])
 	}
 	if len(args) == 0 || cmd.Flags().Changed("config") {
 		var err error

@@ -133,7 +133,7 @@ func TestNoControlOfAStrangerReachesTheTerminal(t *testing.T) {
 			"\", servers: [{url: mqtt://192.0.2.1}]}\n")}, `FAIL`},
 		{"check --online", []string{"check", "--online", "-c", document("ws://"+server, "")}, `FAIL`},
 		{"a command", []string{text}, `\x01`},
-		{"a server that is none", []string{"probe", text + "://a"}, `\x01`},
+		{"a server that is none", []string{"probe", text + "://a"}, `not a URL`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)

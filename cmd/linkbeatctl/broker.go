@@ -30,7 +30,9 @@ func (b *broker) flags(cmd *cobra.Command) {
 		b.names = append(b.names, name)
 		f.StringVarP(p, name, short, value, usage+" [$"+envName(name)+"]")
 	}
-	text(&b.o.Server, "server", "s", "", "broker `URL`: mqtt://host:1883, mqtts://, ws://, wss://")
+	text((*string)(&b.o.Server), "server", "s", "", "broker `URL`: mqtts://host:8883, wss://, mqtt://, ws://")
+	f.BoolVar(&b.o.Insecure, "insecure", false, "send the login without TLS, readable on the way [$"+envName("insecure")+"]")
+	b.names = append(b.names, "insecure")
 	text(&b.o.Username, "user", "u", "", "user `name`")
 	text(&b.o.PasswordFile, "password-file", "", "", "`file` that holds the password")
 	text(&b.o.CAFile, "ca", "", "", "PEM `file` of the authority to trust instead of the system's")

@@ -2,12 +2,11 @@ package discover
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/linkbeat/linkbeat/internal/capped"
 )
 
 // PortInfo describes one serial port of this machine. What sysfs does not tell is empty.
@@ -161,8 +160,13 @@ func link(sysfs fs.FS, name string) (string, bool) {
 const attrMax = 16 << 10
 
 func attr(sysfs fs.FS, dir, name string) string {
-	b, err := capped.ReadFS(sysfs, path.Join(dir, name), attrMax)
+	f, err := sysfs.Open(path.Join(dir, name))
 	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, attrMax+1))
+	if err != nil || len(b) > attrMax {
 		return ""
 	}
 	return strings.TrimSpace(string(b))

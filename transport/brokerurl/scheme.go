@@ -1,5 +1,6 @@
-// Package brokerurl is the table of the URL schemes that a broker may have. What dials, what tries a server for a person and what
-// checks a configuration read the same rows, so that a new scheme is one row here, and the code of what is new about it.
+// Package brokerurl is the table of the URL schemes that a broker may have, and the type of its URL, which shows itself without
+// what may be secret in it. What dials, what tries a server for a person and what checks a configuration read the same rows, so
+// that a new scheme is one row here, and the code of what is new about it.
 package brokerurl
 
 import (

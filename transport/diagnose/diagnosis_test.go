@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
@@ -140,7 +141,7 @@ func TestDiagnosisOfMosquittoWithAnACL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := brokertest.Start(t, brokertest.ACL(c.rules))
-			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr()}, ClientID: "gw-1",
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + m.Addr())}, ClientID: "gw-1",
 				Topics: echoTopics("data", "log")})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
@@ -181,8 +182,8 @@ func TestDiagnosisSeesCertificates(t *testing.T) {
 		"TLS, and we plain": {"mqtt://" + good.Addr(), netdial.TLSOptions{}, nil, "connect", FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: c.url, TLS: c.o}, ClientID: "gw-1", Now: c.now,
-				Topics: echoTopics("data")})
+			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL(c.url), TLS: c.o}, ClientID: "gw-1",
+				Now: c.now, Topics: echoTopics("data")})
 			if got, ok := steps[c.step]; !ok || got.Fault != c.fault {
 				t.Errorf("%s: %+v, want %q", c.step, got, c.fault)
 			}
@@ -203,9 +204,10 @@ func TestDiagnosisHasErrorsOnlyForItsServer(t *testing.T) {
 		t.Errorf("%+v", steps)
 	}
 	m := brokertest.Start(t, brokertest.Plain)
-	steps, _ = tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + m.Addr(), Password: func() (string, error) {
-		return "", errors.New("gone")
-	}}})
+	steps, _ = tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + m.Addr()),
+		Password: func() (string, error) {
+			return "", errors.New("gone")
+		}}})
 	if steps["connect"].Fault != FaultFiles {
 		t.Errorf("%+v", steps)
 	}

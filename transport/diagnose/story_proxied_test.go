@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -101,11 +102,12 @@ func TestDiagnosisThroughAProxy(t *testing.T) {
 		"no proxy there":      {"http://" + m.Addr(), m.Addr(), FaultClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			via, err := netdial.NewProxy(c.via)
+			via, err := netdial.NewProxy(brokerurl.URL(c.via))
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: "mqtt://" + c.server}, ClientID: "gw-1", Proxy: via,
+			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + c.server)}, ClientID: "gw-1",
+				Proxy:  via,
 				Topics: echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {
@@ -135,7 +137,7 @@ func TestDiagnosisEndsThoughTheAnswerDoesNot(t *testing.T) {
 		})
 	}
 	server := endless("HTTP/1.1 101 X\r\n")
-	proxy, err := netdial.NewProxy("http://" + endless("HTTP/1.1 200 X\r\n"))
+	proxy, err := netdial.NewProxy(brokerurl.URL("http://" + endless("HTTP/1.1 200 X\r\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +146,10 @@ func TestDiagnosisEndsThoughTheAnswerDoesNot(t *testing.T) {
 		step  string
 		fault Fault
 	}{
-		"WebSocket": {Diagnosis{Server: netdial.Server{URL: "ws://" + server}, ClientID: "gw-1"}, StepWebSocket, FaultWebSocket},
+		"WebSocket": {
+			Diagnosis{Server: netdial.Server{URL: brokerurl.URL("ws://" + server)}, ClientID: "gw-1"},
+			StepWebSocket, FaultWebSocket,
+		},
 		"proxy": {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Proxy: proxy},
 			StepProxy, FaultProxy},
 	} {

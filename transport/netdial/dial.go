@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 // Bounds of one attempt. A slow radio needs several round trips for TLS, so they do not follow detect_within below 10 s.
@@ -28,10 +30,10 @@ type Dialer struct {
 
 // Options of New.
 type Options struct {
-	DetectWithin time.Duration                    // with anything outstanding, a dead connection is noticed within this
-	Floor        time.Time                        // a clock before it counts as it when certificates are checked; zero: never
-	Interfaces   []string                         // to leave by, in order of preference; empty: the kernel's choice
-	Proxy        func(url string) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
+	DetectWithin time.Duration                       // with anything outstanding, a dead connection is noticed within this
+	Floor        time.Time                           // a clock before it counts as it when certificates are checked; zero: never
+	Interfaces   []string                            // to leave by, in order of preference; empty: the kernel's choice
+	Proxy        func(brokerurl.URL) (*Proxy, error) // the way to a server; nil, or a nil Proxy: straight
 
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 }

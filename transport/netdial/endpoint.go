@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +20,7 @@ import (
 // use.
 type Endpoint struct {
 	Server
-	Name     string               // URL without user info
+	Name     string               // that of the URL: without a login and a query
 	Scheme   brokerurl.Scheme     // of the URL
 	Addr     string               // host:port
 	Cooldown Cooldown[netip.Addr] // addresses that failed lately
@@ -40,20 +39,16 @@ type Endpoint struct {
 
 // NewEndpoint parses the URL of s; a login in it serves where s names none. An error shows no password.
 func NewEndpoint(s Server) (*Endpoint, error) {
-	u, err := url.Parse(s.URL)
+	u, err := s.URL.Parse()
 	if err != nil {
-		_, host, found := strings.Cut(s.URL, "@") // the error, too, may hold the password
-		if !found {
-			host = s.URL
-		}
-		return nil, fmt.Errorf("server %q: not a URL", host)
+		return nil, fmt.Errorf("server %s: %w", s.URL.Name(), err)
 	}
 	scheme, known := brokerurl.Named(u.Scheme)
 	if !known {
-		return nil, fmt.Errorf("server %q: scheme must be %s", u.Redacted(), brokerurl.List("", "or", nil))
+		return nil, fmt.Errorf("server %s: scheme must be %s", s.URL.Name(), brokerurl.List("", "or", nil))
 	}
 	if u.Hostname() == "" {
-		return nil, fmt.Errorf("server %q: host is missing", u.Redacted())
+		return nil, fmt.Errorf("server %s: host is missing", s.URL.Name())
 	}
 	port := cmp.Or(u.Port(), scheme.Port)
 	if u.User != nil && s.Username == "" {
@@ -63,8 +58,11 @@ func NewEndpoint(s Server) (*Endpoint, error) {
 		}
 	}
 	u.User = nil
+	if s.Withhold {
+		s.Username, s.Password, u.RawQuery = "", nil, ""
+	}
 	return &Endpoint{
-		Server: s, Name: u.String(), Scheme: scheme, Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
+		Server: s, Name: s.URL.Name(), Scheme: scheme, Addr: net.JoinHostPort(u.Hostname(), port), host: u.Hostname(), url: u,
 	}, nil
 }
 

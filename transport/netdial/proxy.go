@@ -20,7 +20,7 @@ import (
 
 // Proxy is the way through a proxy.
 type Proxy struct {
-	Name   string // its URL without a login
+	Name   string // of its URL: without a login
 	Addr   string // host:port
 	Tunnel func(ctx context.Context, c net.Conn, addr string) (net.Conn, error)
 }
@@ -44,19 +44,19 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 var proxyPorts = map[string]string{"http": "80", "socks5": "1080"}
 
 // NewProxy understands http://[user:password@]host[:port] (CONNECT, RFC 9110 section 9.3.6) and socks5:// (RFC 1928).
-func NewProxy(text string) (*Proxy, error) {
-	u, err := url.Parse(text)
+func NewProxy(text brokerurl.URL) (*Proxy, error) {
+	u, err := text.Parse()
 	if err != nil {
-		return nil, errors.New("proxy: not a URL") // the error may hold its password
+		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	port, known := proxyPorts[u.Scheme]
 	if !known || u.Hostname() == "" {
-		return nil, fmt.Errorf("proxy %s://%s: must be http:// or socks5://, and a host", u.Scheme, u.Host)
+		return nil, fmt.Errorf("proxy %s: must be http:// or socks5://, and a host", text.Name())
 	}
 	if u.Port() != "" {
 		port = u.Port()
 	}
-	v := &Proxy{Name: u.Scheme + "://" + u.Host, Addr: net.JoinHostPort(u.Hostname(), port)}
+	v := &Proxy{Name: text.Name(), Addr: net.JoinHostPort(u.Hostname(), port)}
 	through := connectThrough(u.User)
 	if u.Scheme == "socks5" {
 		through = socksThrough(u.User)
@@ -66,10 +66,10 @@ func NewProxy(text string) (*Proxy, error) {
 }
 
 // NoProxy as a setting: no proxy, whatever the environment says.
-const NoProxy = "none"
+const NoProxy = brokerurl.None
 
 // ProxyFor is the proxy for a server's URL under a setting: its own URL, NoProxy, or "" for what the environment says. nil: none.
-func ProxyFor(setting, server string) (*Proxy, error) {
+func ProxyFor(setting, server brokerurl.URL) (*Proxy, error) {
 	switch setting {
 	case "":
 		return ProxyFromEnvironment(server)
@@ -81,8 +81,8 @@ func ProxyFor(setting, server string) (*Proxy, error) {
 
 // ProxyFromEnvironment is the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for a server's URL (the first where
 // it has TLS); nil: none.
-func ProxyFromEnvironment(server string) (*Proxy, error) {
-	u, err := url.Parse(server)
+func ProxyFromEnvironment(server brokerurl.URL) (*Proxy, error) {
+	u, err := server.Parse()
 	if err != nil {
 		return nil, nil //nolint:nilerr // NewEndpoint reports what is wrong with the URL
 	}
@@ -97,12 +97,16 @@ func ProxyFromEnvironment(server string) (*Proxy, error) {
 	if through == nil {
 		return proxyAll(u.Host)
 	}
-	return NewProxy(through.String())
+	return NewProxy(brokerurl.URL(through.String()))
 }
 
-// proxyAll is the proxy that ALL_PROXY names, unless NO_PROXY names the host.
+// proxyAll is the proxy that ALL_PROXY names, unless NO_PROXY names the host. As with the other variables none stands before a
+// server on this machine: its login is in clear, and would leave the machine.
 func proxyAll(host string) (*Proxy, error) {
 	all := firstEnv("ALL_PROXY", "all_proxy")
+	if name, _, err := net.SplitHostPort(host); brokerurl.Loopback(host) || err == nil && brokerurl.Loopback(name) {
+		return nil, nil
+	}
 	if all == "" || firstEnv("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy") != "" {
 		return nil, nil
 	}
@@ -119,7 +123,7 @@ func proxyAll(host string) (*Proxy, error) {
 	if !through {
 		return nil, nil
 	}
-	return NewProxy(all)
+	return NewProxy(brokerurl.URL(all))
 }
 
 // noted is a dialer that only says that it was chosen.

@@ -3,6 +3,8 @@ package netdial
 import (
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 func TestViaURLs(t *testing.T) {
@@ -10,7 +12,7 @@ func TestViaURLs(t *testing.T) {
 		"http://proxy": "proxy:80", "socks5://gw:secret@proxy": "proxy:1080", "http://[2001:db8::1]:3128/": "[2001:db8::1]:3128",
 		"https://proxy": "", "http://": "", "http://gw:sec ret@proxy": "", "proxy:3128": "",
 	} {
-		v, err := NewProxy(text)
+		v, err := NewProxy(brokerurl.URL(text))
 		switch {
 		case (err == nil) != (addr != ""), err == nil && v.Addr != addr:
 			t.Errorf("%s: %+v, %v", text, v, err)
@@ -23,6 +25,9 @@ func TestViaURLs(t *testing.T) {
 func TestEnvironmentNamesTheProxy(t *testing.T) {
 	for _, tt := range []struct{ all, no, server, want string }{
 		{"", "", "mqtt://broker.example.net", ""},
+		{"socks5://proxy.example.net", "", "mqtt://127.0.0.1:1883", ""},
+		{"socks5://proxy.example.net", "", "mqtt://localhost", ""},
+		{"socks5://proxy.example.net", "", "mqtt://[::1]:1883", ""},
 		{"socks5://u:p@proxy.example.net", "", "mqtts://broker.example.net", "socks5://proxy.example.net"},
 		{"socks5://proxy.example.net", "example.net", "mqtts://broker.example.net:8883", ""},
 		{"socks5://proxy.example.net", "other.net", "mqtts://broker.example.net:8883", "socks5://proxy.example.net"},
@@ -32,7 +37,7 @@ func TestEnvironmentNamesTheProxy(t *testing.T) {
 		}
 		t.Setenv("ALL_PROXY", tt.all)
 		t.Setenv("NO_PROXY", tt.no)
-		v, err := ProxyFor("", tt.server)
+		v, err := ProxyFor("", brokerurl.URL(tt.server))
 		got := ""
 		if v != nil {
 			got = v.Name
@@ -40,7 +45,7 @@ func TestEnvironmentNamesTheProxy(t *testing.T) {
 		if err != nil || got != tt.want {
 			t.Errorf("%+v: %q, %v", tt, got, err)
 		}
-		if v, _ := ProxyFor(NoProxy, tt.server); v != nil {
+		if v, _ := ProxyFor(NoProxy, brokerurl.URL(tt.server)); v != nil {
 			t.Errorf("none: %v", v)
 		}
 	}

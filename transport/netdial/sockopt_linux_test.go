@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/transport/brokerurl"
 )
 
 func TestSocketOptionsOfTheMainLink(t *testing.T) {
@@ -18,7 +20,7 @@ func TestSocketOptionsOfTheMainLink(t *testing.T) {
 	defer server.Close()
 	for detect, rto := range map[time.Duration]int{2 * time.Second: 1000, 60 * time.Second: 10_000, 2 * time.Hour: 120_000} {
 		t.Run(detect.String(), func(t *testing.T) {
-			e, err := NewEndpoint(Server{URL: "mqtt://" + server.Addr().String()})
+			e, err := NewEndpoint(Server{URL: brokerurl.URL("mqtt://" + server.Addr().String())})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"time"
 
-	"github.com/linkbeat/linkbeat/internal/capped"
+	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/transport/secretfile"
 )
 
 const sessionTickets = 4 // per server: the main link and a probe each use up one
@@ -93,7 +93,7 @@ func (e *Endpoint) TLSConfig() (*tls.Config, error) {
 		config.ServerName = e.host
 	}
 	if o.CAFile != "" {
-		pem, err := capped.ReadFile(o.CAFile, capped.PEM)
+		pem, err := secretfile.Read(o.CAFile, capped.PEM)
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
 		}
@@ -125,10 +125,11 @@ func (e *Endpoint) addCertificate(config *tls.Config, sum func([]byte) (int, err
 
 // own reads our certificate and its key, and returns their files too.
 func (o TLSOptions) own() (pair tls.Certificate, cert, key []byte, err error) {
-	cert, err1 := capped.ReadFile(o.CertFile, capped.PEM)
-	key, err2 := capped.ReadFile(o.KeyFile, capped.PEM)
-	if err = errors.Join(err1, err2); err != nil {
-		return pair, nil, nil, fmt.Errorf("cert_file and key_file: %w", err)
+	if cert, err = secretfile.Read(o.CertFile, capped.PEM); err != nil {
+		return pair, nil, nil, fmt.Errorf("cert_file: %w", err)
+	}
+	if key, err = secretfile.Read(o.KeyFile, capped.PEM); err != nil {
+		return pair, nil, nil, fmt.Errorf("key_file: %w", err)
 	}
 	if pair, err = tls.X509KeyPair(cert, key); err != nil {
 		return pair, nil, nil, fmt.Errorf("cert_file %s: %w", o.CertFile, err)

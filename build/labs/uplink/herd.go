@@ -74,7 +74,7 @@ func (h *flock) start(e *kit.Env, id, url string) (stop func(), err error) {
 	stop = func() { cancel(); wg.Wait() }
 	for i := range h.ups {
 		l, err := transport.New(transport.Options{
-			ClientID: fmt.Sprintf("%s-%d", id, i), Servers: []transport.Server{{URL: url}},
+			ClientID: fmt.Sprintf("%s-%d", id, i), Servers: []transport.Server{{URL: transport.URL(url)}},
 			DetectWithin: herdDetect, Interval: 2 * herdDetect,
 			Backoff: transport.Backoff{Min: time.Second, Max: 10 * time.Second}, Notify: func(v transport.Event) { h.note(i, v) },
 		})

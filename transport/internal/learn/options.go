@@ -24,7 +24,7 @@ type Options struct {
 	Canary Canary
 	Weak   time.Duration // how far client pings alone may raise the beat; zero: not above Env.Interval
 
-	// Path names the path of a fresh connection to server (URL without user info): what is learnt is kept under it. It is
+	// Path names the path of a fresh connection to server (its name): what is learnt is kept under it. It is
 	// called at each connect and must be quick. nil: the server alone.
 	Path   func(server string, local net.Addr) string
 	Memory Memory // nil: nothing survives a restart
