@@ -244,17 +244,20 @@ func (d *devices) port(name string) (console.Port, bool) {
 }
 
 // tap shows what goes over the port of a device as text, to somebody on this machine.
-func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool) {
-	p, known := d.port(name)
-	if !known || p.Device == nil {
-		return nil, false
+// gone is closed when the device is stopped: one that is configured anew is another one.
+func (d *devices) tap(name string, emit func(text []byte)) (stop func(), gone <-chan struct{}, ok bool) {
+	d.mu.Lock()
+	r := d.running[name]
+	d.mu.Unlock()
+	if r == nil || r.device == nil {
+		return nil, nil, false
 	}
 	d.log.Info().Str("device", name).Msg("local tap session started")
-	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
+	untap := r.device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
 		d.log.Info().Str("device", name).Msg("local tap session ended")
-	}, true
+	}, r.ended, true
 }
 
 func (r *runningDevice) target(u bridge.ModbusUnit) downlink.Target {

@@ -104,6 +104,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link stri
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
 	add("", u.pageFault.Get())
+	add("", u.door.fault.Get())
 	return strings.Join(all, "; ")
 }
 

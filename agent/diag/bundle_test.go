@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/linkbeat/linkbeat/agent/gate"
 )
 
 // unpacked are the files of a bundle, by name.
@@ -91,10 +93,10 @@ uplink:
 			`{"id":"gw-7","uplink":{"state":"up","server":"wss://d.example.net/mqtt?auth=t0ken-abc"},"why":"s3rver pass"}`)
 	}))
 	defer page.Close()
-	d.HTTP.Listen = strings.TrimPrefix(page.URL, "http://")
 	report := Report{ID: "gw-7", Version: "1.2", Machine: []Step{{Name: "config", Text: everything.String()}},
 		Servers: []Server{{URL: shownURL(d.Uplink.Servers[3].URL)}}}
 	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ,
+		Agent: gate.Where{Listen: strings.TrimPrefix(page.URL, "http://")},
 		Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
 	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json",
 		"ledger.json", "log.txt"} {
@@ -129,10 +131,11 @@ uplink:
 func TestBundleNotesWhatIsNotThere(t *testing.T) {
 	d := document(t, fmt.Sprintf(
 		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a"}], username: gw, password: abc}}`, t.TempDir()))
-	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"}, Log: func(context.Context) ([]byte, error) {
+	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"},
+		Agent: gate.Where{Sockets: []string{"/nowhere/linkbeat.sock"}}, Log: func(context.Context) ([]byte, error) {
 		return []byte("a line"), errors.New("took too long")
 	}})
-	for name, want := range map[string]string{"status.json.txt": "http.listen is off", "paths.json.txt": "not there",
+	for name, want := range map[string]string{"status.json.txt": "/nowhere/linkbeat.sock is not there", "paths.json.txt": "not there",
 		"ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
 		if !strings.Contains(files[name], want) {
 			t.Errorf("%s: %q, want %q", name, files[name], want)

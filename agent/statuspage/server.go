@@ -3,7 +3,6 @@ package statuspage
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,10 +18,8 @@ type Options struct {
 	Listen  string        // host:port; a host that is not loopback is the caller's decision
 	Status  func() Status // called for every request
 	Healthy func() error  // nil: the loops make progress; whatever the uplink does
-	// Tap lets emit see what goes over the port of a device, as text, until stop; false: there is no such device. emit does not
-	// wait and may be called by several goroutines at once. If nil, there are no taps.
-	Tap   func(name string, emit func(text []byte)) (stop func(), ok bool)
-	Fault func(error) // called with an error when the address cannot be had, and with nil when it can again; may be nil
+	Fault   func(error)   // called with an error when the address cannot be had, and with nil when it can again; may be nil
+	Server  ServerOptions
 }
 
 // Page serves the status. Create it with New.
@@ -42,7 +39,9 @@ func (p *Page) Run(ctx context.Context) error {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.o.Listen)
 		if err == nil {
 			p.o.Fault(nil)
-			return p.serve(ctx, l)
+			s := NewServer(p.Handler(), p.o.Server)
+			defer context.AfterFunc(ctx, s.Close)()
+			return s.Serve(l)
 		}
 		if ctx.Err() == nil {
 			p.o.Fault(err)
@@ -55,54 +54,92 @@ func (p *Page) Run(ctx context.Context) error {
 	return nil
 }
 
-func (p *Page) serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{Handler: p.Handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz, and for this machine alone /tap/<name>.
+// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz. It changes nothing and shows nothing of
+// what goes over a port: whoever may ask more asks over the socket.
 func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
+	p.routes(mux)
+	mux.HandleFunc("/tap/", onlyOverSocket)
+	return onlyReads(onlyByAddress(mux))
+}
+
+// routes are those that page and socket share.
+func (p *Page) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /status", p.status)
 	mux.HandleFunc("GET /metrics", p.metrics)
 	mux.HandleFunc("GET /healthz", p.healthz)
 	mux.HandleFunc("GET /readyz", p.readyz)
-	mux.HandleFunc("GET /tap/{name}", p.tap)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("linkbeat: /status /metrics /healthz /readyz\n"))
 	})
-	return onlyByAddress(mux)
 }
 
-// onlyByAddress refuses requests that name a host other than an IP address or localhost: a page in somebody's browser must
-// not read a gateway through a name that it points here (DNS rebinding).
+func onlyOverSocket(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over the agent's socket, "+
+		"or linkbeatctl tap", http.StatusForbidden)
+}
+
+// onlyReads refuses what wants to change something, and a body, which nothing here reads.
+func onlyReads(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			w.Header().Set("Connection", "close")
+			http.Error(w, "this page is only read: use GET", http.StatusMethodNotAllowed)
+		case r.ContentLength != 0:
+			w.Header().Set("Connection", "close")
+			http.Error(w, "this page takes no body", http.StatusBadRequest)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// onlyByAddress refuses requests that name another host than one by which this page can be meant: a page in somebody's browser must
+// not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said loopback; from
+// elsewhere any IP address is one.
 func onlyByAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && host != "localhost" {
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		switch {
+		case strings.EqualFold(strings.TrimSuffix(host, "."), "localhost"):
+		case err != nil:
 			http.Error(w, "ask for this page by IP address or as localhost", http.StatusForbidden)
+			return
+		case !ip.Unmap().IsLoopback() && byLoopback(r):
+			http.Error(w, "ask for this page as 127.0.0.1 or localhost", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
+// byLoopback reports whether a request came in over the loopback interface.
+func byLoopback(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	to, err := netip.ParseAddrPort(local.String())
+	return err == nil && to.Addr().Unmap().IsLoopback()
+}
+
 func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, p.o.Status())
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(p.o.Status()) // on error the client is gone
+	_ = enc.Encode(v) // on error the client is gone
 }
 
 func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {

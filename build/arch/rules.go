@@ -32,7 +32,7 @@ func Rules() []Rule {
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
 			Why: "for tests: calls every command of a program in every wrong way"},
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/probe", "agent/statuspage",
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/gate", "agent/probe", "agent/statuspage",
 			"cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},

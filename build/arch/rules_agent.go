@@ -3,7 +3,7 @@ package main
 // agentRules are those of agent and of what is below it, by name.
 func agentRules() []Rule {
 	return []Rule{
-		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/ledger",
+		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/gate", "agent/ledger",
 			"agent/pathstore", "agent/pump", "agent/record", "agent/spool", "agent/statedir", "agent/statuspage",
 			"agent/supervise", "agent/wire", "config",
 			"firmware-bridge", "firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",
@@ -19,7 +19,7 @@ func agentRules() []Rule {
 		{Package: "agent/demo", Own: []string{"agent/operator", "agent/wire",
 			"transport/transporttest"}, Others: []string{mochi, paho, pty},
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
-		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/wire", "agent/statuspage", "config"},
+		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/gate", "agent/wire", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},
 		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/record", "agent/spool",
 			"agent/statuspage", "agent/supervise", "agent/wire",
@@ -33,6 +33,8 @@ func agentRules() []Rule {
 			Why: "linkbeat check --estimate: pure, a document comes in and a table goes out"},
 		{Package: "agent/exec", Own: []string{"agent/supervise", "config"}, Others: []string{zerolog},
 			Why: "the only place of the agent that runs programs; which ones, the local file says"},
+		{Package: "agent/gate", Own: []string{"agent/statuspage", "agent/supervise"}, Others: []string{unix},
+			Why: "the agent's socket, made and found; what is answered over it, package statuspage and agent say"},
 		{Package: "agent/ledger", Own: []string{"agent/statedir", "agent/statuspage", "agent/supervise", "config",
 			"transport"}, Others: []string{zerolog},
 			Why: "bytes by day and the budget; it is told what was counted, and asks no link"},

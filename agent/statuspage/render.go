@@ -1,67 +1,13 @@
 package statuspage
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net"
-	"net/http"
 	"slices"
 	"text/tabwriter"
 	"time"
 )
-
-// maxDocument is the most that Fetch reads, in bytes.
-const maxDocument = 4 << 20
-
-// Fetch asks the agent that listens on addr (host:port) for its status.
-func Fetch(ctx context.Context, addr string) (Status, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
-	if err != nil {
-		return Status{}, err
-	}
-	res, done, err := ask(ctx, addr, req)
-	if err != nil {
-		return Status{}, err
-	}
-	defer done()
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return Status{}, fmt.Errorf("%s answers %s: is it linkbeat?", addr, res.Status)
-	}
-	var s Status
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(&s); err != nil {
-		return Status{}, fmt.Errorf("%s does not answer with a status: %w", addr, err)
-	}
-	return s, nil
-}
-
-// ask sends req on a connection of its own: never through a proxy, and without http.Transport, which weighs 300 KiB in the
-// program. done ends the connection.
-func ask(ctx context.Context, addr string, req *http.Request) (res *http.Response, done func(), err error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // it ends every read and write
-	done = func() {
-		stop()
-		_ = conn.Close()
-	}
-	req.Close = true
-	if err = req.Write(conn); err == nil {
-		res, err = http.ReadResponse(bufio.NewReader(conn), req)
-	}
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return res, done, nil
-}
 
 // Render writes s for people.
 func Render(out io.Writer, s Status, now time.Time) error {
