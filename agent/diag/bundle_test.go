@@ -97,7 +97,7 @@ uplink:
 		Servers: []Server{{URL: shownURL(d.Uplink.Servers[3].URL)}}}
 	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ,
 		Agent: gate.Where{Listen: strings.TrimPrefix(page.URL, "http://")},
-		Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
+		Log:   func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
 	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json",
 		"ledger.json", "log.txt"} {
 		if files[name] == "" {
@@ -133,8 +133,8 @@ func TestBundleNotesWhatIsNotThere(t *testing.T) {
 		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a"}], username: gw, password: abc}}`, t.TempDir()))
 	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"},
 		Agent: gate.Where{Sockets: []string{"/nowhere/linkbeat.sock"}}, Log: func(context.Context) ([]byte, error) {
-		return []byte("a line"), errors.New("took too long")
-	}})
+			return []byte("a line"), errors.New("took too long")
+		}})
 	for name, want := range map[string]string{"status.json.txt": "/nowhere/linkbeat.sock is not there", "paths.json.txt": "not there",
 		"ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
 		if !strings.Contains(files[name], want) {
