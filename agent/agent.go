@@ -124,8 +124,10 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 	if err != nil {
 		return err
 	}
+	var call *reloadCall
 	for {
 		a.door.open()
+		call.answer(a.lastReload()) // when there is a socket for who asks again
 		next, err := l.run(ctx, reload)
 		l.close(next)
 		if next == nil {
@@ -141,7 +143,7 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 				return err
 			}
 		}
-		next.call.answer(a.lastReload())
+		call = next.call
 	}
 }
 

@@ -38,7 +38,8 @@ func newDoor(a *Agent) *door {
 	d := &door{a: a}
 	page := statuspage.New(statuspage.Options{Status: a.status, Healthy: a.healthy})
 	o := serverOptions("local socket", a.log)
-	local := statuspage.Local{StateDir: a.stateDir, Tap: a.tap, Reload: a.askReload, Reconnect: a.reconnect, Taps: min(mostTaps, o.Seats/2)}
+	local := statuspage.Local{StateDir: a.stateDir, Tap: a.tap, Reload: a.askReload, Reconnect: a.reconnect,
+		Taps: min(mostTaps, o.Seats/2)}
 	d.server = statuspage.NewServer(page.LocalHandler(local), o)
 	return d
 }
@@ -130,8 +131,9 @@ func (a *Agent) status() statuspage.Status {
 	if u := a.uplink(); u != nil {
 		return u.status()
 	}
-	return statuspage.Status{Version: a.o.Version, StartedAt: a.started.UnixMilli(), Uplink: statuspage.Uplink{State: transport.StateDown},
-		Why: "starting, or changing to another state_dir or spool"}
+	return statuspage.Status{Version: a.o.Version, StartedAt: a.started.UnixMilli(),
+		Uplink: statuspage.Uplink{State: transport.StateDown},
+		Why:    "starting, or changing to another state_dir or spool"}
 }
 
 func (a *Agent) tap(name string, emit func(text []byte)) (stop func(), gone <-chan struct{}, ok bool) {
@@ -173,7 +175,8 @@ func (a *Agent) reconnect(ctx context.Context) (string, error) {
 	case err != nil && ctx.Err() == nil:
 		return "", err
 	case err != nil && planned && s.Uplink.State == transport.StateUp:
-		return "", errors.New("asked for, and not done yet: the connection waits for a moment with nothing on its way; see linkbeat status")
+		return "", errors.New("asked for, and not done yet: the connection waits for a moment with nothing on its way; " +
+			"see linkbeat status")
 	case err != nil:
 		return "", fmt.Errorf("tried at once, and not connected yet: %s", s.Why)
 	case planned:

@@ -197,15 +197,16 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// As scripts ask it: curl 127.0.0.1:8077/status goes on, a tap over TCP does not, and 1,024 connections that a stranger holds stop
-// neither the socket nor what the agent opens for itself.
+// As scripts ask it: curl 127.0.0.1:8077/status goes on, a tap over TCP does not, and 1,024 connections that a stranger holds
+// stop neither the socket nor what the agent opens for itself.
 func TestStrangersOnTCP(t *testing.T) {
 	addr := freeAddr(t)
 	h := inHouse(t, t.TempDir(), "http: {listen: \""+addr+"\"}\nserial: {meter: {port: /dev/nowhere, frame: {type: line}}}\n")
 	get := func(path string) (int, string) {
 		t.Helper()
 		res, err := http.Get("http://" + addr + path)
-		for start := time.Now(); err != nil; res, err = http.Get("http://" + addr + path) { // the page comes a moment after the socket
+		// the page comes a moment after the socket
+		for start := time.Now(); err != nil; res, err = http.Get("http://" + addr + path) {
 			if time.Since(start) > 20*time.Second {
 				t.Fatal(err)
 			}
@@ -285,7 +286,8 @@ func TestAgentWithoutASocketRuns(t *testing.T) {
 	for range 2 {
 		h.agent.door.open()
 	}
-	if why := h.agent.status().Why; !strings.Contains(why, "there is no local socket") || !strings.Contains(why, "linkbeat.sock is not a socket: it is left alone") {
+	if why := h.agent.status().Why; !strings.Contains(why, "there is no local socket") ||
+		!strings.Contains(why, "linkbeat.sock is not a socket: it is left alone") {
 		t.Error(why)
 	}
 	if n := strings.Count(h.log.String(), "there is no local socket"); n != 1 {

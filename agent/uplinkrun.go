@@ -73,7 +73,8 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
-		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy, Fault: u.notePageFault,
+		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy,
+			Fault:  u.notePageFault,
 			Server: serverOptions("status page", u.log)})
 	}
 	return u, nil

@@ -155,9 +155,9 @@ func (l *Link) Retry() {
 	}
 }
 
-// Reconnect is called when a person wants another connection, and returns when there is one. While a session is up a planned re-dial
-// replaces it: nothing is lost, and where the new connection fails the session goes on and the error says why. While none is up it is
-// as Retry. The error is that of ctx when it ends first; what was asked for is done all the same.
+// Reconnect is called when a person wants another connection, and returns when there is one. While a session is up a planned
+// re-dial replaces it: nothing is lost, and where the new connection fails the session goes on and the error says why. While none
+// is up it is as Retry. The error is that of ctx when it ends first; what was asked for is done all the same.
 func (l *Link) Reconnect(ctx context.Context) (planned bool, err error) {
 	s, _ := l.health.current()
 	if s == nil {

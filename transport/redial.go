@@ -77,8 +77,8 @@ func (r *redialing) request(m redial) {
 	r.s.life.wakeUp()
 }
 
-// ask asks for a re-dial because a person wants one: whether it fails is told on failed. One that was requested before is taken for
-// it. A session that waits for an answer in vain has no quiet moment to wait for.
+// ask asks for a re-dial because a person wants one: whether it fails is told on failed. One that was requested before is taken
+// for it. A session that waits for an answer in vain has no quiet moment to wait for.
 func (r *redialing) ask(failed chan<- error) {
 	r.s.guarded.Lock()
 	defer r.s.guarded.Unlock()

@@ -135,7 +135,8 @@ func TestBundleNotesWhatIsNotThere(t *testing.T) {
 		Agent: gate.Where{Sockets: []string{"/nowhere/linkbeat.sock"}}, Log: func(context.Context) ([]byte, error) {
 			return []byte("a line"), errors.New("took too long")
 		}})
-	for name, want := range map[string]string{"status.json.txt": "/nowhere/linkbeat.sock is not there", "paths.json.txt": "not there",
+	for name, want := range map[string]string{"status.json.txt": "/nowhere/linkbeat.sock is not there",
+		"paths.json.txt":  "not there",
 		"ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
 		if !strings.Contains(files[name], want) {
 			t.Errorf("%s: %q, want %q", name, files[name], want)

@@ -75,7 +75,8 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 		return nil, nil, fmt.Errorf("%w answers: %s; is it running (linkbeat run)?", ErrNoAgent, strings.Join(tried, "; "))
 	}
 	if len(tried) > 0 && w.Say != nil {
-		w.Say(fmt.Sprintf("asked over TCP on %s, where whoever takes the port first can answer: %s", w.Listen, strings.Join(tried, "; ")))
+		w.Say(fmt.Sprintf("asked over TCP on %s, where whoever takes the port first can answer: %s",
+			w.Listen, strings.Join(tried, "; ")))
 	}
 	res, done, err = w.askTCP(ctx, method, path)
 	switch {
@@ -84,7 +85,8 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 	case mayNot != nil:
 		return nil, nil, fmt.Errorf("%w; and nothing on %s: %w", mayNot, w.Listen, err)
 	}
-	return nil, nil, fmt.Errorf("%w on %s: %w; is it running (linkbeat run), and is http.listen right?", ErrNoAgent, w.Listen, err)
+	return nil, nil, fmt.Errorf("%w on %s: %w; is it running (linkbeat run), and is http.listen right?", ErrNoAgent,
+		w.Listen, err)
 }
 
 func (w Where) askSocket(ctx context.Context, socket, method, path string) (*http.Response, func(), error) {
@@ -159,7 +161,8 @@ func (w Where) trusts(uid int, folder string) bool {
 }
 
 func stranger(uid int) error {
-	return fmt.Errorf("what answers there belongs to user %s, who is neither root, you nor the agent's user: not believed", userName(uid))
+	return fmt.Errorf("what answers there belongs to user %s, who is neither root, you nor the agent's user: not believed",
+		userName(uid))
 }
 
 // reachable is where a page that listens on every address is asked: here.

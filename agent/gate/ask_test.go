@@ -49,7 +49,8 @@ func fakePage(t *testing.T) string {
 func TestSocketComesBeforeTCP(t *testing.T) {
 	folder := t.TempDir()
 	l := serve(t, folder, "gw-7", folder)
-	w := Where{Sockets: []string{l.Path}, Listen: fakePage(t), StateDir: folder, Sure: true, Say: func(text string) { t.Errorf("said: %s", text) }}
+	w := Where{Sockets: []string{l.Path}, Listen: fakePage(t), StateDir: folder, Sure: true,
+		Say: func(text string) { t.Errorf("said: %s", text) }}
 	if s, err := w.Status(t.Context()); err != nil || s.ID != "gw-7" {
 		t.Errorf("%+v, %v", s, err)
 	}
@@ -59,7 +60,8 @@ func TestSocketComesBeforeTCP(t *testing.T) {
 	if r, err := w.Reload(t.Context()); err != nil || len(r.Changes) != 1 || strings.Contains(r.Changes[0], "\x1b") {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if err := w.Tap(t.Context(), "nobody", io.Discard); err == nil || !strings.Contains(err.Error(), `device "nobody": no such device`) {
+	if err := w.Tap(t.Context(), "nobody", io.Discard); err == nil ||
+		!strings.Contains(err.Error(), `device "nobody": no such device`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -71,7 +73,8 @@ func TestTCPIsAskedWhenThereIsNoSocketAndItIsSaid(t *testing.T) {
 	if s, err := w.Status(t.Context()); err != nil || s.ID != "fake" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "asked over TCP on "+w.Listen) || !strings.Contains(said[0], gone+" is not there") {
+	if len(said) != 1 || !strings.Contains(said[0], "asked over TCP on "+w.Listen) ||
+		!strings.Contains(said[0], gone+" is not there") {
 		t.Errorf("%q", said)
 	}
 	// What acts never goes over TCP.
@@ -98,7 +101,8 @@ func TestTheAgentThatIsMeantIsAsked(t *testing.T) {
 	if err := ours.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Reload(t.Context()); !errors.Is(err, ErrNoAgent) || !strings.Contains(err.Error(), "its state_dir is /var/lib/other") {
+	if _, err := w.Reload(t.Context()); !errors.Is(err, ErrNoAgent) ||
+		!strings.Contains(err.Error(), "its state_dir is /var/lib/other") {
 		t.Errorf("%v", err)
 	}
 	w.Sure = false // no document could be read
@@ -118,7 +122,8 @@ func TestLongPath(t *testing.T) {
 	if s, err := w.Status(t.Context()); err != nil || s.ID != "long" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if err := near(filepath.Join(folder, strings.Repeat("x", 120)), nil); err == nil || !strings.Contains(err.Error(), "shorter path") {
+	if err := near(filepath.Join(folder, strings.Repeat("x", 120)), nil); err == nil ||
+		!strings.Contains(err.Error(), "shorter path") {
 		t.Errorf("%v", err)
 	}
 }
@@ -132,7 +137,8 @@ func TestWhatIsLeftOverIsSaid(t *testing.T) {
 	dead.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = dead.Close()
 	w := Where{Sockets: []string{filepath.Join(folder, name), filepath.Join(folder, lockName, name)}}
-	if _, err := w.Status(t.Context()); !errors.Is(err, ErrNoAgent) || !strings.Contains(err.Error(), "left over from an agent that has ended") {
+	if _, err := w.Status(t.Context()); !errors.Is(err, ErrNoAgent) ||
+		!strings.Contains(err.Error(), "left over from an agent that has ended") {
 		t.Errorf("%v", err)
 	}
 }
@@ -197,7 +203,8 @@ func TestAnswersAreBounded(t *testing.T) {
 }
 
 func TestReachable(t *testing.T) {
-	for listen, want := range map[string]string{":8077": "127.0.0.1:8077", "0.0.0.0:8077": "127.0.0.1:8077", "[::]:8077": "[::1]:8077",
+	for listen, want := range map[string]string{":8077": "127.0.0.1:8077", "0.0.0.0:8077": "127.0.0.1:8077",
+		"[::]:8077":        "[::1]:8077",
 		"192.168.1.5:8077": "192.168.1.5:8077", "localhost:8077": "localhost:8077", "nonsense": "nonsense"} {
 		if got := reachable(listen); got != want {
 			t.Errorf("%s: %s, want %s", listen, got, want)
@@ -212,28 +219,33 @@ func TestWhoAnswers(t *testing.T) {
 	}
 	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 	line := func(local, remote, state string, uid, inode int) string {
-		return fmt.Sprintf("   0: %s %s %s 00000000:00000000 00:00000000 00000000 %5d        0 %d 1 0000000000000000 100 0 0 10 0\n",
+		return fmt.Sprintf("   0: %s %s %s 00000000:00000000 00:00000000 00000000 %5d        0 %d 1 0000000000000000 100\n",
 			local, remote, state, uid, inode)
 	}
 	const page, us, nobody = "0100007F:1F8D", "0100007F:C000", "00000000:0000"
-	const page6, us6, nobody6 = "0000000000000000FFFF00000100007F:1F8D", "0000000000000000FFFF00000100007F:C000", "00000000000000000000000000000000:0000"
+	const page6, us6, nobody6 = "0000000000000000FFFF00000100007F:1F8D", "0000000000000000FFFF00000100007F:C000",
+		"00000000000000000000000000000000:0000"
 	for name, c := range map[string]struct {
 		table string
 		want  answerer
 	}{
-		"accepted":                      {line(page, us, "01", 1000, 77), answerer{uid: 1000, known: true}},
-		"accepted, of another listener": {line(page, nobody, "0A", 0, 5) + line(page, us, "01", 1000, 77), answerer{uid: 1000, known: true}},
-		"not accepted yet":              {line(page, nobody, "0A", 1000, 5) + line(page, us, "01", 0, 0), answerer{uid: 1000, known: true}},
-		"closed, and the listener too":  {line(page, us, "05", 0, 0), answerer{gone: true}},
-		"every address":                 {line("00000000:1F8D", nobody, "0A", 33, 5), answerer{uid: 33, known: true}},
-		"the nearer listener":           {line("00000000:1F8D", nobody, "0A", 33, 5) + line(page, nobody, "0A", 34, 6), answerer{uid: 34, known: true}},
-		"another port":                  {line("0100007F:1F8E", nobody, "0A", 33, 5), answerer{}},
-		"our own end":                   {line(us, page, "01", 500, 9), answerer{}},
-		"both families":                 {line(page6, us6, "01", 1000, 77), answerer{uid: 1000, known: true}},
-		"both families, listening":      {line(nobody6[:32]+":1F8D", nobody6, "0A", 7, 77), answerer{uid: 7, known: true}},
-		"nonsense":                      {"a b c d e f g h i j\n\n", answerer{}},
+		"accepted": {line(page, us, "01", 1000, 77), answerer{uid: 1000, known: true}},
+		"accepted, of another listener": {line(page, nobody, "0A", 0, 5) + line(page, us, "01", 1000, 77),
+			answerer{uid: 1000, known: true}},
+		"not accepted yet": {line(page, nobody, "0A", 1000, 5) + line(page, us, "01", 0, 0),
+			answerer{uid: 1000, known: true}},
+		"closed, and the listener too": {line(page, us, "05", 0, 0), answerer{gone: true}},
+		"every address":                {line("00000000:1F8D", nobody, "0A", 33, 5), answerer{uid: 33, known: true}},
+		"the nearer listener": {line("00000000:1F8D", nobody, "0A", 33, 5) + line(page, nobody, "0A", 34, 6),
+			answerer{uid: 34, known: true}},
+		"another port":             {line("0100007F:1F8E", nobody, "0A", 33, 5), answerer{}},
+		"our own end":              {line(us, page, "01", 500, 9), answerer{}},
+		"both families":            {line(page6, us6, "01", 1000, 77), answerer{uid: 1000, known: true}},
+		"both families, listening": {line(nobody6[:32]+":1F8D", nobody6, "0A", 7, 77), answerer{uid: 7, known: true}},
+		"nonsense":                 {"a b c d e f g h i j\n\n", answerer{}},
 	} {
-		got := whoAnswers(netip.MustParseAddrPort("127.0.0.1:49152"), netip.MustParseAddrPort("127.0.0.1:8077"), strings.NewReader(head+c.table))
+		got := whoAnswers(netip.MustParseAddrPort("127.0.0.1:49152"), netip.MustParseAddrPort("127.0.0.1:8077"),
+			strings.NewReader(head+c.table))
 		if got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}

@@ -1,5 +1,5 @@
-// Package gate is the local side of a running agent: the unix socket through which those who may ask it and have it act, and how a
-// program on the same machine finds it.
+// Package gate is the local side of a running agent: the unix socket through which those who may ask it and have it act, and how
+// a program on the same machine finds it.
 //
 // Who may is what the file says, and the kernel enforces: the socket's mode is 0660 from its first moment. Whoever takes a TCP
 // port first answers on it; so the socket is asked first, and what answers over TCP is believed only when its user is root, ours
@@ -34,7 +34,8 @@ func Folders(runtime, stateDir string) []string {
 	return []string{filepath.Clean(first), filepath.Clean(stateDir)}
 }
 
-// Sockets are where the socket of an agent may be, seen from another program: that one may have another $RUNTIME_DIRECTORY, or none.
+// Sockets are where the socket of an agent may be, seen from another program: that one may have another $RUNTIME_DIRECTORY, or
+// none.
 func Sockets(runtime, stateDir string) (all []string) {
 	folders := Folders(runtime, stateDir)
 	if folders[0] != system {
@@ -52,8 +53,8 @@ const (
 	seatsShare  = 8 // of the descriptors that the process may have; TCP and the socket have one each
 )
 
-// Seats is how many connections a listener may hold at once: 64, and where the process may open few descriptors an eighth of them,
-// so that those of the link and of the devices are never a stranger's.
+// Seats is how many connections a listener may hold at once: 64, and where the process may open few descriptors an eighth of
+// them, so that those of the link and of the devices are never a stranger's.
 func Seats() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

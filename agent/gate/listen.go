@@ -24,8 +24,8 @@ const (
 // ErrInUse is wrapped by what [Listen] says of a folder in which another agent has its socket.
 var ErrInUse = errors.New("another linkbeat has its socket there")
 
-// Listener is the socket of an agent. The lock beside it is held as long as the agent lives, so that a socket without a holder is a
-// dead agent's. Close may be called more than once.
+// Listener is the socket of an agent. The lock beside it is held as long as the agent lives, so that a socket without a holder is
+// a dead agent's. Close may be called more than once.
 type Listener struct {
 	net.Listener        // of a unix socket
 	Path         string // of the socket
@@ -64,7 +64,8 @@ func (l *Listener) open() error {
 		return err
 	}
 	if info.Mode().Perm()&0o002 != 0 {
-		return fmt.Errorf("%s may be written to by everybody, who could put another socket there: chmod o-w it", filepath.Dir(l.Path))
+		return fmt.Errorf("%s may be written to by everybody, who could put another socket there: chmod o-w it",
+			filepath.Dir(l.Path))
 	}
 	if err := l.hold(); err != nil {
 		return err
@@ -148,7 +149,8 @@ func (l *Listener) admit() (err error) {
 		return err
 	}
 	if l.made.Mode().Perm()&^mode != 0 {
-		return errors.Join(fmt.Errorf("%s has mode %#o, and %#o cannot be had on this file system", l.Path, l.made.Mode().Perm(), mode),
+		return errors.Join(
+			fmt.Errorf("%s has mode %#o, and %#o cannot be had on this file system", l.Path, l.made.Mode().Perm(), mode),
 			l.root.Remove(name))
 	}
 	if l.made.Mode().Perm() == mode {

@@ -144,7 +144,8 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 				continue // that is what it is
 			}
 			folder, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
-			if err := errors.Join(os.WriteFile(target, []byte("theirs"), 0o600), put(filepath.Join(folder, at), target)); err != nil {
+			if err := errors.Join(os.WriteFile(target, []byte("theirs"), 0o600),
+				put(filepath.Join(folder, at), target)); err != nil {
 				t.Fatal(err)
 			}
 			before, err := os.Lstat(filepath.Join(folder, at))
@@ -201,7 +202,8 @@ func TestCloseLeavesAnotherSocketAlone(t *testing.T) {
 }
 
 func TestFolders(t *testing.T) {
-	for runtime, want := range map[string]string{"": "/run/linkbeat /s", "/run/a": "/run/a /s", "/run/a:/run/b": "/run/a /s", "/run/a/": "/run/a /s"} {
+	for runtime, want := range map[string]string{"": "/run/linkbeat /s", "/run/a": "/run/a /s", "/run/a:/run/b": "/run/a /s",
+		"/run/a/": "/run/a /s"} {
 		if got := strings.Join(Folders(runtime, "/s/"), " "); got != want {
 			t.Errorf("%q: %s", runtime, got)
 		}

@@ -64,8 +64,9 @@ type answerer struct {
 	gone  bool // the other end is on this machine, and nobody's: it was closed before it was asked
 }
 
-// whoAnswers finds the other end of a connection from us to them, given the tables of /proc/net. Until it is accepted a connection
-// is nobody's, and shown as root's: then it is the listener's. One that was closed is shown as root's too, and is nobody's.
+// whoAnswers finds the other end of a connection from us to them, given the tables of /proc/net. Until it is accepted a
+// connection is nobody's, and shown as root's: then it is the listener's. One that was closed is shown as root's too, and is
+// nobody's.
 func whoAnswers(us, them netip.AddrPort, tables ...io.Reader) answerer {
 	var end, listener row
 	there := false
@@ -74,7 +75,8 @@ func whoAnswers(us, them netip.AddrPort, tables ...io.Reader) answerer {
 			switch {
 			case r.local == them && r.remote == us:
 				end, there = r, true
-			case r.listens && r.held && r.local.Port() == them.Port() && (r.local.Addr() == them.Addr() || r.local.Addr().IsUnspecified()):
+			case r.listens && r.held && r.local.Port() == them.Port() &&
+				(r.local.Addr() == them.Addr() || r.local.Addr().IsUnspecified()):
 				if !listener.held || r.local.Addr() == them.Addr() {
 					listener = r
 				}

@@ -13,7 +13,10 @@ func peer(conn *net.UnixConn) (uid int, err error) {
 		return 0, err
 	}
 	var cred *unix.Ucred
-	if failed := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); failed != nil {
+	failed := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if failed != nil {
 		return 0, failed
 	}
 	if err != nil {

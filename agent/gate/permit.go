@@ -21,7 +21,8 @@ func mayNotOpen(socket string) string {
 		return fmt.Sprintf("user %s may not open %s: run this with sudo", you, socket)
 	}
 	if stat.Gid == 0 || info.Mode().Perm()&0o060 != 0o060 {
-		return fmt.Sprintf("user %s may not open %s, which is for %s alone: run this with sudo", you, socket, userName(int(stat.Uid)))
+		return fmt.Sprintf("user %s may not open %s, which is for %s alone: run this with sudo", you, socket,
+			userName(int(stat.Uid)))
 	}
 	group := groupName(int(stat.Gid))
 	return fmt.Sprintf("user %s may not open %s, which is for %s and the group %s: run this with sudo, "+

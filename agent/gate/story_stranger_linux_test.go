@@ -121,7 +121,8 @@ func TestStrangerIsToldWhoMay(t *testing.T) {
 	if err := os.Mkdir(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := asStranger(t, "tap "+serve(t, closed, "gw-7", "/s").Path).Output(); err != nil || !strings.Contains(string(said), "may not look into "+closed) {
+	if said, err := asStranger(t, "tap "+serve(t, closed, "gw-7", "/s").Path).Output(); err != nil ||
+		!strings.Contains(string(said), "may not look into "+closed) {
 		t.Errorf("%s%v", said, err)
 	}
 }
@@ -148,7 +149,8 @@ func TestStrangerOnTCPIsNotBelieved(t *testing.T) {
 		w := Where{Listen: strings.TrimSpace(addr), StateDir: "/var/lib", Say: func(text string) { t.Logf("said: %s", text) }}
 		if s, err := w.Status(t.Context()); err == nil {
 			t.Errorf("%s: believed: %+v", what, s)
-		} else if what == "page" && !strings.Contains(err.Error(), "belongs to user nobody, who is neither root, you nor the agent's user") {
+		} else if what == "page" && !strings.Contains(err.Error(),
+			"belongs to user nobody, who is neither root, you nor the agent's user") {
 			t.Errorf("%s: %v", what, err)
 		}
 		_ = in.Close()

@@ -17,8 +17,8 @@ const (
 	reconnectFor = 30 * time.Second // until what came of a new connection is known
 )
 
-// StateDirHeader says in a request over the socket which agent is meant, by its state directory, as url.PathEscape writes it. Another
-// one answers 421 (RFC 9110 section 15.5.20), and does nothing.
+// StateDirHeader says in a request over the socket which agent is meant, by its state directory, as url.PathEscape writes it.
+// Another one answers 421 (RFC 9110 section 15.5.20), and does nothing.
 const StateDirHeader = "Linkbeat-State-Dir"
 
 // Reloaded is what came of a reload.

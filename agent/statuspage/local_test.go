@@ -25,7 +25,8 @@ func newTapped() *tapped {
 }
 
 func (d *tapped) handler() http.Handler {
-	return New(Options{Status: func() Status { return Status{ID: "gw-7"} }, Healthy: func() error { return nil }}).LocalHandler(Local{
+	return New(Options{Status: func() Status { return Status{ID: "gw-7"} },
+		Healthy: func() error { return nil }}).LocalHandler(Local{
 		StateDir: func() string { return "/var/lib/linkbeat" },
 		Tap: func(name string, emit func([]byte)) (func(), <-chan struct{}, bool) {
 			if name != "meter" {
@@ -92,7 +93,8 @@ func TestEightTaps(t *testing.T) {
 		taps = append(taps, conn)
 	}
 	_, res := tap(t, dial, "meter")
-	if why, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(why), "8 taps are open already") {
+	if why, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusServiceUnavailable ||
+		!strings.Contains(string(why), "8 taps are open already") {
 		t.Errorf("%s: %s", res.Status, why)
 	}
 	for range 100 {

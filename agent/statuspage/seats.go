@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// seats are the connections of a server, no more than there are seats: the one that has been idle for the longest leaves for a new
-// one. Idle is who waits for an answer to nothing, also who is slow to ask: between the bytes of a request that is not complete time
-// goes on. Safe for concurrent use.
+// seats are the connections of a server, no more than there are seats: the one that has been idle for the longest leaves for a
+// new one. Idle is who waits for an answer to nothing, also who is slow to ask: between the bytes of a request that is not
+// complete time goes on. Safe for concurrent use.
 type seats struct {
 	most int
 

@@ -77,7 +77,8 @@ func (s *Server) changed(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if leaves := s.seats.came(conn, time.Now()); leaves != nil {
 			_ = leaves.Close()
-			s.log.note(time.Now(), fmt.Sprintf("all %d connections are taken: the one that was idle for the longest was closed", s.seats.most))
+			s.log.note(time.Now(), fmt.Sprintf("all %d connections are taken: the one that was idle for the longest was closed",
+				s.seats.most))
 		}
 	case http.StateClosed, http.StateHijacked:
 		s.seats.left(conn)
@@ -104,7 +105,8 @@ func stays(r *http.Request) {
 // murmurEvery is how often something is said that may happen at any rate.
 const murmurEvery = time.Minute
 
-// murmur says the first of what happens, and then at most one thing a minute, with how many were not said. Safe for concurrent use.
+// murmur says the first of what happens, and then at most one thing a minute, with how many were not said. Safe for concurrent
+// use.
 type murmur struct {
 	say func(text string) // nil: nobody listens
 

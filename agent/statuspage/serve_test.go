@@ -60,14 +60,15 @@ func healthz(t *testing.T, conn net.Conn) error {
 // closed waits for the other end to close.
 func closed(conn net.Conn) error {
 	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.Copy(io.Discard, conn); errors.Is(err, net.ErrClosed) || err != nil && strings.Contains(err.Error(), "timeout") {
+	if _, err := io.Copy(io.Discard, conn); errors.Is(err, net.ErrClosed) || err != nil &&
+		strings.Contains(err.Error(), "timeout") {
 		return err
 	}
 	return nil
 }
 
-// 1,024 connections that say nothing, and as many that begin a request and do not end it: who asks is answered, and no more than 64
-// are held.
+// 1,024 connections that say nothing, and as many that begin a request and do not end it: who asks is answered, and no more than
+// 64 are held.
 func TestStrangersWhoHoldConnectionsStopNobody(t *testing.T) {
 	for name, begin := range map[string]string{"silent": "", "half a request": "GET /healthz HTTP/1.1\r\nHo"} {
 		logged := make(chan string, 100)
@@ -158,11 +159,12 @@ func TestSlowClientsAreGivenUp(t *testing.T) {
 		begin, drip string
 		within      time.Duration
 	}{
-		"silence":                   {"", "", requestWithin},
-		"a request line":            {"GET /", "x", requestWithin},
-		"headers":                   {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", "X: y\r\n", requestWithin},
-		"a body":                    {"POST /reload HTTP/1.1\r\nHost: l\r\nContent-Length: 1000\r\n\r\n", "x", 2 * requestWithin},
-		"a body in chunks":          {"POST /reload HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", 2 * requestWithin},
+		"silence":        {"", "", requestWithin},
+		"a request line": {"GET /", "x", requestWithin},
+		"headers":        {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", "X: y\r\n", requestWithin},
+		"a body":         {"POST /reload HTTP/1.1\r\nHost: l\r\nContent-Length: 1000\r\n\r\n", "x", 2 * requestWithin},
+		"a body in chunks": {"POST /reload HTTP/1.1\r\nHost: l\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n",
+			2 * requestWithin},
 		"after an answer, a second": {"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "", idleWithin},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,10 +201,12 @@ func TestSlowClientsAreGivenUp(t *testing.T) {
 
 func TestHeadersHaveAnEnd(t *testing.T) {
 	_, dial := serving(t, testPage(Status{}, nil), ServerOptions{})
-	for name, header := range map[string]string{"one": "X: " + strings.Repeat("y", 64<<10), "many": strings.Repeat("X: y\r\n", 8<<10)} {
+	for name, header := range map[string]string{"one": "X: " + strings.Repeat("y", 64<<10),
+		"many": strings.Repeat("X: y\r\n", 8<<10)} {
 		conn := dial()
 		go func() { _, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"+header+"\r\n\r\n") }()
-		if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil && res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil &&
+			res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("%s: %s", name, res.Status)
 		}
 	}
@@ -218,7 +222,8 @@ func TestFaultsOfTheServerAreSaidOnceAMinute(t *testing.T) {
 		time.Sleep(murmurEvery)
 		s.http.ErrorLog.Printf("http: panic serving")
 		s.http.ErrorLog.Printf("http: panic serving")
-		want := []string{"http: Accept error: too many open files", "http: panic serving (and 999 times something like it before)"}
+		want := []string{"http: Accept error: too many open files",
+			"http: panic serving (and 999 times something like it before)"}
 		if strings.Join(said, "|") != strings.Join(want, "|") {
 			t.Errorf("%q", said)
 		}

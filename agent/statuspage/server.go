@@ -76,8 +76,8 @@ func (p *Page) routes(mux *http.ServeMux) {
 }
 
 func onlyOverSocket(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over the agent's socket, "+
-		"or linkbeatctl tap", http.StatusForbidden)
+	http.Error(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over "+
+		"the agent's socket, or linkbeatctl tap", http.StatusForbidden)
 }
 
 // onlyReads refuses what wants to change something, and a body, which nothing here reads.
@@ -97,9 +97,9 @@ func onlyReads(next http.Handler) http.Handler {
 	})
 }
 
-// onlyByAddress refuses requests that name another host than one by which this page can be meant: a page in somebody's browser must
-// not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said loopback; from
-// elsewhere any IP address is one.
+// onlyByAddress refuses requests that name another host than one by which this page can be meant: a page in somebody's browser
+// must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said
+// loopback; from elsewhere any IP address is one.
 func onlyByAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host

@@ -3,7 +3,8 @@ package main
 // agentRules are those of agent and of what is below it, by name.
 func agentRules() []Rule {
 	return []Rule{
-		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/gate", "agent/ledger",
+		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/gate",
+			"agent/ledger",
 			"agent/pathstore", "agent/pump", "agent/record", "agent/spool", "agent/statedir", "agent/statuspage",
 			"agent/supervise", "agent/wire", "config",
 			"firmware-bridge", "firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",

@@ -77,7 +77,8 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	}
 	if f.bundle != "" {
 		where, _ := localFlags{}.where(cmd) // without flags nothing of it can be wrong use
-		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ(), Agent: where})
+		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ(),
+			Agent: where})
 		if failed == nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
 		}

@@ -32,12 +32,13 @@ func (f *localFlags) add(cmd *cobra.Command) {
 
 func (f *localFlags) addListen(cmd *cobra.Command) {
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.listen, "listen", "", "`host:port` of the agent's page (default: its socket, else http.listen of the configuration)")
+	cmd.Flags().StringVar(&f.listen, "listen", "",
+		"`host:port` of the agent's page (default: its socket, else http.listen of the configuration)")
 	cmd.MarkFlagsMutuallyExclusive("socket", "listen")
 }
 
-// where is the agent of the document that run would take. Without a document it is any, found by the defaults: status must work on
-// a sick gateway, for a user who may not read the file.
+// where is the agent of the document that run would take. Without a document it is any, found by the defaults: status must work
+// on a sick gateway, for a user who may not read the file.
 func (f localFlags) where(cmd *cobra.Command) (gate.Where, error) {
 	file, _ := cmd.Flags().GetString("config")
 	booted, err := config.Boot(bootOptions(file))
@@ -45,9 +46,10 @@ func (f localFlags) where(cmd *cobra.Command) (gate.Where, error) {
 	if err != nil {
 		doc = config.Defaults()
 	}
-	w := gate.Where{Sockets: gate.Sockets(os.Getenv("RUNTIME_DIRECTORY"), doc.StateDir), Listen: doc.HTTP.Listen, StateDir: doc.StateDir,
-		Sure: err == nil && booted.Origin == config.FromFile,
-		Say:  func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "linkbeat: %s\n", text) }}
+	w := gate.Where{Sockets: gate.Sockets(os.Getenv("RUNTIME_DIRECTORY"), doc.StateDir), Listen: doc.HTTP.Listen,
+		StateDir: doc.StateDir,
+		Sure:     err == nil && booted.Origin == config.FromFile,
+		Say:      func(text string) { fmt.Fprintf(cmd.ErrOrStderr(), "linkbeat: %s\n", text) }}
 	if f.socket != "" {
 		w.Sockets, w.Listen, w.Sure = []string{f.socket}, "", false
 	}

@@ -73,7 +73,8 @@ devices over it: every frame is stored until the broker has acknowledged it.
 Exit status: 0 done, 1 failed, 64 wrong use; commands have more, see their help.`,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap(), newReconnect(), newReload())
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap(), newReconnect(),
+		newReload())
 	cli.Files(root, []string{"yaml", "yml"}, "config")
 	return cli.New(root, programVersion())
 }

@@ -51,7 +51,8 @@ func TestReconnectWhileDownDialsAtOnce(t *testing.T) {
 		short, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
 		before := connects(r.a)
-		if planned, err := r.link.Reconnect(short); planned || !errors.Is(err, context.DeadlineExceeded) || connects(r.a) != before+1 {
+		if planned, err := r.link.Reconnect(short); planned || !errors.Is(err, context.DeadlineExceeded) ||
+			connects(r.a) != before+1 {
 			r.Errorf("planned %v, %v, %d attempts", planned, err, connects(r.a)-before)
 		}
 		dead.Store(false)
@@ -80,11 +81,13 @@ func TestReconnectThatFailsKeepsTheSession(t *testing.T) {
 		r.up(time.Minute)
 		dead.Store(true)
 		before := dials.Load()
-		if planned, err := r.link.Reconnect(r.Context()); !planned || err == nil || !strings.Contains(err.Error(), "the way is closed") {
+		if planned, err := r.link.Reconnect(r.Context()); !planned || err == nil ||
+			!strings.Contains(err.Error(), "the way is closed") {
 			r.Errorf("planned %v, %v", planned, err)
 		}
 		r.sleep(5 * time.Hour)
-		if st := r.link.Status(); st.State != StateUp || st.Sessions != 1 || st.Redials != 0 || st.Drops != 0 || dials.Load() != before+1 {
+		if st := r.link.Status(); st.State != StateUp || st.Sessions != 1 || st.Redials != 0 || st.Drops != 0 ||
+			dials.Load() != before+1 {
 			r.Errorf("status: %+v, %d dials", st, dials.Load()-before)
 		}
 		dead.Store(false)
