@@ -2,10 +2,9 @@ package agent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -96,7 +95,7 @@ func (d *door) open() {
 		d.fault.Set("")
 		supervise.Str(d.a.log.Info().Str("path", l.Path), "why", strings.Join(faults, "; ")).Msg("local socket is open")
 		d.serving.Go(func() {
-			if err := d.server.Serve(l); err != nil {
+			if err := d.server.Serve(l.Listener); err != nil {
 				d.a.log.Error().Err(err).Msg("local socket does not answer any more")
 			}
 		})
@@ -145,42 +144,42 @@ func (a *Agent) tap(name string, emit func(text []byte)) (stop func(), gone <-ch
 }
 
 // askReload reloads as SIGHUP does, and returns what came of it.
-func (a *Agent) askReload(ctx context.Context) (statuspage.Reloaded, error) {
+func (a *Agent) askReload(ctx context.Context) statuspage.Reloaded {
 	call := &reloadCall{make(chan statuspage.Reloaded, 1)}
 	select {
 	case a.calls <- call:
 	case <-ctx.Done():
-		return statuspage.Reloaded{}, errors.New("the agent is busy with another reload, or stops: nothing was reloaded")
+		return statuspage.Reloaded{Fault: "the agent is busy with another reload, or stops"}
 	}
 	select {
 	case r := <-call.done:
-		return r, nil
+		return r
 	case <-ctx.Done():
-		return statuspage.Reloaded{}, errors.New("the reload is not over yet: linkbeat status will say what came of it")
+		return statuspage.Reloaded{Fault: "it is not over yet: linkbeat status will say what came of it"}
 	}
 }
 
 // reconnect has the link dial, and says what came of it.
-func (a *Agent) reconnect(ctx context.Context) (string, error) {
+func (a *Agent) reconnect(ctx context.Context) (r statuspage.Reconnected) {
 	u := a.uplink()
 	if u == nil {
-		return "", errors.New("there is no uplink just now: ask again in a few seconds")
+		r.Fault = "there is no uplink just now: ask again in a few seconds"
+		return r
 	}
 	a.log.Info().Msg("asked to reconnect")
 	planned, err := u.link.Reconnect(ctx)
-	s := u.status()
-	switch {
-	case err != nil && ctx.Err() == nil && planned:
-		return "", fmt.Errorf("no new connection: %w; the old one goes on", err)
-	case err != nil && ctx.Err() == nil:
-		return "", err
-	case err != nil && planned && s.Uplink.State == transport.StateUp:
-		return "", errors.New("asked for, and not done yet: the connection waits for a moment with nothing on its way; " +
-			"see linkbeat status")
-	case err != nil:
-		return "", fmt.Errorf("tried at once, and not connected yet: %s", s.Why)
-	case planned:
-		return fmt.Sprintf("connected anew to %s, session %d; nothing was lost", s.Uplink.Server, s.Uplink.Session), nil
+	link := u.link.Status()
+	switch at := link.Server + ", session " + strconv.FormatInt(u.sessionsBefore()+link.Sessions, 10); {
+	case err == nil && planned:
+		r.Done = "connected anew to " + at + "; nothing was lost"
+	case err == nil:
+		r.Done = "connected to " + at
+	case ctx.Err() == nil:
+		r.Fault = "no new connection: " + err.Error()
+	case link.State == transport.StateUp:
+		r.Fault = "asked for, and not done yet: the connection waits for a moment with nothing on its way; see linkbeat status"
+	default:
+		r.Fault = "tried at once, and not connected yet: " + link.Why
 	}
-	return fmt.Sprintf("connected to %s, session %d", s.Uplink.Server, s.Uplink.Session), nil
+	return r
 }

@@ -287,7 +287,7 @@ func TestAgentWithoutASocketRuns(t *testing.T) {
 		h.agent.door.open()
 	}
 	if why := h.agent.status().Why; !strings.Contains(why, "there is no local socket") ||
-		!strings.Contains(why, "linkbeat.sock is not a socket: it is left alone") {
+		!strings.Contains(why, "linkbeat.sock is not linkbeat's: it is left alone") {
 		t.Error(why)
 	}
 	if n := strings.Count(h.log.String(), "there is no local socket"); n != 1 {

@@ -97,11 +97,7 @@ func (w Where) askSocket(ctx context.Context, socket, method, path string) (*htt
 	if w.Sure {
 		req.Header.Set(statuspage.StateDirHeader, url.PathEscape(filepath.Clean(w.StateDir)))
 	}
-	var conn net.Conn
-	err = near(socket, func(path string) error {
-		conn, err = (&net.Dialer{}).DialContext(ctx, "unix", path)
-		return err
-	})
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -203,7 +199,7 @@ func notReached(socket string, err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return socket + " is not there"
-	case refused(err):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return socket + " is left over from an agent that has ended"
 	}
 	return fmt.Sprintf("%s: %v", socket, err)

@@ -24,20 +24,26 @@ func text(res *http.Response) string {
 	return supervise.Printable(p)
 }
 
-// Status asks the agent how it is.
-func (w Where) Status(ctx context.Context) (s statuspage.Status, err error) {
-	res, done, err := w.ask(ctx, http.MethodGet, "/status", always)
+// call asks for a document; how many bytes of it are read has an end.
+func (w Where) call(ctx context.Context, method, path string, tcp overTCP, document any) error {
+	res, done, err := w.ask(ctx, method, path, tcp)
 	if err != nil {
-		return s, err
+		return err
 	}
 	defer done()
 	if res.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("it answers %q: is it linkbeat?", res.Status)
+		return fmt.Errorf("it answers %s (is it linkbeat?): %s", supervise.Printable(res.Status), text(res))
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(&s); err != nil {
-		return s, fmt.Errorf("it does not answer with a status: %w", err)
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(document); err != nil {
+		return fmt.Errorf("its answer is not whole, or not linkbeat's: %w", err)
 	}
-	return s, nil
+	return nil
+}
+
+// Status asks the agent how it is.
+func (w Where) Status(ctx context.Context) (s statuspage.Status, err error) {
+	err = w.call(ctx, http.MethodGet, "/status", always, &s)
+	return s, err
 }
 
 // errTapEnded says that the agent ended a tap.
@@ -53,49 +59,31 @@ func (w Where) Tap(ctx context.Context, device string, out io.Writer) error {
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("device %q: %s", device, text(res))
 	}
-	_, err = io.Copy(out, res.Body)
-	switch {
-	case ctx.Err() != nil:
+	if _, err = io.Copy(out, res.Body); ctx.Err() != nil {
 		return nil
-	case err != nil:
-		return fmt.Errorf("tap of %q: %w: %w", device, errTapEnded, err)
 	}
-	return fmt.Errorf("tap of %q: %w", device, errTapEnded)
+	return errors.Join(fmt.Errorf("tap of %q: %w", device, errTapEnded), err)
 }
 
 // Reconnect has the agent dial at once, or re-dial while it is connected, and returns what came of that in a sentence. Only over
 // the socket. An error that does not wrap [ErrNoAgent] or [ErrMayNot] says why it did not connect.
 func (w Where) Reconnect(ctx context.Context) (string, error) {
-	res, done, err := w.ask(ctx, http.MethodPost, "/reconnect", never)
-	if err != nil {
-		return "", err
+	var r statuspage.Reconnected
+	err := w.call(ctx, http.MethodPost, "/reconnect", never, &r)
+	if err == nil && r.Fault != "" {
+		err = errors.New(supervise.Printable(r.Fault))
 	}
-	defer done()
-	if said := text(res); res.StatusCode != http.StatusOK {
-		return "", errors.New(said)
-	} else {
-		return said, nil
-	}
+	return supervise.Printable(r.Done), err
 }
 
 // Reload has the agent read its configuration again, and returns what came of it. Only over the socket.
 func (w Where) Reload(ctx context.Context) (r statuspage.Reloaded, err error) {
-	res, done, err := w.ask(ctx, http.MethodPost, "/reload", never)
-	if err != nil {
-		return r, err
-	}
-	defer done()
-	if res.StatusCode != http.StatusOK {
-		return r, errors.New(text(res))
-	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxDocument)).Decode(&r); err != nil {
-		return r, fmt.Errorf("the agent ended before it answered: %w", err)
-	}
-	r.Fault = supervise.Printable(r.Fault)
+	err = w.call(ctx, http.MethodPost, "/reload", never, &r)
+	r.Fault, r.Disabled = supervise.Printable(r.Fault), supervise.Printable(r.Disabled)
 	for _, lines := range [][]string{r.Changes, r.Warnings} {
 		for i, line := range lines {
 			lines[i] = supervise.Printable(line)
 		}
 	}
-	return r, nil
+	return r, err
 }

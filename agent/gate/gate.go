@@ -7,21 +7,17 @@
 package gate
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	name     = "linkbeat.sock"
-	lockName = name + ".lock"
-	system   = "/run/linkbeat" // the same folder as that of RuntimeDirectory=linkbeat
-	longest  = 107             // bytes of a path in sun_path, which ends with a zero (unix(7))
+	name       = "linkbeat.sock"
+	lockSuffix = ".lock"
+	system     = "/run/linkbeat" // the same folder as that of RuntimeDirectory=linkbeat
+	longest    = 107             // bytes of a path in sun_path, which ends with a zero (unix(7))
 )
 
 // Folders are where an agent may have its socket, in the order in which it tries them: what the service manager gave it
@@ -66,26 +62,3 @@ func Seats() int {
 func seatsOf(descriptors uint64) int {
 	return max(fewestSeats, int(min(mostSeats, descriptors/seatsShare)))
 }
-
-// near calls use with a path by which the kernel knows path although it be longer than sun_path: through the descriptor of its
-// folder.
-func near(path string, use func(path string) error) error {
-	if len(path) <= longest {
-		return use(path)
-	}
-	tooLong := fmt.Errorf("%s has %d bytes, and the path of a socket at most %d: give the agent a state_dir with a shorter path",
-		path, len(path), longest)
-	folder, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	by := fmt.Sprintf("/proc/self/fd/%d", folder.Fd())
-	if _, err := os.Stat(by); err != nil || len(by)+1+len(filepath.Base(path)) > longest {
-		return tooLong
-	}
-	return use(filepath.Join(by, filepath.Base(path)))
-}
-
-// refused tells a socket that nobody listens at.
-func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

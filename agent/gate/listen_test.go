@@ -39,8 +39,7 @@ func TestSocketIsForItsGroupFromTheFirstMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(folder, name)
-		bound := &Listener{Path: path}
-		err := bound.bind(path)
+		bound, err := bindTo(path)
 		syscall.Umask(was)
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +47,7 @@ func TestSocketIsForItsGroupFromTheFirstMoment(t *testing.T) {
 		if is := modeOf(t, path); is != first {
 			t.Errorf("umask %#o: made with mode %#o, want %#o", umask, is, first)
 		}
-		_ = bound.Listener.Close()
+		_ = bound.Close()
 		syscall.Umask(umask)
 		l, err := Listen(folder)
 		syscall.Umask(was)
@@ -132,7 +131,7 @@ func TestSocketOfALivingAgentIsNotReplaced(t *testing.T) {
 
 // What is not ours is neither followed nor removed.
 func TestForeignFilesAreLeftAlone(t *testing.T) {
-	for _, at := range []string{name, lockName} {
+	for _, at := range []string{name, name + lockSuffix} {
 		for what, put := range map[string]func(path, target string) error{
 			"a file":             func(path, _ string) error { return os.WriteFile(path, []byte("mine"), 0o600) },
 			"a symlink":          func(path, target string) error { return os.Symlink(target, path) },
@@ -140,7 +139,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 			"a folder":           func(path, _ string) error { return os.Mkdir(path, 0o700) },
 			"a FIFO":             func(path, _ string) error { return syscall.Mkfifo(path, 0o600) },
 		} {
-			if at == lockName && what == "a file" {
+			if at == name+lockSuffix && what == "a file" {
 				continue // that is what it is
 			}
 			folder, target := t.TempDir(), filepath.Join(t.TempDir(), "target")

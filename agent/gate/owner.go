@@ -3,6 +3,7 @@ package gate
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -11,52 +12,6 @@ import (
 	"syscall"
 )
 
-// row is a line of /proc/net/tcp (proc(5)).
-type row struct {
-	local, remote netip.AddrPort
-	listens       bool
-	uid           int
-	held          bool // by a process: it has an inode
-}
-
-// tcpListen is the kernel's TCP_LISTEN, in hex digits.
-const tcpListen = "0A"
-
-// rows calls each with the rows of a table; lines that are not understood are left out.
-func rows(table io.Reader, each func(row)) {
-	for lines := bufio.NewScanner(table); lines.Scan(); {
-		f := strings.Fields(lines.Text())
-		if len(f) < 10 {
-			continue
-		}
-		local, okLocal := address(f[1])
-		remote, okRemote := address(f[2])
-		uid, err := strconv.Atoi(f[7])
-		if okLocal && okRemote && err == nil {
-			each(row{local, remote, f[3] == tcpListen, uid, f[9] != "0"})
-		}
-	}
-}
-
-// address reads "0100007F:1F8D": words of 32 bits in the order of the machine, and a port.
-func address(text string) (netip.AddrPort, bool) {
-	host, port, _ := strings.Cut(text, ":")
-	p, err := strconv.ParseUint(port, 16, 16)
-	if err != nil || len(host) != 8 && len(host) != 32 {
-		return netip.AddrPort{}, false
-	}
-	var ip []byte
-	for ; host != ""; host = host[8:] {
-		word, err := strconv.ParseUint(host[:8], 16, 32)
-		if err != nil {
-			return netip.AddrPort{}, false
-		}
-		ip = binary.NativeEndian.AppendUint32(ip, uint32(word))
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	return netip.AddrPortFrom(a.Unmap(), uint16(p)), ok
-}
-
 // answerer is who has the other end of a connection on this machine.
 type answerer struct {
 	uid   int
@@ -64,32 +19,55 @@ type answerer struct {
 	gone  bool // the other end is on this machine, and nobody's: it was closed before it was asked
 }
 
-// whoAnswers finds the other end of a connection from us to them, given the tables of /proc/net. Until it is accepted a
+// whoAnswers finds the other end of a connection from us to them, given the tables of /proc/net (proc(5)). Until it is accepted a
 // connection is nobody's, and shown as root's: then it is the listener's. One that was closed is shown as root's too, and is
 // nobody's.
-func whoAnswers(us, them netip.AddrPort, tables ...io.Reader) answerer {
-	var end, listener row
-	there := false
+func whoAnswers(us, them netip.AddrPort, tables ...io.Reader) (who answerer) {
+	const listens, noInode = "0A", "0"
+	ours, theirs := spelt(us), spelt(them)
+	port := theirs[len(theirs)-len(":1F8D"):]
+	nearest := 0 // how well who is known: by every address, by this one, by the connection
 	for _, table := range tables {
-		rows(table, func(r row) {
-			switch {
-			case r.local == them && r.remote == us:
-				end, there = r, true
-			case r.listens && r.held && r.local.Port() == them.Port() &&
-				(r.local.Addr() == them.Addr() || r.local.Addr().IsUnspecified()):
-				if !listener.held || r.local.Addr() == them.Addr() {
-					listener = r
-				}
+		for lines := bufio.NewScanner(table); lines.Scan(); {
+			f := strings.Fields(lines.Text())
+			if len(f) < 10 {
+				continue
 			}
-		})
+			near, held := 0, f[9] != noInode
+			switch here := is(theirs, f[1]); {
+			case here && is(ours, f[2]):
+				who.gone = !held
+				near = 3
+			case f[3] != listens:
+			case here:
+				near = 2
+			case strings.Trim(strings.TrimSuffix(f[1], port), "0") == "":
+				near = 1
+			}
+			if uid, err := strconv.Atoi(f[7]); err == nil && held && near > nearest {
+				who.uid, who.known, nearest = uid, true, near
+			}
+		}
 	}
-	switch {
-	case there && end.held:
-		return answerer{uid: end.uid, known: true}
-	case listener.held:
-		return answerer{uid: listener.uid, known: true}
+	if who.known {
+		who.gone = false
 	}
-	return answerer{gone: there}
+	return who
+}
+
+// spelt is an address as the table of IPv6 has it: words in the order of the machine, "0000000000000000FFFF00000100007F:1F8D". That
+// of IPv4 has the last word of it alone.
+func spelt(a netip.AddrPort) string {
+	p, text := a.Addr().As16(), ""
+	for i := 0; i < len(p); i += 4 {
+		text += fmt.Sprintf("%08X", binary.NativeEndian.Uint32(p[i:]))
+	}
+	return fmt.Sprintf("%s:%04X", text, a.Port())
+}
+
+// is tells whether text of a table is the address that is spelt so.
+func is(spelt, text string) bool {
+	return text == spelt || len(text) == len("0100007F:1F8D") && strings.HasSuffix(spelt, text)
 }
 
 // answering is whoAnswers of this machine. Without its tables nothing is known.
@@ -101,10 +79,7 @@ func answering(us, them netip.AddrPort) answerer {
 			tables = append(tables, f)
 		}
 	}
-	plain := func(a netip.AddrPort) netip.AddrPort {
-		return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
-	}
-	return whoAnswers(plain(us), plain(them), tables...)
+	return whoAnswers(us, them, tables...)
 }
 
 // owner is the user that a file belongs to; false: that cannot be told.

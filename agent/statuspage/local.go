@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
 const (
+	tapPath      = "/tap/" // and the name of the device
 	mostTaps     = 8
 	tapQueue     = 256              // pieces of text that wait for a slow reader
 	tapStuck     = 15 * time.Second // a reader that takes nothing for so long is given up
@@ -30,14 +32,20 @@ type Reloaded struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// Reconnected is what came of a wish for another connection, in a sentence: one of both.
+type Reconnected struct {
+	Done  string `json:"done,omitempty"`
+	Fault string `json:"fault,omitempty"` // why there is no other connection
+}
+
 // Local is what is answered over the socket beside the page: to those who may open it.
 type Local struct {
 	StateDir func() string // of the agent
 	// Tap lets emit see what goes over the port of a device, as text, until stop; false: there is no such device. emit does not
 	// wait and may be called by several goroutines at once. gone is closed when there will be no more.
 	Tap       func(name string, emit func(text []byte)) (stop func(), gone <-chan struct{}, ok bool)
-	Reload    func(context.Context) (Reloaded, error)
-	Reconnect func(context.Context) (said string, err error)
+	Reload    func(context.Context) Reloaded
+	Reconnect func(context.Context) Reconnected
 	Taps      int // at once; if zero, 8
 }
 
@@ -53,33 +61,34 @@ func (p *Page) LocalHandler(o Local) http.Handler {
 		o.Taps = mostTaps
 	}
 	l := &local{Local: o}
-	mux := http.NewServeMux()
-	p.routes(mux)
-	mux.HandleFunc("GET /tap/{name}", l.tap)
-	mux.HandleFunc("POST /reload", l.reload)
-	mux.HandleFunc("POST /reconnect", l.reconnect)
-	return l.ours(mux)
-}
-
-// ours refuses what is meant for another agent.
-func (l *local) ours(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		is := l.StateDir()
-		if meant := r.Header.Get(StateDirHeader); meant != "" && meant != url.PathEscape(is) {
+		is, meant := l.StateDir(), r.Header.Get(StateDirHeader)
+		device, tap := strings.CutPrefix(r.URL.Path, tapPath)
+		switch {
+		case meant != "" && meant != url.PathEscape(is):
 			http.Error(w, "its state_dir is "+is, http.StatusMisdirectedRequest)
-			return
+		case r.ContentLength != 0:
+			refuse(w, noBody, http.StatusBadRequest)
+		case r.Method == http.MethodPost && r.URL.Path == "/reload":
+			ctx, cancel := lasting(w, r, reloadTime)
+			defer cancel()
+			writeJSON(w, l.Reload(ctx))
+		case r.Method == http.MethodPost && r.URL.Path == "/reconnect":
+			ctx, cancel := lasting(w, r, reconnectFor)
+			defer cancel()
+			writeJSON(w, l.Reconnect(ctx))
+		case !reads(r):
+			refuse(w, "this is only read: use GET", http.StatusMethodNotAllowed)
+		case tap:
+			l.tap(w, r, device)
+		default:
+			p.read(w, r)
 		}
-		if r.ContentLength != 0 {
-			w.Header().Set("Connection", "close")
-			http.Error(w, "this takes no body", http.StatusBadRequest)
-			return
-		}
-		next.ServeHTTP(w, r)
 	})
 }
 
 // tap streams the traffic of a device until the client or the device goes.
-func (l *local) tap(w http.ResponseWriter, r *http.Request) {
+func (l *local) tap(w http.ResponseWriter, r *http.Request, device string) {
 	defer l.taps.Add(-1)
 	if l.taps.Add(1) > int64(l.Taps) {
 		http.Error(w, fmt.Sprintf("%d taps are open already, and there can be no more: end one of them", l.Taps),
@@ -87,7 +96,7 @@ func (l *local) tap(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, lost := make(chan []byte, tapQueue), atomic.Int64{}
-	stop, gone, ok := l.Tap(r.PathValue("name"), func(t []byte) {
+	stop, gone, ok := l.Tap(device, func(t []byte) {
 		select {
 		case text <- t:
 		default:
@@ -130,26 +139,4 @@ func lasting(w http.ResponseWriter, r *http.Request, most time.Duration) (contex
 	_ = c.SetReadDeadline(time.Time{})
 	_ = c.SetWriteDeadline(time.Now().Add(most + answerWithin))
 	return context.WithTimeout(r.Context(), most)
-}
-
-func (l *local) reload(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := lasting(w, r, reloadTime)
-	defer cancel()
-	result, err := l.Reload(ctx)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	writeJSON(w, result)
-}
-
-func (l *local) reconnect(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := lasting(w, r, reconnectFor)
-	defer cancel()
-	said, err := l.Reconnect(ctx)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = w.Write([]byte(said + "\n"))
 }

@@ -3,7 +3,6 @@ package statuspage
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -35,8 +34,8 @@ func (d *tapped) handler() http.Handler {
 			d.emits <- emit
 			return func() { d.stopped <- struct{}{} }, d.gone, true
 		},
-		Reload:    func(context.Context) (Reloaded, error) { return Reloaded{Fault: "line 3: no"}, nil },
-		Reconnect: func(context.Context) (string, error) { return "", errors.New("no new connection") },
+		Reload:    func(context.Context) Reloaded { return Reloaded{Fault: "line 3: no"} },
+		Reconnect: func(context.Context) Reconnected { return Reconnected{Fault: "no new connection"} },
 	})
 }
 
@@ -132,8 +131,8 @@ func TestSocketAnswers(t *testing.T) {
 		"status":              {"GET", "/status", "", "", 200, `"id": "gw-7"`},
 		"health":              {"GET", "/healthz", "", "", 200, "ok"},
 		"reload":              {"POST", "/reload", "", "", 200, `"fault": "line 3: no"`},
-		"reload by reading":   {"GET", "/reload", "", "", 405, ""},
-		"reconnect":           {"POST", "/reconnect", "", "", 503, "no new connection"},
+		"reload by reading":   {"GET", "/reload", "", "", 404, ""},
+		"reconnect":           {"POST", "/reconnect", "", "", 200, "no new connection"},
 		"this agent is meant": {"POST", "/reload", "/var/lib/linkbeat", "", 200, ""},
 		"another is meant":    {"POST", "/reload", "/var/lib/other", "", 421, "its state_dir is /var/lib/linkbeat"},
 		"a body":              {"POST", "/reload", "", "x", 400, "no body"},

@@ -57,67 +57,77 @@ func (p *Page) Run(ctx context.Context) error {
 // Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz. It changes nothing and shows nothing of
 // what goes over a port: whoever may ask more asks over the socket.
 func (p *Page) Handler() http.Handler {
-	mux := http.NewServeMux()
-	p.routes(mux)
-	mux.HandleFunc("/tap/", onlyOverSocket)
-	return onlyReads(onlyByAddress(mux))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch why := notByAddress(r); {
+		case !reads(r):
+			refuse(w, "this page is only read: use GET", http.StatusMethodNotAllowed)
+		case r.ContentLength != 0:
+			refuse(w, noBody, http.StatusBadRequest)
+		case why != "":
+			refuse(w, why, http.StatusForbidden)
+		case strings.HasPrefix(r.URL.Path, tapPath):
+			refuse(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over "+
+				"the agent's socket, or linkbeatctl tap", http.StatusForbidden)
+		default:
+			p.read(w, r)
+		}
+	})
 }
 
-// routes are those that page and socket share.
-func (p *Page) routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /status", p.status)
-	mux.HandleFunc("GET /metrics", p.metrics)
-	mux.HandleFunc("GET /healthz", p.healthz)
-	mux.HandleFunc("GET /readyz", p.readyz)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+// noBody is said of what nothing here reads.
+const noBody = "this takes no body"
+
+// reads reports whether a request wants to change nothing.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// refuse answers a request that is not as it must be, and ends its connection.
+func refuse(w http.ResponseWriter, why string, code int) {
+	if code == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", "GET, HEAD")
+	}
+	w.Header().Set("Connection", "close")
+	http.Error(w, why, code)
+}
+
+// read answers what page and socket share. (There are too few paths for http.ServeMux, which weighs 38 kB in the program.)
+func (p *Page) read(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/status":
+		writeJSON(w, p.o.Status())
+	case "/metrics":
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(AppendMetrics(nil, p.o.Status()))
+	case "/healthz":
+		p.healthz(w)
+	case "/readyz":
+		p.readyz(w)
+	case "/":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("linkbeat: /status /metrics /healthz /readyz\n"))
-	})
+	default:
+		http.Error(w, "404 page not found", http.StatusNotFound)
+	}
 }
 
-func onlyOverSocket(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over "+
-		"the agent's socket, or linkbeatctl tap", http.StatusForbidden)
-}
-
-// onlyReads refuses what wants to change something, and a body, which nothing here reads.
-func onlyReads(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			w.Header().Set("Connection", "close")
-			http.Error(w, "this page is only read: use GET", http.StatusMethodNotAllowed)
-		case r.ContentLength != 0:
-			w.Header().Set("Connection", "close")
-			http.Error(w, "this page takes no body", http.StatusBadRequest)
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
-}
-
-// onlyByAddress refuses requests that name another host than one by which this page can be meant: a page in somebody's browser
-// must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said
+// notByAddress says why a request is refused that names another host than one by which this page can be meant: a page in somebody's
+// browser must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said
 // loopback; from elsewhere any IP address is one.
-func onlyByAddress(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		switch {
-		case strings.EqualFold(strings.TrimSuffix(host, "."), "localhost"):
-		case err != nil:
-			http.Error(w, "ask for this page by IP address or as localhost", http.StatusForbidden)
-			return
-		case !ip.Unmap().IsLoopback() && byLoopback(r):
-			http.Error(w, "ask for this page as 127.0.0.1 or localhost", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+func notByAddress(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return ""
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	switch {
+	case err != nil:
+		return "ask for this page by IP address or as localhost"
+	case !ip.Unmap().IsLoopback() && byLoopback(r):
+		return "ask for this page as 127.0.0.1 or localhost"
+	}
+	return ""
 }
 
 // byLoopback reports whether a request came in over the loopback interface.
@@ -130,10 +140,6 @@ func byLoopback(r *http.Request) bool {
 	return err == nil && to.Addr().Unmap().IsLoopback()
 }
 
-func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, p.o.Status())
-}
-
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
@@ -142,12 +148,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = enc.Encode(v) // on error the client is gone
 }
 
-func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(AppendMetrics(nil, p.o.Status()))
-}
-
-func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
+func (p *Page) healthz(w http.ResponseWriter) {
 	if err := p.o.Healthy(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -155,7 +156,7 @@ func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
+func (p *Page) readyz(w http.ResponseWriter) {
 	if s := p.o.Status(); s.Uplink.State != "up" {
 		http.Error(w, "uplink is "+s.Uplink.State+": "+s.Why, http.StatusServiceUnavailable)
 		return
