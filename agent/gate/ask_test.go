@@ -29,7 +29,8 @@ func serve(t *testing.T, folder, id, stateDir string) *Listener {
 		Reload: func(context.Context) statuspage.Reloaded {
 			return statuspage.Reloaded{Changes: []string{"log.level: info \x1b[2Jnow debug"}}
 		},
-		Reconnect: func(context.Context) statuspage.Reconnected { return statuspage.Reconnected{Done: "connected anew"} }}), statuspage.ServerOptions{})
+		Reconnect: func(context.Context) statuspage.Reconnected { return statuspage.Reconnected{Done: "connected anew"} }}),
+		statuspage.ServerOptions{})
 	go func() { _ = s.Serve(l.Listener) }()
 	t.Cleanup(s.Close)
 	return l
@@ -125,7 +126,8 @@ func TestPathThatIsTooLongIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := serve(t, fits, "fits", fits)
-	if s, err := (Where{Sockets: []string{l.Path}, StateDir: fits, Sure: true}).Status(t.Context()); err != nil || s.ID != "fits" {
+	if s, err := (Where{Sockets: []string{l.Path}, StateDir: fits, Sure: true}).Status(t.Context()); err != nil ||
+		s.ID != "fits" {
 		t.Errorf("%d bytes: %+v, %v", len(l.Path), s, err)
 	}
 }

@@ -55,8 +55,8 @@ func whoAnswers(us, them netip.AddrPort, tables ...io.Reader) (who answerer) {
 	return who
 }
 
-// spelt is an address as the table of IPv6 has it: words in the order of the machine, "0000000000000000FFFF00000100007F:1F8D". That
-// of IPv4 has the last word of it alone.
+// spelt is an address as the table of IPv6 has it: words in the order of the machine, "0000000000000000FFFF00000100007F:1F8D".
+// That of IPv4 has the last word of it alone.
 func spelt(a netip.AddrPort) string {
 	p, text := a.Addr().As16(), ""
 	for i := 0; i < len(p); i += 4 {

@@ -109,9 +109,9 @@ func (p *Page) read(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// notByAddress says why a request is refused that names another host than one by which this page can be meant: a page in somebody's
-// browser must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback must have said
-// loopback; from elsewhere any IP address is one.
+// notByAddress says why a request is refused that names another host than one by which this page can be meant: a page in
+// somebody's browser must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback
+// must have said loopback; from elsewhere any IP address is one.
 func notByAddress(r *http.Request) string {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
