@@ -62,8 +62,10 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 			tried = append(tried, socket+" is another agent's: "+text(res))
 			done()
 		case errors.Is(err, fs.ErrPermission):
-			mayNot = fmt.Errorf("%w: %s", ErrMayNot, mayNotOpen(socket))
-			tried = append(tried, mayNotOpen(socket))
+			why := mayNotOpen(socket)
+			if tried = append(tried, why); mayNot == nil { // the first place is the likeliest
+				mayNot = fmt.Errorf("%w: %s", ErrMayNot, why)
+			}
 		default:
 			tried = append(tried, notReached(socket, err))
 		}

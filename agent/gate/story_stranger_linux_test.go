@@ -45,7 +45,8 @@ func TestStranger(t *testing.T) {
 		_, err := net.Dial("unix", path)
 		fmt.Printf("permission %v: %v\n", errors.Is(err, os.ErrPermission), err)
 	case "tap":
-		fmt.Println("tap:", Where{Sockets: []string{path}, Listen: "127.0.0.1:1"}.Tap(t.Context(), "meter", os.Stdout))
+		w := Where{Sockets: []string{path, "/root/linkbeat.sock"}, Listen: "127.0.0.1:1"}
+		fmt.Println("tap:", w.Tap(t.Context(), "meter", os.Stdout))
 	case "page":
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
