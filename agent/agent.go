@@ -42,6 +42,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/statedir"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -52,6 +53,7 @@ type Options struct {
 	Built   time.Time                     // of the binary: a clock before it is unset; zero: every clock is believed
 	Load    func() (config.Booted, error) // reads the configuration, at the start and for every reload
 	Log     io.Writer                     // zerolog's JSON lines
+	Runtime string                        // $RUNTIME_DIRECTORY, for the socket; if empty, /run/linkbeat
 }
 
 // Agent is linkbeat on a gateway. Create it with New, run it once.
@@ -63,12 +65,15 @@ type Agent struct {
 	clock    clock.Clock
 	liveness *supervise.Liveness
 	floods   *flood.Log // of what strangers cause one for one
+	door     *door
+	calls    chan *reloadCall // from the door to supervision
 
 	mu          sync.Mutex
-	booted      config.Booted // what is in use
-	reloadFault string        // why the last reload was not taken
-	current     *uplinkRun    // the one that runs; nil between two local states
-	before      totals        // of uplinks and local states that are over
+	booted      config.Booted       // what is in use
+	reloadFault string              // why the last reload was not taken
+	outcome     statuspage.Reloaded // of the last reload
+	current     *uplinkRun          // the one that runs; nil between two local states
+	before      totals              // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.
@@ -76,8 +81,9 @@ func New(o Options) *Agent {
 	lv := &supervise.Level{}
 	lv.Set(zerolog.InfoLevel)
 	a := &Agent{o: o, level: lv, log: supervise.NewLog(o.Log, lv), started: time.Now(),
-		clock: clock.New(o.Built), liveness: &supervise.Liveness{}}
+		clock: clock.New(o.Built), liveness: &supervise.Liveness{}, calls: make(chan *reloadCall)}
 	a.floods = flood.NewLog(a.log)
+	a.door = newDoor(a)
 	return a
 }
 
@@ -98,9 +104,10 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 		stop()
 		a.log.Info().Str("why", "asked to stop").Msg("linkbeat stopping") // last: a log that nobody reads may block
 	})()
-	// The watchdog is fed while local states come and go, and until the last of them has ended.
+	// The watchdog is fed while local states come and go, and until the last of them has ended; so long the socket answers.
 	err = supervise.Group{
 		{Name: "watchdog", Run: a.guard},
+		{Name: "local socket", Run: a.door.run},
 		{Name: "agent", Run: func(ctx context.Context) error { return a.runLocal(ctx, booted, reload) }, Stop: stopWithin},
 	}.Run(running)
 	if ctx.Err() == nil {
@@ -120,7 +127,10 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 	if err != nil {
 		return err
 	}
+	var call *reloadCall
 	for {
+		a.door.open()
+		call.answer(a.lastReload()) // when there is a socket for who asks again
 		next, err := l.run(ctx, reload)
 		l.close(next)
 		if next == nil {
@@ -130,13 +140,13 @@ func (a *Agent) runLocal(ctx context.Context, booted config.Booted, reload <-cha
 			a.log.Error().Err(err).Msg("not all parts stopped cleanly before a reload")
 		}
 		before := a.inUse()
-		if l, err = a.openLocal(next.booted, next.dirs); err == nil {
-			continue
+		if l, err = a.openLocal(next.booted, next.dirs); err != nil {
+			a.refuse(err.Error())
+			if l, err = a.openLocal(before, statedir.Dirs{}); err != nil {
+				return err
+			}
 		}
-		a.refuse(err.Error())
-		if l, err = a.openLocal(before, statedir.Dirs{}); err != nil {
-			return err
-		}
+		call = next.call
 	}
 }
 
@@ -167,7 +177,7 @@ func (a *Agent) refuse(why string) {
 	a.log.Error().Str("why", why).Msg("configuration not reloaded, the previous one stays in use")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reloadFault = why
+	a.reloadFault, a.outcome = why, statuspage.Reloaded{Fault: why}
 }
 
 // say tells the service manager; failing that is no reason to stop.

@@ -253,18 +253,21 @@ func (d *devices) port(name string) (console.Port, bool) {
 }
 
 // tap shows what goes over the port of a device as text, to somebody on this machine.
-func (d *devices) tap(name string, emit func(text []byte)) (stop func(), ok bool) {
-	p, known := d.port(name)
-	if !known || p.Device == nil {
-		return nil, false
+// gone is closed when the device is stopped: one that is configured anew is another one.
+func (d *devices) tap(name string, emit func(text []byte)) (stop func(), gone <-chan struct{}, ok bool) {
+	d.mu.Lock()
+	r := d.running[name]
+	d.mu.Unlock()
+	if r == nil || r.device == nil {
+		return nil, nil, false
 	}
 	const started, ended = "local tap session started", "local tap session ended"
 	d.floods.Line(zerolog.InfoLevel, started, tapsFirst).Str("device", name).Msg(started)
-	untap := p.Device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
+	untap := r.device.Tap(func(t bridge.Traffic) { emit(wire.AppendDump(nil, t.Time, t.Out, t.Data)) })
 	return func() {
 		untap()
 		d.floods.Line(zerolog.InfoLevel, ended, tapsFirst).Str("device", name).Msg(ended)
-	}, true
+	}, r.ended, true
 }
 
 func (r *runningDevice) target(u bridge.ModbusUnit) downlink.Target {

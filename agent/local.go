@@ -46,6 +46,7 @@ type localState struct {
 type succession struct {
 	booted config.Booted
 	dirs   statedir.Dirs // locked already; those that did not change are still the old one's
+	call   *reloadCall   // who asked for it; nil: SIGHUP
 }
 
 // openLocal builds a local state with its first uplink; nothing runs yet. The directories that it does not use are closed.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/linkbeat/linkbeat/agent/statedir"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -21,20 +22,41 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 	loop := l.liveness.Loop("reload")
 	defer loop.Gone()
 	for {
+		var call *reloadCall
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-reload:
-			loop.Begin()
-			l.say(supervise.Reloading())
-			next := l.reload(ctx)
-			loop.End()
-			if next != nil { // which will say that it is ready
-				return next
-			}
-			l.say("READY=1")
+		case call = <-l.calls:
 		}
+		loop.Begin()
+		l.say(supervise.Reloading())
+		next := l.reload(ctx)
+		loop.End()
+		if next != nil { // which will say that it is ready
+			next.call = call
+			return next
+		}
+		l.say("READY=1")
+		call.answer(l.lastReload())
 	}
+}
+
+// reloadCall is a reload that somebody asked for over the socket; nil is one by SIGHUP.
+type reloadCall struct{ done chan statuspage.Reloaded } // capacity 1
+
+// answer is called once, when the outcome is known.
+func (c *reloadCall) answer(r statuspage.Reloaded) {
+	if c != nil {
+		c.done <- r
+	}
+}
+
+// lastReload is what came of the last reload.
+func (a *Agent) lastReload() statuspage.Reloaded {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.outcome
 }
 
 // reload reads the configuration again. The smallest part that has to restart does:
@@ -58,7 +80,7 @@ func (l *localState) reload(ctx context.Context) *succession {
 		if err == nil {
 			if err = p.Fault(l.dirs); err == nil {
 				l.sayReload(now, next)
-				return &succession{next, p}
+				return &succession{booted: next, dirs: p}
 			}
 			_ = p.Close(l.dirs) // they were never used
 		}
@@ -100,21 +122,29 @@ func (l *localState) succeed(ctx context.Context, now, next config.Booted) {
 	l.apply(next)
 }
 
-// sayReload logs what a reload brings.
+// sayReload logs what a reload brings, and keeps it for who asked.
 func (l *localState) sayReload(now, next config.Booted) {
+	lines := changes(now.Document, next.Document)
+	shown := lines[:min(len(lines), maxChanges)]
+	outcome := statuspage.Reloaded{Changes: shown, More: len(lines) - len(shown), Disabled: next.ConfigError}
+	for _, w := range next.Warnings {
+		outcome.Warnings = append(outcome.Warnings, w.String())
+	}
 	l.mu.Lock()
-	l.reloadFault = ""
+	l.reloadFault, l.outcome = "", outcome
 	l.mu.Unlock()
-	l.sayChanges(now.Document, next.Document)
+	l.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
+	for _, line := range shown {
+		l.log.Info().Msg("configuration changed: " + line)
+	}
 	l.sayBooted(next)
 }
 
-// maxChanges is how many changes of a reload are logged, a line each.
+// maxChanges is how many changes of a reload are told, a line each.
 const maxChanges = 20
 
-// sayChanges logs what a reload changed; a device that came or went is one change, whatever it holds.
-func (a *Agent) sayChanges(was, is *config.Document) {
-	var lines []string
+// changes is what a reload changed, a line each; a device that came or went is one change, whatever it holds.
+func changes(was, is *config.Document) (lines []string) {
 	for _, name := range slices.Sorted(maps.Keys(is.Serial)) {
 		if was.Serial[name] == nil {
 			lines = append(lines, "serial."+name+": added")
@@ -132,10 +162,7 @@ func (a *Agent) sayChanges(was, is *config.Document) {
 			lines = append(lines, c.String())
 		}
 	}
-	a.log.Info().Int("changes", len(lines)).Msg("configuration reloaded")
-	for _, line := range lines[:min(len(lines), maxChanges)] {
-		a.log.Info().Msg("configuration changed: " + line)
-	}
+	return lines
 }
 
 // apply puts to use what can change within an uplink run.

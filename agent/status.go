@@ -108,6 +108,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 		add("serial "+name+": no answer from ", deadUnits(s.Serial[name]))
 	}
 	add("", u.pageFault.Get())
+	add("", u.door.fault.Get())
 	return strings.Join(all, "; ")
 }
 

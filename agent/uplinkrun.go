@@ -80,7 +80,8 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy,
-			Tap: u.devices.tap, Fault: u.notePageFault})
+			Fault:  u.notePageFault,
+			Server: serverOptions("status page", u.log)})
 	}
 	return u, nil
 }

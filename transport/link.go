@@ -158,6 +158,34 @@ func (l *Link) Retry() {
 	}
 }
 
+// Reconnect is called when a person wants another connection, and returns when there is one. While a session is up a planned
+// re-dial replaces it: nothing is lost, and where the new connection fails the session goes on and the error says why. While none
+// is up it is as Retry. The error is that of ctx when it ends first; what was asked for is done all the same.
+func (l *Link) Reconnect(ctx context.Context) (planned bool, err error) {
+	s, _ := l.health.current()
+	if s == nil {
+		l.Retry()
+	} else {
+		failed := make(chan error, 1)
+		s.redial.ask(failed)
+		select {
+		case err := <-failed:
+			return true, err
+		case <-s.life.ended:
+		case <-ctx.Done():
+			return true, ctx.Err()
+		}
+	}
+	select {
+	case <-l.Ready():
+		return s != nil, nil
+	case <-ctx.Done():
+	case <-l.stopped:
+		return s != nil, ErrStopped
+	}
+	return s != nil, ctx.Err()
+}
+
 func drained(c <-chan struct{}) {
 	select {
 	case <-c:

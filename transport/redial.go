@@ -31,6 +31,9 @@ type redial struct {
 	samePath bool   // to the same address, by the same interface
 	iface    string // by this interface; "": any
 	now      bool   // the path is about to go, or has: it does not wait for a quiet moment
+
+	asked  bool         // by a person, and for no other reason
+	failed chan<- error // capacity 1: told why it failed; nil: nobody asked
 }
 
 // standby is the connection that was prepared for a planned re-dial: to the same server one up to TLS, to another server a whole
@@ -66,8 +69,25 @@ func (r *redialing) request(m redial) {
 	r.s.guarded.Lock()
 	defer r.s.guarded.Unlock()
 	if r.s.guarded.requested == nil || m.now && !r.s.guarded.requested.now && !r.preparing && r.next == nil {
+		if was := r.s.guarded.requested; was != nil {
+			m.failed = was.failed
+		}
 		r.s.guarded.requested = &m
 	}
+	r.s.life.wakeUp()
+}
+
+// ask asks for a re-dial because a person wants one: whether it fails is told on failed. One that was requested before is taken
+// for it. A session that waits for an answer in vain has no quiet moment to wait for.
+func (r *redialing) ask(failed chan<- error) {
+	r.s.guarded.Lock()
+	defer r.s.guarded.Unlock()
+	m := redial{to: r.s.i, now: r.s.guarded.late, asked: true}
+	if was := r.s.guarded.requested; was != nil {
+		m = *was // a copy: it may be prepared just now
+	}
+	m.failed = failed
+	r.s.guarded.requested = &m
 	r.s.life.wakeUp()
 }
 
@@ -139,6 +159,9 @@ func (r *redialing) prepared(sp standby, now time.Time) {
 	failed := *r.s.guarded.requested
 	r.s.guarded.requested = nil
 	r.s.guarded.Unlock()
+	if failed.failed != nil {
+		failed.failed <- sp.err // which waits for nobody
+	}
 	switch {
 	case failed.to != r.s.i:
 		r.s.l.health.notBack(failed.to, sp.err, r.s.info.Number, now)
@@ -146,6 +169,7 @@ func (r *redialing) prepared(sp standby, now time.Time) {
 		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.iface, now)
 		r.s.route.look(now)
 	case failed.now: // the look decides
+	case failed.asked: // who asked knows, and may ask again
 	case !failed.samePath:
 		r.renewAt = now.Add(renewRetry)
 	} // else the learner asks again

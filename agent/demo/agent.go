@@ -91,7 +91,8 @@ func startAgent(program, dir, server, port string) (*agent, error) {
 	defer log.Close()
 	a.cmd = exec.Command(program, "run", "-c", a.file("linkbeat.yaml"))
 	a.cmd.Dir, a.cmd.Stdout, a.cmd.Stderr = dir, log, log
-	a.cmd.SysProcAttr = ownGroup() // ctrl-C is for us; we stop the agent in its turn
+	a.cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+dir) // its socket is not where an agent of this machine has its own
+	a.cmd.SysProcAttr = ownGroup()                             // ctrl-C is for us; we stop the agent in its turn
 	if err := a.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}

@@ -15,14 +15,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/gate"
 	"github.com/linkbeat/linkbeat/agent/printable"
-	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 const (
-	askTime  = 5 * time.Second // for the agent's page, and for the log
+	askTime  = 5 * time.Second // for the agent, and for the log
 	stateMax = 1 << 20         // bytes of a file of the state directory, and of the log
 )
 
@@ -31,6 +31,7 @@ type Bundle struct {
 	Document *config.Document
 	Report   Report
 	Environ  []string                              // as os.Environ: what is secret in it is taken out of everything
+	Agent    gate.Where                            // where a running agent is asked how it is
 	Log      func(context.Context) ([]byte, error) // the agent's last lines; nil: those of journalctl
 }
 
@@ -102,15 +103,11 @@ func missing(name string, why error) entry {
 
 func (b Bundle) status(ctx context.Context) entry {
 	const name = "status.json"
-	listen := b.Document.HTTP.Listen
-	if listen == "" {
-		return missing(name, errors.New("http.listen is off"))
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	s, err := statuspage.Fetch(ctx, listen)
+	s, err := b.Agent.Status(ctx)
 	if err != nil {
-		return missing(name, fmt.Errorf("no agent answers on %s: %w", listen, err))
+		return missing(name, err)
 	}
 	return asJSON(name, s)
 }

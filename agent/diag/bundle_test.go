@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/linkbeat/linkbeat/agent/gate"
 	"github.com/linkbeat/linkbeat/agent/printable/printabletest"
 )
 
@@ -94,11 +95,11 @@ uplink:
 			`{"id":"gw-7","uplink":{"state":"up","server":"wss://d.example.net/mqtt?auth=t0ken-abc"},"why":"s3rver pass"}`)
 	}))
 	defer page.Close()
-	d.HTTP.Listen = strings.TrimPrefix(page.URL, "http://")
 	report := Report{ID: "gw-7", Version: "1.2", Machine: []Step{{Name: "config", Text: everything.String()}},
 		Servers: []Server{{URL: d.Uplink.Servers[3].URL.Name()}}}
 	files := unpacked(t, Bundle{Document: d, Report: report, Environ: environ,
-		Log: func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
+		Agent: gate.Where{Listen: strings.TrimPrefix(page.URL, "http://")},
+		Log:   func(context.Context) ([]byte, error) { return []byte(everything.String()), nil }})
 	for _, name := range []string{"version.txt", "diag.txt", "diag.json", "config.yaml", "status.json", "paths.json",
 		"ledger.json", "log.txt"} {
 		if files[name] == "" {
@@ -133,10 +134,12 @@ func TestBundleNotesWhatIsNotThere(t *testing.T) {
 	d := document(t, fmt.Sprintf(
 		`{state_dir: %s, http: {listen: ""}, uplink: {servers: [{url: "mqtt://a", insecure_login: true}],
  username: gw, password: abc}}`, t.TempDir()))
-	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"}, Log: func(context.Context) ([]byte, error) {
-		return []byte("a line"), errors.New("took too long")
-	}})
-	for name, want := range map[string]string{"status.json.txt": "http.listen is off", "paths.json.txt": "not there",
+	files := unpacked(t, Bundle{Document: d, Report: Report{ID: "gw-7"},
+		Agent: gate.Where{Sockets: []string{"/nowhere/linkbeat.sock"}}, Log: func(context.Context) ([]byte, error) {
+			return []byte("a line"), errors.New("took too long")
+		}})
+	for name, want := range map[string]string{"status.json.txt": "/nowhere/linkbeat.sock is not there",
+		"paths.json.txt":  "not there",
 		"ledger.json.txt": "not there", "log.txt": "a line\nthe log is not whole: took too long"} {
 		if !strings.Contains(files[name], want) {
 			t.Errorf("%s: %q, want %q", name, files[name], want)
@@ -181,11 +184,11 @@ func TestNoControlOfAStrangerIsInTheBundle(t *testing.T) {
 		_, _ = w.Write([]byte(`{"why":` + string(inJSON) + `}`))
 	}))
 	defer agent.Close()
-	d := document(t, fmt.Sprintf("state_dir: %s\nuplink: {servers: [{url: mqtts://a}]}\nhttp: {listen: %q}\n", dir,
-		agent.Listener.Addr()))
+	d := document(t, fmt.Sprintf("state_dir: %s\nuplink: {servers: [{url: mqtts://a}]}\n", dir))
 	d.Device.Groups = []string{raw}
 	report := Report{ID: "gw-7", Servers: []Server{{URL: raw, Steps: []Step{{Name: "tls", Status: Fail, Text: raw, Hint: raw}}}}}
-	files := unpacked(t, Bundle{Document: d, Report: report, Log: func(context.Context) ([]byte, error) {
+	where := gate.Where{Listen: agent.Listener.Addr().String()}
+	files := unpacked(t, Bundle{Document: d, Report: report, Agent: where, Log: func(context.Context) ([]byte, error) {
 		return []byte(strings.NewReplacer("\n", "", "\t", "").Replace(raw)), errors.New(strings.ReplaceAll(raw, "\n", ""))
 	}})
 	for name, text := range files {

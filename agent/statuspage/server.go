@@ -2,7 +2,6 @@ package statuspage
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,10 +19,8 @@ type Options struct {
 	Listen  string        // host:port; a host that is not loopback is the caller's decision
 	Status  func() Status // called for every request
 	Healthy func() error  // nil: the loops make progress; whatever the uplink does
-	// Tap lets emit see what goes over the port of a device, as text, until stop; false: there is no such device. emit does not
-	// wait and may be called by several goroutines at once. If nil, there are no taps.
-	Tap   func(name string, emit func(text []byte)) (stop func(), ok bool)
-	Fault func(error) // called with an error when the address cannot be had, and with nil when it can again; may be nil
+	Fault   func(error)   // called with an error when the address cannot be had, and with nil when it can again; may be nil
+	Server  ServerOptions
 }
 
 // Page serves the status. Create it with New.
@@ -43,7 +40,9 @@ func (p *Page) Run(ctx context.Context) error {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.o.Listen)
 		if err == nil {
 			p.o.Fault(nil)
-			return p.serve(ctx, l)
+			s := NewServer(p.Handler(), p.o.Server)
+			defer context.AfterFunc(ctx, s.Close)()
+			return s.Serve(l)
 		}
 		if ctx.Err() == nil {
 			p.o.Fault(err)
@@ -56,46 +55,80 @@ func (p *Page) Run(ctx context.Context) error {
 	return nil
 }
 
-func (p *Page) serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{Handler: p.Handler(), ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
-	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
-	defer stop()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz. It changes nothing and shows nothing of
+// what goes over a port: whoever may ask more asks over the socket.
+func (p *Page) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch why := notByAddress(r); {
+		case !reads(r):
+			refuse(w, "this page is only read: use GET", http.StatusMethodNotAllowed)
+		case r.ContentLength != 0:
+			refuse(w, noBody, http.StatusBadRequest)
+		case why != "":
+			refuse(w, why, http.StatusForbidden)
+		case strings.HasPrefix(r.URL.Path, tapPath):
+			refuse(w, "a tap is not for everybody on this machine: use linkbeat tap on the gateway, which asks over "+
+				"the agent's socket, or linkbeatctl tap", http.StatusForbidden)
+		default:
+			p.read(w, r)
+		}
+	})
 }
 
-// Handler is the page as a handler: GET and HEAD of /status, /metrics, /healthz, /readyz, and for this machine alone /tap/<name>.
-func (p *Page) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", p.status)
-	mux.HandleFunc("GET /metrics", p.metrics)
-	mux.HandleFunc("GET /healthz", p.healthz)
-	mux.HandleFunc("GET /readyz", p.readyz)
-	mux.HandleFunc("GET /tap/{name}", p.tap)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+// noBody is said of what nothing here reads.
+const noBody = "this takes no body"
+
+// reads reports whether a request wants to change nothing.
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// refuse answers a request that is not as it must be, and ends its connection.
+func refuse(w http.ResponseWriter, why string, code int) {
+	if code == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", "GET, HEAD")
+	}
+	w.Header().Set("Connection", "close")
+	http.Error(w, printable.Line(why), code)
+}
+
+// read answers what page and socket share. (There are too few paths for http.ServeMux, which weighs 38 kB in the program.)
+func (p *Page) read(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/status":
+		writeJSON(w, p.shown())
+	case "/metrics":
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(AppendMetrics(nil, p.shown()))
+	case "/healthz":
+		p.healthz(w)
+	case "/readyz":
+		p.readyz(w)
+	case "/":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("linkbeat: /status /metrics /healthz /readyz\n"))
-	})
-	return onlyByAddress(mux)
+	default:
+		http.Error(w, "404 page not found", http.StatusNotFound)
+	}
 }
 
-// onlyByAddress refuses requests that name a host other than an IP address or localhost: a page in somebody's browser must
-// not read a gateway through a name that it points here (DNS rebinding).
-func onlyByAddress(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && host != "localhost" {
-			http.Error(w, "ask for this page by IP address or as localhost", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// notByAddress says why a request is refused that names another host than one by which this page can be meant: a page in
+// somebody's browser must not read a gateway through a name that it points here (DNS rebinding). Who comes by way of loopback
+// must have said loopback; from elsewhere any IP address is one.
+func notByAddress(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return ""
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	switch {
+	case err != nil:
+		return "ask for this page by IP address or as localhost"
+	case !ip.Unmap().IsLoopback() && byLoopback(r):
+		return "ask for this page as 127.0.0.1 or localhost"
+	}
+	return ""
 }
 
 // shown is the status as it may be printed, whoever reads it and wherever its strings are from.
@@ -105,17 +138,22 @@ func (p *Page) shown() Status {
 	return s
 }
 
-func (p *Page) status(w http.ResponseWriter, _ *http.Request) {
+// byLoopback reports whether a request came in over the loopback interface.
+func byLoopback(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	to, err := netip.ParseAddrPort(local.String())
+	return err == nil && to.Addr().Unmap().IsLoopback()
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = printable.Encode(w, p.shown(), true) // on error the client is gone
+	_ = printable.Encode(w, v, true) // on error the client is gone
 }
 
-func (p *Page) metrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(AppendMetrics(nil, p.shown()))
-}
-
-func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
+func (p *Page) healthz(w http.ResponseWriter) {
 	if err := p.o.Healthy(); err != nil {
 		http.Error(w, printable.Line(err.Error()), http.StatusServiceUnavailable)
 		return
@@ -123,7 +161,7 @@ func (p *Page) healthz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-func (p *Page) readyz(w http.ResponseWriter, _ *http.Request) {
+func (p *Page) readyz(w http.ResponseWriter) {
 	if s := p.shown(); s.Uplink.State != "up" {
 		http.Error(w, printable.Line("uplink is "+s.Uplink.State+": "+s.Why), http.StatusServiceUnavailable)
 		return

@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,7 +24,8 @@ func TestPageAnswers(t *testing.T) {
 		status       Status
 		sick         error
 		method, path string
-		host         string
+		host, to     string
+		sent         string
 		code         int
 		body         string
 	}{
@@ -36,9 +37,25 @@ func TestPageAnswers(t *testing.T) {
 		"ready":                    {status: up, path: "/readyz", code: 200, body: "ok"},
 		"not ready":                {status: down, path: "/readyz", code: 503, body: "server refuses the password"},
 		"no such page":             {status: up, path: "/etc/passwd", code: 404},
-		"writing":                  {status: up, method: "POST", path: "/status", code: 405},
+		"writing":                  {status: up, method: "POST", path: "/status", code: 405, body: "only read"},
 		"a name pointed at us":     {status: up, path: "/status", host: "evil.example.net", code: 403, body: "by IP address"},
 		"localhost":                {status: up, path: "/status", host: "localhost:8077", code: 200},
+		"localhost, written out":   {status: up, path: "/status", host: "LocalHost.:8077", code: 200},
+		"a name below localhost":   {status: up, path: "/status", host: "localhost.evil.example.net:8077", code: 403},
+		"a name like an address":   {status: up, path: "/status", host: "127.0.0.1.evil.example.net", code: 403},
+		"another loopback address": {status: up, path: "/status", host: "127.8.7.6:8077", code: 200},
+		"an address not of ours": {status: up, path: "/status", host: "192.0.2.1:8077", code: 403,
+			body: "127.0.0.1 or localhost"},
+		"every address":            {status: up, path: "/status", host: "0.0.0.0:8077", code: 403},
+		"a network's address":      {status: up, path: "/status", host: "192.0.2.1:8077", to: "192.0.2.1:8077", code: 200},
+		"a tap":                    {status: up, path: "/tap/meter", code: 403, body: "use linkbeat tap"},
+		"a tap of a folder":        {status: up, path: "/tap/", code: 403, body: "use linkbeat tap"},
+		"a reload":                 {status: up, method: "POST", path: "/reload", code: 405, body: "only read"},
+		"a reload, read":           {status: up, path: "/reload", code: 404},
+		"deleting":                 {status: up, method: "DELETE", path: "/tap/meter", code: 405},
+		"HEAD":                     {status: up, method: "HEAD", path: "/status", code: 200},
+		"an unknown method":        {status: up, method: "BREW", path: "/status", code: 405},
+		"a body":                   {status: up, path: "/status", sent: "x", code: 400, body: "no body"},
 		"an IPv6 address and port": {status: up, path: "/status", host: "[::1]:8077", code: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +63,12 @@ func TestPageAnswers(t *testing.T) {
 			if method == "" {
 				method = "GET"
 			}
-			r := httptest.NewRequest(method, c.path, nil)
+			r := httptest.NewRequest(method, c.path, strings.NewReader(c.sent))
+			to := net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:8077"))
+			if c.to != "" {
+				to = net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.to))
+			}
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(to)))
 			r.Host = "127.0.0.1:8077"
 			if c.host != "" {
 				r.Host = c.host
@@ -99,45 +121,17 @@ func TestPageGoesOnWhenItsAddressIsTaken(t *testing.T) {
 	}
 }
 
-func TestFetchAndRender(t *testing.T) {
-	want := Status{ID: "gw-7", Version: "1", Uplink: Uplink{State: "up", Server: "mqtts://a:8883"},
+func TestRender(t *testing.T) {
+	s := Status{ID: "gw-7", Version: "1", Uplink: Uplink{State: "up", Server: "mqtts://a:8883"},
 		Why:    "spool: the disk is full",
 		Serial: map[string]Serial{"meter": {Port: "/dev/ttyUSB0", State: "absent", Why: "no such file"}}}
-	server := httptest.NewServer(testPage(want, nil))
-	defer server.Close()
-	got, err := Fetch(t.Context(), strings.TrimPrefix(server.URL, "http://"))
-	if err != nil || got.ID != want.ID || !reflect.DeepEqual(got.Serial, want.Serial) {
-		t.Fatalf("%+v, %v", got, err)
-	}
 	var text bytes.Buffer
-	if err := Render(&text, got, time.Now()); err != nil {
+	if err := Render(&text, s, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{"gw-7", "mqtts://a:8883", "no such file", "the disk is full"} {
 		if !strings.Contains(text.String(), part) {
 			t.Errorf("%q is missing in\n%s", part, &text)
 		}
-	}
-}
-
-func TestFetchSaysWhoElseAnswers(t *testing.T) {
-	other := httptest.NewServer(http.NotFoundHandler())
-	defer other.Close()
-	if _, err := Fetch(t.Context(), strings.TrimPrefix(other.URL, "http://")); err == nil ||
-		!strings.Contains(err.Error(), "is it linkbeat?") {
-		t.Fatalf("%v", err)
-	}
-}
-
-func TestFetchEndsWithItsContext(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := Fetch(ctx, silent.Addr().String()); err == nil {
-		t.Error("an answer of nobody")
 	}
 }

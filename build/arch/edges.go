@@ -47,6 +47,7 @@ func OwnEdges() []Own {
 		{"cmd/linkbeatctl/request.go", "cli.RawOut", "--raw: the bytes of an answer, asked for"},
 		{"agent/diag/render.go", "io.WriteString", "line is printable.Sprintf"},
 		{"agent/wire/record.go", "json.NewEncoder", writesBuffer},
+		{"agent/statuspage/serve.go", "log", "http.Server wants a logger; its lines go into the log, which is an edge"},
 		{"agent/demo/broker.go", "log/slog", "the library of the demo's broker wants a logger, and its lines are dropped"},
 		{"transport/netdial/tls.go", "fmt.Fprintf", "into a hash"},
 	}

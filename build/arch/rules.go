@@ -29,7 +29,7 @@ const (
 
 // Rules of every product package. A package without a rule fails the test: say first where it stands.
 func Rules() []Rule {
-	return slices.Concat(agentRules(), leafRules(), edgeRules(), []Rule{
+	return slices.Concat(agentRules(), guardRules(), leafRules(), edgeRules(), []Rule{
 		{Package: "transport", Own: []string{"transport/backoff", "transport/brokerurl", "transport/codec", "transport/diagnose",
 			"transport/faults", "transport/heartbeat", "transport/internal/client", "transport/internal/learn",
 			"transport/netdial"},
@@ -111,9 +111,8 @@ func edgeRules() []Rule {
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
 			Why: "for tests: calls every command of a program in every wrong way"},
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/printable", "agent/probe",
-			"agent/statuspage",
-			"cmd/internal/cli", "config", "firmware-bridge/discover"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/gate", "agent/printable",
+			"agent/probe", "agent/statuspage", "cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/printable",

@@ -73,7 +73,9 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 		err = printable.Encode(cmd.OutOrStdout(), report, true)
 	}
 	if f.bundle != "" {
-		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ()})
+		where, _ := localFlags{}.where(cmd) // without flags nothing of it can be wrong use
+		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ(),
+			Agent: where})
 		if failed == nil {
 			_ = printable.Fprintf(cmd.ErrOrStderr(), "%s holds the bundle; read it before you send it to others\n", f.bundle)
 		}

@@ -66,13 +66,15 @@ devices over it: every frame is stored until the broker has acknowledged it.
   linkbeat check -c linkbeat.yaml      every fault of it at once
   linkbeat run -c linkbeat.yaml        run the agent
   linkbeat status -c linkbeat.yaml     how the running agent is
+  linkbeat reload -c linkbeat.yaml     have it read its configuration again
   linkbeat diag -c linkbeat.yaml       why is it offline? step by step
   linkbeat probe -c linkbeat.yaml      how long the path to the server may stay silent
 
 Exit status: 0 done, 1 failed, 64 wrong use; commands have more, see their help.`,
 	}
 	root.PersistentFlags().StringP("config", "c", config.DefaultFile, "configuration `file`")
-	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap())
+	root.AddCommand(newRun(), newCheck(), newTemplate(), newPorts(), newProbe(), newDiag(), newStatus(), newTap(), newReconnect(),
+		newReload())
 	cli.Files(root, []string{"yaml", "yml"}, "config")
 	return cli.New(root, programVersion())
 }

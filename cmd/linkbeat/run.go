@@ -38,7 +38,8 @@ Exit status: 0 stopped by a signal, 1 failed, 64 wrong use, 78 no usable uplink 
 			defer stop()
 			err = agent.New(agent.Options{
 				Version: version, Built: programVersion().Built(), Log: logWriter(os.Stderr),
-				Load: func() (config.Booted, error) { return config.Boot(bootOptions(file)) },
+				Runtime: os.Getenv("RUNTIME_DIRECTORY"),
+				Load:    func() (config.Booted, error) { return config.Boot(bootOptions(file)) },
 			}).Run(ctx, hangups(ctx))
 			if errors.Is(err, config.ErrNoUplink) {
 				return exitError{exitConfig, err}

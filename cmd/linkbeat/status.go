@@ -2,41 +2,41 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
-	"github.com/linkbeat/linkbeat/cmd/internal/cli"
-	"github.com/linkbeat/linkbeat/config"
 )
+
+// statusWithin is how long an agent has to say how it is.
+const statusWithin = 5 * time.Second
 
 // newStatus asks the running agent: exit 0 up, 1 not up, 3 no agent.
 func newStatus() *cobra.Command {
-	var listen string
+	var f localFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "show how the running agent is",
-		Long: `Show how the running agent is, asked from its page on http.listen.
+		Long: `Show how the running agent is, asked over its socket: linkbeat.sock in /run/linkbeat, or in its state_dir.
+Where that cannot be had, its page on http.listen is asked, and stderr says so: whoever takes a port first
+can answer there. An answer of a user who is neither root, you nor the agent's is not believed.
 
 Exit status: 0 the uplink is up, 1 it is not, 3 no agent answers, 64 wrong use.`,
 		Example: `  linkbeat status
   linkbeat status --listen 127.0.0.1:8077
   linkbeat status --json | jq .uplink`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			addr, err := pageAddr(cmd, listen)
+			where, err := f.where(cmd)
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(cmd.Context(), statusWithin)
 			defer cancel()
-			s, err := statuspage.Fetch(ctx, addr)
+			s, err := where.Status(ctx)
 			if err != nil {
-				return exitError{exitNoAgent,
-					fmt.Errorf("no agent on %s: %w; is it running (linkbeat run), and is http.listen right?", addr, err)}
+				return exitError{exitNoAgent, err}
 			}
 			if err := showStatus(cmd, s, asJSON); err != nil {
 				return err
@@ -47,7 +47,7 @@ Exit status: 0 the uplink is up, 1 it is not, 3 no agent answers, 64 wrong use.`
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&listen, "listen", "", "`host:port` of the agent's page (default: http.listen of the configuration)")
+	f.addListen(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the status document")
 	return cmd
 }
@@ -57,26 +57,4 @@ func showStatus(cmd *cobra.Command, s statuspage.Status, asJSON bool) error {
 		return statuspage.Render(cmd.OutOrStdout(), s, time.Now())
 	}
 	return printable.Encode(cmd.OutOrStdout(), s, true)
-}
-
-// pageAddr is where the agent's page is: as the flag --listen says, else as the configuration does.
-func pageAddr(cmd *cobra.Command, listen string) (string, error) {
-	if listen == "" {
-		return listenOf(cmd), nil
-	}
-	if _, _, err := net.SplitHostPort(listen); err != nil {
-		return "", cli.Usagef("--listen %q is not host:port, such as 127.0.0.1:8077: %w", listen, err)
-	}
-	return listen, nil
-}
-
-// listenOf is http.listen of the document that run would take, or its default when there is none: status must work on a sick
-// gateway, for a user who may not read the file.
-func listenOf(cmd *cobra.Command) string {
-	file, _ := cmd.Flags().GetString("config")
-	booted, err := config.Boot(bootOptions(file))
-	if err != nil {
-		return config.Defaults().HTTP.Listen
-	}
-	return booted.Document.HTTP.Listen
 }

@@ -98,7 +98,8 @@ func (a *Agent) Use(argv ...string) { a.o.Argv = argv }
 // Start runs the agent; it does not wait for anything.
 func (a *Agent) Start() error {
 	argv := append(append([]string(nil), a.o.Argv...), "run", "-c", a.ConfigPath)
-	p, err := a.e.StartProc(filepath.Base(a.Dir), a.o.Netns, a.o.Env, argv...)
+	env := append([]string{"RUNTIME_DIRECTORY=" + a.Dir}, a.o.Env...) // its socket is not where one of this machine has it
+	p, err := a.e.StartProc(filepath.Base(a.Dir), a.o.Netns, env, argv...)
 	if err != nil {
 		return err
 	}
@@ -147,6 +148,9 @@ func (a *Agent) StatusInto(v any) error {
 	}
 	return nil
 }
+
+// Socket is the path of the agent's socket.
+func (a *Agent) Socket() string { return filepath.Join(a.Dir, "linkbeat.sock") }
 
 // Proc is the running (or last) process.
 func (a *Agent) Proc() *Proc { return a.proc }

@@ -187,7 +187,7 @@ func (s *scene) taps(t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	local, err := s.e.StartProc("tap-local", "", nil, bin, "tap", "plc", "--listen", s.agent.HTTP)
+	local, err := s.e.StartProc("tap-local", "", nil, bin, "tap", "plc", "--socket", s.agent.Socket())
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ func Steps() []Step {
 		{"access rules", []string{"mosquitto"}, ACL},
 		{"README's example", []string{"mosquitto"}, Readme},
 		{"facts and hooks", []string{"mosquitto"}, Facts},
+		{"local socket", []string{"mosquitto"}, Local},
 		{"field", []string{"mosquitto"}, Field},
 		{"takeover", []string{"mosquitto"}, Takeover},
 		{"full spool", []string{"mosquitto"}, FullSpool},

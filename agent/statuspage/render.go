@@ -1,91 +1,14 @@
 package statuspage
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"math"
-	"net"
-	"net/http"
 	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
 )
-
-// What is read of an answer: whoever has our port may say anything.
-const (
-	maxHeaders  = 16 << 10 // bytes, before the body
-	maxDocument = 1 << 20  // bytes
-	maxMembers  = 1 << 15  // of its objects and lists, as each takes many times its bytes in memory
-)
-
-// Fetch asks the agent that listens on addr (host:port) for its status.
-func Fetch(ctx context.Context, addr string) (Status, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/status", nil)
-	if err != nil {
-		return Status{}, err
-	}
-	res, done, err := ask(ctx, addr, req)
-	if err != nil {
-		return Status{}, err
-	}
-	defer done()
-	if res.StatusCode != http.StatusOK {
-		return Status{}, fmt.Errorf("%s answers %s: is it linkbeat?", addr, res.Status)
-	}
-	var s Status
-	if err := decode(res.Body, &s); err != nil {
-		return Status{}, fmt.Errorf("%s does not answer with a status: %w", addr, err)
-	}
-	printable.Deep(&s, MaxText) // whoever answers may be no linkbeat
-	return s, nil
-}
-
-// decode reads a status, which is JSON.
-func decode(r io.Reader, s *Status) error {
-	p, err := io.ReadAll(io.LimitReader(r, maxDocument+1))
-	if err != nil {
-		return err
-	}
-	if len(p) > maxDocument || bytes.Count(p, []byte(",")) > maxMembers {
-		return fmt.Errorf("more than %d bytes or %d members: is it linkbeat?", maxDocument, maxMembers)
-	}
-	return json.Unmarshal(p, s)
-}
-
-// ask sends req on a connection of its own: never through a proxy, and without http.Transport, which weighs 300 KiB in the
-// program. done ends the connection; the body is not closed, as that would read the rest of it.
-func ask(ctx context.Context, addr string, req *http.Request) (res *http.Response, done func(), err error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // it ends every read and write
-	done = func() {
-		stop()
-		_ = conn.Close()
-	}
-	req.Close = true
-	from := &io.LimitedReader{R: conn, N: maxHeaders}
-	if err = req.Write(conn); err == nil {
-		res, err = http.ReadResponse(bufio.NewReader(from), req)
-	}
-	if err != nil && from.N == 0 {
-		err = fmt.Errorf("more than %d KiB of headers: is it linkbeat?", maxHeaders>>10)
-	}
-	from.N = math.MaxInt64 // of the body each caller reads what it wants
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return res, done, nil
-}
 
 // Render writes s for people.
 func Render(out io.Writer, s Status, now time.Time) error {
