@@ -101,30 +101,44 @@ func (r Register) encodeText(text string) ([]byte, error) {
 }
 
 func (r Register) encodeFloat(text string) ([]byte, error) {
-	f, err := r.unscaled(text)
+	value, f, err := r.unscaled(text)
 	if err != nil {
 		return nil, err
+	}
+	most := math.MaxFloat64
+	if r.Type == "float32" {
+		most = decimal(math.MaxFloat32)
+		f = float64(float32(f)) // rounds, as the shortest decimal of the largest one is a little larger than it is
+	}
+	if math.IsInf(f, 0) {
+		if f = math.Copysign(most, f); !r.reads(f, value) {
+			return nil, errors.New("out of range")
+		}
 	}
 	if r.Type == "float64" {
 		return arrange(binary.BigEndian.AppendUint64(nil, math.Float64bits(f)), r.Order, false), nil
 	}
-	if math.Abs(f) > math.MaxFloat32 {
-		return nil, errors.New("out of range")
-	}
 	return arrange(binary.BigEndian.AppendUint32(nil, math.Float32bits(float32(f))), r.Order, false), nil
 }
 
-// unscaled is the number in the register for the value.
-func (r Register) unscaled(text string) (float64, error) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, errors.New("it needs a number")
+// unscaled is the value, and the number in the register for it, which may be infinite.
+func (r Register) unscaled(text string) (value, f float64, err error) {
+	value, err = strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, 0, errors.New("it needs a number")
 	}
-	f -= r.Offset
+	f = value - r.Offset
 	if r.Scale != 0 {
 		f /= r.Scale
 	}
-	return f, nil
+	return value, f, nil
+}
+
+// reads is true when the number f in a scaled register reads as the value. What a register says can be written to it: the largest
+// and the least number may read, once rounded, as a value that lies a little beyond them.
+func (r Register) reads(f, value float64) bool {
+	v, err := r.scale(f)
+	return r.scaled() && err == nil && v.f == value
 }
 
 // integer is the bits of the whole number that a register of so many bits holds for the value. Scaled values are rounded.
@@ -144,7 +158,7 @@ func (r Register) integer(text string, size int, signed bool) (uint64, error) {
 			return uint64(i), nil
 		}
 	}
-	f, err := r.unscaled(text)
+	value, f, err := r.unscaled(text)
 	if err != nil {
 		return 0, err
 	}
@@ -157,9 +171,14 @@ func (r Register) integer(text string, size int, signed bool) (uint64, error) {
 		low, high = -high/2, high/2
 	}
 	switch {
-	case n < low || n >= high:
+	case n < low && r.reads(low, value):
+		n = low
+	case n >= high && r.reads(float64(^uint64(0)>>(64-size+b2i(signed))), value):
+		return ^uint64(0) >> (64 - size + b2i(signed)), nil
+	case !(n >= low && n < high): // so that not even NaN gets through
 		return 0, out
-	case n < 0:
+	}
+	if n < 0 {
 		return uint64(int64(n)), nil
 	}
 	return uint64(n), nil
