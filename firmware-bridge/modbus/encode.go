@@ -156,6 +156,8 @@ func (r Register) integer(text string, size int, signed bool) (uint64, error) {
 				return 0, out
 			}
 			return uint64(i), nil
+		} else if errors.Is(err, strconv.ErrRange) {
+			return 0, out
 		}
 	}
 	value, f, err := r.unscaled(text)
@@ -163,8 +165,12 @@ func (r Register) integer(text string, size int, signed bool) (uint64, error) {
 		return 0, err
 	}
 	n := math.Round(f)
-	if !r.scaled() && n != f {
+	switch {
+	case r.scaled():
+	case n != f:
 		return 0, errors.New("it needs a whole number")
+	case math.Abs(n) >= 1<<53: // a float64 has not all of them: another number than the one that was meant would be written
+		return 0, errors.New("from 2^53 on it needs all its digits, without a point or an exponent")
 	}
 	low, high := 0.0, math.Ldexp(1, size)
 	if signed {

@@ -311,6 +311,7 @@ func TestWhatIsNoNumberIsNeitherReadNorWritten(t *testing.T) {
 		{Register{Type: "uint64", Scale: 10}, "1.844674407371e20"}, {Register{Type: "int64", Scale: 10}, "-9.22337203686e19"},
 		{Register{Type: "uint64"}, "18446744073709551616"}, {Register{Type: "int64"}, "9223372036854775808"},
 		{Register{Type: "int64"}, "-9223372036854775809"}, {Register{Type: "uint16", Scale: 0.1}, "6553.6"}, {Register{Type: "uint16"}, "-1"},
+		{Register{Type: "uint64"}, "9007199254740993.0"}, {Register{Type: "int64"}, "-9.007199254740993e15"},
 	} {
 		c.r.Name, c.r.Kind, c.r.Writable = "x", Holding, true
 		if w, err := c.r.NewWrite(c.text); !errors.Is(err, ErrValue) {
