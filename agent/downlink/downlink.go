@@ -158,7 +158,7 @@ func (d *Downlink) handle(c command) {
 		d.log.Warn().Str("device", c.name).Err(c.fault).Msg("command without a usable id dropped: it cannot be answered")
 		return
 	}
-	if !c.retained && d.answered(c.name, c.id) {
+	if !c.retained && c.fault == nil && d.answered(c.name, c.id) { // what is malformed has nobody's id for certain
 		return
 	}
 	t, code, detail := d.check(c, nil)

@@ -151,6 +151,10 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
 		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
 		"of another type":        {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
+		"a doubled key":          {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x","text":"y"}`, soon()), want: wire.Malformed},
+		"a key in another case":  {device: "meter", payload: fmt.Sprintf(`{"ID":"a","expires":%d,"text":"x"}`, soon()), want: wire.Malformed},
+		"two ids":                {device: "meter", payload: fmt.Sprintf(`{"id":"a","Id":"b","expires":%d,"text":"x"}`, soon()), want: wire.Malformed},
+		"half of a character":    {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"\udc00"}`, soon()), want: wire.Malformed},
 		"something else failing": {device: "meter", payload: good("a"), outcome: errors.New("burnt"), want: wire.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +178,25 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 				t.Fatalf("counters do not balance: %+v", n)
 			}
 		})
+	}
+}
+
+// Two ids of which only halves of a character differ would be one id: a command under such an id is not carried out, and what was
+// carried out under the id that it looks like is not its answer.
+func TestAMalformedCommandIsNeverAnotherOne(t *testing.T) {
+	r := newDownlinkRig(t, t.TempDir())
+	defer r.stop()
+	for _, c := range []struct {
+		id   string
+		want wire.ErrorCode
+	}{{`\ufffd`, ""}, {`\ud800`, wire.Malformed}, {`\udbff`, wire.Malformed}, {`\ufffd`, ""}} {
+		r.send("meter", fmt.Sprintf(`{"id":"%s","expires":%d,"text":"x"}`, c.id, soon()), false)
+		if _, reply := r.reply(t); reply.Error != c.want || c.want != "" && !strings.Contains(reply.Detail, "half of a surrogate pair") {
+			t.Errorf("%s: %+v", c.id, reply)
+		}
+	}
+	if n := len(r.written); n != 1 {
+		t.Errorf("written %d times", n)
 	}
 }
 

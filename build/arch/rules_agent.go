@@ -60,7 +60,9 @@ func agentRules() []Rule {
 		{Package: "agent/statuspage", Own: nil, Why: "serves what it is handed; it knows nobody"},
 		{Package: "agent/supervise", Others: []string{zerolog, unix},
 			Why: "runs parts that it is handed, watches loops, speaks to the service manager; it knows nobody"},
-		{Package: "agent/wire", NotStd: []string{"net", "os", "sync", "syscall", "context"},
+		{Package: "agent/strictjson", NotStd: []string{"net", "os", "sync", "syscall", "context"},
+			Why: "pure: bytes of strangers come in, what they say or a fault goes out"},
+		{Package: "agent/wire", Own: []string{"agent/strictjson"}, NotStd: []string{"net", "os", "sync", "syscall", "context"},
 			Why: "topics and payloads shared by agent and operator's program; pure"},
 	}
 }

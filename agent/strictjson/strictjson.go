@@ -1,0 +1,129 @@
+// Package strictjson decodes what comes down to a gateway: JSON (RFC 8259) that every reader understands alike. encoding/json alone
+// takes the last of two keys, "ID" for "id", and makes one character of every lone surrogate: two readers of one message, or two
+// ids, would then not be what their sender meant.
+package strictjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What a message may have at most.
+const (
+	MaxBytes = 1 << 20
+	MaxDepth = 16   // of objects and arrays in each other
+	MaxKeys  = 1024 // in one object
+)
+
+// quotedMost is how many bytes of a stranger stand in an error.
+const quotedMost = 40
+
+// Unmarshal is json.Unmarshal into v, a pointer, of a p that has at most MaxBytes, is UTF-8 and one JSON value with nothing behind it, in which
+//
+//   - no key of an object stands twice, also in another case, and each key of a struct is written as its tag says;
+//   - no string or key holds half of a surrogate pair (RFC 8259 section 8.2);
+//   - every number is one of float64, and what v wants;
+//   - nothing is deeper than MaxDepth or has more than MaxKeys keys.
+//
+// Keys that v does not know are passed over, as json.Unmarshal does. The error is a sentence for the sender, about the first fault;
+// it holds at most a few bytes of what was sent, quoted. After an error v is not to be used.
+func Unmarshal(p []byte, v any) error {
+	switch {
+	case len(p) > MaxBytes:
+		return fmt.Errorf("%d bytes, at most %d", len(p), MaxBytes)
+	case !utf8.Valid(p):
+		return errors.New("it is not UTF-8: send bytes as hex or base64")
+	case !json.Valid(p):
+		return syntaxOf(p)
+	}
+	s := scanner{p: p}
+	if err := s.value(reflect.TypeOf(v), 0); err != nil {
+		return err
+	}
+	return plain(json.Unmarshal(p, v))
+}
+
+// syntaxOf says what is wrong with the JSON of p.
+func syntaxOf(p []byte) error {
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(p, new(json.RawMessage)); errors.As(err, &syntax) {
+		return fmt.Errorf("it is not one JSON value: %w at byte %d", syntax, syntax.Offset)
+	}
+	return errors.New("it is not one JSON value")
+}
+
+// plain is an error of json.Unmarshal in words of the sender, who does not know our types.
+func plain(err error) error {
+	var kind *json.UnmarshalTypeError
+	if !errors.As(err, &kind) {
+		return err
+	}
+	where := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:] // before it stand names of embedded structs too
+	if where == "" {
+		where = "the message"
+	}
+	return fmt.Errorf("%s must be %s, and is %s", clip(where), wanted(kind.Type), clip(article(kind.Value)))
+}
+
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return fmt.Sprintf("a whole number of %d bits", t.Bits())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return fmt.Sprintf("a whole number of %d bits without a sign", t.Bits())
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	if isBytes(t) {
+		return "a string of base64"
+	}
+	return "an array"
+}
+
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+}
+
+func article(what string) string {
+	switch {
+	case strings.HasPrefix(what, "number "):
+		return what
+	case what == "bool":
+		return "true or false"
+	case strings.HasPrefix(what, "array"), strings.HasPrefix(what, "object"):
+		return "an " + what
+	}
+	return "a " + what
+}
+
+// clip bounds what an error quotes.
+func clip(s string) string {
+	if len(s) <= quotedMost {
+		return s
+	}
+	return strings.ToValidUTF8(s[:quotedMost], "") + "…"
+}
+
+// fold makes those names equal that encoding/json takes for one: "id", "ID", and letters such as the long s for s.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		for {
+			next := unicode.SimpleFold(r)
+			if next <= r {
+				return next
+			}
+			r = next
+		}
+	}, name)
+}
