@@ -108,7 +108,7 @@ func (r Register) encodeFloat(text string) ([]byte, error) {
 	most := math.MaxFloat64
 	if r.Type == "float32" {
 		most = decimal(math.MaxFloat32)
-		f = float64(float32(f)) // rounds, as the shortest decimal of the largest one is a little larger than it is
+		f = r.nearest(f, value)
 	}
 	if math.IsInf(f, 0) {
 		if f = math.Copysign(most, f); !r.reads(f, value) {
@@ -119,6 +119,18 @@ func (r Register) encodeFloat(text string) ([]byte, error) {
 		return arrange(binary.BigEndian.AppendUint64(nil, math.Float64bits(f)), r.Order, false), nil
 	}
 	return arrange(binary.BigEndian.AppendUint32(nil, math.Float32bits(float32(f))), r.Order, false), nil
+}
+
+// nearest is the float32 for f, which the shortest decimal of the largest one exceeds. That of another may lie in the middle of two:
+// where scaling has moved f beyond it, the neighbour that reads as the value was meant.
+func (r Register) nearest(f, value float64) float64 {
+	n := float32(f)
+	for _, to := range []float32{math.MaxFloat32, -math.MaxFloat32} {
+		if next := math.Nextafter32(n, to); !r.reads(decimal(n), value) && r.reads(decimal(next), value) {
+			return float64(next)
+		}
+	}
+	return float64(n)
 }
 
 // unscaled is the value, and the number in the register for it, which may be infinite.
