@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 )
@@ -111,12 +112,7 @@ func (b Bundle) state(name string) entry {
 		return missing(name, err)
 	}
 	defer root.Close()
-	f, err := root.Open(name)
-	if err != nil {
-		return missing(name, err)
-	}
-	defer f.Close()
-	p, err := io.ReadAll(io.LimitReader(f, stateMax))
+	p, err := ownfile.Read(root, name, stateMax)
 	if err != nil {
 		return missing(name, err)
 	}

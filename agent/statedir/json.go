@@ -8,7 +8,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 // asideSuffix is added to the name of a file that could not be read, so that it is kept for whoever wants to know why.
@@ -57,22 +57,15 @@ func (f jsonFile) load(doc any) error {
 	if err == nil {
 		err = json.Unmarshal(p, doc)
 	}
-	if err != nil {
-		return errors.Join(err, f.Root.Rename(f.Name, f.aside()))
+	if err != nil && !errors.Is(err, ownfile.ErrInTheWay) { // which is left alone
+		return errors.Join(err, ownfile.Rename(f.Root, f.Name, f.aside()))
 	}
-	return nil
+	return err
 }
 
 // read returns the file, which has the right size and layout.
 func (f jsonFile) read() ([]byte, error) {
-	info, err := f.Root.Stat(f.Name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > f.Max {
-		return nil, fmt.Errorf("%d bytes, at most %d", info.Size(), f.Max)
-	}
-	p, err := f.Root.ReadFile(f.Name)
+	p, err := ownfile.Read(f.Root, f.Name, f.Max)
 	if err != nil {
 		return nil, err
 	}
@@ -98,5 +91,5 @@ func (f jsonFile) save(mu sync.Locker, doc any) error {
 	if err != nil {
 		return err
 	}
-	return config.Replace(f.Root, f.Name, append(p, '\n'))
+	return ownfile.Replace(f.Root, f.Name, append(p, '\n'))
 }

@@ -1,11 +1,16 @@
 package statedir
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 type fruit struct {
@@ -88,5 +93,35 @@ func TestJSONThatCannotBeWritten(t *testing.T) {
 	}
 	if err := f.Save(&sync.Mutex{}, &fruit{Layout: 3}); err == nil {
 		t.Error("nothing was said")
+	}
+}
+
+// A FIFO where the file should be must not hang the start, and a link is not followed: what stands there is left alone.
+func TestJSONWithSomethingInTheWay(t *testing.T) {
+	for what, put := range map[string]func(path string) error{
+		"FIFO":          func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"symbolic link": func(path string) error { return os.Symlink("target", path) },
+		"directory":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			f, path := openFruit(t)
+			target := filepath.Join(filepath.Dir(path), "target")
+			const precious = `{"layout":3,"counts":{"pear":1}}`
+			if err := errors.Join(os.WriteFile(target, []byte(precious), 0o600), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			if doc, err := f.Load(); !errors.Is(err, ownfile.ErrInTheWay) || !strings.Contains(err.Error(), what) || doc.Counts != nil {
+				t.Errorf("%+v, %v", doc, err)
+			}
+			if err := f.Save(&sync.Mutex{}, &fruit{Layout: 3}); !errors.Is(err, ownfile.ErrInTheWay) {
+				t.Error(err)
+			}
+			if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
+				t.Errorf("%v, %v", info, err)
+			}
+			if p, err := os.ReadFile(target); err != nil || string(p) != precious {
+				t.Errorf("%q, %v", p, err)
+			}
+		})
 	}
 }
