@@ -82,6 +82,7 @@ func (u *uplinkRun) why(s statuspage.Status, configError, reloadFault, link stri
 	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)
 	add("", u.ledger.Why())
+	add("", u.down.Why())
 	add("", u.access.why(s.Uplink.Server))
 	if !u.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))

@@ -185,6 +185,9 @@ func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, stri
 	}
 	code, detail := d.clock.Due(c.expires, wire.MaxExpiry)
 	if code == "" {
+		code, detail = d.journal.due(c.expires, d.clock.Now())
+	}
+	if code == "" {
 		code, detail = t.check(c)
 	}
 	if code == "" && t.Rate != counted && !t.Rate.take(time.Now()) {
@@ -280,6 +283,9 @@ func (d *Downlink) count(f func(*statuspage.Commands)) {
 	defer d.mu.Unlock()
 	f(&d.counters)
 }
+
+// Why says what was lost of the commands that came before the start; empty: nothing.
+func (d *Downlink) Why() string { return d.journal.Why() }
 
 // Status is the counters, which balance: received = done + failed + refused + running + overflowed.
 func (d *Downlink) Status() statuspage.Commands {

@@ -35,14 +35,19 @@ type downlinkRig struct {
 }
 
 func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
+	return newDownlinkRigAt(t, dir, time.Now())
+}
+
+// newDownlinkRigAt is newDownlinkRig by a clock that says so, and runs. What its journal lost says Why.
+func newDownlinkRigAt(t *testing.T, dir string, now time.Time) *downlinkRig {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := OpenJournal(root)
-	if err != nil {
-		t.Fatal(err)
+	j, err := OpenJournal(root, now)
+	if (err == nil) != (j.Why() == "") {
+		t.Fatalf("%v, but why is %q", err, j.Why())
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
 	device := func(name string) (Target, bool) {
@@ -56,6 +61,7 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	}
 	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(),
 		(&supervise.Liveness{}).Loop("commands"))
+	r.at(now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()

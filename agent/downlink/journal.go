@@ -1,32 +1,26 @@
 package downlink
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"os"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// The journal makes commands at most once: the id of a command is on disk before its first byte goes out. It is a file of
-// lines, each one JSON object:
-//
-//	{"id":"…","name":"meter","expires":1795208621123}               taken: synced before the device sees a byte
-//	{"id":"…","name":"meter","expires":1795208621123,"reply":{…}}   finished: not synced, its loss only makes the
-//	                                                                outcome unknown
-//
-// A line that does not parse, the torn last one above all, is skipped. An id is forgotten once its command has been expired
-// for journalMargin: from then on the clock refuses it. The file is rewritten when it has grown to journalRewrite lines.
+// The journal makes commands at most once: the id of a command is on disk before its first byte goes out; journalline.go draws the
+// file. An id is forgotten once its command has been expired for journalMargin. From then on the clock refuses it; and where that
+// was set back, the marks of what was forgotten do. The file is rewritten when it has grown to journalRewrite lines.
 const (
 	journalFile    = "commands.journal"
+	journalCorrupt = journalFile + ".corrupt"
 	journalMargin  = 10 * time.Minute
 	journalMax     = 2048 // ids remembered; more unexpired commands at once are refused as busy
 	journalRewrite = 2 * journalMax
+	damageSaid     = time.Hour // at least
 )
 
 var (
@@ -42,53 +36,141 @@ type journalEntry struct {
 	Reply   *wire.Reply `json:"reply,omitempty"` // nil: not finished
 }
 
-// Journal remembers commands. Owned by the downlink's loop; not safe for concurrent use.
+// Journal remembers commands. Owned by the downlink's loop; not safe for concurrent use, but for what says so.
 type Journal struct {
 	root    *os.Root
 	file    *os.File // nil after a disk error: opened again at the next command
+	witness *os.File // nil: not open
 	entries map[string]*journalEntry
 	lines   int
 	cut     []*journalEntry // taken by an earlier process and not finished: to be answered
+	gone    int64           // commands that were forgotten; with the entries, all that were ever taken
+	forgot  marks           // their expires
+	seen    seen            // of all that were taken
+
+	damage     string    // what was lost; immutable
+	damageEnds time.Time // when all that was lost has expired; immutable
 }
 
-// OpenJournal reads the journal in root. It never refuses: a file that cannot be read is an empty one, and the returned
-// error says so. Commands that an earlier process took and did not finish get the outcome unknown_outcome.
-func OpenJournal(root *os.Root) (*Journal, error) {
+// OpenJournal reads the journal in root. It never refuses: the returned error says what was lost, and what that means. Commands that
+// an earlier process took and did not finish get the outcome unknown_outcome. now is the machine's clock.
+func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	j := &Journal{root: root, entries: map[string]*journalEntry{}}
 	if root == nil {
 		return j, errNoState
 	}
-	f, err := root.Open(journalFile)
-	if errors.Is(err, os.ErrNotExist) {
-		return j, nil
-	}
-	if err != nil {
-		return j, fmt.Errorf("command journal: %w", err)
-	}
-	defer f.Close()
-	err = j.read(f)
+	witness, known := loadSeen(root)
+	lost := j.load(witness)
 	for _, e := range j.entries {
 		if e.Reply == nil {
 			j.cut = append(j.cut, e)
 		}
 	}
-	if err != nil {
-		return j, fmt.Errorf("command journal: %w", err)
+	j.seen = seen{Taken: j.gone + int64(len(j.entries)), Expires: witness.Expires}
+	for _, s := range j.forgot {
+		j.seen.Expires = j.seen.Expires.with(s.Low, s.High)
 	}
-	return j, nil
+	for _, e := range j.entries {
+		j.seen.Expires = j.seen.Expires.with(e.Expires, e.Expires)
+	}
+	if lost == nil {
+		return j, nil
+	}
+	return j, j.mend(lost, known, witness, now)
 }
 
-func (j *Journal) read(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var e journalEntry
-		if json.Unmarshal(lines.Bytes(), &e) == nil && e.ID != "" {
-			j.entries[e.ID] = &e
+// load reads the file. The error says what is missing in it.
+func (j *Journal) load(witness seen) error {
+	f, err := ownfile.Open(j.root, journalFile, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		if witness.Taken == 0 {
+			return nil
 		}
-		j.lines++
+		return fmt.Errorf("it is missing, and had %d commands", witness.Taken)
 	}
-	return lines.Err()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return err
+	case info.Size() == 0:
+		return errors.New("it is empty")
+	case info.Size() > journalMost:
+		return fmt.Errorf("it has %d bytes, at most %d", info.Size(), journalMost)
+	}
+	bad, ours, err := j.readJournal(f)
+	taken := j.gone + int64(len(j.entries))
+	switch {
+	case err != nil:
+		return err
+	case bad > 0:
+		return fmt.Errorf("%d of its %d lines are damaged", bad, j.lines)
+	case taken >= witness.Taken:
+	case ours || len(j.entries) == 0:
+		return fmt.Errorf("%d of its %d commands are missing", witness.Taken-taken, witness.Taken)
+	default: // an agent from before the head wrote it anew, and knows not what it forgot
+		j.gone = witness.Taken - int64(len(j.entries))
+	}
+	return nil
+}
+
+// mend makes the best of a damaged journal. Nobody knows which ids it had: so whatever expires when one of the commands that were
+// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that could
+// have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome: it is said,
+// and the commands are carried out.
+func (j *Journal) mend(lost error, known bool, witness seen, now time.Time) error {
+	until := now.Add(wire.MaxExpiry)
+	what := "commands that were carried out before now may be carried out again if they are sent again"
+	for _, s := range witness.Expires {
+		j.forgot = j.forgot.with(s.Low, s.High)
+	}
+	if known && len(j.forgot) > 0 {
+		high := j.forgot.reach(now)
+		if high == 0 { // the clock is not set yet
+			high = j.forgot[len(j.forgot)-1].High
+		}
+		if t := time.UnixMilli(high); t.Before(until) {
+			until = t
+		}
+		what = fmt.Sprintf("what expires until %s is refused, as it may have been carried out before",
+			time.UnixMilli(high).UTC().Format(time.RFC3339))
+	}
+	j.gone = max(j.gone, witness.Taken-int64(len(j.entries)))
+	j.seen.Taken = j.gone + int64(len(j.entries))
+	err := fmt.Errorf("the command journal is damaged (%w): %s", lost, what)
+	j.damage, j.damageEnds = err.Error(), time.Now().Add(max(until.Sub(now), damageSaid))
+	if errors.Is(lost, ownfile.ErrInTheWay) {
+		return err
+	}
+	if asideErr := ownfile.Rename(j.root, journalFile, journalCorrupt); asideErr != nil && !errors.Is(asideErr, os.ErrNotExist) {
+		return errors.Join(err, asideErr)
+	}
+	if writeErr := j.rewrite(now); writeErr != nil { // the marks are kept before the damaged file is forgotten; or with the next command
+		return errors.Join(err, writeErr)
+	}
+	j.saveSeen()
+	return err
+}
+
+// Why says what was lost, until nothing of it can come again, and an hour at least; empty: nothing. Safe for concurrent use.
+func (j *Journal) Why() string {
+	if time.Now().Before(j.damageEnds) {
+		return j.damage
+	}
+	return ""
+}
+
+// due says why a command that expires then must not be carried out although the clock would let it; an empty code: it may.
+func (j *Journal) due(expires int64, now time.Time) (wire.ErrorCode, string) {
+	reach := j.forgot.reach(now)
+	if expires > reach {
+		return "", ""
+	}
+	at := time.UnixMilli(reach).UTC().Format(time.RFC3339)
+	return wire.Expired, "it may have been carried out before: the clock here was set back, or the command journal was damaged, and what " +
+		"expired until " + at + " is not known one by one any more: send it under another id, with an expires after that"
 }
 
 // lookup returns the reply of a command seen before: nil and errRunning while it runs, nil and nil when it is new.
@@ -118,6 +200,8 @@ func (j *Journal) begin(c command, now time.Time) error {
 		return fmt.Errorf("command journal: %w", err)
 	}
 	j.entries[c.id] = e
+	j.seen = seen{Taken: j.gone + int64(len(j.entries)), Expires: j.seen.Expires.with(c.expires, c.expires)}
+	j.saveSeen()
 	return nil
 }
 
@@ -135,11 +219,11 @@ func (j *Journal) write(e *journalEntry, sync bool) error {
 	if j.file == nil {
 		return errors.New("not writable")
 	}
-	line, err := json.Marshal(e)
+	p, err := line(e)
 	if err != nil {
 		return err
 	}
-	_, err = j.file.Write(append(line, '\n'))
+	_, err = j.file.Write(p)
 	if err == nil && sync {
 		err = j.file.Sync()
 	}
@@ -151,63 +235,64 @@ func (j *Journal) write(e *journalEntry, sync bool) error {
 	return err
 }
 
-// rewrite drops what the clock refuses by itself, and starts a new file: temporary, synced, renamed, directory synced.
+// forget drops the finished commands that expired before a time, or after another one, and marks them.
+func (j *Journal) forget(before, after int64) {
+	for id, e := range j.entries {
+		if e.Reply != nil && (e.Expires < before || e.Expires > after) {
+			delete(j.entries, id)
+			j.gone++
+			j.forgot = j.forgot.with(e.Expires, e.Expires)
+		}
+	}
+}
+
+// rewrite drops what the clock refuses by itself, and starts a new file. Only where the journal is full it drops what expires later
+// than any command can, too: the clock was ahead when that came, and it would hold its room for as long.
 func (j *Journal) rewrite(now time.Time) error {
 	if j.root == nil {
 		return errNoState
 	}
-	var buf bytes.Buffer
-	lines := 0
-	for id, e := range j.entries {
-		if e.Reply != nil && now.Sub(time.UnixMilli(e.Expires)) > journalMargin {
-			delete(j.entries, id)
-			continue
-		}
-		line, err := json.Marshal(e)
+	before := now.Add(-journalMargin).UnixMilli()
+	if j.forget(before, math.MaxInt64); len(j.entries) >= journalMax {
+		j.forget(before, now.Add(wire.MaxExpiry+journalMargin).UnixMilli())
+	}
+	buf, err := line(head{j.gone, j.forgot})
+	for _, e := range j.entries {
 		if err != nil {
 			return err
 		}
-		buf.Write(append(line, '\n'))
-		lines++
+		var p []byte
+		p, err = line(e)
+		buf = append(buf, p...)
 	}
-	const tmp = journalFile + ".new"
-	f, err := j.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := j.replace(f, tmp, buf.Bytes()); err != nil {
-		f.Close()
+	draft, err := ownfile.Begin(j.root, journalFile)
+	if err != nil {
+		return err
+	}
+	if _, err = draft.Write(buf); err == nil {
+		err = draft.Keep()
+	}
+	if err != nil {
+		_ = draft.Drop() // the old file is what counts
 		return err
 	}
 	if j.file != nil {
 		j.file.Close()
 	}
-	j.file, j.lines = f, lines
+	j.file, j.lines = draft.File, 1+len(j.entries)
 	return nil
-}
-
-func (j *Journal) replace(f *os.File, tmp string, content []byte) error {
-	if _, err := f.Write(content); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := j.root.Rename(tmp, journalFile); err != nil {
-		return err
-	}
-	dir, err := j.root.Open(".")
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
 }
 
 // close ends the journal. What runs is left unfinished on disk: its outcome is unknown.
 func (j *Journal) close() error {
-	if j.file == nil {
-		return nil
+	var errs []error
+	for _, f := range []*os.File{j.file, j.witness} {
+		if f != nil {
+			errs = append(errs, f.Sync(), f.Close())
+		}
 	}
-	return errors.Join(j.file.Sync(), j.file.Close())
+	return errors.Join(errs...)
 }

@@ -21,7 +21,7 @@ func agentRules() []Rule {
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
 		{Package: "agent/diag", Own: []string{"transport", "transport/diagnose", "agent/ownfile", "agent/wire", "agent/statuspage", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},
-		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/record", "agent/spool",
+		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/ownfile", "agent/record", "agent/spool",
 			"agent/statuspage", "agent/supervise", "agent/wire",
 			"firmware-bridge", "transport"}, Others: []string{zerolog},
 			Why: "commands to targets that it is handed, replies into a spool; it never sees config, nor how a device is opened"},
