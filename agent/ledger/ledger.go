@@ -27,6 +27,7 @@ const (
 	ledgerLook       = 10 * time.Second // how often the link is asked
 	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
+	ledgerSay        = time.Hour        // how long a file that could not be read is a reason for concern
 	unknownInterface = "unknown"        // for what went by an interface that is not known
 	dayLayout        = time.DateOnly
 	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
@@ -48,8 +49,11 @@ type Ledger struct {
 	budget config.Budget
 	level  transport.BudgetLevel
 	fault  string
+	aside  string // why the file could not be read, which is worth saying until asideUntil
 	dirty  bool
 	wrote  time.Time
+
+	asideUntil time.Time
 }
 
 // document is the file.
@@ -66,6 +70,9 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	var err error
 	if b.doc, err = file.Load(); err != nil {
 		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
+		b.asideUntil = now().Add(ledgerSay)
+		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, and this month may cost more than its "+
+			"budget", err)
 	}
 	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
@@ -194,20 +201,24 @@ func (b *Ledger) Exhausted() bool {
 	return b.level == transport.BudgetExhausted
 }
 
-// Why is what the budget holds back, or what is wrong with the file; empty: nothing.
+// Why is what the budget holds back, and for an hour that the file could not be read, or what else is wrong with it; empty: nothing.
 func (b *Ledger) Why() string {
 	m := b.Month()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	used := fmt.Sprintf("%.0f %% of the budget of %s are used since %s", 100*float64(m.Bytes)/float64(max(m.Budget, 1)),
 		config.Size(m.Budget), m.Since)
+	fault := b.fault
+	if fault == "" && b.now().Before(b.asideUntil) {
+		fault = b.aside
+	}
 	switch b.level {
 	case transport.BudgetExhausted:
 		return used + ": only devices of priority high, state and commands are sent, and the beat is at its longest"
 	case transport.BudgetLow:
 		return used + ": logs and probes are paused"
 	}
-	return b.fault
+	return fault
 }
 
 // Run calls look, which records what the link has counted, and writes now and then, until ctx is done.

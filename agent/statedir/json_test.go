@@ -18,6 +18,9 @@ type fruit struct {
 	Counts map[string]int `json:"counts"`
 }
 
+// sealedFruit is what this version writes.
+const sealedFruit = "{\n \"layout\": 3,\n \"counts\": {\n  \"pear\": 7\n },\n \"sum\": \"e7a7f367\"\n}\n"
+
 func openFruit(t *testing.T) (f JSON[fruit], path string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,8 +41,7 @@ func TestJSONComesBack(t *testing.T) {
 	if err := f.Save(&sync.Mutex{}, &doc); err != nil {
 		t.Fatal(err)
 	}
-	const want = "{\n \"layout\": 3,\n \"counts\": {\n  \"pear\": 7\n }\n}\n"
-	if p, err := os.ReadFile(path); err != nil || string(p) != want {
+	if p, err := os.ReadFile(path); err != nil || string(p) != sealedFruit {
 		t.Errorf("%q, %v", p, err)
 	}
 	if back, err := f.Load(); err != nil || back.Counts["pear"] != 7 {
@@ -54,6 +56,9 @@ func TestJSONThatIsNotOursIsSetAside(t *testing.T) {
 		"zeros":          {"\x00\x00\x00", "invalid character"},
 		"another layout": {`{"layout":4,"counts":[1]}`, "layout 4, not 3"},
 		"no layout":      {`{"counts":{"pear":7}}`, "layout 0, not 3"},
+		"a number":       {strings.Replace(sealedFruit, "7", "8", 1), "its checksum is wrong"},
+		"a sum":          {strings.Replace(sealedFruit, "sum\": \"", "sum\": \"0", 1), "its checksum is wrong"},
+		"half of it":     {sealedFruit[:len(sealedFruit)/2], "unexpected end of JSON input"},
 		"another type":   {`{"layout":3,"counts":{"pear":"seven"}}`, "counts"},
 		"too long":       {`{"layout":3}` + strings.Repeat(" ", 100), "112 bytes, at most 100"},
 	} {
