@@ -152,15 +152,19 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"a request": {device: "meter", kind: "/request", payload: good("a"), want: wire.Failed},
 		"values": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"values":{"x":1}}`, soon()),
 			want: wire.Malformed},
-		"a retained request":     {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
-		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
-		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
-		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
-		"of another type":        {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
-		"a doubled key":          {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x","text":"y"}`, soon()), want: wire.Malformed},
-		"a key in another case":  {device: "meter", payload: fmt.Sprintf(`{"ID":"a","expires":%d,"text":"x"}`, soon()), want: wire.Malformed},
-		"two ids":                {device: "meter", payload: fmt.Sprintf(`{"id":"a","Id":"b","expires":%d,"text":"x"}`, soon()), want: wire.Malformed},
-		"half of a character":    {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"\udc00"}`, soon()), want: wire.Malformed},
+		"a retained request":    {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
+		"expired in the queue":  {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
+		"the device takes none": {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
+		"unplugged on the way":  {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
+		"of another type":       {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
+		"a doubled key": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x","text":"y"}`,
+			soon()), want: wire.Malformed},
+		"a key in another case": {device: "meter", payload: fmt.Sprintf(`{"ID":"a","expires":%d,"text":"x"}`, soon()),
+			want: wire.Malformed},
+		"two ids": {device: "meter", payload: fmt.Sprintf(`{"id":"a","Id":"b","expires":%d,"text":"x"}`, soon()),
+			want: wire.Malformed},
+		"half of a character": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"\udc00"}`, soon()),
+			want: wire.Malformed},
 		"something else failing": {device: "meter", payload: good("a"), outcome: errors.New("burnt"), want: wire.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,7 +201,8 @@ func TestAMalformedCommandIsNeverAnotherOne(t *testing.T) {
 		want wire.ErrorCode
 	}{{`\ufffd`, ""}, {`\ud800`, wire.Malformed}, {`\udbff`, wire.Malformed}, {`\ufffd`, ""}} {
 		r.send("meter", fmt.Sprintf(`{"id":"%s","expires":%d,"text":"x"}`, c.id, soon()), false)
-		if _, reply := r.reply(t); reply.Error != c.want || c.want != "" && !strings.Contains(reply.Detail, "half of a surrogate pair") {
+		if _, reply := r.reply(t); reply.Error != c.want || c.want != "" && !strings.Contains(reply.Detail,
+			"half of a surrogate pair") {
 			t.Errorf("%s: %+v", c.id, reply)
 		}
 	}

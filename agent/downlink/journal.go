@@ -11,9 +11,9 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
-// The journal makes commands at most once: the id of a command is on disk before its first byte goes out; journalline.go draws the
-// file. An id is forgotten once its command has been expired for journalMargin. From then on the clock refuses it; and where that
-// was set back, the marks of what was forgotten do. The file is rewritten when it has grown to journalRewrite lines.
+// The journal makes commands at most once: the id of a command is on disk before its first byte goes out; journalline.go draws
+// the file. An id is forgotten once its command has been expired for journalMargin. From then on the clock refuses it; and where
+// that was set back, the marks of what was forgotten do. The file is rewritten when it has grown to journalRewrite lines.
 const (
 	journalFile    = "commands.journal"
 	journalCorrupt = journalFile + ".corrupt"
@@ -52,8 +52,8 @@ type Journal struct {
 	damageEnds time.Time // when all that was lost has expired; immutable
 }
 
-// OpenJournal reads the journal in root. It never refuses: the returned error says what was lost, and what that means. Commands that
-// an earlier process took and did not finish get the outcome unknown_outcome. now is the machine's clock.
+// OpenJournal reads the journal in root. It never refuses: the returned error says what was lost, and what that means. Commands
+// that an earlier process took and did not finish get the outcome unknown_outcome. now is the machine's clock.
 func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	j := &Journal{root: root, entries: map[string]*journalEntry{}}
 	if root == nil {
@@ -117,9 +117,9 @@ func (j *Journal) load(witness seen) error {
 }
 
 // mend makes the best of a damaged journal. Nobody knows which ids it had: so whatever expires when one of the commands that were
-// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that could
-// have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome: it is said,
-// and the commands are carried out.
+// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that
+// could have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome:
+// it is said, and the commands are carried out.
 func (j *Journal) mend(lost error, known bool, witness seen, now time.Time) error {
 	until := now.Add(wire.MaxExpiry)
 	what := "commands that were carried out before now may be carried out again if they are sent again"
@@ -147,7 +147,7 @@ func (j *Journal) mend(lost error, known bool, witness seen, now time.Time) erro
 	if asideErr := ownfile.Rename(j.root, journalFile, journalCorrupt); asideErr != nil && !errors.Is(asideErr, os.ErrNotExist) {
 		return errors.Join(err, asideErr)
 	}
-	if writeErr := j.rewrite(now); writeErr != nil { // the marks are kept before the damaged file is forgotten; or with the next command
+	if writeErr := j.rewrite(now); writeErr != nil { // tried again with the next command
 		return errors.Join(err, writeErr)
 	}
 	j.saveSeen()
@@ -169,8 +169,9 @@ func (j *Journal) due(expires int64, now time.Time) (wire.ErrorCode, string) {
 		return "", ""
 	}
 	at := time.UnixMilli(reach).UTC().Format(time.RFC3339)
-	return wire.Expired, "it may have been carried out before: the clock here was set back, or the command journal was damaged, and what " +
-		"expired until " + at + " is not known one by one any more: send it under another id, with an expires after that"
+	return wire.Expired,
+		"it may have been carried out before: the clock here was set back, or the command journal was damaged, and what " +
+			"expired until " + at + " is not known one by one any more: send it under another id, with an expires after that"
 }
 
 // lookup returns the reply of a command seen before: nil and errRunning while it runs, nil and nil when it is new.
@@ -246,8 +247,8 @@ func (j *Journal) forget(before, after int64) {
 	}
 }
 
-// rewrite drops what the clock refuses by itself, and starts a new file. Only where the journal is full it drops what expires later
-// than any command can, too: the clock was ahead when that came, and it would hold its room for as long.
+// rewrite drops what the clock refuses by itself, and starts a new file. Only where the journal is full it drops what expires
+// later than any command can, too: the clock was ahead when that came, and it would hold its room for as long.
 func (j *Journal) rewrite(now time.Time) error {
 	if j.root == nil {
 		return errNoState

@@ -14,9 +14,9 @@ type stretch struct {
 	High int64 `json:"high"`
 }
 
-// marks are the expires of commands that are not known one by one, as stretches in order. One number would do if clocks were right: the
-// highest. But a clock that was ten years ahead for a minute, and a command that was carried out then, would make it refuse every
-// command for ten years. So an expires that no command of the same time can have begins a stretch of its own.
+// marks are the expires of commands that are not known one by one, as stretches in order. One number would do if clocks were
+// right: the highest. But a clock that was ten years ahead for a minute, and a command that was carried out then, would make it
+// refuse every command for ten years. So an expires that no command of the same time can have begins a stretch of its own.
 type marks []stretch
 
 // marksMax bounds them. Beyond it the two lowest are one: what stands apart far ahead is the highest.
@@ -42,8 +42,9 @@ func (m marks) with(low, high int64) marks {
 	return joined
 }
 
-// reach is the highest expires that counts now: what expires then or before may have been carried out, whatever the clock says. A stretch
-// that begins later than a command may expire at all says nothing of the commands of today: the clock was ahead when they came.
+// reach is the highest expires that counts now: what expires then or before may have been carried out, whatever the clock says. A
+// stretch that begins later than a command may expire at all says nothing of the commands of today: the clock was ahead when they
+// came.
 func (m marks) reach(now time.Time) int64 {
 	most, high := now.Add(wire.MaxExpiry).UnixMilli(), int64(0)
 	for _, s := range m {

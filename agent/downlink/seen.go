@@ -8,9 +8,9 @@ import (
 	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
-// seenFile is a witness beside the journal, one line of seenBytes that is written in place: how many commands were taken, and what
-// their expires were. A journal that knows fewer has lost some, and then nothing that may be one of them is carried out. It is written
-// after the journal was synced, and is not synced itself: a power cut makes it say less, and never more than is true.
+// seenFile is a witness beside the journal, one line of seenBytes that is written in place: how many commands were taken, and
+// what their expires were. A journal that knows fewer has lost some, and then nothing that may be one of them is carried out. It
+// is written after the journal was synced, and is not synced itself: a power cut makes it say less, and never more than is true.
 const (
 	seenFile  = "commands.seen"
 	seenBytes = 512 // a sector, which a disk writes as a whole

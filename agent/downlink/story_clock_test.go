@@ -58,7 +58,8 @@ func TestAtMostOnceHoldsWhenTheClockGoesBack(t *testing.T) {
 	now := time.Now()
 	year := 365 * 24 * time.Hour
 	for name, back := range map[string]time.Duration{
-		"an hour": time.Hour, "to when they were sent": 30*time.Minute + 30*time.Second, "a day": 24 * time.Hour, "ten years": 10 * year,
+		"an hour": time.Hour, "to when they were sent": 30*time.Minute + 30*time.Second, "a day": 24 * time.Hour,
+		"ten years": 10 * year,
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, expires := t.TempDir(), hundred(now)
@@ -136,7 +137,8 @@ func TestAJournalFullOfTheFutureMakesRoom(t *testing.T) {
 	if code, _ := j.due(now.Add(2*time.Minute).UnixMilli(), now); code != "" {
 		t.Error(code)
 	}
-	if code, detail := j.due(ahead.UnixMilli(), ahead.Add(-time.Minute)); code != wire.Expired || !strings.Contains(detail, "an expires after that") {
+	if code, detail := j.due(ahead.UnixMilli(), ahead.Add(-time.Minute)); code != wire.Expired || !strings.Contains(detail,
+		"an expires after that") {
 		t.Error(code, detail)
 	}
 }
@@ -148,20 +150,24 @@ func TestMarks(t *testing.T) {
 		m = m.with(i*3*day, i*3*day) // a command each third day
 	}
 	m = m.with(5000*day, 5000*day+7)
-	if len(m) != marksMax || m[0].Low != 0 || m[marksMax-1] != (stretch{5000 * day, 5000*day + 7}) || m[marksMax-2].High != 297*day {
+	if len(m) != marksMax || m[0].Low != 0 || m[marksMax-1] != (stretch{5000 * day, 5000*day + 7}) ||
+		m[marksMax-2].High != 297*day {
 		t.Errorf("%+v", m)
 	}
-	for at, want := range map[int64]int64{-2 * day: 0, 0: m[0].High, 297 * day: 297 * day, 4998 * day: 297 * day, 4999 * day: 5000*day + 7} {
+	for at, want := range map[int64]int64{-2 * day: 0, 0: m[0].High, 297 * day: 297 * day, 4998 * day: 297 * day,
+		4999 * day: 5000*day + 7} {
 		if got := m.reach(time.UnixMilli(at)); got != want {
 			t.Errorf("at day %d: %d, want %d", at/day, got, want)
 		}
 	}
-	if m := (marks{}).with(10, 10).with(5, 5).with(10+day, 10+day).with(10+3*day, 10+3*day); len(m) != 2 || m[0] != (stretch{5, 10 + day}) {
+	if m := (marks{}).with(10, 10).with(5, 5).with(10+day, 10+day).with(10+3*day, 10+3*day); len(m) != 2 || m[0] != (stretch{5,
+		10 + day}) {
 		t.Errorf("%+v", m)
 	}
 }
 
-// Whatever became of the journal: it is said, with what it means, the damaged file is kept, and what it knew is not carried out twice.
+// Whatever became of the journal: it is said, with what it means, the damaged file is kept, and what it knew is not carried out
+// twice.
 func TestAJournalThatWasDamagedIsSaid(t *testing.T) {
 	now := time.Now()
 	file := func(change func(p []byte) []byte) func(dir string) error {
@@ -175,20 +181,26 @@ func TestAJournalThatWasDamagedIsSaid(t *testing.T) {
 		says   string
 	}{
 		"emptied": {file(func([]byte) []byte { return nil }), "it is empty"},
-		"removed": {func(dir string) error { return os.Remove(filepath.Join(dir, journalFile)) }, "it is missing, and had 100 commands"},
-		"zeros":   {file(func(p []byte) []byte { return make([]byte, len(p)) }), "100 of its 100 commands are missing"},
-		"halved":  {file(func(p []byte) []byte { return p[:len(p)/2] }), "of its 100 commands are missing"},
+		"removed": {func(dir string) error { return os.Remove(filepath.Join(dir, journalFile)) },
+			"it is missing, and had 100 commands"},
+		"zeros":  {file(func(p []byte) []byte { return make([]byte, len(p)) }), "100 of its 100 commands are missing"},
+		"halved": {file(func(p []byte) []byte { return p[:len(p)/2] }), "of its 100 commands are missing"},
 		"a line less": {file(func(p []byte) []byte { return p[:strings.Index(string(p), `{"id":"a99"`)] }),
 			"1 of its 100 commands are missing"},
-		"a bit": {file(func(p []byte) []byte { p[strings.Index(string(p), `"a50"`)+2] ^= 1; return p }), "1 of its 201 lines are damaged"},
+		"a bit": {file(func(p []byte) []byte { p[strings.Index(string(p), `"a50"`)+2] ^= 1; return p }),
+			"1 of its 201 lines are damaged"},
 		"an expires": {file(func(p []byte) []byte {
 			return []byte(strings.Replace(string(p), `"expires":1`, `"expires":2`, 1))
 		}), "1 of its 201 lines are damaged"},
-		"the head":    {file(func(p []byte) []byte { return append([]byte("x"), p...) }), "1 of its 201 lines are damaged"},
-		"a sum":       {file(func(p []byte) []byte { return []byte(strings.Replace(string(p), `"sum"`, `"sun"`, 2)) }), "lines are damaged"},
-		"noise":       {file(func(p []byte) []byte { return []byte(strings.Repeat("\x1b\xff rot\n", 100)) }), "100 of its 100 lines are damaged"},
-		"one endless": {file(func(p []byte) []byte { return append(p, strings.Repeat("x", 3*lineMost)+"\n"...) }), "1 of its 202 lines are damaged"},
-		"too large":   {func(dir string) error { return os.Truncate(filepath.Join(dir, journalFile), 1<<30) }, "1073741824 bytes"},
+		"the head": {file(func(p []byte) []byte { return append([]byte("x"), p...) }), "1 of its 201 lines are damaged"},
+		"a sum": {file(func(p []byte) []byte { return []byte(strings.Replace(string(p), `"sum"`, `"sun"`, 2)) }),
+			"lines are damaged"},
+		"noise": {file(func(p []byte) []byte { return []byte(strings.Repeat("\x1b\xff rot\n", 100)) }),
+			"100 of its 100 lines are damaged"},
+		"one endless": {file(func(p []byte) []byte { return append(p, strings.Repeat("x", 3*lineMost)+"\n"...) }),
+			"1 of its 202 lines are damaged"},
+		"too large": {func(dir string) error { return os.Truncate(filepath.Join(dir, journalFile), 1<<30) },
+			"1073741824 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -202,7 +214,8 @@ func TestAJournalThatWasDamagedIsSaid(t *testing.T) {
 			}
 			second := newDownlinkRigAt(t, dir, now.Add(time.Second))
 			why := second.Why()
-			if !strings.Contains(why, "the command journal is damaged") || !strings.Contains(why, c.says) || !strings.Contains(why, "is refused") {
+			if !strings.Contains(why, "the command journal is damaged") || !strings.Contains(why, c.says) ||
+				!strings.Contains(why, "is refused") {
 				t.Errorf("why: %s", why)
 			}
 			if _, err := os.Stat(filepath.Join(dir, journalCorrupt)); err != nil && name != "removed" {
@@ -230,12 +243,14 @@ func TestAJournalThatWasDamagedIsSaid(t *testing.T) {
 // Without a witness, as after an upgrade, nothing is known of what was lost: it is said, and commands go on.
 func TestADamagedJournalOfAnOlderAgentIsSaid(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
-	text := fmt.Sprintf(`{"id":"a","name":"meter","expires":%d,"reply":{"id":"a","ok":true}}`+"\nrot\n", now.Add(time.Minute).UnixMilli())
+	text := fmt.Sprintf(`{"id":"a","name":"meter","expires":%d,"reply":{"id":"a","ok":true}}`+"\nrot\n",
+		now.Add(time.Minute).UnixMilli())
 	if err := os.WriteFile(filepath.Join(dir, journalFile), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := restarted(t, dir, now)
-	if why := r.Why(); !strings.Contains(why, "1 of its 2 lines") || !strings.Contains(why, "may be carried out again if they are sent again") {
+	if why := r.Why(); !strings.Contains(why, "1 of its 2 lines") || !strings.Contains(why,
+		"may be carried out again if they are sent again") {
 		t.Error(why)
 	}
 	r.send("meter", fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, now.Add(time.Minute).UnixMilli()), false)
@@ -253,7 +268,8 @@ func TestAnOlderAgentInBetween(t *testing.T) {
 	r := newDownlinkRigAt(t, dir, now)
 	r.carried(t, "a", hundred(now)...)
 	r.stop()
-	if err := os.WriteFile(filepath.Join(dir, journalFile), fmt.Appendf(nil, `{"id":"a7","name":"meter","expires":%d,"reply":{"id":"a7","ok":true}}`+"\n",
+	if err := os.WriteFile(filepath.Join(dir, journalFile), fmt.Appendf(nil,
+		`{"id":"a7","name":"meter","expires":%d,"reply":{"id":"a7","ok":true}}`+"\n",
 		now.Add(time.Hour).UnixMilli()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +296,8 @@ func TestAFIFOInPlaceOfTheJournal(t *testing.T) {
 		t.Error(why)
 	}
 	r.send("meter", fmt.Sprintf(`{"id":"a","expires":%d,"text":"x"}`, now.Add(time.Minute).UnixMilli()), false)
-	if _, reply := r.reply(t); reply.Error != wire.Failed || !strings.Contains(reply.Detail, "at most once cannot be kept") || len(r.written) != 0 {
+	if _, reply := r.reply(t); reply.Error != wire.Failed || !strings.Contains(reply.Detail, "at most once cannot be kept") ||
+		len(r.written) != 0 {
 		t.Errorf("%+v", reply)
 	}
 }

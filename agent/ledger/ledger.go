@@ -71,8 +71,8 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	if b.doc, err = file.Load(); err != nil {
 		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
 		b.asideUntil = now().Add(ledgerSay)
-		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, and this month may cost more than its "+
-			"budget", err)
+		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, "+
+			"and this month may cost more than its budget", err)
 	}
 	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
@@ -201,7 +201,8 @@ func (b *Ledger) Exhausted() bool {
 	return b.level == transport.BudgetExhausted
 }
 
-// Why is what the budget holds back, and for an hour that the file could not be read, or what else is wrong with it; empty: nothing.
+// Why is what the budget holds back, and for an hour that the file could not be read, or what else is wrong with it; empty:
+// nothing.
 func (b *Ledger) Why() string {
 	m := b.Month()
 	b.mu.Lock()

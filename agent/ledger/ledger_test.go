@@ -97,7 +97,8 @@ func TestPeriodStart(t *testing.T) {
 	}
 }
 
-// A ledger that was emptied, cut or garbled is said in why and the log, with what it means; it counts nothing of the month any more.
+// A ledger that was emptied, cut or garbled is said in why and the log, with what it means; it counts nothing of the month any
+// more.
 func TestALedgerThatWasDamagedIsSaid(t *testing.T) {
 	for name, damage := range map[string]func(p []byte) []byte{
 		"emptied": func([]byte) []byte { return nil },
@@ -116,7 +117,8 @@ func TestALedgerThatWasDamagedIsSaid(t *testing.T) {
 			now := time.Date(2026, 12, 2, 23, 0, 0, 0, time.UTC)
 			var log bytes.Buffer
 			open := func() *Ledger {
-				return Open(root, zerolog.New(&log), func() time.Time { return now }, func() bool { return false }, statuspage.Bytes{})
+				return Open(root, zerolog.New(&log), func() time.Time { return now }, func() bool { return false },
+					statuspage.Bytes{})
 			}
 			b := open()
 			b.Record(statuspage.Bytes{Data: 100}, "eth0")

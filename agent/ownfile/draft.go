@@ -25,7 +25,8 @@ func Begin(root *os.Root, name string) (*Draft, error) {
 	return &Draft{f, root, name}, nil
 }
 
-// Keep gives it its name, all or nothing over a power cut: the file is synced, renamed, and the directory is synced. It stays open.
+// Keep gives it its name, all or nothing over a power cut: the file is synced, renamed, and the directory is synced. It stays
+// open.
 func (d *Draft) Keep() error {
 	if err := d.Sync(); err != nil {
 		return err
@@ -56,8 +57,8 @@ func Replace(root *os.Root, name string, p []byte) error {
 	})
 }
 
-// ReplacePath is Replace for a file that a person names, whose directory is there, and for content that comes in pieces. There the
-// directory may be anybody's: only a file of the one who runs us is replaced.
+// ReplacePath is Replace for a file that a person names, whose directory is there, and for content that comes in pieces. There
+// the directory may be anybody's: only a file of the one who runs us is replaced.
 func ReplacePath(name string, content func(*os.File) error) error {
 	root, err := os.OpenRoot(filepath.Dir(name))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package ownfile opens, reads and makes every file that is ours: in the state directory, in spools, and where a person wants one.
-// The agent may run as root, and others may write to the directory: what stands in the way is never followed, waited for or
+// Package ownfile opens, reads and makes every file that is ours: in the state directory, in spools, and where a person wants
+// one. The agent may run as root, and others may write to the directory: what stands in the way is never followed, waited for or
 // overwritten unless it is a regular file that is ours. Names are plain, without separators.
 package ownfile
 
@@ -114,8 +114,8 @@ func Free(root *os.Root, name string) error {
 	return inTheWay(root, name, info, true)
 }
 
-// inTheWay is why what stands at name is not taken. ours: it must belong to us, to root or to whom the directory belongs, who could
-// put there what he wants anyway.
+// inTheWay is why what stands at name is not taken. ours: it must belong to us, to root or to whom the directory belongs, who
+// could put there what he wants anyway.
 func inTheWay(root *os.Root, name string, info fs.FileInfo, ours bool) error {
 	what := ""
 	switch m := info.Mode(); {

@@ -81,7 +81,8 @@ func TestWhatIsInTheWayIsRefusedAndLeftAlone(t *testing.T) {
 			t.Run(what+", "+way, func(t *testing.T) {
 				root, dir := openDir(t)
 				path := filepath.Join(dir, "x")
-				if err := errors.Join(os.WriteFile(filepath.Join(dir, "target"), []byte("precious"), 0o600), put(path)); err != nil {
+				if err := errors.Join(os.WriteFile(filepath.Join(dir, "target"), []byte("precious"), 0o600),
+					put(path)); err != nil {
 					t.Skip(err)
 				}
 				before, err := os.Lstat(path)
@@ -98,7 +99,8 @@ func TestWhatIsInTheWayIsRefusedAndLeftAlone(t *testing.T) {
 				if !errors.Is(err, ErrInTheWay) || !strings.Contains(err.Error(), dir) {
 					t.Fatalf("%v", err)
 				}
-				if kind, _, _ := strings.Cut(what, " to "); !strings.Contains(err.Error(), strings.TrimSuffix(kind, " far away")) {
+				if kind, _, _ := strings.Cut(what, " to "); !strings.Contains(err.Error(), strings.TrimSuffix(kind,
+					" far away")) {
 					t.Errorf("%v does not say %s", err, what)
 				}
 				after, err := os.Lstat(path)
@@ -166,7 +168,8 @@ func TestAFileThatCannotBeWrittenLeavesTheOldOne(t *testing.T) {
 // A size is looked at before anything is read.
 func TestReadIsBounded(t *testing.T) {
 	root, dir := openDir(t)
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "x"), []byte("1234567890"), 0o600), os.WriteFile(filepath.Join(dir, "huge"), nil, 0o600),
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "x"), []byte("1234567890"), 0o600), os.WriteFile(filepath.Join(dir,
+		"huge"), nil, 0o600),
 		os.Truncate(filepath.Join(dir, "huge"), 1<<40)); err != nil {
 		t.Fatal(err)
 	}
@@ -216,11 +219,13 @@ func TestAFileInAStrangersDirectoryIsNotReplaced(t *testing.T) {
 	}
 	_, dir := openDir(t)
 	path := filepath.Join(dir, "x")
-	if err := errors.Join(os.Chown(dir, 4711, 4711), os.WriteFile(path, []byte("precious"), 0o644), os.Chown(path, 4711, 4711)); err != nil {
+	if err := errors.Join(os.Chown(dir, 4711, 4711), os.WriteFile(path, []byte("precious"), 0o644), os.Chown(path, 4711,
+		4711)); err != nil {
 		t.Fatal(err)
 	}
 	err := ReplacePath(path, func(*os.File) error { return nil })
-	if p, _ := os.ReadFile(path); !errors.Is(err, ErrInTheWay) || !strings.Contains(err.Error(), "user 4711") || string(p) != "precious" {
+	if p, _ := os.ReadFile(path); !errors.Is(err, ErrInTheWay) || !strings.Contains(err.Error(), "user 4711") ||
+		string(p) != "precious" {
 		t.Errorf("%v, %q", err, p)
 	}
 }

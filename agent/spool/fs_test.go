@@ -22,7 +22,8 @@ func TestASpoolWithSomethingInTheWay(t *testing.T) {
 			t.Run(name+" "+what, func(t *testing.T) {
 				dir := t.TempDir()
 				precious := filepath.Join(dir, "precious")
-				if err := errors.Join(os.WriteFile(precious, []byte("target"), 0o600), put(filepath.Join(dir, name))); err != nil {
+				if err := errors.Join(os.WriteFile(precious, []byte("target"), 0o600), put(filepath.Join(dir,
+					name))); err != nil {
 					t.Fatal(err)
 				}
 				s, err := Open(Dir(dir), Options{WriteAfter: time.Hour})
@@ -36,7 +37,8 @@ func TestASpoolWithSomethingInTheWay(t *testing.T) {
 				if err != nil || len(records) != 1 {
 					t.Fatalf("%v, %v", records, err)
 				}
-				if why := s.Status().Why; name != cursorFile && (!strings.Contains(why, what) || !strings.Contains(why, "remove it")) {
+				if why := s.Status().Why; name != cursorFile && (!strings.Contains(why, what) || !strings.Contains(why,
+					"remove it")) {
 					t.Errorf("why: %s", why)
 				}
 				_ = s.Close() // it says what it could not write

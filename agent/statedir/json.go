@@ -99,8 +99,8 @@ func (f jsonFile) save(mu sync.Locker, doc any) error {
 	return ownfile.Replace(f.Root, f.Name, sealed(p))
 }
 
-// The last key of a file is the checksum of the text before it: what rots on a disk is often still JSON. Agents from before it pass over
-// the key, and write none.
+// The last key of a file is the checksum of the text before it: what rots on a disk is often still JSON. Agents from before it
+// pass over the key, and write none.
 const sumKey = ",\n \"sum\": "
 
 // sealed is a document, indented by one space, with its checksum.

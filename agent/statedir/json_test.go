@@ -115,7 +115,8 @@ func TestJSONWithSomethingInTheWay(t *testing.T) {
 			if err := errors.Join(os.WriteFile(target, []byte(precious), 0o600), put(path)); err != nil {
 				t.Fatal(err)
 			}
-			if doc, err := f.Load(); !errors.Is(err, ownfile.ErrInTheWay) || !strings.Contains(err.Error(), what) || doc.Counts != nil {
+			if doc, err := f.Load(); !errors.Is(err, ownfile.ErrInTheWay) || !strings.Contains(err.Error(), what) ||
+				doc.Counts != nil {
 				t.Errorf("%+v, %v", doc, err)
 			}
 			if err := f.Save(&sync.Mutex{}, &fruit{Layout: 3}); !errors.Is(err, ownfile.ErrInTheWay) {

@@ -80,7 +80,8 @@ func TestALockThatIsAnothersIsLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := openState(dir)
-		if err != nil || s.Fault == nil || !strings.Contains(s.Fault.Error(), what) || !strings.Contains(s.Fault.Error(), "remove it") {
+		if err != nil || s.Fault == nil || !strings.Contains(s.Fault.Error(), what) || !strings.Contains(s.Fault.Error(),
+			"remove it") {
 			t.Errorf("%v, %+v", err, s)
 		}
 		if p, err := os.ReadFile(dir + "/target"); err != nil || string(p) != "precious" {

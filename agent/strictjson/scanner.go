@@ -22,7 +22,8 @@ type field struct {
 	kind reflect.Type
 }
 
-// value scans one value that lies within depth others. kind is what it will be decoded into; nil: nothing that has keys of its own.
+// value scans one value that lies within depth others. kind is what it will be decoded into; nil: nothing that has keys of its
+// own.
 func (s *scanner) value(kind reflect.Type, depth int) error {
 	for kind != nil && kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()

@@ -1,6 +1,6 @@
-// Package strictjson decodes what comes down to a gateway: JSON (RFC 8259) that every reader understands alike. encoding/json alone
-// takes the last of two keys, "ID" for "id", and makes one character of every lone surrogate: two readers of one message, or two
-// ids, would then not be what their sender meant.
+// Package strictjson decodes what comes down to a gateway: JSON (RFC 8259) that every reader understands alike. encoding/json
+// alone takes the last of two keys, "ID" for "id", and makes one character of every lone surrogate: two readers of one message,
+// or two ids, would then not be what their sender meant.
 package strictjson
 
 import (
@@ -23,15 +23,16 @@ const (
 // quotedMost is how many bytes of a stranger stand in an error.
 const quotedMost = 40
 
-// Unmarshal is json.Unmarshal into v, a pointer, of a p that has at most MaxBytes, is UTF-8 and one JSON value with nothing behind it, in which
+// Unmarshal is json.Unmarshal into v, a pointer, of a p that has at most MaxBytes, is UTF-8 and one JSON value with nothing
+// behind it, in which
 //
 //   - no key of an object stands twice, also in another case, and each key of a struct is written as its tag says;
 //   - no string or key holds half of a surrogate pair (RFC 8259 section 8.2);
 //   - every number is one of float64, and what v wants;
 //   - nothing is deeper than MaxDepth or has more than MaxKeys keys.
 //
-// Keys that v does not know are passed over, as json.Unmarshal does. The error is a sentence for the sender, about the first fault;
-// it holds at most a few bytes of what was sent, quoted. After an error v is not to be used.
+// Keys that v does not know are passed over, as json.Unmarshal does. The error is a sentence for the sender, about the first
+// fault; it holds at most a few bytes of what was sent, quoted. After an error v is not to be used.
 func Unmarshal(p []byte, v any) error {
 	switch {
 	case len(p) > MaxBytes:

@@ -34,45 +34,47 @@ type part struct {
 
 func TestWhatTwoReadersUnderstandDifferentlyIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"a doubled key":                   {`{"id":"a","id":"b"}`, `key "id" stands twice`},
-		"one written in escapes":          {`{"id":"a","\u0069d":"b"}`, `key "id" stands twice`},
-		"one of an embedded struct":       {`{"text":"a","text":"a"}`, `key "text" stands twice`},
-		"one that nobody knows":           {`{"x":1,"x":1}`, `key "x" stands twice`},
-		"one deep in what nobody knows":   {`{"x":[{"y":{"z":1,"z":2}}]}`, `key "z" stands twice`},
-		"one of a value":                  {`{"values":{"a":1,"a":2}}`, `key "a" stands twice`},
-		"an empty one":                    {`{"":1,"":2}`, `key "" stands twice`},
-		"keys that differ in case":        {`{"id":"a","ID":"b"}`, `keys "id" and "ID" differ only in case`},
-		"the other way":                   {`{"Id":"a","id":"b"}`, `key "Id" must be written "id"`},
-		"unknown ones that do":            {`{"x":"a","X":"b"}`, `keys "x" and "X" differ only in case`},
-		"values that do":                  {`{"values":{"a":1,"A":2}}`, `keys "a" and "A" differ only in case`},
-		"a key in another case":           {`{"EXPIRES":1}`, `key "EXPIRES" must be written "expires"`},
-		"a key with the long s":           {`{"expire\u017f":1}`, `must be written "expires"`},
-		"a Kelvin sign":                   {`{"k":1,"` + "\u212a" + `":1}`, "differ only in case"},
-		"a key of an element":             {`{"parts":[{"name":"a"},{"Name":"b"}]}`, `key "Name" must be written "name"`},
-		"a lone high surrogate":           {`{"id":"\ud800"}`, "half of a surrogate pair"},
-		"a lone low surrogate":            {`{"id":"\udc00x"}`, "half of a surrogate pair"},
-		"two high ones":                   {`{"id":"\ud800\ud800"}`, "half of a surrogate pair"},
-		"a high one and a letter":         {`{"id":"\ud800\u0061"}`, "half of a surrogate pair"},
-		"one in a key":                    {`{"a\uDFFFb":1}`, "half of a surrogate pair"},
-		"one in what nobody knows":        {`{"x":["\ud83d"]}`, "half of a surrogate pair"},
-		"bytes that are no text":          {"{\"text\":\"\xff\"}", "not UTF-8"},
-		"a surrogate as UTF-8":            {"{\"text\":\"\xed\xa0\x80\"}", "not UTF-8"},
-		"an overlong slash":               {"{\"text\":\"\xc0\xaf\"}", "not UTF-8"},
-		"a byte order mark":               {"\ufeff{}", "not one JSON value"},
-		"data behind it":                  {`{"id":"a"} {"id":"b"}`, "not one JSON value"},
-		"a bracket behind it":             {`{"id":"a"}}`, "not one JSON value"},
-		"a zero byte behind it":           {"{}\x00", "not one JSON value"},
-		"nothing":                         {"", "not one JSON value"},
-		"half of it":                      {`{"id":`, "not one JSON value"},
-		"a trailing comma":                {`{"id":"a",}`, "not one JSON value"},
-		"a raw newline in a string":       {"{\"id\":\"a\n\"}", "not one JSON value"},
-		"objects in each other":           {strings.Repeat(`{"x":`, MaxDepth+1) + "1" + strings.Repeat("}", MaxDepth+1), "deeper than 16"},
-		"arrays in each other":            {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "deeper than 16"},
-		"too many keys":                   {manyKeys(MaxKeys + 1), "more than 1024 keys"},
-		"too many bytes":                  {`"` + strings.Repeat("x", MaxBytes) + `"`, "at most 1048576"},
-		"a number beyond float64":         {`{"x":1e400}`, "number 1e400 is out of range"},
-		"one as a value":                  {`{"values":{"a":-1e999}}`, "number -1e999 is out of range"},
-		"an integer beyond 64 bits":       {`{"expires":9223372036854775808}`, "expires must be a whole number of 64 bits, and is number 9223372036854775808"},
+		"a doubled key":                 {`{"id":"a","id":"b"}`, `key "id" stands twice`},
+		"one written in escapes":        {`{"id":"a","\u0069d":"b"}`, `key "id" stands twice`},
+		"one of an embedded struct":     {`{"text":"a","text":"a"}`, `key "text" stands twice`},
+		"one that nobody knows":         {`{"x":1,"x":1}`, `key "x" stands twice`},
+		"one deep in what nobody knows": {`{"x":[{"y":{"z":1,"z":2}}]}`, `key "z" stands twice`},
+		"one of a value":                {`{"values":{"a":1,"a":2}}`, `key "a" stands twice`},
+		"an empty one":                  {`{"":1,"":2}`, `key "" stands twice`},
+		"keys that differ in case":      {`{"id":"a","ID":"b"}`, `keys "id" and "ID" differ only in case`},
+		"the other way":                 {`{"Id":"a","id":"b"}`, `key "Id" must be written "id"`},
+		"unknown ones that do":          {`{"x":"a","X":"b"}`, `keys "x" and "X" differ only in case`},
+		"values that do":                {`{"values":{"a":1,"A":2}}`, `keys "a" and "A" differ only in case`},
+		"a key in another case":         {`{"EXPIRES":1}`, `key "EXPIRES" must be written "expires"`},
+		"a key with the long s":         {`{"expire\u017f":1}`, `must be written "expires"`},
+		"a Kelvin sign":                 {`{"k":1,"` + "\u212a" + `":1}`, "differ only in case"},
+		"a key of an element":           {`{"parts":[{"name":"a"},{"Name":"b"}]}`, `key "Name" must be written "name"`},
+		"a lone high surrogate":         {`{"id":"\ud800"}`, "half of a surrogate pair"},
+		"a lone low surrogate":          {`{"id":"\udc00x"}`, "half of a surrogate pair"},
+		"two high ones":                 {`{"id":"\ud800\ud800"}`, "half of a surrogate pair"},
+		"a high one and a letter":       {`{"id":"\ud800\u0061"}`, "half of a surrogate pair"},
+		"one in a key":                  {`{"a\uDFFFb":1}`, "half of a surrogate pair"},
+		"one in what nobody knows":      {`{"x":["\ud83d"]}`, "half of a surrogate pair"},
+		"bytes that are no text":        {"{\"text\":\"\xff\"}", "not UTF-8"},
+		"a surrogate as UTF-8":          {"{\"text\":\"\xed\xa0\x80\"}", "not UTF-8"},
+		"an overlong slash":             {"{\"text\":\"\xc0\xaf\"}", "not UTF-8"},
+		"a byte order mark":             {"\ufeff{}", "not one JSON value"},
+		"data behind it":                {`{"id":"a"} {"id":"b"}`, "not one JSON value"},
+		"a bracket behind it":           {`{"id":"a"}}`, "not one JSON value"},
+		"a zero byte behind it":         {"{}\x00", "not one JSON value"},
+		"nothing":                       {"", "not one JSON value"},
+		"half of it":                    {`{"id":`, "not one JSON value"},
+		"a trailing comma":              {`{"id":"a",}`, "not one JSON value"},
+		"a raw newline in a string":     {"{\"id\":\"a\n\"}", "not one JSON value"},
+		"objects in each other": {strings.Repeat(`{"x":`, MaxDepth+1) + "1" + strings.Repeat("}", MaxDepth+1),
+			"deeper than 16"},
+		"arrays in each other":    {strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "deeper than 16"},
+		"too many keys":           {manyKeys(MaxKeys + 1), "more than 1024 keys"},
+		"too many bytes":          {`"` + strings.Repeat("x", MaxBytes) + `"`, "at most 1048576"},
+		"a number beyond float64": {`{"x":1e400}`, "number 1e400 is out of range"},
+		"one as a value":          {`{"values":{"a":-1e999}}`, "number -1e999 is out of range"},
+		"an integer beyond 64 bits": {`{"expires":9223372036854775808}`,
+			"expires must be a whole number of 64 bits, and is number 9223372036854775808"},
 		"a fraction":                      {`{"expires":1.5}`, "expires must be a whole number"},
 		"a negative number of a message":  {`{"seq":-1}`, "seq must be a whole number of 64 bits without a sign"},
 		"a text for a number":             {`{"expires":"soon"}`, "expires must be a whole number of 64 bits, and is a string"},
@@ -111,7 +113,8 @@ func manyKeys(n int) string {
 
 func TestWhatIsOneThingIsRead(t *testing.T) {
 	for name, in := range map[string]string{
-		"all of it":                 `{"id":"a","expires":1,"seq":2,"text":"x","values":{"a":1.5,"b":"t","c":true},"base64":"AA==","on":true,"parts":[{"name":"n"}]}`,
+		"all of it": `{"id":"a","expires":1,"seq":2,"text":"x","values":{"a":1.5,"b":"t","c":true},` +
+			`"base64":"AA==","on":true,"parts":[{"name":"n"}]}`,
 		"white space":               " \r\n\t{ \"id\" :\t\"a\" , \"parts\" : [ { } , { \"name\" : \"b\" } ] } \n",
 		"keys that nobody knows":    `{"id":"a","Later":{"x":[1,[2,{"y":null}]]},"x-Trace":"1"}`,
 		"the same key elsewhere":    `{"id":"a","x":{"id":"b"},"y":[{"id":1},{"id":2}]}`,
@@ -202,8 +205,10 @@ func model(p []byte) bool {
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	for _, seed := range []string{`{"id":"a","expires":1,"text":"x","values":{"a":1.5}}`, `{"id":"a","ID":"b"}`, `{"id":"\ud800"}`, `[[[{"x":1e999}]]]`,
-		`{"parts":[{"name":"a"},{"Name":"b"}],"any":{"x":[]}}`, `{"base64":"AA==","on":null,"seq":-1}`, "{\"\u017f\":1,\"s\":2}"} {
+	for _, seed := range []string{`{"id":"a","expires":1,"text":"x","values":{"a":1.5}}`, `{"id":"a","ID":"b"}`,
+		`{"id":"\ud800"}`, `[[[{"x":1e999}]]]`,
+		`{"parts":[{"name":"a"},{"Name":"b"}],"any":{"x":[]}}`, `{"base64":"AA==","on":null,"seq":-1}`,
+		"{\"\u017f\":1,\"s\":2}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
@@ -213,7 +218,8 @@ func FuzzUnmarshal(f *testing.F) {
 			if len(err.Error()) > 300 {
 				t.Fatalf("%d bytes of error", len(err.Error()))
 			}
-			if model(p) && laxErr == nil && !bytes.Contains(bytes.ToLower(p), []byte("name")) { // of parts, which the model does not know
+			if model(p) && laxErr == nil && !bytes.Contains(bytes.ToLower(p),
+				[]byte("name")) { // of parts, which the model does not know
 				t.Fatalf("refused: %v", err)
 			}
 			return

@@ -50,8 +50,8 @@ type Command struct {
 	Silence string `json:"silence,omitempty"`
 }
 
-// ParseCommand reads a command, strictly: see [strictjson]. When it fails, the returned command has the id if one could be read, so
-// that the fault can be answered. A missing expires is not a fault here: it has an error code of its own.
+// ParseCommand reads a command, strictly: see [strictjson]. When it fails, the returned command has the id if one could be read,
+// so that the fault can be answered. A missing expires is not a fault here: it has an error code of its own.
 func ParseCommand(p []byte) (Command, error) {
 	var c Command
 	if err := strictjson.Unmarshal(p, &c); err != nil {
@@ -73,8 +73,8 @@ func ParseCommand(p []byte) (Command, error) {
 	return c, nil
 }
 
-// CommandID is the id under which a command that is not carried out is answered; "" without a usable one. It is the first that its
-// sender may have meant.
+// CommandID is the id under which a command that is not carried out is answered; "" without a usable one. It is the first that
+// its sender may have meant.
 func CommandID(p []byte) string {
 	dec := json.NewDecoder(bytes.NewReader(p))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {

@@ -26,7 +26,8 @@ func TestCommandFaults(t *testing.T) {
 		"bytes as text":   {"{\"id\":\"a\",\"expires\":1,\"text\":\"\xfe\"}", "a", "not UTF-8: send bytes as hex or base64"},
 		"data behind it":  {`{"id":"a","expires":1,"text":"x"}{}`, "a", "not one JSON value"},
 		"too deep":        {`{"id":"a","x":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "a", "deeper than 16"},
-		"a huge expires":  {`{"id":"a","expires":99999999999999999999,"text":"x"}`, "a", "expires must be a whole number of 64 bits"},
+		"a huge expires": {`{"id":"a","expires":99999999999999999999,"text":"x"}`, "a",
+			"expires must be a whole number of 64 bits"},
 		"expires as text": {`{"id":"a","expires":"soon","text":"x"}`, "a", "not a command"},
 	} {
 		got, err := ParseCommand([]byte(c.payload))

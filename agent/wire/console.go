@@ -81,8 +81,8 @@ type ConsoleUp struct {
 	Detail string    `json:"detail,omitempty"` // for people
 }
 
-// ParseConsoleDown reads what an operator says, strictly: see [strictjson]. When it fails, the id and the op are there if they could be
-// read, so that it can be answered.
+// ParseConsoleDown reads what an operator says, strictly: see [strictjson]. When it fails, the id and the op are there if they
+// could be read, so that it can be answered.
 func ParseConsoleDown(p []byte) (m ConsoleDown, err error) {
 	if err = strictjson.Unmarshal(p, &m); err != nil {
 		var head struct {

@@ -21,7 +21,8 @@ func Makers() []Maker {
 	const test = "for tests: in a directory of their own"
 	const demo = "in a directory that was made a moment ago, with a random name and for us alone"
 	return []Maker{
-		{"agent/ownfile/ownfile.go", "OpenFile", "it is the one place: names in a directory, O_EXCL, and what is in the way is looked at first"},
+		{"agent/ownfile/ownfile.go", "OpenFile",
+			"it is the one place: names in a directory, O_EXCL, and what is in the way is looked at first"},
 		{"agent/ownfile/ownfile.go", "O_CREATE", "the same"},
 		{"agent/spool/disk.go", "Create", "of the spool's seam for disks, behind which stands ownfile.Make: segments and cursor"},
 		{"agent/spool/flush.go", "Create", "the same, for the reserve"},
@@ -35,11 +36,14 @@ func Makers() []Maker {
 	}
 }
 
-// making are the functions of the standard library, and of x/sys, that make a file or what may pass for one. Of a package, by its path.
+// making are the functions of the standard library, and of x/sys, that make a file or what may pass for one. Of a package, by its
+// path.
 func making() map[string][]string {
-	system := []string{"Creat", "Mknod", "Mknodat", "Mkfifo", "Mkfifoat", "Link", "Linkat", "Symlink", "Symlinkat", "MemfdCreate", "O_CREAT", "O_TRUNC", "O_TMPFILE"}
+	system := []string{"Creat", "Mknod", "Mknodat", "Mkfifo", "Mkfifoat", "Link", "Linkat", "Symlink", "Symlinkat",
+		"MemfdCreate", "O_CREAT", "O_TRUNC", "O_TMPFILE"}
 	return map[string][]string{
-		"os":                    {"Create", "CreateTemp", "MkdirTemp", "WriteFile", "CopyFS", "Link", "Symlink", "Truncate", "O_CREATE", "O_TRUNC"},
+		"os": {"Create", "CreateTemp", "MkdirTemp", "WriteFile", "CopyFS", "Link", "Symlink", "Truncate",
+			"O_CREATE", "O_TRUNC"},
 		"io/ioutil":             {"WriteFile", "TempFile", "TempDir"},
 		"syscall":               system,
 		"golang.org/x/sys/unix": system,
@@ -53,12 +57,13 @@ func methods() []string {
 
 // opening are functions with flags, and where those stand among the arguments.
 func opening() map[string]int {
-	return map[string]int{"os.OpenFile": 1, "syscall.Open": 1, "syscall.Openat": 2, "golang.org/x/sys/unix.Open": 1, "golang.org/x/sys/unix.Openat": 2,
+	return map[string]int{"os.OpenFile": 1, "syscall.Open": 1, "syscall.Openat": 2, "golang.org/x/sys/unix.Open": 1,
+		"golang.org/x/sys/unix.Openat":  2,
 		"golang.org/x/sys/unix.Openat2": -1}
 }
 
-// Made lists what in a source makes a file, as "what file:line": mentioned is enough, since a function can be called under another name.
-// Of functions with flags only such are passed as plainly make none.
+// Made lists what in a source makes a file, as "what file:line": mentioned is enough, since a function can be called under
+// another name. Of functions with flags only such are passed as plainly make none.
 func (s Source) Made() []string {
 	var found []string
 	say := func(n ast.Node, what string) {
@@ -130,7 +135,8 @@ func constantFlags(e ast.Expr) bool {
 	case *ast.BinaryExpr:
 		return e.Op == token.OR && constantFlags(e.X) && constantFlags(e.Y)
 	case *ast.SelectorExpr:
-		return strings.HasPrefix(e.Sel.Name, "O_") && !slices.Contains([]string{"O_CREATE", "O_CREAT", "O_TRUNC", "O_TMPFILE"}, e.Sel.Name)
+		return strings.HasPrefix(e.Sel.Name, "O_") && !slices.Contains([]string{"O_CREATE", "O_CREAT", "O_TRUNC", "O_TMPFILE"},
+			e.Sel.Name)
 	case *ast.BasicLit:
 		return e.Value == "0"
 	}
@@ -148,8 +154,9 @@ func StrangeFiles(all []Source, makers []Maker) []string {
 				return m.Path == s.Path && m.What == what || m.Path == s.Path && strings.HasSuffix(what, "."+m.What)
 			})
 			if i < 0 {
-				breaches = append(breaches, fmt.Sprintf("%s: %s makes a file where a stranger may have put a link or a FIFO: use agent/ownfile, "+
-					"or add it to build/arch/files.go with a reason", at, what))
+				breaches = append(breaches,
+					fmt.Sprintf("%s: %s makes a file where a stranger may have put a link or a FIFO: use agent/ownfile, "+
+						"or add it to build/arch/files.go with a reason", at, what))
 				continue
 			}
 			used[makers[i]] = true
@@ -157,7 +164,8 @@ func StrangeFiles(all []Source, makers []Maker) []string {
 	}
 	for _, m := range makers {
 		if !used[m] {
-			breaches = append(breaches, fmt.Sprintf("%s has no %s any more: take its exception out of build/arch/files.go", m.Path, m.What))
+			breaches = append(breaches, fmt.Sprintf("%s has no %s any more: take its exception out of build/arch/files.go",
+				m.Path, m.What))
 		}
 		if strings.TrimSpace(m.Why) == "" {
 			breaches = append(breaches, fmt.Sprintf("the exception of %s gives no reason", m.Path))

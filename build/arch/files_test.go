@@ -31,6 +31,11 @@ func parsed(t *testing.T, path, text string) Source {
 	return s
 }
 
+// importing is the beginning of a source, up to the body of a function.
+func importing(paths ...string) string {
+	return "package x\nimport (\n\"" + strings.Join(paths, "\"\n\"") + "\"\n)\nfunc f() {\n"
+}
+
 func TestEveryWayToMakeAFileIsFound(t *testing.T) {
 	for code, want := range map[string]string{
 		`os.Create("x")`:                                       "os.Create",
@@ -57,7 +62,8 @@ func TestEveryWayToMakeAFileIsFound(t *testing.T) {
 		`openRoot().WriteFile("x", nil, 0)`:                    "WriteFile",
 		`make := root.WriteFile; make("x", nil, 0)`:            "WriteFile",
 	} {
-		src := "package x\nimport (\n\"os\"\nsystem \"os\"\n\"io/ioutil\"\n\"syscall\"\n\"golang.org/x/sys/unix\"\n)\nfunc f() {\n" + code + "\n}\n"
+		src := importing("os", "os", "io/ioutil", "syscall", "golang.org/x/sys/unix") + code + "\n}\n"
+		src = strings.Replace(src, "\n\"os\"", "\nsystem \"os\"", 1)
 		s := parsed(t, "agent/x/x.go", src)
 		if got := s.Made(); !slices.Contains(got, want+" agent/x/x.go:10") {
 			t.Errorf("%s: %q", code, got)
@@ -73,10 +79,12 @@ func TestEveryWayToMakeAFileIsFound(t *testing.T) {
 
 func TestWhatMakesNoFileIsPassed(t *testing.T) {
 	for _, code := range []string{
-		`os.Open("x")`, `os.OpenFile("x", os.O_RDWR|unix.O_NOCTTY, 0)`, `unix.Open("x", unix.O_RDWR|unix.O_CLOEXEC, 0)`, `os.ReadFile("x")`,
-		`ownfile.Replace(root, "x", nil)`, `root.Open("x")`, `os.MkdirAll("x", 0o700)`, `os.Rename("x", "y")`, `unix.Openat(3, "x", unix.O_RDONLY, 0)`,
+		`os.Open("x")`, `os.OpenFile("x", os.O_RDWR|unix.O_NOCTTY, 0)`, `unix.Open("x", unix.O_RDWR|unix.O_CLOEXEC, 0)`,
+		`os.ReadFile("x")`,
+		`ownfile.Replace(root, "x", nil)`, `root.Open("x")`, `os.MkdirAll("x", 0o700)`, `os.Rename("x", "y")`,
+		`unix.Openat(3, "x", unix.O_RDONLY, 0)`,
 	} {
-		src := "package x\nimport (\n\"os\"\n\"golang.org/x/sys/unix\"\n\"github.com/linkbeat/linkbeat/agent/ownfile\"\n)\nfunc f() {\n" + code + "\n}\n"
+		src := importing("os", "golang.org/x/sys/unix", module+"agent/ownfile") + code + "\n}\n"
 		if got := parsed(t, "x.go", src).Made(); len(got) != 0 {
 			t.Errorf("%s: %q", code, got)
 		}

@@ -32,8 +32,8 @@ func Rules() []Rule {
 			Why: "what a command line is answered with; both programs have it, and it knows nothing of what they do"},
 		{Package: "cmd/internal/cli/clitest", Own: []string{"cmd/internal/cli"}, Others: []string{cobra, pflag},
 			Why: "for tests: calls every command of a program in every wrong way"},
-		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/ownfile", "agent/probe", "agent/statuspage",
-			"cmd/internal/cli", "config", "firmware-bridge/discover"},
+		{Package: "cmd/linkbeat", Own: []string{"agent", "agent/diag", "agent/estimate", "agent/ownfile", "agent/probe",
+			"agent/statuspage", "cmd/internal/cli", "config", "firmware-bridge/discover"},
 			Others: []string{cobra, zerolog},
 			Why:    "flags, signals, exit codes; it must not know how a link or a spool works"},
 		{Package: "cmd/linkbeatctl", Own: []string{"agent/demo", "agent/operator", "agent/operator/tty", "agent/wire",
@@ -89,8 +89,8 @@ func Rules() []Rule {
 			Why: "pure: bytes and a time come in, frames go out"},
 		{Package: "firmware-bridge/modbus", NotStd: []string{"net", "os", "sync", "syscall", "context", "io/fs"},
 			Why: "pure: what goes on a Modbus line, what comes back, and whose turn it is; now comes in"},
-		{Package: "config", Own: []string{"agent/ownfile", "agent/wire", "firmware-bridge/framing", "transport/brokerurl", "transport/heartbeat"},
-			Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
+		{Package: "config", Own: []string{"agent/ownfile", "agent/wire", "firmware-bridge/framing", "transport/brokerurl",
+			"transport/heartbeat"}, Others: []string{yaml}, NotStd: []string{"net/http", "os/exec"},
 			Why: "the fleet document is a public contract; of what it configures it knows only pure leaves: " +
 				"which framings, payload formats and URL schemes there are, what learning costs, and how files are made"},
 	}...)

@@ -89,8 +89,8 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-// writeBundle leaves no half of one behind, and replaces only what is ours: who asks for it may be root, and name a place where others
-// put links.
+// writeBundle leaves no half of one behind, and replaces only what is ours: who asks for it may be root, and name a place where
+// others put links.
 func writeBundle(ctx context.Context, name string, b diag.Bundle) error {
 	return ownfile.ReplacePath(name, func(f *os.File) error { return b.Write(ctx, f) })
 }

@@ -24,7 +24,8 @@ func TestABundleReplacesOnlyWhatIsOurs(t *testing.T) {
 		for _, name := range []string{"gw.tar.gz", "gw.tar.gz.tmp"} { // its temporary name can be guessed
 			dir := t.TempDir()
 			path, target := filepath.Join(dir, "gw.tar.gz"), filepath.Join(dir, "passwd")
-			if err := errors.Join(os.WriteFile(target, []byte(precious), 0o644), put(filepath.Join(dir, name), target)); err != nil {
+			if err := errors.Join(os.WriteFile(target, []byte(precious), 0o644), put(filepath.Join(dir, name),
+				target)); err != nil {
 				t.Fatal(err)
 			}
 			err := writeBundle(t.Context(), path, diag.Bundle{Document: config.Defaults()})

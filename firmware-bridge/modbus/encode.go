@@ -121,8 +121,8 @@ func (r Register) encodeFloat(text string) ([]byte, error) {
 	return arrange(binary.BigEndian.AppendUint32(nil, math.Float32bits(float32(f))), r.Order, false), nil
 }
 
-// nearest is the float32 for f, which the shortest decimal of the largest one exceeds. That of another may lie in the middle of two:
-// where scaling has moved f beyond it, the neighbour that reads as the value was meant.
+// nearest is the float32 for f, which the shortest decimal of the largest one exceeds. That of another may lie in the middle of
+// two: where scaling has moved f beyond it, the neighbour that reads as the value was meant.
 func (r Register) nearest(f, value float64) float64 {
 	n := float32(f)
 	for _, to := range []float32{math.MaxFloat32, -math.MaxFloat32} {

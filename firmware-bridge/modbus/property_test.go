@@ -204,7 +204,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add("string", "", 0, 3, []byte("meter "), 0.0, 0.0)
 	f.Add("uint64", "", 0, 0, []byte("\xff\xff\xff\xff\xff\xff\xff\xff"), 0.1, -40.0)
 	f.Fuzz(func(t *testing.T, kind, order string, bit, count int, raw []byte, scale, offset float64) {
-		r := Register{Kind: Holding, Type: Type(kind), Order: Order(order), Bit: bit, Count: count, Writable: true, Scale: scale, Offset: offset}
+		r := Register{Kind: Holding, Type: Type(kind), Order: Order(order), Bit: bit, Count: count, Writable: true,
+			Scale: scale, Offset: offset}
 		if r.Check() != nil {
 			return
 		}
@@ -237,7 +238,8 @@ func comesBack(t *testing.T, r Register, raw []byte, v Value) {
 
 // What a device says at the edge of its type is what an operator may send back.
 func TestTheEdgesOfEveryTypeComeBack(t *testing.T) {
-	scales := []struct{ scale, offset float64 }{{0, 0}, {1, 0}, {0.1, 0}, {0.001, 0}, {-0.1, 0}, {10, 0}, {1, -40}, {1, 0.5}, {0.01, 273.15}, {-1, 0}, {1e-9, 0}}
+	scales := []struct{ scale, offset float64 }{{0, 0}, {1, 0}, {0.1, 0}, {0.001, 0}, {-0.1, 0}, {10, 0}, {1, -40}, {1, 0.5},
+		{0.01, 273.15}, {-1, 0}, {1e-9, 0}}
 	for kind, edges := range map[Type][]uint64{
 		"int16":   {0, 1, 1<<15 - 1, 1 << 15, 1<<16 - 1},
 		"uint16":  {0, 1, 1<<15 - 1, 1 << 15, 1<<16 - 1},
@@ -251,7 +253,8 @@ func TestTheEdgesOfEveryTypeComeBack(t *testing.T) {
 		for _, edge := range edges {
 			for _, s := range scales {
 				for _, order := range []Order{"abcd", "cdab", "badc", "dcba"} {
-					r := Register{Name: "x", Kind: Holding, Type: kind, Order: order, Writable: true, Scale: s.scale, Offset: s.offset}
+					r := Register{Name: "x", Kind: Holding, Type: kind, Order: order, Writable: true, Scale: s.scale,
+						Offset: s.offset}
 					raw := arrange(binary.BigEndian.AppendUint64(nil, edge)[8-2*r.Size():], order, false)
 					v, err := r.Decode(raw)
 					if err != nil { // beyond what a float64 holds, once scaled: it is never a text
@@ -271,14 +274,16 @@ func TestTheEdgesOfEveryTypeComeBack(t *testing.T) {
 }
 
 func float32Edges() (all []uint64) {
-	for _, f := range []float32{0, 1, 0.1, math.MaxFloat32, math.SmallestNonzeroFloat32, 1.1754942e-38, 1.17549435e-38, 16777217} {
+	for _, f := range []float32{0, 1, 0.1, math.MaxFloat32, math.SmallestNonzeroFloat32, 1.1754942e-38, 1.17549435e-38,
+		16777217} {
 		all = append(all, uint64(math.Float32bits(f)), uint64(math.Float32bits(-f)))
 	}
 	return append(all, 1<<31, 0x7f7ffffe, 0xff7ffffe) // -0, and the neighbours of the largest ones
 }
 
 func float64Edges() (all []uint64) {
-	for _, f := range []float64{0, 1, 0.1, math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072014e-308, 1<<53 + 2, math.MaxFloat32} {
+	for _, f := range []float64{0, 1, 0.1, math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072014e-308, 1<<53 + 2,
+		math.MaxFloat32} {
 		all = append(all, math.Float64bits(f), math.Float64bits(-f))
 	}
 	return append(all, 1<<63)
@@ -310,7 +315,8 @@ func TestWhatIsNoNumberIsNeitherReadNorWritten(t *testing.T) {
 		{Register{Type: "float64", Scale: 0.1}, "1.797693134863e307"}, {Register{Type: "float64", Scale: 1e-9}, "1e308"},
 		{Register{Type: "uint64", Scale: 10}, "1.844674407371e20"}, {Register{Type: "int64", Scale: 10}, "-9.22337203686e19"},
 		{Register{Type: "uint64"}, "18446744073709551616"}, {Register{Type: "int64"}, "9223372036854775808"},
-		{Register{Type: "int64"}, "-9223372036854775809"}, {Register{Type: "uint16", Scale: 0.1}, "6553.6"}, {Register{Type: "uint16"}, "-1"},
+		{Register{Type: "int64"}, "-9223372036854775809"}, {Register{Type: "uint16", Scale: 0.1}, "6553.6"},
+		{Register{Type: "uint16"}, "-1"},
 		{Register{Type: "uint64"}, "9007199254740993.0"}, {Register{Type: "int64"}, "-9.007199254740993e15"},
 	} {
 		c.r.Name, c.r.Kind, c.r.Writable = "x", Holding, true

@@ -60,8 +60,8 @@ func (d dumper) file(name string, p []byte) ([]string, error) {
 	case base == "meta":
 		return d.meta(p)
 	case base == "commands.journal":
-		p = sums().ReplaceAll(timeForgot().ReplaceAll(timeExpires().ReplaceAll(p, []byte(`"expires":TIME`)), []byte(`"$1":TIME`)), nil)
-		lines := strings.SplitAfter(string(p), "\n")
+		p = sums().ReplaceAll(timeExpires().ReplaceAll(p, []byte(`"expires":TIME`)), nil)
+		lines := slices.DeleteFunc(strings.SplitAfter(string(p), "\n"), isHead)
 		slices.Sort(lines) // the order after a rewrite is that of a map
 		return lines, nil
 	case base == "quarantine.ndjson":
@@ -161,8 +161,10 @@ func (d dumper) meta(p []byte) ([]string, error) {
 	}))}, nil
 }
 
-func sums() *regexp.Regexp       { return regexp.MustCompile(`,"sum":"[0-9a-f]{8}"`) }
-func timeForgot() *regexp.Regexp { return regexp.MustCompile(`"(low|high)":\d+`) }
+func sums() *regexp.Regexp { return regexp.MustCompile(`,"sum":"[0-9a-f]{8}"`) }
+
+// isHead tells the line of a journal that later agents have before the commands, and earlier ones pass over.
+func isHead(line string) bool { return strings.HasPrefix(line, `{"gone":`) }
 
 func epochs() *regexp.Regexp { return regexp.MustCompile(`"epoch":\d+`) }
 
