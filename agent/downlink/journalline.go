@@ -12,9 +12,11 @@ import (
 
 // The journal is a file of lines, each one JSON object whose last key is the checksum of what stands before it:
 //
-//	{"gone":812,"forgot":[{"low":1795208621123,"high":1795294021000}],"sum":"9be3c0a1"}        the head
-//	{"id":"…","name":"meter","expires":1795208621123,"sum":"…"}               taken: synced before the device sees a byte
-//	{"id":"…","name":"meter","expires":1795208621123,"reply":{…},"sum":"…"}   finished: not synced, a loss only makes the outcome unknown
+//	{"gone":812,"forgot":[{"low":1795208621123,"high":1795294021000}],"sum":"9be3c0a1"}   the head
+//	{"id":"…","name":"meter","expires":1795208621123,"sum":"…"}              taken: synced before the device sees a byte
+//	{"id":"…","name":"meter","expires":1795208621123,"reply":{…},"sum":"…"}  finished: not synced
+//
+// The loss of a finished one only makes the outcome unknown.
 //
 // Agents from before the checksum pass over the head, which has no id, and over the key sum; of theirs, which have no head, no
 // line needs a sum. A last line without its end is what a power cut leaves of a write: it was not synced, so no device has seen a

@@ -17,12 +17,13 @@ import (
 
 // Dump is what lies in a state directory, by file, as lines that are the same for the same inputs. Left out are times, measured
 // numbers, locks, which slot of the cursor is the newer one; epochs have numbers instead of names, and with times and epochs go
-// the checksums over them, which are tried. All else is there byte for byte.
+// the checksums over them, which are tried. All else is there byte for byte, apart from what was added since and earlier agents
+// pass over: commands.seen, the head of the journal.
 func Dump(dir string) (map[string][]string, error) {
 	d := dumper{epochs: map[uint32]string{}}
 	all := map[string][]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
+		if err != nil || e.IsDir() || e.Name() == "commands.seen" {
 			return err
 		}
 		p, err := os.ReadFile(path)
@@ -52,6 +53,9 @@ func (d dumper) epoch(e uint32) string {
 }
 
 func (d dumper) file(name string, p []byte) ([]string, error) {
+	if text(filepath.Base(name)) && !bytes.Equal(p, resealed(p)) {
+		return nil, errors.New("wrong checksum")
+	}
 	switch base := filepath.Base(name); {
 	case strings.HasSuffix(base, ".seg"):
 		return d.segment(p, filepath.Base(filepath.Dir(name)) != "replies")
@@ -68,8 +72,8 @@ func (d dumper) file(name string, p []byte) ([]string, error) {
 		return d.quarantine(p)
 	case base == "ledger.json", base == "paths.json":
 		return shape(p), nil
-	case strings.HasSuffix(base, "lock"), base == "commands.seen":
-		return nil, nil // the pid; times
+	case strings.HasSuffix(base, "lock"):
+		return nil, nil // the pid
 	}
 	return strings.SplitAfter(string(p), "\n"), nil
 }
