@@ -59,7 +59,7 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	if root == nil {
 		return j, errNoState
 	}
-	witness, known := loadSeen(root)
+	witness := loadSeen(root)
 	lost := j.load(witness)
 	for _, e := range j.entries {
 		if e.Reply == nil {
@@ -67,7 +67,7 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 		}
 	}
 	j.seen = seen{Taken: j.gone + int64(len(j.entries)), Expires: witness.Expires}
-	for _, s := range j.forgot {
+	for _, s := range j.forgot { // of a witness that was lost
 		j.seen.Expires = j.seen.Expires.with(s.Low, s.High)
 	}
 	for _, e := range j.entries {
@@ -76,7 +76,7 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	if lost == nil {
 		return j, nil
 	}
-	return j, j.mend(lost, known, witness, now)
+	return j, j.mend(lost, witness, now)
 }
 
 // load reads the file. The error says what is missing in it.
@@ -117,41 +117,33 @@ func (j *Journal) load(witness seen) error {
 }
 
 // mend makes the best of a damaged journal. Nobody knows which ids it had: so whatever expires when one of the commands that were
-// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that
-// could have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome:
-// it is said, and the commands are carried out.
-func (j *Journal) mend(lost error, known bool, witness seen, now time.Time) error {
-	until := now.Add(wire.MaxExpiry)
-	what := "commands that were carried out before now may be carried out again if they are sent again"
+// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that could
+// have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome: it is said,
+// and the commands are carried out.
+func (j *Journal) mend(lost error, witness seen, now time.Time) error {
+	what, ends := "commands that were carried out before now may be carried out again if they are sent again", wire.MaxExpiry
 	for _, s := range witness.Expires {
 		j.forgot = j.forgot.with(s.Low, s.High)
 	}
-	if known && len(j.forgot) > 0 {
-		high := j.forgot.reach(now)
+	if n := len(witness.Expires); n > 0 {
+		high := j.forgot.reach(now.UnixMilli())
 		if high == 0 { // the clock is not set yet
-			high = j.forgot[len(j.forgot)-1].High
+			high = witness.Expires[n-1].High
 		}
-		if t := time.UnixMilli(high); t.Before(until) {
-			until = t
-		}
-		what = fmt.Sprintf("what expires until %s is refused, as it may have been carried out before",
-			time.UnixMilli(high).UTC().Format(time.RFC3339))
+		what = "what expires until " + utc(high) + " is refused, as it may have been carried out before"
+		ends = min(ends, time.Duration(high-now.UnixMilli())*time.Millisecond)
 	}
 	j.gone = max(j.gone, witness.Taken-int64(len(j.entries)))
 	j.seen.Taken = j.gone + int64(len(j.entries))
 	err := fmt.Errorf("the command journal is damaged (%w): %s", lost, what)
-	j.damage, j.damageEnds = err.Error(), time.Now().Add(max(until.Sub(now), damageSaid))
+	j.damage, j.damageEnds = err.Error(), time.Now().Add(max(ends, damageSaid))
 	if errors.Is(lost, ownfile.ErrInTheWay) {
 		return err
 	}
-	if asideErr := ownfile.Rename(j.root, journalFile, journalCorrupt); asideErr != nil && !errors.Is(asideErr, os.ErrNotExist) {
-		return errors.Join(err, asideErr)
+	if aside := ownfile.Rename(j.root, journalFile, journalCorrupt); !errors.Is(aside, os.ErrNotExist) {
+		err = errors.Join(err, aside)
 	}
-	if writeErr := j.rewrite(now); writeErr != nil { // tried again with the next command
-		return errors.Join(err, writeErr)
-	}
-	j.saveSeen()
-	return err
+	return errors.Join(err, j.rewrite(now)) // tried again with the next command
 }
 
 // Why says what was lost, until nothing of it can come again, and an hour at least; empty: nothing. Safe for concurrent use.
@@ -164,15 +156,15 @@ func (j *Journal) Why() string {
 
 // due says why a command that expires then must not be carried out although the clock would let it; an empty code: it may.
 func (j *Journal) due(expires int64, now time.Time) (wire.ErrorCode, string) {
-	reach := j.forgot.reach(now)
+	reach := j.forgot.reach(now.UnixMilli())
 	if expires > reach {
 		return "", ""
 	}
-	at := time.UnixMilli(reach).UTC().Format(time.RFC3339)
-	return wire.Expired,
-		"it may have been carried out before: the clock here was set back, or the command journal was damaged, and what " +
-			"expired until " + at + " is not known one by one any more: send it under another id, with an expires after that"
+	return wire.Expired, "it may have been carried out before: what expired until " + utc(reach) + " is not known one by one any more, " +
+		"and the clock here was set back, or the command journal was damaged: send it under another id, with an expires after that"
 }
+
+func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // lookup returns the reply of a command seen before: nil and errRunning while it runs, nil and nil when it is new.
 func (j *Journal) lookup(id string) (*wire.Reply, error) {
@@ -253,17 +245,17 @@ func (j *Journal) rewrite(now time.Time) error {
 	if j.root == nil {
 		return errNoState
 	}
-	before := now.Add(-journalMargin).UnixMilli()
-	if j.forget(before, math.MaxInt64); len(j.entries) >= journalMax {
-		j.forget(before, now.Add(wire.MaxExpiry+journalMargin).UnixMilli())
+	const margin = int64(journalMargin / time.Millisecond)
+	at := now.UnixMilli()
+	if j.forget(at-margin, math.MaxInt64); len(j.entries) >= journalMax {
+		j.forget(at-margin, at+apart+margin)
 	}
 	buf, err := line(head{j.gone, j.forgot})
 	for _, e := range j.entries {
-		if err != nil {
-			return err
-		}
 		var p []byte
-		p, err = line(e)
+		if err == nil {
+			p, err = line(e)
+		}
 		buf = append(buf, p...)
 	}
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"hash/crc32"
 	"io"
+
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 // The journal is a file of lines, each one JSON object whose last key is the checksum of what stands before it:
@@ -22,8 +22,6 @@ import (
 // line needs a sum. A last line without its end is what a power cut leaves of a write: it was not synced, so no device has seen a
 // byte.
 const (
-	sumKey      = `,"sum":"`
-	sumBytes    = len(sumKey) + 8 + len(`"}`)
 	lineMost    = 64 << 10 // bytes
 	journalMost = 16 << 20 // bytes of a file that is ours
 )
@@ -34,30 +32,16 @@ type head struct {
 	Forgot marks `json:"forgot"`
 }
 
+func seal() ownfile.Seal { return ownfile.Seal{Key: `,"sum":`, End: "}\n"} }
+
 // line is v as it stands in the file.
 func line(v any) ([]byte, error) {
 	p, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	p = p[:len(p)-1]
-	return fmt.Appendf(p, "%s%08x\"}\n", sumKey, checksum(p)), nil
+	return seal().Append(p[:len(p)-1]), nil
 }
-
-// unsealed is a line without its sum, and whether it has one; an error: a wrong one.
-func unsealed(p []byte) (body []byte, sealed bool, err error) {
-	p = bytes.TrimRight(p, "\r\n \x00")
-	at := len(p) - sumBytes
-	if at < 0 || !bytes.HasPrefix(p[at:], []byte(sumKey)) {
-		return p, false, nil
-	}
-	if want := fmt.Sprintf("%s%08x\"}", sumKey, checksum(p[:at])); string(p[at:]) != want {
-		return nil, true, errors.New("wrong checksum")
-	}
-	return append(bytes.Clone(p[:at]), '}'), true, nil
-}
-
-func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
 
 // readJournal reads lines into j. It tells how many are damaged, and whether an agent of today wrote the file.
 func (j *Journal) readJournal(r io.Reader) (bad int, ours bool, err error) {
@@ -83,19 +67,20 @@ func (j *Journal) readJournal(r io.Reader) (bad int, ours bool, err error) {
 
 // readLine takes one line; false: it is damaged.
 func (j *Journal) readLine(p []byte, ours *bool) bool {
-	body, sealed, err := unsealed(p)
-	if err != nil || *ours && !sealed {
+	body, sealed := seal().Cut(p)
+	switch {
+	case body == nil || *ours && !sealed:
 		return false
+	case sealed:
+		body = append(body, '}')
 	}
-	var e journalEntry
 	if sealed && bytes.HasPrefix(body, []byte(`{"gone":`)) {
 		var h head
-		if json.Unmarshal(body, &h) != nil {
-			return false
-		}
-		*ours, j.gone, j.forgot = true, h.Gone, h.Forgot
-		return true
+		*ours = json.Unmarshal(body, &h) == nil
+		j.gone, j.forgot = h.Gone, h.Forgot
+		return *ours
 	}
+	var e journalEntry
 	if json.Unmarshal(body, &e) != nil || e.ID == "" || len(j.entries) >= journalRewrite {
 		return false
 	}

@@ -1,8 +1,6 @@
 package downlink
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -22,33 +20,36 @@ type marks []stretch
 // marksMax bounds them. Beyond it the two lowest are one: what stands apart far ahead is the highest.
 const marksMax = 8
 
+// apart is how far from the others an expires must lie to begin a stretch, in ms.
+const apart = int64(wire.MaxExpiry / time.Millisecond)
+
 // with adds the expires from low to high.
 func (m marks) with(low, high int64) marks {
-	const apart = int64(wire.MaxExpiry / time.Millisecond)
-	m = append(slices.Clone(m), stretch{low, high})
-	slices.SortFunc(m, func(a, b stretch) int { return cmp.Compare(a.Low, b.Low) })
-	var joined marks
+	var below, above marks
 	for _, s := range m {
-		if last := len(joined) - 1; last >= 0 && s.Low-joined[last].High <= apart {
-			joined[last].High = max(joined[last].High, s.High)
-		} else {
-			joined = append(joined, s)
+		switch {
+		case s.High < low-apart:
+			below = append(below, s)
+		case s.Low > high+apart:
+			above = append(above, s)
+		default:
+			low, high = min(low, s.Low), max(high, s.High)
 		}
 	}
-	for len(joined) > marksMax {
-		joined[1].Low = joined[0].Low
-		joined = joined[1:]
+	m = append(append(below, stretch{low, high}), above...)
+	if len(m) > marksMax {
+		m[1].Low = m[0].Low
+		m = m[1:]
 	}
-	return joined
+	return m
 }
 
-// reach is the highest expires that counts now: what expires then or before may have been carried out, whatever the clock says. A
+// reach is the highest expires that counts now, in Unix ms: what expires then or before may have been carried out, whatever the clock says. A
 // stretch that begins later than a command may expire at all says nothing of the commands of today: the clock was ahead when they
 // came.
-func (m marks) reach(now time.Time) int64 {
-	most, high := now.Add(wire.MaxExpiry).UnixMilli(), int64(0)
+func (m marks) reach(now int64) (high int64) {
 	for _, s := range m {
-		if s.Low <= most {
+		if s.Low <= now+apart {
 			high = s.High
 		}
 	}

@@ -1,8 +1,8 @@
 package downlink
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 
 	"github.com/linkbeat/linkbeat/agent/ownfile"
@@ -21,17 +21,14 @@ type seen struct {
 	Expires marks `json:"expires"`
 }
 
-// loadSeen reads the witness; false without one.
-func loadSeen(root *os.Root) (s seen, ok bool) {
-	p, err := ownfile.Read(root, seenFile, seenBytes)
-	if err != nil {
-		return seen{}, false
+// loadSeen reads the witness; the zero one without it.
+func loadSeen(root *os.Root) (s seen) {
+	p, _ := ownfile.Read(root, seenFile, seenBytes)
+	p, _, _ = bytes.Cut(p, []byte("\n"))
+	if body, sealed := seal().Cut(append(p, '\n')); !sealed || json.Unmarshal(append(body, '}'), &s) != nil {
+		return seen{}
 	}
-	body, sealed, err := unsealed(p)
-	if err != nil || !sealed || json.Unmarshal(body, &s) != nil {
-		return seen{}, false
-	}
-	return s, true
+	return s
 }
 
 // saveSeen writes the witness as well as it can: without it the journal is what it is without a witness.
@@ -45,7 +42,7 @@ func (j *Journal) saveSeen() {
 			return
 		}
 	}
-	if _, err := j.witness.WriteAt(fmt.Appendf(nil, "%-*s\n", seenBytes-1, p[:len(p)-1]), 0); err != nil {
+	if _, err := j.witness.WriteAt(append(p, make([]byte, seenBytes-len(p))...), 0); err != nil {
 		j.witness.Close()
 		j.witness = nil
 	}

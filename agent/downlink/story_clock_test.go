@@ -156,7 +156,7 @@ func TestMarks(t *testing.T) {
 	}
 	for at, want := range map[int64]int64{-2 * day: 0, 0: m[0].High, 297 * day: 297 * day, 4998 * day: 297 * day,
 		4999 * day: 5000*day + 7} {
-		if got := m.reach(time.UnixMilli(at)); got != want {
+		if got := m.reach(at); got != want {
 			t.Errorf("at day %d: %d, want %d", at/day, got, want)
 		}
 	}

@@ -57,21 +57,15 @@ func Read(root *os.Root, name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := make([]byte, 0, min(info.Size(), most)+1)
-	for err == nil && info.Size() <= most && int64(len(p)) <= most {
-		var n int
-		n, err = f.Read(p[len(p):cap(p)])
-		if p = p[:len(p)+n]; len(p) == cap(p) {
-			p = append(p, 0)[:len(p)]
-		}
+	size, p := info.Size(), []byte(nil)
+	if size <= most {
+		p, err = io.ReadAll(io.LimitReader(f, most+1))
+		size = int64(len(p))
 	}
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		return nil, err
-	case info.Size() > most || int64(len(p)) > most:
-		return nil, fmt.Errorf("%d bytes, at most %d", max(info.Size(), int64(len(p))), most)
+	if err == nil && size > most {
+		return nil, fmt.Errorf("%d bytes, at most %d", size, most)
 	}
-	return p, nil
+	return p, err
 }
 
 // OpenOrMake is Open for writing, after making the file where there is none.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"sync"
@@ -71,8 +70,8 @@ func (f jsonFile) read() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unsealed(p); err != nil {
-		return nil, err
+	if body, _ := seal().Cut(p); body == nil {
+		return nil, errors.New("its checksum is wrong: it was damaged, or edited without taking out the line sum")
 	}
 	var head struct {
 		Layout int `json:"layout"`
@@ -96,26 +95,8 @@ func (f jsonFile) save(mu sync.Locker, doc any) error {
 	if err != nil {
 		return err
 	}
-	return ownfile.Replace(f.Root, f.Name, sealed(p))
+	return ownfile.Replace(f.Root, f.Name, seal().Append(bytes.TrimSuffix(p, []byte("\n}"))))
 }
 
-// The last key of a file is the checksum of the text before it: what rots on a disk is often still JSON. Agents from before it
-// pass over the key, and write none.
-const sumKey = ",\n \"sum\": "
-
-// sealed is a document, indented by one space, with its checksum.
-func sealed(p []byte) []byte {
-	p = bytes.TrimSuffix(p, []byte("\n}"))
-	return fmt.Appendf(p, "%s\"%08x\"\n}\n", sumKey, checksum(p))
-}
-
-// unsealed says that a checksum is wrong; nil without one.
-func unsealed(p []byte) error {
-	at := bytes.LastIndex(p, []byte(sumKey))
-	if at >= 0 && string(p[at:]) != fmt.Sprintf("%s\"%08x\"\n}\n", sumKey, checksum(p[:at])) {
-		return errors.New("its checksum is wrong: it was damaged, or edited without taking out the line sum")
-	}
-	return nil
-}
-
-func checksum(p []byte) uint32 { return crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli)) }
+// seal is the checksum at the end. Agents from before it write none.
+func seal() ownfile.Seal { return ownfile.Seal{Key: ",\n \"sum\": ", End: "\n}\n"} }

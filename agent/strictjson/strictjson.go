@@ -68,44 +68,14 @@ func plain(err error) error {
 	if where == "" {
 		where = "the message"
 	}
-	return fmt.Errorf("%s must be %s, and is %s", clip(where), wanted(kind.Type), clip(article(kind.Value)))
-}
-
-func wanted(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a string"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return fmt.Sprintf("a whole number of %d bits", t.Bits())
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return fmt.Sprintf("a whole number of %d bits without a sign", t.Bits())
-	case reflect.Float32, reflect.Float64:
-		return "a number"
+	want := kind.Type.Kind().String()
+	switch kind.Type.Kind() {
 	case reflect.Struct, reflect.Map:
-		return "an object"
+		want = "object"
+	case reflect.Slice:
+		want = "array"
 	}
-	if isBytes(t) {
-		return "a string of base64"
-	}
-	return "an array"
-}
-
-func isBytes(t reflect.Type) bool {
-	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
-}
-
-func article(what string) string {
-	switch {
-	case strings.HasPrefix(what, "number "):
-		return what
-	case what == "bool":
-		return "true or false"
-	case strings.HasPrefix(what, "array"), strings.HasPrefix(what, "object"):
-		return "an " + what
-	}
-	return "a " + what
+	return fmt.Errorf("%s must be of type %s, and is %s", clip(where), want, clip(kind.Value))
 }
 
 // clip bounds what an error quotes.
