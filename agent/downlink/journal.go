@@ -60,13 +60,13 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 		return j, errNoState
 	}
 	witness := loadSeen(root)
-	lost := j.load(witness)
+	lost := j.load(witness.Taken)
 	for _, e := range j.entries {
 		if e.Reply == nil {
 			j.cut = append(j.cut, e)
 		}
 	}
-	j.seen = seen{Taken: j.gone + int64(len(j.entries)), Expires: witness.Expires}
+	j.seen = seen{Taken: j.taken(), Expires: witness.Expires}
 	for _, s := range j.forgot { // of a witness that was lost
 		j.seen.Expires = j.seen.Expires.with(s.Low, s.High)
 	}
@@ -80,41 +80,42 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 }
 
 // load reads the file. The error says what is missing in it.
-func (j *Journal) load(witness seen) error {
+func (j *Journal) load(witness int64) error {
 	f, err := ownfile.Open(j.root, journalFile, os.O_RDONLY)
-	if errors.Is(err, os.ErrNotExist) {
-		if witness.Taken == 0 {
-			return nil
-		}
-		return fmt.Errorf("it is missing, and had %d commands", witness.Taken)
+	if errors.Is(err, os.ErrNotExist) && witness == 0 {
+		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	switch info, err := f.Stat(); {
-	case err != nil:
-		return err
-	case info.Size() == 0:
-		return errors.New("it is empty")
-	case info.Size() > journalMost:
-		return fmt.Errorf("it has %d bytes, at most %d", info.Size(), journalMost)
+	info, err := f.Stat()
+	bad, ours := 0, false
+	if err == nil && info.Size() <= journalMost {
+		bad, ours, err = j.readJournal(f)
 	}
-	bad, ours, err := j.readJournal(f)
-	taken := j.gone + int64(len(j.entries))
+	if err != nil {
+		return err
+	}
+	missing, fault := witness-j.taken(), ""
 	switch {
-	case err != nil:
-		return err
+	case info.Size() == 0 || info.Size() > journalMost:
+		fault = "it has %[3]d bytes"
 	case bad > 0:
-		return fmt.Errorf("%d of its %d lines are damaged", bad, j.lines)
-	case taken >= witness.Taken:
+		fault = "%[1]d of its %[2]d lines are damaged"
+	case missing <= 0:
+		return nil
 	case ours || len(j.entries) == 0:
-		return fmt.Errorf("%d of its %d commands are missing", witness.Taken-taken, witness.Taken)
+		fault = "%[4]d of its %[5]d commands are missing"
 	default: // an agent from before the head wrote it anew, and knows not what it forgot
-		j.gone = witness.Taken - int64(len(j.entries))
+		j.gone += missing
+		return nil
 	}
-	return nil
+	return fmt.Errorf(fault, bad, j.lines, info.Size(), missing, witness)
 }
+
+// taken is how many commands were ever taken.
+func (j *Journal) taken() int64 { return j.gone + int64(len(j.entries)) }
 
 // mend makes the best of a damaged journal. Nobody knows which ids it had: so whatever expires when one of the commands that were
 // taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that could
@@ -133,17 +134,16 @@ func (j *Journal) mend(lost error, witness seen, now time.Time) error {
 		what = "what expires until " + utc(high) + " is refused, as it may have been carried out before"
 		ends = min(ends, time.Duration(high-now.UnixMilli())*time.Millisecond)
 	}
-	j.gone = max(j.gone, witness.Taken-int64(len(j.entries)))
-	j.seen.Taken = j.gone + int64(len(j.entries))
-	err := fmt.Errorf("the command journal is damaged (%w): %s", lost, what)
-	j.damage, j.damageEnds = err.Error(), time.Now().Add(max(ends, damageSaid))
+	j.gone += max(0, witness.Taken-j.taken())
+	j.seen.Taken = j.taken()
+	j.damage = "the command journal is damaged (" + lost.Error() + "): " + what
+	j.damageEnds = time.Now().Add(max(ends, damageSaid))
+	err := errors.New(j.damage)
 	if errors.Is(lost, ownfile.ErrInTheWay) {
 		return err
 	}
-	if aside := ownfile.Rename(j.root, journalFile, journalCorrupt); !errors.Is(aside, os.ErrNotExist) {
-		err = errors.Join(err, aside)
-	}
-	return errors.Join(err, j.rewrite(now)) // tried again with the next command
+	_ = ownfile.Rename(j.root, journalFile, journalCorrupt) // for whoever wants to know why
+	return errors.Join(err, j.rewrite(now))                 // tried again with the next command
 }
 
 // Why says what was lost, until nothing of it can come again, and an hour at least; empty: nothing. Safe for concurrent use.
@@ -193,7 +193,7 @@ func (j *Journal) begin(c command, now time.Time) error {
 		return fmt.Errorf("command journal: %w", err)
 	}
 	j.entries[c.id] = e
-	j.seen = seen{Taken: j.gone + int64(len(j.entries)), Expires: j.seen.Expires.with(c.expires, c.expires)}
+	j.seen = seen{Taken: j.taken(), Expires: j.seen.Expires.with(c.expires, c.expires)}
 	j.saveSeen()
 	return nil
 }

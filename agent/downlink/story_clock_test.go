@@ -180,9 +180,9 @@ func TestAJournalThatWasDamagedIsSaid(t *testing.T) {
 		damage func(dir string) error
 		says   string
 	}{
-		"emptied": {file(func([]byte) []byte { return nil }), "it is empty"},
+		"emptied": {file(func([]byte) []byte { return nil }), "it has 0 bytes"},
 		"removed": {func(dir string) error { return os.Remove(filepath.Join(dir, journalFile)) },
-			"it is missing, and had 100 commands"},
+			"no such file"},
 		"zeros":  {file(func(p []byte) []byte { return make([]byte, len(p)) }), "100 of its 100 commands are missing"},
 		"halved": {file(func(p []byte) []byte { return p[:len(p)/2] }), "of its 100 commands are missing"},
 		"a line less": {file(func(p []byte) []byte { return p[:strings.Index(string(p), `{"id":"a99"`)] }),

@@ -38,7 +38,10 @@ func (d *Draft) Keep() error {
 }
 
 // Drop closes and removes it, after an error.
-func (d *Draft) Drop() error { return errors.Join(d.Close(), d.root.Remove(d.name+tempSuffix)) }
+func (d *Draft) Drop() error {
+	_ = d.Close()
+	return d.root.Remove(d.name + tempSuffix)
+}
 
 // SyncDir makes names durable.
 func SyncDir(root *os.Root) error {

@@ -92,17 +92,21 @@ func (s *scanner) object(kind reflect.Type, depth int) error {
 		folded := fold(key)
 		before, twice := seen[folded]
 		f, isKnown := known[folded]
+		fault := ""
 		switch {
 		case twice && before == key:
-			return fmt.Errorf("key %q stands twice", clip(key))
+			fault = "key %[1]q stands twice"
 		case twice:
-			return fmt.Errorf("keys %q and %q differ only in case", clip(before), clip(key))
+			fault = "keys %[2]q and %[1]q differ only in case"
 		case isKnown && f.name != key:
-			return fmt.Errorf("key %q must be written %q", clip(key), f.name)
+			fault = "key %[1]q must be written %[3]q"
 		case len(seen) == MaxKeys:
-			return fmt.Errorf("more than %d keys in one object", MaxKeys)
+			fault = "one object has too many keys: %[1]q is one more than allowed"
 		case !isKnown:
 			f.kind = each
+		}
+		if fault != "" {
+			return fmt.Errorf(fault, clip(key), clip(before), f.name)
 		}
 		seen[folded] = key
 		s.space()

@@ -39,43 +39,26 @@ func Unmarshal(p []byte, v any) error {
 		return fmt.Errorf("%d bytes, at most %d", len(p), MaxBytes)
 	case !utf8.Valid(p):
 		return errors.New("it is not UTF-8: send bytes as hex or base64")
-	case !json.Valid(p):
-		return syntaxOf(p)
+	}
+	if err := json.Unmarshal(p, new(json.RawMessage)); err != nil {
+		return fmt.Errorf("it is not one JSON value: %w", err)
 	}
 	s := scanner{p: p}
 	if err := s.value(reflect.TypeOf(v), 0); err != nil {
 		return err
 	}
-	return plain(json.Unmarshal(p, v))
-}
-
-// syntaxOf says what is wrong with the JSON of p.
-func syntaxOf(p []byte) error {
-	var syntax *json.SyntaxError
-	if err := json.Unmarshal(p, new(json.RawMessage)); errors.As(err, &syntax) {
-		return fmt.Errorf("it is not one JSON value: %w at byte %d", syntax, syntax.Offset)
+	err := json.Unmarshal(p, v)
+	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) { // in words of the sender, who does not know our types
+		name, want := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], kind.Type.Kind().String() // embedded structs before it
+		switch want {
+		case "struct", "map":
+			want = "object"
+		case "slice":
+			want = "array"
+		}
+		return fmt.Errorf("%q must be of type %s, and is %s", clip(name), want, clip(kind.Value))
 	}
-	return errors.New("it is not one JSON value")
-}
-
-// plain is an error of json.Unmarshal in words of the sender, who does not know our types.
-func plain(err error) error {
-	var kind *json.UnmarshalTypeError
-	if !errors.As(err, &kind) {
-		return err
-	}
-	where := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:] // before it stand names of embedded structs too
-	if where == "" {
-		where = "the message"
-	}
-	want := kind.Type.Kind().String()
-	switch kind.Type.Kind() {
-	case reflect.Struct, reflect.Map:
-		want = "object"
-	case reflect.Slice:
-		want = "array"
-	}
-	return fmt.Errorf("%s must be of type %s, and is %s", clip(where), want, clip(kind.Value))
+	return err
 }
 
 // clip bounds what an error quotes.

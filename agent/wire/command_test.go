@@ -27,7 +27,7 @@ func TestCommandFaults(t *testing.T) {
 		"data behind it":  {`{"id":"a","expires":1,"text":"x"}{}`, "a", "not one JSON value"},
 		"too deep":        {`{"id":"a","x":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "a", "deeper than 16"},
 		"a huge expires": {`{"id":"a","expires":99999999999999999999,"text":"x"}`, "a",
-			"expires must be of type int64"},
+			`"expires" must be of type int64`},
 		"expires as text": {`{"id":"a","expires":"soon","text":"x"}`, "a", "not a command"},
 	} {
 		got, err := ParseCommand([]byte(c.payload))
