@@ -118,15 +118,17 @@ func (j *Journal) load(witness int64) error {
 func (j *Journal) taken() int64 { return j.gone + int64(len(j.entries)) }
 
 // mend makes the best of a damaged journal. Nobody knows which ids it had: so whatever expires when one of the commands that were
-// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that could
-// have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome: it is said,
-// and the commands are carried out.
+// taken did, or before, is refused as if it had been forgotten. Without a witness nothing is known of them. To refuse all that
+// could have been sent before the loss would then refuse every command for a day, for a line that perhaps told only an outcome:
+// it is said, and the commands are carried out.
 func (j *Journal) mend(lost error, witness seen, now time.Time) error {
 	what, ends := "commands that were carried out before now may be carried out again if they are sent again", wire.MaxExpiry
 	for _, s := range witness.Expires {
 		j.forgot = j.forgot.with(s.Low, s.High)
 	}
-	if n := len(witness.Expires); n > 0 {
+	if errors.Is(lost, ownfile.ErrInTheWay) {
+		what = "no command is carried out until it is"
+	} else if n := len(witness.Expires); n > 0 {
 		high := j.forgot.reach(now.UnixMilli())
 		if high == 0 { // the clock is not set yet
 			high = witness.Expires[n-1].High
@@ -160,8 +162,9 @@ func (j *Journal) due(expires int64, now time.Time) (wire.ErrorCode, string) {
 	if expires > reach {
 		return "", ""
 	}
-	return wire.Expired, "it may have been carried out before: what expired until " + utc(reach) + " is not known one by one any more, " +
-		"and the clock here was set back, or the command journal was damaged: send it under another id, with an expires after that"
+	return wire.Expired, "it may have been carried out before: what expired until " + utc(reach) +
+		" is not known one by one any more, " +
+		"and the clock here was set back, or the command journal damaged: send it under another id, with an expires after that"
 }
 
 func utc(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }

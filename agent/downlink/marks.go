@@ -44,9 +44,9 @@ func (m marks) with(low, high int64) marks {
 	return m
 }
 
-// reach is the highest expires that counts now, in Unix ms: what expires then or before may have been carried out, whatever the clock says. A
-// stretch that begins later than a command may expire at all says nothing of the commands of today: the clock was ahead when they
-// came.
+// reach is the highest expires that counts now, in Unix ms: what expires then or before may have been carried out, whatever the
+// clock says. A stretch that begins later than a command may expire at all says nothing of the commands of today: the clock was
+// ahead when they came.
 func (m marks) reach(now int64) (high int64) {
 	for _, s := range m {
 		if s.Low <= now+apart {

@@ -6,8 +6,8 @@ import (
 	"hash/crc32"
 )
 
-// Seal is how JSON ends with the checksum of what stands before it, as its last key: Key is the comma and the key, End what stands
-// behind the value. What rots on a disk is often still JSON; who does not know the key passes over it.
+// Seal is how JSON ends with the checksum of what stands before it, as its last key: Key is the comma and the key, End what
+// stands behind the value. What rots on a disk is often still JSON; who does not know the key passes over it.
 type Seal struct{ Key, End string }
 
 // Append adds it to an object that lacks its closing brace, and white space before that.

@@ -49,7 +49,8 @@ func Unmarshal(p []byte, v any) error {
 	}
 	err := json.Unmarshal(p, v)
 	if kind := (*json.UnmarshalTypeError)(nil); errors.As(err, &kind) { // in words of the sender, who does not know our types
-		name, want := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:], kind.Type.Kind().String() // embedded structs before it
+		name := kind.Field[strings.LastIndexByte(kind.Field, '.')+1:] // before it stand names of embedded structs too
+		want := kind.Type.Kind().String()
 		switch want {
 		case "struct", "map":
 			want = "object"
