@@ -142,9 +142,9 @@ func (l *localState) equip(b config.Booted) {
 	l.facts, l.hooks = exec.NewFacts(l.log), exec.NewHooks(l.log)
 	l.facts.Configure(b.Document.Device.Facts)
 	l.hooks.Configure(b.Document.Hooks)
-	journal, err := downlink.OpenJournal(l.dirs.State.Root)
+	journal, err := downlink.OpenJournal(l.dirs.State.Root, l.clock.Now())
 	if err != nil {
-		l.log.Error().Err(err).Msg("command journal cannot be read: commands from before the restart are forgotten")
+		l.log.Error().Err(err).Msg("not all commands from before the restart are known")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 	l.down.Charge(flood.Toll{Pay: l.payRefused, Spent: l.ledger.RefusedSpent})

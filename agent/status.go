@@ -86,6 +86,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("spool of priority high: ", s.High.Why)
 	add("reply spool: ", s.Replies.Why)
 	add("", u.ledger.Why())
+	add("", u.down.Why())
 	add("", u.access.why(s.Uplink.Server))
 	if !u.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))

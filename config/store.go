@@ -7,14 +7,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 // The files of a store.
 const (
 	goodFile     = "config.good.yaml" // the text of the last document that was put to use
 	identityFile = "identity"         // "mac6 a1b2c3"
-	tempSuffix   = ".tmp"
 )
 
 // ErrNotKept is wrapped by what a [Store] could not write.
@@ -80,7 +79,11 @@ func (s *Store) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return capped.ReadIn(root, name, maxSource)
+	p, err := ownfile.Read(root, name, maxSource)
+	if err != nil {
+		return nil, fmt.Errorf("%s/%s: %w", s.dir, name, err)
+	}
+	return p, nil
 }
 
 func (s *Store) write(name string, p []byte) error {
@@ -92,32 +95,5 @@ func (s *Store) write(name string, p []byte) error {
 		return err
 	}
 	defer root.Close()
-	return Replace(root, name, p)
-}
-
-// Replace writes a file all or nothing: a temporary file that is synced and renamed, and then the directory is synced.
-func Replace(root *os.Root, name string, p []byte) error {
-	if err := writeSynced(root, name+tempSuffix, p); err != nil {
-		_ = root.Remove(name + tempSuffix) // best effort: what is left is overwritten next time
-		return err
-	}
-	if err := root.Rename(name+tempSuffix, name); err != nil {
-		return err
-	}
-	dir, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-func writeSynced(root *os.Root, name string, p []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(p); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return ownfile.Replace(root, name, p)
 }

@@ -55,7 +55,7 @@ func TestStoreIgnoresAnInterruptedWrite(t *testing.T) {
 	if err := s.SaveGood([]byte("good")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir(), goodFile+tempSuffix), []byte("half a docu"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dir(), goodFile+".tmp"), []byte("half a docu"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.LoadGood(); err != nil || string(got) != "good" {
@@ -92,7 +92,7 @@ func TestStoreThatCannotWriteSaysSo(t *testing.T) {
 
 func TestStoreSaysWhenAWriteFails(t *testing.T) {
 	for name, inTheWay := range map[string]string{
-		"the temporary file cannot be made": goodFile + tempSuffix + "/x",
+		"the temporary file cannot be made": goodFile + ".tmp" + "/x",
 		"the rename fails":                  goodFile + "/x",
 	} {
 		s := NewStore(t.TempDir())

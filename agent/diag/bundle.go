@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/gate"
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 const (
@@ -118,7 +118,7 @@ func (b Bundle) state(name string) entry {
 		return missing(name, err)
 	}
 	defer root.Close()
-	p, err := capped.ReadIn(root, name, stateMax)
+	p, err := ownfile.Read(root, name, stateMax)
 	if err != nil {
 		return missing(name, err)
 	}

@@ -176,7 +176,7 @@ func (d *Downlink) handle(c command) {
 		d.floods.Warn(dropped).Str("device", clipName(c.name)).Err(c.fault).Msg(dropped)
 		return
 	}
-	if d.answered(c) {
+	if c.fault == nil && d.answered(c) { // what is malformed has nobody's id for certain
 		return
 	}
 	t, code, detail := d.check(c, nil)
@@ -200,6 +200,9 @@ func (d *Downlink) check(c command, counted *Rate) (Target, wire.ErrorCode, stri
 		return t, wire.Denied, "the device's configuration does not say commands: true"
 	}
 	code, detail := d.clock.Due(c.expires, wire.MaxExpiry)
+	if code == "" {
+		code, detail = d.journal.due(c.expires, d.clock.Now())
+	}
 	if code == "" {
 		code, detail = t.check(c)
 	}
@@ -317,6 +320,9 @@ func (d *Downlink) count(f func(*statuspage.Commands)) {
 	defer d.mu.Unlock()
 	f(&d.counters)
 }
+
+// Why says what was lost of the commands that came before the start; empty: nothing.
+func (d *Downlink) Why() string { return d.journal.Why() }
 
 // Status is the counters, which balance: received = done + failed + refused + running + overflowed.
 func (d *Downlink) Status() statuspage.Commands {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/clock"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/record"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/spool/spooltest"
@@ -35,14 +36,24 @@ type downlinkRig struct {
 }
 
 func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
+	return newDownlinkRigWith(t, dir, time.Now(), flood.NewAnswers())
+}
+
+// newDownlinkRigAt is newDownlinkRig by a clock that says so, which answers as many as a test sends. What its journal lost says
+// Why.
+func newDownlinkRigAt(t *testing.T, dir string, now time.Time) *downlinkRig {
+	return newDownlinkRigWith(t, dir, now, &flood.Answers{Bucket: flood.Bucket{Burst: 1000, PerMinute: 6}})
+}
+
+func newDownlinkRigWith(t *testing.T, dir string, now time.Time, answers *flood.Answers) *downlinkRig {
 	t.Helper()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := OpenJournal(root)
-	if err != nil {
-		t.Fatal(err)
+	j, err := OpenJournal(root, now)
+	if (err == nil) != (j.Why() == "") {
+		t.Fatalf("%v, but why is %q", err, j.Why())
 	}
 	r := &downlinkRig{written: make(chan string, 100)}
 	device := func(name string) (Target, bool) {
@@ -56,6 +67,8 @@ func newDownlinkRig(t *testing.T, dir string) *downlinkRig {
 	}
 	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(),
 		(&supervise.Liveness{}).Loop("commands"))
+	r.answers = answers
+	r.at(now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -146,11 +159,19 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 		"a request": {device: "meter", kind: "/request", payload: good("a"), want: wire.Failed},
 		"values": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"values":{"x":1}}`, soon()),
 			want: wire.Malformed},
-		"a retained request":     {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
-		"expired in the queue":   {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
-		"the device takes none":  {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
-		"unplugged on the way":   {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
-		"of another type":        {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
+		"a retained request":    {device: "meter", kind: "/request", payload: good("a"), retained: true, want: wire.Retained},
+		"expired in the queue":  {device: "meter", payload: good("a"), outcome: bridge.ErrExpired, want: wire.Expired},
+		"the device takes none": {device: "meter", payload: good("a"), outcome: bridge.ErrStuck, want: wire.Timeout},
+		"unplugged on the way":  {device: "meter", payload: good("a"), outcome: bridge.ErrLost, want: wire.UnknownOutcome},
+		"of another type":       {device: "meter", payload: `{"id":"a","expires":"tomorrow","text":"x"}`, want: wire.Malformed},
+		"a doubled key": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"x","text":"y"}`,
+			soon()), want: wire.Malformed},
+		"a key in another case": {device: "meter", payload: fmt.Sprintf(`{"ID":"a","expires":%d,"text":"x"}`, soon()),
+			want: wire.Malformed},
+		"two ids": {device: "meter", payload: fmt.Sprintf(`{"id":"a","Id":"b","expires":%d,"text":"x"}`, soon()),
+			want: wire.Malformed},
+		"half of a character": {device: "meter", payload: fmt.Sprintf(`{"id":"a","expires":%d,"text":"\udc00"}`, soon()),
+			want: wire.Malformed},
 		"something else failing": {device: "meter", payload: good("a"), outcome: errors.New("burnt"), want: wire.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +195,26 @@ func TestEveryCommandIsAnswered(t *testing.T) {
 				t.Fatalf("counters do not balance: %+v", n)
 			}
 		})
+	}
+}
+
+// Two ids of which only halves of a character differ would be one id: a command under such an id is not carried out, and what was
+// carried out under the id that it looks like is not its answer.
+func TestAMalformedCommandIsNeverAnotherOne(t *testing.T) {
+	r := newDownlinkRig(t, t.TempDir())
+	defer r.stop()
+	for _, c := range []struct {
+		id   string
+		want wire.ErrorCode
+	}{{`\ufffd`, ""}, {`\ud800`, wire.Malformed}, {`\udbff`, wire.Malformed}, {`\ufffd`, ""}} {
+		r.send("meter", fmt.Sprintf(`{"id":"%s","expires":%d,"text":"x"}`, c.id, soon()), false)
+		if _, reply := r.reply(t); reply.Error != c.want || c.want != "" && !strings.Contains(reply.Detail,
+			"half of a surrogate pair") {
+			t.Errorf("%s: %+v", c.id, reply)
+		}
+	}
+	if n := len(r.written); n != 1 {
+		t.Errorf("written %d times", n)
 	}
 }
 

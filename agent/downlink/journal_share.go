@@ -3,6 +3,8 @@ package downlink
 import (
 	"fmt"
 	"time"
+
+	"github.com/linkbeat/linkbeat/agent/wire"
 )
 
 // The journal has room for so many ids, and who may send commands could fill it. So a device may have as many as are free in
@@ -16,9 +18,11 @@ const (
 	journalFarMax = journalPool / 4              // ids of that kind
 )
 
-// forgettable says that the clock refuses the command by itself.
+// forgettable says that the command need not be remembered by itself: the clock refuses it, or it expires later than any command
+// of now can, since the clock was ahead when it came. The marks refuse it.
 func (e *journalEntry) forgettable(now time.Time) bool {
-	return e.Reply != nil && now.Sub(time.UnixMilli(e.Expires)) > journalMargin
+	ahead := time.UnixMilli(e.Expires).Sub(now)
+	return e.Reply != nil && (ahead < -journalMargin || ahead > wire.MaxExpiry+journalMargin)
 }
 
 // far says that the command will be remembered for long.

@@ -22,14 +22,14 @@ func TestAJournalThatIsNotOursIsBounded(t *testing.T) {
 				return err
 			}
 			return os.Truncate(path, 300<<20)
-		}, 1 << 20, "at most 67108864 are read"},
+		}, 1 << 20, "it has 314572800 bytes"},
 		"a million lines": {func(path string) error {
 			var b strings.Builder
 			for i := range 1 << 19 {
 				fmt.Fprintf(&b, `{"id":"%d","name":"meter","expires":1,"reply":{}}`+"\n", i)
 			}
 			return os.WriteFile(path, []byte(b.String()), 0o600)
-		}, 8 << 20, "more than 8192 lines"},
+		}, 8 << 20, " bytes"},
 		"answers without end": {func(path string) error {
 			var b strings.Builder
 			for i := range 60 {
@@ -37,12 +37,12 @@ func TestAJournalThatIsNotOursIsBounded(t *testing.T) {
 					strings.Repeat("x", 1000<<10))
 			}
 			return os.WriteFile(path, []byte(b.String()), 0o600)
-		}, 8 << 20, ""},
+		}, 8 << 20, " bytes"},
 		"ids without end": {func(path string) error {
 			line := `{"id":"` + strings.Repeat("x", 1000<<10) + `%d","name":"meter","expires":1}` + "\n"
 			return os.WriteFile(path, []byte(strings.Repeat(line, 60)), 0o600)
-		}, 2 << 20, ""},
-		"a folder": {func(path string) error { return os.Mkdir(path, 0o700) }, 1 << 20, "no regular file"},
+		}, 2 << 20, " bytes"},
+		"a folder": {func(path string) error { return os.Mkdir(path, 0o700) }, 1 << 20, "a directory is in the way"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -57,7 +57,7 @@ func TestAJournalThatIsNotOursIsBounded(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			j, err := OpenJournal(root)
+			j, err := OpenJournal(root, time.Now())
 			runtime.GC()
 			runtime.ReadMemStats(&after)
 			if (err == nil) != (tt.why == "") || err != nil && !strings.Contains(err.Error(), tt.why) {

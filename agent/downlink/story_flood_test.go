@@ -56,7 +56,7 @@ func floodOf(t *testing.T, n int, message func(i int) (topic, payload string, re
 		t.Fatal(err)
 	}
 	defer root.Close()
-	j, err := OpenJournal(root)
+	j, err := OpenJournal(root, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,15 @@ type Toll struct {
 
 // Answers says which refusals are answered: the first ten, and then six a minute. Safe for concurrent use.
 type Answers struct {
-	toll Toll // immutable once there are refusals
+	Bucket Bucket // guarded by mu, once there are refusals
 
-	mu     sync.Mutex
-	bucket Bucket
+	toll Toll // immutable once there are refusals
+	mu   sync.Mutex
 }
 
 // NewAnswers returns one under which the first ten may be answered.
 func NewAnswers() *Answers {
-	return &Answers{bucket: Bucket{Burst: answersBurst, PerMinute: answersPerMinute}}
+	return &Answers{Bucket: Bucket{Burst: answersBurst, PerMinute: answersPerMinute}}
 }
 
 // Charge says who counts. It is called before there are refusals.
@@ -40,7 +40,7 @@ func (a *Answers) Take(now time.Time) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.bucket.Take(now)
+	return a.Bucket.Take(now)
 }
 
 // Pay books what something refused, or the answer to it, has cost.

@@ -29,6 +29,7 @@ const (
 	ledgerLookPaid   = time.Second      // the same where there is a budget: what is refused is cut off that soon
 	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
 	ledgerMax        = 1 << 20          // bytes of a file that is ours
+	ledgerSay        = time.Hour        // how long a file that could not be read is a reason for concern
 	unknownInterface = "unknown"        // for what went by an interface that is not known
 	dayLayout        = time.DateOnly
 	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
@@ -53,6 +54,8 @@ type Ledger struct {
 	level       transport.BudgetLevel
 	mute        muting
 	fault       string
+	aside       string    // why the file could not be read
+	asideUntil  time.Time // until then that is worth saying
 	dirty       bool
 	wrote       time.Time
 }
@@ -74,6 +77,9 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	var err error
 	if b.doc, err = file.Load(); err != nil {
 		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
+		b.asideUntil = now().Add(ledgerSay)
+		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, "+
+			"and this month may cost more than its budget", err)
 	}
 	b.doc.Layout = ledgerLayout
 	if b.doc.Days == nil {
@@ -249,7 +255,8 @@ func (b *Ledger) Exhausted() bool {
 	return b.level == transport.BudgetExhausted
 }
 
-// Why is what the budget holds back, or what is wrong with the file; empty: nothing.
+// Why is what the budget holds back, and for an hour that the file could not be read, or what else is wrong with it; empty:
+// nothing.
 func (b *Ledger) Why() string {
 	m := b.Month()
 	b.mu.Lock()
@@ -268,6 +275,8 @@ func (b *Ledger) Why() string {
 	}
 	if b.fault != "" {
 		all = append(all, b.fault)
+	} else if b.now().Before(b.asideUntil) {
+		all = append(all, b.aside)
 	}
 	return strings.Join(all, "; ")
 }

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,5 +94,59 @@ func TestPeriodStart(t *testing.T) {
 		if got := periodStart(now, tt.day).Format(dayLayout); got != tt.want {
 			t.Errorf("%s, %d: %s, want %s", tt.now, tt.day, got, tt.want)
 		}
+	}
+}
+
+// A ledger that was emptied, cut or garbled is said in why and the log, with what it means; it counts nothing of the month any
+// more.
+func TestALedgerThatWasDamagedIsSaid(t *testing.T) {
+	for name, damage := range map[string]func(p []byte) []byte{
+		"emptied": func([]byte) []byte { return nil },
+		"halved":  func(p []byte) []byte { return p[:len(p)/2] },
+		"a digit": func(p []byte) []byte { return bytes.Replace(p, []byte("100"), []byte("900"), 1) },
+		"zeros":   func(p []byte) []byte { return make([]byte, len(p)) },
+		"huge":    func(p []byte) []byte { return append(p, bytes.Repeat([]byte(" "), ledgerMax)...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			now := time.Date(2026, 12, 2, 23, 0, 0, 0, time.UTC)
+			var log bytes.Buffer
+			open := func() *Ledger {
+				return Open(root, zerolog.New(&log), func() time.Time { return now }, func() bool { return false },
+					statuspage.Bytes{})
+			}
+			b := open()
+			b.Record(statuspage.Bytes{Data: 100}, "eth0")
+			b.Write()
+			file := filepath.Join(dir, ledgerFile)
+			p, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, damage(p), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b = open()
+			const says = "counting starts again"
+			if why := b.Why(); !strings.Contains(why, says) || !strings.Contains(why, "may cost more than its budget") ||
+				!strings.Contains(log.String(), says) {
+				t.Errorf("why: %s\nlog: %s", why, &log)
+			}
+			if m := b.Month(); m.Bytes != 0 {
+				t.Errorf("%+v", m)
+			}
+			if _, err := os.Stat(file + ".corrupt"); err != nil {
+				t.Error(err)
+			}
+			now = now.Add(ledgerSay)
+			if why := b.Why(); why != "" {
+				t.Errorf("an hour later: %s", why)
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 )
 
@@ -48,7 +49,7 @@ func OpenQuarantine(root *os.Root) *Quarantine {
 		return q
 	}
 	for _, name := range []string{quarantineOld, quarantineFile} {
-		if info, err := root.Stat(name); err == nil {
+		if info, err := root.Lstat(name); err == nil {
 			q.kept.Bytes, q.size = q.kept.Bytes+info.Size(), info.Size()
 		} else {
 			q.size = 0
@@ -84,12 +85,12 @@ func (q *Quarantine) write(bad *publish, why error, now time.Time) error {
 		return fmt.Errorf("%d bytes do not fit into the quarantine", len(line))
 	}
 	if q.size+int64(len(line)) > quarantineMax/2 {
-		if err := q.root.Rename(quarantineFile, quarantineOld); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := ownfile.Rename(q.root, quarantineFile, quarantineOld); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		q.kept.Bytes, q.size = q.size, 0
 	}
-	f, err := q.root.OpenFile(quarantineFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := ownfile.OpenOrMake(q.root, quarantineFile, os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return err
 	}

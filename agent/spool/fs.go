@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 // FS is the one directory that a spool lives in, and the seam for tests that break disks. Names are plain, without
@@ -44,13 +46,13 @@ func (d dir) root() (*os.Root, error) {
 	return os.OpenRoot(string(d))
 }
 
-func (d dir) open(name string, flag int) (File, error) {
+func (d dir) open(how func(root *os.Root) (*os.File, error)) (File, error) {
 	root, err := d.root()
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.OpenFile(name, flag, 0o600)
+	f, err := how(root)
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +60,19 @@ func (d dir) open(name string, flag int) (File, error) {
 }
 
 // Create implements FS.
-func (d dir) Create(name string) (File, error) { return d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC) }
+func (d dir) Create(name string) (File, error) {
+	return d.open(func(root *os.Root) (*os.File, error) { return ownfile.Make(root, name) })
+}
 
 // Open implements FS.
 func (d dir) Open(name string) (File, error) {
-	f, err := d.open(name, os.O_RDWR)
-	if errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrPermission) {
-		return d.open(name, os.O_RDONLY) // what is there can still be sent
-	}
-	return f, err
+	return d.open(func(root *os.Root) (*os.File, error) {
+		f, err := ownfile.Open(root, name, os.O_RDWR)
+		if errors.Is(err, unix.EROFS) || errors.Is(err, os.ErrPermission) || errors.Is(err, ownfile.ErrInTheWay) {
+			return ownfile.Open(root, name, os.O_RDONLY) // what is there can still be sent
+		}
+		return f, err
+	})
 }
 
 // Rename implements FS.
@@ -76,7 +82,7 @@ func (d dir) Rename(from, to string) error {
 		return err
 	}
 	defer root.Close()
-	return root.Rename(from, to)
+	return ownfile.Rename(root, from, to)
 }
 
 // Remove implements FS.

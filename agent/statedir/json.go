@@ -1,6 +1,7 @@
 package statedir
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,8 +9,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/linkbeat/linkbeat/config"
-	"github.com/linkbeat/linkbeat/transport/capped"
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 // asideSuffix is added to the name of a file that could not be read, so that it is kept for whoever wants to know why.
@@ -58,17 +58,20 @@ func (f jsonFile) load(doc any) error {
 	if err == nil {
 		err = json.Unmarshal(p, doc)
 	}
-	if err != nil {
-		return errors.Join(err, f.Root.Rename(f.Name, f.aside()))
+	if err != nil && !errors.Is(err, ownfile.ErrInTheWay) { // which is left alone
+		return errors.Join(err, ownfile.Rename(f.Root, f.Name, f.aside()))
 	}
-	return nil
+	return err
 }
 
 // read returns the file, which has the right size and layout.
 func (f jsonFile) read() ([]byte, error) {
-	p, err := capped.ReadIn(f.Root, f.Name, f.Max)
+	p, err := ownfile.Read(f.Root, f.Name, f.Max)
 	if err != nil {
 		return nil, err
+	}
+	if body, _ := seal().Cut(p); body == nil {
+		return nil, errors.New("its checksum is wrong: it was damaged, or edited without taking out the line sum")
 	}
 	var head struct {
 		Layout int `json:"layout"`
@@ -92,5 +95,8 @@ func (f jsonFile) save(mu sync.Locker, doc any) error {
 	if err != nil {
 		return err
 	}
-	return config.Replace(f.Root, f.Name, append(p, '\n'))
+	return ownfile.Replace(f.Root, f.Name, seal().Append(bytes.TrimSuffix(p, []byte("\n}"))))
 }
+
+// seal is the checksum at the end. Agents from before it write none.
+func seal() ownfile.Seal { return ownfile.Seal{Key: ",\n \"sum\": ", End: "\n}\n"} }

@@ -1,17 +1,25 @@
 package statedir
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 )
 
 type fruit struct {
 	Layout int            `json:"layout"`
 	Counts map[string]int `json:"counts"`
 }
+
+// sealedFruit is what this version writes.
+const sealedFruit = "{\n \"layout\": 3,\n \"counts\": {\n  \"pear\": 7\n },\n \"sum\": \"e7a7f367\"\n}\n"
 
 func openFruit(t *testing.T) (f JSON[fruit], path string) {
 	t.Helper()
@@ -33,8 +41,7 @@ func TestJSONComesBack(t *testing.T) {
 	if err := f.Save(&sync.Mutex{}, &doc); err != nil {
 		t.Fatal(err)
 	}
-	const want = "{\n \"layout\": 3,\n \"counts\": {\n  \"pear\": 7\n }\n}\n"
-	if p, err := os.ReadFile(path); err != nil || string(p) != want {
+	if p, err := os.ReadFile(path); err != nil || string(p) != sealedFruit {
 		t.Errorf("%q, %v", p, err)
 	}
 	if back, err := f.Load(); err != nil || back.Counts["pear"] != 7 {
@@ -49,8 +56,11 @@ func TestJSONThatIsNotOursIsSetAside(t *testing.T) {
 		"zeros":          {"\x00\x00\x00", "invalid character"},
 		"another layout": {`{"layout":4,"counts":[1]}`, "layout 4, not 3"},
 		"no layout":      {`{"counts":{"pear":7}}`, "layout 0, not 3"},
+		"a number":       {strings.Replace(sealedFruit, "7", "8", 1), "its checksum is wrong"},
+		"a sum":          {strings.Replace(sealedFruit, "sum\": \"", "sum\": \"0", 1), "its checksum is wrong"},
+		"half of it":     {sealedFruit[:len(sealedFruit)/2], "unexpected end of JSON input"},
 		"another type":   {`{"layout":3,"counts":{"pear":"seven"}}`, "counts"},
-		"too long":       {`{"layout":3}` + strings.Repeat(" ", 100), "112 bytes, at most 100"},
+		"too long":       {`{"layout":3}` + strings.Repeat(" ", 100), "112 bytes, at most 100 are read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, path := openFruit(t)
@@ -88,5 +98,36 @@ func TestJSONThatCannotBeWritten(t *testing.T) {
 	}
 	if err := f.Save(&sync.Mutex{}, &fruit{Layout: 3}); err == nil {
 		t.Error("nothing was said")
+	}
+}
+
+// A FIFO where the file should be must not hang the start, and a link is not followed: what stands there is left alone.
+func TestJSONWithSomethingInTheWay(t *testing.T) {
+	for what, put := range map[string]func(path string) error{
+		"FIFO":          func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"symbolic link": func(path string) error { return os.Symlink("target", path) },
+		"directory":     func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			f, path := openFruit(t)
+			target := filepath.Join(filepath.Dir(path), "target")
+			const precious = `{"layout":3,"counts":{"pear":1}}`
+			if err := errors.Join(os.WriteFile(target, []byte(precious), 0o600), put(path)); err != nil {
+				t.Fatal(err)
+			}
+			if doc, err := f.Load(); !errors.Is(err, ownfile.ErrInTheWay) || !strings.Contains(err.Error(), what) ||
+				doc.Counts != nil {
+				t.Errorf("%+v, %v", doc, err)
+			}
+			if err := f.Save(&sync.Mutex{}, &fruit{Layout: 3}); !errors.Is(err, ownfile.ErrInTheWay) {
+				t.Error(err)
+			}
+			if info, err := os.Lstat(path); err != nil || info.Mode().IsRegular() {
+				t.Errorf("%v, %v", info, err)
+			}
+			if p, err := os.ReadFile(target); err != nil || string(p) != precious {
+				t.Errorf("%q, %v", p, err)
+			}
+		})
 	}
 }

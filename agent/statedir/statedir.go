@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/config"
 )
 
@@ -49,7 +50,7 @@ func openOwn(key, dir, lock string) (*Dir, error) {
 		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	s := &Dir{path: dir, Root: root}
-	f, err := root.OpenFile(lock, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := ownfile.OpenOrMake(root, lock, os.O_RDWR)
 	if err != nil {
 		s.Fault = fmt.Errorf("%s %s: %w", key, dir, err)
 		return s, nil

@@ -1,10 +1,13 @@
 package statedir
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTwoAgentsDoNotShareAState(t *testing.T) {
@@ -63,5 +66,29 @@ func TestAStateThatCannotBeIsAFaultNotAnEnd(t *testing.T) {
 	}
 	if err := s.close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A lock that is something else is a fault, and neither truncated nor waited for.
+func TestALockThatIsAnothersIsLeftAlone(t *testing.T) {
+	for what, put := range map[string]func(path string) error{
+		"FIFO":          func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"symbolic link": func(path string) error { return os.Symlink("target", path) },
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(os.WriteFile(dir+"/target", []byte("precious"), 0o600), put(dir+"/"+lockFile)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openState(dir)
+		if err != nil || s.Fault == nil || !strings.Contains(s.Fault.Error(), what) || !strings.Contains(s.Fault.Error(),
+			"remove it") {
+			t.Errorf("%v, %+v", err, s)
+		}
+		if p, err := os.ReadFile(dir + "/target"); err != nil || string(p) != "precious" {
+			t.Errorf("%q, %v", p, err)
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/linkbeat/linkbeat/transport/capped"
 )
 
 // TestAHugeFileIsSetAsideUnread: 300 MB where ledger.json or paths.json should be.
@@ -22,9 +20,8 @@ func TestAHugeFileIsSetAsideUnread(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			doc, err := f.Load()
 			runtime.ReadMemStats(&after)
-			var large *capped.TooLarge
 			const want = "fruit.json has 314572800 bytes, at most 100 are read"
-			if !errors.As(err, &large) || !strings.Contains(err.Error(), want) || doc.Counts != nil {
+			if err == nil || !strings.Contains(err.Error(), want) || doc.Counts != nil {
 				t.Errorf("%+v, %v", doc, err)
 			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 64<<10 {

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
+	"github.com/linkbeat/linkbeat/agent/strictjson"
 )
 
 // ErrorCode is what a reply says when a command was not carried out.
@@ -48,18 +50,12 @@ type Command struct {
 	Silence string `json:"silence,omitempty"`
 }
 
-// ParseCommand reads a command. When it fails, the returned command has the id if one could be read, so that the fault can
-// be answered. A missing expires is not a fault here: it has an error code of its own.
+// ParseCommand reads a command, strictly: see [strictjson]. When it fails, the returned command has the id if one could be read,
+// so that the fault can be answered. A missing expires is not a fault here: it has an error code of its own.
 func ParseCommand(p []byte) (Command, error) {
 	var c Command
-	if err := json.Unmarshal(p, &c); err != nil {
-		var id struct {
-			ID string `json:"id"`
-		}
-		if json.Unmarshal(p, &id) == nil && len(id.ID) <= MaxCommandID {
-			c.ID = id.ID
-		}
-		return Command{ID: c.ID}, fmt.Errorf("not a command: %w", err)
+	if err := strictjson.Unmarshal(p, &c); err != nil {
+		return Command{ID: CommandID(p)}, fmt.Errorf("not a command: %w", err)
 	}
 	switch {
 	case c.ID == "":
@@ -77,7 +73,8 @@ func ParseCommand(p []byte) (Command, error) {
 	return c, nil
 }
 
-// CommandID is the id of a command that is not looked at any further; "" without a usable one.
+// CommandID is the id under which a command that is not carried out is answered; "" without a usable one. It is the first that
+// its sender may have meant.
 func CommandID(p []byte) string {
 	dec := json.NewDecoder(bytes.NewReader(p))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -89,7 +86,7 @@ func CommandID(p []byte) string {
 			return ""
 		}
 		var id string
-		if key == "id" {
+		if name, ok := key.(string); ok && strings.EqualFold(name, "id") {
 			if dec.Decode(&id) != nil || len(id) > MaxCommandID {
 				return ""
 			}

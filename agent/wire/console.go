@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/linkbeat/linkbeat/agent/strictjson"
 )
 
 // ConsoleSuffix is appended to [Topics.Cmd] for what an operator says to a console or a tap, and to [Topics.Reply] for what the
@@ -79,10 +81,15 @@ type ConsoleUp struct {
 	Detail string    `json:"detail,omitempty"` // for people
 }
 
-// ParseConsoleDown reads what an operator says. When it fails, the id and the op are there if they could be read.
+// ParseConsoleDown reads what an operator says, strictly: see [strictjson]. When it fails, the id and the op are there if they
+// could be read, so that it can be answered.
 func ParseConsoleDown(p []byte) (m ConsoleDown, err error) {
-	if err = json.Unmarshal(p, &m); err != nil {
-		return m, fmt.Errorf("console: %w", err)
+	if err = strictjson.Unmarshal(p, &m); err != nil {
+		var head struct {
+			Op ConsoleOp `json:"op"`
+		}
+		_ = json.Unmarshal(p, &head) // it only says what is answered
+		return ConsoleDown{ID: CommandID(p), Op: head.Op}, fmt.Errorf("console: %w", err)
 	}
 	if len(m.Mode) > longestMode {
 		m.Mode = ""

@@ -18,6 +18,9 @@ func TestConsoleMessages(t *testing.T) {
 		"bad base64": {`{"id":"x","seq":1,"base64":"?"}`, false, "x"},
 		"too long":   {`{"id":"x","seq":1,"base64":"` + strings.Repeat("AAAA", ConsoleChunk/3+1) + `"}`, false, "x"},
 		"no JSON":    {`hello`, false, ""},
+		"seq twice":  {`{"id":"x","seq":1,"seq":2,"op":"data"}`, false, "x"},
+		"two ops":    {`{"id":"x","seq":1,"op":"keep","OP":"close"}`, false, "x"},
+		"lone half":  {`{"id":"x","seq":1,"op":"open","who":"\ud800"}`, false, "x"},
 	} {
 		m, err := ParseConsoleDown([]byte(c.in))
 		if (err == nil) != c.ok || m.ID != c.id {

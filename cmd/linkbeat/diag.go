@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/linkbeat/linkbeat/agent/diag"
+	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/cmd/internal/cli"
 	"github.com/linkbeat/linkbeat/config"
@@ -87,16 +88,10 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-// writeBundle leaves no half of one behind.
+// writeBundle leaves no half of one behind, and replaces only what is ours: who asks for it may be root, and name a place where
+// others put links.
 func writeBundle(ctx context.Context, name string, b diag.Bundle) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(b.Write(ctx, file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(name))
-	}
-	return nil
+	return ownfile.ReplacePath(name, func(f *os.File) error { return b.Write(ctx, f) })
 }
 
 // diagOptions are those of the document that run would take.

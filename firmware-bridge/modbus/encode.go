@@ -101,30 +101,56 @@ func (r Register) encodeText(text string) ([]byte, error) {
 }
 
 func (r Register) encodeFloat(text string) ([]byte, error) {
-	f, err := r.unscaled(text)
+	value, f, err := r.unscaled(text)
 	if err != nil {
 		return nil, err
+	}
+	most := math.MaxFloat64
+	if r.Type == "float32" {
+		most = decimal(math.MaxFloat32)
+		f = r.nearest(f, value)
+	}
+	if math.IsInf(f, 0) {
+		if f = math.Copysign(most, f); !r.reads(f, value) {
+			return nil, errors.New("out of range")
+		}
 	}
 	if r.Type == "float64" {
 		return arrange(binary.BigEndian.AppendUint64(nil, math.Float64bits(f)), r.Order, false), nil
 	}
-	if math.Abs(f) > math.MaxFloat32 {
-		return nil, errors.New("out of range")
-	}
 	return arrange(binary.BigEndian.AppendUint32(nil, math.Float32bits(float32(f))), r.Order, false), nil
 }
 
-// unscaled is the number in the register for the value.
-func (r Register) unscaled(text string) (float64, error) {
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, errors.New("it needs a number")
+// nearest is the float32 for f, which the shortest decimal of the largest one exceeds. That of another may lie in the middle of
+// two: where scaling has moved f beyond it, the neighbour that reads as the value was meant.
+func (r Register) nearest(f, value float64) float64 {
+	n := float32(f)
+	for _, to := range []float32{math.MaxFloat32, -math.MaxFloat32} {
+		if next := math.Nextafter32(n, to); !r.reads(decimal(n), value) && r.reads(decimal(next), value) {
+			return float64(next)
+		}
 	}
-	f -= r.Offset
+	return float64(n)
+}
+
+// unscaled is the value, and the number in the register for it, which may be infinite.
+func (r Register) unscaled(text string) (value, f float64, err error) {
+	value, err = strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, 0, errors.New("it needs a number")
+	}
+	f = value - r.Offset
 	if r.Scale != 0 {
 		f /= r.Scale
 	}
-	return f, nil
+	return value, f, nil
+}
+
+// reads is true when the number f in a scaled register reads as the value. What a register says can be written to it: the largest
+// and the least number may read, once rounded, as a value that lies a little beyond them.
+func (r Register) reads(f, value float64) bool {
+	v, err := r.scale(f)
+	return r.scaled() && err == nil && v.f == value
 }
 
 // integer is the bits of the whole number that a register of so many bits holds for the value. Scaled values are rounded.
@@ -142,24 +168,35 @@ func (r Register) integer(text string, size int, signed bool) (uint64, error) {
 				return 0, out
 			}
 			return uint64(i), nil
+		} else if errors.Is(err, strconv.ErrRange) {
+			return 0, out
 		}
 	}
-	f, err := r.unscaled(text)
+	value, f, err := r.unscaled(text)
 	if err != nil {
 		return 0, err
 	}
 	n := math.Round(f)
-	if !r.scaled() && n != f {
+	switch {
+	case r.scaled():
+	case n != f:
 		return 0, errors.New("it needs a whole number")
+	case math.Abs(n) >= 1<<53: // a float64 has not all of them: another number than the one that was meant would be written
+		return 0, errors.New("from 2^53 on it needs all its digits, without a point or an exponent")
 	}
 	low, high := 0.0, math.Ldexp(1, size)
 	if signed {
 		low, high = -high/2, high/2
 	}
 	switch {
-	case n < low || n >= high:
+	case n < low && r.reads(low, value):
+		n = low
+	case n >= high && r.reads(float64(^uint64(0)>>(64-size+b2i(signed))), value):
+		return ^uint64(0) >> (64 - size + b2i(signed)), nil
+	case !(n >= low && n < high): // so that not even NaN gets through
 		return 0, out
-	case n < 0:
+	}
+	if n < 0 {
 		return uint64(int64(n)), nil
 	}
 	return uint64(n), nil

@@ -1,9 +1,13 @@
 package modbus
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -196,20 +200,128 @@ func FuzzFind(f *testing.F) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add("float32", "cdab", 0, 0, []byte{1, 2, 3, 4})
-	f.Add("string", "", 0, 3, []byte("meter "))
-	f.Fuzz(func(t *testing.T, kind, order string, bit, count int, raw []byte) {
-		r := Register{Kind: Holding, Type: Type(kind), Order: Order(order), Bit: bit, Count: count, Writable: true}
+	f.Add("float32", "cdab", 0, 0, []byte{1, 2, 3, 4}, 0.0, 0.0)
+	f.Add("string", "", 0, 3, []byte("meter "), 0.0, 0.0)
+	f.Add("uint64", "", 0, 0, []byte("\xff\xff\xff\xff\xff\xff\xff\xff"), 0.1, -40.0)
+	f.Fuzz(func(t *testing.T, kind, order string, bit, count int, raw []byte, scale, offset float64) {
+		r := Register{Kind: Holding, Type: Type(kind), Order: Order(order), Bit: bit, Count: count, Writable: true,
+			Scale: scale, Offset: offset}
 		if r.Check() != nil {
 			return
 		}
 		v, err := r.Decode(raw)
-		if err != nil || r.Type == "string" {
+		if text, isText := v.Text(); err != nil || isText && strings.ContainsRune(text, '\uFFFD') { // what was no text stays none
 			return
 		}
-		w, err := r.NewWrite(v.String())
-		if err != nil || w.Want != v {
-			t.Fatalf("%+v: %x reads %s, which is written as %s, %v", r, raw, v, w.Want, err)
-		}
+		comesBack(t, r, raw, v)
 	})
+}
+
+// comesBack fails unless what a register reads can be written to it, and is read then.
+func comesBack(t *testing.T, r Register, raw []byte, v Value) {
+	t.Helper()
+	w, err := r.NewWrite(v.String())
+	if err != nil {
+		t.Fatalf("%+v: %x reads %s, which cannot be written: %v", r, raw, v, err)
+	}
+	if w.Want == v {
+		return
+	}
+	got, _ := w.Want.Number()
+	want, _ := v.Number()
+	// of a scaled value the last digits are those of binary arithmetic, and of what a large offset or scale leaves
+	slack := 1e-12 * (math.Abs(want) + math.Abs(r.Offset) + math.Abs(r.Scale))
+	if !r.scaled() || math.Abs(got-want) > slack {
+		t.Fatalf("%+v: %x reads %s, and what was written for it %s", r, raw, v, w.Want)
+	}
+}
+
+// What a device says at the edge of its type is what an operator may send back.
+func TestTheEdgesOfEveryTypeComeBack(t *testing.T) {
+	scales := []struct{ scale, offset float64 }{{0, 0}, {1, 0}, {0.1, 0}, {0.001, 0}, {-0.1, 0}, {10, 0}, {1, -40}, {1, 0.5},
+		{0.01, 273.15}, {-1, 0}, {1e-9, 0}}
+	for kind, edges := range map[Type][]uint64{
+		"int16":   {0, 1, 1<<15 - 1, 1 << 15, 1<<16 - 1},
+		"uint16":  {0, 1, 1<<15 - 1, 1 << 15, 1<<16 - 1},
+		"int32":   {0, 1<<31 - 1, 1 << 31, 1<<32 - 1},
+		"uint32":  {0, 1<<31 - 1, 1 << 31, 1<<32 - 1},
+		"int64":   {0, 1 << 53, 1<<53 + 1, 1<<63 - 1, 1<<63 - 1000, 1 << 63, 1<<63 + 1, 1<<64 - 1, ^uint64(1 << 53)},
+		"uint64":  {0, 1 << 53, 1<<53 + 1, 1<<63 - 1, 1 << 63, 1<<64 - 1025, 1<<64 - 1024, 1<<64 - 1},
+		"float32": float32Edges(),
+		"float64": float64Edges(),
+	} {
+		for _, edge := range edges {
+			for _, s := range scales {
+				for _, order := range []Order{"abcd", "cdab", "badc", "dcba"} {
+					r := Register{Name: "x", Kind: Holding, Type: kind, Order: order, Writable: true, Scale: s.scale,
+						Offset: s.offset}
+					raw := arrange(binary.BigEndian.AppendUint64(nil, edge)[8-2*r.Size():], order, false)
+					v, err := r.Decode(raw)
+					if err != nil { // beyond what a float64 holds, once scaled: it is never a text
+						if f := math.Abs(math.Float64frombits(edge)); kind != "float64" || f < 1e306 {
+							t.Errorf("%+v: %x: %v", r, raw, err)
+						}
+						continue
+					}
+					comesBack(t, r, raw, v)
+					if w, _ := r.NewWrite(v.String()); !r.scaled() && !bytes.Equal(w.raw, raw) {
+						t.Errorf("%+v: %x reads %s, and %x is written", r, raw, v, w.raw)
+					}
+				}
+			}
+		}
+	}
+}
+
+func float32Edges() (all []uint64) {
+	for _, f := range []float32{0, 1, 0.1, math.MaxFloat32, math.SmallestNonzeroFloat32, 1.1754942e-38, 1.17549435e-38,
+		16777217} {
+		all = append(all, uint64(math.Float32bits(f)), uint64(math.Float32bits(-f)))
+	}
+	return append(all, 1<<31, 0x7f7ffffe, 0xff7ffffe) // -0, and the neighbours of the largest ones
+}
+
+func float64Edges() (all []uint64) {
+	for _, f := range []float64{0, 1, 0.1, math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072014e-308, 1<<53 + 2,
+		math.MaxFloat32} {
+		all = append(all, math.Float64bits(f), math.Float64bits(-f))
+	}
+	return append(all, 1<<63)
+}
+
+func TestWhatIsNoNumberIsNeitherReadNorWritten(t *testing.T) {
+	for kind, raws := range map[Type][]uint64{
+		"float32": {0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffffffff},
+		"float64": {0x7ff << 52, 0xfff << 52, 0x7ff8 << 48, 0x7ff<<52 + 1, 1<<64 - 1},
+	} {
+		r := Register{Name: "x", Kind: Holding, Type: kind, Writable: true}
+		for _, raw := range raws {
+			if v, err := r.Decode(binary.BigEndian.AppendUint64(nil, raw)[8-2*r.Size():]); !errors.Is(err, ErrNotANumber) {
+				t.Errorf("%s %x reads %s, %v", kind, raw, v, err)
+			}
+		}
+		for _, text := range []string{"NaN", "Inf", "-inf", "1e309", "-1e309"} {
+			if w, err := r.NewWrite(text); !errors.Is(err, ErrValue) {
+				t.Errorf("%s: %s is written as %x, %v", kind, text, w.raw, err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		r    Register
+		text string
+	}{
+		{Register{Type: "float32"}, "3.4028236e38"}, {Register{Type: "float32"}, "-1e39"},
+		{Register{Type: "float32", Scale: 0.1}, "3.4029e37"},
+		{Register{Type: "float64", Scale: 0.1}, "1.797693134863e307"}, {Register{Type: "float64", Scale: 1e-9}, "1e308"},
+		{Register{Type: "uint64", Scale: 10}, "1.844674407371e20"}, {Register{Type: "int64", Scale: 10}, "-9.22337203686e19"},
+		{Register{Type: "uint64"}, "18446744073709551616"}, {Register{Type: "int64"}, "9223372036854775808"},
+		{Register{Type: "int64"}, "-9223372036854775809"}, {Register{Type: "uint16", Scale: 0.1}, "6553.6"},
+		{Register{Type: "uint16"}, "-1"},
+		{Register{Type: "uint64"}, "9007199254740993.0"}, {Register{Type: "int64"}, "-9.007199254740993e15"},
+	} {
+		c.r.Name, c.r.Kind, c.r.Writable = "x", Holding, true
+		if w, err := c.r.NewWrite(c.text); !errors.Is(err, ErrValue) {
+			t.Errorf("%+v: %s is written as %x, %v", c.r, c.text, w.raw, err)
+		}
+	}
 }

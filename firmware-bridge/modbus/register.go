@@ -142,9 +142,8 @@ func (r Register) Decode(raw []byte) (Value, error) {
 	p := arrange(raw, r.Order, r.Type == "string")
 	switch r.Type {
 	case "string":
-		text := strings.TrimRight(string(p), "\x00 ")
-		text, _, _ = strings.Cut(text, "\x00")
-		return textValue(strings.ToValidUTF8(text, "\uFFFD")), nil
+		text, _, _ := strings.Cut(string(p), "\x00")
+		return textValue(strings.ToValidUTF8(strings.TrimRight(text, " "), "\uFFFD")), nil
 	case "bit", "bits":
 		return r.bitsValue(uint64(binary.BigEndian.Uint16(p)) >> r.Bit)
 	case "int16":

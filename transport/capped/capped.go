@@ -38,30 +38,6 @@ func ReadFile(name string, most int64) ([]byte, error) {
 	return read(f, name, most)
 }
 
-// ReadIn is ReadFile in root, and takes regular files only: opening a pipe there would wait for somebody to write to it.
-func ReadIn(root *os.Root, name string, most int64) ([]byte, error) {
-	f, err := OpenIn(root, name, most)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return read(f, name, most)
-}
-
-// OpenIn opens a regular file of root for reading, unless it is a *TooLarge one.
-func OpenIn(root *os.Root, name string, most int64) (*os.File, error) {
-	info, err := root.Stat(name)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no regular file", name)
-	case info.Size() > most:
-		return nil, &TooLarge{name, info.Size(), most}
-	}
-	return root.Open(name)
-}
-
 // ReadFS is ReadFile in a file system whose files may say a wrong size, as those of the kernel do.
 func ReadFS(from fs.FS, name string, most int64) ([]byte, error) {
 	f, err := from.Open(name)

@@ -1,6 +1,7 @@
 package upgrade
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,10 +93,25 @@ func (g *gateway) resume(from string) (site, error) {
 			p = timeExpires().ReplaceAll(p, fmt.Appendf(nil, `"expires":%d`, now.Add(expiry).UnixMilli()))
 		}
 		if text(name) {
-			p = was.moved(p, to)
+			p = resealed(was.moved(p, to))
 		}
 		return p
 	})
+}
+
+// resealed is a state file in which the checksums of its lines, or the one at its end, are right again.
+func resealed(p []byte) (all []byte) {
+	const inLine, atEnd = `,"sum":"`, ",\n \"sum\": \""
+	for line := range bytes.Lines(p) {
+		if at := bytes.LastIndex(line, []byte(inLine)); at >= 0 {
+			line = fmt.Appendf(bytes.Clone(line[:at]), "%s%08x\"}\n", inLine, sum(line[:at]))
+		}
+		all = append(all, line...)
+	}
+	if at := bytes.LastIndex(all, []byte(atEnd)); at >= 0 {
+		all = fmt.Appendf(all[:at], "%s%08x\"\n}\n", atEnd, sum(all[:at]))
+	}
+	return all
 }
 
 func timeAt() *regexp.Regexp      { return regexp.MustCompile(`"at": ?\d+`) }

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package ownfile
+
+import "io/fs"
+
+// There are no FIFOs in directories.
+const nonBlocking = 0
+
+// foreign: who may write to a file is not told by its owner.
+func foreign(_, _ fs.FileInfo) string { return "" }
