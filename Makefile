@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo demo-seeds test unit lint golangci check race fuzz e2e crash outage upgrade size bench-relay \
-	bench-heartbeat man cross clean setup $(LABS)
+	bench-heartbeat audit man cross clean setup $(LABS)
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ size: setup ## the ARMv6 binary, packed and by sections, and resident memory aga
 
 bench-relay: setup ## throughput, CPU, latency, flash and wire bytes, beside a bare paho loop and the commit before (or AGAINST=<commit>)
 	@$(SHOW) bench-relay
+
+audit: ## modules, their newest versions and licences; known vulnerabilities in code that is called (needs Go and its module proxy)
+	@$(SHOW) audit
 
 man: ## man pages and completion scripts into dist/man and dist/completions
 	@$(SHOW) man

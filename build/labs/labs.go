@@ -6,6 +6,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/labs/console"
 	"github.com/linkbeat/linkbeat/build/labs/heartbeat"
+	"github.com/linkbeat/linkbeat/build/labs/hostile"
 	"github.com/linkbeat/linkbeat/build/labs/mcu"
 	"github.com/linkbeat/linkbeat/build/labs/modbus"
 	"github.com/linkbeat/linkbeat/build/labs/ports"
@@ -23,5 +24,6 @@ func All() []kit.Lab {
 		ports.Lab(),
 		console.Lab(),
 		mcu.Lab(),
+		hostile.Lab(),
 	}
 }

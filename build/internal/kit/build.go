@@ -84,8 +84,8 @@ func git(root string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// tags leave out of the standard library what no gateway needs: HTTP/2 is 256 KiB.
-const tags = "nethttpomithttp2"
+// Tags leave out of the standard library what no gateway needs: HTTP/2 is 256 KiB.
+const Tags = "nethttpomithttp2"
 
 // hot packages see every byte or every wake-up. All others are compiled without inlining: they are smaller by a tenth then, and
 // what runs at the start, for a person at a shell, or once for each connection makes nobody wait.
@@ -125,7 +125,7 @@ func (t Tree) Build(ctx context.Context, folder, out string, env ...string) erro
 	if t.Symbols {
 		flags = strings.TrimPrefix(flags, "-s ")
 	}
-	args, cgo := []string{"build", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", out}, "CGO_ENABLED=0"
+	args, cgo := []string{"build", "-trimpath", "-tags", Tags, "-ldflags", flags, "-o", out}, "CGO_ENABLED=0"
 	args = append(args, "-gcflags=all=-l")
 	for _, packages := range hot() {
 		args = append(args, "-gcflags="+packages+"=")

@@ -18,6 +18,7 @@ import (
 	"github.com/linkbeat/linkbeat/build/proofs/e2e"
 	"github.com/linkbeat/linkbeat/build/proofs/outage"
 	"github.com/linkbeat/linkbeat/build/proofs/upgrade"
+	"github.com/linkbeat/linkbeat/build/tools/audit"
 	"github.com/linkbeat/linkbeat/build/tools/size"
 )
 
@@ -52,6 +53,7 @@ func others() []target {
 		{name: "upgrade", limit: 10 * time.Minute, needs: []string{"mosquitto"}, run: func(e *kit.Env, t *kit.Table) error {
 			return upgrade.Run(e, upgrade.Options{Again: true}, t)
 		}},
+		{name: "audit", limit: 10 * time.Minute, run: audit.Run},
 		{name: "size", limit: 15 * time.Minute, needs: []string{"mosquitto", "xz"}, run: size.Run},
 		{name: "bench-relay", limit: 15 * time.Minute, needs: []string{"mosquitto"}, run: benchRelay},
 		{name: "bench-heartbeat", limit: 15 * time.Minute, run: benchHeartbeat},

@@ -74,7 +74,7 @@ func sections(e *kit.Env, t *kit.Table) error {
 	if err != nil {
 		return err
 	}
-	now, err := weigh(e, root)
+	now, err := Weigh(e, root)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func sections(e *kit.Env, t *kit.Table) error {
 	if err := kit.Unpack(e.Ctx, root, commit, tree); err != nil {
 		return err
 	}
-	was, err := weigh(e, tree)
+	was, err := Weigh(e, tree)
 	if err != nil {
 		return err
 	}
@@ -119,8 +119,8 @@ func sections(e *kit.Env, t *kit.Table) error {
 	return nil
 }
 
-// weigh builds linkbeat of a tree for ARMv6, with its symbols, and reads its sections.
-func weigh(e *kit.Env, root string) (Sections, error) {
+// Weigh builds linkbeat of a tree for ARMv6, with its symbols, and reads its sections.
+func Weigh(e *kit.Env, root string) (Sections, error) {
 	dir, err := e.Sub("sections")
 	if err != nil {
 		return nil, err

@@ -1,0 +1,242 @@
+package hostile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/build/internal/kit"
+)
+
+// secret stands in every password, token and other word of these documents that nobody but its addressee may see.
+const secret = "SECRET"
+
+// far is an address that is not loopback, in a namespace of the laboratory's own: what goes there may be read on the way.
+const far = "10.91.0.1"
+
+// fileWith is a file of ours alone with a word in it.
+func fileWith(word string) string {
+	f, err := os.CreateTemp("", "linkbeat-word-")
+	if err != nil {
+		return "/nonexistent"
+	}
+	defer f.Close()
+	_, _ = f.WriteString(word + "\n")
+	return f.Name()
+}
+
+// passwords runs every configuration and looks through the eyes of three strangers.
+func (l lab) passwords() error {
+	p, err := l.place()
+	if err != nil {
+		return err
+	}
+	all := secretDocs()[:min(len(secretDocs()), map[bool]int{true: 100, false: l.o.Docs}[l.o.Full])]
+	var sum seen
+	var jobs []func() error
+	for i, d := range all {
+		jobs = append(jobs, func() error {
+			if err := l.secretDoc(p, d, i, &sum); err != nil {
+				return fmt.Errorf("%s: %w", d.name, err)
+			}
+			return nil
+		})
+	}
+	jobs = append(jobs, func() error { return l.loginInClear(p) }, func() error { return l.typed(p) })
+	if err := kit.SideBySide(4, jobs); err != nil {
+		return err
+	}
+	l.t.AtLeast("configurations with passwords", float64(len(all)), float64(map[bool]int{true: 30, false: l.o.Docs}[l.o.Full]),
+		"")
+	l.t.Exactly("passwords that a man in the middle sees", len(sum.middle), 0, "", strings.Join(sum.middle, "; "))
+	l.t.Exactly("passwords that a local user sees", len(sum.local), 0, "", strings.Join(sum.local, "; "))
+	l.t.Exactly("passwords that a bundle's reader sees", len(sum.bundle), 0, "", strings.Join(sum.bundle, "; "))
+	l.t.Exactly("passwords that their server did not get", len(sum.untold), 0, "", strings.Join(sum.untold, "; "))
+	return nil
+}
+
+type seen struct {
+	mu                            sync.Mutex
+	middle, local, bundle, untold []string
+}
+
+func (s *seen) add(list *[]string, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*list = append(*list, what)
+}
+
+func (l lab) secretDoc(p *place, d secretDoc, i int, sum *seen) error {
+	word := fmt.Sprintf("%s-%02d-%s", secret, i, "pw")
+	id := fmt.Sprint("gw-pw-", i)
+	tty, err := l.Pty(id)
+	if err != nil {
+		return err
+	}
+	doc := kit.NewDoc(id).Line("meter", tty.Port).Set("uplink.tls.ca_file", p.certs.CA).Set("log.level", "debug")
+	d.doc(p, doc, word)
+	o := kit.AgentOptions{Argv: []string{l.agent}, Doc: doc, Netns: p.netns}
+	if d.env != nil {
+		o.Env = d.env(word)
+	}
+	a, err := l.Agent(o)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(); err != nil {
+		return err
+	}
+	l.Sleep(2500 * time.Millisecond)
+	for _, name := range []string{"evil", "clear", "web"} {
+		if p.told(name, word) {
+			sum.add(&sum.middle, d.name+" ("+name+")")
+		}
+	}
+	if d.good != "" && !p.told(d.good, word) {
+		sum.add(&sum.untold, d.name)
+	}
+	for what, out := range l.localEyes(p, a) {
+		if bytes.Contains(out, []byte(word)) {
+			sum.add(&sum.local, d.name+" ("+what+")")
+		}
+	}
+	bundle := filepath.Join(a.Dir, "b.tar.gz")
+	argv := []string{"ip", "netns", "exec", p.netns, l.agent, "diag", "-c", a.ConfigPath, "--bundle", bundle}
+	cmd := exec.CommandContext(l.Ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), o.Env...)
+	said, _ := cmd.CombinedOutput()
+	packed, err := unpacked(bundle)
+	if err != nil && a.Proc().Running() {
+		l.Logf("%s: no bundle: %v: %.300s", d.name, err, said)
+	}
+	if bytes.Contains(packed, []byte(word)) {
+		sum.add(&sum.bundle, d.name)
+	}
+	if bytes.Contains(said, []byte(word)) {
+		sum.add(&sum.bundle, d.name+" (printed)")
+	}
+	a.Kill()
+	return nil
+}
+
+// localEyes are what any user of the gateway can read: the page, the process list, files that are not protected; and the log,
+// which goes wherever a gateway's logs go.
+func (l lab) localEyes(p *place, a *kit.Agent) map[string][]byte {
+	eyes := map[string][]byte{}
+	as := func(name string, argv ...string) {
+		argv = append([]string{"ip", "netns", "exec", p.netns, "setpriv", "--reuid", fmt.Sprint(foreigner), "--regid",
+			fmt.Sprint(foreigner), "--clear-groups"}, argv...)
+		eyes[name], _ = exec.CommandContext(l.Ctx, argv[0], argv[1:]...).CombinedOutput()
+	}
+	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: kit.Dialer(p.netns),
+		DisableKeepAlives: true}}
+	for _, path := range []string{"/status", "/metrics", "/healthz", "/readyz", "/", "/tap/meter", "/debug/pprof/cmdline"} {
+		r, err := c.Get("http://" + a.HTTP + path)
+		if err != nil {
+			continue
+		}
+		eyes[path], _ = io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		_ = r.Body.Close()
+	}
+	_ = os.Chmod(l.Dir, 0o755) // the scratch folder stands for /etc and /var: what is in it protects itself
+	_ = os.Chmod(a.Dir, 0o755)
+	as("linkbeat status", l.agent, "status", "--listen", a.HTTP)
+	as("files", "sh", "-c", "cat $(find "+a.Dir+" -type f -readable 2>/dev/null) /dev/null")
+	as("process list", "sh", "-c", fmt.Sprintf("tr '\\0' ' ' < /proc/%d/cmdline; cat /proc/%d/environ", a.Proc().Pid(),
+		a.Proc().Pid()))
+	eyes["the log"], _ = os.ReadFile(a.Proc().LogPath)
+	return eyes
+}
+
+// typed is what an operator types at a device, or what the device answers: no other user of the gateway may read along.
+func (l lab) typed(p *place) error {
+	tty, err := l.Pty("typed")
+	if err != nil {
+		return err
+	}
+	a, err := l.Agent(kit.AgentOptions{Argv: []string{l.agent}, Netns: p.netns,
+		Doc: servers(kit.NewDoc("gw-typed").Line("meter", tty.Port), "mqtts://"+p.good).Set("uplink.tls.ca_file", p.certs.CA)})
+	if err != nil {
+		return err
+	}
+	if err := a.StartUp(); err != nil {
+		return err
+	}
+	quit := make(chan struct{})
+	defer close(quit)
+	go func() {
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(50 * time.Millisecond):
+				_, _ = tty.Write([]byte("password: " + secret + "-typed\n"))
+			}
+		}
+	}()
+	for _, path := range []string{"/tap/meter", "/tap/meter?format=json"} {
+		c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: kit.Dialer(p.netns)}}
+		var got []byte
+		if r, err := c.Get("http://" + a.HTTP + path); err == nil {
+			got, _ = io.ReadAll(io.LimitReader(r.Body, 1<<16))
+			_ = r.Body.Close()
+		}
+		var err error
+		if plain := strings.ReplaceAll(string(got), "\n", ""); strings.Contains(plain, secret) || len(got) > 500 {
+			err = fmt.Errorf("%d bytes: %.200q", len(got), got)
+		}
+		l.t.Check("a local user reads no serial line through "+path+" over TCP", err)
+	}
+	a.Kill()
+	return nil
+}
+
+// loginInClear is a document that ran before: a login, and one server without TLS. It runs, and says what is wrong with it.
+func (l lab) loginInClear(p *place) error {
+	run := func(id, url, user string) (*kit.Agent, *kit.Status, error) {
+		doc := servers(kit.NewDoc(id), url)
+		if user != "" {
+			doc.Set("uplink.username", user).Set("uplink.password", secret+"-in-clear")
+		}
+		a, err := l.Agent(kit.AgentOptions{Argv: []string{l.agent}, Netns: p.netns, Doc: doc})
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := a.StartUp(); err != nil {
+			return a, nil, err
+		}
+		l.Sleep(300 * time.Millisecond)
+		s, err := a.Status()
+		return a, s, err
+	}
+	const name = "a document with username and one mqtt:// server"
+	a, s, err := run("gw-clear", "mqtt://"+p.clear, "gw")
+	l.t.Check(name+": runs", err)
+	if err == nil {
+		if !strings.Contains(s.Why, "clear") && !strings.Contains(s.Why, "TLS") {
+			err = fmt.Errorf("why: %q", s.Why)
+		} else if log := a.Proc().Tail(50); !strings.Contains(log, "clear") && !strings.Contains(log, "insecure_login") {
+			err = errors.New("the log says nothing")
+		}
+		if !p.told("clear", secret+"-in-clear") {
+			err = errors.Join(err, errors.New("its server did not get the login: after an upgrade it would not take the gateway"))
+		}
+		l.t.Check(name+": says it, in why and in the log", err)
+	}
+	a.Kill()
+	control, s, err := run("gw-clear-control", "mqtt://"+p.clear, "")
+	if err == nil && s.Why != "" {
+		err = fmt.Errorf("why: %q", s.Why)
+	}
+	l.t.Check("without username nothing is said", err)
+	control.Kill()
+	return nil
+}
