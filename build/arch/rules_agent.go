@@ -25,7 +25,8 @@ func agentRules() []Rule {
 		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/flood", "agent/ownfile", "agent/record",
 			"agent/spool", "agent/statuspage", "agent/supervise", "agent/wire", "firmware-bridge", "transport"},
 			Others: []string{zerolog},
-			Why:    "commands to targets that it is handed, replies into a spool; it never sees config, nor how a device is opened"},
+			Why: "commands to targets that it is handed, replies into a spool; it never sees config, " +
+				"nor how a device is opened"},
 		{Package: "agent/errcode", Own: []string{"agent/wire", "firmware-bridge", "firmware-bridge/framing",
 			"firmware-bridge/modbus", "firmware-bridge/serialport"},
 			Why: "a table: errors of the serial side, codes of package wire; commands and consoles share it and not each other"},
