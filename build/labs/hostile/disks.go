@@ -21,7 +21,7 @@ func badDisks() []badDisk {
 		{name: "read-only", options: "size=1m,ro"},
 		{name: "without inodes", options: "size=1m,nr_inodes=3", before: `touch "$S/a" "$S/b" 2>/dev/null; true`},
 		{name: "full soon", options: "size=1m", soon: `head -c 10000000 /dev/zero > "$S/filler" 2>/dev/null; true`},
-		{name: "read-only soon", options: "size=1m", soon: `mount -o remount,ro "$S"`},
+		{name: "read-only soon", options: "size=1m", soon: `mount --bind "$S" "$S" && mount -o remount,bind,ro "$S"`},
 	}
 }
 

@@ -161,8 +161,6 @@ func (l lab) stateOver(b *kit.Broker, kind string) error {
 		}
 		if st != nil && st.Why != "" || strings.Contains(s.Agent.Proc().Tail(50), filepath.Base(name)) {
 			said++
-		} else if first == "" {
-			first = name + ": nothing was said"
 		}
 		l.Logf("%s at %s: why %q, command %v", kind, name, why(st), cmdErr)
 		_ = os.RemoveAll(state)

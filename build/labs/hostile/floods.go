@@ -139,7 +139,7 @@ func (l lab) met(b front, f flood, i int) (*meeting, error) {
 	if ownDoc != nil && strings.HasPrefix(url, "http") {
 		target = b.SchemeURL("mqtt")
 	}
-	// What was refused, as a certificate is, is tried again soon here, and what waited goes up at once: it is to be counted.
+	// What was refused, as a certificate is, is tried again soon here, and what waited goes up fast: it is to be counted.
 	doc := kit.NewDoc(m.id, target).Line("meter", m.tty.Port).Set("uplink.backoff.refused", "2s").
 		Set("uplink.replay_rate", "1MiB/s")
 	doc["serial"].(map[string]any)["meter"].(map[string]any)["commands"] = true
@@ -201,7 +201,7 @@ func (m *meeting) counted(l lab) error {
 		}
 		return len(got)
 	}
-	err := l.Until("the frames of "+m.id, 20*time.Second, func() bool { return tally() >= want })
+	err := l.Until("the frames of "+m.id, 90*time.Second, func() bool { return tally() >= want })
 	note := ""
 	if err != nil {
 		note = err.Error()

@@ -19,10 +19,10 @@ import (
 
 const (
 	sessionsSeed = 13
-	// links that meet malformed servers side by side, each one session after the other
-	links = 48
-	// stuck is how long no link may take for a session, which it gives ten seconds at most
-	stuck = 60 * time.Second
+	workers      = 48 // links that meet malformed servers side by side
+	// A link is given up after a while, and another one begins: it would wait for ever longer between two such sessions.
+	shortLife, longLife = 400 * time.Millisecond, 4 * time.Second
+	stuck               = 30 * time.Second // a link that was told to end and has not
 )
 
 // sessions lets links of this process meet servers that say what [malformed] makes up, over loopback's TCP, and then looks for
@@ -37,31 +37,18 @@ func (l lab) sessions() error {
 	ctx, stop := context.WithCancel(l.Ctx)
 	defer stop()
 	var running sync.WaitGroup
-	for i := range links {
-		if err := srv.meet(ctx, i, &running); err != nil {
-			return err
-		}
+	for i := range workers {
+		running.Go(func() { srv.work(ctx, i) })
 	}
-	stuckNow := 0
 	err = l.Until(fmt.Sprint(l.o.Sessions, " malformed sessions"), 10*time.Minute, func() bool {
-		if time.Since(time.Unix(0, srv.last.Load())) > stuck {
-			stuckNow++
-			return true
-		}
-		return srv.met.Load() >= int64(l.o.Sessions)
+		return srv.met.Load() >= int64(l.o.Sessions) || srv.stuck.Load() > 0
 	})
 	stop()
-	ended := make(chan struct{})
-	go func() { running.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-time.After(stuck):
-		stuckNow++
-	}
+	running.Wait()
 	err = errors.Join(err, srv.ln.Close())
 	srv.serving.Wait()
 	l.t.AtLeast("malformed sessions", float64(srv.met.Load()), float64(l.o.Sessions), "")
-	l.t.Exactly("malformed sessions: links that got stuck", stuckNow, 0, "", "")
+	l.t.Exactly("malformed sessions: links that got stuck", int(srv.stuck.Load()), 0, "", "")
 	l.t.Info("malformed sessions: the longest lasted", time.Duration(srv.slowest.Load()).Seconds(), "s")
 	l.t.Exactly("malformed sessions: panics", 0, 0, "", "") // one would have ended this process
 	more := func() (int, int) {
@@ -84,7 +71,7 @@ type malformedServer struct {
 	conf    *tls.Config
 	serving sync.WaitGroup
 
-	met, last, slowest atomic.Int64 // sessions; when the last ended, in ns since 1970; how long the longest lasted
+	met, slowest, stuck atomic.Int64 // sessions; how long the longest lasted, in ns; links that did not end
 }
 
 func newMalformedServer(e *kit.Env) (s *malformedServer, err error) {
@@ -95,7 +82,6 @@ func newMalformedServer(e *kit.Env) (s *malformedServer, err error) {
 	if s.conf, err = serverTLS(s.certs); err != nil {
 		return nil, err
 	}
-	s.last.Store(time.Now().UnixNano())
 	if s.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -118,29 +104,49 @@ func (s *malformedServer) serve(c net.Conn, n uint64) {
 	_ = c.SetDeadline(began.Add(3 * time.Second))
 	(&malformed{rand: rand.New(rand.NewPCG(sessionsSeed, n)), conf: s.conf}).serve(c)
 	s.slowest.Store(max(s.slowest.Load(), int64(time.Since(began))))
-	s.last.Store(time.Now().UnixNano())
 }
 
-// meet runs a link, with something that always waits to be sent, until ctx is done.
-func (s *malformedServer) meet(ctx context.Context, i int, running *sync.WaitGroup) error {
+// work runs one link after the other until ctx is done.
+func (s *malformedServer) work(ctx context.Context, worker int) {
+	luck := rand.New(rand.NewPCG(sessionsSeed, uint64(worker)<<32))
+	for n := 0; ctx.Err() == nil && s.stuck.Load() == 0; n++ {
+		life := time.Duration(luck.Int64N(int64(2 * shortLife)))
+		if n%10 == 9 {
+			life = longLife
+		}
+		living, end := context.WithTimeout(ctx, life)
+		ended := make(chan struct{})
+		go func() { s.link(living, worker); close(ended) }()
+		<-living.Done()
+		select {
+		case <-ended:
+		case <-time.After(stuck):
+			s.stuck.Add(1)
+		}
+		end()
+	}
+}
+
+// link meets the server, with something that always waits to be sent, until ctx is done.
+func (s *malformedServer) link(ctx context.Context, i int) {
 	server := transport.Server{TLS: transport.TLSOptions{CAFile: s.certs.CA}}
 	setURL(&server.URL, scheme(i)+s.ln.Addr().String())
 	link, err := transport.New(transport.Options{ClientID: fmt.Sprint("gw-", i), StateTopic: "lb/gw/up/state",
-		Servers:      []transport.Server{server},
-		DetectWithin: 2 * time.Second, Interval: time.Second, Keepalive: 2 * time.Second,
+		Servers: []transport.Server{server}, DetectWithin: 2 * time.Second, Interval: time.Second, Keepalive: 2 * time.Second,
 		State:   func(bool, transport.Session) []byte { return []byte("{}") },
 		Backoff: transport.Backoff{Min: time.Millisecond, Max: 2 * time.Millisecond, Refused: 2 * time.Millisecond}})
 	if err != nil {
-		return err
+		panic(err) // of the laboratory's own options
 	}
 	link.Handle("lb/gw/dn/#", func(transport.Message, bool) {})
+	var running sync.WaitGroup
 	running.Go(func() { _ = link.Run(ctx) })
 	running.Go(func() {
 		for ctx.Err() == nil {
 			_, _ = link.Publish(ctx, transport.Message{Topic: "lb/gw/up/data/x", Payload: []byte("x"), QoS: 1})
 		}
 	})
-	return nil
+	running.Wait()
 }
 
 // setURL sets a field that holds a URL, whatever its type is called.
