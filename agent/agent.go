@@ -117,6 +117,7 @@ func (a *Agent) Run(ctx context.Context, reload <-chan struct{}) error {
 	if err != nil {
 		a.log.Error().Err(err).Msg("not all parts of linkbeat stopped cleanly")
 	}
+	a.floods.Flush()
 	a.log.Info().Msg("linkbeat exited")
 	return nil
 }

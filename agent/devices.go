@@ -89,6 +89,7 @@ type runningDevice struct {
 
 // run keeps the configured devices running until ctx is done, and returns when the last of their frames is in the spool.
 func (d *devices) run(ctx context.Context) error {
+	defer d.floods.Flush()
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)

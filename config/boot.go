@@ -90,16 +90,16 @@ func (b Booted) Refused() string {
 // Concerns says in one line what the document runs with although check refuses it, and which of its secrets others can read; "":
 // nothing.
 func (b Booted) Concerns() string {
-	all := slices.Clone(b.Objections)
+	all, then := slices.Clone(b.Objections), ""
 	for _, w := range b.Warnings {
 		if w.Exposed {
-			all = append(all, w)
+			all, then = append(all, w), "; then linkbeat reload"
 		}
 	}
 	if len(all) == 0 {
 		return ""
 	}
-	return "configuration: " + all.Sentence()
+	return "configuration: " + all.Sentence() + then
 }
 
 // sentence says in one line that the configuration is bad and what runs instead. unread is why the last good one cannot be read.

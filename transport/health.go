@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,13 +170,25 @@ func (h *health) stable() {
 	h.trouble.takeover = ""
 }
 
-// denied is called after the subscriptions of s were answered.
-func (h *health) denied(s *session, filters []string) {
+// denied is called after s has asked for subscriptions, with those that the server refused. What was refused before and is not
+// asked for again stays refused; what is refused again is not told again.
+func (h *health) denied(s *session, asked, refused []string) {
 	h.mu.Lock()
-	h.trouble.denied = filters
-	h.status.Refused += int64(len(filters))
+	var news, all []string
+	for _, f := range h.trouble.denied {
+		if !slices.Contains(asked, f) {
+			all = append(all, f)
+		}
+	}
+	for _, f := range refused {
+		if !slices.Contains(h.trouble.denied, f) {
+			news = append(news, f)
+		}
+	}
+	h.trouble.denied = append(all, refused...)
+	h.status.Refused += int64(len(news))
 	h.mu.Unlock()
-	for _, f := range filters {
+	for _, f := range news {
 		h.notify(EventSubscribeRefused, s.e.Name, fmt.Sprintf("server refused the subscription to %s", f), s.info.Number,
 			time.Now())
 	}

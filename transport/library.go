@@ -117,7 +117,7 @@ func (li *library) subscribe(all []string) bool {
 			}
 		}
 	}
-	li.s.l.health.denied(li.s, denied)
+	li.s.l.health.denied(li.s, all, denied)
 	return true
 }
 

@@ -53,7 +53,7 @@ func newScrubber(d *config.Document, environ []string) scrubber {
 		switch name = strings.ToUpper(name); {
 		case strings.HasSuffix(name, "_PROXY"):
 			s.addURL(value)
-		case strings.Contains(name, "PASSWORD"), strings.Contains(name, "SECRET"), strings.Contains(name, "TOKEN"):
+		case slices.ContainsFunc(secretNames(), func(part string) bool { return strings.Contains(name, part) }):
 			if !strings.HasSuffix(name, "_FILE") {
 				s.add(value)
 			}
@@ -137,4 +137,9 @@ func (s scrubber) scrub(p []byte) []byte {
 		p = bytes.ReplaceAll(p, secret, []byte(hidden))
 	}
 	return []byte(brokerurl.Scrub(string(p)))
+}
+
+// secretNames are what the name of a variable holds that is likely to be a secret.
+func secretNames() []string {
+	return []string{"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "_PW", "SIGNATURE", "_SAS"}
 }

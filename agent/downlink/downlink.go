@@ -41,6 +41,7 @@ type Downlink struct {
 	floods  *flood.Log // of what is refused
 	loop    *supervise.Loop
 	answers *flood.Answers // to what is refused
+	repeats flood.Answers  // first replies that are sent again
 
 	intake   chan arrival  // of intakeMessages
 	outcomes chan outcome  // of intakeMessages
@@ -64,7 +65,8 @@ type outcome struct {
 func New(device func(string) (Target, bool), replies *spool.Spool, j *Journal, c clock.Clock, log zerolog.Logger,
 	p *supervise.Loop) *Downlink {
 	return &Downlink{device: device, replies: replies, journal: j, clock: c, log: log, floods: flood.NewLog(log), loop: p,
-		answers: flood.NewAnswers(), intake: make(chan arrival, intakeMessages),
+		answers: flood.NewAnswers(), repeats: flood.Answers{Bucket: flood.Bucket{Burst: 60, PerMinute: 60}},
+		intake:   make(chan arrival, intakeMessages),
 		outcomes: make(chan outcome, intakeMessages), rejected: make(chan rejected, rejectedMessages)}
 }
 
@@ -158,7 +160,7 @@ func (d *Downlink) answered(c command) bool {
 	known, running := d.journal.lookup(c.id)
 	switch {
 	case known != nil:
-		d.refused(c, *known)
+		d.repeated(c, *known)
 	case running != nil:
 		d.refuse(c, wire.Duplicate, running.Error())
 	default:
@@ -271,6 +273,17 @@ func memorable(r wire.Reply) wire.Reply {
 func (d *Downlink) refuse(c command, code wire.ErrorCode, detail string) {
 	d.logRefusal(c.name, c.id, code)
 	d.refused(c, wire.Reply{ID: c.id, Error: code, Detail: detail})
+}
+
+// repeated answers a command that was carried out before with its first reply: whoever lost it may ask for that. More than
+// somebody can have lost is refused.
+func (d *Downlink) repeated(c command, reply wire.Reply) {
+	if !d.repeats.Take(time.Now()) {
+		d.refused(c, reply)
+		return
+	}
+	d.count(func(n *statuspage.Commands) { n.Refused++ })
+	d.reply(c.name, reply)
 }
 
 // refused counts a command that was not carried out now, and answers it while refusals are answered.

@@ -139,7 +139,7 @@ func (j *Journal) mend(lost error, witness seen, now time.Time) error {
 		j.forgot = j.forgot.with(s.Low, s.High)
 	}
 	if errors.Is(lost, ownfile.ErrInTheWay) {
-		what = "no command is carried out until it is"
+		what = "no command is carried out until that is moved away"
 	} else if n := len(witness.Expires); n > 0 {
 		high := j.forgot.reach(now.UnixMilli())
 		if high == 0 { // the clock is not set yet
@@ -174,8 +174,8 @@ func (j *Journal) due(expires int64, now time.Time) (wire.ErrorCode, string) {
 	if expires > reach {
 		return "", ""
 	}
-	return wire.Expired, "it may have been carried out before: what expired until " + utc(reach) +
-		" is not known one by one any more, " +
+	return wire.Expired, "it may have been carried out before: commands that expired until " + utc(reach) +
+		" are not remembered one by one any more, " +
 		"and the clock here was set back, or the command journal damaged: send it under another id, with an expires after that"
 }
 

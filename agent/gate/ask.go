@@ -51,7 +51,7 @@ const (
 
 // ask sends a request to the agent, over its socket, or over TCP where no socket answers and tcp allows it. done ends it.
 func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *http.Response, done func(), err error) {
-	var tried []string
+	var tried, others []string
 	var mayNot error
 	for _, socket := range w.Sockets {
 		res, done, err := w.askSocket(ctx, socket, method, path)
@@ -59,7 +59,7 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 		case err == nil && res.StatusCode != http.StatusMisdirectedRequest:
 			return res, done, nil
 		case err == nil:
-			tried = append(tried, socket+" is another agent's: "+text(res))
+			others, tried = append(others, socket), append(tried, socket+" is another agent's: "+text(res))
 			done()
 		case errors.Is(err, fs.ErrPermission):
 			why := mayNotOpen(socket)
@@ -69,6 +69,9 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 		default:
 			tried = append(tried, notReached(socket, err))
 		}
+	}
+	if len(others) == 1 && mayNot == nil {
+		return w.askTheOther(ctx, others[0], method, path, tried)
 	}
 	if mayNot != nil && tcp != always {
 		return nil, nil, mayNot
@@ -89,6 +92,20 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 	}
 	return nil, nil, fmt.Errorf("%w on %s: %w; is it running (linkbeat run), and is http.listen right?", ErrNoAgent,
 		w.Listen, err)
+}
+
+// askTheOther asks the one agent that answers, though its state directory is not the document's: that may just have been changed.
+// It only tells; what acts wants to be told by a person which agent is meant.
+func (w Where) askTheOther(ctx context.Context, socket, method, path string, tried []string) (*http.Response, func(), error) {
+	if method != http.MethodGet {
+		return nil, nil, fmt.Errorf("%w answers: %s; if that is the one (state_dir was changed, or is set in its environment), "+
+			"say --socket %s", ErrNoAgent, strings.Join(tried, "; "), socket)
+	}
+	if w.Say != nil {
+		w.Say("the only agent here is not the one of this configuration: " + strings.Join(tried, "; "))
+	}
+	w.Sure = false
+	return w.askSocket(ctx, socket, method, path)
 }
 
 func (w Where) askSocket(ctx context.Context, socket, method, path string) (*http.Response, func(), error) {
@@ -127,7 +144,7 @@ func (w Where) askTCP(ctx context.Context, method, path string) (*http.Response,
 		who = answering(us, them)
 	}
 	switch {
-	case who.known && !w.trusts(who.uid, ""):
+	case who.known && !w.trustsSomewhere(who.uid):
 		err = stranger(who.uid)
 	case who.gone:
 		err = errors.New("what answers there hangs up before it is asked, so that it cannot be told who it is: not believed")
@@ -156,6 +173,17 @@ func (w Where) trusts(uid int, folder string) bool {
 		}
 	}
 	return false
+}
+
+// trustsSomewhere is trusts for who answers over TCP: where the state directory cannot be looked at, the folder of a socket may
+// tell who the agent's user is.
+func (w Where) trustsSomewhere(uid int) bool {
+	for _, socket := range w.Sockets {
+		if w.trusts(uid, filepath.Dir(socket)) {
+			return true
+		}
+	}
+	return w.trusts(uid, "")
 }
 
 func stranger(uid int) error {

@@ -69,13 +69,29 @@ type document struct {
 	Refused map[string]int64 `json:"refused,omitempty"`
 }
 
+// unsound says which day has a number that was never counted; nil: none has. With it the budget would never be used up.
+func (d document) unsound() error {
+	for day, all := range d.Days {
+		for iface, bytes := range all {
+			if !bytes.Sound() || d.Refused[day] < 0 || d.Refused[day] > bytes.Sum() && len(all) == 1 {
+				return fmt.Errorf("%s on %q has numbers that nothing counted", day, iface)
+			}
+		}
+	}
+	return nil
+}
+
 // Open reads the file; one that cannot be understood is set aside. counted is what the process has counted so far.
 func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() bool, counted statuspage.Bytes) *Ledger {
 	file := statedir.JSON[document]{Root: root, Name: ledgerFile, Layout: ledgerLayout, Max: ledgerMax}
 	b := &Ledger{file: file, log: log, now: now, unset: unset, last: counted, iface: unknownInterface,
 		owed: map[string]statuspage.Bytes{}, wrote: now()}
 	var err error
-	if b.doc, err = file.Load(); err != nil {
+	if b.doc, err = file.Load(); err == nil {
+		err = b.doc.unsound()
+	}
+	if err != nil {
+		b.doc = document{}
 		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
 		b.asideUntil = now().Add(ledgerSay)
 		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, "+

@@ -24,5 +24,5 @@ func foreign(file, dir fs.FileInfo) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("a file of user %d", f.Uid)
+	return fmt.Sprintf("a file of user %d (chown it to user %d if it is the agent's)", f.Uid, os.Geteuid())
 }

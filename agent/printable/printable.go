@@ -27,15 +27,21 @@ func Text(s string) string { return show(s, true) }
 // Short is Line of at most the first most bytes of s, with how many bytes are missing behind them: for what a stranger chooses
 // the length of.
 func Short(s string, most int) string {
-	if len(s) <= most {
+	if len(s) <= most || len(s) <= most+cutSuffix && strings.HasSuffix(s, cutEnd) { // it was cut before
 		return Line(s)
 	}
 	cut := most
 	for cut > 0 && most-cut < utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	return Line(s[:cut]) + "… (" + strconv.Itoa(len(s)-cut) + " bytes more)"
+	return Line(s[:cut]) + "… (" + strconv.Itoa(len(s)-cut) + cutEnd
 }
+
+// What stands behind a text that was cut, and how long that is at most, in bytes.
+const (
+	cutEnd    = " bytes more)"
+	cutSuffix = len("… (") + 19 + len(cutEnd)
+)
 
 // Words is Short of a program's output: runs of white space and NUL are one space.
 func Words(s string, most int) string {
@@ -117,13 +123,13 @@ func appendHex(dst []byte, kind byte, r rune, n int) []byte {
 
 // shown is true for a character beyond ASCII that is seen as itself. Spaces are: they hide nothing, and "21 °C" has one that is
 // not ASCII's. Of what has no width only what makes one sign out of its neighbours is: a joiner between two signs of an emoji,
-// and one variation selector behind a character.
+// and one variation selector behind a character, and between letters of scripts that join.
 func shown(s string, i int, r rune, size int) bool {
 	switch {
-	case r == joiner:
+	case r == joiner, r == nonJoiner:
 		before, _ := utf8.DecodeLastRuneInString(s[:i])
 		after, _ := utf8.DecodeRuneInString(s[i+size:])
-		return pictures(before) && pictures(after)
+		return joins(before) && joins(after) || r == joiner && pictures(before) && pictures(after)
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(s[:i])
 		return i > 0 && before >= ' ' && !unicode.Is(unicode.Variation_Selector, before)
@@ -133,7 +139,14 @@ func shown(s string, i int, r rune, size int) bool {
 	return unicode.IsPrint(r) || unicode.Is(unicode.Zs, r) || unicode.Is(unicode.Prepended_Concatenation_Mark, r)
 }
 
-const joiner = '\u200d'
+const (
+	nonJoiner = '\u200c'
+	joiner    = '\u200d'
+)
+
+// joins is true for a letter or a mark of a script whose letters join, or do not, by such a sign: Arabic and those behind it, not
+// Latin, Greek, Cyrillic.
+func joins(r rune) bool { return r > 0x058f && unicode.In(r, unicode.L, unicode.M) && !blank(r) }
 
 // pictures is true for what an emoji is joined of: a sign, the colour of its skin, its variant.
 func pictures(r rune) bool {

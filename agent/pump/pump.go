@@ -102,6 +102,7 @@ type inflight struct {
 // it stays the caller's, who ends it even if Run is stuck and abandoned.
 func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
 	p.loop = loop
+	defer p.floods.Flush()
 	for _, l := range p.lanes { // the pump before may have taken something
 		l.rewind()
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	tapPath      = "/tap/" // and the name of the device
 	mostTaps     = 8
-	tapQueue     = 256              // pieces of text that wait for a slow reader
+	tapQueue     = 32               // pieces of text that wait for a slow reader; 20 KB each at most, and 8 taps
 	tapStuck     = 15 * time.Second // a reader that takes nothing for so long is given up
 	reloadTime   = 3 * time.Minute  // more than an agent takes to stop what it runs
 	reconnectFor = 30 * time.Second // until what came of a new connection is known

@@ -121,12 +121,8 @@ func notByAddress(r *http.Request) string {
 	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
 		return ""
 	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	switch {
-	case err != nil:
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil || ip.IsUnspecified() {
 		return "ask for this page by IP address or as localhost"
-	case !ip.Unmap().IsLoopback() && byLoopback(r):
-		return "ask for this page as 127.0.0.1 or localhost"
 	}
 	return ""
 }
@@ -136,16 +132,6 @@ func (p *Page) shown() Status {
 	s := p.o.Status()
 	printable.Deep(&s, MaxText)
 	return s
-}
-
-// byLoopback reports whether a request came in over the loopback interface.
-func byLoopback(r *http.Request) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok {
-		return false
-	}
-	to, err := netip.ParseAddrPort(local.String())
-	return err == nil && to.Addr().Unmap().IsLoopback()
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

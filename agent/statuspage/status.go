@@ -115,6 +115,16 @@ func (b Bytes) Sum() (n int64) {
 	return n
 }
 
+// Sound is false for what no counter can have said: less than nothing, or more than a century at a gigabit a second.
+func (b Bytes) Sound() bool {
+	for _, c := range b.causes() {
+		if *c.bytes < 0 || *c.bytes > 1<<58 {
+			return false
+		}
+	}
+	return true
+}
+
 // Plus is b and more.
 func (b Bytes) Plus(more Bytes) Bytes { return b.with(more, 1) }
 

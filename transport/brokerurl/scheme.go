@@ -30,10 +30,10 @@ func Named(name string) (Scheme, bool) {
 	return first(func(s Scheme) bool { return s.Name == name })
 }
 
-// Of returns the scheme of a URL. False: it has none of the table.
+// Of returns the scheme of a URL, in any case, as it is dialled (RFC 3986, section 3.1). False: it has none of the table.
 func Of(url string) (Scheme, bool) {
 	name, _, _ := strings.Cut(url, ":")
-	return Named(name)
+	return Named(strings.ToLower(name))
 }
 
 // Meant returns the scheme that is probably meant by name, in any case. False: it is not like any.

@@ -28,10 +28,16 @@ type bounded struct {
 
 // bound returns c, which fails after most bytes until released is called on it. who sent what before it did: for the fault.
 func bound(c net.Conn, most int64, who, what, did, advice string) *bounded {
-	b := &bounded{Conn: c, over: &faults.Fault{Kind: faults.OutcomeNonsense,
-		Msg: fmt.Sprintf("%s sent more than %d KiB of %s before it %s: %s", who, most>>10, what, did, advice)}}
-	b.left.Store(most)
+	b := &bounded{Conn: c}
+	b.again(most, who, what, did, advice)
 	return b
+}
+
+// again begins another bound. Nobody reads meanwhile.
+func (b *bounded) again(most int64, who, what, did, advice string) {
+	b.over = &faults.Fault{Kind: faults.OutcomeNonsense,
+		Msg: fmt.Sprintf("%s sent more than %d KiB of %s before it %s: %s", who, most>>10, what, did, advice)}
+	b.left.Store(most)
 }
 
 // Read reads no byte beyond the bound.

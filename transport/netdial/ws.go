@@ -42,12 +42,12 @@ func (e *Endpoint) Upgrade(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if err != nil {
 		return nil, b.fault(upgradeFault(resp, err))
 	}
-	b.released()
+	b.again(maxUpgradeBytes, "server", "frames", "answered CONNECT", adviceAboutPort)
 	if ws.Subprotocol() != wsProtocol { // [MQTT-6.0.0-4]
 		_ = ws.Close()
 		return nil, faults.Nonsense("a WebSocket without the subprotocol %q", wsProtocol)
 	}
-	return &wsConn{Conn: ws}, nil
+	return &wsConn{Conn: ws, before: b}, nil
 }
 
 func upgradeFault(resp *http.Response, err error) error {
@@ -70,6 +70,9 @@ func upgradeFault(resp *http.Response, err error) error {
 type wsConn struct {
 	*websocket.Conn
 	r io.Reader // the message being read
+
+	before *bounded // of what comes before CONNACK, frames without a byte too; nil: that came
+	came   int      // bytes of it
 }
 
 // Read reads on, over the ends of messages [MQTT-6.0.0-2].
@@ -78,7 +81,7 @@ func (w *wsConn) Read(p []byte) (int, error) {
 		if w.r == nil {
 			kind, r, err := w.NextReader()
 			if err != nil {
-				return 0, err
+				return 0, w.fault(err)
 			}
 			if kind != websocket.BinaryMessage { // [MQTT-6.0.0-1]
 				return 0, faults.Nonsense("a WebSocket message that is not binary")
@@ -89,10 +92,25 @@ func (w *wsConn) Read(p []byte) (int, error) {
 		if err == io.EOF {
 			w.r, err = nil, nil
 		}
+		if w.came += n; w.before != nil && w.came >= leastConnack {
+			w.before.released()
+			w.before = nil
+		}
 		if n > 0 || err != nil {
-			return n, err
+			return n, w.fault(err)
 		}
 	}
+}
+
+// leastConnack are the bytes of a CONNACK that whoever reads MQTT takes or refuses as it is; what follows was asked for.
+const leastConnack = 4
+
+// fault is the bound's own where it ended the connection.
+func (w *wsConn) fault(err error) error {
+	if w.before == nil {
+		return err
+	}
+	return w.before.fault(err)
 }
 
 // Write makes one message of p.

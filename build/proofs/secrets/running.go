@@ -111,7 +111,7 @@ func (r *running) started() error {
 	}
 	err := r.w.e.Until("why to say "+r.c.says, soon, func() bool {
 		s, err := r.agent.Status()
-		return err == nil && strings.Contains(s.Why, "credentials: ") && strings.Contains(s.Why, r.c.says) &&
+		return err == nil && strings.Contains(s.Why, "configuration: ") && strings.Contains(s.Why, r.c.says) &&
 			strings.Contains(r.agent.Proc().Tail(1<<20), r.c.says)
 	})
 	if err != nil {
