@@ -102,10 +102,10 @@ func serverDocs() []secretDoc {
 			login(servers(d, closedURL(p), evilURL(p), clearURL(p)), w)
 		}},
 		{name: "password_file", doc: func(p *place, d kit.Doc, w string) {
-			login(servers(d, closedURL(p), clearURL(p)), "").Set("uplink.password", "").Set("uplink.password_file", fileWith(w))
+			login(servers(d, closedURL(p), clearURL(p)), "").Set("uplink.password", "").Set("uplink.password_file", p.fileWith(w))
 		}},
 		{name: "password_file, mqtts alone", doc: func(p *place, d kit.Doc, w string) {
-			servers(d, goodURL(p)).Set("uplink.username", "gw").Set("uplink.password_file", fileWith(w))
+			servers(d, goodURL(p)).Set("uplink.username", "gw").Set("uplink.password_file", p.fileWith(w))
 		}, good: "good"},
 		{name: "a password from the environment", env: func(w string) []string {
 			return []string{"LINKBEAT_UPLINK_PASSWORD=" +

@@ -23,8 +23,8 @@ const secret = "SECRET"
 const far = "10.91.0.1"
 
 // fileWith is a file of ours alone with a word in it.
-func fileWith(word string) string {
-	f, err := os.CreateTemp("", "linkbeat-word-")
+func (p *place) fileWith(word string) string {
+	f, err := os.CreateTemp(p.dir, "word-")
 	if err != nil {
 		return "/nonexistent"
 	}

@@ -20,6 +20,7 @@ import (
 // place is that namespace, with the servers that the documents name.
 type place struct {
 	netns string
+	dir   string // for files with secrets
 	certs *kit.Certs
 
 	good, goodWS  string // host:port of servers with a certificate of our authority
@@ -32,7 +33,7 @@ type place struct {
 }
 
 func (l lab) place() (*place, error) {
-	p := &place{netns: fmt.Sprint("lbh-", os.Getpid()), heard: map[string]*bytes.Buffer{}}
+	p := &place{netns: fmt.Sprint("lbh-", os.Getpid()), heard: map[string]*bytes.Buffer{}, dir: l.Dir}
 	for _, argv := range [][]string{{"netns", "add", p.netns}, {"-n", p.netns, "link", "set", "lo", "up"},
 		{"-n", p.netns, "addr", "add", far + "/32", "dev", "lo"}} {
 		if out, err := exec.CommandContext(l.Ctx, "ip", argv...).CombinedOutput(); err != nil {
