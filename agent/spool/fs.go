@@ -40,7 +40,11 @@ func Dir(path string) FS { return dir(path) }
 type dir string
 
 func (d dir) root() (*os.Root, error) {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
+	root, err := os.OpenRoot(string(d))
+	if !errors.Is(err, os.ErrNotExist) {
+		return root, err
+	}
+	if err := ownfile.MakeFolder(string(d)); err != nil {
 		return nil, err
 	}
 	return os.OpenRoot(string(d))

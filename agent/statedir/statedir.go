@@ -42,7 +42,7 @@ func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoo
 
 // openOwn makes dir, which is the value of key, and locks the named file in it.
 func openOwn(key, dir, lock string) (*Dir, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := ownfile.MakeFolder(dir); err != nil {
 		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
 	}
 	root, err := os.OpenRoot(dir)
