@@ -70,7 +70,7 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 			tried = append(tried, notReached(socket, err))
 		}
 	}
-	if len(others) == 1 && mayNot == nil {
+	if len(others) == 1 && mayNot == nil && w.Say != nil {
 		return w.askTheOther(ctx, others[0], method, path, tried)
 	}
 	if mayNot != nil && tcp != always {
@@ -101,9 +101,7 @@ func (w Where) askTheOther(ctx context.Context, socket, method, path string, tri
 		return nil, nil, fmt.Errorf("%w answers: %s; if that is the one (state_dir was changed, or is set in its environment), "+
 			"say --socket %s", ErrNoAgent, strings.Join(tried, "; "), socket)
 	}
-	if w.Say != nil {
-		w.Say("the only agent here is not the one of this configuration: " + strings.Join(tried, "; "))
-	}
+	w.Say("the only agent here is not the one of this configuration: " + strings.Join(tried, "; "))
 	w.Sure = false
 	return w.askSocket(ctx, socket, method, path)
 }

@@ -24,10 +24,13 @@ func TestEachSchemeIsFoundByItsName(t *testing.T) {
 			}
 		}
 	}
-	for _, url := range []string{"", "tcp://h", "MQTT://h", "host:1883", "://h"} {
+	for _, url := range []string{"", "tcp://h", "host:1883", "://h"} {
 		if s, ok := Of(url); ok {
 			t.Errorf("%q has the scheme %s", url, s.Name)
 		}
+	}
+	if s, ok := Of("WsS://h"); !ok || s.Name != "wss" { // as it is dialled
+		t.Errorf("WsS has the scheme %q", s.Name)
 	}
 	if s, ok := Meant("SSL"); !ok || s.Name != "mqtts" {
 		t.Errorf("SSL means %q", s.Name)

@@ -116,3 +116,17 @@ func TestScrub(t *testing.T) {
 		}
 	}
 }
+
+// A scheme in capitals is dialled like any other (RFC 3986, section 3.1), so it hides a login no better.
+func TestCapitalsHideNoLoginInClear(t *testing.T) {
+	for _, url := range []URL{"MQTT://broker.example.net", "Ws://broker.example.net/mqtt", "mQtT://192.0.2.1:1883"} {
+		if !url.InClear() {
+			t.Errorf("%s is not in clear", url)
+		}
+	}
+	for _, url := range []URL{"MQTTS://broker.example.net", "WSS://broker.example.net"} {
+		if url.InClear() {
+			t.Errorf("%s is in clear", url)
+		}
+	}
+}
