@@ -64,7 +64,7 @@ func TestRunMakesAnEdgeOfBothStreams(t *testing.T) {
 			return fails(cmd, args)
 		}
 		Run(t.Context(), root, []string{"copy", "a"}, func(error) int { return 7 })
-		if passed := printabletest.Passed([]byte(out.String())); passed != nil || out.Len() == 0 {
+		if passed := printabletest.Passed(out.Bytes()); passed != nil || out.Len() == 0 {
 			t.Errorf("%s: %v pass: %q", c.Name, passed, out)
 		}
 	}
