@@ -59,4 +59,8 @@ func (l *Log) tell(all bool) {
 }
 
 // Flush writes what was counted so far, at the end of whoever has it.
-func (l *Log) Flush() { l.tell(true) }
+func (l *Log) Flush() {
+	if l != nil {
+		l.tell(true)
+	}
+}
