@@ -40,7 +40,7 @@ func TestStranger(t *testing.T) {
 	what, path, _ := strings.Cut(os.Getenv(strangerVar), " ")
 	switch what {
 	case "":
-		t.Skip("is run by other tests, as another user")
+		return // it is no test of its own: others run it, as another user
 	case "dial":
 		_, err := net.Dial("unix", path)
 		fmt.Printf("permission %v: %v\n", errors.Is(err, os.ErrPermission), err)
