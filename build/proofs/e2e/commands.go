@@ -190,8 +190,11 @@ func (r *rig) busy() error {
 			return fmt.Errorf("command %d: %+v", i, got)
 		}
 	}
-	if n := bytes.Count(tty.Received(), []byte(line+"\n")); n != done {
-		return fmt.Errorf("%d commands answered ok, the device got %d", done, n)
+	// Drained means that the kernel has handed it over; the device may read it a moment later.
+	got := func() int { return bytes.Count(tty.Received(), []byte(line+"\n")) }
+	err := r.e.Until("what was answered ok at the device", 5*time.Second, func() bool { return got() >= done })
+	if err != nil || got() > done {
+		return fmt.Errorf("%d commands answered ok, the device got %d", done, got())
 	}
 	return nil
 }
