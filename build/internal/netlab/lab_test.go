@@ -30,7 +30,7 @@ func TestACutPathIsSilentAndHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if !answers(t, c, 2*time.Second) {
+	if !answers(t, c, patience) {
 		t.Fatal("no answer on a whole path")
 	}
 	if err := l.Cut(l.ServerIPs[0]); err != nil {
@@ -42,7 +42,7 @@ func TestACutPathIsSilentAndHeals(t *testing.T) {
 	if err := l.Heal(l.ServerIPs[0]); err != nil {
 		t.Fatal(err)
 	}
-	if !answers(t, c, 5*time.Second) {
+	if !answers(t, c, patience) {
 		t.Error("the connection did not survive a short cut")
 	}
 }
@@ -56,6 +56,9 @@ func echo(l net.Listener) {
 		go func() { _, _ = io.Copy(c, c) }()
 	}
 }
+
+// patience is how long a test waits for what must come: it is over at once where it comes, however busy the machine is.
+const patience = 30 * time.Second
 
 func answers(t *testing.T, c net.Conn, within time.Duration) bool {
 	t.Helper()

@@ -28,12 +28,18 @@ func TestBehaviours(t *testing.T) {
 			}
 			pair := func() (client, server net.Conn) { return connect(t, e, l) }
 
-			client, server := pair()
-			e.Sleep(testBefore)
-			if !reaches(server, client, 5*time.Second) {
+			arrived, late := false, true
+			for try := 0; late && !arrived && try < 10; try++ { // a busy machine may sleep beyond the limit
+				client, server := pair()
+				start := time.Now()
+				e.Sleep(testBefore)
+				arrived = reaches(server, client, time.Second)
+				late = time.Since(start)-time.Second > testLimit
+			}
+			if !arrived {
 				t.Error("a push within the limit did not arrive")
 			}
-			client, server = pair()
+			client, server := pair()
 			e.Sleep(testAfter)
 			if reaches(server, client, time.Second) {
 				t.Error("a push beyond the limit arrived")
@@ -60,7 +66,7 @@ func TestBehaviours(t *testing.T) {
 			if err := l.Heal(); err != nil {
 				t.Fatal(err)
 			}
-			if !reaches(client, server, 5*time.Second) {
+			if !reaches(client, server, patience) {
 				t.Error("the connection did not survive a short cut")
 			}
 		})

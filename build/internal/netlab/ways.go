@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
@@ -188,11 +190,29 @@ func (w *Ways) Capture(e *kit.Env, way int) (file string, stop func() error, err
 		return "", nil, err
 	}
 	stop = func() error {
+		if err := e.Until("tcpdump to write what it has", 10*time.Second, func() bool { return written(p) }); err != nil {
+			return err
+		}
 		_, err := p.Stop(10 * time.Second)
 		return err
 	}
 	return file, stop, e.Until("tcpdump to listen", 10*time.Second,
 		func() bool { return strings.Contains(p.Tail(5), "listening on") })
+}
+
+// written asks tcpdump, by SIGUSR1 as tcpdump(8) has it, whether it has written every packet that the kernel had for it: at a stop it throws away what is left,
+// which on a busy machine may be all of it. The answer comes on its standard error, so it is that to an earlier call, or this one.
+func written(p *kit.Proc) bool {
+	if p.Signal(syscall.SIGUSR1) != nil {
+		return true // it has ended: Stop says how
+	}
+	answer := regexp.MustCompile(`(\d+) packets? captured, (\d+) packets? received by filter`)
+	all := answer.FindAllStringSubmatch(p.Tail(5), -1)
+	if len(all) < 2 { // the first one may be older than the last packet
+		return false
+	}
+	last := all[len(all)-1]
+	return last[1] == last[2]
 }
 
 func (w *Ways) nft(script string) error {

@@ -53,7 +53,7 @@ func TestACableOutAndInKeepsAConnection(t *testing.T) {
 	file, stop, err := w.Capture(e, Wan0)
 	ok(t, err)
 	c := joined(t, e, w, w.ServerIPs[0])
-	if !answers(t, c, 2*time.Second) {
+	if !answers(t, c, patience) {
 		t.Fatal("no answer on a whole path")
 	}
 	ok(t, w.Cable(Wan0, false))
@@ -61,7 +61,7 @@ func TestACableOutAndInKeepsAConnection(t *testing.T) {
 		t.Error("an answer without a cable")
 	}
 	ok(t, w.Cable(Wan0, true))
-	if !answers(t, c, 5*time.Second) {
+	if !answers(t, c, patience) {
 		t.Error("the connection did not survive")
 	}
 	ok(t, stop())
@@ -73,14 +73,14 @@ func TestACableOutAndInKeepsAConnection(t *testing.T) {
 func TestAConnectionDoesNotFollowARoute(t *testing.T) {
 	e, w := ways(t, WaysOptions{Servers: 1})
 	c := joined(t, e, w, w.ServerIPs[0])
-	if !answers(t, c, 2*time.Second) {
+	if !answers(t, c, patience) {
 		t.Fatal("no answer on a whole path")
 	}
 	ok(t, w.Prefer(Wan1))
 	if answers(t, c, 500*time.Millisecond) {
 		t.Error("the old connection works over the other way")
 	}
-	if !answers(t, joined(t, e, w, w.ServerIPs[0]), 2*time.Second) {
+	if !answers(t, joined(t, e, w, w.ServerIPs[0]), patience) {
 		t.Error("a new connection does not work over the other way")
 	}
 }
@@ -92,11 +92,11 @@ func TestABlackHoleTakesOneServerOnly(t *testing.T) {
 	if answers(t, a, 500*time.Millisecond) {
 		t.Error("an answer out of the black hole")
 	}
-	if !answers(t, b, time.Second) {
+	if !answers(t, b, patience) {
 		t.Error("the other server is silent too")
 	}
 	ok(t, w.Heal(w.ServerIPs[0]))
-	if !answers(t, a, 5*time.Second) {
+	if !answers(t, a, patience) {
 		t.Error("no answer after healing")
 	}
 }
@@ -104,11 +104,19 @@ func TestABlackHoleTakesOneServerOnly(t *testing.T) {
 func TestASlowCableIsAsSlowAsItSays(t *testing.T) {
 	e, w := ways(t, WaysOptions{Servers: 1, Delay: 50 * time.Millisecond})
 	c := joined(t, e, w, w.ServerIPs[0])
-	start := time.Now()
-	if !answers(t, c, 2*time.Second) {
-		t.Fatal("no answer")
+	best := time.Hour
+	for range 20 { // on a busy machine most are slower
+		start := time.Now()
+		if !answers(t, c, patience) {
+			t.Fatal("no answer")
+		}
+		took := time.Since(start)
+		if took < 100*time.Millisecond {
+			t.Fatalf("a round trip of %v, want at least 100 ms", took)
+		}
+		if best = min(best, took); best <= 200*time.Millisecond {
+			return
+		}
 	}
-	if took := time.Since(start); took < 100*time.Millisecond || took > 200*time.Millisecond {
-		t.Errorf("a round trip of %v, want 100 ms", took)
-	}
+	t.Errorf("the fastest of 20 round trips took %v, want 100 ms", best)
 }

@@ -64,7 +64,6 @@ func ledger(d time.Duration, judge func(name string, seen, said pcap.Causes, con
 		if err != nil {
 			return err
 		}
-		e.Sleep(time.Second) // tcpdump writes what it has
 		if err := stop(); err != nil {
 			return err
 		}
