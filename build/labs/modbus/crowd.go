@@ -51,9 +51,12 @@ func crowd(e *kit.Env, o options, slave string, t *kit.Table) error {
 	e.Sleep(warmUp)
 	began := time.Now()
 	e.Sleep(o.Watch)
+	// On a busy machine a slave may be too late with its answer, and its unit counts as dead for a while.
+	_ = e.Until("a poll of each live unit", o.Patience, func() bool { return h.until(began).forgotten(live) == 0 })
 	watched := h.until(began)
 	judgePeriods(o, watched, live, t)
 	tellWorst(e, watched, live)
+	_ = e.Until("what the slaves hold", o.Patience, func() bool { return r.holds(o, live) == nil })
 	t.Check("what is published is what the slaves hold", r.holds(o, live))
 	began = time.Now()
 	if err := r.requests(h, o, live, t); err != nil {

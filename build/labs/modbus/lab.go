@@ -37,13 +37,14 @@ type options struct {
 	Idle      time.Duration // that a queued request may wait on an idle bus
 	Requests  int
 	Trouble   time.Duration // of each kind
+	Patience  time.Duration // with what a busy machine delays; 0: judged at once
 }
 
 // short is what `make test` runs, beside other tests that want the same processors: of time it says only
 // that no unit is forgotten.
 func short() options {
 	return options{Units: 32, Dead: 2, Registers: 64, Watch: 10 * time.Second, Worst: 2500 * time.Millisecond, Share: 0.8,
-		Idle: 200 * time.Millisecond, Requests: 20, Trouble: 5 * time.Second}
+		Idle: 200 * time.Millisecond, Requests: 20, Trouble: 5 * time.Second, Patience: 30 * time.Second}
 }
 
 // full is what `make lab-modbus` runs.
