@@ -201,8 +201,8 @@ func (w *Ways) Capture(e *kit.Env, way int) (file string, stop func() error, err
 }
 
 // written asks tcpdump, by SIGUSR1 as tcpdump(8) has it, whether it has written every packet that the kernel had for it: at a
-// stop it throws away what is left, which on a busy machine may be all of it. The answer comes on its standard error, so it is that
-// to an earlier call, or this one.
+// stop it throws away what is left, which on a busy machine may be all of it. The answer comes on its standard error, so it is
+// that to an earlier call, or this one.
 func written(p *kit.Proc) bool {
 	if p.Signal(syscall.SIGUSR1) != nil {
 		return true // it has ended: Stop says how
