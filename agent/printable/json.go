@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -13,7 +14,7 @@ import (
 // end; most 0: none is.
 func AppendJSON(dst, p []byte, most int) []byte {
 	s := scanner{most: most}
-	text := string(p)
+	dst, text := slices.Grow(dst, len(p)), string(p)
 	for i := 0; i < len(text); {
 		c := text[i]
 		r, size := rune(c), 1
