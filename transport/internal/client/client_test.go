@@ -237,16 +237,19 @@ func TestNothingIsReadBeforeConnack(t *testing.T) {
 	}
 }
 
-// Packets of others than the one topic are not handed out, whatever the server sends, and the payload has no packet identifier.
-func TestOneTopicIsHeard(t *testing.T) {
-	both := "\x30\x04\x00\x01bx" + "\x32\x06\x00\x01a\x00\x07x" + pong
-	against(t, Options{Topic: "a"}, &script{answers: []string{accepted, both}}, func(t *testing.T, c *Client) {
+// What is not expected is handed out as foreign, and the payload has no packet identifier. A payload is expected once.
+func TestOnePayloadIsExpected(t *testing.T) {
+	all := "\x30\x04\x00\x01by" + "\x32\x06\x00\x01a\x00\x07x" + "\x30\x04\x00\x01ax" + pong
+	against(t, Options{}, &script{answers: []string{accepted, all}}, func(t *testing.T, c *Client) {
 		welcome(t, c)
+		c.Expect([]byte("x"))
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}
-		if p := <-c.Packets(); p.Kind != codec.TypePublish || p.Topic != "a" || string(p.Body) != "x" {
-			t.Errorf("%+v", p)
+		for i, want := range []Packet{{Topic: "b", Size: 6, Foreign: true}, {Topic: "a", Size: 8}, {Topic: "a", Size: 6, Foreign: true}} {
+			if p := <-c.Packets(); p.Topic != want.Topic || p.Size != want.Size || p.Foreign != want.Foreign || len(p.Body) != 1 {
+				t.Errorf("%d: %+v", i, p)
+			}
 		}
 		if p := <-c.Packets(); p.Kind != codec.TypePingresp {
 			t.Errorf("%+v", p)

@@ -167,6 +167,9 @@ func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
+	if f.le.strangers.ended(err, p.o.topic, time.Now()) {
+		return
+	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
 	kind := faults.Of(err, time.Now()).Kind
 	if main, search := f.le.main, f.le.search; main != nil && kind == faults.OutcomeClosed && !slept && silence < keepalive*5/4 {
@@ -194,6 +197,9 @@ func (f *flows) refused(p *probe, err error) {
 		return
 	}
 	now := time.Now()
+	if f.le.strangers.ended(err, p.o.topic, now) {
+		return
+	}
 	if errors.Is(err, errDenied) && p.canary && p.o.keepalive == canaryKeepalive {
 		f.le.canaries.short = true // asked again at the next canary
 		f.le.search.Gone(p.flow)
@@ -221,6 +227,7 @@ func (f *flows) refused(p *probe, err error) {
 func (f *flows) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
+		f.le.strangers.ended(p.conn.Err(), p.o.topic, time.Now())
 		f.le.spending.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
 	} else {
 		f.le.spending.bookOne(p, p.failed, time.Now())
