@@ -36,6 +36,7 @@ type world struct {
 	hangUp    bool                       // it closes the main link when that publishes to a probe
 	hung      int                        // how often it did
 	listeners map[string]*listener       // by topic
+	replace   func() []byte              // what arrives instead of the main link's nonces; nil: they do
 	hear      func(payload []byte)       // of the main link: what comes on its own probe topic; nil: nothing does
 }
 
@@ -112,6 +113,9 @@ func (m *fakeMain) Publish(_ context.Context, topic string, payload []byte) (Ack
 	defer m.w.mu.Unlock()
 	a := make(fakeAck)
 	m.sent = time.Now()
+	if m.w.replace != nil {
+		payload = m.w.replace()
+	}
 	arrive := func() { m.w.deliver(topic, payload); close(a) }
 	if m.w.hangUp {
 		m.w.hung++
