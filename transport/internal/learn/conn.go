@@ -22,7 +22,7 @@ type probeConn struct {
 }
 
 const (
-	probePacketMax = foreignBytes         // bytes; anything larger is nothing of ours
+	probePacketMax = foreignOne           // bytes, beside the topic; anything larger is nothing of ours
 	probeQoS       = 0                    // nothing but the main link's publish is acknowledged
 	failedDial     = 4 * netdial.Headers4 // bytes: SYN and what may have come back
 )
@@ -70,8 +70,8 @@ func (le *Learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (
 		env.Dialer.Counter.Refuse(netdial.CauseProbe, n)
 		le.do(func() { le.strangers.heard(o.topic, p.Kind, p.Size, time.Now()) })
 	}
-	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax, Socket: s.Raw, Refused: refused,
-		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignBytes}}), s, o.topic}
+	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax + len(o.topic), Socket: s.Raw, Refused: refused,
+		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignOne}}), s, o.topic}
 	if err := c.begin(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()

@@ -74,6 +74,10 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 		}
 		return // what is open goes on
 	}
+	if f.le.strangers.trying && len(f.byFlow) > 0 {
+		f.le.search.Gone(order.Flow)
+		return
+	}
 	if canary && f.le.canaries.quiet == quietNext {
 		f.le.canaries.quiet = order.Flow
 	}
@@ -135,6 +139,7 @@ func (f *flows) delivered(p *probe, gap time.Duration, at time.Time) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
+	f.le.strangers.trying = false
 	f.le.denials.carried[p.o.e], f.le.denials.hungUp[p.o.e] = true, 0
 	if p.canary {
 		f.le.canaries.doubtful = 0

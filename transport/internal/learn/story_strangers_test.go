@@ -29,6 +29,9 @@ func (w *world) disturb(s strange, for_ time.Duration) {
 	for start := time.Now(); time.Since(start) < for_; w.sleep(s.every) {
 		w.change(func() {
 			for topic, l := range w.listeners {
+				if l.gone {
+					continue
+				}
 				for range s.burst {
 					if s.raw != "" {
 						if w.passes(l, true) {

@@ -16,6 +16,7 @@ import (
 const (
 	foreignMessages = 16
 	foreignBytes    = 4 << 10
+	foreignOne      = 1 << 10 // bytes on one session, as twelve may hear the same flood before the first has ended them
 	foreignWithin   = 24 * time.Hour
 	foreignRest     = 10 * time.Minute // twice as long each time that it goes on
 	foreignRestMax  = 24 * time.Hour
@@ -30,6 +31,7 @@ type strangers struct {
 	until           time.Time     // no probe session before
 	gap             time.Duration // how long the last rest was
 	why             string        // of the rest
+	trying          bool          // since a rest nothing was proven: one session at a time finds out whether it goes on
 }
 
 // heard is called with each packet on a probe session, or on the main link's own probe topic, that is not ours.
@@ -53,6 +55,7 @@ func (s *strangers) rest(topic string, kind byte, now time.Time) {
 	}
 	s.gap = min(max(2*s.gap, foreignRest), foreignRestMax)
 	s.until = now.Add(s.gap)
+	s.trying = true
 	s.le.flows.drop()
 	s.why = fmt.Sprintf("others publish to %s: only this gateway may; look who else can (linkbeatctl acl)", topic)
 	if kind != codec.TypePublish {

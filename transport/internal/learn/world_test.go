@@ -45,6 +45,7 @@ type listener struct {
 	conn      net.Conn
 	heard     time.Time // last packet, either way
 	forgotten bool
+	gone      bool // the session has ended
 }
 
 // fakeMain is the main link. What it was asked for is written down; guarded by the world's mu.
@@ -297,6 +298,7 @@ func (w *world) deliver(topic string, payload []byte) {
 func (w *world) serve(c net.Conn) {
 	defer c.Close()
 	l := &listener{conn: c, heard: time.Now()}
+	defer w.change(func() { l.gone = true })
 	for {
 		p, err := packets.ReadPacket(c)
 		if err != nil {
