@@ -74,7 +74,8 @@ func TestAnswersToNothingAreRefusedAndBounded(t *testing.T) {
 				last.mu.Unlock()
 				r.sleep(3 * time.Minute) // a beat wakes the reader
 				after := r.link.Status()
-				if n := after.Bytes.Refused - before.Bytes.Refused; c.times > 1 && (n < int64(30*len(c.packet)) || n > 64*int64(len(c.packet))) {
+				n, each := after.Bytes.Refused-before.Bytes.Refused, int64(len(c.packet))
+				if c.times > 1 && (n < 30*each || n > 64*each) {
 					t.Errorf("%d bytes are booked as refused", n)
 				}
 				if lost := after.Losses[faults.LossProtocol]; (lost > 0) != (c.ends != "") || after.Drops != lost {
@@ -146,9 +147,12 @@ func TestMosquittoForeignProbes(t *testing.T) {
 	}
 	runLink(t, l)
 	awaitUp(t, l)
-	awaitStatus(t, l, "it rests", func(st Status) bool { return strings.Contains(st.Why, "others publish to "+probeTopic(1)[:5]) })
+	awaitStatus(t, l, "it rests", func(st Status) bool {
+		return strings.Contains(st.Why, "others publish to "+probeTopic(1)[:5])
+	})
 	for range 50 {
-		if n, err := l.Publish(t.Context(), Message{Topic: "lb/gw-1/up/data/x", Payload: []byte("x"), QoS: 1}); n != 1 || err != nil {
+		m := Message{Topic: "lb/gw-1/up/data/x", Payload: []byte("x"), QoS: 1}
+		if n, err := l.Publish(t.Context(), m); n != 1 || err != nil {
 			t.Fatal(err)
 		}
 	}

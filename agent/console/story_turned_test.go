@@ -19,6 +19,8 @@ import (
 // What an open session, or none, turns away is booked as refused, and costs a few lines and answers.
 func TestWhatASessionTurnsAwayIsRefused(t *testing.T) {
 	const n = 2000
+	const to = "lb/gw/dn/cmd/"
+	type down = wire.ConsoleDown
 	data := []byte("typed")
 	for name, c := range map[string]struct {
 		open    wire.ConsoleOp // "": none is
@@ -26,13 +28,13 @@ func TestWhatASessionTurnsAwayIsRefused(t *testing.T) {
 		message wire.ConsoleDown
 		least   int // of n that are booked
 	}{
-		"renewals of a console":        {wire.ConsoleOpen, "lb/gw/dn/cmd/plc/console", wire.ConsoleDown{Op: wire.ConsoleKeep}, n * 8 / 10},
-		"renewals of a tap":            {wire.ConsoleTap, "lb/gw/dn/cmd/plc/console", wire.ConsoleDown{Op: wire.ConsoleKeep}, n * 8 / 10},
-		"data for a tap":               {wire.ConsoleTap, "lb/gw/dn/cmd/plc/console", wire.ConsoleDown{Op: wire.ConsoleData, Data: data}, n},
-		"changes of the line by a tap": {wire.ConsoleTap, "lb/gw/dn/cmd/plc/console", wire.ConsoleDown{Op: wire.ConsoleSet}, n},
-		"renewals of nothing":          {"", "lb/gw/dn/cmd/plc/console", wire.ConsoleDown{Op: wire.ConsoleKeep}, n},
-		"a topic without a name":       {"", "lb/gw/dn/cmd//console", wire.ConsoleDown{Op: wire.ConsoleKeep}, n},
-		"data for another's device":    {wire.ConsoleOpen, "lb/gw/dn/cmd/other/console", wire.ConsoleDown{Op: wire.ConsoleData, Data: data}, n},
+		"renewals of a console":        {wire.ConsoleOpen, to + "plc/console", down{Op: wire.ConsoleKeep}, n * 8 / 10},
+		"renewals of a tap":            {wire.ConsoleTap, to + "plc/console", down{Op: wire.ConsoleKeep}, n * 8 / 10},
+		"data for a tap":               {wire.ConsoleTap, to + "plc/console", down{Op: wire.ConsoleData, Data: data}, n},
+		"changes of the line by a tap": {wire.ConsoleTap, to + "plc/console", down{Op: wire.ConsoleSet}, n},
+		"renewals of nothing":          {"", to + "plc/console", down{Op: wire.ConsoleKeep}, n},
+		"a topic without a name":       {"", to + "/console", down{Op: wire.ConsoleKeep}, n},
+		"data for another's device":    {wire.ConsoleOpen, to + "other/console", down{Op: wire.ConsoleData, Data: data}, n},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withRig(t, 0, plentyOfRoom, func(r *rig) {

@@ -170,7 +170,7 @@ func checkHeader(h Header, limit int) error {
 	case TypePublish:
 		flags, body = h.Flags, h.Body
 	case TypeSuback:
-		body = min(max(h.Body, 3), 2+MaxSubscribe) // [MQTT-3.8.4-5]: a code for each filter, and no request of ours has more
+		body = min(max(h.Body, 3), 2+MaxSubscribe) // a code for each filter of ours [MQTT-3.8.4-5]
 	case TypePingresp:
 		body = 0
 	case TypePubrel:

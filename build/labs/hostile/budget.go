@@ -22,10 +22,10 @@ const (
 type spend struct {
 	name   string
 	tenant func(id string, n int) []byte // another client of the broker says it, n counts up; nil: none does
-	server speech                        // a hostile server in front of the broker; nil: the broker itself. The broker is the second
+	server speech                        // of a hostile server, with the broker as the second one; nil: the broker alone
 	says   string                        // part of why, or of the log of a server that was left; "": why stays empty
 	most   int64                         // bytes that may be booked as refused
-	muted  bool                          // commands are let go of for a while: they are heard again later than the laboratory lasts
+	muted  bool                          // commands are let go of for longer than the laboratory lasts
 }
 
 func spends() []spend {
@@ -42,7 +42,8 @@ func spends() []spend {
 	return []spend{
 		{name: "healthy", most: 0},
 		{name: "a flood on dn/probe", tenant: to("probe/%", payload, false), says: "others publish to", most: refusedLate},
-		{name: "retained messages on dn/probe", tenant: to("probe/%", payload, true), says: "others publish to", most: refusedLate},
+		{name: "retained messages on dn/probe", tenant: to("probe/%", payload, true), says: "others publish to",
+			most: refusedLate},
 		{name: "commands for no device", tenant: to("cmd//write", payload, false), says: "not listened to until", muted: true,
 			most: 2 * refusedShare},
 		{name: "console messages without an id", tenant: to("cmd/meter/console", payload, false), says: "not listened to until",
@@ -86,7 +87,8 @@ func (l lab) spent(b front, s spend, i int) error {
 	if err != nil {
 		return err
 	}
-	replies, err := l.Collect(kit.CollectOptions{URL: b.URL(), ID: m.id + "-replies", Filters: []string{"lb/" + m.id + "/up/reply/#"}})
+	replies, err := l.Collect(kit.CollectOptions{URL: b.URL(), ID: m.id + "-replies",
+		Filters: []string{"lb/" + m.id + "/up/reply/#"}})
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (l lab) spent(b front, s spend, i int) error {
 	go m.talk(l.Ctx)
 	said := func() bool {
 		st, err := m.agent.Status()
-		return s.says != "" && (err == nil && strings.Contains(st.Why, s.says) || strings.Contains(m.agent.Proc().Tail(200), s.says))
+		return err == nil && strings.Contains(st.Why, s.says) || strings.Contains(m.agent.Proc().Tail(200), s.says)
 	}
 	if s.says != "" {
 		l.t.Check(f.name+": it is said", l.Until(s.says, 40*time.Second, said))
@@ -177,8 +179,8 @@ func (l lab) commanded(host, id string, replies *kit.Collector) error {
 	n, before := 0, replies.Count()
 	return l.Until("a reply", 30*time.Second, func() bool {
 		if n++; n%20 == 1 {
-			_, _ = c.Write(publish("lb/"+id+"/dn/cmd/meter/write", fmt.Appendf(nil, `{"id":"after-%d","expires":%d,"text":"x"}`, n,
-				soon()), false, 0))
+			command := fmt.Appendf(nil, `{"id":"after-%d","expires":%d,"text":"x"}`, n, soon())
+			_, _ = c.Write(publish("lb/"+id+"/dn/cmd/meter/write", command, false, 0))
 		}
 		return replies.Count() > before
 	})

@@ -246,7 +246,8 @@ func TestOnePayloadIsExpected(t *testing.T) {
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range []Packet{{Topic: "b", Size: 6, Foreign: true}, {Topic: "a", Size: 8}, {Topic: "a", Size: 6, Foreign: true}} {
+		for i, want := range []Packet{{Topic: "b", Size: 6, Foreign: true}, {Topic: "a", Size: 8},
+			{Topic: "a", Size: 6, Foreign: true}} {
 			if p := <-c.Packets(); p.Topic != want.Topic || p.Size != want.Size || p.Foreign != want.Foreign || len(p.Body) != 1 {
 				t.Errorf("%d: %+v", i, p)
 			}

@@ -49,10 +49,10 @@ func (le *Learner) probeOptions(slot int, short bool) probeOptions {
 	return o
 }
 
-// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
+// dial opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
 // cost on the wire is added to cost. What others send there is refused, and told to the learner.
-func (le *Learner) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
-	env := le.env
+func (f *flows) dial(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+	le, env := f.le, f.le.env
 	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err

@@ -169,7 +169,7 @@ func (le *Learner) step(now time.Time) {
 		level := le.level()
 		le.search.Rest(le.spending.resting || level > Normal)
 		le.spending.book(now)
-		if !le.pingOnly.on && !now.Before(le.pausedUntil()) {
+		if !le.pingOnly.on && !now.Before(le.flows.pausedUntil()) {
 			if level < Exhausted {
 				le.canaries.watch(now)
 				le.pair.step(now)
@@ -191,7 +191,7 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.pingOnly.on {
 		return le.pingOnly.until
 	}
-	if until := le.pausedUntil(); now.Before(until) {
+	if until := le.flows.pausedUntil(); now.Before(until) {
 		return until
 	}
 	at := le.search.Wake(now)

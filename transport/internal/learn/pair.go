@@ -51,7 +51,8 @@ func (le *Learner) PairTopic() string {
 // at is when step must be called; zero: not at all.
 func (p *pairing) at() time.Time {
 	switch {
-	case !p.le.o.Canary.Pair, p.muted, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
+	case !p.le.o.Canary.Pair, p.muted, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0,
+		p.le.beat.interval <= p.le.o.Min:
 		return time.Time{}
 	case !p.missed.IsZero():
 		return p.missed.Add(lateNonce)
@@ -139,7 +140,7 @@ func (p *pairing) open(now time.Time) {
 	o := p.le.probeOptions(slot, p.le.canaries.short)
 	p.le.env.Go(func() {
 		var cost int64
-		c, err := p.le.dialProbe(ctx, o, &cost)
+		c, err := p.le.flows.dial(ctx, o, &cost)
 		if err == nil {
 			p.le.env.Go(func() { p.attend(ctx, c) })
 		}

@@ -47,7 +47,7 @@ type silenceTest struct {
 // run opens the session, arms it, and waits for tests until the session or ctx ends.
 func (p *probe) run(ctx context.Context) {
 	defer p.le.do(func() { p.le.flows.ended(p) })
-	c, err := p.le.dialProbe(ctx, p.o, &p.failed)
+	c, err := p.le.flows.dial(ctx, p.o, &p.failed)
 	if err == nil {
 		defer c.close()
 		p.le.do(func() { p.conn = c; p.le.flows.opened(p) })

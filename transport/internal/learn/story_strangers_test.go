@@ -79,7 +79,8 @@ func TestStrangersOnProbeTopicsAreBounded(t *testing.T) {
 					if n := w.count(&w.opened) - opened; n > 60*12 || told > 45 || told == 0 {
 						t.Errorf("%d sessions were opened, %d times told", n, told)
 					}
-					if st := w.status(); st.Proven > limit || st.Shrinks != 0 || st.Failing != 0 && st.Failing < limit-time.Second {
+					if st := w.status(); st.Proven > limit || st.Shrinks != 0 ||
+						st.Failing != 0 && st.Failing < limit-time.Second {
 						t.Errorf("evidence: %+v", st)
 					}
 					for _, d := range again.told() {

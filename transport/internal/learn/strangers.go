@@ -85,6 +85,4 @@ func (s *strangers) ended(err error, topic string, now time.Time) bool {
 }
 
 // pausedUntil is when probe sessions may be opened again; the past: now.
-func (le *Learner) pausedUntil() time.Time {
-	return heartbeat.Later(le.flows.paused, le.strangers.until)
-}
+func (f *flows) pausedUntil() time.Time { return heartbeat.Later(f.paused, f.le.strangers.until) }
