@@ -63,6 +63,7 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 		}
 	case codec.TypePubrel:
 		asked = s.releases > 0
+		known = asked // or the library would answer each with a PUBCOMP
 		s.releases = max(0, s.releases-1)
 	case codec.TypePuback, codec.TypeSuback, codec.TypeUnsuback:
 		cause, owed, known, err = s.window.answer(h, body, time.Now())

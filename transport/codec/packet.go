@@ -237,8 +237,8 @@ func checkSuback(h Header, body []byte) error {
 	return nil
 }
 
-// Unasked names, for people, a packet that answers nothing, with the clause of MQTT 3.1.1 by which a server may send it only as an
-// answer.
+// Unasked names, for people, a packet that answers nothing, with the clause of MQTT 3.1.1 by which a server may send it only as
+// an answer.
 func Unasked(kind byte) string {
 	switch kind {
 	case TypePuback:
