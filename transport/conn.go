@@ -52,10 +52,12 @@ type conn struct {
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
+	pinged atomic.Int64
 
 	// of the reader
 	r      *bufio.Reader
 	packet []byte // the last packet
+	ponged int64  // PINGRESPs that answered one of pinged
 	rest   []byte // what of it the library has not read
 }
 
@@ -147,6 +149,15 @@ func (c *conn) goodbye() {
 	o := codec.Outbound{Kind: codec.TypeDisconnect}
 	m := packetWrite{o: o, cause: netdial.CauseHandshake, p: []byte{codec.TypeDisconnect << 4, 0}}
 	_ = c.post(m, true) // it fails when the conn has ended, and then no one would read it
+}
+
+// pongAsked is called by the reader with each PINGRESP: false when there was no PINGREQ for it. One that is late was asked for.
+func (c *conn) pongAsked() bool {
+	if c.ponged >= c.pinged.Load() {
+		return false
+	}
+	c.ponged++
+	return true
 }
 
 // halfClose is the writer's last act.

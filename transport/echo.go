@@ -25,5 +25,5 @@ func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string,
 	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
 	return diagnose.Echo(ctx, hello, func(ctx context.Context) (net.Conn, error) {
 		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
-	}, topics)
+	}, topics, func(n int) { l.dialer.Counter.Refuse(CauseProbe, n) })
 }

@@ -134,6 +134,7 @@ func (l *Link) Mute(on bool) {
 		return
 	}
 	l.mute.on = on
+	l.learner.Mute(on)
 	if l.mute.changed != nil {
 		close(l.mute.changed)
 		l.mute.changed = nil
@@ -150,10 +151,10 @@ func (m *muting) get() (on bool, changed <-chan struct{}) {
 	return m.on, m.changed
 }
 
-// mutable are the filters that Mute is about.
+// mutable are the filters that Mute is about: those where strangers may publish.
 func (l *Link) mutable() (all []string) {
 	for _, r := range l.routes {
-		if r.cause == CauseCmd && !slices.Contains(all, r.filter) {
+		if (r.cause == CauseCmd || r.cause == CauseProbe) && !slices.Contains(all, r.filter) {
 			all = append(all, r.filter)
 		}
 	}

@@ -209,6 +209,15 @@ func (h *health) late(s *session, asked time.Time) {
 	}
 }
 
+// foreign is called when others publish to probe topics, and learning rests.
+func (h *health) foreign(why string) {
+	server, session := "", int64(0)
+	if s, _ := h.current(); s != nil {
+		server, session = s.e.Name, s.info.Number
+	}
+	h.notify(EventForeign, server, why, session, time.Now())
+}
+
 // detected is called after a silent session was given up, with the time since its first unanswered packet.
 func (h *health) detected(took time.Duration) {
 	h.mu.Lock()

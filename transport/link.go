@@ -64,10 +64,10 @@ func New(o Options) (*Link, error) {
 	l.health.status.Server = l.endpoints[0].Name
 	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Scheme.TLS })
 	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
-		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand})
+		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand, Foreign: l.health.foreign})
 	if topic := l.learner.PairTopic(); topic != "" {
 		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) {
-			l.learner.PairHeard(m.Payload, func() { l.dialer.Counter.Refuse(CauseProbe, m.Size) })
+			l.learner.PairHeard(m.Payload, m.Size, func() { l.dialer.Counter.Refuse(CauseProbe, m.Size) })
 		})
 	}
 	return l, nil

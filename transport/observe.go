@@ -46,22 +46,32 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 	if !s.isAccepted() {
 		return true, s.connack(body, buffered)
 	}
-	cause, owed, known := netdial.CauseHandshake, -1, true
+	cause, owed, known, asked := netdial.CauseHandshake, -1, true, true
 	switch h.Kind {
 	case codec.TypeConnack:
 		return false, faults.Nonsense("a second CONNACK")
 	case codec.TypePingresp:
-		cause = netdial.CausePing
+		cause, asked = netdial.CausePing, s.conn.pongAsked()
 	case codec.TypePublish:
 		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
-		if h.Flags>>1&3 == 1 { // QoS
+		switch h.Flags >> 1 & 3 { // QoS
+		case 1:
 			s.window.received(codec.PacketID(rest), cause)
+		case 2:
+			s.releases++
 		}
+	case codec.TypePubrel:
+		asked = s.releases > 0
+		known = asked // or the library would answer each with a PUBCOMP
+		s.releases = max(0, s.releases-1)
 	case codec.TypePuback, codec.TypeSuback, codec.TypeUnsuback:
-		if cause, owed, known, err = s.window.answer(h, body, time.Now()); !known {
-			s.l.health.ignored.Add(1)
-		}
+		cause, owed, known, err = s.window.answer(h, body, time.Now())
+		asked = known
+	}
+	if !asked {
+		s.l.health.ignored.Add(1)
+		cause, err = CauseRefused, s.unasked.Note(h.Kind, time.Now())
 	}
 	s.l.dialer.Counter.Book(cause, h.Total())
 	s.listen(h.Kind, owed)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/internal/client"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -30,6 +31,13 @@ type session struct {
 	route   rerouting
 
 	guarded guarded
+	taken
+}
+
+// taken is what the reader of a session, and nothing else, knows of what came in.
+type taken struct {
+	unasked  client.Unasked
+	releases int // PUBRELs that are to come: messages of QoS 2, of a server that gives more than was asked for
 }
 
 // sessionParams are what a session is made with; immutable.

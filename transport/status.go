@@ -30,6 +30,7 @@ const (
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
 	EventNetWatchFailed   EventKind = "netwatch_failed"   // changes of interfaces and routes are noticed late
 	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
+	EventForeign          EventKind = "foreign"           // others publish to our probe topics: learning rests
 )
 
 // Event is one change of a Link.

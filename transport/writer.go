@@ -64,7 +64,7 @@ func (c *conn) writer() {
 			return
 		case m = <-c.out:
 		case <-c.pings:
-			m = pingWrite()
+			m = c.pingWrite()
 		case id := <-c.acks:
 			m = ackWrite(id)
 		}
@@ -93,7 +93,7 @@ func (c *conn) waiting(m *packetWrite) bool {
 	select {
 	case *m = <-c.out:
 	case <-c.pings:
-		*m = pingWrite()
+		*m = c.pingWrite()
 	case id := <-c.acks:
 		*m = ackWrite(id)
 	default:
@@ -123,7 +123,9 @@ func (c *conn) write(batch []packetWrite, p []byte) error {
 	return err
 }
 
-func pingWrite() packetWrite {
+// pingWrite counts the ping before it goes out: its answer may be read before Write returns.
+func (c *conn) pingWrite() packetWrite {
+	c.pinged.Add(1)
 	return packetWrite{o: codec.Outbound{Kind: codec.TypePingreq}, cause: netdial.CausePing, p: []byte{codec.TypePingreq << 4, 0}}
 }
 

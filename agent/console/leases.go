@@ -17,6 +17,12 @@ const (
 	opensEachMinute = 20
 )
 
+// keeps lets through twice the renewals that so many operators need: what is more renews as well, and is refused.
+func keeps() flood.Bucket {
+	const each = 2 * time.Minute / (wire.ConsoleRenewS * time.Second)
+	return flood.Bucket{Burst: 4 * leasesMost, PerMinute: float64(each * leasesMost)}
+}
+
 // lease is one session of a remote console, or of a tap.
 type lease struct {
 	id, name string

@@ -49,6 +49,7 @@ type Server struct {
 
 	floods  *flood.Log     // of what is refused
 	answers *flood.Answers // to what is refused
+	keeps   flood.Bucket   // renewals that are answered, of all sessions; of Run
 
 	began   time.Time
 	intake  chan arrival
@@ -75,7 +76,8 @@ func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topic
 	log zerolog.Logger) *Server {
 	return &Server{link: link, port: port, topics: topics, most: most, clock: c, log: log, floods: flood.NewLog(log),
 		answers: flood.NewAnswers(), began: time.Now(), intake: make(chan arrival, intakeMessages),
-		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
+		keeps: keeps(),
+		live:  map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
 		refusals: make(chan struct{}, leasesMost)}
 }
 
@@ -85,7 +87,8 @@ func (c *Server) Charge(t flood.Toll) { c.answers.Charge(t) }
 // Handler is the link's handler; what does not fit is missing in the numbers, which ends its session.
 func (c *Server) Handler(m transport.Message, retained bool) {
 	vars, ok := wire.Match(c.topics.Cmd+wire.ConsoleSuffix, m.Topic)
-	if !ok {
+	if !ok { // the name of a device is empty: it is nobody's
+		c.drop("console message dropped: its topic names no device", m.Size)
 		return
 	}
 	size := int64(len(m.Payload))
@@ -97,7 +100,13 @@ func (c *Server) Handler(m transport.Message, retained bool) {
 		}
 	}
 	c.waiting.Add(-size)
-	c.answers.Pay(m.Size)
+	c.drop("console message dropped: too many at once", m.Size)
+}
+
+// drop counts what nobody can be answered for.
+func (c *Server) drop(why string, cost int) {
+	c.answers.Pay(cost)
+	c.floods.Warn(why).Msg(why)
 }
 
 // Run serves until ctx is done; then it closes every session and waits.
@@ -146,7 +155,7 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	m, err := wire.ParseConsoleDown(a.payload)
 	switch {
 	case m.ID == "" || len(m.ID) > wire.MaxCommandID || len(a.name) > wire.MaxName:
-		c.answers.Pay(a.cost) // no operator waits for an answer
+		c.drop("console message dropped: without a usable id nobody can be answered", a.cost)
 		return
 	case err != nil:
 		c.refuse(a, m, wire.Malformed, err.Error())
@@ -167,7 +176,9 @@ func (c *Server) arrived(a arrival, now time.Time) {
 	case s == nil && m.Op != wire.ConsoleClose:
 		c.refuse(a, m, wire.Expired, "there is no such session, or it has ended")
 	case s != nil && fresh:
-		s.heard(m, missing)
+		if !s.heard(m, missing, now) {
+			c.answers.Pay(a.cost)
+		}
 	default:
 		c.answers.Pay(a.cost) // a repeat, or of a session that is over
 	}
@@ -223,7 +234,10 @@ func (c *Server) chunk(name, id string) int {
 // refuse answers an operator who has no session; it does not wait for the link, and a flood is neither answered nor written down.
 func (c *Server) refuse(a arrival, m wire.ConsoleDown, code wire.ErrorCode, detail string) {
 	c.answers.Pay(a.cost)
-	if m.Op == wire.ConsoleOpen || m.Op == wire.ConsoleTap {
+	if code == wire.Expired && m.Op != wire.ConsoleOpen && m.Op != wire.ConsoleTap {
+		const none = "message for a console that is not open refused"
+		c.floods.Warn(none).Str("device", a.name).Str("session", m.ID).Msg(none)
+	} else {
 		c.floods.Warn("console refused: "+string(code)).Str("device", a.name).Str("session", m.ID).Str("error", string(code)).
 			Msg("console refused")
 	}

@@ -22,6 +22,7 @@ const (
 	tendEvery    = time.Second          // how often a lost session of the link is looked for
 	tellBytes    = wire.ConsoleWindow / 4
 	tellMessages = wire.ConsoleMessages / 4
+	eventsFirst  = 2 * leasesMost // beginnings, and ends, that are written one by one: see flood.Tally
 )
 
 // session is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
@@ -66,7 +67,8 @@ func (s *session) begin(line wire.ConsoleLine) (err error) {
 	if line != (wire.ConsoleLine{}) {
 		s.in <- wire.ConsoleDown{Op: wire.ConsoleSet, ConsoleLine: line}
 	}
-	s.event().Msg(s.kind() + " session started")
+	started := s.kind() + " session started"
+	s.event(started).Msg(started)
 	s.of.all.Go(func() { s.run(ctx) })
 	return nil
 }
@@ -78,9 +80,11 @@ func (s *session) kind() string {
 	return "console"
 }
 
-// event is a line for the log. Every use is a warning, so that it is shipped with the defaults.
-func (s *session) event() *zerolog.Event {
-	return supervise.Str(s.of.log.Warn().Str("device", s.name).Str("session", s.id), "who", s.who)
+// event is a line for the log. Every use is a warning, so that it is shipped with the defaults. As many are written one by one as
+// people cause; who opens one after the other is counted.
+func (s *session) event(what string) *zerolog.Event {
+	line := s.of.floods.Line(zerolog.WarnLevel, what, eventsFirst)
+	return supervise.Str(line.Str("device", s.name).Str("session", s.id), "who", s.who)
 }
 
 // end is called by Run of the server, once or more: the first reason counts. From here on the device is free for the next; the
@@ -91,8 +95,9 @@ func (s *session) end(code wire.ErrorCode, why string) {
 	}
 	s.untap()
 	s.out.say(wire.ConsoleUp{Op: wire.ConsoleClosed, Error: code, Detail: why})
-	s.event().Str("why", why).Time("from", s.began).Int64("read", s.read.Load()).Int64("written", s.written.Load()).
-		Int64("lost", s.out.dropped()).Msg(s.kind() + " session ended")
+	ended := s.kind() + " session ended"
+	s.event(ended).Str("why", why).Time("from", s.began).Int64("read", s.read.Load()).Int64("written", s.written.Load()).
+		Int64("lost", s.out.dropped()).Msg(ended)
 	s.cancel()
 	if s.hold != nil {
 		s.hold.Release()
@@ -100,25 +105,33 @@ func (s *session) end(code wire.ErrorCode, why string) {
 	s.of.leases.ends(s.id)
 }
 
-// heard takes what the operator said; it never waits. missing is how many messages did not come before.
-func (s *session) heard(m wire.ConsoleDown, missing uint64) {
+// heard takes what the operator said; it never waits. missing is how many messages did not come before. taken is false for what
+// no operator has a reason to send: it is refused.
+func (s *session) heard(m wire.ConsoleDown, missing uint64, now time.Time) (taken bool) {
 	const hole = "what the port has got is not all that you sent: look at the device, and open the console again"
 	switch {
 	case missing > 0 && !s.tap:
 		s.end(wire.UnknownOutcome, fmt.Sprintf("%d messages did not come; %s", missing, hole))
 	case m.Op == wire.ConsoleClose:
 		s.end("", "the operator closed it")
+	case m.Op == wire.ConsoleKeep && !s.of.keeps.Take(now):
+		return false
 	case m.Op == wire.ConsoleKeep:
 		s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})
 	case s.tap || m.Op != wire.ConsoleData && m.Op != wire.ConsoleSet:
-		s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: wire.Denied, Detail: "this session only looks"})
+		if s.of.answers.Take(now) {
+			s.out.say(wire.ConsoleUp{Op: wire.ConsoleFault, Error: wire.Denied, Detail: "this session only looks"})
+		}
+		return false
 	default:
 		select {
 		case s.in <- m:
 		default: // an operator who does not keep to the window
 			s.end(wire.Busy, fmt.Sprintf("more than %d messages wait for the port; %s", cap(s.in), hole))
+			return false
 		}
 	}
+	return true
 }
 
 // run carries both directions until end.

@@ -136,6 +136,7 @@ func (d *Downlink) last() {
 // answerStopped answers what the stop leaves in the intake, which is no more than that has room for: the server has our
 // acknowledgement of it, and will not send it again.
 func (d *Downlink) answerStopped(c command) {
+	d.answers.Pay(c.cost)
 	if c.id == "" {
 		d.count(func(n *statuspage.Commands) { n.Refused++; n.Unanswered++ })
 		return

@@ -97,8 +97,10 @@ func (r *downlinkRig) send(name, payload string, retained bool) {
 
 func (d *Downlink) deliver(what, payload string, retained bool) {
 	for _, suffix := range []string{"/write", "/request"} {
-		m := transport.Message{Topic: "lb/gw/dn/cmd/" + what, Payload: []byte(payload)}
-		d.Handler("lb/gw/dn/cmd/{name}"+suffix)(m, retained)
+		if strings.HasSuffix(what, suffix) {
+			m := transport.Message{Topic: "lb/gw/dn/cmd/" + what, Payload: []byte(payload)}
+			d.Handler("lb/gw/dn/cmd/{name}"+suffix)(m, retained)
+		}
 	}
 }
 

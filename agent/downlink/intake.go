@@ -39,10 +39,15 @@ type rejected struct {
 func (d *Downlink) Handler(template string) transport.Handler {
 	request := strings.HasSuffix(template, wire.RequestSuffix)
 	return func(m transport.Message, retained bool) {
-		if vars, ok := wire.Match(template, m.Topic); ok {
-			d.count(func(c *statuspage.Commands) { c.Received++ })
-			d.arrived(arrival{vars["name"], m.Payload, request, m.Size}, retained)
+		vars, ok := wire.Match(template, m.Topic)
+		if !ok { // the name of a device is empty: it is nobody's
+			const nameless = "command dropped: its topic names no device"
+			d.answers.Pay(m.Size)
+			d.floods.Warn(nameless).Msg(nameless)
+			return
 		}
+		d.count(func(c *statuspage.Commands) { c.Received++ })
+		d.arrived(arrival{vars["name"], m.Payload, request, m.Size}, retained)
 	}
 }
 

@@ -180,6 +180,22 @@ func TestRetainedCommandsAreRefusedBeforeTheyWait(t *testing.T) {
 	}
 }
 
+// The link subscribes to dn/cmd/+/write, which an empty level matches too: such a command is nobody's, and is booked and counted.
+func TestACommandOfNoDeviceIsRefused(t *testing.T) {
+	var log logBuffer
+	d := New(nil, nil, nil, clock.Clock{}, zerolog.New(&log), nil)
+	paid := 0
+	d.Charge(flood.Toll{Pay: func(bytes int) { paid += bytes }})
+	for _, suffix := range []string{"/write", "/request"} {
+		for range 1000 {
+			d.Handler("lb/gw/dn/cmd/{name}"+suffix)(transport.Message{Topic: "lb/gw/dn/cmd/" + suffix, Size: 30}, false)
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); paid != 2*1000*30 || lines != 1 || len(d.intake) != 0 {
+		t.Errorf("%d bytes are booked as refused, %d lines", paid, lines)
+	}
+}
+
 // A reply never carries more of a stranger's bytes than a line.
 func TestARefusalIsShortWhateverItRefuses(t *testing.T) {
 	r := newDownlinkRig(t, t.TempDir())

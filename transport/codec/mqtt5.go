@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/linkbeat/linkbeat/transport/faults"
 )
 
 // The library speaks MQTT 3.1.1 alone. The few packets of MQTT 5 that a second opinion needs have no properties (a 00 each), so
@@ -85,14 +87,21 @@ func packet5(kind, flags byte, body []byte) Packet5 {
 	return append(binary.AppendUvarint(b, uint64(len(body))), body...) // the remaining length is such a varint
 }
 
-// ReadPacket5 is ReadPacket for MQTT 5: only the length is checked, as what comes is not for the library.
+// ReadPacket5 is ReadPacket for MQTT 5: only the length is checked, as what comes is not for the library. All but PUBLISH has no
+// more than a few texts as properties.
 func ReadPacket5(r *bufio.Reader, limit int, buf []byte, progress func()) ([]byte, Header, error) {
 	h, err := ReadHeader(r)
 	if err != nil {
 		return buf[:0], h, err
 	}
-	if h.Total() > limit {
+	if h.Kind == TypePublish && h.Total() > limit {
 		return buf[:0], h, ErrOversized
+	}
+	if h.Kind != TypePublish && h.Total() > min(limit, maxConnack5) {
+		return buf[:0], h, faults.Nonsense("a packet of type %d and %d bytes", h.Kind, h.Total())
+	}
+	if (h.Kind == TypePuback || h.Kind == TypeSuback) && h.Body < 2 {
+		return buf[:0], h, faults.Nonsense("a packet of type %d without an identifier", h.Kind)
 	}
 	buf, err = readWhole(r, h, buf, progress)
 	return buf, h, err

@@ -20,7 +20,7 @@ const (
 	TypeConnack   = 2
 	TypePublish   = 3
 	TypePuback    = 4
-	typePubrel    = 6
+	TypePubrel    = 6
 	TypeSubscribe = 8
 	TypeSuback    = 9
 
@@ -170,10 +170,10 @@ func checkHeader(h Header, limit int) error {
 	case TypePublish:
 		flags, body = h.Flags, h.Body
 	case TypeSuback:
-		body = max(h.Body, 3)
+		body = min(max(h.Body, 3), 2+MaxSubscribe) // a code for each filter of ours [MQTT-3.8.4-5]
 	case TypePingresp:
 		body = 0
-	case typePubrel:
+	case TypePubrel:
 		flags = 2 // [MQTT-3.6.1-1]
 	case TypeConnack, TypePuback, TypeUnsuback:
 	default:
@@ -202,7 +202,7 @@ func checkInbound(h Header, body []byte) error {
 		if body[0] > 1 || body[1] > 5 {
 			return faults.Nonsense("a CONNACK of % x", body)
 		}
-	case TypePuback, TypeUnsuback, typePubrel:
+	case TypePuback, TypeUnsuback, TypePubrel:
 		if PacketID(body) == 0 {
 			return faults.Nonsense("a packet of type %d with the identifier 0", h.Kind)
 		}
@@ -235,6 +235,24 @@ func checkSuback(h Header, body []byte) error {
 		}
 	}
 	return nil
+}
+
+// Unasked names, for people, a packet that answers nothing, with the clause of MQTT 3.1.1 by which a server may send it only as
+// an answer.
+func Unasked(kind byte) string {
+	switch kind {
+	case TypePuback:
+		return "a PUBACK (section 3.4)"
+	case TypePubrel:
+		return "a PUBREL (section 3.6)"
+	case TypeSuback:
+		return "a SUBACK [MQTT-3.8.4-2]"
+	case TypeUnsuback:
+		return "an UNSUBACK [MQTT-3.10.4-4]"
+	case TypePingresp:
+		return "a PINGRESP [MQTT-3.12.4-1]"
+	}
+	return fmt.Sprintf("a packet of type %d", kind)
 }
 
 // CutString cuts a string of two length bytes off the front of b (section 1.5.3).

@@ -14,10 +14,20 @@ import (
 
 const (
 	packetMax  = 1 << 20 // bytes: what the server had stored may come, and is read past
-	packetMax5 = 64 << 10
+	packetMax5 = 4 << 10 // it subscribes to nothing there
 )
 
-func newClient(c net.Conn) *client.Client { return client.New(c, client.Options{Limit: packetMax}) }
+// newClient is one of MQTT 3.1.1; refused is told the bytes of each packet that nobody asked for, if it is not nil.
+func newClient(c net.Conn, refused func(bytes int)) *client.Client {
+	return client.New(c, client.Options{Limit: packetMax, Refused: sizes(refused)})
+}
+
+func sizes(refused func(bytes int)) func(client.Packet) {
+	if refused == nil {
+		return nil
+	}
+	return func(p client.Packet) { refused(p.Size) }
+}
 
 // hangUp says DISCONNECT, so that the server keeps nothing, and closes.
 func hangUp(c *client.Client) {
@@ -63,7 +73,7 @@ func (e *echoTest) reasons(ctx context.Context, silent []echoResult) (reasons []
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c := client.New(conn, client.Options{Limit: packetMax5, MQTT5: true})
+	c := client.New(conn, client.Options{Limit: packetMax5, Refused: sizes(e.refused), MQTT5: true})
 	defer c.Close()
 	if code, err := c.Connect(ctx, e.hello, patience); err != nil || code != 0 {
 		return nil

@@ -118,7 +118,7 @@ func (r *running) run(ctx context.Context) {
 		return
 	}
 	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
-	echoes := &echoTest{client: newClient(c), hello: hello, dial: r.again}
+	echoes := &echoTest{client: newClient(c, nil), hello: hello, dial: r.again}
 	defer echoes.close()
 	if !r.connect(ctx, echoes.client, hello) || !r.subscribe(ctx, echoes.client) {
 		return

@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -41,11 +40,12 @@ func Unknown(topics []EchoTopic) map[string]string {
 
 // Echo publishes to each topic, with QoS 1 and not retained, on short sessions that dial opens and hello introduces, and listens
 // whether it comes back: by class EchoOK, EchoDenied or EchoUnknown. An error says why nothing could be learnt, or that it was
-// stopped; what was not asked is unknown.
+// stopped; what was not asked is unknown. refused is called with the bytes of what others publish there meanwhile, and of what
+// else nobody asked for.
 func Echo(ctx context.Context, hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error),
-	topics []EchoTopic) (map[string]string, error) {
+	topics []EchoTopic, refused func(bytes int)) (map[string]string, error) {
 	verdicts := Unknown(topics)
-	e := &echoTest{hello: hello, dial: dial}
+	e := &echoTest{hello: hello, dial: dial, refused: refused}
 	defer e.close()
 	if err := e.connected(ctx); err != nil {
 		return verdicts, err
@@ -59,6 +59,8 @@ type echoTest struct {
 	hello  *packets.ConnectPacket
 	dial   func(context.Context) (net.Conn, error)
 	client *client.Client // nil: none is open
+
+	refused func(bytes int) // nil: nobody counts
 }
 
 // connected opens a session when there is none.
@@ -70,7 +72,7 @@ func (e *echoTest) connected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.client = newClient(c)
+	e.client = newClient(c, e.refused)
 	if err := connect(ctx, e.client, e.hello); err != nil {
 		e.close()
 		return err
@@ -170,6 +172,7 @@ func isEnd(err error) bool {
 // from one that is silent altogether, which is an error.
 func echo(ctx context.Context, c *client.Client, topic string) (heard, acked bool, err error) {
 	payload := echoPayload()
+	c.Expect(payload)
 	id, err := c.Publish(topic, payload, 1, patience)
 	if err == nil {
 		err = c.Send(client.Pingreq(), patience)
@@ -185,8 +188,9 @@ func echo(ctx context.Context, c *client.Client, topic string) (heard, acked boo
 			switch {
 			case !ok:
 				return false, acked, c.Err()
-			case p.Kind == codec.TypePublish && p.Topic == topic && bytes.Equal(p.Body, payload):
+			case p.Kind == codec.TypePublish && p.Topic == topic && !p.Foreign:
 				return true, acked, nil
+			case p.Foreign:
 			case p.Kind == codec.TypePuback:
 				acked = acked || codec.PacketID(p.Body) == id
 				fallthrough

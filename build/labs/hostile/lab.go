@@ -64,6 +64,7 @@ func parts() []part {
 		{name: "claims", run: lab.claims},
 		{name: "sessions", run: lab.sessions, alone: true},
 		{name: "floods", run: lab.floods},
+		{name: "budget", run: lab.budgets},
 		{name: "large-files", run: lab.largeFiles},
 		{name: "operator", run: lab.operator},
 		{name: "edges", run: lab.edges},

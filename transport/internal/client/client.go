@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,8 +29,13 @@ const (
 // Options of New.
 type Options struct {
 	Limit  int       // bytes of a packet that comes in; a larger one ends the session
-	Topic  string    // of the PUBLISH packets that are handed out; if empty, all are
 	Socket io.Closer // closed at the end, without a goodbye of TLS or WebSocket; if nil, the connection itself is
+
+	// Foreign bounds what of PUBLISH comes that is not expected: then the session ends with ErrForeign.
+	Foreign Foreign
+	// Refused is called by the reader, which it must not hold up for long, with each packet that nobody asked for; nil: nobody
+	// counts them.
+	Refused func(p Packet)
 
 	// MQTT5 speaks MQTT 5 instead of 3.1.1: Connect, Publish, Await, Disconnect, and none of the others. The answers are not
 	// checked.
@@ -46,6 +52,9 @@ type Client struct {
 	done    chan struct{} // closed by Close
 	err     error         // why the reader ended; set before packets is closed
 
+	owed owed
+	in   inbound
+
 	mu sync.Mutex // of a write: packets do not mix
 	id uint16     // the packet identifier that was used last
 }
@@ -55,6 +64,9 @@ type Packet struct {
 	Kind  byte   // codec.TypeConnack …
 	Topic string // of a PUBLISH
 	Body  []byte // the payload of a PUBLISH; of others, all behind the fixed header
+
+	Size    int  // of the whole packet, in bytes
+	Foreign bool // nobody asked for it: another PUBLISH than Expect has named, or an answer to nothing of ours
 }
 
 // New takes over conn and begins to read.
@@ -62,6 +74,7 @@ func New(conn net.Conn, o Options) *Client {
 	if o.Socket == nil {
 		o.Socket = conn
 	}
+	o.Foreign = o.Foreign.withDefaults()
 	c := &Client{conn: conn, o: o, packets: make(chan Packet, backlog), done: make(chan struct{})}
 	go c.read()
 	return c
@@ -72,6 +85,9 @@ func (c *Client) Packets() <-chan Packet { return c.packets }
 
 // Err is why the session ended, once Packets is closed.
 func (c *Client) Err() error { return c.err }
+
+// Expect names the payload that is waited for from now on, once: any other PUBLISH is foreign. nil: none is waited for.
+func (c *Client) Expect(payload []byte) { c.owed.expect(payload) }
 
 // read hands out packets until the connection ends.
 func (c *Client) read() {
@@ -89,19 +105,18 @@ func (c *Client) read() {
 		} else {
 			buf, h, c.err = codec.ReadConnack(r, buf, c.o.MQTT5)
 		}
+		if errors.Is(c.err, codec.ErrOversized) {
+			c.err = c.oversized(r.Buffered())
+		}
 		if c.err != nil {
 			return
 		}
-		p := Packet{Kind: h.Kind, Body: buf[h.Size:]}
-		if h.Kind == codec.TypePublish {
-			topic, rest, _ := codec.CutString(p.Body)
-			if c.o.Topic != "" && string(topic) != c.o.Topic {
-				continue
-			}
-			if h.Flags>>1&3 > 0 && len(rest) >= 2 {
-				rest = rest[2:] // the packet identifier, of a server that gives more than was asked for
-			}
-			p.Topic, p.Body = string(topic), rest
+		p := packetOf(h, buf)
+		if known {
+			c.err = c.judge(&p, time.Now())
+		}
+		if c.err != nil {
+			return
 		}
 		p.Body = bytes.Clone(p.Body)
 		select {
@@ -111,6 +126,19 @@ func (c *Client) read() {
 			return
 		}
 	}
+}
+
+// packetOf is the packet in buf, whose bytes it shares.
+func packetOf(h codec.Header, buf []byte) Packet {
+	p := Packet{Kind: h.Kind, Body: buf[h.Size:], Size: h.Total()}
+	if h.Kind == codec.TypePublish {
+		topic, rest, _ := codec.CutString(p.Body)
+		if h.Flags>>1&3 > 0 && len(rest) >= 2 {
+			rest = rest[2:] // the packet identifier, of a server that gives more than was asked for
+		}
+		p.Topic, p.Body = string(topic), rest
+	}
+	return p
 }
 
 // Connect sends CONNECT and returns the code of CONNACK, 0 when the server accepts. What is not a CONNACK is nonsense: the server
@@ -203,6 +231,7 @@ func (c *Client) send(p encoder, deadline time.Time) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.owed.sent(b.Bytes())
 	_ = c.conn.SetWriteDeadline(deadline)
 	_, err := c.conn.Write(b.Bytes())
 	return err
@@ -237,7 +266,7 @@ func (c *Client) await(ctx context.Context, kind byte, patience time.Duration, s
 			if !ok {
 				return p, c.err
 			}
-			if p.Kind == kind || kind == 0 {
+			if p.Kind == kind && (!p.Foreign || kind == codec.TypePublish) || kind == 0 {
 				return p, nil
 			}
 		case <-timer.C:

@@ -237,16 +237,20 @@ func TestNothingIsReadBeforeConnack(t *testing.T) {
 	}
 }
 
-// Packets of others than the one topic are not handed out, whatever the server sends, and the payload has no packet identifier.
-func TestOneTopicIsHeard(t *testing.T) {
-	both := "\x30\x04\x00\x01bx" + "\x32\x06\x00\x01a\x00\x07x" + pong
-	against(t, Options{Topic: "a"}, &script{answers: []string{accepted, both}}, func(t *testing.T, c *Client) {
+// What is not expected is handed out as foreign, and the payload has no packet identifier. A payload is expected once.
+func TestOnePayloadIsExpected(t *testing.T) {
+	all := "\x30\x04\x00\x01by" + "\x32\x06\x00\x01a\x00\x07x" + "\x30\x04\x00\x01ax" + pong
+	against(t, Options{}, &script{answers: []string{accepted, all}}, func(t *testing.T, c *Client) {
 		welcome(t, c)
+		c.Expect([]byte("x"))
 		if err := c.Send(Pingreq(), patience); err != nil {
 			t.Fatal(err)
 		}
-		if p := <-c.Packets(); p.Kind != codec.TypePublish || p.Topic != "a" || string(p.Body) != "x" {
-			t.Errorf("%+v", p)
+		for i, want := range []Packet{{Topic: "b", Size: 6, Foreign: true}, {Topic: "a", Size: 8},
+			{Topic: "a", Size: 6, Foreign: true}} {
+			if p := <-c.Packets(); p.Topic != want.Topic || p.Size != want.Size || p.Foreign != want.Foreign || len(p.Body) != 1 {
+				t.Errorf("%d: %+v", i, p)
+			}
 		}
 		if p := <-c.Packets(); p.Kind != codec.TypePingresp {
 			t.Errorf("%+v", p)
@@ -288,5 +292,56 @@ func TestMQTT5(t *testing.T) {
 		"\x32\x07\x00\x01a\x00\x02\x00x"}
 	if got := s.packets(); !slices.Equal(got, want) {
 		t.Errorf("the server heard\n%q, want\n%q", got, want)
+	}
+}
+
+// What nobody asked for is refused, and too much of it ends the session; a few, and a late answer, do not.
+func TestWhatNobodyAskedForIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		o    Options
+		junk string
+		n    int
+		want error // nil: the session goes on
+	}{
+		"a few PINGRESPs":      {Options{}, pong, unaskedMost - 1, nil},
+		"PINGRESPs":            {Options{}, pong, 2 * unaskedMost, faults.Nonsense("")},
+		"PUBACKs":              {Options{}, "\x40\x02\x00\x07", 2 * unaskedMost, faults.Nonsense("")},
+		"SUBACKs":              {Options{}, "\x90\x03\x00\x07\x00", 2 * unaskedMost, faults.Nonsense("")},
+		"a long SUBACK":        {Options{}, "\x90\x0b\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00", 1, faults.Nonsense("")},
+		"a few messages":       {Options{Foreign: Foreign{Messages: 4}}, "\x30\x04\x00\x01ax", 4, nil},
+		"messages":             {Options{Foreign: Foreign{Messages: 4}}, "\x30\x04\x00\x01ax", 9, ErrForeign},
+		"bytes of messages":    {Options{Foreign: Foreign{Bytes: 20}}, "\x30\x04\x00\x01ax", 9, ErrForeign},
+		"AUTHs of MQTT 5":      {Options{MQTT5: true}, "\xf0\x02\x18\x00", 2 * unaskedMost, faults.Nonsense("")},
+		"SUBACKs of MQTT 5":    {Options{MQTT5: true}, "\x90\x04\x00\x07\x00\x00", 2 * unaskedMost, faults.Nonsense("")},
+		"a novel in an AUTH":   {Options{MQTT5: true, Limit: 64 << 10}, "\xf0\xff\x7f", 1, faults.Nonsense("")},
+		"a DISCONNECT of five": {Options{MQTT5: true}, "\xe0\x02\x8e\x00", 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused := 0
+			c.o.Refused = func(p Packet) { refused += p.Size }
+			accept := accepted
+			if c.o.MQTT5 {
+				accept = "\x20\x03\x00\x00\x00"
+			}
+			s := &script{answers: []string{accept, strings.Repeat(c.junk, c.n) + pong}}
+			against(t, c.o, s, func(t *testing.T, cl *Client) {
+				welcome(t, cl)
+				if err := cl.Send(Pingreq(), patience); err != nil {
+					t.Error(err)
+				}
+				time.AfterFunc(time.Second, func() { _ = s.conn.Close() })
+				for range cl.Packets() {
+				}
+				switch err := cl.Err(); {
+				case c.want == nil && kindOf(err) != faults.OutcomeClosed:
+					t.Error(err)
+				case c.want != nil && !errors.Is(err, c.want) && kindOf(err) != faults.OutcomeNonsense:
+					t.Error(err)
+				}
+				if least := len(c.junk) * min(c.n, 4); c.n > 1 && (refused < least || refused > len(c.junk)*c.n) {
+					t.Errorf("%d bytes are refused", refused)
+				}
+			})
+		})
 	}
 }

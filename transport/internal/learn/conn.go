@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -23,7 +22,7 @@ type probeConn struct {
 }
 
 const (
-	probePacketMax = 16 << 10             // bytes; anything larger is nothing of ours
+	probePacketMax = foreignOne           // bytes, beside the topic; anything larger is nothing of ours
 	probeQoS       = 0                    // nothing but the main link's publish is acknowledged
 	failedDial     = 4 * netdial.Headers4 // bytes: SYN and what may have come back
 )
@@ -50,9 +49,10 @@ func (le *Learner) probeOptions(slot int, short bool) probeOptions {
 	return o
 }
 
-// dialProbe opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
-// cost on the wire is added to cost.
-func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+// dial opens a probe session up to SUBACK. errDenied when the server does not let it in or subscribe. What a failure has
+// cost on the wire is added to cost. What others send there is refused, and told to the learner.
+func (f *flows) dial(ctx context.Context, o probeOptions, cost *int64) (*probeConn, error) {
+	le, env := f.le, f.le.env
 	password, err := o.e.ReadPassword()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,16 @@ func (env Env) dialProbe(ctx context.Context, o probeOptions, cost *int64) (*pro
 		*cost += failedDial
 		return nil, err
 	}
-	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax, Topic: o.topic, Socket: s.Raw}), s, o.topic}
+	refused := func(p client.Packet) {
+		n := p.Size
+		if o.e.Scheme.TLS {
+			n += recordTLS
+		}
+		env.Dialer.Counter.Refuse(netdial.CauseProbe, n)
+		le.do(func() { le.strangers.heard(o.topic, p.Kind, p.Size, time.Now()) })
+	}
+	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax + len(o.topic), Socket: s.Raw, Refused: refused,
+		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignOne}}), s, o.topic}
 	if err := c.begin(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()
@@ -99,6 +108,7 @@ func (c *probeConn) begin(ctx context.Context, connect *packets.ConnectPacket, p
 // echo publishes to the session's own topic and hears itself: only then may the main link publish there. errDenied when the
 // server swallows it.
 func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Duration) error {
+	c.Expect(nonce)
 	if _, err := c.Publish(c.topic, nonce, probeQoS, patience); err != nil {
 		return err
 	}
@@ -106,7 +116,7 @@ func (c *probeConn) echo(ctx context.Context, nonce []byte, patience time.Durati
 	for {
 		p, err := c.Await(ctx, codec.TypePublish, time.Until(deadline))
 		switch {
-		case err == nil && bytes.Equal(p.Body, nonce):
+		case err == nil && !p.Foreign:
 			return nil
 		case err == nil:
 		case faults.Of(err, time.Now()).Kind == faults.OutcomeSilence:

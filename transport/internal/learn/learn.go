@@ -51,13 +51,14 @@ type Learner struct {
 		longest  bool   // it is at its longest, proven or not
 	}
 
-	flows    flows
-	canaries canaries
-	pair     pairing
-	pingOnly pingOnly
-	spending spending
-	denials  denials
-	keep     keepalives
+	flows     flows
+	canaries  canaries
+	pair      pairing
+	pingOnly  pingOnly
+	spending  spending
+	denials   denials
+	strangers strangers
+	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
 	status      status
@@ -73,6 +74,7 @@ func New(o Options, env Env) *Learner {
 	le := &Learner{env: env, o: o, events: make(chan func(), backlog), ended: make(chan struct{})}
 	le.flows = flows{le: le, byFlow: map[int]*probe{}}
 	le.canaries, le.pair, le.pingOnly, le.keep = canaries{le: le}, pairing{le: le}, pingOnly{le: le}, keepalives{le: le}
+	le.strangers = strangers{le: le}
 	le.spending = spending{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
 	le.denials = denials{le: le, until: map[*netdial.Endpoint]time.Time{}, carried: map[*netdial.Endpoint]bool{},
 		hungUp: map[*netdial.Endpoint]int{}}
@@ -167,7 +169,7 @@ func (le *Learner) step(now time.Time) {
 		level := le.level()
 		le.search.Rest(le.spending.resting || level > Normal)
 		le.spending.book(now)
-		if !le.pingOnly.on && !now.Before(le.flows.paused) {
+		if !le.pingOnly.on && !now.Before(le.flows.pausedUntil()) {
 			if level < Exhausted {
 				le.canaries.watch(now)
 				le.pair.step(now)
@@ -189,8 +191,8 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.pingOnly.on {
 		return le.pingOnly.until
 	}
-	if now.Before(le.flows.paused) {
-		return le.flows.paused
+	if until := le.flows.pausedUntil(); now.Before(until) {
+		return until
 	}
 	at := le.search.Wake(now)
 	rested := time.Time{}

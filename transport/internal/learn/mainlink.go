@@ -36,11 +36,12 @@ type Acknowledgement interface {
 
 // Env is what the learner needs of its link, whatever the session is.
 type Env struct {
-	Interval  time.Duration   // of a beat that is not learnt
-	Keepalive time.Duration   // the ceiling of CONNECT
-	AdaptKeep bool            // CONNECT follows the beat
-	Secure    bool            // some server wants TLS, so a session may cost more
-	Dialer    *netdial.Dialer // opens probe sessions
-	Go        func(func())    // runs what the link waits for at its end
-	Rand      func() float64  // [0, 1)
+	Interval  time.Duration    // of a beat that is not learnt
+	Keepalive time.Duration    // the ceiling of CONNECT
+	AdaptKeep bool             // CONNECT follows the beat
+	Secure    bool             // some server wants TLS, so a session may cost more
+	Dialer    *netdial.Dialer  // opens probe sessions
+	Go        func(func())     // runs what the link waits for at its end
+	Rand      func() float64   // [0, 1)
+	Foreign   func(why string) // called when others publish to probe topics and learning rests; nil: nobody asks
 }

@@ -24,6 +24,7 @@ const (
 // pairing is the learner's side of it, on its loop.
 type pairing struct {
 	le         *Learner
+	muted      bool       // the main link does not hear its topic
 	ownMapping bool       // the second session was silent for too long once, so from then on it pings to keep its own mapping
 	conn       *probeConn // nil: none yet
 	slot       int        // the n of its client id; 0: none
@@ -50,7 +51,8 @@ func (le *Learner) PairTopic() string {
 // at is when step must be called; zero: not at all.
 func (p *pairing) at() time.Time {
 	switch {
-	case !p.le.o.Canary.Pair, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0, p.le.beat.interval <= p.le.o.Min:
+	case !p.le.o.Canary.Pair, p.muted, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0,
+		p.le.beat.interval <= p.le.o.Min:
 		return time.Time{}
 	case !p.missed.IsZero():
 		return p.missed.Add(lateNonce)
@@ -138,7 +140,7 @@ func (p *pairing) open(now time.Time) {
 	o := p.le.probeOptions(slot, p.le.canaries.short)
 	p.le.env.Go(func() {
 		var cost int64
-		c, err := p.le.env.dialProbe(ctx, o, &cost)
+		c, err := p.le.flows.dial(ctx, o, &cost)
 		if err == nil {
 			p.le.env.Go(func() { p.attend(ctx, c) })
 		}
@@ -168,6 +170,7 @@ func (p *pairing) attend(ctx context.Context, c *probeConn) {
 		case _, ok := <-c.Packets():
 			if !ok {
 				p.le.do(func() {
+					p.le.strangers.ended(c.Err(), c.topic, time.Now())
 					if p.conn == c {
 						p.conn = nil
 					}
@@ -195,16 +198,23 @@ func (p *pairing) end() {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	*p = pairing{le: p.le, ownMapping: p.ownMapping}
+	*p = pairing{le: p.le, ownMapping: p.ownMapping, muted: p.muted}
 }
 
-// PairHeard is called with the payload of what arrives on PairTopic. foreign is called, later, when it is not our nonce.
-func (le *Learner) PairHeard(payload []byte, foreign func()) {
+// PairHeard is called with the payload of what arrives on PairTopic, in a packet of so many bytes. foreign is called, later, when
+// it is not our nonce.
+func (le *Learner) PairHeard(payload []byte, size int, foreign func()) {
 	le.do(func() {
 		if !le.pair.heard(payload) {
 			foreign()
+			le.strangers.heard(le.PairTopic(), codec.TypePublish, size, time.Now())
 		}
 	})
+}
+
+// Mute says whether the main link has let go of PairTopic, as strangers cost too much: then nothing can be heard there.
+func (le *Learner) Mute(on bool) {
+	le.do(func() { le.pair.end(); le.pair.muted = on })
 }
 
 func (p *pairing) heard(payload []byte) (ours bool) {

@@ -79,7 +79,7 @@ func (le *Learner) phase(now time.Time) string {
 	switch {
 	case !le.On():
 		return heartbeat.Off.String()
-	case le.spending.resting:
+	case le.spending.resting, now.Before(le.strangers.until):
 		return "resting"
 	case le.main == nil || le.search.Waiting(now):
 		return "start"

@@ -74,6 +74,10 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 		}
 		return // what is open goes on
 	}
+	if f.le.strangers.trying && len(f.byFlow) > 0 {
+		f.le.search.Gone(order.Flow)
+		return
+	}
 	if canary && f.le.canaries.quiet == quietNext {
 		f.le.canaries.quiet = order.Flow
 	}
@@ -135,6 +139,7 @@ func (f *flows) delivered(p *probe, gap time.Duration, at time.Time) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
+	f.le.strangers.trying = false
 	f.le.denials.carried[p.o.e], f.le.denials.hungUp[p.o.e] = true, 0
 	if p.canary {
 		f.le.canaries.doubtful = 0
@@ -167,6 +172,9 @@ func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
+	if f.le.strangers.ended(err, p.o.topic, time.Now()) {
+		return
+	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
 	kind := faults.Of(err, time.Now()).Kind
 	if main, search := f.le.main, f.le.search; main != nil && kind == faults.OutcomeClosed && !slept && silence < keepalive*5/4 {
@@ -194,6 +202,9 @@ func (f *flows) refused(p *probe, err error) {
 		return
 	}
 	now := time.Now()
+	if f.le.strangers.ended(err, p.o.topic, now) {
+		return
+	}
 	if errors.Is(err, errDenied) && p.canary && p.o.keepalive == canaryKeepalive {
 		f.le.canaries.short = true // asked again at the next canary
 		f.le.search.Gone(p.flow)
@@ -221,6 +232,7 @@ func (f *flows) refused(p *probe, err error) {
 func (f *flows) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
+		f.le.strangers.ended(p.conn.Err(), p.o.topic, time.Now())
 		f.le.spending.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
 	} else {
 		f.le.spending.bookOne(p, p.failed, time.Now())

@@ -10,13 +10,14 @@ import (
 const (
 	oneTest      = 1 << 10 // nonce, answer, ping, and the end of the session
 	restSessions = 4       // that a pause saves for
+	recordTLS    = 22      // bytes around a packet, of TLS 1.3
 )
 
 // nonceCost is what the main link pays for one nonce: PUBLISH, PUBACK and their acknowledgements.
 func nonceCost(topic string, secure bool) int64 {
 	n := int64(2+2+len(topic)+2+16) + 4 + 4*netdial.Headers4
 	if secure {
-		n += 2 * 22 // records of TLS 1.3
+		n += 2 * recordTLS
 	}
 	return n
 }

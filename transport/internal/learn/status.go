@@ -32,6 +32,8 @@ func (le *Learner) publish(now time.Time) {
 	}
 	le.status.why = ""
 	switch {
+	case now.Before(le.strangers.until):
+		le.status.why = le.strangers.text(now)
 	case le.pingOnly.on && le.denials.why != "":
 		le.status.why = "heartbeat: learning is not possible: " + le.denials.why
 	case le.flows.failures >= sayFailures && le.main != nil:

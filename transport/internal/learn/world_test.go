@@ -36,6 +36,7 @@ type world struct {
 	hangUp    bool                       // it closes the main link when that publishes to a probe
 	hung      int                        // how often it did
 	listeners map[string]*listener       // by topic
+	replace   func() []byte              // what arrives instead of the main link's nonces; nil: they do
 	hear      func(payload []byte)       // of the main link: what comes on its own probe topic; nil: nothing does
 }
 
@@ -44,6 +45,7 @@ type listener struct {
 	conn      net.Conn
 	heard     time.Time // last packet, either way
 	forgotten bool
+	gone      bool // the session has ended
 }
 
 // fakeMain is the main link. What it was asked for is written down; guarded by the world's mu.
@@ -112,6 +114,9 @@ func (m *fakeMain) Publish(_ context.Context, topic string, payload []byte) (Ack
 	defer m.w.mu.Unlock()
 	a := make(fakeAck)
 	m.sent = time.Now()
+	if m.w.replace != nil {
+		payload = m.w.replace()
+	}
 	arrive := func() { m.w.deliver(topic, payload); close(a) }
 	if m.w.hangUp {
 		m.w.hung++
@@ -293,6 +298,7 @@ func (w *world) deliver(topic string, payload []byte) {
 func (w *world) serve(c net.Conn) {
 	defer c.Close()
 	l := &listener{conn: c, heard: time.Now()}
+	defer w.change(func() { l.gone = true })
 	for {
 		p, err := packets.ReadPacket(c)
 		if err != nil {

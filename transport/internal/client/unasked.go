@@ -1,0 +1,153 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/linkbeat/linkbeat/transport/codec"
+	"github.com/linkbeat/linkbeat/transport/faults"
+)
+
+// What a server may send that answers nothing. None of it is of use, and each packet costs; a server of the standard sends none,
+// but one that is only odd must not be left: so many at once, and then one in a while.
+const (
+	unaskedMost  = 32
+	unaskedEvery = 30 * time.Minute
+)
+
+// Unasked counts the acknowledgements of one session that answer nothing of ours. Pure: now comes in. The zero value is ready.
+type Unasked struct {
+	used int
+	at   time.Time // of used
+}
+
+// Note is called with each of them. Its error is that of a server which speaks MQTT wrongly: there were too many.
+func (u *Unasked) Note(kind byte, now time.Time) error {
+	if u.at.IsZero() {
+		u.at = now
+	}
+	for ; u.used > 0 && now.Sub(u.at) >= unaskedEvery; u.used-- {
+		u.at = u.at.Add(unaskedEvery)
+	}
+	if u.used == 0 {
+		u.at = now
+	}
+	if u.used++; u.used <= unaskedMost {
+		return nil
+	}
+	return faults.Nonsense("it keeps acknowledging what nobody sent, last with %s", codec.Unasked(kind))
+}
+
+// ErrForeign says that a session was ended because others publish to what it hears: it says nothing about the path.
+var ErrForeign = errors.New("others publish to the topic of this session")
+
+// Foreign bounds the PUBLISH packets of a session that it does not expect. The zero value is the default.
+type Foreign struct {
+	Messages int // if zero, 256
+	Bytes    int // of whole packets; if zero, 1 MiB
+}
+
+func (f Foreign) withDefaults() Foreign {
+	if f.Messages <= 0 {
+		f.Messages = 256
+	}
+	if f.Bytes <= 0 {
+		f.Bytes = 1 << 20
+	}
+	return f
+}
+
+// owed is what a session has asked for and was not answered. Safe for concurrent use: it is written down before the packet goes
+// out, as the answer may be read before Write returns.
+type owed struct {
+	mu       sync.Mutex
+	pings    int
+	answers  map[uint16]byte // kinds, by packet identifier
+	expected []byte          // the payload that is waited for; nil: none
+}
+
+// sent is called with each packet of ours.
+func (w *owed) sent(p []byte) {
+	o, err := codec.ParseOutbound(p)
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case o.Kind == codec.TypePingreq:
+		w.pings++
+	case o.Kind == codec.TypeSubscribe, o.Kind == codec.TypePublish && o.QoS > 0:
+		if w.answers == nil {
+			w.answers = map[uint16]byte{}
+		}
+		w.answers[o.ID] = o.Kind + 1 // PUBACK follows PUBLISH in table 2.1, SUBACK follows SUBSCRIBE
+	}
+}
+
+// answered reports whether p is what we wait for; each only once.
+func (w *owed) answered(p Packet) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch p.Kind {
+	case codec.TypePingresp:
+		w.pings--
+		if w.pings >= 0 {
+			return true
+		}
+		w.pings = 0
+	case codec.TypePuback, codec.TypeSuback:
+		if id := codec.PacketID(p.Body); w.answers[id] == p.Kind {
+			delete(w.answers, id)
+			return true
+		}
+	case codec.TypePublish:
+		if w.expected != nil && bytes.Equal(p.Body, w.expected) {
+			w.expected = nil
+			return true
+		}
+	}
+	return false
+}
+
+// expect says which payload is waited for.
+func (w *owed) expect(payload []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expected = payload
+}
+
+// inbound judges what comes in; of the reader.
+type inbound struct {
+	unasked         Unasked
+	messages, bytes int // that were not expected
+}
+
+// judge books p when nobody asked for it. Its error ends the session.
+func (c *Client) judge(p *Packet, now time.Time) error {
+	if c.owed.answered(*p) {
+		return nil
+	}
+	p.Foreign = true
+	if c.o.Refused != nil {
+		c.o.Refused(*p)
+	}
+	if p.Kind != codec.TypePublish {
+		return c.in.unasked.Note(p.Kind, now)
+	}
+	c.in.messages, c.in.bytes = c.in.messages+1, c.in.bytes+p.Size
+	if c.in.messages > c.o.Foreign.Messages || c.in.bytes > c.o.Foreign.Bytes {
+		return ErrForeign
+	}
+	return nil
+}
+
+// oversized is the error after the beginning of a PUBLISH beyond the limit, which is not read any further.
+func (c *Client) oversized(buffered int) error {
+	if c.o.Refused != nil {
+		c.o.Refused(Packet{Kind: codec.TypePublish, Size: buffered, Foreign: true})
+	}
+	return errors.Join(ErrForeign, codec.ErrOversized)
+}
