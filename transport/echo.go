@@ -4,26 +4,115 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"time"
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/diagnose"
 )
 
-// Echo publishes to each topic on a short session of its own (client id "<ClientID>-p0", clean), with QoS 1 and not retained, and
-// listens whether it comes back: by class EchoOK, EchoDenied or EchoUnknown. The session shares server, path and login with the
-// link's own, and its bytes are booked as probes. An error says why nothing could be learnt; all is unknown then. It takes some
-// seconds at most, and 2 for each topic that is denied.
-func (l *Link) Echo(ctx context.Context, topics []EchoTopic) (map[string]string, error) {
+// birthWait is how long a birth that was acknowledged may take to come back to us.
+const birthWait = 2 * time.Second
+
+// TrialID is the client id of the sessions that try a server for a gateway, beside its link.
+func TrialID(clientID string) string { return diagnose.TrialID(clientID) }
+
+// Using is the session that takes messages, and what it logged in with.
+type Using struct {
+	Session
+	Username string
+	Planned  bool // it replaced another one on purpose
+}
+
+// Using tells which session takes messages; false: none does.
+func (l *Link) Using() (u Using, up bool) {
 	s, _ := l.health.current()
 	if s == nil {
-		return diagnose.Unknown(topics), errors.New("the link is not up")
+		return u, false
+	}
+	return Using{Session: s.info, Username: s.e.Username, Planned: s.planned}, true
+}
+
+// Deliverable asks the server which of the topics it delivers, on short sessions of its own: client id [TrialID], clean, QoS 1 and
+// not retained. They share server, path and login with the link's own, and their bytes are booked as probes. probe is a control, a
+// topic of our own that anything can be heard on. The last result is that of state, the topic of Options.StateTopic, on which the
+// birth is published once more as it is, but for some white space behind it. An error says why nothing was learnt; there is a
+// result for each topic all the same. It takes a few seconds at most where the server answers.
+func (l *Link) Deliverable(ctx context.Context, topics []EchoTopic, probe string, state EchoTopic) ([]EchoResult, error) {
+	t, s, err := l.trial()
+	q := diagnose.Question{Topics: topics, Probe: probe}
+	if err != nil {
+		return diagnose.Unknown(q, err), err
+	}
+	defer t.Close()
+	if state.Topic == l.o.StateTopic && state.Topic != "" {
+		q.State, q.Birth = state, append(slices.Clip(s.state.birth), whiteSpace()...)
+	}
+	q.Saw = s.birthHeard
+	all, err := t.Verdicts(ctx, q)
+	return all, errors.Join(err, ctx.Err())
+}
+
+// Try makes one publish on a trial session, not retained, and says what the server did with it: of one size, for example. With
+// listen it waits a while for it to come back. As with Deliverable, its bytes are booked as probes.
+func (l *Link) Try(ctx context.Context, topic string, payload []byte, listen bool) EchoAnswer {
+	t, _, err := l.trial()
+	if err != nil {
+		return EchoAnswer{Err: err}
+	}
+	defer t.Close()
+	return t.Ask(ctx, []diagnose.Publish{{Topic: topic, Payload: payload}}, listen)[0]
+}
+
+// trial is one beside the session that is up.
+func (l *Link) trial() (*diagnose.Trial, *session, error) {
+	s, _ := l.health.current()
+	if s == nil {
+		return nil, nil, errors.New("the link is not up")
 	}
 	password, err := s.e.ReadPassword()
 	if err != nil {
-		return diagnose.Unknown(topics), err
+		return nil, nil, err
 	}
 	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
-	return diagnose.Echo(ctx, hello, func(ctx context.Context) (net.Conn, error) {
+	return diagnose.NewTrial(hello, func(ctx context.Context) (net.Conn, error) {
 		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
-	}, topics)
+	}), s, nil
+}
+
+// birthHeard tells whether the session heard its own birth. A birth that was acknowledged may take birthWait to come back; known
+// is false where the server does not let us listen, where it did not acknowledge, and after the session has ended.
+func (s *session) birthHeard(ctx context.Context) (heard, known bool) {
+	if s.l.o.StateTopic == "" || s.l.health.isDenied(s.l.o.StateTopic) {
+		return false, false
+	}
+	sent, acked, timer := s.state.told.sent, (<-chan struct{})(nil), (<-chan time.Time)(nil)
+	for {
+		select {
+		case <-s.state.told.heard:
+			return true, true
+		case <-sent:
+			sent, acked = nil, s.state.told.ack.Done()
+		case <-acked:
+			if s.state.told.ack.Err() != nil {
+				return false, false
+			}
+			acked, timer = nil, time.After(birthWait)
+		case <-timer:
+			return false, true
+		case <-s.life.ended:
+			return false, false
+		case <-ctx.Done():
+			return false, false
+		}
+	}
+}
+
+// whiteSpace is 16 blanks and tabs that no one else puts in this order.
+func whiteSpace() []byte {
+	space := codec.Nonce()
+	for i, hex := range space {
+		space[i] = " \t"[hex&1]
+	}
+	return space
 }

@@ -31,8 +31,7 @@ type Options struct {
 	Topic  string    // of the PUBLISH packets that are handed out; if empty, all are
 	Socket io.Closer // closed at the end, without a goodbye of TLS or WebSocket; if nil, the connection itself is
 
-	// MQTT5 speaks MQTT 5 instead of 3.1.1: Connect, Publish, Await, Disconnect, and none of the others. The answers are not
-	// checked.
+	// MQTT5 speaks MQTT 5 instead of 3.1.1. Its answers are checked no further than they are read.
 	MQTT5 bool
 }
 
@@ -101,6 +100,9 @@ func (c *Client) read() {
 			if h.Flags>>1&3 > 0 && len(rest) >= 2 {
 				rest = rest[2:] // the packet identifier, of a server that gives more than was asked for
 			}
+			if c.o.MQTT5 {
+				rest, _ = codec.PastProperties(rest)
+			}
 			p.Topic, p.Body = string(topic), rest
 		}
 		p.Body = bytes.Clone(p.Body)
@@ -131,15 +133,24 @@ func (c *Client) Connect(ctx context.Context, hello *packets.ConnectPacket, pati
 }
 
 // Subscribe sends one SUBSCRIBE, for QoS 0, so that nothing has to be acknowledged, and returns the codes of SUBACK: one for each
-// filter.
+// filter, codec.SubackFailure or more for one that is refused.
 func (c *Client) Subscribe(ctx context.Context, filters []string, patience time.Duration) (codes []byte, err error) {
-	s := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	s.MessageID, s.Topics, s.Qoss = c.nextID(), filters, make([]byte, len(filters))
-	p, err := c.ask(ctx, s, codec.TypeSuback, patience)
+	var packet encoder
+	if id := c.nextID(); c.o.MQTT5 {
+		packet = codec.Subscribe5(id, filters)
+	} else {
+		s := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+		s.MessageID, s.Topics, s.Qoss = id, filters, make([]byte, len(filters))
+		packet = s
+	}
+	p, err := c.ask(ctx, packet, codec.TypeSuback, patience)
 	if err != nil {
 		return nil, err
 	}
-	if codes = p.Body[2:]; len(codes) != len(filters) {
+	if codes = p.Body[min(2, len(p.Body)):]; c.o.MQTT5 {
+		codes, _ = codec.PastProperties(codes)
+	}
+	if len(codes) != len(filters) {
 		return nil, faults.Nonsense("a SUBACK with %d codes for %d filters", len(codes), len(filters))
 	}
 	return codes, nil
