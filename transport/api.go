@@ -42,11 +42,11 @@ type (
 	HeartbeatStatus = learn.Status
 	// BudgetLevel says how much the monthly data budget still allows.
 	BudgetLevel = learn.Level
-	// EchoTopic is a topic that Link.Deliverable asks about.
+	// EchoTopic is a topic that Trials.Deliverable asks about.
 	EchoTopic = diagnose.EchoTopic
 	// EchoResult is what is known of one.
 	EchoResult = diagnose.Result
-	// EchoAnswer is what a server did with one publish of Link.Try.
+	// EchoAnswer is what a server did with one publish of Trials.Try.
 	EchoAnswer = diagnose.Answer
 )
 
@@ -57,7 +57,7 @@ const (
 	BudgetExhausted = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
 )
 
-// What Link.Deliverable says about a topic.
+// What Trials.Deliverable says about a topic.
 const (
 	EchoOK      = diagnose.EchoOK      // it came back, or a server that is known to name its refusals has taken it
 	EchoDenied  = diagnose.EchoDenied  // the server refused it in its own words, and a control says that those count

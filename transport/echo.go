@@ -17,6 +17,16 @@ const birthWait = 2 * time.Second
 // TrialID is the client id of the sessions that try a server for a gateway, beside its link.
 func TrialID(clientID string) string { return diagnose.TrialID(clientID) }
 
+// Trials asks the server of a link what it does with publishes, beside the link's own session. Safe for concurrent use, but for
+// trials themselves: two at once would have the same client id, TrialID, and throw each other out.
+type Trials struct{ l *Link }
+
+// Trials are those of the server in use.
+func (l *Link) Trials() Trials { return Trials{l} }
+
+// Ready is that of the link.
+func (t Trials) Ready() <-chan struct{} { return t.l.Ready() }
+
 // Using is the session that takes messages, and what it logged in with.
 type Using struct {
 	Session
@@ -25,47 +35,48 @@ type Using struct {
 }
 
 // Using tells which session takes messages; false: none does.
-func (l *Link) Using() (u Using, up bool) {
-	s, _ := l.health.current()
+func (t Trials) Using() (u Using, up bool) {
+	s, _ := t.l.health.current()
 	if s == nil {
 		return u, false
 	}
 	return Using{Session: s.info, Username: s.e.Username, Planned: s.planned}, true
 }
 
-// Deliverable asks the server which of the topics it delivers, on short sessions of its own: client id [TrialID], clean, QoS 1 and
-// not retained. They share server, path and login with the link's own, and their bytes are booked as probes. probe is a control, a
-// topic of our own that anything can be heard on. The last result is that of state, the topic of Options.StateTopic, on which the
-// birth is published once more as it is, but for some white space behind it. An error says why nothing was learnt; there is a
-// result for each topic all the same. It takes a few seconds at most where the server answers.
-func (l *Link) Deliverable(ctx context.Context, topics []EchoTopic, probe string, state EchoTopic) ([]EchoResult, error) {
-	t, s, err := l.trial()
+// Deliverable asks the server which of the topics it delivers, on short sessions of its own: client id [TrialID], clean, QoS 1
+// and not retained. They share server, path and login with the link's own, and their bytes are booked as probes. probe is a
+// control: a topic of our own that anything can be heard on. The last result is that of state, the topic of Options.StateTopic,
+// on which the birth is published once more as it is, but for some white space behind it. An error says why nothing was learnt;
+// there is a result for each topic all the same. It takes a few seconds at most where the server answers.
+func (t Trials) Deliverable(ctx context.Context, topics []EchoTopic, probe string, state EchoTopic) ([]EchoResult, error) {
+	trial, s, err := t.begin()
 	q := diagnose.Question{Topics: topics, Probe: probe}
 	if err != nil {
 		return diagnose.Unknown(q, err), err
 	}
-	defer t.Close()
-	if state.Topic == l.o.StateTopic && state.Topic != "" {
+	defer trial.Close()
+	if state.Topic == t.l.o.StateTopic && state.Topic != "" {
 		q.State, q.Birth = state, append(slices.Clip(s.state.birth), whiteSpace()...)
 	}
 	q.Saw = s.birthHeard
-	all, err := t.Verdicts(ctx, q)
+	all, err := trial.Verdicts(ctx, q)
 	return all, errors.Join(err, ctx.Err())
 }
 
 // Try makes one publish on a trial session, not retained, and says what the server did with it: of one size, for example. With
 // listen it waits a while for it to come back. As with Deliverable, its bytes are booked as probes.
-func (l *Link) Try(ctx context.Context, topic string, payload []byte, listen bool) EchoAnswer {
-	t, _, err := l.trial()
+func (t Trials) Try(ctx context.Context, topic string, payload []byte, listen bool) EchoAnswer {
+	trial, _, err := t.begin()
 	if err != nil {
 		return EchoAnswer{Err: err}
 	}
-	defer t.Close()
-	return t.Ask(ctx, []diagnose.Publish{{Topic: topic, Payload: payload}}, listen)[0]
+	defer trial.Close()
+	return trial.Ask(ctx, []diagnose.Publish{{Topic: topic, Payload: payload}}, listen)[0]
 }
 
-// trial is one beside the session that is up.
-func (l *Link) trial() (*diagnose.Trial, *session, error) {
+// begin makes a trial beside the session that is up.
+func (t Trials) begin() (*diagnose.Trial, *session, error) {
+	l := t.l
 	s, _ := l.health.current()
 	if s == nil {
 		return nil, nil, errors.New("the link is not up")

@@ -23,7 +23,8 @@ func topicsOf(names ...string) (all []EchoTopic) {
 // deliverable asks over l about data of two devices, log and the state.
 func deliverable(t *testing.T, l *Link) map[string]EchoResult {
 	t.Helper()
-	all, err := l.Deliverable(t.Context(), topicsOf("data/meter", "data/pump", "log"), "lb/gw-1/dn/probe/0", topicsOf("state")[0])
+	all, err := l.Trials().Deliverable(t.Context(), topicsOf("data/meter", "data/pump", "log"), "lb/gw-1/dn/probe/0",
+		topicsOf("state")[0])
 	if err != nil {
 		t.Error(err)
 	}
@@ -66,23 +67,25 @@ func deliveryRows() map[string]deliveryRow {
 		"open":              {rules: "user gw-1\ntopic readwrite #\n", user: "gw-1", want: "oooo"},
 		"%u":                {rules: "pattern readwrite lb/%u/#\n", user: "gw-1", want: "oooo"},
 		"%u, as acl prints": {rules: mosquittoRules, user: "gw-1", want: "oooo"},
-		"%u, another user":  {rules: "pattern readwrite lb/%u/#\n", user: "meters", denied: all, want: "dddd", old: "uuuu", oldDoubt: "mpls"},
+		"%u, another user": {rules: "pattern readwrite lb/%u/#\n", user: "meters", denied: all, want: "dddd", old: "uuuu",
+			oldDoubt: "mpls"},
 		"%u, write only": {rules: "pattern write lb/%u/up/#\npattern readwrite lb/%u/dn/#\n", user: "gw-1", want: "oooo",
 			old: "uuuu", oldDoubt: "mpls"},
-		"%u, write only, another user": {rules: "pattern write lb/%u/up/#\npattern readwrite lb/%u/dn/#\n", user: "meters", denied: all,
-			want: "dddd", old: "uuuu", oldDoubt: "mpls"},
+		"%u, write only, another user": {rules: "pattern write lb/%u/up/#\npattern readwrite lb/%u/dn/#\n", user: "meters",
+			denied: all, want: "dddd", old: "uuuu", oldDoubt: "mpls"},
 		"%c":             {rules: "pattern readwrite lb/%c/#\n", user: "meters", want: "uuuo", old: "uuuo", oldDoubt: "mpl"},
 		"%c, write only": {rules: "pattern write lb/%c/#\n", user: "meters", want: "uuuu", doubt: "mpls", oldDoubt: "mpls"},
-		"%c of another":  {rules: "pattern readwrite x/%c/#\n", user: "meters", denied: all, want: "dddd", old: "uuuu", oldDoubt: "mpls"},
-		"exact": {rules: own("topic readwrite lb/gw-1/up/state", "topic readwrite lb/gw-1/dn/probe/0", "topic readwrite lb/gw-1/up/data/meter"),
-			user: "gw-1", denied: []string{"data/pump", "log"}, want: "oddo", old: "ouuo", oldDoubt: "pl"},
+		"%c of another": {rules: "pattern readwrite x/%c/#\n", user: "meters", denied: all, want: "dddd", old: "uuuu",
+			oldDoubt: "mpls"},
+		"exact": {rules: own("topic readwrite lb/gw-1/up/state", "topic readwrite lb/gw-1/dn/probe/0",
+			"topic readwrite lb/gw-1/up/data/meter"), user: "gw-1", denied: []string{"data/pump", "log"}, want: "oddo", old: "ouuo", oldDoubt: "pl"},
 		"exact, write only": {rules: own("topic write lb/gw-1/up/state", "topic write lb/gw-1/up/data/meter"),
 			user: "gw-1", denied: []string{"data/pump", "log"}, want: "oddo", old: "uuuu", oldDoubt: "mpls"},
 		"exact, no probe": {rules: own("topic readwrite lb/gw-1/up/#", "topic deny lb/gw-1/up/data/pump"), user: "gw-1",
 			denied: []string{"data/pump"}, want: "ouoo", doubt: "p", oldDoubt: "p"},
 		"no probe": {rules: own("topic readwrite lb/gw-1/up/#"), user: "gw-1", want: "oooo"},
-		"state and probe alone": {rules: own("topic readwrite lb/gw-1/up/state", "topic readwrite lb/gw-1/dn/probe/+"), user: "gw-1",
-			denied: data, want: "dddo", old: "uuuo", oldDoubt: "mpl"},
+		"state and probe alone": {rules: own("topic readwrite lb/gw-1/up/state", "topic readwrite lb/gw-1/dn/probe/+"),
+			user: "gw-1", denied: data, want: "dddo", old: "uuuo", oldDoubt: "mpl"},
 		"state alone": {rules: own("topic readwrite lb/gw-1/up/state"), user: "gw-1", denied: data, want: "uuuo", doubt: "mpl",
 			oldDoubt: "mpl"},
 		"all but the state": {rules: own("topic readwrite lb/gw-1/#", "topic deny lb/gw-1/up/state"), user: "gw-1",
@@ -144,7 +147,8 @@ func TestVerdictsAreNeverWrong(t *testing.T) {
 				awaitUp(t, l)
 				is := deliverable(t, l)
 				for class, r := range is {
-					if truth := slices.Contains(row.denied, class); r.Verdict == EchoDenied && !truth || r.Verdict == EchoOK && truth {
+					wrong := map[bool]string{true: EchoOK, false: EchoDenied}[slices.Contains(row.denied, class)]
+					if r.Verdict == wrong {
 						t.Errorf("%s is %s: wrong", class, r.Verdict)
 					}
 				}
@@ -168,15 +172,17 @@ func TestVerdictsAreNeverWrong(t *testing.T) {
 
 // TestATrialOfASize is what a server does with one publish of a given size.
 func TestATrialOfASize(t *testing.T) {
-	m := brokertest.Start(t, func(port int, dir string) string { return brokertest.Plain(port, dir) + "message_size_limit 1000\n" })
+	m := brokertest.Start(t, func(port int, dir string) string {
+		return brokertest.Plain(port, dir) + "message_size_limit 1000\n"
+	})
 	l := linkTo(t, Server{URL: URL("mqtt://" + m.Addr())})
-	if a := l.Try(t.Context(), "lb/gw-1/up/data/x", nil, true); a.Err == nil {
+	if a := l.Trials().Try(t.Context(), "lb/gw-1/up/data/x", nil, true); a.Err == nil {
 		t.Errorf("before it is up: %+v", a)
 	}
 	runLink(t, l)
 	awaitUp(t, l)
 	for size, fits := range map[int]bool{500: true, 1500: false} {
-		a := l.Try(t.Context(), "lb/gw-1/up/data/x", bytes.Repeat([]byte("x"), size), true)
+		a := l.Trials().Try(t.Context(), "lb/gw-1/up/data/x", bytes.Repeat([]byte("x"), size), true)
 		if a.Err != nil || !a.Words || a.Heard != fits || a.Reason >= codec.Failure5 == fits {
 			t.Errorf("%d bytes: %+v", size, a)
 		}

@@ -250,8 +250,8 @@ func (r *round) alone(ctx context.Context) error {
 	return nil
 }
 
-// group makes some of the publishes, and waits for what the server acknowledges. The ping behind them tells a server that is silent
-// about a topic from one that is silent altogether, which is an error.
+// group makes some of the publishes, and waits for what the server acknowledges. The ping behind them tells a server that is
+// silent about a topic from one that is silent altogether, which is an error.
 func (r *round) group(ctx context.Context, some []int) error {
 	c := r.t.client
 	if r.client != c {

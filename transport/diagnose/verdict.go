@@ -25,8 +25,8 @@ type evidence struct {
 	birthKnown bool
 }
 
-// toAsk are the foreign topics whose answer decides something: those of what is refused; and one more, where what was acknowledged
-// may be lost, and the server was not seen to name a refusal yet.
+// toAsk are the foreign topics whose answer decides something: those of what is refused; else one, where what was acknowledged may
+// be lost, as the server was not seen to name a refusal yet.
 func (e *evidence) toAsk() (foreign []string) {
 	add := func(topic string) {
 		if topic != "" && !slices.Contains(foreign, topic) {
@@ -106,8 +106,8 @@ func (e *evidence) judgeRefused(r *Result, a Answer) {
 	switch {
 	case asked && other.taken():
 		r.ByID, r.Doubt = true, e.linked && !e.birthHeard
-		r.Why = how + " to the trial, and the same topic with its own client id is not: the rules go by client id, so this says " +
-			"nothing about the gateway"
+		r.Why = how + " to the trial, and the same topic with its own client id is not: the rules go by client id, so this " +
+			"says nothing about the gateway"
 	case !asked || !other.refused():
 		r.Doubt = e.linked
 		r.Why = how + " to the trial, and whether the rules go by client id could not be found out"
