@@ -18,8 +18,8 @@ func (u *uplinkRun) keeperOf(d *config.Document) *delivery.Keeper {
 	return delivery.New(delivery.Options{Link: u.link.Trials(), Memory: u.paths, Topics: topicsUsed(d, mine, other),
 		Gone: func(topic string) (transport.EchoTopic, bool) { return goneTopic(topic, mine, other) },
 		// The trial's session has number 0, as its client id has.
-		Probe: wire.Expand(mine.Probe, "n", "0"),
-		State: transport.EchoTopic{Class: "state", Topic: mine.State, Other: other.State},
+		Probe:  wire.Expand(mine.Probe, "n", "0"),
+		State:  transport.EchoTopic{Class: "state", Topic: mine.State, Other: other.State},
 		Advice: adviceOf(d, u.id), Exhausted: u.ledger.Exhausted, Backlog: u.backlog, Log: u.log})
 }
 

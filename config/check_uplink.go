@@ -24,12 +24,14 @@ func (c *checker) checkUplink() {
 		}
 		seen[s.URL] = true
 		c.checkLogin(path, s.Username, s.Password, s.PasswordFile)
+		c.checkUser(path+".username", s.Username)
 		c.checkTLS(path+".tls", s.TLS)
 		if why := u.whyInClear(s); why != "" && !c.faulted(path+".url") {
 			c.objection(c.where(path+".url"), "%s", why)
 		}
 	}
 	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
+	c.checkUser("uplink.username", u.Username)
 	c.checkTLS("uplink.tls", u.TLS)
 	if !u.TLS.IsZero() && len(u.Servers) > 0 && !u.Encrypted() {
 		c.odd("uplink.tls", "has no effect: no server has %s", schemesWithTLS())
@@ -115,6 +117,34 @@ func (c *checker) checkLogin(path, user string, password Secret, file FileName) 
 	c.readable(path+".password_file", file)
 	guard(c, path+".password_file", file)
 }
+
+// checkUser warns where rules by user name would deny the gateway all that it publishes.
+func (c *checker) checkUser(path, user string) {
+	if user == "" || mayBe(c.doc.Device.ID, user) {
+		return
+	}
+	c.odd(path, "is not device.id (%s): rules by user name, as linkbeatctl acl prints them without --id, deny this gateway "+
+		"every topic: make the two the same, or give linkbeatctl acl --id and --user; other rules may fit as they are",
+		c.doc.Device.ID)
+}
+
+// mayBe reports whether an id template may become name on some machine.
+func mayBe(id, name string) bool {
+	before, rest, open := strings.Cut(id, "{")
+	if !open {
+		return id == name
+	}
+	after := rest[strings.LastIndex(rest, "}")+1:]
+	if !strings.HasPrefix(name, before) || !strings.HasSuffix(name, after) || len(name) <= len(before)+len(after) {
+		return false
+	}
+	name = strings.TrimSuffix(name, after)
+	digits := name[max(0, len(name)-macDigits):]
+	return !strings.HasSuffix(id, "{mac6}"+after) || len(digits) == macDigits && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// macDigits are those of {mac6}.
+const macDigits = 6
 
 func (c *checker) checkTLS(path string, t TLS) {
 	if t.CertFile != "" && t.KeyFile == "" {

@@ -17,8 +17,8 @@ const birthWait = 2 * time.Second
 // TrialID is the client id of the sessions that try a server for a gateway, beside its link.
 func TrialID(clientID string) string { return diagnose.TrialID(clientID) }
 
-// Trials asks the server of a link what it does with publishes, beside the link's own session. Safe for concurrent use, but for
-// trials themselves: two at once would have the same client id, TrialID, and throw each other out.
+// Trials asks the server of a link what it does with publishes, beside the link's own session. Safe for concurrent use: one trial
+// waits for another, as two at once would have the same client id, and throw each other out.
 type Trials struct{ l *Link }
 
 // Trials are those of the server in use.
@@ -49,12 +49,12 @@ func (t Trials) Using() (u Using, up bool) {
 // on which the birth is published once more as it is, but for some white space behind it. An error says why nothing was learnt;
 // there is a result for each topic all the same. It takes a few seconds at most where the server answers.
 func (t Trials) Deliverable(ctx context.Context, topics []EchoTopic, probe string, state EchoTopic) ([]EchoResult, error) {
-	trial, s, err := t.begin()
 	q := diagnose.Question{Topics: topics, Probe: probe}
+	trial, s, err := t.begin(ctx)
 	if err != nil {
 		return diagnose.Unknown(q, err), err
 	}
-	defer trial.Close()
+	defer t.end(trial)
 	if state.Topic == t.l.o.StateTopic && state.Topic != "" {
 		q.State, q.Birth = state, append(slices.Clip(s.state.birth), whiteSpace()...)
 	}
@@ -66,29 +66,40 @@ func (t Trials) Deliverable(ctx context.Context, topics []EchoTopic, probe strin
 // Try makes one publish on a trial session, not retained, and says what the server did with it: of one size, for example. With
 // listen it waits a while for it to come back. As with Deliverable, its bytes are booked as probes.
 func (t Trials) Try(ctx context.Context, topic string, payload []byte, listen bool) EchoAnswer {
-	trial, _, err := t.begin()
+	trial, _, err := t.begin(ctx)
 	if err != nil {
 		return EchoAnswer{Err: err}
 	}
-	defer trial.Close()
+	defer t.end(trial)
 	return trial.Ask(ctx, []diagnose.Publish{{Topic: topic, Payload: payload}}, listen)[0]
 }
 
-// begin makes a trial beside the session that is up.
-func (t Trials) begin() (*diagnose.Trial, *session, error) {
+// begin makes a trial beside the session that is up, when there is no other.
+func (t Trials) begin(ctx context.Context) (*diagnose.Trial, *session, error) {
 	l := t.l
-	s, _ := l.health.current()
-	if s == nil {
-		return nil, nil, errors.New("the link is not up")
+	select {
+	case l.trying <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
 	}
-	password, err := s.e.ReadPassword()
+	s, _ := l.health.current()
+	password, err := "", errors.New("the link is not up")
+	if s != nil {
+		password, err = s.e.ReadPassword()
+	}
 	if err != nil {
+		<-l.trying
 		return nil, nil, err
 	}
 	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
 	return diagnose.NewTrial(hello, func(ctx context.Context) (net.Conn, error) {
 		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
 	}), s, nil
+}
+
+func (t Trials) end(trial *diagnose.Trial) {
+	trial.Close()
+	<-t.l.trying
 }
 
 // birthHeard tells whether the session heard its own birth. A birth that was acknowledged may take birthWait to come back; known

@@ -25,8 +25,8 @@ type evidence struct {
 	birthKnown bool
 }
 
-// toAsk are the foreign topics whose answer decides something: those of what is refused; else one, where what was acknowledged may
-// be lost, as the server was not seen to name a refusal yet.
+// toAsk are the foreign topics whose answer decides something: those of what is refused; else one, where what was acknowledged
+// may be lost, as the server was not seen to name a refusal yet.
 func (e *evidence) toAsk() (foreign []string) {
 	add := func(topic string) {
 		if topic != "" && !slices.Contains(foreign, topic) {
