@@ -103,20 +103,34 @@ func (t Trials) end(trial *diagnose.Trial) {
 }
 
 // birthHeard tells whether the session heard its own birth. A birth that was acknowledged may take birthWait to come back; known
-// is false where the server does not let us listen, where it did not acknowledge, and after the session has ended.
-func (s *session) birthHeard(ctx context.Context) (heard, known bool) {
+// is false where the server does not let us listen, where it did not acknowledge, and after the session has ended. With again one
+// that was not heard is published once more: what was so at the beginning of the session may have been mended since.
+func (s *session) birthHeard(ctx context.Context, again bool) (heard, known bool) {
 	if s.l.o.StateTopic == "" || s.l.health.isDenied(s.l.o.StateTopic) {
 		return false, false
 	}
+	select {
+	case <-s.state.told.heard:
+		return true, true
+	default:
+	}
+	var ack *Ack
 	sent, acked, timer := s.state.told.sent, (<-chan struct{})(nil), (<-chan time.Time)(nil)
 	for {
 		select {
 		case <-s.state.told.heard:
 			return true, true
 		case <-sent:
-			sent, acked = nil, s.state.told.ack.Done()
+			sent, ack = nil, s.state.told.ack
+			if again {
+				var err error
+				if ack, err = s.window.send(ctx, s.state.message(s.state.birth)); err != nil {
+					return false, false
+				}
+			}
+			acked = ack.Done()
 		case <-acked:
-			if s.state.told.ack.Err() != nil {
+			if ack.Err() != nil {
 				return false, false
 			}
 			acked, timer = nil, time.After(birthWait)

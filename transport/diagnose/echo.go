@@ -36,8 +36,9 @@ type Question struct {
 	State EchoTopic // the gateway's state; Topic empty: it is not touched
 	Birth []byte    // what the trial publishes there: nothing that a listener takes for anything else than what the link says
 
-	// Saw tells whether the link heard its own birth on State; known false: it cannot tell. It may wait. Nil: there is no link.
-	Saw func(context.Context) (heard, known bool)
+	// Saw tells whether the link heard its own birth on State; known false: it cannot tell. It may wait. With again the link
+	// publishes one that it did not hear once more: the trial hears what is published there. Nil: there is no link.
+	Saw func(ctx context.Context, again bool) (heard, known bool)
 }
 
 // Result is what is known of one topic.
@@ -98,7 +99,7 @@ func (t *Trial) Verdicts(ctx context.Context, q Question) ([]Result, error) {
 		}
 	}
 	if e.linked = q.Saw != nil; e.linked {
-		e.birthHeard, e.birthKnown = q.Saw(ctx)
+		e.birthHeard, e.birthKnown = q.Saw(ctx, e.state && answers[len(topics)-1].Heard)
 	}
 	return e.results(), e.err()
 }
