@@ -130,20 +130,19 @@ func (c *checker) checkUser(path, user string) {
 
 // mayBe reports whether an id template may become name on some machine.
 func mayBe(id, name string) bool {
-	before, rest, open := strings.Cut(id, "{")
-	if !open {
-		return id == name
+	if before, after, ok := strings.Cut(id, "{mac6}"); ok {
+		if strings.Contains(after, "{") {
+			return true // nothing that is worth a warning is that sure
+		}
+		name, fits := strings.CutSuffix(name, after)
+		at := len(name) - macDigits
+		return fits && at >= 0 && strings.Trim(name[at:], "0123456789abcdef") == "" && mayBe(before, name[:at])
 	}
-	after := rest[strings.LastIndex(rest, "}")+1:]
-	if !strings.HasPrefix(name, before) || !strings.HasSuffix(name, after) || len(name) <= len(before)+len(after) {
-		return false
-	}
-	name = strings.TrimSuffix(name, after)
-	digits := name[max(0, len(name)-macDigits):]
-	return !strings.HasSuffix(id, "{mac6}"+after) || len(digits) == macDigits && strings.Trim(digits, "0123456789abcdef") == ""
+	before, after, ok := strings.Cut(id, "{hostname}")
+	return id == name || ok && len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
 }
 
-// macDigits are those of {mac6}.
+// macDigits are the digits of {mac6}.
 const macDigits = 6
 
 func (c *checker) checkTLS(path string, t TLS) {

@@ -43,7 +43,10 @@ func (f *fill) left(b Backlog, now time.Time) (time.Duration, bool) {
 // sentence says how much waits, and when there is no room for more.
 func (f *fill) sentence(b Backlog, now time.Time) string {
 	text := fmt.Sprintf("%d records wait", b.Records)
-	if b.Records == 1 {
+	switch b.Records {
+	case 0:
+		return "what comes is held"
+	case 1:
 		text = "1 record waits"
 	}
 	left, ok := f.left(b, now)
