@@ -168,6 +168,7 @@ func (a *Agent) reconnect(ctx context.Context) (r statuspage.Reconnected) {
 		return r
 	}
 	a.log.Info().Msg("asked to reconnect")
+	u.delivery.Again()
 	planned, err := u.link.Reconnect(ctx)
 	link := u.link.Status()
 	switch at := link.Server + ", session " + strconv.FormatInt(u.sessionsBefore()+link.Sessions, 10); {

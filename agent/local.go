@@ -30,7 +30,6 @@ type localState struct {
 	replies *spool.Spool
 	paths   *pathstore.Store
 	ledger  *ledger.Ledger
-	access  *access
 
 	quarantine *pump.Quarantine
 	losses     *losses
@@ -135,7 +134,7 @@ func (l *localState) equip(b config.Booted) {
 	counted := l.before.bytes
 	l.mu.Unlock()
 	l.ledger = ledger.Open(l.dirs.State.Root, l.log, time.Now, l.clock.Unset, counted)
-	l.quarantine, l.access = pump.OpenQuarantine(l.dirs.State.Root), &access{}
+	l.quarantine = pump.OpenQuarantine(l.dirs.State.Root)
 	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	l.devices = newDevices(l.data, l.high, l.clock, l.log, l.liveness, l.before.serial)
 	l.devices.configure(devicesOf(b.Document), b.Disabled)

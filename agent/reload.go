@@ -91,7 +91,7 @@ func (l *localState) reload(ctx context.Context) *succession {
 	default:
 		l.succeed(ctx, now, next)
 	}
-	l.access.forget()
+	l.uplink().delivery.Again() // a person may have mended what is denied
 	l.uplink().link.Retry()
 	return nil
 }

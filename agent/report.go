@@ -24,8 +24,9 @@ type reporter struct {
 	stats      string        // topic
 	statsEvery time.Duration // 0: never
 	status     func() statuspage.Status
-	exhausted  func() bool     // nothing but what matters most may be sent
-	connected  <-chan struct{} // signalled for each new session
+	exhausted  func() bool             // nothing but what matters most may be sent
+	denied     func(topic string) bool // what goes there is thrown away: it is not sent
+	connected  <-chan struct{}         // signalled for each new session
 	lastReport *lastReport
 	log        zerolog.Logger
 	loop       *supervise.Loop
@@ -82,6 +83,9 @@ func (l *lastReport) due(info []byte, session int64, now time.Time) bool {
 
 // publish reports whether m was delivered. A loss is no fault: the next turn publishes it again.
 func (r *reporter) publish(ctx context.Context, m transport.Message) bool {
+	if r.denied(m.Topic) {
+		return false
+	}
 	ctx, cancel := context.WithTimeout(ctx, infoEvery)
 	defer cancel()
 	_, err := r.link.Publish(ctx, m)

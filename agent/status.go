@@ -31,7 +31,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Uplink.WorstDetectS = (link.Interval + u.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := u.data.Status(), u.replies.Status()
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
-	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.access.get(s.Uplink.Server)
+	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.delivery.Verdicts()
 	before.onto(&s)
 	s.Why = u.why(s, booted, reloadFault, link.Why)
 	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
@@ -77,6 +77,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 			all = append(all, what+why)
 		}
 	}
+	add("", u.delivery.Why())
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", link)
@@ -87,7 +88,6 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("reply spool: ", s.Replies.Why)
 	add("", u.ledger.Why())
 	add("", u.down.Why())
-	add("", u.access.why(s.Uplink.Server))
 	if !u.clock.Unset() {
 		add("", expires("the server", s.Uplink.CertExpires, time.Now()))
 		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
@@ -110,6 +110,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	}
 	add("", u.pageFault.Get())
 	add("", u.door.fault.Get())
+	add("", u.delivery.Doubt())
 	return strings.Join(all, "; ")
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/console"
+	"github.com/linkbeat/linkbeat/agent/delivery"
 	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/pathstore"
 	"github.com/linkbeat/linkbeat/agent/printable"
@@ -31,6 +32,7 @@ type uplinkRun struct {
 	routes   *pump.Routes
 	topics   wire.Topics
 	pump     *pump.Pump
+	delivery *delivery.Keeper // which topics the server delivers
 	consoles *console.Server
 	report   *reporter
 	page     *statuspage.Page // nil: none
@@ -63,6 +65,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
 	u.routes = pump.NewRoutes(u.topics.Data, id)
+	u.delivery = u.keeperOf(d)
 	u.route(d)
 	for _, suffix := range []string{wire.WriteSuffix, wire.RequestSuffix} {
 		u.link.Handle(wire.Filter(u.topics.Cmd)+suffix, l.down.Handler(u.topics.Cmd+suffix))
@@ -77,7 +80,8 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 		Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
-		status: u.status, exhausted: l.ledger.Exhausted, connected: connected, lastReport: l.lastReport, log: u.log}
+		status: u.status, exhausted: l.ledger.Exhausted, denied: u.delivery.Denied, connected: connected,
+		lastReport: l.lastReport, log: u.log}
 	if d.HTTP.Listen != "" {
 		u.page = statuspage.New(statuspage.Options{Listen: d.HTTP.Listen, Status: u.status, Healthy: u.healthy,
 			Fault:  u.notePageFault,
@@ -89,6 +93,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 // route puts the routes of a document to use.
 func (u *uplinkRun) route(d *config.Document) {
 	u.routes.Set(routesOf(d, u.topics))
+	u.delivery.Use(topicsUsed(d, u.topics, topicsOf(d, transport.TrialID(u.id))))
 }
 
 // run runs the parts until ctx is done (next is nil) or another run comes from successors. That one continues with
@@ -117,7 +122,7 @@ func (u *uplinkRun) run(ctx context.Context, successors <-chan *uplinkRun) (next
 		{Name: "path hint", Run: u.hint.Run},
 		{Name: "link", Run: u.runLink, Stop: 10 * time.Second},
 		{Name: "report", Run: u.runReport},
-		{Name: "access", Run: u.tryAccess},
+		{Name: "delivery", Run: u.delivery.Run},
 		{Name: "consoles", Run: u.consoles.Run},
 		{Name: "pump", Run: func(ctx context.Context) error { return u.pump.Run(ctx, pumping) }, Stop: pump.StopWithin},
 		{Name: "succession", Run: succeeded},
@@ -146,7 +151,7 @@ func (u *uplinkRun) runPage(ctx context.Context) error {
 
 // statsMessage is up/stats as a beat; false while the link has no time for it.
 func (u *uplinkRun) statsMessage() (transport.Message, bool) {
-	if u.ledger.Exhausted() {
+	if u.ledger.Exhausted() || u.delivery.Denied(u.topics.Stats) {
 		return transport.Message{}, false
 	}
 	payload, err := json.Marshal(u.status())
@@ -183,6 +188,7 @@ func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 	if e.Kind == transport.EventUp {
 		level = zerolog.InfoLevel
 		u.hooks.Up(e.Server)
+		u.delivery.Connected()
 		select {
 		case connected <- struct{}{}:
 		default: // the reporter has not seen the last one yet

@@ -24,12 +24,14 @@ func (c *checker) checkUplink() {
 		}
 		seen[s.URL] = true
 		c.checkLogin(path, s.Username, s.Password, s.PasswordFile)
+		c.checkUser(path+".username", s.Username)
 		c.checkTLS(path+".tls", s.TLS)
 		if why := u.whyInClear(s); why != "" && !c.faulted(path+".url") {
 			c.objection(c.where(path+".url"), "%s", why)
 		}
 	}
 	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
+	c.checkUser("uplink.username", u.Username)
 	c.checkTLS("uplink.tls", u.TLS)
 	if !u.TLS.IsZero() && len(u.Servers) > 0 && !u.Encrypted() {
 		c.odd("uplink.tls", "has no effect: no server has %s", schemesWithTLS())
@@ -115,6 +117,33 @@ func (c *checker) checkLogin(path, user string, password Secret, file FileName) 
 	c.readable(path+".password_file", file)
 	guard(c, path+".password_file", file)
 }
+
+// checkUser warns where rules by user name would deny the gateway all that it publishes.
+func (c *checker) checkUser(path, user string) {
+	if user == "" || mayBe(c.doc.Device.ID, user) {
+		return
+	}
+	c.odd(path, "is not device.id (%s): rules by user name, as linkbeatctl acl prints them without --id, deny this gateway "+
+		"every topic: make the two the same, or give linkbeatctl acl --id and --user; other rules may fit as they are",
+		c.doc.Device.ID)
+}
+
+// mayBe reports whether an id template may become name on some machine.
+func mayBe(id, name string) bool {
+	if before, after, ok := strings.Cut(id, "{mac6}"); ok {
+		if strings.Contains(after, "{") {
+			return true // nothing that is worth a warning is that sure
+		}
+		name, fits := strings.CutSuffix(name, after)
+		at := len(name) - macDigits
+		return fits && at >= 0 && strings.Trim(name[at:], "0123456789abcdef") == "" && mayBe(before, name[:at])
+	}
+	before, after, ok := strings.Cut(id, "{hostname}")
+	return id == name || ok && len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+}
+
+// macDigits are the digits of {mac6}.
+const macDigits = 6
 
 func (c *checker) checkTLS(path string, t TLS) {
 	if t.CertFile != "" && t.KeyFile == "" {

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/netdial"
@@ -20,6 +21,7 @@ type announcer struct {
 	s      *session
 	seen   chan seenState // what others said there
 	birth  []byte
+	told   telling       // of the birth
 	held   bool          // until the session takes over from another one
 	before chan struct{} // where held: closed when the session before it has published its offline state
 	at     time.Time     // when the birth is announced again; zero: it need not
@@ -33,10 +35,34 @@ type seenState struct {
 	size     int // bytes of its packet, and of our acknowledgement
 }
 
+// telling is what became of a birth: who wants to know whether the server delivers it waits for both. Safe for concurrent use.
+type telling struct {
+	heard chan struct{} // closed when it came back to us
+	once  sync.Once
+	sent  chan struct{} // closed when ack is set
+	ack   *Ack
+}
+
+func newTelling() telling { return telling{heard: make(chan struct{}), sent: make(chan struct{})} }
+
+// is is called with the birth that was queued, once.
+func (t *telling) is(a *Ack) {
+	t.ack = a
+	close(t.sent)
+}
+
+// trimmed is a payload of the state topic without the white space that a trial puts behind a birth: it says the same.
+func trimmed(payload []byte) []byte { return bytes.TrimRight(payload, " \t") }
+
 // saw is called with what came in on the state topic. A payload other than our birth has overwritten it: the late will of an
 // older session of ours, or another client with our id. Then the birth is announced again, until it is seen there. What was
 // retained before our birth came is history and does not count.
 func (an *announcer) saw(st seenState, now time.Time) {
+	if bytes.Equal(st.payload, an.birth) {
+		an.told.once.Do(func() { close(an.told.heard) })
+	} else if st.payload = trimmed(st.payload); bytes.Equal(st.payload, an.birth) {
+		return // of a trial, which is not what is retained there
+	}
 	if an.s.redial.preparing || an.s.redial.next != nil { // it may be the next one's
 		return
 	}
@@ -73,7 +99,16 @@ func (an *announcer) lateBirth() {
 		return
 	case <-time.After(drainTime + offlineTime + goodbyeTime):
 	}
-	_, _ = an.s.window.send(an.s.life.ctx, an.message(an.birth))
+	_ = an.sayOnline()
+}
+
+// sayOnline queues the birth for the first time.
+func (an *announcer) sayOnline() error {
+	a, err := an.s.window.send(an.s.life.ctx, an.message(an.birth))
+	if err == nil {
+		an.told.is(a)
+	}
+	return err
 }
 
 // sayOffline lets what is in flight arrive, then publishes the offline state.

@@ -42,8 +42,12 @@ type (
 	HeartbeatStatus = learn.Status
 	// BudgetLevel says how much the monthly data budget still allows.
 	BudgetLevel = learn.Level
-	// EchoTopic is a concrete topic that stands for a class of them.
+	// EchoTopic is a topic that Trials.Deliverable asks about.
 	EchoTopic = diagnose.EchoTopic
+	// EchoResult is what is known of one.
+	EchoResult = diagnose.Result
+	// EchoAnswer is what a server did with one publish of Trials.Try.
+	EchoAnswer = diagnose.Answer
 )
 
 // How much the monthly data budget still allows.
@@ -53,11 +57,11 @@ const (
 	BudgetExhausted = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
 )
 
-// What Link.Echo says about a topic.
+// What Trials.Deliverable says about a topic.
 const (
-	EchoOK      = diagnose.EchoOK      // it came back, or a server that names its refusals (MQTT 5) has taken it
-	EchoDenied  = diagnose.EchoDenied  // it did not come back, or the server closed the connection
-	EchoUnknown = diagnose.EchoUnknown // we may not listen there, or the server did not answer at all
+	EchoOK      = diagnose.EchoOK      // it came back, or a server that is known to name its refusals has taken it
+	EchoDenied  = diagnose.EchoDenied  // the server refused it in its own words, and a control says that those count
+	EchoUnknown = diagnose.EchoUnknown // anything less
 )
 
 // The causes of messages.

@@ -194,6 +194,13 @@ func (h *health) denied(s *session, asked, refused []string) {
 	}
 }
 
+// isDenied reports whether the server refused the subscription to filter.
+func (h *health) isDenied(filter string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.trouble.denied, filter)
+}
+
 // late is called when s becomes late, with the time of the first unanswered packet, and with zero when it is late no longer.
 func (h *health) late(s *session, asked time.Time) {
 	why := ""

@@ -82,7 +82,7 @@ func (li *library) setup() {
 			return
 		}
 		if !li.s.state.held {
-			if _, err := li.s.window.send(li.s.life.ctx, m); err != nil {
+			if err := li.s.state.sayOnline(); err != nil {
 				return
 			}
 		}

@@ -27,6 +27,7 @@ type Link struct {
 	retry     chan struct{}  // Retry was called
 	group     sync.WaitGroup // every goroutine that we started
 
+	trying  chan struct{} // of Trials: one at a time
 	mute    muting
 	learner *learn.Learner
 	dialer  *netdial.Dialer
@@ -45,6 +46,7 @@ func New(o Options) (*Link, error) {
 	ranks := o.rank()
 	l := &Link{
 		o: o, stopped: make(chan struct{}), wake: make(chan struct{}, 1), retry: make(chan struct{}, 1),
+		trying:  make(chan struct{}, 1),
 		backoff: backoff.New(o.Backoff, ranks, o.DetectWithin, o.Rand),
 		dialer: netdial.New(netdial.Options{DetectWithin: o.DetectWithin, Floor: o.Floor, Interfaces: o.Interfaces,
 			Proxy: o.Proxy, Dial: o.Dial}),

@@ -89,7 +89,7 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 	}
 	s.life.ctx, s.life.cancel = context.WithCancel(context.Background())
 	s.late = lateness{s: s, results: make(chan error, 1)}
-	s.state = announcer{s: s, seen: make(chan seenState, stateBacklog), gap: announceMin}
+	s.state = announcer{s: s, seen: make(chan seenState, stateBacklog), gap: announceMin, told: newTelling()}
 	s.redial = redialing{s: s, results: make(chan standby, 1),
 		spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin))}
 	s.route = rerouting{s: s}

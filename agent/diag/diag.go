@@ -152,7 +152,8 @@ func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis
 			Withhold: d.Uplink.Withheld(s),
 			TLS: transport.TLSOptions{CAFile: string(login.TLS.CAFile), CertFile: string(login.TLS.CertFile),
 				KeyFile: string(login.TLS.KeyFile), ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
-		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID), Proxy: via, Dial: o.Dial,
+		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID),
+		Probe: wire.Expand(topicsOf(d, o.ID).Probe, "n", "0"), Proxy: via, Dial: o.Dial,
 		Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
 	}
 	if d.Uplink.TimeFloor == "build" {
@@ -186,8 +187,9 @@ func Filters(d *config.Document, id string) []string {
 // Topics are a concrete topic for each class of what a gateway publishes: data, reply, log, stats, reported.
 func Topics(d *config.Document, id string) []diagnose.EchoTopic {
 	var all []diagnose.EchoTopic
-	for _, c := range topicsOf(d, id).Classes() {
-		all = append(all, diagnose.EchoTopic(c))
+	other := topicsOf(d, diagnose.TrialID(id)).Classes()
+	for i, c := range topicsOf(d, id).Classes() {
+		all = append(all, diagnose.EchoTopic{Class: c.Class, Topic: c.Topic, Other: other[i].Topic})
 	}
 	return all
 }

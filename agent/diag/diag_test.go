@@ -119,7 +119,7 @@ FAIL tcp                     192.0.2.2:1883: connection refused: nothing listens
 func TestOneServerOnline(t *testing.T) {
 	deny := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
 		if strings.HasSuffix(m.Topic, "/up/log") {
-			return transporttest.Swallow
+			return transporttest.HangUp
 		}
 		return transporttest.Take
 	}}

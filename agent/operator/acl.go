@@ -84,7 +84,7 @@ func (a ACL) gateway(id string) []grant {
 		{true, own + "/up/#"},
 		{true, own + "/dn/probe/+"},
 		{false, own + "/dn/#"},
-		{false, own + "/up/state"},
+		{false, own + "/up/#"},
 	}
 	for _, g := range a.groups() {
 		all = append(all, grant{false, a.Prefix + "/group/" + g + "/config/desired"})

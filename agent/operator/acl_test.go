@@ -34,19 +34,19 @@ func TestRules(t *testing.T) {
 	}{
 		"mosquitto, everybody": {operator.ACL{}, "mosquitto", []string{
 			"pattern write lb/%u/up/#", "pattern write lb/%u/dn/probe/+", "pattern read lb/%u/dn/#",
-			"pattern read lb/%u/up/state", "pattern read lb/group/+/config/desired"}},
+			"pattern read lb/%u/up/#", "pattern read lb/group/+/config/desired"}},
 		"mosquitto, one": {operator.ACL{Prefix: "acme/eu/", ID: "gw-17", User: "meters",
 			Groups: []string{"north", "all"}}, "mosquitto", []string{
 			"user meters", "topic write acme/eu/gw-17/up/#", "topic write acme/eu/gw-17/dn/probe/+",
-			"topic read acme/eu/gw-17/dn/#", "topic read acme/eu/gw-17/up/state", "topic read acme/eu/group/north/config/desired",
+			"topic read acme/eu/gw-17/dn/#", "topic read acme/eu/gw-17/up/#", "topic read acme/eu/group/north/config/desired",
 			"topic read acme/eu/group/all/config/desired"}},
 		"emqx, everybody": {operator.ACL{}, "emqx", []string{
 			`{allow, all, publish, ["lb/${username}/up/#", "lb/${username}/dn/probe/+"]}.`,
-			`{allow, all, subscribe, ["lb/${username}/dn/#", "lb/${username}/up/state", "lb/group/+/config/desired"]}.`,
+			`{allow, all, subscribe, ["lb/${username}/dn/#", "lb/${username}/up/#", "lb/group/+/config/desired"]}.`,
 			`{deny, all}.`}},
 		"emqx, one": {operator.ACL{ID: "gw-17"}, "emqx", []string{
 			`{allow, {username, "gw-17"}, publish, ["lb/gw-17/up/#", "lb/gw-17/dn/probe/+"]}.`,
-			`{allow, {username, "gw-17"}, subscribe, ["lb/gw-17/dn/#", "lb/gw-17/up/state", "lb/group/+/config/desired"]}.`,
+			`{allow, {username, "gw-17"}, subscribe, ["lb/gw-17/dn/#", "lb/gw-17/up/#", "lb/group/+/config/desired"]}.`,
 			`{deny, all}.`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,9 +93,9 @@ func TestAWSPolicy(t *testing.T) {
 				"iot:Connect":       {"client/ID", "client/ID-p*"},
 				"iot:Publish":       {"topic/lb/ID/up/*", "topic/lb/ID/dn/probe/*"},
 				"iot:RetainPublish": {"topic/lb/ID/up/*"},
-				"iot:Subscribe": {"topicfilter/lb/ID/dn/*", "topicfilter/lb/ID/up/state",
+				"iot:Subscribe": {"topicfilter/lb/ID/dn/*", "topicfilter/lb/ID/up/*",
 					"topicfilter/lb/group/*/config/desired"},
-				"iot:Receive": {"topic/lb/ID/dn/*", "topic/lb/ID/up/state", "topic/lb/group/*/config/desired"},
+				"iot:Receive": {"topic/lb/ID/dn/*", "topic/lb/ID/up/*", "topic/lb/group/*/config/desired"},
 			} {
 				for i, w := range want {
 					want[i] = tt.arn + strings.ReplaceAll(w, "ID", tt.id)

@@ -95,6 +95,9 @@ func (f *follower) message(m message) error {
 		}
 		compressed = false
 	}
+	if wire.IsEcho(m.payload) { // on the topic with /gz too
+		return nil
+	}
 	it := Item{Device: found["id"], Name: found["name"]}
 	payload := m.payload
 	if compressed {

@@ -52,6 +52,8 @@ type document struct {
 	Layout int                   `json:"layout"`
 	Budget storedBudget          `json:"budget"`
 	Paths  map[string]storedPath `json:"paths"`
+
+	Verdicts map[string]storedVerdicts `json:"verdicts,omitempty"` // by login at a server
 }
 
 type storedBudget struct {
@@ -81,6 +83,9 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	m.doc.Layout = storeLayout
 	if m.doc.Paths == nil {
 		m.doc.Paths = map[string]storedPath{}
+	}
+	if m.doc.Verdicts == nil {
+		m.doc.Verdicts = map[string]storedVerdicts{}
 	}
 	if m.rename() {
 		m.touched()
@@ -122,6 +127,7 @@ func (m *Store) tidy() {
 	for len(m.doc.Paths) > storePaths {
 		delete(m.doc.Paths, m.oldest())
 	}
+	m.tidyVerdicts(now, unset)
 }
 
 func (m *Store) oldest() string {

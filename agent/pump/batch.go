@@ -26,13 +26,20 @@ type Route struct {
 	Cause  transport.Cause
 }
 
+// Published is the topic that the records go to.
+func (r Route) Published() string {
+	if r.Gzip {
+		return r.Topic + wire.GzipSuffix
+	}
+	return r.Topic
+}
+
 // message is payload on its way.
 func (r Route) message(payload []byte) transport.Message {
-	topic := r.Topic
 	if r.Gzip {
-		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
+		payload = wire.Gzip(payload)
 	}
-	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.Cause}
+	return transport.Message{Topic: r.Published(), Payload: payload, QoS: 1, Cause: r.Cause}
 }
 
 // batch gathers records of one device.

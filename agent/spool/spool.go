@@ -89,6 +89,7 @@ type Status struct {
 	Poison       int64
 	Corrupt      int64     // stretches of bytes on disk that were no records, skipped
 	Bytes        int64     // waiting, as they stand on disk or would
+	Most         int64     // of Bytes: when there is room for no more
 	Oldest       time.Time // of the waiting; zero: none
 	WrittenBytes int64     // to the disk, everything counted
 	Lost         Loss      // what could not be kept
@@ -292,6 +293,7 @@ func (s *Spool) Status() Status {
 	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.pendingEvicts))
 	st.Bytes, st.Oldest = s.disk.backlog()
 	st.Bytes += s.tailBytes
+	st.Most = s.o.MaxBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
 	if st.Oldest.IsZero() && len(s.tail) > 0 {
 		st.Oldest = s.tail[0].at

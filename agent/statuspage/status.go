@@ -27,8 +27,8 @@ type Status struct {
 	Commands  Commands          `json:"commands"`
 
 	Quarantine Quarantine `json:"quarantine"`
-	// ACL says for each class of topics that the gateway publishes to whether the server delivers them: ok, denied or unknown.
-	// Absent until it was tried.
+	// ACL says for each class of topics that the gateway publishes to whether the server delivers them: the worst of ok, unknown
+	// and denied. Absent until it was tried.
 	ACL map[string]string `json:"acl,omitempty"`
 
 	Facts map[string]string `json:"facts,omitempty"` // by name: what the commands of device.facts printed

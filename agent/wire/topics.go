@@ -102,6 +102,20 @@ func CheckLevel(s string) error {
 	return nil
 }
 
+// What a gateway publishes to see whether it is delivered is {"echo":"…"} with 16 hex digits.
+const (
+	echoHead   = `{"echo":"`
+	echoTail   = `"}`
+	echoDigits = 16
+)
+
+// IsEcho reports whether a payload is no device's: a gateway tries with it whether the server delivers a topic.
+func IsEcho(p []byte) bool {
+	digits, ok := strings.CutPrefix(string(p[:min(len(p), len(echoHead)+echoDigits+len(echoTail)+1)]), echoHead)
+	digits, whole := strings.CutSuffix(digits, echoTail)
+	return ok && whole && len(digits) == echoDigits && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
 // ClassTopic is a concrete topic that stands for a class of what a gateway publishes.
 type ClassTopic struct{ Class, Topic string }
 

@@ -17,6 +17,15 @@ func TestTopicsTakeApartWhatTheyMade(t *testing.T) {
 	}
 }
 
+func TestEcho(t *testing.T) {
+	for text, is := range map[string]bool{`{"echo":"0123456789abcdef"}`: true, "": false, `{"echo":"0123456789abcdef"} `: false,
+		`{"echo":"0123456789abcde"}`: false, `{"echo":"0123456789abcdeg"}`: false, `{"seq":1,"text":"x"}`: false} {
+		if IsEcho([]byte(text)) != is {
+			t.Errorf("%s: not %v", text, is)
+		}
+	}
+}
+
 func TestMatchRefuses(t *testing.T) {
 	for name, c := range map[string][2]string{
 		"shorter":          {"a/{id}/b", "a/x"},

@@ -3,7 +3,8 @@ package main
 // agentRules are those of agent and of what is below it, by name.
 func agentRules() []Rule {
 	return []Rule{
-		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/downlink", "agent/exec", "agent/flood",
+		{Package: "agent", Own: []string{"agent/clock", "agent/console", "agent/delivery", "agent/downlink", "agent/exec",
+			"agent/flood",
 			"agent/gate", "agent/ledger", "agent/pathstore", "agent/printable", "agent/pump", "agent/record", "agent/spool",
 			"agent/statedir", "agent/statuspage", "agent/supervise", "agent/wire", "config", "firmware-bridge",
 			"firmware-bridge/discover", "firmware-bridge/framing", "firmware-bridge/modbus",
@@ -70,9 +71,12 @@ func agentRules() []Rule {
 	}
 }
 
-// guardRules are those of what keeps strangers within bounds.
+// guardRules are those of what keeps strangers within bounds, and records from servers that throw them away.
 func guardRules() []Rule {
 	return []Rule{
+		{Package: "agent/delivery", Own: []string{"agent/supervise", "transport"}, Others: []string{zerolog},
+			Why: "which topics a server delivers, and what is held because of that; it asks a link that it is handed, " +
+				"and never sees a spool, a device or config"},
 		{Package: "agent/flood", Others: []string{zerolog}, NotStd: []string{"context", "net", "os"},
 			Why: "what strangers cause one for one is bounded in sum: now comes in, and it knows nobody"},
 		{Package: "agent/gate", Own: []string{"agent/printable", "agent/statuspage"}, Others: []string{unix},

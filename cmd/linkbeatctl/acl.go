@@ -19,8 +19,8 @@ func newACL(env func(string) (string, bool)) *cobra.Command {
 		Long: `Print the access rules that gateways need, in the format of a broker, with those of an operator as comments.
 Without --id they are for all gateways, each under its own user name (aws: the name of its thing).
 
-A gateway publishes under its own <id>/up and to its own probes, and subscribes to its own <id>/dn, its state and the
-documents of its groups. Its probes are connections of their own: client ids <id> and <id>-p1, <id>-p2, ….
+A gateway publishes under its own <id>/up and to its own probes, and subscribes to its own <id>/dn, to
+<id>/up, to hear what arrived, and the documents of its groups. Its probes are connections of their own: client ids <id> and <id>-p1, <id>-p2, ….
 
 Exit status: 0 done, 64 wrong use.`,
 		Example: `  linkbeatctl acl --for mosquitto > /etc/mosquitto/linkbeat.acl

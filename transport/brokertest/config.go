@@ -35,10 +35,12 @@ func TLS(a *Authority, server, protocol string) func(int, string) string {
 	}
 }
 
+const aclFile = "acl"
+
 // ACL is mosquitto with an acl_file: it grants every subscription, and acknowledges what it denies.
 func ACL(rules string) func(int, string) string {
 	return func(port int, dir string) string {
-		file := filepath.Join(dir, "acl")
+		file := filepath.Join(dir, aclFile)
 		if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
 			panic(err)
 		}

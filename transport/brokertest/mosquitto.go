@@ -130,6 +130,17 @@ func (m *Mosquitto) Stop() {
 	}
 }
 
+// Rule gives the one that ACL made other rules, from now on.
+func (m *Mosquitto) Rule(rules string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(m.conf), aclFile), []byte(rules), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := m.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // Addr is host:port of its first listener.
 func (m *Mosquitto) Addr() string { return fmt.Sprintf("127.0.0.1:%d", m.port) }
 

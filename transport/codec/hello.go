@@ -12,10 +12,13 @@ const CheckKeepalive = 60
 
 const checkSuffix = "-p0" // of the client id of a short session; probes are -p1 and up
 
+// CheckID is the client id of a short session beside that of a gateway.
+func CheckID(clientID string) string { return clientID + checkSuffix }
+
 // CheckConnect is the CONNECT of a short session beside a running one of the same gateway: clean, and with a client id of its
 // own.
 func CheckConnect(clientID, username, password string) *packets.ConnectPacket {
-	c := CleanConnect(clientID+checkSuffix, username, password)
+	c := CleanConnect(CheckID(clientID), username, password)
 	c.Keepalive = CheckKeepalive
 	return c
 }

@@ -17,6 +17,8 @@ import (
 //	CONNACK  flags │ reason │ properties
 //	PUBLISH  topic │ packet identifier │ 00 │ payload
 //	PUBACK   packet identifier │ reason, if not 0 │ …
+//	SUBSCRIBE  packet identifier │ 00 │ filter │ options │ filter │ …
+//	SUBACK   packet identifier │ properties │ a reason for each filter
 
 // Failure5 is the lowest reason of MQTT 5 that is a failure (its section 2.4).
 const Failure5 = 0x80
@@ -26,6 +28,7 @@ const (
 	flagClean    = 0x02
 	flagPassword = 0x40
 	flagUser     = 0x80
+	noRetained   = 0x20    // an option of SUBSCRIBE: retain handling 2, send what is retained to nobody (its section 3.8.3.1)
 	maxConnack5  = 4 << 10 // bytes; its properties have a few texts (its section 3.2.2.3)
 )
 
@@ -66,6 +69,25 @@ func Publish5(topic string, id uint16, qos byte, payload []byte) Packet5 {
 		b = binary.BigEndian.AppendUint16(b, id)
 	}
 	return packet5(TypePublish, qos<<1, append(append(b, 0), payload...))
+}
+
+// Subscribe5 is a SUBSCRIBE of MQTT 5, for QoS 0, that asks for nothing that is retained (its section 3.8).
+func Subscribe5(id uint16, filters []string) Packet5 {
+	b := append(binary.BigEndian.AppendUint16(nil, id), 0)
+	for _, f := range filters {
+		b = append(text5(b, f), noRetained)
+	}
+	return packet5(TypeSubscribe, 2, b) // [MQTT-3.8.1-1]
+}
+
+// PastProperties is what stands behind the properties that b begins with: their length is a varint, as that of a packet. False:
+// they are longer than b.
+func PastProperties(b []byte) (rest []byte, ok bool) {
+	n, size := binary.Uvarint(b[:min(len(b), maxLengthBytes)])
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, false
+	}
+	return b[size+int(n):], true
 }
 
 // Reason5 is the reason that the body of a PUBACK of MQTT 5 gives: one that is left out is 0 (its section 3.4.2.1).

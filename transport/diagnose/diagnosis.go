@@ -31,8 +31,9 @@ const (
 )
 
 const (
-	patience = 10 * time.Second // for one step, or one address
-	rounds   = 3                // addresses that may stay silent for so long
+	patience  = 10 * time.Second // for one step, or one address
+	patience5 = 5 * time.Second  // for an answer to CONNECT in MQTT 5
+	rounds    = 3                // addresses that may stay silent for so long
 )
 
 // Step is what came of one step.
@@ -62,6 +63,7 @@ type Diagnosis struct {
 	ClientID string         // of the gateway
 	Filters  []string       // to subscribe to
 	Topics   []EchoTopic    // to hear itself on
+	Probe    string         // a topic to hear itself on for certain, where anything can be heard; if empty, nothing is denied
 	Proxy    *netdial.Proxy // the proxy to go through; nil: none
 
 	Report func(Step) // called after each step
@@ -118,18 +120,23 @@ func (r *running) run(ctx context.Context) {
 		return
 	}
 	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
-	echoes := &echoTest{client: newClient(c, nil), hello: hello, dial: r.again}
-	defer echoes.close()
-	if !r.connect(ctx, echoes.client, hello) || !r.subscribe(ctx, echoes.client) {
+	session := newClient(c, nil)
+	goesOn := r.connect(ctx, session, hello) && r.subscribe(ctx, session)
+	if hangUp(session); !goesOn || len(r.Topics) == 0 {
 		return
 	}
-	echoes.hear(ctx, r.Topics, r.echo)
+	trial := NewTrial(hello, r.again, nil)
+	defer trial.Close()
+	all, _ := trial.Verdicts(ctx, Question{Topics: r.Topics, Probe: r.Probe}) // each result says its own
+	for _, h := range all {
+		r.echo(h)
+	}
 }
 
 // connect is CONNECT and its answer.
 func (r *running) connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket) bool {
 	start := time.Now()
-	err := connect(ctx, c, hello)
+	err := connect(ctx, c, hello, true)
 	s := Step{Name: StepConnect, Took: time.Since(start)}
 	s.Text = fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))
 	if err != nil {
@@ -172,9 +179,9 @@ func (r *running) subscribe(ctx context.Context, c *client.Client) bool {
 	return err == nil
 }
 
-func (r *running) echo(h echoResult) {
-	s := Step{Name: StepEcho, Class: h.topic.Class, Verdict: h.verdict, Took: h.took, Text: h.topic.Topic + " " + h.why}
-	if h.verdict == EchoDenied {
+func (r *running) echo(h Result) {
+	s := Step{Name: StepEcho, Class: h.Class, Verdict: h.Verdict, Took: h.Took, Text: h.Topic + " " + h.Why}
+	if h.Verdict == EchoDenied {
 		s.Fault = FaultDenied
 	}
 	r.step(s)

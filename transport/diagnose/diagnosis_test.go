@@ -39,7 +39,7 @@ func tried(t *testing.T, trial Diagnosis) (map[string]Step, string) {
 
 func echoTopics(classes ...string) (all []EchoTopic) {
 	for _, c := range classes {
-		all = append(all, EchoTopic{Class: c, Topic: "lb/gw-1/up/" + c})
+		all = append(all, EchoTopic{Class: c, Topic: "lb/gw-1/up/" + c, Other: "lb/" + TrialID("gw-1") + "/up/" + c})
 	}
 	return all
 }
@@ -63,8 +63,7 @@ func TestDiagnosisOverAFakeBroker(t *testing.T) {
 		log     string // verdict
 	}{
 		"all is well": {names: all, log: EchoOK},
-		"swallowed": {hooks: onPublish(transporttest.Swallow), names: "dns, tcp, connect, subscribe, echo data, " +
-			"echo stats, echo log", fault: map[string]Fault{"echo log": FaultDenied}, log: EchoDenied},
+		"swallowed":   {hooks: onPublish(transporttest.Swallow), names: all, log: EchoUnknown},
 		"hung up": {hooks: onPublish(transporttest.HangUp), names: all, fault: map[string]Fault{"echo log": FaultDenied},
 			log: EchoDenied},
 		"never acked": {hooks: onPublish(transporttest.Mute), names: all, log: EchoOK},
@@ -101,6 +100,7 @@ func TestDiagnosisOverAFakeBroker(t *testing.T) {
 				steps, names := tried(t, Diagnosis{
 					Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1",
 					Filters: []string{"lb/gw-1/dn/x", "lb/gw-1/dn/y"}, Topics: echoTopics("data", "log", "stats"), Dial: n.Dial,
+					Probe: "lb/gw-1/dn/probe/0",
 					Resolve: func(context.Context, string) ([]netip.Addr, error) {
 						return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, c.resolve
 					},
@@ -132,17 +132,19 @@ func TestDiagnosisOfMosquittoWithAnACL(t *testing.T) {
 		want  map[string]string
 	}{
 		"all": {"topic readwrite lb/gw-1/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
-		"log denied": {"topic readwrite lb/gw-1/up/data\ntopic read lb/gw-1/up/log\n",
+		"log denied": {"topic readwrite lb/gw-1/dn/#\ntopic readwrite lb/gw-1/up/data\ntopic read lb/gw-1/up/log\n",
 			map[string]string{"data": EchoOK, "log": EchoDenied}},
-		"as README": {"topic write lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n", map[string]string{"data": EchoOK, "log": EchoOK}},
-		"write a few": {"topic write lb/gw-1/up/data\ntopic read lb/gw-1/dn/#\n",
+		"write alone": {"topic write lb/gw-1/up/#\ntopic read lb/gw-1/dn/#\n",
+			map[string]string{"data": EchoOK, "log": EchoOK}},
+		"write a few": {"topic write lb/gw-1/up/data\ntopic readwrite lb/gw-1/dn/probe/+\n",
 			map[string]string{"data": EchoOK, "log": EchoDenied}},
+		"by client id": {"pattern readwrite lb/%c/#\n", map[string]string{"data": EchoUnknown, "log": EchoUnknown}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := brokertest.Start(t, brokertest.ACL(c.rules))
 			steps, _ := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + m.Addr())}, ClientID: "gw-1",
-				Topics: echoTopics("data", "log")})
+				Topics: echoTopics("data", "log"), Probe: "lb/gw-1/dn/probe/0"})
 			for class, want := range c.want {
 				if got := steps["echo "+class].Verdict; got != want {
 					t.Errorf("%s is %q, want %q", class, got, want)

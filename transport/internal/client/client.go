@@ -37,8 +37,7 @@ type Options struct {
 	// counts them.
 	Refused func(p Packet)
 
-	// MQTT5 speaks MQTT 5 instead of 3.1.1: Connect, Publish, Await, Disconnect, and none of the others. The answers are not
-	// checked.
+	// MQTT5 speaks MQTT 5 instead of 3.1.1. Its answers are checked no further than they are read.
 	MQTT5 bool
 }
 
@@ -86,8 +85,8 @@ func (c *Client) Packets() <-chan Packet { return c.packets }
 // Err is why the session ended, once Packets is closed.
 func (c *Client) Err() error { return c.err }
 
-// Expect names the payload that is waited for from now on, once: any other PUBLISH is foreign. nil: none is waited for.
-func (c *Client) Expect(payload []byte) { c.owed.expect(payload) }
+// Expect names the payloads that are waited for from now on, each once: any other PUBLISH is foreign.
+func (c *Client) Expect(payloads ...[]byte) { c.owed.expect(payloads) }
 
 // read hands out packets until the connection ends.
 func (c *Client) read() {
@@ -111,7 +110,7 @@ func (c *Client) read() {
 		if c.err != nil {
 			return
 		}
-		p := packetOf(h, buf)
+		p := packetOf(h, buf, c.o.MQTT5)
 		if known {
 			c.err = c.judge(&p, time.Now())
 		}
@@ -129,12 +128,15 @@ func (c *Client) read() {
 }
 
 // packetOf is the packet in buf, whose bytes it shares.
-func packetOf(h codec.Header, buf []byte) Packet {
+func packetOf(h codec.Header, buf []byte, mqtt5 bool) Packet {
 	p := Packet{Kind: h.Kind, Body: buf[h.Size:], Size: h.Total()}
 	if h.Kind == codec.TypePublish {
 		topic, rest, _ := codec.CutString(p.Body)
 		if h.Flags>>1&3 > 0 && len(rest) >= 2 {
 			rest = rest[2:] // the packet identifier, of a server that gives more than was asked for
+		}
+		if mqtt5 {
+			rest, _ = codec.PastProperties(rest)
 		}
 		p.Topic, p.Body = string(topic), rest
 	}
@@ -159,15 +161,24 @@ func (c *Client) Connect(ctx context.Context, hello *packets.ConnectPacket, pati
 }
 
 // Subscribe sends one SUBSCRIBE, for QoS 0, so that nothing has to be acknowledged, and returns the codes of SUBACK: one for each
-// filter.
+// filter, codec.SubackFailure or more for one that is refused.
 func (c *Client) Subscribe(ctx context.Context, filters []string, patience time.Duration) (codes []byte, err error) {
-	s := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	s.MessageID, s.Topics, s.Qoss = c.nextID(), filters, make([]byte, len(filters))
-	p, err := c.ask(ctx, s, codec.TypeSuback, patience)
+	var packet encoder
+	if id := c.nextID(); c.o.MQTT5 {
+		packet = codec.Subscribe5(id, filters)
+	} else {
+		s := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
+		s.MessageID, s.Topics, s.Qoss = id, filters, make([]byte, len(filters))
+		packet = s
+	}
+	p, err := c.ask(ctx, packet, codec.TypeSuback, patience)
 	if err != nil {
 		return nil, err
 	}
-	if codes = p.Body[2:]; len(codes) != len(filters) {
+	if codes = p.Body[min(2, len(p.Body)):]; c.o.MQTT5 {
+		codes, _ = codec.PastProperties(codes)
+	}
+	if len(codes) != len(filters) {
 		return nil, faults.Nonsense("a SUBACK with %d codes for %d filters", len(codes), len(filters))
 	}
 	return codes, nil

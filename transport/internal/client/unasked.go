@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ type owed struct {
 	mu       sync.Mutex
 	pings    int
 	answers  map[uint16]byte // kinds, by packet identifier
-	expected []byte          // the payload that is waited for; nil: none
+	expected [][]byte        // the payloads that are waited for
 }
 
 // sent is called with each packet of ours.
@@ -104,19 +105,21 @@ func (w *owed) answered(p Packet) bool {
 			return true
 		}
 	case codec.TypePublish:
-		if w.expected != nil && bytes.Equal(p.Body, w.expected) {
-			w.expected = nil
-			return true
+		for i, e := range w.expected {
+			if bytes.Equal(p.Body, e) {
+				w.expected = slices.Delete(w.expected, i, i+1)
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// expect says which payload is waited for.
-func (w *owed) expect(payload []byte) {
+// expect says which payloads are waited for.
+func (w *owed) expect(payloads [][]byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.expected = payload
+	w.expected = slices.Clone(payloads)
 }
 
 // inbound judges what comes in; of the reader.

@@ -131,7 +131,7 @@ func (p *probe) runTest(ctx context.Context, c *probeConn, t silenceTest, since 
 	nonce, asked, foreign := codec.Nonce(), time.Now(), false
 	gap := asked.Sub(since)
 	c.Expect(nonce)
-	defer c.Expect(nil)
+	defer c.Expect()
 	a, err := t.main.Publish(ctx, p.o.topic, nonce)
 	if err != nil {
 		return false

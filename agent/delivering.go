@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/linkbeat/linkbeat/agent/delivery"
+	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/wire"
+	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+// keeperOf makes what holds back the topics that a server denies.
+func (u *uplinkRun) keeperOf(d *config.Document) *delivery.Keeper {
+	mine, other := u.topics, topicsOf(d, transport.TrialID(u.id))
+	return delivery.New(delivery.Options{Link: u.link.Trials(), Memory: u.paths, Topics: topicsUsed(d, mine, other),
+		Gone: func(topic string) (transport.EchoTopic, bool) { return goneTopic(topic, mine, other) },
+		// The trial's session has number 0, as its client id has.
+		Probe:  wire.Expand(mine.Probe, "n", "0"),
+		State:  transport.EchoTopic{Class: "state", Topic: mine.State, Other: other.State},
+		Advice: adviceOf(d, u.id), Exhausted: u.ledger.Exhausted, Backlog: u.backlog, Log: u.log})
+}
+
+// backlog is what waits for the server.
+func (l *localState) backlog() (b delivery.Backlog) {
+	for _, s := range []*spool.Spool{l.data, l.high, l.replies} {
+		is := s.Status()
+		b.Records += is.Waiting
+		if s != l.replies { // which has little to say of how long the rest has room
+			b.Bytes, b.Most = b.Bytes+is.Bytes, b.Most+is.Most
+		}
+	}
+	return b
+}
+
+// topicsUsed are those that this configuration publishes to, each with the same of another gateway. State is not among them.
+func topicsUsed(d *config.Document, mine, other wire.Topics) (all []transport.EchoTopic) {
+	add := func(class, topic, foreign string) {
+		all = append(all, transport.EchoTopic{Class: class, Topic: topic, Other: foreign})
+	}
+	ours, theirs := routesOf(d, mine), routesOf(d, other)
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		if s := d.Serial[name]; s != nil && s.IsBus() {
+			continue // its units publish
+		}
+		add(delivery.ClassData, ours[name].Published(), theirs[name].Published())
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Serial)) {
+		s := d.Serial[name]
+		reply := func(suffix string, names ...string) {
+			for _, n := range names {
+				add(delivery.ClassReply, wire.Expand(mine.Reply, "name", n)+suffix, wire.Expand(other.Reply, "name", n)+suffix)
+			}
+		}
+		if s.Commands {
+			reply("", append(slices.Sorted(maps.Keys(s.Units)), name)...)
+		}
+		if s.Console {
+			reply(wire.ConsoleSuffix, name)
+		}
+	}
+	add("info", mine.Info, other.Info)
+	if d.Stats.Every > 0 || d.Heartbeat.Report > 0 {
+		add("stats", mine.Stats, other.Stats)
+	}
+	return append(all, transport.EchoTopic{Class: "state", Topic: mine.State, Other: other.State})
+}
+
+// goneTopic is a data topic of ours that no device has any more: its records may still wait.
+func goneTopic(topic string, mine, other wire.Topics) (transport.EchoTopic, bool) {
+	bare, zipped := strings.CutSuffix(topic, wire.GzipSuffix)
+	vars, ok := wire.Match(mine.Data, bare)
+	if !ok {
+		return transport.EchoTopic{}, false
+	}
+	foreign := wire.Expand(other.Data, "name", vars["name"])
+	if zipped {
+		foreign += wire.GzipSuffix
+	}
+	return transport.EchoTopic{Class: delivery.ClassData, Topic: topic, Other: foreign}, true
+}
+
+// adviceOf is what a person needs to mend access rules.
+func adviceOf(d *config.Document, id string) delivery.Advice {
+	a := delivery.Advice{ID: id, Groups: d.Device.Groups}
+	usual := strings.TrimPrefix(wire.DefaultTopics().Data, "lb")
+	a.Prefix, _ = strings.CutSuffix(d.Topics.Data, usual)
+	if a.Prefix == d.Topics.Data {
+		a.Prefix = ""
+	}
+	return a
+}

@@ -1,0 +1,345 @@
+// Package delivery knows which topics of a gateway the server delivers, and holds back what it does not. A PUBACK says nothing
+// about that where access rules make a broker throw away what it acknowledged (mosquitto#547, emqx#368), so each topic that is
+// used is asked about on a trial beside the link (transport.Trials): once for each login at each server, which is kept
+// over restarts; then only what is denied, less and less often.
+//
+//	new      held until its verdict, 10 s at most
+//	ok       published
+//	denied   held, tried again after 5 minutes growing to 1 h, at a reconnect that we did not ask for, and when a person says so
+//	unknown  published; a person is told where nobody can tell
+//
+// Deciding is pure: book.go has what is known and when to ask, fill.go when a spool is full, sentence.go what a person reads. The
+// rest is thin.
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/linkbeat/linkbeat/agent/supervise"
+	"github.com/linkbeat/linkbeat/transport"
+)
+
+const (
+	trialTime = time.Minute
+	sampleGap = time.Minute // between two looks at how much waits, while something is held
+)
+
+// Link is what asks; a transport.Trials is one.
+type Link interface {
+	Using() (u transport.Using, up bool)
+	Ready() <-chan struct{}
+	Deliverable(ctx context.Context, topics []transport.EchoTopic, probe string, state transport.EchoTopic) (
+		[]transport.EchoResult, error)
+}
+
+// Memory keeps verdicts over restarts, by login at a server and topic. Safe for concurrent use.
+type Memory interface {
+	Verdicts(login string) (all map[string]string, at time.Time)
+	KeepVerdicts(login string, all map[string]string)
+}
+
+// Backlog is what waits in the spools.
+type Backlog struct {
+	Records int64
+	Bytes   int64
+	Most    int64 // bytes that there is room for; 0: not known
+}
+
+// Options of New. All are required but those that say otherwise.
+type Options struct {
+	Link   Link
+	Memory Memory
+	Topics []transport.EchoTopic                               // that are used; see Use
+	Gone   func(topic string) (t transport.EchoTopic, ok bool) // one of ours that is not among them: of a device that is gone
+	Probe  string                                              // the control
+	State  transport.EchoTopic
+	Advice Advice // for the sentences
+
+	Exhausted func() bool // no trial may be paid for
+	Backlog   func() Backlog
+	Log       zerolog.Logger
+	Now       func() time.Time // nil: time.Now
+}
+
+// Keeper holds back what the server in use denies. Make one with New, and run it once. Safe for concurrent use.
+type Keeper struct {
+	o       Options
+	changed chan struct{} // capacity 1
+	kick    chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	topics  []transport.EchoTopic
+	pages   map[string]*page // by login; one for each server of the configuration
+	login   string           // in use; empty: there was no session yet
+	user    string           // of it
+	session int64
+	fill    fill
+}
+
+// New returns a Keeper that knows nothing but what was stored.
+func New(o Options) *Keeper {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Keeper{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), topics: o.Topics,
+		pages: map[string]*page{}}
+}
+
+// Held tells whether what goes to topic waits, at the server in use.
+func (k *Keeper) Held(topic string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.look()
+	if p == nil {
+		return false
+	}
+	held, known := p.held(topic, k.o.Now())
+	if known {
+		return held
+	}
+	t, ok := k.o.Gone(topic)
+	if ok {
+		p.meet(t, k.o.Now())
+		k.wake()
+	}
+	held, _ = p.held(topic, k.o.Now())
+	return held
+}
+
+// Denied tells whether topic is denied at the server in use.
+func (k *Keeper) Denied(topic string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.look()
+	return p != nil && p.entries[topic] != nil && p.entries[topic].verdict == transport.EchoDenied
+}
+
+// Changed is signalled when Held may say something else than before. It is for one reader: a signal that was not read yet stays.
+func (k *Keeper) Changed() <-chan struct{} { return k.changed }
+
+// Use is called when other topics are used.
+func (k *Keeper) Use(topics []transport.EchoTopic) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.topics = topics
+	for _, p := range k.pages {
+		p.use(topics, k.o.Gone, k.o.Now())
+	}
+	k.wake()
+}
+
+// Again is called when a person may have mended something: what is not ok is asked about at once.
+func (k *Keeper) Again() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.pages {
+		p.mended(k.o.Now())
+	}
+	k.wake()
+}
+
+// Connected is called with each new session.
+func (k *Keeper) Connected() { k.wake() }
+
+func (k *Keeper) wake() {
+	select {
+	case k.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (k *Keeper) tell() {
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// look is the page of the session in use, or of the last one; nil: there was none yet. mu is held.
+func (k *Keeper) look() *page {
+	u, up := k.o.Link.Using()
+	if !up {
+		return k.pages[k.login]
+	}
+	login := u.Server
+	if u.Username != "" {
+		login += " as " + u.Username
+	}
+	p := k.pages[login]
+	if login == k.login && u.Number == k.session {
+		return p
+	}
+	now := k.o.Now()
+	if p == nil {
+		p = newPage(k.o.Memory.Verdicts(login))
+		p.use(k.topics, k.o.Gone, now)
+		k.pages[login] = p
+	}
+	p.connected(u.Planned, now)
+	k.login, k.user, k.session = login, u.Username, u.Number
+	k.tell()
+	k.wake()
+	return p
+}
+
+// Run asks what is due until ctx is done.
+func (k *Keeper) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.kick:
+		case <-timer.C:
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.o.Link.Ready():
+		}
+		spent := k.o.Exhausted()
+		if !spent {
+			k.ask(ctx)
+		}
+		k.tell() // what is new may have waited enough
+		if wait := k.pause(); spent {
+			timer.Reset(newFor)
+		} else {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// pause is how long until there may be something to do.
+func (k *Keeper) pause() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p, now := k.look(), k.o.Now()
+	if p == nil {
+		return sampleGap
+	}
+	wait := sampleGap
+	if at := p.wake(now); !at.IsZero() {
+		wait = min(wait, max(at.Sub(now), time.Second))
+	}
+	if denied, _ := p.sorts(); len(denied) > 0 {
+		k.fill.sample(k.o.Backlog(), now)
+	} else {
+		k.fill = fill{}
+	}
+	return wait
+}
+
+// ask makes a trial of what is due.
+func (k *Keeper) ask(ctx context.Context) {
+	k.mu.Lock()
+	p, now := k.look(), k.o.Now()
+	if p == nil {
+		k.mu.Unlock()
+		return
+	}
+	topics, login, session := p.due(now), k.login, k.session
+	k.mu.Unlock()
+	if len(topics) == 0 {
+		return
+	}
+	state, others := k.o.State, topics[:0:0]
+	for _, t := range topics {
+		if t.Topic != state.Topic {
+			others = append(others, t)
+		}
+	}
+	late := time.AfterFunc(newFor, k.tell)
+	defer late.Stop()
+	try, cancel := context.WithTimeout(ctx, trialTime)
+	results, err := k.o.Link.Deliverable(try, others, k.o.Probe, state)
+	cancel()
+	if ctx.Err() != nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.look() != p || k.session != session { // it was another's word, in part at least
+		p.answered(nil, k.o.Now())
+		return
+	}
+	c := p.answered(results, k.o.Now())
+	if c.learnt {
+		k.o.Memory.KeepVerdicts(login, p.stored())
+	}
+	k.say(c, err, p)
+}
+
+// say logs what a trial has changed. mu is held.
+func (k *Keeper) say(c change, err error, p *page) {
+	if !c.learnt {
+		k.o.Log.Info().Err(err).Msg("which topics the server delivers could not be asked")
+		return
+	}
+	if len(c.denied) > 0 {
+		supervise.Str(k.o.Log.Error(), "why", c.why).Strs("topics", names(c.denied, namesMost)).Int("count", len(c.denied)).
+			Msg(k.o.Advice.at(k.login).denied(c.denied, k.user, ""))
+	}
+	if len(c.released) > 0 {
+		k.o.Log.Info().Strs("topics", names(c.released, namesMost)).Int("count", len(c.released)).
+			Msg("server does not refuse these topics any more: what was held is published")
+	}
+	if c.deaf != "" {
+		k.o.Log.Warn().Msg(k.o.Advice.at(k.login).deaf(c.deaf, k.user))
+	}
+	if doubt := k.doubt(p); doubt != p.doubted {
+		if p.doubted = doubt; doubt != "" {
+			k.o.Log.Warn().Msg(doubt)
+		}
+	}
+}
+
+// doubt is the sentence of Doubt; mu is held.
+func (k *Keeper) doubt(p *page) string {
+	_, doubts := p.sorts()
+	if len(doubts) == 0 {
+		return ""
+	}
+	return k.o.Advice.at(k.login).doubt(doubts, k.user, p.entries[doubts[0].Topic].why)
+}
+
+// Why is what is denied at the server in use, in a sentence; empty: nothing.
+func (k *Keeper) Why() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.pages[k.login]
+	if p == nil {
+		return ""
+	}
+	denied, _ := p.sorts()
+	if len(denied) == 0 {
+		return ""
+	}
+	return k.o.Advice.at(k.login).denied(denied, k.user, k.fill.sentence(k.o.Backlog(), k.o.Now()))
+}
+
+// Doubt says that nobody can tell what becomes of some topics, in a sentence; empty: there is no reason to.
+func (k *Keeper) Doubt() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	p := k.pages[k.login]
+	if p == nil {
+		return ""
+	}
+	return k.doubt(p)
+}
+
+// Verdicts are the worst of each class of topics, at the server in use; nil: nothing is known yet.
+func (k *Keeper) Verdicts() map[string]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.pages[k.login]; p != nil {
+		return p.classes()
+	}
+	return nil
+}
