@@ -20,6 +20,8 @@ type health struct {
 	ignored   atomic.Int64
 	oversized atomic.Int64
 
+	unacknowledged atomic.Int64
+
 	mu       sync.Mutex
 	session  *session      // while up
 	ready    chan struct{} // closed while up
@@ -99,7 +101,7 @@ func (h *health) ended(i int, e *netdial.Endpoint, info Session, v faults.Verdic
 		kind = EventRefused
 		h.trouble.refusedBy(e.Name, why, now)
 	}
-	h.trouble.down, h.trouble.late, h.trouble.denied = why, "", nil
+	h.trouble.down, h.trouble.late, h.trouble.missing, h.trouble.denied = why, "", "", nil
 	repeated := !v.Up && h.failures[i] == why
 	h.failures[i] = why
 	h.setState(StateDialing, e.Name)
@@ -206,6 +208,20 @@ func (h *health) late(s *session, asked time.Time) {
 	h.mu.Unlock()
 	if why != "" {
 		h.notify(EventLate, s.e.Name, why, s.info.Number, time.Now())
+	}
+}
+
+// missing is called with what is to be said of publishes that the server of s does not acknowledge; empty: nothing. With a kind it
+// is an event too.
+func (h *health) missing(s *session, why string, kind EventKind, now time.Time) {
+	h.mu.Lock()
+	h.trouble.missing = why
+	h.mu.Unlock()
+	if kind == EventAcknowledged {
+		why = "all publishes are acknowledged again"
+	}
+	if kind != "" {
+		h.notify(kind, s.e.Name, why, s.info.Number, now)
 	}
 }
 

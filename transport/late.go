@@ -2,9 +2,11 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/internal/client"
@@ -22,6 +24,12 @@ type lateness struct {
 	after    time.Time  // no check before
 	answered time.Time  // when a fresh connection was answered in this lateness; zero: it was not
 	slow     time.Time  // when an acknowledgement was overdue and TCP still carried our bytes
+
+	lookAt   time.Time // when missing must be called; zero: when something changes
+	said     string    // of what is missing, in Why
+	told     bool      // it was, on this session
+	question *Ack      // the last one; nil: none
+	asked    time.Time // since when nothing had been acknowledged then
 }
 
 // step acts when the beat calls the session late. Late is not dead: the beat pings again by itself, Why says so, and a fresh
@@ -129,6 +137,89 @@ func (la *lateness) ackAt() time.Time {
 		since = la.slow
 	}
 	return since.Add(la.s.l.o.DetectWithin)
+}
+
+// missing looks after what the server does not acknowledge while it acknowledges later ones: it says so, and asks for a planned
+// re-dial when the oldest is overdue. Exception: a server that acknowledged none of what callers sent on this session, though it
+// acknowledges our state, is left like one that acknowledges nothing.
+func (la *lateness) missing(now time.Time) {
+	if !la.s.up.is {
+		return
+	}
+	m, pace := la.s.window.look(now, la.s.l.o.DetectWithin), &la.s.l.missing[la.s.i]
+	la.say(m, pace, now)
+	askAt := la.ask(now)
+	la.lookAt = earliest(m.next, askAt, pace.Over())
+	if m.overdue.IsZero() && !m.full {
+		return
+	}
+	if m.callers && !m.served {
+		waited := now.Sub(m.overdue.Add(-la.s.l.o.DetectWithin)).Round(time.Millisecond)
+		_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
+			Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited)})
+		return
+	}
+	at := m.overdue
+	if m.full {
+		at = now
+	}
+	if at = pace.At(at, m.full && m.worth); now.Before(at) {
+		la.lookAt = earliest(la.lookAt, at)
+	} else if _, wanted := la.s.redial.requested(); !wanted {
+		pace.Redialed(now)
+		la.s.redial.request(redial{to: la.s.i, missing: true})
+	}
+}
+
+// say is what is known of missing publishes, in Why, once for each change.
+func (la *lateness) say(m missing, pace *backoff.Missing, now time.Time) {
+	kind := EventKind("")
+	switch {
+	case m.now > 0:
+		la.s.l.health.unacknowledged.Add(int64(m.fresh))
+		if pace.Seen(now, m.fresh) {
+			kind = EventUnacknowledged
+		}
+	case pace.Settled(now):
+		kind = EventAcknowledged
+	}
+	if why := pace.Why(la.s.e.Name); why != la.said || kind != "" || !la.told {
+		la.said, la.told = why, true
+		la.s.l.health.missing(la.s, why, kind, now)
+	}
+}
+
+// ask publishes our state again when nothing was acknowledged for a while on a connection that is alive, with nothing to follow
+// that might be: so one publish that the server does not acknowledge is told from a server that acknowledges none. It returns when
+// it must be called; zero: when something changes.
+func (la *lateness) ask(now time.Time) time.Time {
+	since, topic := la.s.window.unanswered(), la.s.l.o.StateTopic
+	pending := la.question != nil && errors.Is(la.question.Err(), ErrPending)
+	if since.IsZero() || since.Equal(la.asked) || topic == "" || pending {
+		return time.Time{}
+	}
+	if at := since.Add(min(missingSaid, la.s.l.o.DetectWithin/2)); now.Before(at) {
+		return at
+	}
+	la.s.guarded.Lock()
+	alive := la.s.guarded.heard.After(since)
+	la.s.guarded.Unlock()
+	if !alive {
+		return now.Add(missingMay)
+	}
+	la.asked = since
+	la.question, _ = la.s.window.beside(la.s.state.message(la.s.state.birth))
+	return time.Time{}
+}
+
+// earliest is the first of some times; zero: none of them is set.
+func earliest(all ...time.Time) (first time.Time) {
+	for _, at := range all {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
 }
 
 // checkServer is nil when the server answers CONNECT, with any code, on a fresh connection by the same address and interface:
