@@ -14,8 +14,9 @@ import (
 
 const (
 	missingMost = 32               // that the window slides past; another one keeps its slot
+	givenUpMost = 256              // that wait for nothing but a late PUBACK
 	missingSaid = 20 * time.Second // after its write Why names it; half of detect_within, where that is shorter
-	missingMay  = 2 * time.Second  // that a server may take to acknowledge in another order; a quarter, where that is shorter
+	missingMay  = 2 * time.Second  // that a server may take to acknowledge in another order, if it never took longer; or a quarter
 
 	// as many publishes that were acknowledged on a session make the next one worth its handshake
 	missingWorth = 8
@@ -45,6 +46,7 @@ type behind struct {
 	most    int // that may be without one; 0: missingMost
 	acked   int // of this session
 	served  bool
+	late    time.Duration // the longest from a write to an acknowledgement that came after that of a later one
 }
 
 // begun is called when the write of a packet begins. mu is held.
@@ -128,7 +130,7 @@ type missing struct {
 	now     int       // that are
 	overdue time.Time // when the oldest that somebody sends again waited for detect_within; zero: there is none
 	callers bool      // such a one is a caller's
-	full    bool      // the window slid past as many as it may
+	full    bool      // there is room for no more of them
 	worth   bool      // and enough others were acknowledged
 	served  bool      // a caller's publish was acknowledged on this session
 	next    time.Time // when to look again; zero: when something changes
@@ -139,8 +141,9 @@ func (w *window) look(now time.Time, detectWithin time.Duration) (m missing) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.worth, m.served = w.behind.acked >= missingWorth, w.behind.served
-	may, said := min(missingMay, detectWithin/4), min(missingSaid, detectWithin/2)
-	settled := 0
+	may := min(max(min(missingMay, detectWithin/4), 2*w.behind.late), detectWithin)
+	said := min(missingSaid, detectWithin/2)
+	settled, givenUp, unsaid := 0, 0, []*waiting(nil)
 	consider := func(x *waiting, again bool) (isMissing, overdue bool) {
 		mayEnd := x.passed.Add(may)
 		dueAt := heartbeat.Later(mayEnd, x.since.Add(detectWithin))
@@ -173,14 +176,40 @@ func (w *window) look(now time.Time, detectWithin time.Duration) (m missing) {
 		if isMissing && a.slid {
 			settled++
 		}
+		if isMissing && !a.said {
+			unsaid = append(unsaid, &a.waiting)
+		}
 		if isMissing && !a.missing.Swap(true) {
 			w.signal()
 		}
 		m.callers = m.callers || overdue && a.m.use == useCaller
 		if overdue && a.m.use == useOnce {
-			w.end(a, fmt.Errorf("%w: nothing within %v", ErrUnacknowledged, detectWithin))
+			givenUp++
+			w.giveUp(a, detectWithin)
 		}
 	}
-	m.full = settled >= missingMost
+	m.full = settled >= missingMost && w.behind.served || givenUp >= givenUpMost
+	if m.full { // the session will not live until they are said
+		for _, x := range unsaid {
+			x.said = true
+		}
+		m.fresh, m.now = m.fresh+len(unsaid), m.now+len(unsaid)
+	}
 	return m
+}
+
+// giveUp ends a, which nobody sends again; its identifier stays taken on this session, as the PUBACK may still come. mu is held.
+func (w *window) giveUp(a *Ack, after time.Duration) {
+	if a.gone {
+		return
+	}
+	switch {
+	case a.slid:
+		w.behind.slid--
+		w.slide()
+	case a.slots != nil:
+		<-a.slots
+	}
+	a.slots, a.slid = nil, false
+	w.end(a, fmt.Errorf("%w: nothing within %v", ErrUnacknowledged, after))
 }

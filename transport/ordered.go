@@ -3,12 +3,14 @@ package transport
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // Ordered sends messages in order over lost sessions: what was not acknowledged is sent again, in order and before what comes
-// after it. A receiver sees repeats, and no holes, as long as it does not lose its own session. One goroutine at a time; for
-// little data that is not worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a person
-// at a console does not wait behind a backlog.
+// after it. A receiver sees repeats, and no holes, as long as it does not lose its own session, and the server forgets none:
+// what that acknowledged behind a message that is missing is not sent again. One goroutine at a time; for little data that is not
+// worth a spool. Its messages have QoS 1, and a window of their own, which bounds what it keeps: a person at a console does not
+// wait behind a backlog.
 type Ordered struct {
 	l   *Link
 	p   *Publisher // nil: none since the last loss
@@ -46,22 +48,30 @@ func (o *Ordered) Tend(ctx context.Context) (bool, error) {
 
 // settle forgets what was acknowledged, and notices that the session has ended.
 func (o *Ordered) settle() {
-	for len(o.out) > 0 && o.out[0].ack != nil {
-		switch err := o.out[0].ack.Err(); {
-		case errors.Is(err, ErrPending):
-			return
-		case err != nil:
-			o.unsend()
-			return
+	lost := false
+	o.out = slices.DeleteFunc(o.out, func(m ordered) bool {
+		if m.ack == nil {
+			return false
 		}
-		o.out[0] = ordered{}
-		o.out = o.out[1:]
+		err := m.ack.Err()
+		lost = lost || err != nil && !errors.Is(err, ErrPending)
+		return err == nil
+	})
+	if lost {
+		o.unsend()
 	}
 }
 
-// unsend marks all that is not acknowledged as not sent.
+// unsend marks all that is not acknowledged as not sent, after the session ended: then each Ack is done, or soon.
 func (o *Ordered) unsend() {
 	o.p = nil
+	o.out = slices.DeleteFunc(o.out, func(m ordered) bool {
+		if m.ack == nil {
+			return false
+		}
+		<-m.ack.Done()
+		return m.ack.Err() == nil
+	})
 	for i := range o.out {
 		o.out[i].ack = nil
 	}

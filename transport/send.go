@@ -46,6 +46,9 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Ack, error) {
 	return p.s.window.send(ctx, m)
 }
 
+// Settled has a value after Acks of this session became done or missing, whoever sent them. It is for one reader.
+func (p *Publisher) Settled() <-chan struct{} { return p.s.window.settled }
+
 // sendOrdered is Send with the slots of Ordered.
 func (p *Publisher) sendOrdered(ctx context.Context, m Message) (*Ack, error) {
 	if err := p.l.fits(m); err != nil {

@@ -252,7 +252,7 @@ func (w *window) wrote() {
 	defer w.mu.Unlock()
 	for _, a := range w.unacked {
 		if a.written && a.m.QoS == 0 {
-			w.complete(a)
+			w.complete(a, a.since)
 			return
 		}
 	}
@@ -281,7 +281,7 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 		return CauseData, w.behind.open, false, nil
 	}
 	delete(w.byID, id)
-	w.complete(a)
+	w.complete(a, now)
 	w.pass(&a.waiting, now)
 	return a.m.Cause, w.answered(&a.waiting, now), true, nil
 }
@@ -294,13 +294,14 @@ func (w *window) received(id uint16, c Cause) {
 }
 
 // complete ends a, which was acknowledged, and frees its slot in the window. mu is held.
-func (w *window) complete(a *Ack) {
+func (w *window) complete(a *Ack, now time.Time) {
 	i := slices.Index(w.unacked, a)
 	w.unacked = slices.Delete(w.unacked, i, i+1)
 	a.acked, a.m.Payload = true, nil
 	w.behind.served = w.behind.served || a.m.use == useCaller && a.m.QoS > 0
 	if !a.passed.IsZero() {
 		w.behind.passed--
+		w.behind.late = max(w.behind.late, now.Sub(a.since))
 	}
 	switch {
 	case a.slid:
