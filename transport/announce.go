@@ -84,7 +84,7 @@ func (an *announcer) sayOffline() {
 	if an.s.l.o.StateTopic == "" {
 		return
 	}
-	a, err := an.s.window.beside(an.message(an.s.l.o.State(false, an.s.info)))
+	a, err := an.s.window.queue(an.message(an.s.l.o.State(false, an.s.info)), nil)
 	if err != nil {
 		return
 	}

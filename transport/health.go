@@ -211,8 +211,8 @@ func (h *health) late(s *session, asked time.Time) {
 	}
 }
 
-// missing is called with what is to be said of publishes that the server of s does not acknowledge; empty: nothing. With a kind it
-// is an event too.
+// missing is called with what is to be said of publishes that the server of s does not acknowledge; empty: nothing. With a kind
+// it is an event too.
 func (h *health) missing(s *session, why string, kind EventKind, now time.Time) {
 	h.mu.Lock()
 	h.trouble.missing = why

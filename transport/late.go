@@ -190,8 +190,8 @@ func (la *lateness) say(m missing, pace *backoff.Missing, now time.Time) {
 }
 
 // ask publishes our state again when nothing was acknowledged for a while on a connection that is alive, with nothing to follow
-// that might be: so one publish that the server does not acknowledge is told from a server that acknowledges none. It returns when
-// it must be called; zero: when something changes.
+// that might be: so one publish that the server does not acknowledge is told from a server that acknowledges none. It returns
+// when it must be called; zero: when something changes.
 func (la *lateness) ask(now time.Time) time.Time {
 	since, topic := la.s.window.unanswered(), la.s.l.o.StateTopic
 	pending := la.question != nil && errors.Is(la.question.Err(), ErrPending)
@@ -208,7 +208,7 @@ func (la *lateness) ask(now time.Time) time.Time {
 		return now.Add(missingMay)
 	}
 	la.asked = since
-	la.question, _ = la.s.window.beside(la.s.state.message(la.s.state.birth))
+	la.question, _ = la.s.window.queue(la.s.state.message(la.s.state.birth), nil)
 	return time.Time{}
 }
 

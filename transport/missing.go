@@ -16,7 +16,7 @@ const (
 	missingMost = 32               // that the window slides past; another one keeps its slot
 	givenUpMost = 256              // that wait for nothing but a late PUBACK
 	missingSaid = 20 * time.Second // after its write Why names it; half of detect_within, where that is shorter
-	missingMay  = 2 * time.Second  // that a server may take to acknowledge in another order, if it never took longer; or a quarter
+	missingMay  = 2 * time.Second  // that a server may acknowledge in another order, unless it took longer before; or a quarter
 
 	// as many publishes that were acknowledged on a session make the next one worth its handshake
 	missingWorth = 8
@@ -49,11 +49,11 @@ type behind struct {
 	late    time.Duration // the longest from a write to an acknowledgement that came after that of a later one
 }
 
-// begun is called when the write of a packet begins. mu is held.
-func (w *window) begun(x *waiting, now time.Time) {
-	w.behind.written++
-	x.order, x.since = w.behind.written, now
-	w.behind.open++
+// begun is called when the write of a packet begins.
+func (b *behind) begun(x *waiting, now time.Time) {
+	b.written++
+	x.order, x.since = b.written, now
+	b.open++
 }
 
 // ask is begun of a SUBSCRIBE, or of an UNSUBSCRIBE. mu is held.
@@ -62,20 +62,12 @@ func (w *window) ask(id uint16, filters int, now time.Time) {
 		w.behind.open--
 	}
 	r := &request{filters: filters}
-	w.begun(&r.waiting, now)
+	w.behind.begun(&r.waiting, now)
 	w.subs[id] = r
 }
 
-// answered is called after x was acknowledged. mu is held.
-func (w *window) answered(x *waiting, now time.Time) (owed int) {
-	if w.behind.acked++; x.passed.IsZero() {
-		w.behind.open--
-	}
-	return w.progress(now)
-}
-
-// pass is called after a PUBACK for x: what was written before it and is not acknowledged is passed then. A SUBACK passes nothing:
-// only PUBACKs have an order. mu is held.
+// pass is called after a PUBACK for x: what was written before it and is not acknowledged is passed then. A SUBACK passes
+// nothing: only PUBACKs have an order. mu is held.
 func (w *window) pass(x *waiting, now time.Time) {
 	before := w.behind.passed
 	for _, a := range w.unacked {
@@ -117,9 +109,9 @@ func (w *window) slide() {
 }
 
 // signal tells the owner of the messages that an Ack changed.
-func (w *window) signal() {
+func signal(settled chan<- struct{}) {
 	select {
-	case w.settled <- struct{}{}:
+	case settled <- struct{}{}:
 	default:
 	}
 }
@@ -180,7 +172,7 @@ func (w *window) look(now time.Time, detectWithin time.Duration) (m missing) {
 			unsaid = append(unsaid, &a.waiting)
 		}
 		if isMissing && !a.missing.Swap(true) {
-			w.signal()
+			signal(w.settled)
 		}
 		m.callers = m.callers || overdue && a.m.use == useCaller
 		if overdue && a.m.use == useOnce {

@@ -120,9 +120,7 @@ func (w *window) sendIn(ctx context.Context, slots chan struct{}, m Message) (*A
 	return w.queue(m, slots)
 }
 
-// beside queues m behind everything else, without a slot in the window: see slotless.
-func (w *window) beside(m Message) (*Ack, error) { return w.queue(m, nil) }
-
+// queue puts m behind everything else. Without slots it takes up none in the window: see slotless.
 func (w *window) queue(m Message, slots chan struct{}) (*Ack, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,7 +208,7 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 		if a != nil {
 			a.written, cause = true, a.m.Cause
 			if a.m.QoS > 0 {
-				w.begun(&a.waiting, now)
+				w.behind.begun(&a.waiting, now)
 			}
 		}
 	}
@@ -227,8 +225,11 @@ func (w *window) unanswered() time.Time {
 	return w.waitingSince
 }
 
-// progress restarts the wait for what is still owed, or ends it. mu is held.
-func (w *window) progress(now time.Time) (owed int) {
+// progressed restarts the wait for what is still owed, or ends it, as x was acknowledged. mu is held.
+func (w *window) progressed(x *waiting, now time.Time) (owed int) {
+	if w.behind.acked++; x.passed.IsZero() {
+		w.behind.open--
+	}
 	w.waitingSince = time.Time{}
 	if w.behind.open > 0 {
 		w.waitingSince = now
@@ -274,7 +275,7 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 			return netdial.CauseHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", n, r.filters)
 		}
 		delete(w.subs, id)
-		return netdial.CauseHandshake, w.answered(&r.waiting, now), true, nil
+		return netdial.CauseHandshake, w.progressed(&r.waiting, now), true, nil
 	}
 	a := w.byID[id]
 	if a == nil || !a.written {
@@ -283,7 +284,7 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 	delete(w.byID, id)
 	w.complete(a, now)
 	w.pass(&a.waiting, now)
-	return a.m.Cause, w.answered(&a.waiting, now), true, nil
+	return a.m.Cause, w.progressed(&a.waiting, now), true, nil
 }
 
 // received is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
@@ -320,7 +321,7 @@ func (w *window) end(a *Ack, err error) {
 	}
 	a.gone, a.err = true, err
 	close(a.done)
-	w.signal()
+	signal(w.settled)
 }
 
 // blame is the error for those whose messages were in the window of a session that ended as v: it wraps ErrClosed where the

@@ -12,8 +12,8 @@ import (
 	"github.com/linkbeat/linkbeat/transport"
 )
 
-// flight is what was sent on a session and is not acknowledged, in order. What is missing (transport.Ack) is a part of it, and waits
-// for the next session; the rest is live. Owned by the pump's loop.
+// flight is what was sent on a session and is not acknowledged, in order. What is missing (transport.Ack) is a part of it, and
+// waits for the next session; the rest is live. Owned by the pump's loop.
 type flight struct {
 	out     []inflight
 	missing int                // of out
@@ -56,9 +56,8 @@ func (f *flight) carries(l *lane, pos spool.Pos) bool {
 	return ok
 }
 
-// take removes what is done, and returns what has arrived. lost: something was lost. news are the sources of what has become
-// missing.
-func (f *flight) take() (arrived []inflight, news []source, lost bool) {
+// take removes what is done, and returns what has arrived, and what has become missing. lost: something was lost.
+func (f *flight) take() (arrived []inflight, news []*publish, lost bool) {
 	open := f.out[:0]
 	for _, o := range f.out {
 		done := isDone(o.ack)
@@ -73,7 +72,7 @@ func (f *flight) take() (arrived []inflight, news []source, lost bool) {
 		if !o.missing && o.ack.Missing() {
 			o.missing = true
 			f.missing++
-			news = append(news, o.publish.source())
+			news = append(news, o.publish)
 		}
 		open = append(open, o)
 	}
@@ -103,8 +102,8 @@ func (p *Pump) settle() {
 	p.flight.changed = false
 	arrived, news, lost := p.flight.take()
 	p.commit(arrived)
-	for _, s := range news {
-		p.silences.missing(s)
+	for _, m := range news {
+		p.silences.missing(m)
 	}
 	if lost {
 		p.lost()
@@ -122,7 +121,7 @@ func (p *Pump) commit(arrived []inflight) {
 			if f.publish.lane == l {
 				positions = append(positions, f.publish.positions...)
 				p.suspects.acked(f.publish)
-				p.silences.acked(f.publish.source())
+				p.silences.acked(f.publish)
 			}
 		}
 		p.tellHeld()
@@ -134,7 +133,7 @@ func (p *Pump) commit(arrived []inflight) {
 }
 
 // lost ends what is in flight: the acks of a session that is gone are final by now, or at once. A server that closed the session
-// accuses the oldest that it might have acknowledged: what is missing it had passed before.
+// accuses the oldest publish at which it may have: what is or was missing it got without that.
 func (p *Pump) lost() {
 	for _, o := range p.flight.out {
 		<-o.ack.Done()
@@ -144,11 +143,11 @@ func (p *Pump) lost() {
 	var accused *inflight
 	for i := range p.flight.out {
 		o := &p.flight.out[i]
-		if accused == nil && !o.missing {
+		if accused == nil && !o.missing && !p.silences.bore(o.publish) {
 			accused = o
 		}
 		if errors.Is(o.ack.Err(), transport.ErrUnacknowledged) {
-			p.silences.missing(o.publish.source())
+			p.silences.missing(o.publish)
 		}
 	}
 	if accused != nil {
@@ -165,8 +164,8 @@ func (p *Pump) lost() {
 	}
 }
 
-// await blocks until there may be something to do: ctx, an acknowledgement, a spool with more, or the time at. The loss of a session
-// without anything in flight is noticed by the next send.
+// await blocks until there may be something to do: ctx, an acknowledgement, a spool with more, or the time at. The loss of a
+// session without anything in flight is noticed by the next send.
 func (p *Pump) await(ctx context.Context, at time.Time) {
 	var timer <-chan time.Time
 	if !at.IsZero() {

@@ -37,8 +37,8 @@ const readRetry = time.Second
 
 // Pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
 // order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
-// the link's window holds at a time; after a loss the pump starts over with what waits in the spools: what was acknowledged behind
-// a publish that was not is sent no more.
+// the link's window holds at a time; after a loss the pump starts over with what waits in the spools: what was acknowledged
+// behind a publish that was not is sent no more.
 type Pump struct {
 	link  *transport.Link
 	lanes []*lane

@@ -13,13 +13,20 @@ type source struct {
 
 func (p *publish) source() source { return source{p.lane, p.stream} }
 
+func (p *publish) first() place { return place{p.lane, p.positions[0]} }
+
 // silences are the sources of which the server acknowledges nothing while it acknowledges others. Each is held back to a few
-// publishes on a session: else one topic would take up all that the window slides past, and with it the others' room. Held back is
-// passed over; when the server acknowledges one after all, the lanes start over. Owned by the pump's loop; pure.
+// publishes on a session: else one topic would take up all that the window slides past, and with it the others' room. Held back
+// is passed over; when the server acknowledges one after all, the lanes start over. Owned by the pump's loop; pure.
 type silences struct {
 	of   map[source]*silence
 	over bool // one that records were passed over of is over: the lanes must start over
+
+	borne map[place]struct{} // first records of publishes that went missing: the server did not close the session at them
 }
+
+// borneMost is how many of these are kept; more are forgotten, as some may have left the spool in another way.
+const borneMost = 1024
 
 type silence struct {
 	inRow  int  // went missing on this session since one was acknowledged
@@ -28,8 +35,9 @@ type silence struct {
 	passed bool // records of it were passed over on this session
 }
 
-// missing is called with the source of each publish that has become missing.
-func (d *silences) missing(s source) {
+// missing is called with each publish that has become missing.
+func (d *silences) missing(p *publish) {
+	s := p.source()
 	if d.of == nil {
 		d.of = map[source]*silence{}
 	}
@@ -37,6 +45,16 @@ func (d *silences) missing(s source) {
 		d.of[s] = &silence{}
 	}
 	d.of[s].inRow++
+	if d.borne == nil || len(d.borne) >= borneMost {
+		d.borne = map[place]struct{}{}
+	}
+	d.borne[p.first()] = struct{}{}
+}
+
+// bore tells whether the server got p, on this session or an earlier one, and did not close it.
+func (d *silences) bore(p *publish) bool {
+	_, ok := d.borne[p.first()]
+	return ok
 }
 
 // sent is called with the source of each publish.
@@ -46,12 +64,13 @@ func (d *silences) sent(s source) {
 	}
 }
 
-// acked is called with the source of each publish that was acknowledged.
-func (d *silences) acked(s source) {
-	if one := d.of[s]; one != nil {
+// acked is called with each publish that was acknowledged.
+func (d *silences) acked(p *publish) {
+	if one := d.of[p.source()]; one != nil {
 		d.over = d.over || one.passed
-		delete(d.of, s)
+		delete(d.of, p.source())
 	}
+	delete(d.borne, p.first())
 }
 
 // holds tells whether nothing more of s may be sent on this session, of a record that is passed over then.

@@ -67,7 +67,7 @@ func (m *Missing) Why(server string) string {
 	if m.since.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%s does not acknowledge some publishes: %d since %s, while it acknowledged later ones; they are sent again "+
-		"over a new connection: look at the server's limits for a client, such as throttling and quotas", server, m.count,
-		m.since.UTC().Format(time.TimeOnly))
+	return fmt.Sprintf("%s does not acknowledge some publishes: %d since %s, while it acknowledged later ones; they are sent "+
+		"again over a new connection: look at the server's limits for a client, such as throttling and quotas", server,
+		m.count, m.since.UTC().Format(time.TimeOnly))
 }
