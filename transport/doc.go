@@ -65,9 +65,10 @@
 // most 32 of them; DetectWithin after the write of the oldest a planned re-dial lets its owner send it again, as MQTT 3.1.1
 // allows on a new connection only. It waits for nothing that is missing. The next one comes after 30 s, later ones after up to
 // 10 minutes while it goes on, or at once when 32 are missing; Why says so from half of DetectWithin on (20 s at most). A
-// SUBSCRIBE that is not answered while publishes are has the same deadline. What nobody sends again (the nonce of a probe, a report) is given up
-// then. A lone publish with nothing behind it is followed by our state, published once more: if that is acknowledged, the server
-// lives. One that acknowledged our state and nothing of what callers sent on a session is dead all the same.
+// SUBSCRIBE that is not answered while publishes are has the same deadline. What nobody sends again (the nonce of a probe, a
+// report) is given up then. A lone publish with nothing behind it is followed by our state, published once more: if that is
+// acknowledged, the server lives. One that acknowledged our state and nothing of what callers sent on a session is dead all the
+// same.
 //
 // An outage shorter than DetectWithin costs no reconnect: TCP sends again what was lost, at most max(1 s, DetectWithin/6)
 // apart (TCP_RTO_MAX_MS, Linux 6.15; before that outages up to half of DetectWithin are survived).

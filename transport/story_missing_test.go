@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,20 +71,14 @@ func (k *keeper) counts() (arrived, again int) {
 	return len(seen), again
 }
 
-// nth is a counter over what a client publishes on data topics.
-type nth struct {
-	mu sync.Mutex
-	n  int
-}
+// nth counts what a client publishes on data topics, and those of them that its server treats in an odd way.
+type nth struct{ n, missing atomic.Int64 }
 
 func (c *nth) next(m transporttest.Message) int {
 	if !strings.HasPrefix(m.Topic, "lb/gw-1/up/data") {
 		return 0
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	return c.n
+	return int(c.n.Add(1))
 }
 
 // One publish in twenty is never acknowledged, whether it was delivered or not; also the first of each minute, and runs of them.
@@ -102,10 +96,9 @@ func TestSomePublishesAreNotAcknowledged(t *testing.T) {
 		each(t, func(t *testing.T, d time.Duration) {
 			t.Run(name, func(t *testing.T) {
 				var count nth
-				missing := 0
 				hooks := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
 					if n := count.next(m); n > 0 && c.odd(n) {
-						missing++
+						count.missing.Add(1)
 						return c.answer
 					}
 					return transporttest.Take
@@ -124,7 +117,7 @@ func TestSomePublishesAreNotAcknowledged(t *testing.T) {
 						}
 					}
 					arrived, again := k.counts()
-					st := r.link.Status()
+					st, missing := r.link.Status(), int(count.missing.Load())
 					r.Logf("%d of %d arrived, %d again, %d missing, %+v", arrived, sent, again, missing, st)
 					if rate := float64(arrived) / span.Seconds(); rate < 4.5 {
 						r.Errorf("%.2f frames/s", rate)
@@ -236,10 +229,9 @@ func TestManyMissingAreRepeatedAtOnce(t *testing.T) {
 	for _, perSecond := range []int{20, 200} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
 			var count nth
-			missing := 0
 			hooks := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
 				if count.next(m)%20 == 7 {
-					missing++
+					count.missing.Add(1)
 					return transporttest.Mute
 				}
 				return transporttest.Take
@@ -249,14 +241,15 @@ func TestManyMissingAreRepeatedAtOnce(t *testing.T) {
 			inBubble(t, o, func(r *rig) {
 				r.up(time.Minute)
 				k, start, sent := &keeper{rig: r}, time.Now(), 0
-				for ; time.Since(start) < 5*time.Minute; r.sleep(time.Second / time.Duration(perSecond)) {
+				for ; time.Since(start) < time.Minute; r.sleep(time.Second / time.Duration(perSecond)) {
 					k.send(data(sent))
 					sent++
 				}
 				arrived, again := k.counts()
+				missing := int(count.missing.Load())
 				r.Logf("%d of %d, %d again, %d missing, %+v", arrived, sent, again, missing, r.link.Status())
 				r.why(missingSentence)
-				if arrived < 300*perSecond*9/10 || again > missing || r.link.Status().Drops != 0 {
+				if arrived < 60*perSecond*9/10 || again > missing || r.link.Status().Drops != 0 {
 					r.Errorf("%d of %d, %d again, %d missing, %+v", arrived, sent, again, missing, r.link.Status())
 				}
 			})
