@@ -211,18 +211,13 @@ func (h *health) late(s *session, asked time.Time) {
 	}
 }
 
-// missing is called with what is to be said of publishes that the server of s does not acknowledge; empty: nothing. With a kind
-// it is an event too.
-func (h *health) missing(s *session, why string, kind EventKind, now time.Time) {
+// missing is called with what is to be said of publishes that the server of a session does not acknowledge, so many more; empty:
+// nothing is.
+func (h *health) missing(why string, fresh int64) {
+	h.unacknowledged.Add(fresh)
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.trouble.missing = why
-	h.mu.Unlock()
-	if kind == EventAcknowledged {
-		why = "all publishes are acknowledged again"
-	}
-	if kind != "" {
-		h.notify(kind, s.e.Name, why, s.info.Number, now)
-	}
 }
 
 // detected is called after a silent session was given up, with the time since its first unanswered packet.

@@ -39,7 +39,7 @@ func TestWhenAPublishIsMissing(t *testing.T) {
 	at := func(after time.Duration) time.Time { return windowDay.Add(after) }
 	f := newWindow(8)
 	first := sendAll(t, f, 1, 1, useCaller, at(0))[0]
-	if m := f.look(at(d), d); m.now != 0 || !m.overdue.IsZero() || !f.unanswered().Equal(at(0)) {
+	if m := f.look(at(d), waitsOf(d)); m.now != 0 || m.again || !f.unanswered().Equal(at(0)) {
 		t.Errorf("nothing passed it: %+v", m)
 	}
 	sendAll(t, f, 2, 1, useCaller, at(time.Second))
@@ -58,22 +58,19 @@ func TestWhenAPublishIsMissing(t *testing.T) {
 		{missingSaid, true, 1, d},
 		{d, true, 1, 0},
 	} {
-		m := f.look(at(c.at), d)
-		next := time.Time{}
-		if c.next > 0 {
-			next = at(c.next)
-		}
-		if first.Missing() != c.missing || m.now != c.now || !m.next.Equal(next) || !m.overdue.Equal(at(d)) {
+		m := f.look(at(c.at), waitsOf(d))
+		next := max(0, c.next-c.at)
+		if first.Missing() != c.missing || m.now != c.now || m.next != next || !m.again || m.left != d-c.at {
 			t.Errorf("after %v: %v, %+v", c.at, first.Missing(), m)
 		}
 	}
 	pubackAt(f, 1, at(d))
-	if m := f.look(at(d), d); m.now != 0 || first.Err() != nil || !m.overdue.IsZero() {
+	if m := f.look(at(d), waitsOf(d)); m.now != 0 || first.Err() != nil || m.again {
 		t.Errorf("it came late: %+v, %v", m, first.Err())
 	}
 	sendAll(t, f, 3, 2, useCaller, at(d)) // the server was that late once
 	pubackAt(f, 4, at(d))
-	if m := f.look(at(d+missingSaid), d); m.now != 0 {
+	if m := f.look(at(d+missingSaid), waitsOf(d)); m.now != 0 {
 		t.Errorf("%+v", m)
 	}
 }
@@ -90,7 +87,7 @@ func TestTheWindowSlidesPastAsManyAsItMay(t *testing.T) {
 	if len(f.slots) != 40-2-missingMost {
 		t.Errorf("%d slots after a late one", len(f.slots))
 	}
-	if m := f.look(now.Add(missingMay), time.Minute); !m.full || m.worth || m.fresh != 38 || m.now != 38 {
+	if m := f.look(now.Add(missingMay), waitsOf(time.Minute)); !m.full || m.fresh != 38 || m.now != 38 {
 		t.Errorf("%+v", m)
 	}
 	f.stop()
@@ -106,8 +103,8 @@ func TestGivenUp(t *testing.T) {
 	a := sendAll(t, f, 1, 1, useOnce, now)[0]
 	sendAll(t, f, 2, 1, useCaller, now)
 	pubackAt(f, 2, now)
-	m := f.look(now.Add(time.Minute), time.Minute)
-	if !errors.Is(a.Err(), ErrUnacknowledged) || !m.overdue.IsZero() || len(f.slots) != 0 {
+	m := f.look(now.Add(time.Minute), waitsOf(time.Minute))
+	if !errors.Is(a.Err(), ErrUnacknowledged) || m.again || len(f.slots) != 0 {
 		t.Errorf("%v, %+v", a.Err(), m)
 	}
 	if _, _, known, _ := f.answer(codec.Header{Kind: codec.TypePuback}, []byte{0, 1}, now.Add(time.Hour)); !known {

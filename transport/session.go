@@ -81,7 +81,7 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 	}
 	s.life.ctx, s.life.cancel = context.WithCancel(context.Background())
 	s.window.wake = s.life.wakeUp
-	s.late = lateness{s: s, results: make(chan error, 1)}
+	s.late = lateness{s: s, results: make(chan error, 1), asked: -1}
 	s.state = announcer{s: s, seen: make(chan seenState, stateBacklog), gap: announceMin}
 	s.redial = redialing{s: s, results: make(chan standby, 1),
 		spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin))}

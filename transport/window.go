@@ -94,7 +94,7 @@ func newWindow(size int) *window {
 		slots: make(chan struct{}, size), orderedSlots: make(chan struct{}, orderedWindow),
 		out: make(chan *Ack, size+orderedWindow+slotless), failed: make(chan struct{}), draining: make(chan struct{}),
 		settled: make(chan struct{}, 1), wake: func() {},
-		byID: map[uint16]*Ack{}, subs: map[uint16]*request{}, inbound: map[uint16]Cause{},
+		behind: behind{most: missingMost}, byID: map[uint16]*Ack{}, subs: map[uint16]*request{}, inbound: map[uint16]Cause{},
 	}
 }
 
@@ -137,9 +137,9 @@ func (w *window) queue(m Message, slots chan struct{}) (*Ack, error) {
 func (w *window) stop() {
 	close(w.draining)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.behind.most = math.MaxInt
 	w.slide()
+	w.mu.Unlock()
 }
 
 // stopped is what a send gets after stop: where another session follows, it may try that one.
@@ -227,7 +227,7 @@ func (w *window) unanswered() time.Time {
 
 // progressed restarts the wait for what is still owed, or ends it, as x was acknowledged. mu is held.
 func (w *window) progressed(x *waiting, now time.Time) (owed int) {
-	if w.behind.acked++; x.passed.IsZero() {
+	if w.behind.acked++; x.passed == 0 {
 		w.behind.open--
 	}
 	w.waitingSince = time.Time{}
@@ -253,7 +253,7 @@ func (w *window) wrote() {
 	defer w.mu.Unlock()
 	for _, a := range w.unacked {
 		if a.written && a.m.QoS == 0 {
-			w.complete(a, a.since)
+			w.complete(a, w.behind.first)
 			return
 		}
 	}
@@ -300,17 +300,11 @@ func (w *window) complete(a *Ack, now time.Time) {
 	w.unacked = slices.Delete(w.unacked, i, i+1)
 	a.acked, a.m.Payload = true, nil
 	w.behind.served = w.behind.served || a.m.use == useCaller && a.m.QoS > 0
-	if !a.passed.IsZero() {
+	if a.passed > 0 {
 		w.behind.passed--
-		w.behind.late = max(w.behind.late, now.Sub(a.since))
+		w.behind.late = max(w.behind.late, w.behind.at(now)-a.since)
 	}
-	switch {
-	case a.slid:
-		w.behind.slid--
-		w.slide()
-	case a.slots != nil:
-		<-a.slots
-	}
+	w.free(a)
 	w.end(a, nil)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,10 +16,10 @@ import (
 // flight is what was sent on a session and is not acknowledged, in order. What is missing (transport.Ack) is a part of it, and
 // waits for the next session; the rest is live. Owned by the pump's loop.
 type flight struct {
-	out     []inflight
-	missing int                // of out
-	changed bool               // an Ack may have changed
-	kept    map[place]struct{} // positions of what was in flight when the lanes started over; nil: they did not
+	out     []*inflight
+	missing int  // of out
+	changed bool // an Ack may have changed
+	again   bool // the lanes started over on this session: what is in flight must not be sent again on it
 }
 
 type inflight struct {
@@ -34,41 +35,36 @@ type place struct {
 }
 
 func (f *flight) sent(p *publish, ack *transport.Ack) {
-	f.out = append(f.out, inflight{publish: p, ack: ack})
+	f.out = append(f.out, &inflight{publish: p, ack: ack})
 }
 
 // live is how many publishes are in flight and not missing.
 func (f *flight) live() int { return len(f.out) - f.missing }
 
-// keep is called before the lanes start over on the same session: what is in flight must not be sent again on it.
-func (f *flight) keep() {
-	f.kept = map[place]struct{}{}
-	for _, o := range f.out {
-		for _, pos := range o.publish.positions {
-			f.kept[place{o.publish.lane, pos}] = struct{}{}
-		}
-	}
-}
-
 // carries tells whether a record is in flight since the lanes started over.
 func (f *flight) carries(l *lane, pos spool.Pos) bool {
-	_, ok := f.kept[place{l, pos}]
-	return ok
+	if f.again {
+		for _, o := range f.out {
+			if o.publish.lane == l && slices.Contains(o.publish.positions, pos) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// take removes what is done, and returns what has arrived, and what has become missing. lost: something was lost.
-func (f *flight) take() (arrived []inflight, news []*publish, lost bool) {
+// take removes what has arrived, and returns it, and what has become missing. lost: something was lost.
+func (f *flight) take() (arrived, news []*publish, lost bool) {
 	open := f.out[:0]
 	for _, o := range f.out {
-		done := isDone(o.ack)
-		if done && o.ack.Err() == nil {
-			arrived = append(arrived, o)
-			if o.missing {
+		err := o.ack.Err()
+		if err == nil {
+			if arrived = append(arrived, o.publish); o.missing {
 				f.missing--
 			}
 			continue
 		}
-		lost = lost || done
+		lost = lost || !errors.Is(err, transport.ErrPending)
 		if !o.missing && o.ack.Missing() {
 			o.missing = true
 			f.missing++
@@ -79,15 +75,6 @@ func (f *flight) take() (arrived []inflight, news []*publish, lost bool) {
 	clear(f.out[len(open):])
 	f.out = open
 	return arrived, news, lost
-}
-
-func isDone(a *transport.Ack) bool {
-	select {
-	case <-a.Done():
-		return true
-	default:
-		return false
-	}
 }
 
 // settle tells the spools what was acknowledged, and starts over when the session was lost.
@@ -111,17 +98,17 @@ func (p *Pump) settle() {
 }
 
 // commit tells each spool at once which of its records arrived.
-func (p *Pump) commit(arrived []inflight) {
+func (p *Pump) commit(arrived []*publish) {
 	if len(arrived) == 0 {
 		return
 	}
 	for _, l := range p.lanes {
 		var positions []spool.Pos
 		for _, f := range arrived {
-			if f.publish.lane == l {
-				positions = append(positions, f.publish.positions...)
-				p.suspects.acked(f.publish)
-				p.silences.acked(f.publish)
+			if f.lane == l {
+				positions = append(positions, f.positions...)
+				p.suspects.acked(f)
+				p.silences.acked(f)
 			}
 		}
 		p.tellHeld()
@@ -141,8 +128,7 @@ func (p *Pump) lost() {
 	arrived, _, _ := p.flight.take()
 	p.commit(arrived)
 	var accused *inflight
-	for i := range p.flight.out {
-		o := &p.flight.out[i]
+	for _, o := range p.flight.out {
 		if accused == nil && !o.missing && !p.silences.bore(o.publish) {
 			accused = o
 		}

@@ -261,7 +261,7 @@ func (p *Pump) release(now time.Time) {
 	}
 	p.suspects.release(now)
 	p.held, p.silences.over = nil, false
-	p.flight.keep()
+	p.flight.again = true
 	for _, l := range p.lanes {
 		l.rewind()
 	}

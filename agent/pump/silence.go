@@ -22,11 +22,11 @@ type silences struct {
 	of   map[source]*silence
 	over bool // one that records were passed over of is over: the lanes must start over
 
-	borne map[place]struct{} // first records of publishes that went missing: the server did not close the session at them
+	borne []place // first records of publishes that went missing: the server did not close the session at them
 }
 
-// borneMost is how many of these are kept; more are forgotten, as some may have left the spool in another way.
-const borneMost = 1024
+// borneMost is how many of these are kept, the newest: more are not missing on one session.
+const borneMost = 64
 
 type silence struct {
 	inRow  int  // went missing on this session since one was acknowledged
@@ -45,16 +45,19 @@ func (d *silences) missing(p *publish) {
 		d.of[s] = &silence{}
 	}
 	d.of[s].inRow++
-	if d.borne == nil || len(d.borne) >= borneMost {
-		d.borne = map[place]struct{}{}
+	if !d.bore(p) {
+		d.borne = append(d.borne[max(0, len(d.borne)-borneMost+1):], p.first())
 	}
-	d.borne[p.first()] = struct{}{}
 }
 
 // bore tells whether the server got p, on this session or an earlier one, and did not close it.
 func (d *silences) bore(p *publish) bool {
-	_, ok := d.borne[p.first()]
-	return ok
+	for _, b := range d.borne {
+		if b == p.first() {
+			return true
+		}
+	}
+	return false
 }
 
 // sent is called with the source of each publish.
@@ -70,7 +73,6 @@ func (d *silences) acked(p *publish) {
 		d.over = d.over || one.passed
 		delete(d.of, p.source())
 	}
-	delete(d.borne, p.first())
 }
 
 // holds tells whether nothing more of s may be sent on this session, of a record that is passed over then.

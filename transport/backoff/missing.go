@@ -21,41 +21,32 @@ type Missing struct {
 	count int64         // since it began
 }
 
-// Seen is called while something is missing, with how many packets have become so since the last call. It reports whether that
-// is news.
-func (m *Missing) Seen(now time.Time, fresh int) (began bool) {
-	if began = m.since.IsZero(); began {
-		*m = Missing{since: now}
+// Seen is called at each look, with whether something is missing, and how many packets have become so since the last one. It
+// reports whether it has begun, and whether it is over.
+func (m *Missing) Seen(now time.Time, missing bool, fresh int) (began, over bool) {
+	switch ongoing := !m.since.IsZero(); {
+	case missing:
+		if began = !ongoing; began {
+			*m = Missing{since: now}
+		}
+		m.seen = now
+		m.count += int64(fresh)
+	case ongoing && m.Over(now) <= 0:
+		*m, over = Missing{}, true
 	}
-	m.seen = now
-	m.count += int64(fresh)
-	return began
+	return began, over
 }
 
-// Settled is called while nothing is missing. It reports whether it is over, once.
-func (m *Missing) Settled(now time.Time) (over bool) {
-	if m.since.IsZero() || now.Before(m.Over()) {
-		return false
-	}
-	*m = Missing{}
-	return true
-}
-
-// Over is when it is over, if nothing is missing until then; zero: it is.
-func (m *Missing) Over() time.Time {
+// Over is how long it takes until it is over, if nothing is missing any more; 0: it is.
+func (m *Missing) Over(now time.Time) time.Duration {
 	if m.since.IsZero() {
-		return time.Time{}
+		return 0
 	}
-	return m.seen.Add(missingForget)
+	return missingForget - now.Sub(m.seen)
 }
 
-// At is when to dial for what is overdue since then. At once: the window has no room for more that is missing.
-func (m *Missing) At(overdue time.Time, atOnce bool) time.Time {
-	if next := m.last.Add(m.gap); !atOnce && next.After(overdue) {
-		return next
-	}
-	return overdue
-}
+// Wait is how long the next re-dial has to wait; not above 0: it has not.
+func (m *Missing) Wait(now time.Time) time.Duration { return m.gap - now.Sub(m.last) }
 
 // Redialed is called when a re-dial begins.
 func (m *Missing) Redialed(now time.Time) {
