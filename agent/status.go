@@ -41,7 +41,8 @@ func (u *uplinkRun) status() statuspage.Status {
 func uplinkStatus(link transport.Status) statuspage.Uplink {
 	return statuspage.Uplink{State: link.State, Server: link.Server, Since: unixMilli(link.Since), Session: link.Sessions,
 		Drops: link.Drops, Redials: link.Redials, RTTS: link.RTT.Seconds(), InFlight: link.InFlight, Oversized: link.Oversized,
-		KeepaliveS: link.Keepalive.Seconds(), Interface: link.Interface, Losses: lossesOf(link),
+		Unacknowledged: link.Unacknowledged,
+		KeepaliveS:     link.Keepalive.Seconds(), Interface: link.Interface, Losses: lossesOf(link),
 		CertExpires: unixMilli(link.Expiry.Server), OwnCertEnds: unixMilli(link.Expiry.Own), ThroughputBps: link.Throughput}
 }
 

@@ -185,6 +185,9 @@ func eventsFirst(kind transport.EventKind) int {
 // linkEvent logs one change of the link. Servers, paths and whoever knows our id can cause one after the other.
 func (u *uplinkRun) linkEvent(e transport.Event, connected chan<- struct{}) {
 	level := zerolog.WarnLevel
+	if e.Kind == transport.EventAcknowledged {
+		level = zerolog.InfoLevel
+	}
 	if e.Kind == transport.EventUp {
 		level = zerolog.InfoLevel
 		u.hooks.Up(e.Server)

@@ -119,7 +119,7 @@ func (an *announcer) sayOffline() {
 	if an.s.l.o.StateTopic == "" {
 		return
 	}
-	a, err := an.s.window.last(an.message(an.s.l.o.State(false, an.s.info)))
+	a, err := an.s.window.queue(an.message(an.s.l.o.State(false, an.s.info)), nil)
 	if err != nil {
 		return
 	}
@@ -131,5 +131,6 @@ func (an *announcer) sayOffline() {
 }
 
 func (an *announcer) message(payload []byte) Message {
-	return Message{Topic: an.s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: netdial.CauseHandshake}
+	return Message{Topic: an.s.l.o.StateTopic, Payload: payload, QoS: stateQoS, Retain: true, Cause: netdial.CauseHandshake,
+		use: useState}
 }

@@ -97,6 +97,9 @@ var (
 	ErrInvalid = errors.New("message cannot be published")
 	// ErrClosed is wrapped beside ErrLost when the server closed the session, and it was neither silence nor the path.
 	ErrClosed = errors.New("server closed the session")
+	// ErrUnacknowledged is wrapped beside ErrLost when the server was alive and acknowledged no publish. Alone it is the error of
+	// a message that nobody sends again.
+	ErrUnacknowledged = errors.New("server does not acknowledge")
 	// ErrPending is the error of an Ack that is not done yet.
 	ErrPending = errors.New("not acknowledged yet")
 	// ErrStopped is returned after Run has returned, or is about to.

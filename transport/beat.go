@@ -112,6 +112,7 @@ func (s *session) reports(now time.Time) bool {
 		}
 		ctx, cancel := context.WithTimeout(s.life.ctx, reportTime)
 		defer cancel()
+		m.use = useOnce
 		_, _ = s.window.send(ctx, m)
 	})
 	return true

@@ -11,7 +11,7 @@
 //
 //	Publish, Send ─▶ window ─▶ publisher ─▶ paho ─▶ conn ─────▶ TLS or WebSocket ─▶ meter ─▶ TCP
 //	                           (one by one)         │ ▲ writer  (mqtts, ws, wss)    counts   options: netdial
-//	     Ack ◀── done in order ◀── PUBACK ◀────┐    │ │
+//	     Ack ◀── each by itself ◀── PUBACK ◀───┐    │ │
 //	                                           │    │ └── our own C0 00 between two packets
 //	  Handler ◀── dispatch ◀── paho ◀──────── conn ◀┘ ── reads and checks whole packets
 //	                                           │
@@ -54,12 +54,21 @@
 // trip. Late costs nothing: Why says so, and a fresh connection (client id "<id>-p0") asks the same server. The session is dead
 //
 //   - DetectWithin after its first unanswered packet, stuck writes included: the next server is dialled at once;
-//   - DetectWithin after a publish without a PUBACK, whatever else is answered;
+//   - DetectWithin after a publish without a PUBACK, when no other publish was acknowledged since, whatever else is answered;
 //   - when the address that it is from is gone;
 //   - when the fresh connection was answered and this one, pinged again, stayed silent for a retransmission and a second more:
 //     its mapping was forgotten on the way. The same server is dialled at once. A TCP that still gets
 //     a queue of our bytes acknowledged is only slow, and is spared;
 //   - at FIN or RST. An RST that answers a beat is a forgotten mapping too.
+//
+// A publish that is not acknowledged while later ones are (missing.go) says nothing about the path. The window slides past at
+// most 32 of them; DetectWithin after the write of the oldest a planned re-dial lets its owner send it again, as MQTT 3.1.1
+// allows on a new connection only. It waits for nothing that is missing. The next one comes after 30 s, later ones after up to
+// 10 minutes while it goes on, or at once when 32 are missing; Why says so from half of DetectWithin on (20 s at most). A
+// SUBSCRIBE that is not answered while publishes are has the same deadline. What nobody sends again (the nonce of a probe, a
+// report) is given up then. A lone publish with nothing behind it is followed by our state, published once more: if that is
+// acknowledged, the server lives. One that acknowledged our state and nothing of what callers sent on a session is dead all the
+// same.
 //
 // An outage shorter than DetectWithin costs no reconnect: TCP sends again what was lost, at most max(1 s, DetectWithin/6)
 // apart (TCP_RTO_MAX_MS, Linux 6.15; before that outages up to half of DetectWithin are survived).
@@ -72,8 +81,9 @@
 // # Promises
 //
 //   - A Publisher is bound to one session, so that what a loss left open can be sent again before what comes after it.
-//   - Acks complete in the order of Send. A nil error means PUBACK (QoS 0: written). ErrLost means that the server may or may
-//     not have it; sending again is the caller's decision, so nothing is ever sent twice behind its back.
+//   - Each Ack is done when its own PUBACK came, in whatever order. A nil error means PUBACK (QoS 0: written). ErrLost means that
+//     the server may or may not have it; sending again is the caller's decision, so nothing is ever sent twice behind its back.
+//     At most the window and 32 missing ones are open at the end of a session.
 //   - A message beyond MaxPacket, or one that MQTT does not allow, is an error of Send at once; the link stays up.
 //   - Nothing is queued while the link is down: Send waits. What waits is the spool's business.
 //   - Status.Bytes is exact: its sum is what the sockets read and wrote; its Headers are what the kernel counted beyond that.

@@ -20,6 +20,8 @@ type health struct {
 	ignored   atomic.Int64
 	oversized atomic.Int64
 
+	unacknowledged atomic.Int64
+
 	mu       sync.Mutex
 	session  *session      // while up
 	ready    chan struct{} // closed while up
@@ -99,7 +101,7 @@ func (h *health) ended(i int, e *netdial.Endpoint, info Session, v faults.Verdic
 		kind = EventRefused
 		h.trouble.refusedBy(e.Name, why, now)
 	}
-	h.trouble.down, h.trouble.late, h.trouble.denied = why, "", nil
+	h.trouble.down, h.trouble.late, h.trouble.missing, h.trouble.denied = why, "", "", nil
 	repeated := !v.Up && h.failures[i] == why
 	h.failures[i] = why
 	h.setState(StateDialing, e.Name)
@@ -223,6 +225,15 @@ func (h *health) foreign(why string) {
 		server, session = s.e.Name, s.info.Number
 	}
 	h.notify(EventForeign, server, why, session, time.Now())
+}
+
+// missing is called with what is to be said of publishes that the server of a session does not acknowledge, so many more; empty:
+// nothing is.
+func (h *health) missing(why string, fresh int64) {
+	h.unacknowledged.Add(fresh)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trouble.missing = why
 }
 
 // detected is called after a silent session was given up, with the time since its first unanswered packet.

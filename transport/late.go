@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/internal/client"
@@ -22,6 +23,11 @@ type lateness struct {
 	after    time.Time  // no check before
 	answered time.Time  // when a fresh connection was answered in this lateness; zero: it was not
 	slow     time.Time  // when an acknowledgement was overdue and TCP still carried our bytes
+
+	lookAt time.Time // when missing must be called; zero: when something changes
+	said   string    // of what is missing, in Why
+	told   bool      // it was, on this session
+	asked  int       // how many acknowledgements had come when the server was asked for another one, last
 }
 
 // step acts when the beat calls the session late. Late is not dead: the beat pings again by itself, Why says so, and a fresh
@@ -114,9 +120,13 @@ func (la *lateness) unacknowledged(now time.Time) {
 		la.slow = now
 		return
 	}
-	waited := now.Sub(la.s.window.unanswered()).Round(time.Millisecond)
-	_ = la.s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
-		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited)})
+	waited := now.Sub(la.s.window.unanswered())
+	_ = la.s.conn.fail(la.ackFault(waited))
+}
+
+func (la *lateness) ackFault(waited time.Duration) *faults.Fault {
+	return &faults.Fault{Kind: faults.OutcomeSilence, Loss: faults.LossAck,
+		Msg: fmt.Sprintf("no publish was acknowledged for %v, though the connection is alive", waited.Round(time.Millisecond))}
 }
 
 // ackAt is when the oldest publish will have waited for too long; zero: none waits.
@@ -129,6 +139,73 @@ func (la *lateness) ackAt() time.Time {
 		since = la.slow
 	}
 	return since.Add(la.s.l.o.DetectWithin)
+}
+
+// missing looks after what the server does not acknowledge while it acknowledges later ones: it says so, and asks for a planned
+// re-dial when the oldest is overdue. Exception: a server that acknowledged none of what callers sent on this session, though it
+// acknowledges our state, is left like one that acknowledges nothing.
+func (la *lateness) missing(now time.Time) {
+	if !la.s.up.is {
+		return
+	}
+	p, pace := waitsOf(la.s.l.o.DetectWithin), &la.s.l.missing[la.s.i]
+	m := la.s.window.look(now, p)
+	la.say(m, pace, now)
+	m.until(pace.Over(now))
+	m.until(la.ask(m, p, now))
+	if _, wanted := la.s.redial.requested(); !wanted && (m.again || m.full) {
+		wait := max(m.left, pace.Wait(now))
+		if m.full && m.acked >= missingWorth {
+			wait = 0
+		}
+		switch m.until(wait); {
+		case m.callers && !m.served:
+			_ = la.s.conn.fail(la.ackFault(la.s.l.o.DetectWithin - m.left))
+		case wait <= 0:
+			pace.Redialed(now)
+			la.s.redial.request(redial{to: la.s.i, missing: true})
+		}
+	}
+	if la.lookAt = (time.Time{}); m.next > 0 {
+		la.lookAt = now.Add(m.next)
+	}
+}
+
+// say is what is known of missing publishes, in Why, once for each change.
+func (la *lateness) say(m missing, pace *backoff.Missing, now time.Time) {
+	began, over := pace.Seen(now, m.now > 0, m.fresh)
+	if la.told && !began && !over && m.fresh == 0 {
+		return
+	}
+	la.told = true
+	la.s.l.health.missing(pace.Why(la.s.e.Name), int64(m.fresh))
+	switch {
+	case began:
+		la.s.l.health.notify(EventUnacknowledged, la.s.e.Name, pace.Why(la.s.e.Name), la.s.info.Number, now)
+	case over:
+		la.s.l.health.notify(EventAcknowledged, la.s.e.Name, "all publishes are acknowledged again", la.s.info.Number, now)
+	}
+}
+
+// ask publishes our state again when nothing was acknowledged for a while on a connection that is alive, with nothing to follow
+// that might be: so one publish that the server does not acknowledge is told from a server that acknowledges none. It returns
+// when to call it again; 0: when something changes.
+func (la *lateness) ask(m missing, p waits, now time.Time) time.Duration {
+	switch {
+	case m.owed == 0, la.asked == m.acked, la.s.l.o.StateTopic == "":
+		return 0
+	case m.owed < p.said:
+		return p.said - m.owed
+	}
+	la.s.guarded.Lock()
+	alive := now.Sub(la.s.guarded.heard) < m.owed
+	la.s.guarded.Unlock()
+	if !alive {
+		return missingMay
+	}
+	la.asked = m.acked
+	_, _ = la.s.window.queue(la.s.state.message(la.s.state.birth), nil)
+	return 0
 }
 
 // checkServer is nil when the server answers CONNECT, with any code, on a fresh connection by the same address and interface:

@@ -36,7 +36,8 @@ type Link struct {
 	reroutedAt time.Time
 	standby    *standby // of Run: the prepared connection of a planned re-dial; nil: none
 
-	health health
+	health  health
+	missing []backoff.Missing // of the session's loop: by server
 }
 
 // New returns a Link that Run will connect. It opens nothing.
@@ -65,6 +66,7 @@ func New(o Options) (*Link, error) {
 	l.health.trouble.down = "not connected yet"
 	l.health.status.Server = l.endpoints[0].Name
 	secure := slices.ContainsFunc(l.endpoints, func(e *netdial.Endpoint) bool { return e.Scheme.TLS })
+	l.missing = make([]backoff.Missing, len(l.endpoints))
 	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
 		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand, Foreign: l.health.foreign})
 	if topic := l.learner.PairTopic(); topic != "" {
@@ -295,7 +297,7 @@ func (l *Link) Status() Status {
 	trouble.interfaces = l.dialer.Interfaces.Why()
 	trouble.takeover = l.health.takeover.Why(l.o.ClientID, l.o.StateTopic)
 	l.health.mu.Unlock()
-	st.Oversized = l.health.oversized.Load()
+	st.Oversized, st.Unacknowledged = l.health.oversized.Load(), l.health.unacknowledged.Load()
 	st.Pings, st.Ignored, st.Bytes = l.health.pings.Load(), l.health.ignored.Load(), l.dialer.Counter.Read()
 	if s != nil {
 		st.InFlight, st.Keepalive = s.window.inFlight(), s.keepalive

@@ -72,7 +72,7 @@ func (m mainLink) Rearmed(ping bool) {
 
 // Publish sends a nonce in the session's window.
 func (m mainLink) Publish(ctx context.Context, topic string, payload []byte) (learn.Acknowledgement, error) {
-	a, err := m.s.window.send(ctx, Message{Topic: topic, Payload: payload, QoS: 1, Cause: CauseProbe})
+	a, err := m.s.window.send(ctx, Message{Topic: topic, Payload: payload, QoS: 1, Cause: CauseProbe, use: useOnce})
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,18 @@ type Message struct {
 	Dup     bool // of one that arrived: the server had sent it before, and it may have come then [MQTT-3.3.1-1]
 	Cause   Cause
 	Size    int // of one that arrived: bytes of its packet, and of our acknowledgement
+
+	use use
 }
+
+// use is what becomes of a message of ours when the server does not acknowledge it.
+type use byte
+
+const (
+	useCaller use = iota // its sender sends it again, on the next session
+	useState             // each session has its own
+	useOnce              // nobody sends it again
+)
 
 // Handler is called for each message that arrives, one after the other, on the goroutine that reads the connection: it
 // hands over to something bounded and never blocks, or heartbeats starve behind it. The payload is the handler's own copy.

@@ -31,6 +31,7 @@ type redial struct {
 	samePath bool   // to the same address, by the same interface
 	iface    string // by this interface; "": any
 	now      bool   // the path is about to go, or has: it does not wait for a quiet moment
+	missing  bool   // for what the server does not acknowledge; nor does this
 
 	asked  bool         // by a person, and for no other reason
 	failed chan<- error // capacity 1: told why it failed; nil: nobody asked
@@ -117,7 +118,7 @@ func (r *redialing) ready(now time.Time) bool {
 		return false
 	}
 	if r.next != nil {
-		return want.now || calm && r.s.window.inFlight() == 0 || !now.Before(r.nextBy)
+		return want.now || want.missing || calm && r.s.window.inFlight() == 0 || !now.Before(r.nextBy)
 	}
 	if (!late || want.now) && !r.preparing {
 		r.preparing = true
@@ -169,6 +170,7 @@ func (r *redialing) prepared(sp standby, now time.Time) {
 		r.s.l.dialer.Interfaces.Cooldown.Fail(failed.iface, now)
 		r.s.route.look(now)
 	case failed.now: // the look decides
+	case failed.missing: // the next one comes when its time does
 	case failed.asked: // who asked knows, and may ask again
 	case !failed.samePath:
 		r.renewAt = now.Add(renewRetry)

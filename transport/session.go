@@ -88,7 +88,8 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 		up:   uptime{deadline: time.Now().Add(l.dialer.HandshakeTime())},
 	}
 	s.life.ctx, s.life.cancel = context.WithCancel(context.Background())
-	s.late = lateness{s: s, results: make(chan error, 1)}
+	s.window.wake = s.life.wakeUp
+	s.late = lateness{s: s, results: make(chan error, 1), asked: -1}
 	s.state = announcer{s: s, seen: make(chan seenState, stateBacklog), gap: announceMin, told: newTelling()}
 	s.redial = redialing{s: s, results: make(chan standby, 1),
 		spread: time.Duration(l.o.Rand() * returnSpread * float64(l.o.DetectWithin))}
@@ -156,6 +157,7 @@ func (s *session) step(now time.Time) {
 	s.beatStep(now)
 	s.late.step(now)
 	s.late.unacknowledged(now)
+	s.late.missing(now)
 	s.redial.consider(now)
 	if !s.up.is && !now.Before(s.up.deadline) {
 		_ = s.conn.fail(&faults.Fault{Kind: faults.OutcomeSilence, Msg: s.setupTimeout()})
@@ -184,6 +186,7 @@ func (s *session) due() time.Time {
 	}
 	consider(s.state.at)
 	consider(s.late.ackAt())
+	consider(s.late.lookAt)
 	consider(s.redial.due())
 	if !s.up.is {
 		consider(s.up.deadline)

@@ -31,6 +31,8 @@ const (
 	EventNetWatchFailed   EventKind = "netwatch_failed"   // changes of interfaces and routes are noticed late
 	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
 	EventForeign          EventKind = "foreign"           // others publish to our probe topics: learning rests
+	EventUnacknowledged   EventKind = "unacknowledged"    // the server does not acknowledge some publishes
+	EventAcknowledged     EventKind = "acknowledged"      // it acknowledges all of them again
 )
 
 // Event is one change of a Link.
@@ -62,14 +64,16 @@ type Status struct {
 	Throughput  int64         // bytes a second that the path was seen to carry, as the kernel estimates it; 0: not known
 	RTT         time.Duration // smoothed; 0 until a ping of this session was answered
 	Window      int
-	InFlight    int // publishes sent and not acknowledged
+	InFlight    int // publishes sent and not acknowledged, without those that the window slid past
 	Heartbeat   HeartbeatStatus
 	Bytes       Ledger
 	Denied      []string // filters whose subscription the server refused in this session
 	Refused     int64    // subscriptions refused, since New
 	Oversized   int64    // messages beyond MaxPacket that came and were dropped, since New
-	Ignored     int64    // acknowledgements of nothing that we sent, since New
-	Why         string   // one sentence when anything is not as it should be, else empty
+	// publishes, and subscriptions, that the server did not acknowledge while it acknowledged later ones, since New
+	Unacknowledged int64
+	Ignored        int64  // acknowledgements of nothing that we sent, since New
+	Why            string // one sentence when anything is not as it should be, else empty
 }
 
 // troubles are the reasons of Why, the gravest first.
@@ -77,6 +81,7 @@ type troubles struct {
 	takeover   string
 	down       string
 	late       string
+	missing    string
 	denied     []string
 	interfaces string
 	learning   string
@@ -108,7 +113,7 @@ func (t *troubles) without(server string) []refusal {
 
 func (t troubles) sentence() string {
 	var all []string
-	for _, s := range []string{t.down, t.takeover, t.late} {
+	for _, s := range []string{t.down, t.takeover, t.late, t.missing} {
 		if s != "" {
 			all = append(all, s)
 		}

@@ -3,6 +3,8 @@ package transport
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,19 +19,22 @@ import (
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
-// Ack is the result of one Send. Acks of a link complete in the order of Send: a done Ack without error means that all before it
-// were acknowledged too. Safe for concurrent use.
+// Ack is the result of one Send. Each is done when its own PUBACK came: servers acknowledge in the order of Send [MQTT-4.6.0-2],
+// but one may never acknowledge this publish and go on with the next. Safe for concurrent use.
 type Ack struct {
-	done chan struct{}
+	done    chan struct{}
+	missing atomic.Bool
 
 	// guarded by window.mu until done is closed, then immutable
 	m       Message
 	err     error
 	id      uint16 // packet identifier; 0 until the library gave one, and with QoS 0
 	written bool   // the write of it has begun
-	acked   bool   // PUBACK came, or QoS 0 was written; but an earlier one may still be open
+	acked   bool   // PUBACK came, or QoS 0 was written
+	waiting
 
 	slots chan struct{} // in which it takes up one; nil: in none
+	slid  bool          // it took up one, until the window slid past it
 }
 
 // Done is closed when the message was acknowledged (QoS 0: written), or its session lost.
@@ -46,25 +51,32 @@ func (a *Ack) Err() error {
 	}
 }
 
+// Missing reports that the server has acknowledged what was sent later, and not this, which may still come. A new session is on
+// its way, in which the owner can send it again: it takes up no room in the window any more.
+func (a *Ack) Missing() bool { return a.missing.Load() }
+
 // window is everything of one session that waits for an acknowledgement: the publishes in flight, and the library's message
 // store. The library puts a QoS 1 publish into its Store before it writes it, which tells its packet identifier; the conn shows
 // us the PUBACK before the library gets it. It starts empty: what a lost session did not get across is sent again by its owner,
 // never by the library. Safe for concurrent use.
 type window struct {
-	slots        chan struct{} // one element per publish in flight
+	slots        chan struct{} // one element per publish in flight; what is missing is in flight no more
 	orderedSlots chan struct{} // the same for Ordered, which must not wait behind a backlog
 	out          chan *Ack     // to the publisher; it has room for all slots, so that a send with a slot never blocks
 	failed       chan struct{} // closed by fail
 	draining     chan struct{} // closed by stop
 	redialing    atomic.Bool   // stop was for a planned re-dial, so another session follows
+	settled      chan struct{} // capacity 1: an Ack became done, or missing
+	wake         func()        // something is missing: whoever looks after it must set its timer
 
 	mu           sync.Mutex
 	unacked      []*Ack // not done, in the order of send
 	byID         map[uint16]*Ack
-	subs         map[uint16]int   // filters of an unanswered SUBSCRIBE; noFilters: an UNSUBSCRIBE
+	subs         map[uint16]*request
 	inbound      map[uint16]Cause // of messages that came in and that the library has not acknowledged
 	offered      *Ack             // the one that the library is given now
 	waitingSince time.Time        // the last acknowledgement, or the first write, since something is owed; zero: nothing is
+	behind       behind
 	err          error
 }
 
@@ -74,11 +86,15 @@ const noFilters = -1
 // orderedWindow is how many publishes of Ordered may be in flight, beside those of the window.
 const orderedWindow = 16
 
+// slotless is how many publishes may wait in out without a slot: a question (lateness.ask), and the last one.
+const slotless = 2
+
 func newWindow(size int) *window {
 	return &window{
 		slots: make(chan struct{}, size), orderedSlots: make(chan struct{}, orderedWindow),
-		out: make(chan *Ack, size+orderedWindow+1), failed: make(chan struct{}), draining: make(chan struct{}),
-		byID: map[uint16]*Ack{}, subs: map[uint16]int{}, inbound: map[uint16]Cause{},
+		out: make(chan *Ack, size+orderedWindow+slotless), failed: make(chan struct{}), draining: make(chan struct{}),
+		settled: make(chan struct{}, 1), wake: func() {},
+		behind: behind{most: missingMost}, byID: map[uint16]*Ack{}, subs: map[uint16]*request{}, inbound: map[uint16]Cause{},
 	}
 }
 
@@ -104,9 +120,7 @@ func (w *window) sendIn(ctx context.Context, slots chan struct{}, m Message) (*A
 	return w.queue(m, slots)
 }
 
-// last queues m behind everything else, without a slot in the window. It is called once, after stop.
-func (w *window) last(m Message) (*Ack, error) { return w.queue(m, nil) }
-
+// queue puts m behind everything else. Without slots it takes up none in the window: see slotless.
 func (w *window) queue(m Message, slots chan struct{}) (*Ack, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,8 +133,14 @@ func (w *window) queue(m Message, slots chan struct{}) (*Ack, error) {
 	return a, nil
 }
 
-// stop lets no further send begin.
-func (w *window) stop() { close(w.draining) }
+// stop lets no further send begin, and what is missing is not waited for.
+func (w *window) stop() {
+	close(w.draining)
+	w.mu.Lock()
+	w.behind.most = math.MaxInt
+	w.slide()
+	w.mu.Unlock()
+}
 
 // stopped is what a send gets after stop: where another session follows, it may try that one.
 func (w *window) stopped() error {
@@ -130,11 +150,11 @@ func (w *window) stopped() error {
 	return ErrStopped
 }
 
-// inFlight is the publishes that were sent and are not done.
+// inFlight is the publishes that were sent and are neither done nor missing.
 func (w *window) inFlight() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.unacked)
+	return len(w.unacked) - w.behind.passed
 }
 
 // drained waits, after stop, until nothing is in flight.
@@ -174,9 +194,9 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 	cause := netdial.CauseHandshake
 	switch o.Kind {
 	case codec.TypeSubscribe:
-		w.subs[o.ID] = o.Filters
+		w.ask(o.ID, o.Filters, now)
 	case codec.TypeUnsubscribe:
-		w.subs[o.ID] = noFilters
+		w.ask(o.ID, noFilters, now)
 	case codec.TypePuback:
 		cause = w.inbound[o.ID]
 		delete(w.inbound, o.ID)
@@ -187,29 +207,34 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 		}
 		if a != nil {
 			a.written, cause = true, a.m.Cause
+			if a.m.QoS > 0 {
+				w.behind.begun(&a.waiting, now)
+			}
 		}
 	}
-	owed := w.owed()
-	if owed > 0 && w.waitingSince.IsZero() {
+	if w.behind.open > 0 && w.waitingSince.IsZero() {
 		w.waitingSince = now
 	}
-	return cause, owed
+	return cause, w.behind.open
 }
 
-// unanswered returns since when nothing of what the server owes was acknowledged; zero: it owes nothing.
+// unanswered returns since when nothing of what the server owes was acknowledged; zero: it owes nothing but what is missing.
 func (w *window) unanswered() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.waitingSince
 }
 
-// progress restarts the wait for what is still owed, or ends it. mu is held.
-func (w *window) progress(now time.Time) (owed int) {
+// progressed restarts the wait for what is still owed, or ends it, as x was acknowledged. mu is held.
+func (w *window) progressed(x *waiting, now time.Time) (owed int) {
+	if w.behind.acked++; x.passed == 0 {
+		w.behind.open--
+	}
 	w.waitingSince = time.Time{}
-	if owed = w.owed(); owed > 0 {
+	if w.behind.open > 0 {
 		w.waitingSince = now
 	}
-	return owed
+	return w.behind.open
 }
 
 // firstUnwritten is the publish that the library writes now: it keeps their order.
@@ -227,23 +252,11 @@ func (w *window) wrote() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, a := range w.unacked {
-		if a.written && a.m.QoS == 0 && !a.acked {
-			a.acked, a.m.Payload = true, nil
-			break
+		if a.written && a.m.QoS == 0 {
+			w.complete(a, w.behind.first)
+			return
 		}
 	}
-	w.complete()
-}
-
-// owed is how many packets the server must still acknowledge.
-func (w *window) owed() int {
-	n := len(w.subs)
-	for _, a := range w.byID {
-		if a.written && !a.acked {
-			n++
-		}
-	}
-	return n
 }
 
 // answer is called for each PUBACK, SUBACK and UNSUBACK before the library sees it. known is false for one that answers nothing
@@ -253,29 +266,25 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id := codec.PacketID(body)
-	if h.Kind == codec.TypeUnsuback {
-		n, ok := w.subs[id]
-		if ok = ok && n == noFilters; ok { // else it answers nothing of ours
-			delete(w.subs, id)
+	if h.Kind != codec.TypePuback {
+		r := w.subs[id]
+		if r == nil || (h.Kind == codec.TypeUnsuback) != (r.filters == noFilters) { // else it answers nothing of ours
+			return netdial.CauseHandshake, w.behind.open, false, nil
 		}
-		return netdial.CauseHandshake, w.progress(now), ok, nil
-	}
-	if h.Kind == codec.TypeSuback {
-		n, ok := w.subs[id]
-		if ok && len(body)-2 != n { // [MQTT-3.8.4-5]; the library would panic
-			return netdial.CauseHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", len(body)-2, n)
+		if n := len(body) - 2; r.filters != noFilters && n != r.filters { // [MQTT-3.8.4-5]; the library would panic
+			return netdial.CauseHandshake, 0, true, faults.Nonsense("a SUBACK of %d codes for %d filters", n, r.filters)
 		}
 		delete(w.subs, id)
-		return netdial.CauseHandshake, w.progress(now), ok, nil
+		return netdial.CauseHandshake, w.progressed(&r.waiting, now), true, nil
 	}
 	a := w.byID[id]
-	if a == nil || !a.written || a.acked {
-		return CauseData, w.owed(), false, nil
+	if a == nil || !a.written {
+		return CauseData, w.behind.open, false, nil
 	}
 	delete(w.byID, id)
-	a.acked, a.m.Payload = true, nil
-	w.complete()
-	return a.m.Cause, w.progress(now), true, nil
+	w.complete(a, now)
+	w.pass(&a.waiting, now)
+	return a.m.Cause, w.progressed(&a.waiting, now), true, nil
 }
 
 // received is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
@@ -285,24 +294,38 @@ func (w *window) received(id uint16, c Cause) {
 	w.inbound[id] = c
 }
 
-// complete closes the acknowledged prefix, and frees its slots in the window. mu is held.
-func (w *window) complete() {
-	for len(w.unacked) > 0 && w.unacked[0].acked {
-		a := w.unacked[0]
-		w.unacked[0] = nil
-		w.unacked = w.unacked[1:]
-		close(a.done)
-		if a.slots != nil {
-			<-a.slots
-		}
+// complete ends a, which was acknowledged, and frees its slot in the window. mu is held.
+func (w *window) complete(a *Ack, now time.Time) {
+	i := slices.Index(w.unacked, a)
+	w.unacked = slices.Delete(w.unacked, i, i+1)
+	a.acked, a.m.Payload = true, nil
+	w.behind.served = w.behind.served || a.m.use == useCaller && a.m.QoS > 0
+	if a.passed > 0 {
+		w.behind.passed--
+		w.behind.late = max(w.behind.late, w.behind.at(now)-a.since)
 	}
+	w.free(a)
+	w.end(a, nil)
+}
+
+// end closes a, unless it was given up before. mu is held.
+func (w *window) end(a *Ack, err error) {
+	if a.gone {
+		return
+	}
+	a.gone, a.err = true, err
+	close(a.done)
+	signal(w.settled)
 }
 
 // blame is the error for those whose messages were in the window of a session that ended as v: it wraps ErrClosed where the
-// server closed the session.
+// server closed the session, and ErrUnacknowledged where it was alive and acknowledged nothing.
 func blame(v faults.Verdict, why error) error {
-	if v.Kind == faults.OutcomeClosed {
+	switch {
+	case v.Kind == faults.OutcomeClosed:
 		return fmt.Errorf("%w: %w", ErrClosed, why)
+	case v.Loss == faults.LossAck:
+		return fmt.Errorf("%w: %w", ErrUnacknowledged, why)
 	}
 	return why
 }
@@ -316,8 +339,7 @@ func (w *window) fail(why error) {
 	}
 	w.err = fmt.Errorf("%w: %w", ErrLost, why)
 	for _, a := range w.unacked {
-		a.err = w.err
-		close(a.done)
+		w.end(a, w.err)
 	}
 	w.unacked, w.byID, w.offered = nil, map[uint16]*Ack{}, nil
 	close(w.failed)

@@ -49,7 +49,8 @@ func doneAcks(acks []*Ack) string {
 	return strings.Join(s, " ")
 }
 
-func TestAcksCompleteInOrder(t *testing.T) {
+// Each Ack is done by itself, and its slot free; so are the slots of those that the server passed.
+func TestEachAckCompletesByItself(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		pubacks []byte
@@ -57,8 +58,10 @@ func TestAcksCompleteInOrder(t *testing.T) {
 		flight  int
 	}{
 		{"in order", []byte{1, 2}, "1:true 2:true", 2},
-		{"a later one waits for the earlier", []byte{2, 3}, "", 4},
-		{"and all complete with it", []byte{2, 3, 1}, "1:true 2:true 3:true", 1},
+		{"the window slides past the first", []byte{2, 3}, "2:true 3:true", 1},
+		{"which may still come", []byte{2, 3, 1}, "1:true 2:true 3:true", 1},
+		{"in reverse order", []byte{4, 3, 2, 1}, "1:true 2:true 3:true 4:true", 0},
+		{"the last one only", []byte{4}, "4:true", 0},
 		{"twice is ignored", []byte{1, 1}, "1:true", 3},
 		{"of nothing is ignored", []byte{9}, "", 4},
 	} {
@@ -100,7 +103,7 @@ func TestWhatIsOwed(t *testing.T) {
 	if !puback(f, 1) || puback(f, 1) {
 		t.Error("PUBACK")
 	}
-	if got := f.owed(); got != 1 {
+	if got := f.behind.open; got != 1 {
 		t.Errorf("owed %d", got)
 	}
 }

@@ -72,10 +72,10 @@ func newLane(s *spool.Spool, e encoder) *lane {
 
 // how the next publish is made.
 type how struct {
-	flush  bool                     // batches that are not full are sent too
-	single bool                     // each record alone
-	skip   func(stream string) bool // what is held back; nil: nothing
-	pace   *pacer                   // of what waited through an outage; nil: it goes at once
+	flush  bool                      // batches that are not full are sent too
+	single bool                      // each record alone
+	skip   func(r spool.Record) bool // what is held back; nil: nothing
+	pace   *pacer                    // of what waited through an outage; nil: it goes at once
 }
 
 // take returns the next publish, or nil when nothing is ready to be sent at now. The records that cannot be encoded are
@@ -96,7 +96,7 @@ func (l *lane) take(now time.Time, h how) (*publish, *spool.Record, error) {
 			return l.dueBatch(now, true, h.flush), nil, nil
 		}
 		l.next++
-		if h.skip != nil && h.skip(r.Stream) {
+		if h.skip != nil && h.skip(r) {
 			continue
 		}
 		e, err := l.encode.encode(r, now)

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -38,7 +37,8 @@ const readRetry = time.Second
 
 // Pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
 // order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
-// the link's window holds at a time; after a loss the pump starts over with what waits in the spools.
+// the link's window holds at a time; after a loss the pump starts over with what waits in the spools: what was acknowledged
+// behind a publish that was not is sent no more.
 type Pump struct {
 	link  *transport.Link
 	lanes []*lane
@@ -53,9 +53,10 @@ type Pump struct {
 
 	loop     *supervise.Loop      // of Run; the caller's
 	session  *transport.Publisher // nil: none since the last loss
-	out      []inflight           // sent on it and not acknowledged, in order
+	flight   flight               // what was sent on it
 	held     *publish             // taken from its lane, and not sent because ctx was done; of session
 	suspects suspects
+	silences silences
 	refused  refusals
 
 	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
@@ -93,11 +94,6 @@ func New(o Options) *Pump {
 // HandOver is called before Run ends, when another pump goes on with the same spools.
 func (p *Pump) HandOver() { p.handedOver.Store(true) }
 
-type inflight struct {
-	publish *publish
-	ack     *transport.Ack
-}
-
 // Run pumps until ctx is done, then drains for at most drainFor while the link is up. The loop shows whether it makes progress;
 // it stays the caller's, who ends it even if Run is stuck and abandoned.
 func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
@@ -123,8 +119,8 @@ func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
 // settleFlight waits for what is in flight, and sends nothing more: another pump continues with what waits in the spools, and
 // would send again what is not acknowledged there.
 func (p *Pump) settleFlight(ctx context.Context) {
-	for ctx.Err() == nil && p.session != nil && len(p.out) > 0 {
-		p.await(ctx, p.oldest(), p.wake())
+	for ctx.Err() == nil && p.session != nil && p.flight.live() > 0 {
+		p.await(ctx, p.wake())
 		p.settle()
 	}
 }
@@ -149,9 +145,10 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.loop.End()
 		return true
 	}
-	if hold, until := p.suspects.hold(time.Now(), len(p.out)); hold && !flush {
+	hold, until := p.suspects.hold(time.Now(), p.flight.live())
+	if hold = hold || p.silences.over && p.flight.live() > 0; hold && !flush {
 		p.loop.End()
-		p.await(ctx, p.oldest(), until)
+		p.await(ctx, until)
 		return true
 	}
 	p.release(time.Now())
@@ -164,32 +161,23 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.send(ctx, next)
 		return true
 	}
-	if len(p.out) > 0 {
-		p.await(ctx, p.oldest(), p.wake())
-		return true
+	live := p.flight.live() > 0
+	if live || !flush {
+		p.await(ctx, p.wake())
 	}
-	if !flush {
-		p.await(ctx, nil, p.wake())
-	}
-	return false
-}
-
-// oldest is closed when the oldest record in flight is acknowledged or lost; nil: there is none.
-func (p *Pump) oldest() <-chan struct{} {
-	if len(p.out) == 0 {
-		return nil
-	}
-	return p.out[0].ack.Done()
+	return live
 }
 
 // next is the next publish to send. Records that cannot become one are counted, logged and passed over.
 func (p *Pump) next(flush bool) *publish {
-	h := how{flush: flush, single: p.suspects.isolated > 0, skip: p.suspects.holds}
+	h := how{flush: flush, single: p.suspects.isolated > 0}
 	for _, l := range p.lanes {
 		if p.paused(l) {
 			continue
 		}
-		h.pace = nil
+		h.pace, h.skip = nil, func(r spool.Record) bool {
+			return p.suspects.holds(r.Stream) || p.silences.holds(source{l, r.Stream}) || p.flight.carries(l, r.Pos)
+		}
 		if l.paced {
 			h.pace = p.pace
 		}
@@ -231,7 +219,8 @@ func (p *Pump) send(ctx context.Context, next *publish) {
 	ack, err := p.session.Send(ctx, next.message)
 	switch {
 	case err == nil:
-		p.out = append(p.out, inflight{next, ack})
+		p.flight.sent(next, ack)
+		p.silences.sent(next.source())
 	case errors.Is(err, transport.ErrTooLarge), errors.Is(err, transport.ErrInvalid):
 		p.poison(next, err)
 	case ctx.Err() != nil: // the stop: what was taken goes first in the drain
@@ -265,78 +254,14 @@ func (p *Pump) poison(bad *publish, why error) {
 // Why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
 func (p *Pump) Why() string { return p.refused.why(time.Now()) }
 
-// settle tells the spools what was acknowledged, and starts over when the session was lost.
-func (p *Pump) settle() {
-	n, lost := 0, false
-	for n < len(p.out) && isDone(p.out[n].ack) && !lost {
-		if lost = p.out[n].ack.Err() != nil; !lost {
-			n++
-		}
-	}
-	p.commit(p.out[:n]) // while which more may be acknowledged: that is no loss
-	if p.out = p.out[n:]; lost {
-		p.lost()
-	}
-}
-
-func isDone(a *transport.Ack) bool {
-	select {
-	case <-a.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// commit tells each spool at once which of its records arrived.
-func (p *Pump) commit(arrived []inflight) {
-	for _, l := range p.lanes {
-		var positions []spool.Pos
-		for _, f := range arrived {
-			if f.publish.lane == l {
-				positions = append(positions, f.publish.positions...)
-				p.suspects.acked(f.publish)
-			}
-		}
-		p.tellHeld()
-		if err := l.spool.Ack(positions...); err != nil {
-			const unsaved = "acknowledgements could not be saved: records may be sent twice"
-			p.floods.Line(zerolog.ErrorLevel, unsaved, 1).Str("spool", l.name).Err(err).Msg(unsaved)
-		}
-	}
-}
-
-// lost ends what is in flight: the acks of a session that is gone are final by now, or at once.
-func (p *Pump) lost() {
-	var open []inflight
-	for i, f := range p.out {
-		<-f.ack.Done()
-		if f.ack.Err() == nil {
-			p.commit(p.out[i : i+1])
-		} else {
-			open = append(open, f)
-		}
-	}
-	if len(open) > 0 {
-		why := open[0].ack.Err()
-		if p.suspects.lost(open[0].publish, len(open), errors.Is(why, transport.ErrClosed), time.Now()) {
-			p.poison(open[0].publish, fmt.Errorf("the server closes the connection when it gets this: %w", why))
-			p.tellHeld()
-		}
-	}
-	p.out, p.session, p.held, p.lostAt = nil, nil, nil, time.Now()
-	for _, l := range p.lanes {
-		l.rewind()
-	}
-}
-
-// release starts over when streams were held back for long enough; nothing is in flight then.
+// release starts over when streams were held back for long enough; nothing but what is missing is in flight then.
 func (p *Pump) release(now time.Time) {
-	if !p.suspects.expired(now) || len(p.out) > 0 {
+	if !p.suspects.expired(now) && !p.silences.over || p.flight.live() > 0 {
 		return
 	}
 	p.suspects.release(now)
-	p.held = nil
+	p.held, p.silences.over = nil, false
+	p.flight.again = true
 	for _, l := range p.lanes {
 		l.rewind()
 	}
@@ -366,25 +291,6 @@ func (p *Pump) wake() (first time.Time) {
 		}
 	}
 	return first
-}
-
-// await blocks until there may be something to do: ctx, an ack, a spool with more, or the time at. The loss of a session
-// without anything in flight is noticed by the next send.
-func (p *Pump) await(ctx context.Context, ack <-chan struct{}, at time.Time) {
-	var timer <-chan time.Time
-	if !at.IsZero() {
-		t := time.NewTimer(time.Until(at))
-		defer t.Stop()
-		timer = t.C
-	}
-	select {
-	case <-ctx.Done():
-	case <-ack:
-	case <-timer:
-	case <-p.ready(0):
-	case <-p.ready(1):
-	case <-p.ready(2):
-	}
 }
 
 // ready is closed when the i-th lane has more; nil: there is no such lane.

@@ -10,6 +10,7 @@ func (u *Uplink) fields() (t table) {
 	t.gauge("worst_detect_seconds", "A dead idle link is noticed within this.", u.WorstDetectS)
 	t.gauge("keepalive_seconds", "What CONNECT said.", u.KeepaliveS)
 	t.gauge("in_flight", "Publishes not acknowledged yet.", float64(u.InFlight))
+	t.counter("unacknowledged_total", "Publishes not acknowledged, though later ones were.", &u.Unacknowledged)
 	t.hidden(&u.Session)
 	t.hidden(&u.Oversized)
 	return t

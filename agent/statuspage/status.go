@@ -51,6 +51,9 @@ type Uplink struct {
 	InFlight     int     `json:"in_flight"`
 	Oversized    int64   `json:"oversized"` // messages larger than max_payload allows that came and were dropped
 
+	// Publishes (and subscriptions) that the server did not acknowledge in time, while it acknowledged later ones.
+	Unacknowledged int64 `json:"unacknowledged"`
+
 	Interface     string           `json:"interface"`        // that the session leaves by
 	Losses        map[string]int64 `json:"losses,omitempty"` // the drops by how they were noticed
 	CertExpires   int64            `json:"cert_expires"`     // of the server; 0: none, or not seen yet

@@ -25,6 +25,9 @@ type Hooks struct {
 	OnConnect   func(Connect) byte                      // the CONNACK code; anything but Accepted closes
 	OnSubscribe func(clientID, filter string) byte      // granted QoS, or SubscriptionFailed
 	OnPublish   func(clientID string, m Message) Answer // what becomes of a client's publish
+	// OnPuback sends the PUBACK of a publish: at once, later, from any goroutine, or never. A second call sends it again.
+	OnPuback func(clientID string, m Message, send func())
+	OnSuback func(clientID string) bool // whether a SUBSCRIBE or UNSUBSCRIBE is answered
 }
 
 // Answer is what a broker does with a publish.
@@ -34,6 +37,7 @@ const (
 	Take    Answer = iota // deliver it, acknowledge it
 	Swallow               // acknowledge it, and let it vanish (mosquitto with an acl_file)
 	Mute                  // deliver it, never acknowledge it
+	Drop                  // neither deliver nor acknowledge it (a service that throttles)
 	HangUp                // close the connection instead (EMQX with deny_action=disconnect)
 )
 

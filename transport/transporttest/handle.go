@@ -101,15 +101,32 @@ func (c *client) publish(first byte, body []byte) error {
 	if answer == HangUp {
 		return errors.New("publish denied")
 	}
+	if answer == Drop {
+		return nil
+	}
 	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
 	if c.b.published = append(c.b.published, m); answer != Swallow {
 		c.b.route(m)
 	}
+	c.b.mu.Unlock()
 	if m.QoS == 1 && answer != Mute {
-		c.push(appendPacket(nil, typePuback, number(id)))
+		c.puback(m, id)
 	}
 	return nil
+}
+
+func (c *client) puback(m Message, id uint16) {
+	send := func() { c.push(appendPacket(nil, typePuback, number(id))) }
+	if c.b.hooks.OnPuback == nil {
+		send()
+		return
+	}
+	c.b.hooks.OnPuback(c.hello.ClientID, m, send)
+}
+
+// answers tells whether a SUBSCRIBE or UNSUBSCRIBE is answered.
+func (c *client) answers() bool {
+	return c.b.hooks.OnSuback == nil || c.b.hooks.OnSuback(c.hello.ClientID)
 }
 
 func (c *client) subscribe(f *fields) error {
@@ -130,9 +147,12 @@ func (c *client) subscribe(f *fields) error {
 	if f.bad || len(filters) == 0 {
 		return errMalformed // [MQTT-3.8.3-3]
 	}
+	answered := c.answers()
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
-	c.push(appendPacket(nil, typeSuback, number(id), codes))
+	if answered {
+		c.push(appendPacket(nil, typeSuback, number(id), codes))
+	}
 	for i, filter := range filters {
 		if codes[i] != SubscriptionFailed {
 			c.session.topics[filter] = codes[i]
@@ -152,7 +172,7 @@ func (b *Broker) sendRetained(s *session, filter string, qos byte) {
 }
 
 func (c *client) unsubscribe(f *fields) error {
-	id := f.number()
+	id, answered := f.number(), c.answers()
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	for len(f.rest) > 0 {
@@ -161,6 +181,8 @@ func (c *client) unsubscribe(f *fields) error {
 	if f.bad {
 		return errMalformed
 	}
-	c.push(appendPacket(nil, typeUnsuback, number(id)))
+	if answered {
+		c.push(appendPacket(nil, typeUnsuback, number(id)))
+	}
 	return nil
 }
