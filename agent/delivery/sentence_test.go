@@ -68,7 +68,8 @@ func TestWhenTheSpoolIsFull(t *testing.T) {
 		t.Error("what went out counts")
 	}
 	for d, want := range map[time.Duration]string{time.Second: "less than a minute", time.Minute: "1 minute",
-		59 * time.Minute: "59 minutes", 70 * time.Minute: "1 hour", 3 * time.Hour: "3 hours", 30 * time.Hour: "1 day", 72 * time.Hour: "3 days"} {
+		59 * time.Minute: "59 minutes", 70 * time.Minute: "1 hour", 3 * time.Hour: "3 hours", 30 * time.Hour: "1 day",
+		72 * time.Hour: "3 days"} {
 		if got := about(d); got != want {
 			t.Errorf("%v: %s", d, got)
 		}
