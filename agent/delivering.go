@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/linkbeat/linkbeat/agent/delivery"
+	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
@@ -40,12 +41,16 @@ func topicsUsed(d *config.Document, mine, other wire.Topics) (all []transport.Ec
 	add := func(class, topic, foreign string) {
 		all = append(all, transport.EchoTopic{Class: class, Topic: topic, Other: foreign})
 	}
+	addData := func(ours, theirs pump.Route) {
+		all = append(all, transport.EchoTopic{Class: delivery.ClassData, Topic: ours.Published(), Other: theirs.Published(),
+			Zipped: ours.Gzip})
+	}
 	ours, theirs := routesOf(d, mine), routesOf(d, other)
 	for _, name := range slices.Sorted(maps.Keys(ours)) {
 		if s := d.Serial[name]; s != nil && s.IsBus() {
 			continue // its units publish
 		}
-		add(delivery.ClassData, ours[name].Published(), theirs[name].Published())
+		addData(ours[name], theirs[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Serial)) {
 		s := d.Serial[name]
@@ -79,7 +84,7 @@ func goneTopic(topic string, mine, other wire.Topics) (transport.EchoTopic, bool
 	if zipped {
 		foreign += wire.GzipSuffix
 	}
-	return transport.EchoTopic{Class: delivery.ClassData, Topic: topic, Other: foreign}, true
+	return transport.EchoTopic{Class: delivery.ClassData, Topic: topic, Other: foreign, Zipped: zipped}, true
 }
 
 // adviceOf is what a person needs to mend access rules.

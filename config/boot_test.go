@@ -271,7 +271,7 @@ func TestAFileThatOthersCanReadIsSaid(t *testing.T) {
 		{"username: gw, password_file: /etc/l/group", ""},
 		{"username: gw, password_file: /etc/l/not-there-yet", ""},
 	} {
-		_, warnings, err := Parse([]byte("uplink: {servers: [{url: mqtts://a}], "+tt.uplink+"}\n"), o)
+		_, warnings, err := Parse([]byte("uplink: {servers: [{url: mqtts://a}], "+tt.uplink+"}\ndevice: {id: gw}\n"), o)
 		if err != nil {
 			t.Fatal(err)
 		}

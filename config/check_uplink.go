@@ -24,14 +24,14 @@ func (c *checker) checkUplink() {
 		}
 		seen[s.URL] = true
 		c.checkLogin(path, s.Username, s.Password, s.PasswordFile)
-		c.checkUser(path+".username", s.Username)
+		checkUser(c, path+".username", s.Username)
 		c.checkTLS(path+".tls", s.TLS)
 		if why := u.whyInClear(s); why != "" && !c.faulted(path+".url") {
 			c.objection(c.where(path+".url"), "%s", why)
 		}
 	}
 	c.checkLogin("uplink", u.Username, u.Password, u.PasswordFile)
-	c.checkUser("uplink.username", u.Username)
+	checkUser(c, "uplink.username", u.Username)
 	c.checkTLS("uplink.tls", u.TLS)
 	if !u.TLS.IsZero() && len(u.Servers) > 0 && !u.Encrypted() {
 		c.odd("uplink.tls", "has no effect: no server has %s", schemesWithTLS())
@@ -119,7 +119,7 @@ func (c *checker) checkLogin(path, user string, password Secret, file FileName) 
 }
 
 // checkUser warns where rules by user name would deny the gateway all that it publishes.
-func (c *checker) checkUser(path, user string) {
+func checkUser(c *checker, path, user string) {
 	if user == "" || mayBe(c.doc.Device.ID, user) {
 		return
 	}
@@ -139,7 +139,8 @@ func mayBe(id, name string) bool {
 		return fits && at >= 0 && strings.Trim(name[at:], "0123456789abcdef") == "" && mayBe(before, name[:at])
 	}
 	before, after, ok := strings.Cut(id, "{hostname}")
-	return id == name || ok && len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
+	longer := len(name) > len(before)+len(after)
+	return id == name || ok && longer && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
 }
 
 // macDigits are the digits of {mac6}.

@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport"
@@ -114,12 +116,12 @@ func (p *page) due(now time.Time) (topics []transport.EchoTopic) {
 	if now.Before(p.failAt) {
 		return nil
 	}
-	var denied []*entry
+	var denied []string
 	for _, name := range slices.Sorted(maps.Keys(p.entries)) {
 		switch e := p.entries[name]; e.verdict {
 		case transport.EchoDenied:
 			if !now.Before(p.retryAt) {
-				denied = append(denied, e)
+				denied = append(denied, fmt.Sprintf("%020d %s", e.asked.Unix(), name)) // the one that waits for longest first
 			}
 		case "":
 			topics = append(topics, e.topic)
@@ -133,9 +135,10 @@ func (p *page) due(now time.Time) (topics []transport.EchoTopic) {
 			}
 		}
 	}
-	slices.SortStableFunc(denied, func(a, b *entry) int { return a.asked.Compare(b.asked) })
-	for _, e := range denied[:min(len(denied), retryAtOnce)] {
-		topics = append(topics, e.topic)
+	slices.Sort(denied)
+	for _, key := range denied[:min(len(denied), retryAtOnce)] {
+		_, name, _ := strings.Cut(key, " ")
+		topics = append(topics, p.entries[name].topic)
 	}
 	return topics
 }

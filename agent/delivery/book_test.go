@@ -43,7 +43,8 @@ func isHeld(p *page, name string, now time.Time) bool {
 }
 
 func TestWhatIsNewWaitsForItsVerdict(t *testing.T) {
-	for verdict, held := range map[string]bool{transport.EchoOK: false, transport.EchoUnknown: false, transport.EchoDenied: true} {
+	for _, verdict := range []string{transport.EchoOK, transport.EchoUnknown, transport.EchoDenied} {
+		held := verdict == transport.EchoDenied
 		p := pageOf(some3()...)
 		if !isHeld(p, "a", day) || !isHeld(p, "a", day.Add(newFor-1)) || isHeld(p, "a", day.Add(newFor)) {
 			t.Error("what is new does not wait for", newFor)

@@ -135,24 +135,22 @@ func names(topics []transport.EchoTopic, most int) (all []string) {
 
 // sorts are the topics that are denied, those of devices first, and those that a person should know nobody can tell of.
 func (p *page) sorts() (denied, doubts []transport.EchoTopic) {
-	for _, e := range p.entries {
-		switch {
+	keys := make([]string, 0, len(p.entries))
+	for name, e := range p.entries {
+		key := "1 " + name
+		if spooled(e.topic) {
+			key = "0 " + name
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		switch e := p.entries[key[2:]]; {
 		case e.verdict == transport.EchoDenied:
 			denied = append(denied, e.topic)
 		case e.verdict == transport.EchoUnknown && e.doubt:
 			doubts = append(doubts, e.topic)
 		}
-	}
-	for _, all := range [][]transport.EchoTopic{denied, doubts} {
-		slices.SortFunc(all, func(a, b transport.EchoTopic) int {
-			if spooled(a) != spooled(b) {
-				if spooled(a) {
-					return -1
-				}
-				return 1
-			}
-			return strings.Compare(a.Class+a.Topic, b.Class+b.Topic)
-		})
 	}
 	return denied, doubts
 }

@@ -14,8 +14,8 @@ func TestSentences(t *testing.T) {
 		`the server's access rules refuse lb/gw-1/up/data/a to user "meters": 438 records wait; allow it: ` +
 			`linkbeatctl acl --for mosquitto --id gw-1 --user meters prints the rules (--for emqx those of EMQX)`: //
 		a.denied(some3()[:1], "meters", "438 records wait"),
-		`the server's access rules refuse lb/gw-1/up/data/a and 2 more topics to a gateway without a user name: it is held until they ` +
-			`allow it; allow it: linkbeatctl acl --for mosquitto --id gw-1 prints the rules (--for emqx those of EMQX)`: //
+		`the server's access rules refuse lb/gw-1/up/data/a and 2 more topics to a gateway without a user name: it is held ` +
+			`until they allow it; allow it: linkbeatctl acl --for mosquitto --id gw-1 prints the rules (--for emqx those of EMQX)`: //
 		a.denied(some3(), "", ""),
 		`the server's access rules refuse lb/gw-1/up/info to user "gw-1": allow it: linkbeatctl acl --for aws --id gw-1 ` +
 			`--prefix acme/eu --group 'no rth' prints the rules`: //
@@ -28,8 +28,8 @@ func TestSentences(t *testing.T) {
 			`subscribe to its own topics, so that it can be heard: linkbeatctl acl --for mosquitto --id gw-1 prints the rules ` +
 			`(--for emqx those of EMQX)`: //
 		a.doubt(some3()[:2], "gw-1", "is acknowledged"),
-		`the server's access rules do not let user "gw-1" subscribe to lb/gw-1/up/#, so it cannot hear what the server delivers: ` +
-			`linkbeatctl acl --for mosquitto --id gw-1 prints the rules (--for emqx those of EMQX)`: //
+		`the server's access rules do not let user "gw-1" subscribe to lb/gw-1/up/#, so it cannot hear what the server ` +
+			`delivers: linkbeatctl acl --for mosquitto --id gw-1 prints the rules (--for emqx those of EMQX)`: //
 		a.deaf("lb/gw-1/up/data/a", "gw-1"),
 	} {
 		if got != want {
@@ -53,8 +53,9 @@ func TestWhenTheSpoolIsFull(t *testing.T) {
 	for at := time.Duration(0); at <= 5*time.Hour; at += time.Minute {
 		b.Bytes = 1000 + int64(at/time.Hour*10_000) + int64(at%time.Hour/time.Minute)*10_000/60
 		f.sample(b, day.Add(at))
-		switch got := f.sentence(b, day.Add(at)); {
-		case at < fillLeast && got != "1 record waits", at == 5*time.Hour && got != "1 record waits, and the spool is full in about 4 days":
+		const waits = "1 record waits"
+		got := f.sentence(b, day.Add(at))
+		if at < fillLeast && got != waits || at == 5*time.Hour && got != waits+", and the spool is full in about 4 days" {
 			t.Errorf("after %v: %s", at, got)
 		}
 	}
@@ -66,8 +67,9 @@ func TestWhenTheSpoolIsFull(t *testing.T) {
 	if f.sample(b, day.Add(6*time.Hour)); f.from.bytes != 10 {
 		t.Error("what went out counts")
 	}
-	for d, want := range map[time.Duration]string{time.Second: "less than a minute", time.Minute: "1 minute", 59 * time.Minute: "59 minutes",
-		70 * time.Minute: "1 hour", 3 * time.Hour: "3 hours", 30 * time.Hour: "1 day", 72 * time.Hour: "3 days"} {
+	for d, want := range map[time.Duration]string{time.Second: "less than a minute", time.Minute: "1 minute",
+		59 * time.Minute: "59 minutes", 70 * time.Minute: "1 hour", 3 * time.Hour: "3 hours", 30 * time.Hour: "1 day",
+		72 * time.Hour: "3 days"} {
 		if got := about(d); got != want {
 			t.Errorf("%v: %s", d, got)
 		}

@@ -122,7 +122,8 @@ func (g *gateway) settled(t *testing.T, want string) {
 // TestRulesThatDoNotFit is the example: rules by user name, and a user that is not the gateway's id. A person mends them.
 func TestRulesThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	broker, kept := brokertest.Start(t, brokertest.ACL("pattern readwrite lb/%u/#\n")), &memory{all: map[string]map[string]string{}}
+	broker := brokertest.Start(t, brokertest.ACL("pattern readwrite lb/%u/#\n"))
+	kept := &memory{all: map[string]map[string]string{}}
 	g := start(t, broker.Addr(), "meters", kept)
 	g.settled(t, "denied denied denied")
 	if !g.holds("data/meter") || !g.holds("data/pump") || !g.Denied("lb/gw-1/up/info") {

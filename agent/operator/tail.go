@@ -95,9 +95,6 @@ func (f *follower) message(m message) error {
 		}
 		compressed = false
 	}
-	if wire.IsEcho(m.payload) { // on the topic with /gz too
-		return nil
-	}
 	it := Item{Device: found["id"], Name: found["name"]}
 	payload := m.payload
 	if compressed {
@@ -106,6 +103,9 @@ func (f *follower) message(m message) error {
 			it.Trouble = fmt.Sprintf("payload on %s cannot be read: %v", m.topic, err)
 			return f.emit(it)
 		}
+	}
+	if wire.IsEcho(payload) {
+		return nil
 	}
 	records, err := wire.ParsePayload(payload)
 	if errors.Is(err, wire.ErrMalformed) {

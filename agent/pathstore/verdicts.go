@@ -1,7 +1,6 @@
 package pathstore
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -47,11 +46,13 @@ func (m *Store) KeepVerdicts(login string, all map[string]string) {
 	}
 	kept := storedVerdicts{At: m.now().UnixMilli(), Unsynced: m.unset(), Topics: map[string]string{}}
 	room := verdictBytes
-	topics := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-		return cmp.Or(strings.Compare(all[a], all[b]), strings.Compare(a, b))
-	})
-	for _, topic := range topics { // what is denied first
-		verdict := all[topic]
+	keys := make([]string, 0, len(all))
+	for topic, verdict := range all {
+		keys = append(keys, verdict+" "+topic) // what is denied first
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		verdict, topic, _ := strings.Cut(key, " ")
 		if n := len(topic) + len(verdict) + verdictRoom; n <= room && len(topic) <= storeName {
 			room -= n
 			kept.Topics[topic] = verdict

@@ -23,6 +23,8 @@ type EchoTopic struct {
 	// Other is the same topic with the client id of the trial, TrialID, in place of the gateway's. Where that is allowed, the
 	// rules go by client id, and what they say to the trial they do not say to the gateway. If empty, nothing is ever denied.
 	Other string
+
+	Zipped bool // whoever listens there expects gzip
 }
 
 // TrialID is the client id of the sessions that ask for a gateway.
@@ -76,7 +78,11 @@ func (t *Trial) Verdicts(ctx context.Context, q Question) ([]Result, error) {
 	topics := q.all()
 	all := make([]Publish, 0, len(topics)+1)
 	for _, a := range topics {
-		all = append(all, Publish{Topic: a.Topic})
+		one := Publish{Topic: a.Topic}
+		if a.Zipped {
+			one.Payload = zipped(echoPayload())
+		}
+		all = append(all, one)
 	}
 	if q.State.Topic != "" {
 		all[len(all)-1].Payload = q.Birth

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"net"
@@ -354,6 +355,15 @@ func isEnd(err error) bool {
 
 // faultText is what an error means, in words.
 func faultText(err error) string { return faults.Of(err, time.Now()).Error() }
+
+// zipped is p in gzip.
+func zipped(p []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(p) // a buffer takes it
+	_ = z.Close()
+	return b.Bytes()
+}
 
 // echoPayload is what whoever listens to the topic sees: JSON, and nothing that looks like a record.
 func echoPayload() []byte { return fmt.Appendf(nil, `{"echo":"%s"}`, codec.Nonce()) }

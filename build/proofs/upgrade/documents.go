@@ -127,6 +127,9 @@ func newSaid(was, is []byte) map[string]string {
 	}
 	more := map[string]string{}
 	for line := range strings.Lines(string(is)) {
+		if strings.Contains(line, "username: is not device.id") {
+			continue // later versions say it, and nothing changes by it
+		}
 		if known[about(line)]--; known[about(line)] < 0 {
 			more[about(line)] = strings.TrimSpace(line)
 		}

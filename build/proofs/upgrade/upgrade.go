@@ -182,8 +182,8 @@ func compareFiles(was, is string) (differ, lines int, note string, err error) {
 	if err != nil {
 		return 0, 0, "", err
 	}
-	for name := range after {
-		if _, ok := before[name]; !ok {
+	for name, lines := range after {
+		if _, ok := before[name]; !ok && len(lines) > 0 {
 			differ++
 			note = name + ": was not written before"
 		}
