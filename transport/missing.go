@@ -11,13 +11,13 @@ const (
 	missingMost = 32               // that the window slides past; another one keeps its slot
 	givenUpMost = 256              // that wait for nothing but a late PUBACK
 	missingSaid = 20 * time.Second // after its write Why names it; half of detect_within, where that is shorter
-	missingMay  = 2 * time.Second  // that a server may acknowledge in another order, unless it took longer before; or a quarter
+	missingMay  = 2 * time.Second  // that a server may acknowledge in another order; longer, if it did; or a quarter
 
 	// as many publishes that were acknowledged on a session make the next one worth its handshake
 	missingWorth = 8
 )
 
-// waiting is one packet of ours that wants an acknowledgement, from its write on. Times count from the first write of the session.
+// waiting is one packet of ours that wants an acknowledgement, from its write on. Times count from the first write of all.
 type waiting struct {
 	order  uint64        // of writing, from 1 on; 0: it is not written, or wants none
 	since  time.Duration // when it was written

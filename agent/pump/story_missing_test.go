@@ -84,7 +84,8 @@ func TestOnePubackInTwentyIsMissing(t *testing.T) {
 					r.waitEmpty(t)
 					all = r.numbers(t, "meter")
 					t.Logf("%d again, %d missing, %+v", again(all), missing.Load(), r.link.Status())
-					if most := int(missing.Load()) * max(1, routes["meter"].Batch.Frames); len(all) != frames || again(all) > most {
+					most := int(missing.Load()) * max(1, routes["meter"].Batch.Frames)
+					if len(all) != frames || again(all) > most {
 						t.Errorf("%d of %d, %d again, %d missing", len(all), frames, again(all), missing.Load())
 					}
 					if st := r.link.Status(); st.Drops != 0 || st.Unacknowledged == 0 {
