@@ -26,13 +26,20 @@ type Route struct {
 	Cause  transport.Cause
 }
 
+// topic is where its messages go.
+func (r Route) topic() string {
+	if r.Gzip {
+		return r.Topic + wire.GzipSuffix
+	}
+	return r.Topic
+}
+
 // message is payload on its way.
 func (r Route) message(payload []byte) transport.Message {
-	topic := r.Topic
 	if r.Gzip {
-		topic, payload = topic+wire.GzipSuffix, wire.Gzip(payload)
+		payload = wire.Gzip(payload)
 	}
-	return transport.Message{Topic: topic, Payload: payload, QoS: 1, Cause: r.Cause}
+	return transport.Message{Topic: r.topic(), Payload: payload, QoS: 1, Cause: r.Cause}
 }
 
 // batch gathers records of one device.
@@ -43,7 +50,6 @@ type batch struct {
 	oldest    time.Time // when it came into it
 	records   [][]byte  // bytes of one each, see [wire.Format]
 	positions []spool.Pos
-	runs      int // of neighbours among them
 	bytes     int // of the payload, at most
 }
 
@@ -52,9 +58,6 @@ func (b *batch) fits(record []byte) bool {
 }
 
 func (b *batch) add(p spool.Pos, record []byte) {
-	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
-		b.runs++
-	}
 	b.records, b.positions = append(b.records, record), append(b.positions, p)
 	b.bytes += 1 + len(record) // see [wire.Format.Join]
 	if len(b.records) == 1 {
