@@ -236,7 +236,7 @@ func alternating(t *testing.T, n int) (*fixture, int64) {
 
 // A stream that is held back costs a kill nothing, however long records that wait and such that are done with alternate.
 func TestAKillRepeatsNothingBesideWhatIsHeld(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	for name, end := range map[string]func(f *fixture){
 		"kill":        func(f *fixture) { f.fs = f.fs.kill() },
 		"clean stop":  func(f *fixture) { _ = f.Close(); f.fs = f.fs.kill() },
