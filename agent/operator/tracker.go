@@ -1,7 +1,9 @@
 package operator
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -29,7 +31,7 @@ func (r Range) size() int64 { return int64(r.To - r.From + 1) }
 // Seen is what a record means for its stream.
 type Seen struct {
 	Duplicate bool    // seen before: drop it
-	Holes     []Range // numbers before it that neither came nor were marked as lost by the gateway
+	Holes     []Range // numbers before it that neither came yet nor were marked as lost by the gateway
 }
 
 // Counts add up over all streams of a Tracker. Holes and Lost are numbers, not runs.
@@ -39,6 +41,7 @@ type Counts struct {
 	Gaps       int64 // gap records
 	Lost       int64 // numbers that gap records name; those of an unknown end are not in it
 	Holes      int64 // numbers missing without a gap record, and not come since
+	Open       int64 // of the Holes, those that may still come; only of Tail
 }
 
 // Tracker tells duplicates and gaps by (stream, epoch, seq). The zero value is ready; it is not safe for concurrent use.
@@ -124,7 +127,47 @@ func (t *Tracker) begin(s *stream, epoch digest) *numbers {
 	return n
 }
 
+// Missing is what of a run of numbers that were a hole still is one.
+func (t *Tracker) Missing(name, epoch string, r Range) (left []Range) {
+	s := t.streams[digestOf(name)]
+	if s == nil || s.epochs[digestOf(epoch)] == nil {
+		return nil // too many others came: nobody can say
+	}
+	for _, m := range s.epochs[digestOf(epoch)].missing {
+		if both := (Range{max(m.From, r.From), min(m.To, r.To)}); m.reported && both.From <= both.To {
+			left = append(left, both)
+		}
+	}
+	return left
+}
+
+// explain is called with the numbers that a gap record names: they are no hole any more. They may come all the same.
+func (t *Tracker) explain(n *numbers, lost Range) {
+	for i := 0; i < len(n.missing); i++ {
+		m := n.missing[i]
+		both := Range{max(m.From, lost.From), min(m.To, lost.To)}
+		if !m.reported || both.From > both.To {
+			continue
+		}
+		parts := []missing{{both, false}}
+		for _, r := range subtract(m.Range, both) {
+			parts = append(parts, missing{r, true})
+		}
+		slices.SortFunc(parts, func(a, b missing) int { return cmp.Compare(a.From, b.From) })
+		n.missing = slices.Replace(n.missing, i, i+1, parts...)
+		t.runs += len(parts) - 1
+		t.counts.Holes -= both.size()
+		i += len(parts) - 1
+	}
+	for len(n.missing) > maxMissing {
+		t.trim(n)
+	}
+}
+
 func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
+	if r.Gap != nil {
+		t.explain(n, marked(r))
+	}
 	switch {
 	case r.Seq >= n.next:
 		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
