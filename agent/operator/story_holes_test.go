@@ -26,6 +26,8 @@ func TestAHoleIsMissingOnlyAfterAWhile(t *testing.T) {
 		"explained across holes":            {"1 5 9 10=2-8 +10m", "", 0},
 		"explained, and came all the same":  {"1 9 8=2-6 4 +10m", "7", 0},
 		"two holes, each at its time":       {"1 3 +6m 5 +4m", "2", 1},
+		"explained by a gap without an end": {"1 9 b1=4-0 +10m", "2-3", 0},
+		"explained before it is a hole":     {"1 b1=4-0 9 +10m", "2-3", 0},
 		"told once":                         {"1 3 +10m +10m 2", "2", 0},
 		"beside what is read, out of order": {"1 50 2 51 3 52 4 53 +10m", "5-49", 0},
 	} {
@@ -49,9 +51,13 @@ func TestAHoleIsMissingOnlyAfterAWhile(t *testing.T) {
 						var r wire.Record
 						seq, gap, isGap := strings.Cut(word, "=")
 						r.Epoch = "a"
+						later := ""
+						if number, other := strings.CutPrefix(seq, "b"); other { // of the next epoch, about this one
+							seq, r.Epoch, later = number, "b", "a"
+						}
 						_, _ = fmt.Sscan(seq, &r.Seq)
 						if isGap {
-							r.Gap = &wire.Gap{Reason: "full"}
+							r.Gap = &wire.Gap{Reason: "restart", Epoch: later}
 							_, _ = fmt.Sscanf(gap, "%d-%d", &r.Gap.From, &r.Gap.To)
 						}
 						if err := f.records(Item{Device: "gw", Name: "meter"}, []wire.Record{r}); err != nil {

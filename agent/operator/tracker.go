@@ -3,6 +3,7 @@ package operator
 import (
 	"cmp"
 	"crypto/sha256"
+	"math"
 	"slices"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -13,6 +14,7 @@ const (
 	maxEpochs  = 8       // epochs remembered of one stream; a backlog rarely spans two
 	maxMissing = 256     // runs of missing numbers remembered of one epoch
 	maxRuns    = 1 << 16 // of all streams together; whoever makes more loses streams that are known
+	maxLost    = 4       // gaps remembered of one epoch, for holes that come behind them
 )
 
 // digest stands for a name that somebody else has chosen: it is as short as the name may be long.
@@ -61,6 +63,7 @@ type stream struct {
 type numbers struct {
 	next    uint64
 	missing []missing // ascending
+	lost    []Range   // what gap records named last
 }
 
 type missing struct {
@@ -94,6 +97,9 @@ func (t *Tracker) See(name string, r wire.Record) Seen {
 			t.skip(n, Range{1, r.Seq - 1}, false)
 			n.next = r.Seq
 		}
+	}
+	if r.Gap != nil {
+		t.lose(s, r)
 	}
 	seen := t.count(n, r)
 	for t.runs > maxRuns && len(t.streams) > 1 {
@@ -141,6 +147,26 @@ func (t *Tracker) Missing(name, epoch string, r Range) (left []Range) {
 	return left
 }
 
+// lose is called with a gap record: what it names, of this epoch or an earlier one, is no hole. It may come before the hole does.
+func (t *Tracker) lose(s *stream, r wire.Record) {
+	epoch, lost := r.Gap.Epoch, Range{r.Gap.From, r.Gap.To}
+	if epoch == "" {
+		epoch = r.Epoch
+	}
+	n := s.epochs[digestOf(epoch)]
+	if n == nil {
+		return
+	}
+	if lost.To == 0 {
+		lost.To = math.MaxUint64
+	}
+	if len(n.lost) >= maxLost {
+		n.lost = append(n.lost[:0], n.lost[1:]...)
+	}
+	n.lost = append(n.lost, lost)
+	t.explain(n, lost)
+}
+
 // explain is called with the numbers that a gap record names: they are no hole any more. They may come all the same.
 func (t *Tracker) explain(n *numbers, lost Range) {
 	for i := 0; i < len(n.missing); i++ {
@@ -165,15 +191,15 @@ func (t *Tracker) explain(n *numbers, lost Range) {
 }
 
 func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
-	if r.Gap != nil {
-		t.explain(n, marked(r))
-	}
 	switch {
 	case r.Seq >= n.next:
 		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
 			t.skip(n, hole, true)
 			seen.Holes = append(seen.Holes, hole)
 			t.counts.Holes += hole.size()
+		}
+		for _, lost := range n.lost {
+			t.explain(n, lost)
 		}
 		n.next = r.Seq + 1
 	case !t.fill(n, r.Seq):
