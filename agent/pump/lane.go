@@ -77,9 +77,7 @@ func (l *lane) begin(now time.Time) {
 		l.old.reader.Empty()
 		return
 	}
-	mark := l.spool.Last()
-	l.live.reader.Between(mark, 0)
-	l.old.reader.Between(0, mark)
+	l.old.reader.Between(0, l.live.reader.FromNow())
 }
 
 // rewind starts over with what waits in the spool, called after the session was lost.

@@ -1,6 +1,6 @@
-// Package pump carries records from the spools to the link as fast as both allow, what is read now beside what waited through an
-// outage, each in order, and tells the spools what the server acknowledged. What can never be published goes into quarantine. It never sees a device, a command or the
-// configuration.
+// Package pump carries records from the spools to the link as fast as both allow, what is read now beside what waited through
+// an outage, each in order, and tells the spools what the server acknowledged. What can never be published goes into
+// quarantine. It never sees a device, a command or the configuration.
 package pump
 
 import (

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"slices"
 	"strings"
 )
 
@@ -88,17 +87,20 @@ func (d *disk) tell(g *segment) error {
 
 // removeStrays removes the .done files without a segment.
 func (d *disk) removeStrays(names []string) {
+	known := map[string]bool{}
+	for _, g := range d.segments {
+		known[g.name] = true
+	}
 	for _, name := range names {
 		of := strings.TrimSuffix(name, doneSuffix) + segmentSuffix
-		_, ok := parseSegmentName(of)
-		if ok && !slices.ContainsFunc(d.segments, func(g *segment) bool { return g.name == of }) {
+		if _, ok := parseSegmentName(of); ok && !known[of] {
 			_ = d.fs.Remove(name)
 		}
 	}
 }
 
-// runs are what the cursor file says behind the cursor, in at most limit bytes. False: not all of it fits.
-func (s *Spool) runs(limit int) ([]byte, bool) {
+// runsOf is what the cursor file says behind the cursor, in at most limit bytes. False: not all of it fits.
+func runsOf(s *Spool, limit int) ([]byte, bool) {
 	if s.doneTo <= s.cursor {
 		return nil, true
 	}
@@ -109,12 +111,11 @@ func (s *Spool) runs(limit int) ([]byte, bool) {
 	for _, r := range s.loose {
 		done.insert(r)
 	}
-	stay := slices.Clone(s.disk.stay)
-	for _, l := range s.pendingEvicts {
-		stay.remove(span{l.pos, l.pos})
-	}
-	for _, r := range stay {
+	for _, r := range s.disk.stay {
 		done.insert(r)
+	}
+	for _, l := range s.pendingEvicts { // of a segment that stayed
+		done.remove(span{l.pos, l.pos})
 	}
 	done.insert(span{s.doneTo, s.doneTo}) // or a position might be given twice
 	return appendRuns(nil, s.cursor, queue{s.disk.segments, s.tail, s.pendingEvicts}, done, s.doneTo, limit)
@@ -122,7 +123,7 @@ func (s *Spool) runs(limit int) ([]byte, bool) {
 
 // saveProgress notes on disk what is done with: in the cursor file, and what makes that long beside its segments.
 func (s *Spool) saveProgress() error {
-	runs, fits := s.runs(s.disk.easy)
+	runs, fits := runsOf(s, s.disk.easy)
 	var err error
 	for !fits && err == nil {
 		var most *segment
@@ -135,10 +136,10 @@ func (s *Spool) saveProgress() error {
 			break
 		}
 		err = s.disk.tell(most)
-		runs, fits = s.runs(s.disk.easy / 2) // so that not each acknowledgement has to
+		runs, fits = runsOf(s, s.disk.easy/2) // so that not each acknowledgement has to
 	}
 	if !fits {
-		runs, fits = s.runs(maxRuns)
+		runs, fits = runsOf(s, maxRuns)
 	}
 	return errors.Join(err, s.disk.saveCursor(s.cursor, runs))
 }

@@ -4,8 +4,8 @@ package spool
 const everything = ^Pos(0)
 
 // Reader goes through what waits in a spool, in order, between two positions. What any reader of the spool has handed out is out
-// until it is done with or given back, and is handed out by none meanwhile: two readers never give the same record, and one may go
-// over a stretch again. Owned by one goroutine; several readers of a spool may be used side by side.
+// until it is done with or given back, and is handed out by none meanwhile: two readers never give the same record, and one may
+// go over a stretch again. Owned by one goroutine; several readers of a spool may be used side by side.
 type Reader struct {
 	s       *Spool
 	passes  func(stream string) bool // nil: none does
@@ -27,6 +27,15 @@ func (r *Reader) Between(after, through Pos) {
 		through = everything
 	}
 	r.at, r.through, r.passed = after, through, 0
+}
+
+// FromNow has the reader begin behind what was appended last, and returns where that is; 0: nothing ever was.
+func (r *Reader) FromNow() Pos {
+	r.s.mu.Lock()
+	mark := r.s.pos
+	r.s.mu.Unlock()
+	r.Between(mark, 0)
+	return mark
 }
 
 // Empty has the reader hand out nothing.

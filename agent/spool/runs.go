@@ -59,8 +59,8 @@ func (q queue) before(pos Pos) (last Pos) {
 }
 
 // appendRuns adds what is done with behind base, up to doneTo, as it stands in the cursor file: lengths of runs, of records that
-// wait and of such that do not, in turn. done must be told; what is neither in it nor in q is told where that costs nothing: it is
-// not on disk, or a .done file has it. False: not all of it fits into limit bytes.
+// wait and of such that do not, in turn. done must be told; what is neither in it nor in q is told where that costs nothing: it
+// is not on disk, or a .done file has it. False: not all of it fits into limit bytes.
 func appendRuns(dst []byte, base Pos, q queue, done spans, doneTo Pos, limit int) ([]byte, bool) {
 	at := base
 	for _, d := range done {

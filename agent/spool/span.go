@@ -49,7 +49,13 @@ func (l *spans) insert(r span) {
 	for ; to < len(all) && all[to].first <= r.last+1; to++ {
 		r = span{min(r.first, all[to].first), max(r.last, all[to].last)}
 	}
-	*l = slices.Replace(all, from, to, r)
+	if from == to {
+		all = append(all, span{})
+		copy(all[from+1:], all[from:])
+		to++
+	}
+	all[from] = r
+	*l = append(all[:from+1], all[to:]...)
 }
 
 // within is what of r is in the set.

@@ -254,13 +254,6 @@ func (s *Spool) tailIndex(pos Pos) int {
 	return sort.Search(len(s.tail), func(i int) bool { return s.tail[i].pos >= pos })
 }
 
-// Last is the position of the last record that was appended; 0: none ever was.
-func (s *Spool) Last() Pos {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pos
-}
-
 // Status is one consistent look.
 func (s *Spool) Status() Status {
 	s.mu.Lock()
