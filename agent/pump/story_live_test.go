@@ -86,6 +86,14 @@ func (a *arrivals) judge(t *testing.T, n, again int, devices ...string) {
 	}
 }
 
+// pacedAt has the backlog of the data lane wait, and go at so many bytes a second; 0: as nothing is known of the path.
+func pacedAt(rate int64, spread float64) func(p *Pump) {
+	return func(p *Pump) {
+		p.pace = &pacer{fixed: rate, spread: func() float64 { return spread }, rate: func() int64 { return 0 }}
+		p.lanes[1].paced = true
+	}
+}
+
 // diskSpool is a spool in dir, with the defaults.
 func diskSpool(t *testing.T, dir string, o spool.Options) *spool.Spool {
 	t.Helper()
@@ -156,10 +164,8 @@ func TestWhatIsReadNowIsNotHeldUp(t *testing.T) {
 					table["meter"] = Route{Topic: "up/meter", Batch: Batching{Frames: 50, Delay: 500 * time.Millisecond,
 						Bytes: 32 << 10}}
 				}
-				r := newPumpRigOver(t, data, transporttest.Hooks{OnPublish: got.take}, table)
+				r := newPumpRigOver(t, data, transporttest.Hooks{OnPublish: got.take}, table, pacedAt(c.replay, 0.5))
 				defer r.stop()
-				r.pump.pace = &pacer{fixed: c.replay, spread: func() float64 { return 0.5 }, rate: func() int64 { return 0 }}
-				r.pump.lanes[1].paced = true
 				<-r.link.Ready()
 				stop := r.read(t, time.Second/time.Duration(c.rate), "meter")
 				time.Sleep(10 * time.Second)
@@ -199,10 +205,8 @@ func TestWhatIsReadNowIsNotHeldUp(t *testing.T) {
 func TestABadRecordInABacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := func(m transporttest.Message) bool { return len(m.Payload) > 400 }
-		r := newPumpRig(t, refuseAt(bad), nil)
+		r := newPumpRig(t, refuseAt(bad), nil, pacedAt(4<<10, 0.5))
 		defer r.stop()
-		r.pump.pace = &pacer{fixed: 4 << 10, spread: func() float64 { return 0.5 }, rate: func() int64 { return 0 }}
-		r.pump.lanes[1].paced = true
 		<-r.link.Ready()
 		r.broker.Close()
 		r.feed(t, 50, "meter")
@@ -236,10 +240,8 @@ func TestNothingStarves(t *testing.T) {
 			time.Sleep(20 * time.Millisecond) // 50 a second
 			return got.take(client, m)
 		}
-		r := newPumpRig(t, transporttest.Hooks{OnPublish: slow}, nil)
+		r := newPumpRig(t, transporttest.Hooks{OnPublish: slow}, nil, pacedAt(1<<20, 0))
 		defer r.stop()
-		r.pump.pace = &pacer{fixed: 1 << 20, spread: func() float64 { return 0 }, rate: func() int64 { return 0 }}
-		r.pump.lanes[1].paced = true
 		<-r.link.Ready()
 		r.broker.Close()
 		r.feed(t, 1000, "old")
