@@ -24,6 +24,7 @@ import (
 //	+------+------+-----------------+--------+
 const (
 	segmentMagic  = "LBspool1"
+	segmentSuffix = ".seg"
 	recordHeader  = 38
 	lengthOffset  = 4
 	bodyOffset    = 8 // where length begins to count
@@ -150,10 +151,10 @@ func (r *record) public() Record {
 	return out
 }
 
-func segmentName(first Pos) string { return fmt.Sprintf("%016x.seg", uint64(first)) }
+func segmentName(first Pos) string { return fmt.Sprintf("%016x%s", uint64(first), segmentSuffix) }
 
 func parseSegmentName(name string) (Pos, bool) {
-	if len(name) != 20 || name[16:] != ".seg" {
+	if len(name) != 20 || name[16:] != segmentSuffix {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(name[:16], 16, 64)

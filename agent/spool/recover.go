@@ -46,19 +46,21 @@ func Open(fs FS, o Options) (*Spool, error) {
 	}
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
-		disk: disk{fs: fs, o: o}}
+		disk: disk{fs: fs, o: o, easy: easyRuns}}
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
 	m, known := s.loadMeta()
 	s.cursor = s.disk.loadCursor()
 	found := s.recoverSegments(now, m)
-	if n := len(s.disk.done); n > 0 {
-		s.doneTo = s.disk.done[n-1].last
+	for _, done := range []spans{s.disk.done, s.disk.told} {
+		if n := len(done); n > 0 {
+			s.doneTo = max(s.doneTo, done[n-1].last)
+		}
 	}
-	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that the cursor file knows is given again
+	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that is known to be done with is given again
 	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
-	s.disk.marked, s.disk.done = nil, nil
+	s.disk.marked, s.disk.done, s.disk.told = nil, nil, nil
 	s.advance()
 	if err := s.saveMeta(false); err != nil {
 		// The mark of a clean stop could not be taken away: the numbers it holds must not be used by this process.
@@ -92,17 +94,22 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 			continue
 		}
 		g := &segment{name: name}
+		has := s.disk.loadDone(g)
 		s.recoverSegment(g, after, found, watch)
+		g.told.fresh.remove(span{0, s.cursor})
+		for _, r := range has {
+			g.told.fresh.remove(r)
+		}
 		if len(g.waits) == 0 {
 			after = max(after, g.last)
-			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
+			s.disk.remove(g) // nothing of use
 			continue
 		}
 		after = g.last
 		g.newest = now.Add(-max(0, now.Sub(g.newest))) // a time in the future, or of an unset clock, counts as now
 		s.disk.segments = append(s.disk.segments, g)
 	}
-	s.disk.view, s.disk.content = nil, nil
+	s.disk.removeStrays(names)
 	return found
 }
 
@@ -127,9 +134,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 			s.lose(r.stream, *hole)
 		}
 		found[key] = max(found[key], r.seq)
-		g.note(r)
+		g.note(r, s.disk.id(r.stream))
 		if s.wasDone(r.pos) {
-			g.waits.remove(span{r.pos, r.pos})
+			g.finish(span{r.pos, r.pos})
 		} else if r.gap != nil {
 			s.disk.marked[mark{r.stream, *r.gap}] = true
 		}
@@ -144,7 +151,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 }
 
 // wasDone tells whether the last process was done with the record at pos.
-func (s *Spool) wasDone(pos Pos) bool { return pos <= s.cursor || s.disk.done.has(pos) }
+func (s *Spool) wasDone(pos Pos) bool {
+	return pos <= s.cursor || s.disk.done.has(pos) || s.disk.told.has(pos)
+}
 
 // beginEpoch decides which numbers come next. After a clean stop they go on; after any other a new epoch begins, and what the
 // old one may have lost is marked.
@@ -243,6 +252,7 @@ func (s *Spool) saveMeta(clean bool) error {
 	m := meta{Epoch: s.epoch, Clean: clean, Lossless: s.o.WriteAfter == 0 && s.o.Sync == 0 && s.disk.why == "",
 		Next: s.known()}
 	m.Gaps = map[string][]keep{}
+	inMeta := []Pos{}
 	for stream, gaps := range s.gaps {
 		for _, g := range gaps {
 			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason, 0})
@@ -251,10 +261,12 @@ func (s *Spool) saveMeta(clean bool) error {
 	for _, r := range slices.Concat(s.disk.unsynced, s.tail) { // marked, but the mark can be lost
 		if g := r.gap; g != nil {
 			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
+			inMeta = append(inMeta, r.pos)
 		}
 	}
 	for _, l := range s.pendingEvicts { // evicted, unless they are acknowledged
 		m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{l.seq, l.seq, l.epoch, reasonCode(l.why), l.pos})
+		inMeta = append(inMeta, l.pos)
 		if g := l.gap; g != nil {
 			m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{g.from, g.to, g.epoch, g.reason, l.pos})
 		}
@@ -276,5 +288,9 @@ func (s *Spool) saveMeta(clean bool) error {
 	}
 	s.disk.written += int64(len(p)) + directoryCost
 	s.metaOld, s.marksOld = false, false
-	return errors.Join(s.fs.Rename(metaTemp, metaFile), s.fs.Sync())
+	if err := s.fs.Rename(metaTemp, metaFile); err != nil {
+		return err
+	}
+	s.inMeta, s.loose = spansOf(inMeta), nil
+	return s.fs.Sync()
 }

@@ -16,6 +16,7 @@ type fixture struct {
 	fs  *memFS
 	o   Options
 	now time.Time
+	peeker
 }
 
 func newFixture(t *testing.T, o Options) *fixture {
@@ -313,7 +314,7 @@ func FuzzRecover(f *testing.F) {
 		if _, err := s.Append("new", []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		records, err := s.Peek(0, nil, 1000, 1<<20)
+		records, err := s.Reader(nil).Next(nil, 1000, 1<<20)
 		if err != nil || len(records) == 0 {
 			t.Fatalf("%d records, %v", len(records), err)
 		}

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -10,6 +11,9 @@ type segment struct {
 	name    string
 	holds   spans // the positions of its records
 	waits   spans // of those, the ones not acknowledged, given up or evicted yet
+	told    told  // which of the others its .done file has
+	census  census
+	cuts    int // how often records were taken from its end
 	first   Pos
 	last    Pos   // 0: none
 	size    int64 // bytes up to the end of its last record
@@ -28,9 +32,11 @@ type numbers struct {
 // numberRange is the first and the last number of a numbering in a segment.
 type numberRange struct{ first, last Seq }
 
-func (g *segment) note(r *record) {
+// note adds a record, of the stream with the number id.
+func (g *segment) note(r *record, id uint16) {
 	g.holds.add(r.pos)
 	g.waits.add(r.pos)
+	g.census.add(id)
 	if g.last == 0 {
 		g.first, g.oldest = r.pos, r.at
 	}
@@ -47,10 +53,41 @@ func (g *segment) note(r *record) {
 	g.numbers[key] = have
 }
 
+// finish takes the positions of r out of what waits, and returns how many did.
+func (g *segment) finish(r span) (n int64) {
+	for _, gone := range g.waits.within(r) {
+		size := int(gone.last-gone.first) + 1
+		n += int64(size)
+		g.waits.remove(gone)
+		g.told.fresh.insert(gone)
+		first := len(g.census.of) - size
+		if gone.last != g.last {
+			first = g.holds.index(gone.first)
+		}
+		g.census.finish(first, size)
+	}
+	return n
+}
+
 // keep leaves only the records at the given positions and returns how many of the others were waiting.
 func (g *segment) keep(positions []Pos) (missing int64) {
-	g.holds = spansOf(positions)
-	return g.waits.only(g.holds)
+	if int64(len(positions)) == g.holds.count() {
+		return 0
+	}
+	all := census{}
+	for _, p := range positions {
+		all.add(g.census.of[g.holds.index(p)])
+	}
+	g.holds, g.census = spansOf(positions), all
+	missing = g.waits.only(g.holds)
+	g.census.recount(g.holds, g.waits)
+	return missing
+}
+
+// base is the position before those that it may hold.
+func (g *segment) base() Pos {
+	first, _ := parseSegmentName(g.name)
+	return first - 1
 }
 
 // waiting is how many of its records wait.
@@ -61,6 +98,9 @@ func (g *segment) cut(pos Pos, size int64) {
 	behind := span{pos, ^Pos(0)}
 	g.holds.remove(behind)
 	g.waits.remove(behind)
+	g.census.of = g.census.of[:g.holds.count()]
+	g.census.recount(g.holds, g.waits)
+	g.cuts++
 	g.last = 0
 	if n := len(g.holds); n > 0 {
 		g.last = g.holds[n-1].last
@@ -103,6 +143,16 @@ func walk(p []byte, after Pos, visit func(r *record, at location) bool) (skipped
 		}
 	}
 	return skipped
+}
+
+// readFile reads the named file, of at most limit bytes.
+func (d *disk) readFile(name string, limit int64) ([]byte, error) {
+	f, err := d.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := readFile(f, limit)
+	return p, errors.Join(err, f.Close())
 }
 
 // readFile reads a file of at most limit bytes.

@@ -118,8 +118,10 @@ type Spool struct {
 	pos           Pos            // the last one given
 	cursor        Pos            // everything up to it is done with
 	doneTo        Pos            // nothing behind it is
-	handed        Pos            // how far the reader has peeked since it last started over
-	pendingEvicts []pendingEvict // evicted while the reader held them, in order
+	inMeta        spans          // of the meta file: marks and pending evicts, whose gaps come true unless they are done with
+	loose         spans          // of those, the ones that are done with since
+	out           spans          // handed out by readers, and neither done with nor given back
+	pendingEvicts []pendingEvict // evicted while they were out, in order
 	gaps          map[string][]gap
 
 	tail      []record // in memory only, behind everything on disk
@@ -248,38 +250,6 @@ func (s *Spool) makeRoom(n int64, now time.Time) bool {
 	return true
 }
 
-// Peek appends to dst the oldest records that are not committed and lie behind after (0: the first ones): at most maxRecords
-// of them, and none more once they hold maxBytes of data. The same records are returned again until they are
-// committed. An error is one of the disk: ask again later; what cannot be read for a minute is given up and marked.
-func (s *Spool) Peek(after Pos, dst []Record, maxRecords, maxBytes int) ([]Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.release(after)
-	s.markGaps()
-	after = max(after, s.cursor)
-	have, bytes := 0, 0
-	take := func(r *record) bool {
-		dst = append(dst, r.public())
-		have, bytes = have+1, bytes+len(r.data)
-		s.handed = r.pos
-		return have < maxRecords && bytes < maxBytes
-	}
-	for _, g := range s.disk.segments {
-		if g.last <= after || len(g.waits) == 0 {
-			continue
-		}
-		if err := s.view(g); err != nil {
-			return dst, err
-		}
-		if !s.disk.read(g, after, take) {
-			return dst, nil
-		}
-	}
-	for i := s.tailIndex(after + 1); i < len(s.tail) && take(&s.tail[i]); i++ {
-	}
-	return dst, nil
-}
-
 // tailIndex is the index of the first record in memory at or behind pos.
 func (s *Spool) tailIndex(pos Pos) int {
 	return sort.Search(len(s.tail), func(i int) bool { return s.tail[i].pos >= pos })
@@ -350,8 +320,9 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.release(0)
-	s.markGaps()
+	s.out = nil
+	s.settleEvicts()
+	s.markGaps(nil)
 	s.flush(s.o.Now())
 	s.sync(s.o.Now())
 	var err error
