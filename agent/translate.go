@@ -3,6 +3,7 @@ package agent
 import (
 	"strconv"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -143,10 +144,10 @@ func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
 	return table
 }
 
-func spoolOptions(s config.Spool) spool.Options {
+func spoolOptions(s config.Spool, c clock.Clock) spool.Options {
 	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MinFreePercent: s.MinFree.Percent,
 		MinFreeBytes: s.MinFree.Bytes.Int64(), MaxAge: s.MaxAge.Std(), WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(),
-		WhenFull: spool.DropOldest}
+		WhenFull: spool.DropOldest, Clock: spool.Clock{Boot: c.BootID, Uptime: c.Uptime, Believed: c.Believed}}
 	if s.WhenFull == "drop_newest" {
 		o.WhenFull = spool.DropNewest
 	}

@@ -43,13 +43,14 @@ type disk struct {
 	viewOff int      // behind the record at
 	viewPos Pos      // this position
 
-	why     string        // empty: all is well
-	blind   bool          // it could not be read at the start, and is not used
-	marked  map[mark]bool // of Open: the gaps whose marks are on disk
-	done    spans         // of Open: positions behind the cursor that are done with
-	retryAt time.Time
-	written int64
-	corrupt int64
+	why      string        // empty: all is well
+	offKnown bool          // how long the machine was off before Open is in the ages of what it left
+	blind    bool          // it could not be read at the start, and is not used
+	marked   map[mark]bool // of Open: the gaps whose marks are on disk
+	done     spans         // of Open: positions behind the cursor that are done with
+	retryAt  time.Time
+	written  int64
+	corrupt  int64
 }
 
 func (d *disk) bytes() (n int64) {
@@ -75,18 +76,18 @@ func (d *disk) last() Pos {
 	return 0
 }
 
-// backlog is the bytes of the segments that hold something that waits, and when the oldest of that was appended, about; zero:
-// nothing waits.
-func (d *disk) backlog() (bytes int64, oldest time.Time) {
+// backlog is the bytes of the segments that hold something that waits, and the uptime when the oldest of that was appended,
+// about.
+func (d *disk) backlog() (bytes int64, oldest time.Duration, waits bool) {
 	for _, g := range d.segments {
 		if len(g.waits) == 0 {
 			continue
 		}
-		if bytes += g.size; oldest.IsZero() {
-			oldest = g.oldest
+		if bytes += g.size; !waits {
+			oldest, waits = g.oldest, true
 		}
 	}
-	return bytes, oldest
+	return bytes, oldest, waits
 }
 
 // fail notes that the disk does not take it. It is tried again after retryDisk.
@@ -148,12 +149,18 @@ func (d *disk) seal() {
 func (d *disk) write(records []record, now time.Time) error {
 	seg := d.segments[len(d.segments)-1]
 	var buf []byte
+	last := seg.noted
 	for i := range records {
+		if own := noted(d.o.Clock.Boot, &records[i]); last == nil || !last.tells(own) {
+			made := own
+			last, buf = &made, made.appendTo(buf)
+		}
 		buf = records[i].appendTo(buf)
 	}
 	if _, err := d.active.WriteAt(buf, seg.size); err != nil {
 		return errors.Join(err, d.active.Truncate(seg.size))
 	}
+	seg.noted = last
 	d.written += int64(len(buf))
 	if len(d.unsynced) == 0 {
 		d.since = now
@@ -255,6 +262,7 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 		if !g.waits.has(r.pos) { // acknowledged, or given up meanwhile
 			return true
 		}
+		r.up = g.upOf(r)
 		more = take(r)
 		d.viewOff, d.viewPos = base+at.end, r.pos
 		return more

@@ -62,7 +62,7 @@ func (s *Spool) writeSome(now time.Time) error {
 		n++
 	}
 	if seg := d.segments[len(d.segments)-1]; len(seg.waits) == 0 {
-		seg.oldest = s.tail[0].at // what it held is acknowledged
+		seg.oldest, seg.began = s.tail[0].up, s.tail[0].at.UnixMilli() // what it held is acknowledged
 	}
 	if err := d.write(s.tail[:n], now); err != nil {
 		return err

@@ -48,13 +48,15 @@ func (s *Spool) markGaps() {
 	if len(s.gaps) == 0 {
 		return
 	}
-	now := s.o.Now()
+	stamp := s.o.stamp(s.epoch)
 	for _, stream := range slices.Sorted(maps.Keys(s.gaps)) {
 		if s.openStream(stream) != nil {
 			continue
 		}
 		for _, g := range s.gaps[stream] {
-			s.add(record{at: now, epoch: s.epoch, stream: stream, seq: s.next[stream], gap: &g})
+			r := stamp
+			r.stream, r.seq, r.gap = stream, s.next[stream], &g
+			s.add(r)
 			s.next[stream]++
 			s.count.Accepted++
 		}
@@ -62,7 +64,7 @@ func (s *Spool) markGaps() {
 	clear(s.gaps)
 	s.metaOld = true
 	if s.o.WriteAfter == 0 {
-		s.flush(now)
+		s.flush(stamp.at)
 	}
 }
 
@@ -152,13 +154,15 @@ func (s *Spool) view(g *segment) error {
 
 // expire drops what has waited longer than MaxAge.
 func (s *Spool) expire(now time.Time) {
+	up := s.o.uptime(now)
+	s.disk.creditOff(up)
 	if s.o.MaxAge <= 0 {
 		return
 	}
-	for len(s.disk.segments) > 0 && now.Sub(s.disk.segments[0].newest) > s.o.MaxAge {
+	for len(s.disk.segments) > 0 && up-s.disk.segments[0].newest > s.o.MaxAge {
 		s.evictSegment(ReasonAge)
 	}
-	for len(s.disk.segments) == 0 && len(s.tail) > 0 && now.Sub(s.tail[0].at) > s.o.MaxAge {
+	for len(s.disk.segments) == 0 && len(s.tail) > 0 && up-s.tail[0].up > s.o.MaxAge {
 		s.evictTail(ReasonAge)
 	}
 }
