@@ -23,7 +23,7 @@ func (s *session) verdict(now time.Time) (faults.Verdict, error) {
 	f := faults.Of(s.guarded.cause, now)
 	v := faults.Verdict{Kind: f.Kind, Loss: f.Noticed(), Up: s.up.is}
 	if s.up.is {
-		v.Lasted = now.Sub(s.up.since)
+		v.Lasted, v.Silence, v.Survived = now.Sub(s.up.since), s.guarded.silence(now), s.guarded.survived
 	}
 	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeMappingLost {
 		v.Idle = s.guarded.unansweredBeat

@@ -26,6 +26,7 @@ const (
 	EventRefused          EventKind = "refused"           // credentials, certificate, not authorised
 	EventLate             EventKind = "late"              // an answer is late; asked again and checked
 	EventTakeover         EventKind = "takeover"          // another client uses our id
+	EventKicked           EventKind = "kicked"            // the server closes one session after the other
 	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
 	EventNetWatchFailed   EventKind = "netwatch_failed"   // changes of interfaces and routes are noticed late

@@ -94,7 +94,7 @@ func (c *client) notify(e transport.Event) {
 		}
 	case transport.EventDown:
 		c.o.Notice("lost the broker: " + e.Why + "; trying again")
-	case transport.EventTakeover, transport.EventOversized:
+	case transport.EventTakeover, transport.EventKicked, transport.EventOversized:
 		c.o.Notice(e.Why)
 	case transport.EventUp:
 		first := false

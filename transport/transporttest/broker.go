@@ -25,6 +25,8 @@ type Hooks struct {
 	OnConnect   func(Connect) byte                      // the CONNACK code; anything but Accepted closes
 	OnSubscribe func(clientID, filter string) byte      // granted QoS, or SubscriptionFailed
 	OnPublish   func(clientID string, m Message) Answer // what becomes of a client's publish
+	// a connection on which the client sent nothing for so long is closed, as some balancers do; zero: only as keepalive says
+	Idle time.Duration
 }
 
 // Answer is what a broker does with a publish.
