@@ -67,6 +67,7 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
 		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(u.Proxy),
+		Retain:     map[string]transport.RetainMode{"on": transport.RetainOn, "off": transport.RetainOff}[u.Retain],
 		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
 }

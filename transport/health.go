@@ -148,6 +148,13 @@ func (h *health) reportTakeover(server string, session int64, now time.Time) {
 	}
 }
 
+// sharesID reports that another client was seen to use our id.
+func (h *health) sharesID() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.takeover.Other()
+}
+
 // announced is called with the birth and the will of a session before it connects.
 func (h *health) announced(payloads ...[]byte) {
 	h.mu.Lock()

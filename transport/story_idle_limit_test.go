@@ -12,7 +12,8 @@ import (
 // A balancer closes what is silent for 45 s, the beat may grow to 60 s, and pings are all that tells: probes are denied. It is
 // learnt like a silence that loses the link, and nobody is accused.
 func TestClosedAtASilenceIsLearnt(t *testing.T) {
-	for name, limit := range map[string]time.Duration{"45 s": 45 * time.Second, "31 s": 31 * time.Second, "59 s": 59 * time.Second} {
+	for name, limit := range map[string]time.Duration{"45 s": 45 * time.Second, "31 s": 31 * time.Second,
+		"59 s": 59 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			hooks := transporttest.Hooks{Idle: limit, OnConnect: func(c transporttest.Connect) byte {
 				if c.ClientID != rigID {

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,6 +136,13 @@ func (w *window) inFlight() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.unacked)
+}
+
+// retaining reports that a retained message waits for its PUBACK.
+func (w *window) retaining() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.unacked, func(a *Ack) bool { return a.m.Retain && a.written && !a.acked })
 }
 
 // drained waits, after stop, until nothing is in flight.

@@ -52,6 +52,8 @@ type document struct {
 	Layout int                   `json:"layout"`
 	Budget storedBudget          `json:"budget"`
 	Paths  map[string]storedPath `json:"paths"`
+	// by name; an earlier version knows it not, and forgets it
+	Servers map[string]storedServer `json:"servers,omitempty"`
 }
 
 type storedBudget struct {

@@ -18,6 +18,7 @@ const (
 	BadCredentials     byte = 4
 	NotAuthorised      byte = 5
 	SubscriptionFailed byte = 0x80 // for OnSubscribe
+	HangUpInstead      byte = 0xff // no CONNACK: the connection is closed
 )
 
 // Hooks of a Broker; nil means the friendly default. They run on the client's goroutine and may block.

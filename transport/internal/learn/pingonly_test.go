@@ -35,8 +35,8 @@ func TestNoSilenceEndsThree(t *testing.T) {
 	lost := func(time.Duration) faults.Verdict {
 		return faults.Verdict{Kind: faults.OutcomeSilence, Loss: faults.LossSilence, Up: true, Idle: true}
 	}
-	for _, limit := range []time.Duration{21 * time.Second, 29 * time.Second, 31 * time.Second, 45 * time.Second, 59 * time.Second,
-		100 * time.Second, 3 * time.Minute} {
+	for _, limit := range []time.Duration{21 * time.Second, 29 * time.Second, 31 * time.Second, 45 * time.Second,
+		59 * time.Second, 100 * time.Second, 3 * time.Minute} {
 		for name, end := range map[string]func(time.Duration) faults.Verdict{
 			"forgotten": lost,
 			"closed at the silence": func(time.Duration) faults.Verdict {
