@@ -13,6 +13,8 @@ const (
 	pingOnlyBeats = 3   // answered beats in a row that raise the beat
 	pingOnlyStep  = 1.5 // the factor by which it is raised
 
+	survivedPart = 0.9 // a limit is met now and then, and now and then it is not: so close to what was survived it counts
+
 	silentEndsFor = 24 * time.Hour // that a silence which ended a session is remembered
 	silentEndsMax = 8              // of a path; the oldest make room
 	silentPaths   = 16             // the same of paths
@@ -51,7 +53,7 @@ func (w *pingOnly) ended(v faults.Verdict, now time.Time) {
 	case v.Kind == faults.OutcomeClosed:
 		after = min(v.Silence, le.beat.interval)
 	}
-	if after < le.o.Min || !v.Idle && after <= v.Survived {
+	if after < le.o.Min || !v.Idle && after < heartbeat.Share(v.Survived, survivedPart) {
 		return
 	}
 	w.shortest(le.path, now) // which forgets

@@ -243,7 +243,8 @@ func (t *Terms) Ended(now time.Time, asked Set, way Way) (atOnce bool) {
 		return false
 	}
 	if t.trial == nil {
-		return t.suspect(now, asked, way)
+		t.suspect(now, asked, way)
+		return false
 	}
 	q := t.trial
 	if !q.with {
@@ -276,21 +277,20 @@ func (t *Terms) Ended(now time.Time, asked Set, way Way) (atOnce bool) {
 	return true
 }
 
-// suspect is Ended where there is no trial.
-func (t *Terms) suspect(now time.Time, asked Set, way Way) bool {
+// suspect is Ended where there is no trial. The first session of one is no sooner than any other.
+func (t *Terms) suspect(now time.Time, asked Set, way Way) {
 	if way == Other || way != t.way {
 		t.row, t.way = 0, way
 	}
 	if way == Other {
-		return false
+		return
 	}
 	doubt := asked & t.doubt
 	if t.row++; t.row < strikes || doubt == 0 || now.Before(t.rest) {
-		return false
+		return
 	}
 	t.trial = &trial{good: asked &^ doubt, todo: []Set{doubt}, first: true}
 	t.row, t.way = 0, Other
-	return true
 }
 
 // Why says what the server does not take, and what does not work without it; empty: it takes all.
