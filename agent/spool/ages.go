@@ -32,8 +32,9 @@ func (n note) upOf(wall int64) time.Duration { return n.up + between(n.wall, wal
 
 // between is the time from one wall time to another, both Unix ms; what is more than a century counts as one.
 func between(from, to int64) time.Duration {
-	const century = 100 * 365 * 24 * time.Hour
-	return max(-century, min(century, time.UnixMilli(to).Sub(time.UnixMilli(from)))) // Sub saturates
+	const century = 100 * 365 * 24 * 3600 * 1000
+	from, to = min(max(from, -century), 10*century), min(max(to, -century), 10*century) // so that nothing overflows
+	return time.Duration(min(max(to-from, -century), century)) * time.Millisecond
 }
 
 // tells tells whether a record with that note of its own can do with this one.

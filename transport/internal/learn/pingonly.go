@@ -2,7 +2,6 @@ package learn
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
@@ -56,7 +55,6 @@ func (w *pingOnly) ended(v faults.Verdict, now time.Time) {
 	if after < le.o.Min || !v.Idle && after < heartbeat.Share(v.Survived, survivedPart) {
 		return
 	}
-	w.shortest(le.path, now) // which forgets
 	if _, known := w.lost[le.path]; !known && len(w.lost) >= silentPaths {
 		for path := range w.lost { // any
 			delete(w.lost, path)
@@ -69,12 +67,8 @@ func (w *pingOnly) ended(v faults.Verdict, now time.Time) {
 
 // shortest is the shortest silence that has ended a session on a path of late; 0: none has.
 func (w *pingOnly) shortest(path string, now time.Time) (least time.Duration) {
-	w.lost[path] = slices.DeleteFunc(w.lost[path], func(e silentEnd) bool { return now.Sub(e.at) >= silentEndsFor })
-	if len(w.lost[path]) == 0 {
-		delete(w.lost, path)
-	}
 	for _, e := range w.lost[path] {
-		if least == 0 || e.after < least {
+		if now.Sub(e.at) < silentEndsFor && (least == 0 || e.after < least) {
 			least = e.after
 		}
 	}

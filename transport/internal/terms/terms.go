@@ -12,6 +12,7 @@
 package terms
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,10 +32,9 @@ const (
 	all   = Retain | wills | LongKeep | Keep
 )
 
-// names are the bits' names in files.
-func names() map[Set]string {
-	return map[Set]string{Retain: "retain", WillRetain: "will_retain", Will: "will", LongKeep: "long_keepalive",
-		Keep: "keepalive"}
+// names are the names in files, in their order.
+func names() []string {
+	return []string{"keepalive", "long_keepalive", "will", "will_retain", "retain"}
 }
 
 // order is in which one after the other is tried: what others need comes before them.
@@ -45,9 +45,9 @@ func (s Set) Has(x Set) bool { return s&x == x }
 
 // Names are the words for s in a file.
 func (s Set) Names() (words []string) {
-	for _, one := range order() {
+	for i, one := range order() {
 		if s.Has(one) {
-			words = append(words, names()[one])
+			words = append(words, names()[i])
 		}
 	}
 	return words
@@ -55,11 +55,9 @@ func (s Set) Names() (words []string) {
 
 // Parse is the set of such words; unknown ones, of a later version, are left out.
 func Parse(words []string) (s Set) {
-	for one, name := range names() {
-		for _, w := range words {
-			if w == name {
-				s |= one
-			}
+	for i, one := range order() {
+		if slices.Contains(words, names()[i]) {
+			s |= one
 		}
 	}
 	return s
