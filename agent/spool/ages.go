@@ -133,7 +133,7 @@ func (e *eras) record(g *segment, r *record, damage int64) {
 // settle turns the times of a segment, which count from the boot of its era, into such that count from the boot of now.
 func (e *eras) settle(g *segment, boot uint32, up time.Duration) {
 	if g.era == noEra {
-		g.oldest, g.newest = up, up
+		g.oldest, g.newest, g.guess = up, up, true
 		return
 	}
 	of, last := e.list[g.era], len(e.list)-1
@@ -141,6 +141,7 @@ func (e *eras) settle(g *segment, boot uint32, up time.Duration) {
 		g.oldest, g.newest = min(g.oldest, up), min(g.newest, up)
 		return
 	}
+	g.guess = true
 	behind := of.last // the uptime of its era at which the boot of now began, at the soonest
 	for i := g.era + 1; i <= last; i++ {
 		if next := e.list[i]; next.boot != 0 && !(i == last && next.boot == boot) {
@@ -174,8 +175,17 @@ func (d *disk) creditOff(up time.Duration) {
 	}
 }
 
-// upOf is when a record of the segment that was read from disk was appended, within what the segment is known to span.
-func (g *segment) upOf(r *record) time.Duration {
+// frames is its size without notes.
+func (g *segment) frames() int64 { return g.size - g.notes }
+
+// upOf is when a record of the segment that was read from disk was appended, within what the segment is known to span. Where that
+// is only a bound, an older time by the wall clock of then is as good: it drops nothing, and marks what is late.
+func (g *segment) upOf(r *record, o Options) time.Duration {
 	at := g.oldest + between(g.began, r.at.UnixMilli())
-	return min(max(at, g.oldest), g.newest)
+	at = min(max(at, g.oldest), g.newest)
+	if g.guess {
+		now := o.Now()
+		at = min(at, o.uptime(now)-between(r.at.UnixMilli(), now.UnixMilli()))
+	}
+	return at
 }

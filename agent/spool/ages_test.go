@@ -247,3 +247,26 @@ func TestAgesArePassedTime(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatAnEarlierVersionLeftIsLate: without a note nobody knows how old a record is. Nothing is dropped for that, but one that
+// was written long ago by the clock of then is told as old, so that it is marked late and paced.
+func TestWhatAnEarlierVersionLeftIsLate(t *testing.T) {
+	g := bootGateway(t, Options{MaxAge: time.Hour, MinFreeBytes: 1})
+	g.add(t)
+	file := g.fs.files[segmentName(1)]
+	file.data = append([]byte(segmentMagic), file.data[len(segmentMagic)+noteBytes:]...)
+	g.passed, g.up = g.passed+2*time.Hour, g.up+2*time.Hour
+	g.kill(t)
+	records, err := g.s.Peek(0, nil, 10, 1<<20)
+	if err != nil || len(records) == 0 || records[0].Gap != nil {
+		t.Fatalf("%+v, %v", records, err)
+	}
+	if age := g.o.Now().Sub(records[0].Time); age != 2*time.Hour {
+		t.Fatalf("%s old", age)
+	}
+	g.s.Release()
+	g.wait(61 * time.Minute)
+	if st := g.s.Status(); st.Evicted != 1 {
+		t.Fatalf("kept for ever: %+v", st)
+	}
+}

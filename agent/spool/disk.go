@@ -149,18 +149,21 @@ func (d *disk) seal() {
 func (d *disk) write(records []record, now time.Time) error {
 	seg := d.segments[len(d.segments)-1]
 	var buf []byte
-	last := seg.noted
+	last, notes := seg.noted, int64(0)
 	for i := range records {
 		if own := noted(d.o.Clock.Boot, &records[i]); last == nil || !last.tells(own) {
 			made := own
-			last, buf = &made, made.appendTo(buf)
+			last = &made
+			before := len(buf)
+			buf = made.appendTo(buf)
+			notes += int64(len(buf) - before)
 		}
 		buf = records[i].appendTo(buf)
 	}
 	if _, err := d.active.WriteAt(buf, seg.size); err != nil {
 		return errors.Join(err, d.active.Truncate(seg.size))
 	}
-	seg.noted = last
+	seg.noted, seg.notes = last, seg.notes+notes
 	d.written += int64(len(buf))
 	if len(d.unsynced) == 0 {
 		d.since = now
@@ -262,7 +265,7 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 		if !g.waits.has(r.pos) { // acknowledged, or given up meanwhile
 			return true
 		}
-		r.up = g.upOf(r)
+		r.up = g.upOf(r, d.o)
 		more = take(r)
 		d.viewOff, d.viewPos = base+at.end, r.pos
 		return more

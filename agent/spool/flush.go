@@ -44,7 +44,7 @@ func (s *Spool) writeSome(now time.Time) error {
 			return err
 		}
 	}
-	if d.active == nil || d.segments[len(d.segments)-1].size >= s.o.SegmentBytes {
+	if d.active == nil || d.segments[len(d.segments)-1].frames() >= s.o.SegmentBytes {
 		if !s.sync(now) {
 			return errors.New(d.why)
 		}
@@ -55,7 +55,7 @@ func (s *Spool) writeSome(now time.Time) error {
 			return err
 		}
 	}
-	room := s.o.SegmentBytes - d.segments[len(d.segments)-1].size
+	room := s.o.SegmentBytes - d.segments[len(d.segments)-1].frames()
 	n, bytes := 0, int64(0)
 	for n < len(s.tail) && (n == 0 || bytes+s.tail[n].size() <= room) {
 		bytes += s.tail[n].size()

@@ -17,6 +17,8 @@ type segment struct {
 	newest  time.Duration // the same of the newest one: a clock that is set ages nothing
 	began   int64         // wall time of oldest as it stands on disk, Unix ms
 	noted   *note         // the last one; nil: none, or it was not written by this process
+	notes   int64         // bytes of notes that this process wrote: what fits into a segment is as before there were any
+	guess   bool          // of Open: how old its records are is only known to be at least so much
 	era     int           // of Open: index into eras, of the newest record
 	wall    int64         // of Open: of newest, Unix ms, by a clock that was believed; 0: not known, or of this boot
 	numbers map[numbers]numberRange
