@@ -380,3 +380,11 @@ func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
 		r.stop()
 	}
 }
+
+// A command in a device's queue becomes too old by what passes: its deadline has a monotonic part.
+func TestADeadlineIsNotOfTheWallClock(t *testing.T) {
+	d := deadline(time.Now().Add(time.Minute).UnixMilli())
+	if in := time.Until(d); in > time.Minute || in < 50*time.Second || d == d.Round(0) {
+		t.Fatalf("%v, in %v", d, in)
+	}
+}

@@ -72,7 +72,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*encodedRecord, error) {
 		rt.Batch = Batching{}
 	}
 	rec.TS, rec.Unsynced = f.clock.Resolve(s.Stamp)
-	rec.Late = now.UnixMilli()-rec.TS > lateAfter.Milliseconds()
+	rec.Late = now.Sub(r.Time) > lateAfter // what has passed: TS is of the clock of then, which may have been set since
 	if rec.Frame, rec.Encoding = s.Data, s.Encoding; s.Values {
 		var m record.Measured
 		if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {

@@ -77,8 +77,9 @@ func TestATopicIsHeldAndLetGo(t *testing.T) {
 					r.broker.Kick("gw")
 					time.Sleep(time.Minute)
 				}
+				<-r.link.Ready() // a server that closes again and again is dialled more slowly
 				start := time.Now()
-				for r.pump.Waiting()["up/meter"] > 0 { // a server that closes again and again is dialled more slowly
+				for r.pump.Waiting()["up/meter"] > 0 {
 					if time.Sleep(time.Second); time.Since(start) > time.Hour {
 						t.Fatalf("%v", r.pump.Waiting())
 					}
@@ -92,7 +93,9 @@ func TestATopicIsHeldAndLetGo(t *testing.T) {
 				stop := r.read(t, 100*time.Millisecond, "meter")
 				h.set(c.topic, false)
 				start = time.Now()
-				r.waitEmpty(t)
+				for r.pump.Waiting()[c.topic] > 0 && time.Since(start) < time.Hour {
+					time.Sleep(time.Second)
+				}
 				if c.topic == "up/odd" && c.routes == nil && time.Since(start) > 10*time.Second {
 					t.Errorf("took %v", time.Since(start))
 				}

@@ -45,14 +45,15 @@ type disk struct {
 	names []string          // of streams, by the number that segments have for them
 	ids   map[string]uint16 // and back
 
-	why     string        // empty: all is well
-	blind   bool          // it could not be read at the start, and is not used
-	marked  map[mark]bool // of Open: the gaps whose marks are on disk
-	done    spans         // of Open: positions behind the cursor that are done with, by the cursor file
-	told    spans         // of Open: the same by .done files
-	retryAt time.Time
-	written int64
-	corrupt int64
+	why      string        // empty: all is well
+	offKnown bool          // how long the machine was off before Open is in the ages of what it left
+	blind    bool          // it could not be read at the start, and is not used
+	marked   map[mark]bool // of Open: the gaps whose marks are on disk
+	done     spans         // of Open: positions behind the cursor that are done with, by the cursor file
+	told     spans         // of Open: the same by .done files
+	retryAt  time.Time
+	written  int64
+	corrupt  int64
 }
 
 func (d *disk) bytes() (n int64) {
@@ -78,18 +79,18 @@ func (d *disk) last() Pos {
 	return 0
 }
 
-// backlog is the bytes of the segments that hold something that waits, and when the oldest of that was appended, about; zero:
-// nothing waits.
-func (d *disk) backlog() (bytes int64, oldest time.Time) {
+// backlog is the bytes of the segments that hold something that waits, and the uptime when the oldest of that was appended,
+// about.
+func (d *disk) backlog() (bytes int64, oldest time.Duration, waits bool) {
 	for _, g := range d.segments {
 		if len(g.waits) == 0 {
 			continue
 		}
-		if bytes += g.size; oldest.IsZero() {
-			oldest = g.oldest
+		if bytes += g.size; !waits {
+			oldest, waits = g.oldest, true
 		}
 	}
-	return bytes, oldest
+	return bytes, oldest, waits
 }
 
 // fail notes that the disk does not take it. It is tried again after retryDisk.
@@ -154,12 +155,21 @@ func (d *disk) seal() {
 func (d *disk) write(records []record, now time.Time) error {
 	seg := d.segments[len(d.segments)-1]
 	var buf []byte
+	last, notes := seg.noted, int64(0)
 	for i := range records {
+		if own := noted(d.o.Clock.Boot, &records[i]); last == nil || !last.tells(own) {
+			made := own
+			last = &made
+			before := len(buf)
+			buf = made.appendTo(buf)
+			notes += int64(len(buf) - before)
+		}
 		buf = records[i].appendTo(buf)
 	}
 	if _, err := d.active.WriteAt(buf, seg.size); err != nil {
 		return errors.Join(err, d.active.Truncate(seg.size))
 	}
+	seg.noted, seg.notes = last, seg.notes+notes
 	d.written += int64(len(buf))
 	if len(d.unsynced) == 0 {
 		d.since = now

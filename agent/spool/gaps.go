@@ -49,13 +49,15 @@ func (s *Spool) markGaps(passes func(stream string) bool) {
 	if len(s.gaps) == 0 {
 		return
 	}
-	now, marked := s.o.Now(), false
+	stamp, marked := s.o.stamp(s.epoch), false
 	for _, stream := range slices.Sorted(maps.Keys(s.gaps)) {
 		if passes != nil && passes(stream) || s.openStream(stream) != nil {
 			continue
 		}
 		for _, g := range s.gaps[stream] {
-			s.add(record{at: now, epoch: s.epoch, stream: stream, seq: s.next[stream], gap: &g})
+			r := stamp
+			r.stream, r.seq, r.gap = stream, s.next[stream], &g
+			s.add(r)
 			s.next[stream]++
 			s.count.Accepted++
 		}
@@ -67,7 +69,7 @@ func (s *Spool) markGaps(passes func(stream string) bool) {
 	}
 	s.metaOld = true
 	if s.o.WriteAfter == 0 {
-		s.flush(now)
+		s.flush(stamp.at)
 	}
 }
 
@@ -157,13 +159,15 @@ func (s *Spool) load(v *view, g *segment) error {
 
 // expire drops what has waited longer than MaxAge.
 func (s *Spool) expire(now time.Time) {
+	up := s.o.uptime(now)
+	s.disk.creditOff(up)
 	if s.o.MaxAge <= 0 {
 		return
 	}
-	for len(s.disk.segments) > 0 && now.Sub(s.disk.segments[0].newest) > s.o.MaxAge {
+	for len(s.disk.segments) > 0 && up-s.disk.segments[0].newest > s.o.MaxAge {
 		s.evictSegment(ReasonAge)
 	}
-	for len(s.disk.segments) == 0 && len(s.tail) > 0 && now.Sub(s.tail[0].at) > s.o.MaxAge {
+	for len(s.disk.segments) == 0 && len(s.tail) > 0 && up-s.tail[0].up > s.o.MaxAge {
 		s.evictTail(ReasonAge)
 	}
 }

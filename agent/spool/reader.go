@@ -58,7 +58,8 @@ func (r *Reader) Next(dst []Record, maxRecords, maxBytes int) ([]Record, error) 
 		return dst, nil
 	}
 	r.at = max(r.at, s.cursor)
-	have, bytes := 0, 0
+	have, bytes, now := 0, 0, s.o.Now()
+	up := s.o.uptime(now)
 	take := func(rec *record) (more bool) {
 		switch {
 		case rec.pos > r.through:
@@ -67,7 +68,7 @@ func (r *Reader) Next(dst []Record, maxRecords, maxBytes int) ([]Record, error) 
 		case r.passes != nil && r.passes(rec.stream):
 			r.pass(rec.pos)
 		default:
-			dst = append(dst, rec.public())
+			dst = append(dst, rec.public(now.Add(rec.up-up)))
 			s.out.insert(span{rec.pos, rec.pos})
 			have, bytes = have+1, bytes+len(rec.data)
 		}
@@ -85,7 +86,7 @@ func (r *Reader) Next(dst []Record, maxRecords, maxBytes int) ([]Record, error) 
 		if err := s.load(&r.view, g); err != nil {
 			return dst, err
 		}
-		if !r.view.read(g, r.at, take) {
+		if !r.view.read(g, &s.o, r.at, take) {
 			return dst, nil
 		}
 		r.at = min(max(r.at, g.last), r.through)
@@ -153,7 +154,7 @@ func (d *disk) load(v *view, g *segment) error {
 }
 
 // read calls take for the records of g behind after that wait, in order, until it says stop; then false. v shows g.
-func (v *view) read(g *segment, after Pos, take func(r *record) bool) bool {
+func (v *view) read(g *segment, o *Options, after Pos, take func(r *record) bool) bool {
 	if v.pos > after { // started over
 		v.off, v.pos = 0, 0
 	}
@@ -163,6 +164,7 @@ func (v *view) read(g *segment, after Pos, take func(r *record) bool) bool {
 			return false
 		}
 		if g.waits.has(r.pos) { // else acknowledged, or given up meanwhile
+			r.up = g.upOf(r, o)
 			if more = take(r); !more {
 				return false
 			}

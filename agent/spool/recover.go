@@ -75,7 +75,7 @@ func Open(fs FS, o Options) (*Spool, error) {
 
 // recoverSegments takes the segments over and returns the last number of each stream.
 func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
-	found, watch := map[numbers]Seq{}, damageWatch{}
+	found, watch, times := map[numbers]Seq{}, damageWatch{}, eras{}
 	for stream, next := range m.Next {
 		if !m.Clean {
 			watch[numbers{m.Epoch, stream}] = seen{last: next - 1}
@@ -93,9 +93,9 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		if _, ok := parseSegmentName(name); !ok {
 			continue
 		}
-		g := &segment{name: name}
+		g := &segment{name: name, era: noEra}
 		has := s.disk.loadDone(g)
-		s.recoverSegment(g, after, found, watch)
+		s.recoverSegment(g, after, found, watch, &times)
 		g.told.fresh.remove(span{0, s.cursor})
 		for _, r := range has {
 			g.told.fresh.remove(r)
@@ -106,14 +106,16 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 			continue
 		}
 		after = g.last
-		g.newest = now.Add(-max(0, now.Sub(g.newest))) // a time in the future, or of an unset clock, counts as now
 		s.disk.segments = append(s.disk.segments, g)
 	}
 	s.disk.removeStrays(names)
+	for _, g := range s.disk.segments {
+		times.settle(g, s.o.Clock.Boot, s.o.uptime(now))
+	}
 	return found
 }
 
-func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, watch damageWatch) {
+func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, watch damageWatch, times *eras) {
 	g.size = maxRecord // until it is known
 	f, err := s.fs.Open(g.name)
 	if err != nil {
@@ -128,13 +130,15 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 	}
 	g.size = int64(len(p))
 	end := 0
-	skipped := walk(p, after, func(r *record, at location) bool {
+	times.segmentBegins()
+	skipped := walkNotes(p, after, times.noted, func(r *record, at location) bool {
 		key := numbers{r.epoch, r.stream}
 		if hole := watch.saw(key, r.seq, s.disk.corrupt+at.skipped); hole != nil && r.pos > s.cursor {
 			s.lose(r.stream, *hole)
 		}
 		found[key] = max(found[key], r.seq)
 		g.note(r, s.disk.id(r.stream))
+		times.record(g, r, at.skipped)
 		if s.wasDone(r.pos) {
 			g.finish(span{r.pos, r.pos})
 		} else if r.gap != nil {

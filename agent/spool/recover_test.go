@@ -106,12 +106,16 @@ func TestRecovery(t *testing.T) {
 		}, []string{"1", "2", "3", "4", "restart 5-0"}, false},
 		"rot in the middle": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
-			f.segmentBytes()[len(segmentMagic)+60] ^= 0x40 // in the second record
+			f.segmentBytes()[len(segmentMagic)+noteBytes+60] ^= 0x40 // in the second record
 		}, []string{"1", "3", "4", "5", "corrupt 2-2", "restart 6-0"}, false},
 		"rot in a length": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
-			f.segmentBytes()[len(segmentMagic)+lengthOffset] = 0xff
+			f.segmentBytes()[len(segmentMagic)+noteBytes+lengthOffset] = 0xff
 		}, []string{"2", "3", "4", "5", "corrupt 1-1", "restart 6-0"}, false},
+		"rot in the note of the clocks": {onDisk(), func(_ *testing.T, f *fixture) {
+			f.fs = f.fs.kill()
+			f.segmentBytes()[len(segmentMagic)+20] ^= 1
+		}, []string{"1", "2", "3", "4", "5", "restart 6-0"}, false},
 		"segment of zeros": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
 			clear(f.segmentBytes())

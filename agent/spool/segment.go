@@ -15,10 +15,16 @@ type segment struct {
 	census  census
 	cuts    int // how often records were taken from its end
 	first   Pos
-	last    Pos   // 0: none
-	size    int64 // bytes up to the end of its last record
-	oldest  time.Time
-	newest  time.Time // with the monotonic clock of this process, so that a set clock ages nothing
+	last    Pos           // 0: none
+	size    int64         // bytes up to the end of its last record
+	oldest  time.Duration // uptime of this boot, negative: before it, when the oldest was appended that waits, about
+	newest  time.Duration // the same of the newest one: a clock that is set ages nothing
+	began   int64         // wall time of oldest as it stands on disk, Unix ms
+	noted   *note         // the last one; nil: none, or it was not written by this process
+	notes   int64         // bytes of notes that this process wrote: what fits into a segment is as before there were any
+	guess   bool          // of Open: how old its records are is only known to be at least so much
+	era     int           // of Open: index into eras, of the newest record
+	wall    int64         // of Open: of newest, Unix ms, by a clock that was believed; 0: not known, or of this boot
 	numbers map[numbers]numberRange
 	failing time.Time // since when it cannot be read; zero: it can
 }
@@ -38,9 +44,9 @@ func (g *segment) note(r *record, id uint16) {
 	g.waits.add(r.pos)
 	g.census.add(id)
 	if g.last == 0 {
-		g.first, g.oldest = r.pos, r.at
+		g.first, g.oldest, g.began = r.pos, r.up, r.at.UnixMilli()
 	}
-	g.last, g.newest = r.pos, r.at
+	g.last, g.newest = r.pos, r.up
 	if g.numbers == nil {
 		g.numbers = map[numbers]numberRange{}
 	}
@@ -118,6 +124,11 @@ type location struct {
 // record are skipped, up to the next record; skipped counts such stretches. Positions that do not grow are copies of
 // what is in an older segment: skipped too, not counted.
 func walk(p []byte, after Pos, visit func(r *record, at location) bool) (skipped int64) {
+	return walkNotes(p, after, nil, visit)
+}
+
+// walkNotes is walk, which calls noted, if it is not nil, for each note of the clocks too.
+func walkNotes(p []byte, after Pos, noted func(n note, damage int64), visit func(r *record, at location) bool) (skipped int64) {
 	off, inBad := 0, false
 	if len(p) >= len(segmentMagic) && string(p[:len(segmentMagic)]) == segmentMagic {
 		off = len(segmentMagic)
@@ -135,6 +146,9 @@ func walk(p []byte, after Pos, visit func(r *record, at location) bool) (skipped
 		at := location{off + n, skipped}
 		off, inBad = off+n, false
 		if r.pos <= after {
+			if n, ok := noteOf(&r); ok && noted != nil {
+				noted(n, skipped)
+			}
 			continue
 		}
 		after = r.pos
