@@ -39,6 +39,7 @@ func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, er
 	if err != nil {
 		return nil, err
 	}
+	o.maxPacket = listingMaxPacket
 	c, err := connect(ctx, o, wire.Filter(o.Topics.State), wire.Filter(o.Topics.Info))
 	if err != nil {
 		return nil, err
