@@ -17,7 +17,7 @@ import (
 const (
 	journalFile    = "commands.journal"
 	journalCorrupt = journalFile + ".corrupt"
-	journalMargin  = 10 * time.Minute
+	journalMargin  = time.Minute // 600 a minute, and those of a minute or two ahead, fit into a device's share
 	journalMax     = 5120 // ids remembered; more unexpired commands at once are refused as busy: see room
 	journalRewrite = 2 * journalMax
 	journalNames   = 2 << 10   // bytes of an id and a device's name; ours are shorter

@@ -107,3 +107,23 @@ func TestJournalWithoutADisk(t *testing.T) {
 		t.Fatal("at most once was promised without a disk")
 	}
 }
+
+// The default rate of one device, with commands that expire as ours do, never fills its share: what was forgotten is in the marks.
+func TestTheDefaultRateFitsIntoTheJournal(t *testing.T) {
+	for _, ahead := range []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute} {
+		j, now := openTestJournal(t, t.TempDir()), time.Now()
+		for i := range 20 * 600 {
+			now = now.Add(100 * time.Millisecond)
+			c := command{name: "m", id: fmt.Sprint(i), expires: now.Add(ahead).UnixMilli()}
+			if err := j.room(c, now); err != nil {
+				t.Fatalf("%s ahead, after %d: %v", ahead, i, err)
+			}
+			j.entries[c.id] = &journalEntry{ID: c.id, Name: c.name, Expires: c.expires, Reply: &wire.Reply{ID: c.id, OK: true}}
+			if len(j.entries) >= journalMax {
+				if err := j.rewrite(now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}

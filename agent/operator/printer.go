@@ -156,10 +156,10 @@ func source(it Item) string {
 }
 
 func span(from, to uint64) string {
-	switch to {
-	case from:
+	switch {
+	case to == from:
 		return fmt.Sprint("number ", from)
-	case 0:
+	case to < from:
 		return fmt.Sprintf("numbers from %d on, an unknown count", from)
 	}
 	return fmt.Sprintf("numbers %d to %d", from, to)
