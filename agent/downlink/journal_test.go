@@ -108,7 +108,7 @@ func TestJournalWithoutADisk(t *testing.T) {
 	}
 }
 
-// The default rate of one device, with commands that expire as ours do, never fills its share: what was forgotten is in the marks.
+// The default rate of one device, with commands that expire as ours do, never fills its share: the marks have what was forgotten.
 func TestTheDefaultRateFitsIntoTheJournal(t *testing.T) {
 	for _, ahead := range []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute} {
 		j, now := openTestJournal(t, t.TempDir()), time.Now()
@@ -118,7 +118,8 @@ func TestTheDefaultRateFitsIntoTheJournal(t *testing.T) {
 			if err := j.room(c, now); err != nil {
 				t.Fatalf("%s ahead, after %d: %v", ahead, i, err)
 			}
-			j.entries[c.id] = &journalEntry{ID: c.id, Name: c.name, Expires: c.expires, Reply: &wire.Reply{ID: c.id, OK: true}}
+			done := &wire.Reply{ID: c.id, OK: true}
+			j.entries[c.id] = &journalEntry{ID: c.id, Name: c.name, Expires: c.expires, Reply: done}
 			if len(j.entries) >= journalMax {
 				if err := j.rewrite(now); err != nil {
 					t.Fatal(err)

@@ -31,7 +31,8 @@ func TestPiecesOfADocumentShowAsTheWholeDoes(t *testing.T) {
 			}
 			var out strings.Builder
 			if name != "no UTF-8" && name != "escapes" { // which encoding/json writes in another way
-				if err := Encode(&out, pad+s, false); err != nil || strings.TrimSuffix(out.String(), "\n") != got && name != "all" {
+				err := Encode(&out, pad+s, false)
+				if err != nil || strings.TrimSuffix(out.String(), "\n") != got && name != "all" {
 					t.Fatalf("%s, encoded behind %d bytes: %v", name, n, err)
 				}
 			}

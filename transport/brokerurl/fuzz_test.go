@@ -8,8 +8,10 @@ import (
 
 // What is shown is dialled: the host that net/url finds, and nothing of a user part or a query. Or all of it is hidden.
 func FuzzShown(f *testing.F) {
-	for _, s := range []string{"mqtts://gw:pw@h:8883", "wss://h.net/m@n?u=a@b#c@d", "ws://[::1]:80/@", "mqtt://a@b@c", "wss://h?@/",
-		"mqtts://gw:12/hunter2@h", "ws://b:80/m?m=a@b", "wss://h#?@", "wss://@h/", "wss://:@h:1?a=@", "mqtts://a%40b@h", "ws://h/%40"} {
+	for _, s := range []string{"mqtts://gw:pw@h:8883", "wss://h.net/m@n?u=a@b#c@d", "ws://[::1]:80/@", "mqtt://a@b@c",
+		"wss://h?@/",
+		"mqtts://gw:12/hunter2@h", "ws://b:80/m?m=a@b", "wss://h#?@", "wss://@h/", "wss://:@h:1?a=@",
+		"mqtts://a%40b@h", "ws://h/%40"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

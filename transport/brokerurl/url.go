@@ -99,8 +99,8 @@ func Loopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// shown writes login in the place of a user part and query in that of a query or fragment. The authority ends at the first / ? or #
-// (RFC 3986, section 3.2), and only in it there is a user part; of a path that holds an @ nothing is shown. Where that may be a
+// shown writes login in the place of a user part and query in that of a query or fragment. The authority ends at the first / ? or
+// # (RFC 3986, section 3.2), and only in it there is a user part; of a path that holds an @ nothing is shown. Where that may be a
 // password with one of these three in it, all is hidden.
 func (u URL) shown(login, query string) string {
 	if u == "" || u == None {
