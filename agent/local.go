@@ -65,6 +65,9 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 		if d.Fault != nil {
 			a.log.Error().Err(d.Fault).Msg("directory cannot be used, nothing in it survives a restart")
 		}
+		if d.Others != "" {
+			a.log.Warn().Str("why", d.Others).Msg("others can change what is kept here, and so what is believed of it")
+		}
 	}
 	if err := l.openSpools(b.Document); err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))

@@ -97,6 +97,8 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	for _, p := range u.dirs.All() {
 		if p.Fault != nil {
 			add("", p.Fault.Error())
+		} else {
+			add("", p.Others)
 		}
 	}
 	if u.clock.Unset() {

@@ -17,8 +17,8 @@ import (
 const (
 	journalFile    = "commands.journal"
 	journalCorrupt = journalFile + ".corrupt"
-	journalMargin  = 10 * time.Minute
-	journalMax     = 5120 // ids remembered; more unexpired commands at once are refused as busy: see room
+	journalMargin  = time.Minute // 600 a minute, and those of a minute or two ahead, fit into a device's share
+	journalMax     = 5120        // ids remembered; more unexpired commands at once are refused as busy: see room
 	journalRewrite = 2 * journalMax
 	journalNames   = 2 << 10   // bytes of an id and a device's name; ours are shorter
 	journalAnswers = 4 << 20   // bytes of lines of which the answer is kept in memory; of others only what came of them

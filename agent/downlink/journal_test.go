@@ -107,3 +107,24 @@ func TestJournalWithoutADisk(t *testing.T) {
 		t.Fatal("at most once was promised without a disk")
 	}
 }
+
+// The default rate of one device, with commands that expire as ours do, never fills its share: the marks have what was forgotten.
+func TestTheDefaultRateFitsIntoTheJournal(t *testing.T) {
+	for _, ahead := range []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute} {
+		j, now := openTestJournal(t, t.TempDir()), time.Now()
+		for i := range 20 * 600 {
+			now = now.Add(100 * time.Millisecond)
+			c := command{name: "m", id: fmt.Sprint(i), expires: now.Add(ahead).UnixMilli()}
+			if err := j.room(c, now); err != nil {
+				t.Fatalf("%s ahead, after %d: %v", ahead, i, err)
+			}
+			done := &wire.Reply{ID: c.id, OK: true}
+			j.entries[c.id] = &journalEntry{ID: c.id, Name: c.name, Expires: c.expires, Reply: done}
+			if len(j.entries) >= journalMax {
+				if err := j.rewrite(now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}

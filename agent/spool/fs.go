@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -57,6 +58,9 @@ func (d dir) open(how func(root *os.Root) (*os.File, error)) (File, error) {
 	}
 	defer root.Close()
 	f, err := how(root)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%w: if the agent ran as another user before: %s", err, ownfile.Chown(string(d)))
+	}
 	if err != nil {
 		return nil, err
 	}

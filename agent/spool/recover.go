@@ -44,6 +44,7 @@ func Open(fs FS, o Options) (*Spool, error) {
 	if o.MemoryBytes < 0 || o.MaxBytes < 0 || o.WriteAfter < 0 || o.Sync < 0 || o.MaxAge < 0 {
 		return nil, errors.New("spool: negative size or time")
 	}
+	fs = takeable(fs)
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
 		disk: disk{fs: fs, o: o}}

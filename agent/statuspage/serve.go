@@ -43,6 +43,12 @@ type taken struct {
 	conn   net.Conn
 }
 
+// Conn is the connection that a request came by, found under its context; nil: by none of a Server.
+func Conn(ctx context.Context) net.Conn {
+	t, _ := ctx.Value(seatKey{}).(taken)
+	return t.conn
+}
+
 // NewServer returns a server that answers by h.
 func NewServer(h http.Handler, o ServerOptions) *Server {
 	if o.Seats == 0 {
