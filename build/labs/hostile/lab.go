@@ -63,6 +63,7 @@ func parts() []part {
 	return []part{
 		{name: "claims", run: lab.claims},
 		{name: "sessions", run: lab.sessions, alone: true},
+		{name: "descriptors", run: lab.descriptors, alone: true},
 		{name: "floods", run: lab.floods},
 		{name: "large-files", run: lab.largeFiles},
 		{name: "operator", run: lab.operator},
