@@ -65,6 +65,7 @@ func parts() []part {
 		{name: "sessions", run: lab.sessions, alone: true},
 		{name: "descriptors", run: lab.descriptors, alone: true},
 		{name: "floods", run: lab.floods},
+		{name: "answers", run: lab.answers},
 		{name: "large-files", run: lab.largeFiles},
 		{name: "operator", run: lab.operator},
 		{name: "edges", run: lab.edges},
