@@ -80,6 +80,9 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", link)
+	u.mu.Lock()
+	add("", u.identityFault)
+	u.mu.Unlock()
 	add("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)

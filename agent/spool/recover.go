@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -50,12 +51,13 @@ func Open(fs FS, o Options) (*Spool, error) {
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
 	m, known := s.loadMeta()
-	s.cursor = s.disk.loadCursor()
+	s.cursor = s.loadCursor()
 	found := s.recoverSegments(now, m)
 	if n := len(s.disk.done); n > 0 {
 		s.doneTo = s.disk.done[n-1].last
 	}
 	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that the cursor file knows is given again
+	s.found.judge(s, now)
 	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
 	s.disk.marked, s.disk.done = nil, nil
@@ -120,6 +122,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 		return
 	}
 	g.size = int64(len(p))
+	if len(p) < len(segmentMagic) {
+		s.found.note("%s is empty: if there were records in it, they are lost", g.name)
+	}
 	end := 0
 	skipped := walk(p, after, func(r *record, at location) bool {
 		key := numbers{r.epoch, r.stream}
@@ -204,24 +209,44 @@ type mark struct {
 	gap    gap
 }
 
+// loadMeta reads the meta file; false: there is none that can be used.
 func (s *Spool) loadMeta() (meta, bool) {
-	f, err := s.fs.Open(metaFile)
+	m, err := readMeta(s.fs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.found.note("%s (%v): a new epoch has begun, and what was noted there of lost records is not known any more", metaFile, err)
+	}
+	return m, err == nil
+}
+
+func readMeta(from FS) (m meta, err error) {
+	f, err := from.Open(metaFile)
 	if err != nil {
-		return meta{}, false
+		return m, err
 	}
 	defer f.Close()
 	p, err := readFile(f, maxMeta)
-	if err != nil || len(p) < 9 || fmt.Sprintf("%08x\n", crc32.Checksum(p[9:], castagnoli())) != string(p[:9]) {
-		return meta{}, false
+	if err != nil {
+		return m, err
 	}
-	var m meta
-	if json.Unmarshal(p[9:], &m) != nil {
-		return meta{}, false
+	if len(p) < 9 || fmt.Sprintf("%08x\n", crc32.Checksum(p[9:], castagnoli())) != string(p[:9]) {
+		return m, errors.New("its checksum is wrong")
+	}
+	if err := json.Unmarshal(p[9:], &m); err != nil {
+		return meta{}, err
 	}
 	if m.Next == nil {
 		m.Next = map[string]Seq{}
 	}
-	return m, true
+	return m, nil
+}
+
+// loadCursor reads the cursor file; one that is there and of no use is noted.
+func (s *Spool) loadCursor() Pos {
+	through, err := s.disk.loadCursor()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.found.note("%s (%v): what was acknowledged may be sent once more", cursorFile, err)
+	}
+	return through
 }
 
 // known is, by stream, the first number that a stop now could lose: what is not synced, or not even written. With nothing of

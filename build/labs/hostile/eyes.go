@@ -38,6 +38,9 @@ func localPaths() []string {
 	return []string{"/status", "/metrics", "/healthz", "/readyz", "/", "/tap/meter", "/debug/pprof/cmdline"}
 }
 
+// eyeCheck prints the document as it runs.
+const eyeCheck = "check -v"
+
 // localPlaces are all of them: one at which there never was anything shows nothing.
 func localPlaces() []string {
 	return append(localPaths(), eyeFiles, eyeProcess, eyeList, eyeChildren, eyeChildrenOfOurs, eyeLog, eyeAborted, eyeStatus, eyeUp)
@@ -106,11 +109,11 @@ func childrenOf(mark string) (pids []int) {
 func (l lab) bundleEyes(p *place, a *kit.Agent, env []string) (packed []byte, said map[string][]byte) {
 	said = map[string][]byte{}
 	bundle := filepath.Join(a.Dir, "b.tar.gz")
-	for _, words := range []string{"diag --bundle", "diag --json", "check -v", "check --online"} {
+	for _, words := range []string{"diag --bundle", "diag --json", eyeCheck, "check --online"} {
 		argv := append([]string{"ip", "netns", "exec", p.netns, l.agent}, strings.Fields(words)...)
 		if words == "diag --bundle" {
 			argv = append(argv, bundle)
-		} else if !l.o.Full && words != "check -v" {
+		} else if !l.o.Full && words != eyeCheck {
 			continue
 		}
 		cmd := exec.CommandContext(l.Ctx, argv[0], append(argv[1:], "-c", a.ConfigPath)...)

@@ -1,0 +1,37 @@
+package spool
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// damageSaid is how long that which a start found damaged is worth a word.
+const damageSaid = time.Hour
+
+// damage is what Open found on the disk that is not what was written there: emptied, garbled, torn. What can be told of it by numbers
+// stands in the streams; this is for a person.
+type damage struct {
+	all   []string
+	until time.Time
+}
+
+func (d *damage) note(format string, args ...any) {
+	d.all = append(d.all, fmt.Sprintf(format, args...))
+}
+
+// why is the sentence for it while it is worth one.
+func (d *damage) why(now time.Time) string {
+	if len(d.all) == 0 || !now.Before(d.until) {
+		return ""
+	}
+	return "what is on the disk was found damaged at the start, after a power cut perhaps: " + strings.Join(d.all, "; ")
+}
+
+// judge notes what was found, once everything was looked at.
+func (d *damage) judge(s *Spool, now time.Time) {
+	if n := s.disk.corrupt; n > 0 {
+		d.note("%d stretches of its segments hold no record: what was there is lost, and marked in its stream", n)
+	}
+	d.until = now.Add(damageSaid)
+}
