@@ -97,7 +97,9 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		s.recoverSegment(g, after, found, watch)
 		if len(g.waits) == 0 {
 			after = max(after, g.last)
-			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
+			if err := s.fs.Remove(name); err != nil { // nothing of use; what stays is looked at again
+				s.found.note("%s holds nothing of use, and could not be removed (%v)", name, err)
+			}
 			continue
 		}
 		after = g.last

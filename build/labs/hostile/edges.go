@@ -80,17 +80,16 @@ func (l lab) edges() error {
 	if err := kit.SideBySide(len(jobs), jobs); err != nil {
 		return err
 	}
-	count, shown, first := 0, 0, ""
+	count, first := 0, ""
+	var mute []string
 	for _, e := range all {
 		if e.err != nil {
 			l.t.Check(e.name+": ran", e.err)
 			continue
 		}
 		through := passed(e.output, e.own)
-		if bytes.Contains(e.output, []byte(sentence)) {
-			shown++
-		} else {
-			l.Logf("%s: shows nothing of it: %.300q", e.name, e.output)
+		if err := e.shows(); err != nil {
+			mute = append(mute, err.Error())
 		}
 		if len(through) > 0 {
 			l.t.Exactly(e.name+": control characters that pass", len(through), 0, "", strings.Join(through, " "))
@@ -101,8 +100,9 @@ func (l lab) edges() error {
 		count += len(through)
 	}
 	l.t.Exactly(fmt.Sprintf("%d edges, %d control characters each: passed", len(all), len(controls())), count, 0, "", first)
-	l.t.AtLeast("edges that show what the stranger wrote, as something harmless", float64(shown), float64(len(all))/4, "")
-	return nil
+	l.t.Exactly("edges that do not show what the stranger wrote, as something harmless, and have no reason", len(mute), 0,
+		fmt.Sprint("of ", len(all)), strings.Join(mute, "\n"))
+	return l.everyCommand(all)
 }
 
 // gatewayEdges are the agent's: its log in both forms, its page, and the commands that a person gives on the gateway.
@@ -200,6 +200,11 @@ func (l lab) gatewayEdge(name, url string) (all []edge, err error) {
 	add("the bundle", packed, err, textOwn)
 	log, err := os.ReadFile(a.Proc().LogPath)
 	add("run, the log", log, err, "\n")
+	local, err := l.localEdges(a, tty, name)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, local...)
 	a.Kill()
 	out, err := l.onTerminal(1500*time.Millisecond, l.agent, "run", "-c", a.ConfigPath)
 	add("run on a terminal", uncoloured(out), err, textOwn)

@@ -66,6 +66,7 @@ func parts() []part {
 		{name: "descriptors", run: lab.descriptors, alone: true},
 		{name: "floods", run: lab.floods},
 		{name: "answers", run: lab.answers},
+		{name: "state", run: lab.statePart},
 		{name: "large-files", run: lab.largeFiles},
 		{name: "operator", run: lab.operator},
 		{name: "edges", run: lab.edges},
