@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,7 +133,8 @@ func (l *localState) openSpools(d *config.Document) error {
 	l.data, l.high, l.replies = data, high, answers
 	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	for _, s := range l.losses.spools {
-		if why := s.spool.Status().Why; why != "" {
+		if st := s.spool.Status(); st.Why != "" || st.Found != "" {
+			why := cmp.Or(st.Found, st.Why)
 			l.log.Warn().Str("spool", s.name).Str("why", why).Msg("spool: not all is well with its disk at the start")
 		}
 	}

@@ -51,6 +51,9 @@ func (j *Journal) saveSeen() {
 		if j.witness, err = ownfile.OpenOrMake(j.root, seenFile, os.O_RDWR); err != nil {
 			return
 		}
+		if info, err := j.witness.Stat(); err == nil && info.Size() > seenBytes { // what is longer nobody reads
+			_ = j.witness.Truncate(seenBytes)
+		}
 	}
 	if _, err := j.witness.WriteAt(append(p, make([]byte, seenBytes-len(p))...), 0); err != nil {
 		j.witness.Close()

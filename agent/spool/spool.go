@@ -92,7 +92,8 @@ type Status struct {
 	Oldest       time.Time // of the waiting; zero: none
 	WrittenBytes int64     // to the disk, everything counted
 	Lost         Loss      // what could not be kept
-	Why          string    // what is wrong with the disk, or for an hour what Open found damaged there; empty: nothing
+	Why          string    // what is wrong with the disk; empty: nothing
+	Found        string    // for an hour, what Open found damaged there; empty: nothing
 }
 
 // Loss is what a spool could not keep since Open: evicted, or refused by Append.
@@ -294,9 +295,7 @@ func (s *Spool) Status() Status {
 	st.Bytes, st.Oldest = s.disk.backlog()
 	st.Bytes += s.tailBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
-	if st.Why == "" {
-		st.Why = s.found.why(s.o.Now())
-	}
+	st.Found = s.found.why(s.o.Now())
 	if st.Oldest.IsZero() && len(s.tail) > 0 {
 		st.Oldest = s.tail[0].at
 	}
