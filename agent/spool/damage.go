@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 )
@@ -9,8 +11,8 @@ import (
 // damageSaid is how long that which a start found damaged is worth a word.
 const damageSaid = time.Hour
 
-// damage is what Open found on the disk that is not what was written there: emptied, garbled, torn. What can be told of it by numbers
-// stands in the streams; this is for a person.
+// damage is what Open found on the disk that is not what was written there: emptied, garbled, torn. What can be told of it by
+// numbers stands in the streams; this is for a person.
 type damage struct {
 	all   []string
 	until time.Time
@@ -18,6 +20,13 @@ type damage struct {
 
 func (d *damage) note(format string, args ...any) {
 	d.all = append(d.all, fmt.Sprintf(format, args...))
+}
+
+// unread notes a file that is there and could not be used, and what that means.
+func (d *damage) unread(name string, err error, means string) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.note("%s (%v): %s", name, err, means)
+	}
 }
 
 // why is the sentence for it while it is worth one.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -50,8 +49,11 @@ func Open(fs FS, o Options) (*Spool, error) {
 		disk: disk{fs: fs, o: o}}
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
-	m, known := s.loadMeta()
-	s.cursor = s.loadCursor()
+	m, err := readMeta(fs)
+	s.found.unread(metaFile, err, "a new epoch has begun, and what was noted there of lost records is not known any more")
+	known := err == nil
+	s.cursor, err = s.disk.loadCursor()
+	s.found.unread(cursorFile, err, "what was acknowledged may be sent once more")
 	found := s.recoverSegments(now, m)
 	if n := len(s.disk.done); n > 0 {
 		s.doneTo = s.disk.done[n-1].last
@@ -211,15 +213,7 @@ type mark struct {
 	gap    gap
 }
 
-// loadMeta reads the meta file; false: there is none that can be used.
-func (s *Spool) loadMeta() (meta, bool) {
-	m, err := readMeta(s.fs)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.found.note("%s (%v): a new epoch has begun, and what was noted there of lost records is not known any more", metaFile, err)
-	}
-	return m, err == nil
-}
-
+// readMeta reads the meta file.
 func readMeta(from FS) (m meta, err error) {
 	f, err := from.Open(metaFile)
 	if err != nil {
@@ -240,15 +234,6 @@ func readMeta(from FS) (m meta, err error) {
 		m.Next = map[string]Seq{}
 	}
 	return m, nil
-}
-
-// loadCursor reads the cursor file; one that is there and of no use is noted.
-func (s *Spool) loadCursor() Pos {
-	through, err := s.disk.loadCursor()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.found.note("%s (%v): what was acknowledged may be sent once more", cursorFile, err)
-	}
-	return through
 }
 
 // known is, by stream, the first number that a stop now could lose: what is not synced, or not even written. With nothing of

@@ -7,8 +7,8 @@ import (
 )
 
 // seats are the connections of a server, no more than there are seats: the one that has been idle for the longest leaves for a
-// new one. Idle is also who is slow to ask, and who does not read the answer: but for what takes its time, an answer is ready in a
-// moment. Safe for concurrent use.
+// new one. Idle is also who is slow to ask, and who does not read the answer: but for what takes its time, an answer is ready
+// in a moment. Safe for concurrent use.
 type seats struct {
 	most int
 
@@ -23,8 +23,9 @@ type seat struct {
 	stays bool      // it is a tap, which is meant to last: there are few
 }
 
-// leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered by then.
-const leastSeat = 20 * time.Millisecond
+// leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered by
+// then.
+const leastSeat = 100 * time.Millisecond
 
 // wait is called before came: so long a new connection is to wait, as everybody has only just come. At most leastSeat.
 func (s *seats) wait(now time.Time) time.Duration {

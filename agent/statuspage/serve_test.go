@@ -157,7 +157,7 @@ func TestWhoHasJustComeIsNotDrivenOut(t *testing.T) {
 	}
 	s.came(conns[0], at(0))
 	s.came(conns[1], at(5))
-	if w := s.wait(at(8)); w != 12*time.Millisecond {
+	if w := s.wait(at(8)); w != leastSeat-8*time.Millisecond {
 		t.Errorf("%v for the third", w)
 	}
 	if w := s.wait(at(500)); w > 0 {

@@ -57,7 +57,8 @@ func (h *holding) once(ctx context.Context, i int) {
 		h.most.Store(n)
 	}
 	defer h.now.Add(-1)
-	words := []string{"", "GET /status HTTP/1.1\r\nHost: x\r\nX-Slow: ", strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 50)}
+	words := []string{"", "GET /status HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+		strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 50)}
 	_, _ = io.WriteString(c, words[i%len(words)])
 	if i%len(words) == 2 { // reads nothing: it only sees that it was sent away by what it writes
 		for ctx.Err() == nil {
@@ -134,7 +135,8 @@ func (l lab) descriptors() error {
 	}
 	l.Sleep(2 * againAfter) // each has come once at least
 	answers, said, most := l.besideHolders(s, doors, l.o.Flood)
-	l.t.AtLeast(name+"connections at once, at both doors", float64(doors[0].most.Load()+doors[1].most.Load()), descriptorLimit, "")
+	l.t.AtLeast(name+"connections at once, at both doors", float64(doors[0].most.Load()+doors[1].most.Load()), descriptorLimit,
+		"")
 	for i, d := range doors {
 		a := answers[i]
 		l.t.AtLeast(name+"connections over "+d.network+", in sum", float64(d.came.Load()), descriptorLimit, "")

@@ -109,7 +109,8 @@ func (l lab) replyEdges(b *kit.Broker) (all []edge, err error) {
 	}()
 	for _, argv := range [][]string{{"send", "gw-x", "meter", "x"}, {"request", "gw-x", "meter", "x"}, {"tap", "gw-x", "meter"},
 		{"send", "gw-x", "boiler", "--set", "x=1"}} {
-		out, err := l.onTerminal(4*time.Second, append(append([]string{l.ctl}, argv...), "--server", b.URL())...)
+		const ends = 12 * time.Second // each does by itself, long before
+		out, err := l.onTerminal(ends, append(append([]string{l.ctl}, argv...), "--server", b.URL())...)
 		all = append(all, edge{"linkbeatctl " + strings.Join(argv, " "), out, err, textOwn})
 	}
 	return all, nil

@@ -12,12 +12,13 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// silentCommands are the commands that cannot show what a stranger wrote, and why. Of every other command there must be an edge that
-// does.
+// silentCommands are the commands that cannot show what a stranger wrote, and why. Of every other command there must be an edge
+// that does.
 func silentCommands() map[string]string {
 	const ours = "prints only what stands in the program"
 	all := map[string]string{
-		"linkbeat template": ours, "linkbeat version": ours, "linkbeatctl version": ours, "linkbeat help": ours, "linkbeatctl help": ours,
+		"linkbeat template": ours, "linkbeat version": ours, "linkbeatctl version": ours, "linkbeat help": ours,
+		"linkbeatctl help":    ours,
 		"linkbeat":            "prints its help",
 		"linkbeatctl":         "prints its help",
 		"linkbeatctl acl":     "prints rules for the words that its caller gives, and asks nobody",
@@ -176,10 +177,10 @@ func (l lab) localEdges(a *kit.Agent, tty *kit.Pty, name string) (all []edge, er
 	if err := a.ConfigureRaw(append(slices.Clone(good), hostileKey()...)); err != nil {
 		return nil, err
 	}
-	add(5*time.Second, textOwn, "check", "-c", a.ConfigPath)
-	add(5*time.Second, textOwn, "check", "-v", "-c", a.ConfigPath)
-	add(5*time.Second, textOwn, "reload", "--socket", a.Socket())
-	add(5*time.Second, textOwn, "status", "--socket", a.Socket())
+	add(15*time.Second, textOwn, "check", "-c", a.ConfigPath)
+	add(15*time.Second, textOwn, "check", "-v", "-c", a.ConfigPath)
+	add(15*time.Second, textOwn, "reload", "--socket", a.Socket())
+	add(15*time.Second, textOwn, "status", "--socket", a.Socket())
 	add(5*time.Second, textOwn, "__complete", "tap", "", "-c", a.ConfigPath)
 	return all, a.ConfigureRaw(good)
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// children gives a document programs that last for as long as somebody looks at the process list. The mark, among their arguments,
-// is how they are found there.
+// children gives a document programs that last for as long as somebody looks at the process list. The mark, among their
+// arguments, is how they are found there.
 func children(doc kit.Doc, id string) (mark string) {
 	mark = "child-of-" + id + "-"
 	lasting := []any{"/bin/sh", "-c", "sleep 8; :", mark}
@@ -43,7 +43,8 @@ const eyeCheck = "check -v"
 
 // localPlaces are all of them: one at which there never was anything shows nothing.
 func localPlaces() []string {
-	return append(localPaths(), eyeFiles, eyeProcess, eyeList, eyeChildren, eyeChildrenOfOurs, eyeLog, eyeAborted, eyeStatus, eyeUp)
+	return append(localPaths(), eyeFiles, eyeProcess, eyeList, eyeChildren, eyeChildrenOfOurs, eyeLog, eyeAborted, eyeStatus,
+		eyeUp)
 }
 
 // localEyes are what any user of the gateway can read: the page, the process list, files that are not protected; and the log,
@@ -120,7 +121,8 @@ func (l lab) bundleEyes(p *place, a *kit.Agent, env []string) (packed []byte, sa
 		cmd.Env = append(os.Environ(), env...)
 		said[words], _ = cmd.CombinedOutput()
 	}
-	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer(a.Socket())}}
+	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: dialer(a.Socket())}}
 	if r, err := c.Get("http://x/status"); err == nil {
 		said["/status over the socket"], _ = io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		_ = r.Body.Close()

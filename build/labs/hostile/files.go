@@ -181,7 +181,8 @@ func (l lab) stateOver(b *kit.Broker, kind string) error {
 		_ = os.RemoveAll(state)
 	}
 	l.t.Exactly(fmt.Sprintf("a %s where a state file should go: targets touched, of %d", kind, len(names)), touched, 0, "", first)
-	l.t.Exactly(fmt.Sprintf("a %s where a state file should go: not said in why and the log, of %d", kind, len(names)), len(unsaid), 0,
+	l.t.Exactly(fmt.Sprintf("a %s where a state file should go: not said in why and the log, of %d", kind, len(names)),
+		len(unsaid), 0,
 		"", strings.Join(unsaid, "\n"))
 	return nil
 }

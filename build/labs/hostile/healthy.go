@@ -13,10 +13,11 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// sentences are all that this laboratory looks for in why, logs, check and diag as the proof that something was said. In a healthy
-// run none of them may stand anywhere: a sentence that always stands there proves nothing.
+// sentences are all that this laboratory looks for in why, logs, check and diag as the proof that something was said. In a
+// healthy run none of them may stand anywhere: a sentence that always stands there proves nothing.
 func sentences() (all []string) {
-	all = []string{"insecure_login", "in clear", "connections are taken", "config_error", "is in the way", "damaged", "could not be",
+	all = []string{"insecure_login", "in clear", "connections are taken", "config_error", "is in the way", "damaged",
+		"could not be",
 		"cannot be", "command refused", "expired", "unreadable", "lost", "no space", "read-only", "journal"}
 	for _, f := range stateFiles() {
 		if f.says != "" {
@@ -52,7 +53,8 @@ func (l lab) healthy() error {
 		}
 		said["why"] = append(said["why"], st.Why...)
 		if life == 1 {
-			for name, argv := range map[string][]string{"check": {"check"}, "check --online": {"check", "--online"}, "diag": {"diag"}} {
+			for name, argv := range map[string][]string{"check": {"check"}, "check --online": {"check", "--online"},
+				"diag": {"diag"}} {
 				if said[name], err = l.onTerminal(20*time.Second, append(append([]string{l.agent}, argv...), "-c",
 					s.Agent.ConfigPath)...); err != nil {
 					return err
@@ -78,7 +80,8 @@ func (l lab) healthy() error {
 		}
 	}
 	sort.Strings(found)
-	l.t.Exactly(fmt.Sprintf("a healthy run: of %d sentences that are looked for elsewhere, in why, log, check, diag", len(sentences())),
+	l.t.Exactly(fmt.Sprintf("a healthy run: of %d sentences that are looked for elsewhere, in why, log, check, diag",
+		len(sentences())),
 		len(found), 0, "", strings.Join(found, "\n"))
 	l.t.Exactly("a healthy run: characters of why", len(said["why"]), 0, "", string(said["why"]))
 	return nil
@@ -86,7 +89,8 @@ func (l lab) healthy() error {
 
 // hostileServers are those whose words never end.
 func hostileServers() map[string]serverOf {
-	return map[string]serverOf{"endless headers, ws": overWS(nil, endlessHeaders), "one endless line, ws": overWS(nil, endlessLine),
+	return map[string]serverOf{"endless headers, ws": overWS(nil, endlessHeaders), "one endless line, ws": overWS(nil,
+		endlessLine),
 		"endless headers, wss": overWSS(endlessHeaders), "endless TLS handshake": overTLS(endlessHandshake),
 		"certificates of 250 KiB": overTLS(hugeChain), "bytes that are no MQTT": overTCP(noMQTT),
 		"a CONNACK of 256 MB": overTCP(hugeConnAck)}
@@ -120,7 +124,8 @@ func (l lab) everyDialler() error {
 			argv := append([]string{l.agent}, strings.Fields(strings.ReplaceAll(words, "FILE", a.ConfigPath))...)
 			jobs = append(jobs, func() error { return l.dials("linkbeat "+strings.Fields(words)[0], name, agentMost, argv) })
 		}
-		for _, words := range []string{"devices", "tail", "send gw meter x", "request gw meter x", "tap gw meter", "console gw meter"} {
+		for _, words := range []string{"devices", "tail", "send gw meter x", "request gw meter x", "tap gw meter",
+			"console gw meter"} {
 			argv := append([]string{l.ctl}, append(strings.Fields(words), "--server", url)...)
 			if strings.Contains(url, "mqtts:") || strings.Contains(url, "wss:") {
 				argv = append(argv, "--ca", certs.CA)

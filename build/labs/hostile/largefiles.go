@@ -10,7 +10,8 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// largeNames are what an agent may find as large as that, in its state directory or beside it, and how each begins when it is ours.
+// largeNames are what an agent may find as large as that, in its state directory or beside it, and how each begins when it is
+// ours.
 func largeNames() map[string]string {
 	all := map[string]string{
 		"linkbeat.yaml": "", // the configuration, which stands beside the state directory
