@@ -44,8 +44,15 @@ func (l lab) onTerminal(lasts time.Duration, argv ...string) ([]byte, error) {
 	_ = cmd.Wait() // its exit code is of no interest here
 	timer.Stop()
 	kill.Stop()
-	l.Sleep(50 * time.Millisecond) // the last bytes through the pty
-	return bytes.ReplaceAll(tty.Received(), []byte("\r\n"), []byte("\n")), nil
+	const end = "end of the screen" // comes behind the last bytes through the pty
+	if _, err := slave.WriteString(end); err != nil {
+		return nil, err
+	}
+	if err := l.Until(end, 10*time.Second, func() bool { return bytes.HasSuffix(tty.Received(), []byte(end)) }); err != nil {
+		return nil, err
+	}
+	screen := bytes.TrimSuffix(tty.Received(), []byte(end))
+	return bytes.ReplaceAll(screen, []byte("\r\n"), []byte("\n")), nil
 }
 
 // edge is one output of a program, once a stranger has written where it comes from.
@@ -182,7 +189,13 @@ func (l lab) gatewayEdge(name, url string) (all []edge, err error) {
 	if _, err := tty.Write([]byte(hostileBytes() + "\n")); err != nil {
 		return nil, err
 	}
-	l.Sleep(2 * time.Second)
+	l.Sleep(2 * time.Second) // what the stranger says, and what facts and hooks print
+	if err := l.Until("the stranger's words in /status", 10*time.Second, func() bool {
+		page, err := get("http://" + a.HTTP + "/status")
+		return err == nil && bytes.Contains(page, []byte(sentence))
+	}); err != nil {
+		return nil, err
+	}
 	add := func(what string, out []byte, err error, own string) {
 		all = append(all, edge{"linkbeat " + what + ", " + name, out, err, own})
 	}
