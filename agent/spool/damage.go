@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,10 +38,22 @@ func (d *damage) why(now time.Time) string {
 	return "what is on the disk was found damaged at the start, after a power cut perhaps: " + strings.Join(d.all, "; ")
 }
 
-// judge notes what was found, once everything was looked at.
-func (d *damage) judge(s *Spool, now time.Time) {
-	if n := s.disk.corrupt; n > 0 {
-		d.note("%d stretches of its segments hold no record: what was there is lost, and marked in its stream", n)
-	}
+// judge notes what was found, once everything was looked at: not what is torn behind the last record, as a kill leaves it, nor rot
+// that an earlier start has found and marked.
+func (d *damage) judge(s *Spool, m meta, now time.Time) {
 	d.until = now.Add(damageSaid)
+	if s.disk.corrupt == 0 {
+		return
+	}
+	for stream, gaps := range s.gaps {
+		for _, g := range gaps {
+			known := s.disk.marked[mark{stream, g}] || slices.ContainsFunc(m.Gaps[stream], func(k keep) bool {
+				return k.From == g.from && k.To == g.to && k.Epoch == g.epoch
+			})
+			if !known {
+				d.note("%d stretches of its segments hold no record: what was there is lost, and marked in its stream", s.disk.corrupt)
+				return
+			}
+		}
+	}
 }

@@ -59,9 +59,9 @@ func Open(fs FS, o Options) (*Spool, error) {
 		s.doneTo = s.disk.done[n-1].last
 	}
 	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that the cursor file knows is given again
-	s.found.judge(s, now)
 	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
+	s.found.judge(s, m, now)
 	s.disk.marked, s.disk.done = nil, nil
 	s.advance()
 	if err := s.saveMeta(false); err != nil {

@@ -125,7 +125,7 @@ type Spool struct {
 	tail      []record // in memory only, behind everything on disk
 	tailBytes int64
 	disk      disk
-	found     damage // by Open; immutable after it
+	found     damage // by Open
 
 	count    Status // only the counters that cannot be derived
 	metaOld  bool   // the meta file does not know of gaps or streams
