@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,10 +105,15 @@ func (a *Agent) begin(b config.Booted, id string) {
 // identify is the id of the gateway under a configuration.
 func (a *Agent) identify(b config.Booted) (string, error) {
 	id, err := b.Document.ResolveID(config.Host{}, b.Store)
+	fault := ""
 	if errors.Is(err, config.ErrNotKept) {
 		a.log.Warn().Err(err).Msg("the device id was not kept: it changes with the network card")
+		fault = fmt.Sprintf("%v: with another network card the device id changes; set device.id, if it must not", err)
 		err = nil
 	}
+	a.mu.Lock()
+	a.identityFault = fault
+	a.mu.Unlock()
 	return id, err
 }
 
@@ -128,6 +134,13 @@ func (l *localState) openSpools(d *config.Document) error {
 		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close(), high.Close())
 	}
 	l.data, l.high, l.replies = data, high, answers
+	l.losses = newLosses(l.log, l.data, l.high, l.replies)
+	for _, s := range l.losses.spools {
+		if st := s.spool.Status(); st.Why != "" || st.Found != "" {
+			why := cmp.Or(st.Found, st.Why)
+			l.log.Warn().Str("spool", s.name).Str("why", why).Msg("spool: not all is well with its disk at the start")
+		}
+	}
 	return nil
 }
 
@@ -139,7 +152,6 @@ func (l *localState) equip(b config.Booted) {
 	l.mu.Unlock()
 	l.ledger = ledger.Open(l.dirs.State.Root, l.log, time.Now, l.clock.Unset, counted)
 	l.quarantine, l.access = pump.OpenQuarantine(l.dirs.State.Root), &access{}
-	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	l.devices = newDevices(l.data, l.high, l.clock, l.log, l.liveness, l.before.serial)
 	l.devices.configure(devicesOf(b.Document), b.Disabled)
 	l.facts, l.hooks = exec.NewFacts(l.log), exec.NewHooks(l.log)
@@ -147,7 +159,7 @@ func (l *localState) equip(b config.Booted) {
 	l.hooks.Configure(b.Document.Hooks)
 	journal, err := downlink.OpenJournal(l.dirs.State.Root, l.clock.Now())
 	if err != nil {
-		l.log.Error().Err(err).Msg("not all commands from before the restart are known")
+		l.log.Error().Err(err).Msg("not all is known of the commands from before the restart")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 	l.down.Charge(flood.Toll{Pay: l.payRefused, Spent: l.ledger.RefusedSpent})

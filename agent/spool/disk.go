@@ -304,11 +304,11 @@ func (d *disk) closeCursor() error {
 	return err
 }
 
-// loadCursor reads the newer good slot, into done what lies behind the cursor; 0 without one.
-func (d *disk) loadCursor() (through Pos) {
+// loadCursor reads the newer good slot, into done what lies behind the cursor; an error and 0 without one.
+func (d *disk) loadCursor() (through Pos, err error) {
 	f, err := d.fs.Open(cursorFile)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer f.Close()
 	for i := range int64(2) {
@@ -326,7 +326,10 @@ func (d *disk) loadCursor() (through Pos) {
 			d.done = parseRuns(through, slot[cursorBytes:end])
 		}
 	}
-	return through
+	if d.cursorTurn == 0 {
+		return 0, errors.New("its checksums are wrong")
+	}
+	return through, nil
 }
 
 func (d *disk) close() error {

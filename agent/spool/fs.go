@@ -93,13 +93,16 @@ func (d dir) Rename(from, to string) error {
 	return ownfile.Rename(root, from, to)
 }
 
-// Remove implements FS.
+// Remove implements FS. What is not a file of ours stays, whatever its name.
 func (d dir) Remove(name string) error {
 	root, err := d.root()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if err := ownfile.Free(root, name); err != nil {
+		return err
+	}
 	return root.Remove(name)
 }
 

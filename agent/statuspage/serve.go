@@ -77,10 +77,12 @@ func (s *Server) Serve(l net.Listener) error {
 // Close ends all connections and closes all listeners.
 func (s *Server) Close() { _ = s.http.Close() }
 
-// changed is called before a new connection is served, and after its end.
+// changed is called before a new connection is served, and after its end. A new one that waits here keeps the next ones in the
+// kernel's queue: whoever comes a thousand times a second does not drive out who has just asked.
 func (s *Server) changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
+		time.Sleep(s.seats.wait(time.Now()))
 		if leaves := s.seats.came(conn, time.Now()); leaves != nil {
 			_ = leaves.Close()
 			s.log.note(time.Now(), fmt.Sprintf("all %d connections are taken: the one that was idle for the longest was closed",
@@ -99,6 +101,13 @@ func (s *Server) seated(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// works is called by a handler that takes its time: meanwhile its connection leaves only where nobody is idle.
+func works(r *http.Request) {
+	if t, ok := r.Context().Value(seatKey{}).(taken); ok {
+		t.server.seats.works(t.conn, time.Now())
+	}
 }
 
 // stays is called by a handler whose answer lasts: its connection does not leave for a new one.
