@@ -38,8 +38,8 @@ func (d *damage) why(now time.Time) string {
 	return "what is on the disk was found damaged at the start, after a power cut perhaps: " + strings.Join(d.all, "; ")
 }
 
-// judge notes what was found, once everything was looked at: not what is torn behind the last record, as a kill leaves it, nor rot
-// that an earlier start has found and marked.
+// judge notes what was found, once everything was looked at: not what is torn behind the last record, as a kill leaves it, nor
+// rot that an earlier start has found and marked.
 func (d *damage) judge(s *Spool, m meta, now time.Time) {
 	d.until = now.Add(damageSaid)
 	if s.disk.corrupt == 0 {
@@ -51,7 +51,8 @@ func (d *damage) judge(s *Spool, m meta, now time.Time) {
 				return k.From == g.from && k.To == g.to && k.Epoch == g.epoch
 			})
 			if !known {
-				d.note("%d stretches of its segments hold no record: what was there is lost, and marked in its stream", s.disk.corrupt)
+				d.note("%d stretches of its segments hold no record: what was there is lost, and marked in its stream",
+					s.disk.corrupt)
 				return
 			}
 		}
