@@ -172,10 +172,10 @@ func (l lab) statePart() error {
 }
 
 type stateSum struct {
-	mu                                           sync.Mutex
-	n, loud, quiet                               int
-	most                                         float64
-	down, why, log, noisy, healthy, unknown, own []string
+	mu                                      sync.Mutex
+	n, loud, quiet                          int
+	most                                    float64
+	down, why, log, noisy, healthy, unknown []string
 }
 
 // seed runs an agent that has carried out commands, and owes frames of both priorities when it ends.
