@@ -68,12 +68,13 @@ type Agent struct {
 	door     *door
 	calls    chan *reloadCall // from the door to supervision
 
-	mu          sync.Mutex
-	booted      config.Booted       // what is in use
-	reloadFault string              // why the last reload was not taken
-	outcome     statuspage.Reloaded // of the last reload
-	current     *uplinkRun          // the one that runs; nil between two local states
-	before      totals              // of uplinks and local states that are over
+	mu            sync.Mutex
+	booted        config.Booted       // what is in use
+	reloadFault   string              // why the last reload was not taken
+	identityFault string              // why the identity was not as it was left, or could not be kept
+	outcome       statuspage.Reloaded // of the last reload
+	current       *uplinkRun          // the one that runs; nil between two local states
+	before        totals              // of uplinks and local states that are over
 }
 
 // New returns an agent that is not running.

@@ -146,6 +146,7 @@ func (a *Agent) tap(name string, emit func(text []byte)) (stop func(), gone <-ch
 
 // askReload reloads as SIGHUP does, and returns what came of it.
 func (a *Agent) askReload(ctx context.Context) statuspage.Reloaded {
+	a.asked(ctx, "asked to reload")
 	call := &reloadCall{make(chan statuspage.Reloaded, 1)}
 	select {
 	case a.calls <- call:
@@ -160,6 +161,11 @@ func (a *Agent) askReload(ctx context.Context) statuspage.Reloaded {
 	}
 }
 
+// asked logs who asks over the socket; of many, the first ten.
+func (a *Agent) asked(ctx context.Context, what string) {
+	supervise.Str(a.floods.Line(zerolog.InfoLevel, what, 10), "by", gate.Asker(statuspage.Conn(ctx))).Msg(what)
+}
+
 // reconnect has the link dial, and says what came of it.
 func (a *Agent) reconnect(ctx context.Context) (r statuspage.Reconnected) {
 	u := a.uplink()
@@ -167,7 +173,7 @@ func (a *Agent) reconnect(ctx context.Context) (r statuspage.Reconnected) {
 		r.Fault = "there is no uplink just now: ask again in a few seconds"
 		return r
 	}
-	a.log.Info().Msg("asked to reconnect")
+	a.asked(ctx, "asked to reconnect")
 	u.delivery.Again()
 	planned, err := u.link.Reconnect(ctx)
 	link := u.link.Status()

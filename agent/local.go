@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,9 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 		if d.Fault != nil {
 			a.log.Error().Err(d.Fault).Msg("directory cannot be used, nothing in it survives a restart")
 		}
+		if d.Others != "" {
+			a.log.Warn().Str("why", d.Others).Msg("others can change what is kept here, and so what is believed of it")
+		}
 	}
 	if err := l.openSpools(b.Document); err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -100,10 +104,15 @@ func (a *Agent) begin(b config.Booted, id string) {
 // identify is the id of the gateway under a configuration.
 func (a *Agent) identify(b config.Booted) (string, error) {
 	id, err := b.Document.ResolveID(config.Host{}, b.Store)
+	fault := ""
 	if errors.Is(err, config.ErrNotKept) {
 		a.log.Warn().Err(err).Msg("the device id was not kept: it changes with the network card")
+		fault = fmt.Sprintf("%v: with another network card the device id changes; set device.id, if it must not", err)
 		err = nil
 	}
+	a.mu.Lock()
+	a.identityFault = fault
+	a.mu.Unlock()
 	return id, err
 }
 
@@ -124,6 +133,13 @@ func (l *localState) openSpools(d *config.Document) error {
 		return errors.Join(fmt.Errorf("reply spool: %w", err), data.Close(), high.Close())
 	}
 	l.data, l.high, l.replies = data, high, answers
+	l.losses = newLosses(l.log, l.data, l.high, l.replies)
+	for _, s := range l.losses.spools {
+		if st := s.spool.Status(); st.Why != "" || st.Found != "" {
+			why := cmp.Or(st.Found, st.Why)
+			l.log.Warn().Str("spool", s.name).Str("why", why).Msg("spool: not all is well with its disk at the start")
+		}
+	}
 	return nil
 }
 
@@ -143,7 +159,7 @@ func (l *localState) equip(b config.Booted) {
 	l.hooks.Configure(b.Document.Hooks)
 	journal, err := downlink.OpenJournal(l.dirs.State.Root, l.clock.Now())
 	if err != nil {
-		l.log.Error().Err(err).Msg("not all commands from before the restart are known")
+		l.log.Error().Err(err).Msg("not all is known of the commands from before the restart")
 	}
 	l.down = downlink.New(l.devices.target, l.replies, journal, l.clock, l.log, l.liveness.Loop("commands"))
 	l.down.Charge(flood.Toll{Pay: l.payRefused, Spent: l.ledger.RefusedSpent})

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,6 +83,9 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", strings.TrimSuffix(strings.TrimSuffix(link.Why, link.LeftOut), "; "))
+	u.mu.Lock()
+	add("", u.identityFault)
+	u.mu.Unlock()
 	add("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
@@ -98,6 +102,8 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 	for _, p := range u.dirs.All() {
 		if p.Fault != nil {
 			add("", p.Fault.Error())
+		} else {
+			add("", p.Others)
 		}
 	}
 	if u.clock.Unset() {
@@ -147,7 +153,7 @@ func orState(d statuspage.Serial) string {
 
 func spoolStatus(s spool.Status, now time.Time) statuspage.Spool {
 	out := statuspage.Spool{Accepted: s.Accepted, Recovered: s.Recovered, Acked: s.Acked, Waiting: s.Waiting, Evicted: s.Evicted,
-		Poison: s.Poison, Bytes: s.Bytes, WrittenBytes: s.WrittenBytes, Why: s.Why}
+		Poison: s.Poison, Bytes: s.Bytes, WrittenBytes: s.WrittenBytes, Why: cmp.Or(s.Why, s.Found)}
 	if !s.Oldest.IsZero() {
 		out.OldestS = max(0, now.Sub(s.Oldest).Seconds())
 	}

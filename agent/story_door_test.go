@@ -182,6 +182,9 @@ func TestReconnectWithoutAServerSaysWhy(t *testing.T) {
 	if said, err := h.where.Reconnect(ctx); err == nil {
 		t.Errorf("%q", said)
 	}
+	if by := fmt.Sprintf(`"by":"user %d, pid %d"`, os.Geteuid(), os.Getpid()); !strings.Contains(h.log.String(), by) {
+		t.Errorf("the log does not say who asked, %s", by)
+	}
 	if !strings.Contains(h.log.String(), "asked to reconnect") {
 		t.Errorf("%s", h.log)
 	}

@@ -266,7 +266,10 @@ func TestAFileThatOthersCanReadIsSaid(t *testing.T) {
 		{"username: gw, password_file: /etc/l/p", "uplink.password_file: " + all + "0640 /etc/l/p"},
 		{"tls: {cert_file: /etc/l/p, key_file: /etc/l/key}", "uplink.tls.key_file: " + all + "0600 /etc/l/key"},
 		{"username: gw, password: x", "uplink.password: " + own},
-		{"proxy: http://gw:x@p", "uplink.proxy: " + own},
+		{"proxy: http://gw:x@p", "uplink.proxy: its login goes to the proxy in clear, as http has it: " +
+			"whoever is between here and there reads it\nline 1: uplink.proxy: " + own},
+		{"proxy: http://gw:x@localhost:3128", "uplink.proxy: " + own},
+		{"proxy: socks5://p", ""},
 		{"username: gw, password: \"${PW}\"", ""},
 		{"username: gw, password_file: /etc/l/group", ""},
 		{"username: gw, password_file: /etc/l/not-there-yet", ""},

@@ -216,6 +216,9 @@ func (c *checker) checkProxy(proxy ProxyURL) {
 	scheme, rest, _ := strings.Cut(proxy.Reveal(), "://")
 	if scheme != "http" && scheme != "socks5" || rest == "" {
 		c.bad("uplink.proxy", "must start with http:// or socks5://, or be none")
+	} else if u := brokerurl.URL(proxy); u.HoldsSecret() && !u.OnLoopback() {
+		c.odd("uplink.proxy", "its login goes to the proxy in clear, as %s has it: whoever is between here and there reads it",
+			scheme)
 	}
 }
 

@@ -99,5 +99,9 @@ func keptMAC6(h Host, store *Store) (string, error) {
 	if err != nil || store == nil {
 		return mac, err
 	}
-	return mac, errors.Join(unread, store.keepMAC6(mac))
+	err = store.keepMAC6(mac)
+	if unread != nil && err != nil {
+		return mac, fmt.Errorf("%w; %w", unread, err) // it is said in one line
+	}
+	return mac, errors.Join(unread, err)
 }

@@ -45,9 +45,10 @@ func (s *Store) SaveGood(src []byte) error {
 	return nil
 }
 
-// LoadGood is the text that SaveGood kept, or [ErrNothingKept].
+// LoadGood is the text that SaveGood kept, or [ErrNothingKept]. Programs that stand in it would run as we do: where others could
+// have written it, the error wraps [ownfile.ErrNotOurs].
 func (s *Store) LoadGood() ([]byte, error) {
-	src, err := s.read(goodFile)
+	src, err := s.read(goodFile, ownfile.ReadOwn)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNothingKept
 	}
@@ -55,7 +56,7 @@ func (s *Store) LoadGood() ([]byte, error) {
 }
 
 func (s *Store) mac6() (string, error) {
-	p, err := s.read(identityFile)
+	p, err := s.read(identityFile, ownfile.Read)
 	if err != nil {
 		return "", err
 	}
@@ -73,13 +74,13 @@ func (s *Store) keepMAC6(mac string) error {
 	return nil
 }
 
-func (s *Store) read(name string) ([]byte, error) {
+func (s *Store) read(name string, how func(*os.Root, string, int64) ([]byte, error)) ([]byte, error) {
 	root, err := os.OpenRoot(s.dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	p, err := ownfile.Read(root, name, maxSource)
+	p, err := how(root, name, maxSource)
 	if err != nil {
 		return nil, fmt.Errorf("%s/%s: %w", s.dir, name, err)
 	}

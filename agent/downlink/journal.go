@@ -17,8 +17,8 @@ import (
 const (
 	journalFile    = "commands.journal"
 	journalCorrupt = journalFile + ".corrupt"
-	journalMargin  = 10 * time.Minute
-	journalMax     = 5120 // ids remembered; more unexpired commands at once are refused as busy: see room
+	journalMargin  = time.Minute // 600 a minute, and those of a minute or two ahead, fit into a device's share
+	journalMax     = 5120        // ids remembered; more unexpired commands at once are refused as busy: see room
 	journalRewrite = 2 * journalMax
 	journalNames   = 2 << 10   // bytes of an id and a device's name; ours are shorter
 	journalAnswers = 4 << 20   // bytes of lines of which the answer is kept in memory; of others only what came of them
@@ -62,7 +62,7 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	if root == nil {
 		return j, errNoState
 	}
-	witness := loadSeen(root)
+	witness, unseen := loadSeen(root)
 	lost := j.load(witness.Taken)
 	for _, e := range j.entries {
 		if e.Reply == nil {
@@ -76,8 +76,14 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	for _, e := range j.entries {
 		j.seen.Expires = j.seen.Expires.with(e.Expires, e.Expires)
 	}
-	if lost == nil {
+	if lost == nil && unseen == nil {
 		return j, nil
+	}
+	if lost == nil {
+		j.damage = fmt.Sprintf("what stands beside the command journal to tell whether it is whole is damaged (%s: %v): "+
+			"the journal is believed, and %[1]s is written anew with the next command", seenFile, unseen)
+		j.damageEnds = time.Now().Add(damageSaid)
+		return j, errors.New(j.damage)
 	}
 	return j, j.mend(lost, witness, now)
 }

@@ -1,6 +1,8 @@
 package downlink
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -105,5 +107,66 @@ func TestJournalWithoutADisk(t *testing.T) {
 	}
 	if err := j.begin(testCommand("a", time.Now().Add(time.Minute)), time.Now()); err == nil {
 		t.Fatal("at most once was promised without a disk")
+	}
+}
+
+// The default rate of one device, with commands that expire as ours do, never fills its share: the marks have what was forgotten.
+func TestTheDefaultRateFitsIntoTheJournal(t *testing.T) {
+	for _, ahead := range []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute} {
+		j, now := openTestJournal(t, t.TempDir()), time.Now()
+		for i := range 20 * 600 {
+			now = now.Add(100 * time.Millisecond)
+			c := command{name: "m", id: fmt.Sprint(i), expires: now.Add(ahead).UnixMilli()}
+			if err := j.room(c, now); err != nil {
+				t.Fatalf("%s ahead, after %d: %v", ahead, i, err)
+			}
+			done := &wire.Reply{ID: c.id, OK: true}
+			j.entries[c.id] = &journalEntry{ID: c.id, Name: c.name, Expires: c.expires, Reply: done}
+			if len(j.entries) >= journalMax {
+				if err := j.rewrite(now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
+// What tells whether the journal is whole may be damaged itself: that is said, and the journal is believed.
+func TestAWitnessThatWasDamagedIsSaid(t *testing.T) {
+	for name, content := range map[string][]byte{"emptied": nil, "garbled": bytes.Repeat([]byte{0xa5}, seenBytes),
+		"torn": []byte(`{"taken":1,"exp`), "300 MB": make([]byte, seenBytes+1)} {
+		t.Run(name, func(t *testing.T) {
+			root, err := os.OpenRoot(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			now := time.Now()
+			j, err := OpenJournal(root, now)
+			if err != nil || j.Why() != "" {
+				t.Fatal(err, j.Why())
+			}
+			c := command{id: "a", name: "meter", expires: now.Add(time.Minute).UnixMilli()}
+			if err := errors.Join(j.begin(c, now), j.finish("a", wire.Reply{ID: "a", OK: true}), j.close()); err != nil {
+				t.Fatal(err)
+			}
+			if err := root.WriteFile(seenFile, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if j, err = OpenJournal(root, now); err == nil || !strings.Contains(j.Why(), seenFile) {
+				t.Errorf("%v, why %q", err, j.Why())
+			}
+			if reply, err := j.lookup("a"); err != nil || reply == nil || !reply.OK {
+				t.Errorf("the journal is not believed: %v, %v", reply, err)
+			}
+			c.id = "b"
+			if err := errors.Join(j.begin(c, now), j.close()); err != nil {
+				t.Fatal(err)
+			}
+			if j, err = OpenJournal(root, now); err != nil || j.Why() != "" {
+				t.Errorf("after the next command: %v, why %q", err, j.Why())
+			}
+			_ = j.close()
+		})
 	}
 }

@@ -3,6 +3,9 @@ package downlink
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/linkbeat/linkbeat/agent/ownfile"
@@ -21,14 +24,21 @@ type seen struct {
 	Expires marks `json:"expires"`
 }
 
-// loadSeen reads the witness; the zero one without it.
-func loadSeen(root *os.Root) (s seen) {
-	p, _ := ownfile.Read(root, seenFile, seenBytes)
+// loadSeen reads the witness; the zero one without it. The error is of one that is there and of no use.
+func loadSeen(root *os.Root) (s seen, err error) {
+	p, err := ownfile.Read(root, seenFile, seenBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	size := len(p)
 	p, _, _ = bytes.Cut(p, []byte("\n"))
 	if body, sealed := seal().Cut(append(p, '\n')); !sealed || json.Unmarshal(append(body, '}'), &s) != nil {
-		return seen{}
+		return seen{}, fmt.Errorf("of its %d bytes none are as they were written", size)
 	}
-	return s
+	return s, nil
 }
 
 // saveSeen writes the witness as well as it can: without it the journal is what it is without a witness.
@@ -40,6 +50,9 @@ func (j *Journal) saveSeen() {
 	if j.witness == nil {
 		if j.witness, err = ownfile.OpenOrMake(j.root, seenFile, os.O_RDWR); err != nil {
 			return
+		}
+		if info, err := j.witness.Stat(); err == nil && info.Size() > seenBytes { // what is longer nobody reads
+			_ = j.witness.Truncate(seenBytes)
 		}
 	}
 	if _, err := j.witness.WriteAt(append(p, make([]byte, seenBytes-len(p))...), 0); err != nil {

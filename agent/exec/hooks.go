@@ -114,7 +114,7 @@ func (h *Hooks) turn(ctx context.Context) {
 	c := Program{Argv: argv, Most: hookMax, both: true, timeout: h.timeout,
 		env: []string{"LINKBEAT_EVENT=" + s.event, "LINKBEAT_SERVER=" + clean(s.server), "LINKBEAT_WHY=" + clean(s.why)}}
 	out, err := c.run(ctx)
-	out = c.withoutArguments(out)
+	out = c.withoutArguments(out, hookMax)
 	if out = strings.TrimSpace(out); out != "" {
 		h.log.Debug().Str("output", out).Msg("hook " + s.event + " says")
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +64,7 @@ func (c Program) run(ctx context.Context) (string, error) {
 	case timed.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("%w after %s", errTooSlow, timeout)
 	default:
-		if text := printable.Words(c.withoutArguments(string(complaint.b)), complaintMax); text != "" {
+		if text := printable.Words(c.withoutArguments(string(complaint.b), complaintMax), complaintMax); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}
@@ -73,13 +74,32 @@ func (c Program) run(ctx context.Context) (string, error) {
 // leastHidden is the shortest argument that is taken out of a text: a shorter one is no secret, and would garble all the rest.
 const leastHidden = 4 // bytes
 
-// withoutArguments is what the program says for the log, without its arguments, which it may repeat: they may be tokens.
-func (c Program) withoutArguments(text string) string {
+// leastWord is the shortest word within an argument, such as the script of a shell, that is taken out of a text.
+const leastWord = 12 // bytes
+
+// withoutArguments is what the program says for the log, without its arguments, which it may repeat: they may be tokens. most is
+// where the text was cut off.
+func (c Program) withoutArguments(text string, most int) string {
+	var secrets []string
 	for _, a := range c.Argv[min(1, len(c.Argv)):] {
 		_, value, _ := strings.Cut(a, "=")
-		for _, secret := range []string{a, value} {
-			if len(secret) >= leastHidden {
-				text = strings.ReplaceAll(text, secret, "…")
+		secrets = append(secrets, a, value)
+		for _, word := range strings.FieldsFunc(a, func(r rune) bool { return r <= ' ' || strings.ContainsRune(`"'=;`, r) }) {
+			if len(word) >= leastWord {
+				secrets = append(secrets, word)
+			}
+		}
+	}
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be a part of another
+	whole := len(text) < most
+	for _, secret := range secrets {
+		if len(secret) < leastHidden {
+			continue
+		}
+		text = strings.ReplaceAll(text, secret, "…")
+		for n := len(secret) - 1; n >= leastHidden && !whole; n-- { // the end of the text was cut off
+			if begin, cut := strings.CutSuffix(text, secret[:n]); cut {
+				text = begin + "…"
 			}
 		}
 	}

@@ -39,6 +39,7 @@ func Devices(ctx context.Context, o Options, settle time.Duration) ([]Device, er
 	if err != nil {
 		return nil, err
 	}
+	o.maxPacket = listingMaxPacket
 	c, err := connect(ctx, o, wire.Filter(o.Topics.State), wire.Filter(o.Topics.Info))
 	if err != nil {
 		return nil, err
@@ -114,6 +115,7 @@ func printTable(w io.Writer, devices []Device, now time.Time) error {
 const (
 	longestCell  = 1 << 10 // bytes
 	widestColumn = 80      // characters that one long text may push the others aside
+	longestSaid  = 1e9     // seconds that anything lasts; time.Duration ends at nine times that
 )
 
 // columns are its row.
@@ -129,7 +131,7 @@ func (d Device) columns(now time.Time) []string {
 		c[3], c[4] = cell(s.Version), cell(s.Server)
 	}
 	if i := d.Info; i != nil {
-		c[5] = (time.Duration(i.IntervalS * float64(time.Second))).Round(100 * time.Millisecond).String()
+		c[5] = time.Duration(min(max(i.IntervalS, 0), longestSaid) * float64(time.Second)).Round(100 * time.Millisecond).String()
 		c[6] = ports(i.Ports)
 	}
 	return c

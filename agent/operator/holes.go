@@ -46,7 +46,7 @@ func (h *holes) next() time.Time {
 func (h *holes) still(seen *Tracker) (n int64) {
 	for _, o := range h.open {
 		for _, r := range seen.Missing(o.name, o.item.Hole.Epoch, o.item.Hole.Range) {
-			n += r.size()
+			r.addTo(&n)
 		}
 	}
 	return n

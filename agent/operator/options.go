@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -36,6 +37,7 @@ const (
 	operatorKeepalive    = 60 * time.Second
 	operatorMaxBackoff   = 10 * time.Second
 	operatorMaxPacket    = wire.MaxPayload + 64<<10 // and its topic
+	listingMaxPacket     = 1 << 20                  // of a state or an info, which have a few KiB
 )
 
 // URL is that of a broker; it shows no secret.
@@ -58,6 +60,8 @@ type Options struct {
 	// called at each later loss and return of the broker; may be nil
 	Notice func(string)
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
+
+	maxPacket int // bytes that one packet may have; if zero, operatorMaxPacket
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -87,7 +91,7 @@ func (o Options) withDefaults() (Options, error) {
 // link translates o.
 func (o Options) link() transport.Options {
 	return transport.Options{
-		ClientID: o.ClientID, CleanSession: true, MaxPacket: operatorMaxPacket,
+		ClientID: o.ClientID, CleanSession: true, MaxPacket: cmp.Or(o.maxPacket, operatorMaxPacket),
 		Servers: []transport.Server{{URL: o.Server, Username: o.Username, Password: o.password(),
 			TLS: transport.TLSOptions{CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile}}},
 		DetectWithin: operatorDetect, Interval: operatorInterval, Keepalive: operatorKeepalive,

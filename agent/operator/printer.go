@@ -57,12 +57,25 @@ func (p *Printer) print(it Item) (err error) {
 	case p.Format == JSON:
 		err = p.json(it)
 	case p.Format == Raw && it.bytes() != nil:
-		_, err = p.Out.Write(append(it.bytes(), '\n'))
+		err = p.raw(it.bytes())
 	case p.Format == Raw:
 		err = printable.Fprintf(p.Notes, "%s\n", line(it))
 	default:
 		err = printable.Fprintf(p.Out, "%s\n", line(it))
 	}
+	return err
+}
+
+// raw writes a frame and its newline, at once if it is not long.
+func (p *Printer) raw(frame []byte) error {
+	end := []byte{'\n'}
+	if len(frame) <= longestShown {
+		frame, end = append(frame, end...), nil
+	}
+	if _, err := p.Out.Write(frame); err != nil || end == nil {
+		return err
+	}
+	_, err := p.Out.Write(end)
 	return err
 }
 
@@ -143,10 +156,10 @@ func source(it Item) string {
 }
 
 func span(from, to uint64) string {
-	switch to {
-	case from:
+	switch {
+	case to == from:
 		return fmt.Sprint("number ", from)
-	case 0:
+	case to < from:
 		return fmt.Sprintf("numbers from %d on, an unknown count", from)
 	}
 	return fmt.Sprintf("numbers %d to %d", from, to)

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ func TestATailOfABombTakesLittleMemory(t *testing.T) {
 		return []byte("[" + strings.Repeat(element+",", n) + element + "]")
 	}
 	const frame = `{"seq":1,"epoch":"a","text":"x"}`
+	long := func(unit string) []byte {
+		return []byte(`{"seq":1,"epoch":"a","text":"` + strings.Repeat(unit, (wire.MaxPayload-100)/len(unit)) + `"}`)
+	}
 	for name, tt := range map[string]struct {
 		payload []byte
 		said    string // in what is printed
@@ -41,6 +45,12 @@ func TestATailOfABombTakesLittleMemory(t *testing.T) {
 		"frames without a name": {wire.Gzip(list(frame, 9000)), "#1 x"},
 		"too many records":      {wire.Gzip(list(frame, 20_000)), "at most 10000 records; set a smaller batch"},
 		"a frame of zeros":      {wire.Gzip(make([]byte, wire.MaxPayload)), "bytes more"},
+		"a frame that escapes":  {wire.Gzip(bytes.Repeat([]byte{1}, wire.MaxPayload)), "bytes more"},
+		"a text of C1 controls": {wire.Gzip(long("\u0080")), "bytes more"},
+		"a text of bidi signs":  {wire.Gzip(long("\u202e")), "bytes more"},
+		"a text of escapes":     {wire.Gzip(long(`\u001b`)), "bytes more"},
+		"an endless number": {wire.Gzip([]byte(`{"seq":1,"epoch":"a","values":{"a":` + strings.Repeat("1", 4<<20-100) + `}}`)),
+			"bytes more"},
 		"too many entries": {wire.Gzip([]byte(`[{"bn":"a/b/","n":"a","v":1,"seq":1,"epoch":"a"},` +
 			string(list(`{"n":"a","v":1}`, 200_000)[1:]))), "at most 100000 members"},
 	} {

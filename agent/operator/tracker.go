@@ -28,7 +28,23 @@ type Range struct {
 	To   uint64 `json:"to"`
 }
 
-func (r Range) size() int64 { return int64(r.To - r.From + 1) }
+// addTo adds how many they are. A stranger may say that all numbers are missing, as often as he likes: the sum stays the largest.
+func (r Range) addTo(sum *int64) {
+	if n := r.To - r.From; n < uint64(math.MaxInt64-*sum) {
+		*sum += int64(n) + 1
+		return
+	}
+	*sum = math.MaxInt64
+}
+
+// takeFrom takes how many numbers r has out of sum, which goes no lower than 0.
+func (r Range) takeFrom(sum *int64) {
+	if n := r.To - r.From; n < uint64(*sum) {
+		*sum -= int64(n) + 1
+		return
+	}
+	*sum = 0
+}
 
 // Seen is what a record means for its stream.
 type Seen struct {
@@ -59,9 +75,9 @@ type stream struct {
 	order  []digest // of epochs, the oldest first
 }
 
-// numbers of one epoch: everything below next came, is missing, or is marked as lost.
+// numbers of one epoch: everything up to last came, is missing, or is marked as lost. A last number has none behind it.
 type numbers struct {
-	next    uint64
+	last    uint64
 	missing []missing // ascending
 	lost    []Range   // what gap records named last
 }
@@ -95,7 +111,7 @@ func (t *Tracker) See(name string, r wire.Record) Seen {
 		n = t.begin(s, epoch)
 		if joined { // we came in the middle; what was before may still come, and is not reported
 			t.skip(n, Range{1, r.Seq - 1}, false)
-			n.next = r.Seq
+			n.last = r.Seq - 1
 		}
 	}
 	if r.Gap != nil {
@@ -128,7 +144,7 @@ func (t *Tracker) begin(s *stream, epoch digest) *numbers {
 		delete(s.epochs, s.order[0])
 		s.order = append(s.order[:0], s.order[1:]...)
 	}
-	n := &numbers{next: 1}
+	n := &numbers{}
 	s.epochs[epoch], s.order = n, append(s.order, epoch)
 	return n
 }
@@ -182,7 +198,7 @@ func (t *Tracker) explain(n *numbers, lost Range) {
 		slices.SortFunc(parts, func(a, b missing) int { return cmp.Compare(a.From, b.From) })
 		n.missing = slices.Replace(n.missing, i, i+1, parts...)
 		t.runs += len(parts) - 1
-		t.counts.Holes -= both.size()
+		both.takeFrom(&t.counts.Holes)
 		i += len(parts) - 1
 	}
 	for len(n.missing) > maxMissing {
@@ -192,16 +208,16 @@ func (t *Tracker) explain(n *numbers, lost Range) {
 
 func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 	switch {
-	case r.Seq >= n.next:
-		for _, hole := range subtract(Range{n.next, r.Seq - 1}, marked(r)) {
+	case r.Seq > n.last:
+		for _, hole := range subtract(Range{n.last + 1, r.Seq - 1}, marked(r)) {
 			t.skip(n, hole, true)
 			seen.Holes = append(seen.Holes, hole)
-			t.counts.Holes += hole.size()
+			hole.addTo(&t.counts.Holes)
 		}
 		for _, lost := range n.lost {
 			t.explain(n, lost)
 		}
-		n.next = r.Seq + 1
+		n.last = r.Seq
 	case !t.fill(n, r.Seq):
 		t.counts.Duplicates++
 		return Seen{Duplicate: true}
@@ -212,7 +228,7 @@ func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 	}
 	t.counts.Gaps++
 	if r.Gap.To >= r.Gap.From {
-		t.counts.Lost += Range{r.Gap.From, r.Gap.To}.size()
+		Range{r.Gap.From, r.Gap.To}.addTo(&t.counts.Lost)
 	}
 	return seen
 }

@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -46,6 +47,15 @@ func TestTracker(t *testing.T) {
 		{"a new epoch begins at 1", "a:1 a:2 b:1 b:2", ". . . .", operator.Counts{Frames: 4}},
 		{"a new epoch that begins later has a hole", "a:1 b:3", ". 1-2", operator.Counts{Frames: 2, Holes: 2}},
 		{"numbers of an old epoch are still known", "a:1 b:1 a:1 a:2", ". . d .", operator.Counts{Frames: 3, Duplicates: 1}},
+		{"the last number of all", "a:1 a:18446744073709551615 a:18446744073709551615 a:2 a:1", ". 2-18446744073709551614 d . d",
+			operator.Counts{Frames: 3, Holes: math.MaxInt64 - 1, Duplicates: 2}},
+		{"joined at the last number", "a:18446744073709551615 a:18446744073709551615 a:5 a:5", ". d . d",
+			operator.Counts{Frames: 2, Duplicates: 2}},
+		{"all numbers are lost, again and again", "a:1 a:2=0-18446744073709551615 a:3=1-18446744073709551615 a:4=7-7", ". . . .",
+			operator.Counts{Frames: 1, Gaps: 3, Lost: math.MaxInt64}},
+		{"all numbers are missing, in epoch after epoch", "a:1 b:18446744073709551615 c:18446744073709551615",
+			". 1-18446744073709551614 1-18446744073709551614", operator.Counts{Frames: 3, Holes: math.MaxInt64}},
+		{"a gap that goes backwards", "a:1 a:5=9-3", ". 2-4", operator.Counts{Frames: 1, Gaps: 1, Holes: 3}},
 		{"a gap of unknown end", "a:1 b:1=2-0", ". .", operator.Counts{Frames: 1, Gaps: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -46,8 +46,21 @@ func Open(root *os.Root, name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// ErrNotOurs is of a file that somebody else may have written, and so is not obeyed.
+var ErrNotOurs = errors.New("is not used, as others could have written it")
+
 // Read is the content of a file that is there. One with more than most bytes is not read: the error says its size.
 func Read(root *os.Root, name string, most int64) ([]byte, error) {
+	return read(root, name, most, false)
+}
+
+// ReadOwn is Read of what is obeyed, as it names programs that run: only root or we can have written it, whoever's directory it
+// is in and wherever that was moved or linked to. Else the error wraps ErrNotOurs.
+func ReadOwn(root *os.Root, name string, most int64) ([]byte, error) {
+	return read(root, name, most, true)
+}
+
+func read(root *os.Root, name string, most int64, own bool) ([]byte, error) {
 	f, err := Open(root, name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -56,6 +69,9 @@ func Read(root *os.Root, name string, most int64) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if why := writer(info); own && why != "" {
+		return nil, fmt.Errorf("%w: %s", ErrNotOurs, why)
 	}
 	size, p := info.Size(), []byte(nil)
 	if size <= most {

@@ -1,7 +1,6 @@
 package printable
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"slices"
@@ -14,8 +13,25 @@ import (
 // end; most 0: none is.
 func AppendJSON(dst, p []byte, most int) []byte {
 	s := scanner{most: most}
-	dst, text := slices.Grow(dst, len(p)), string(p)
-	for i := 0; i < len(text); {
+	dst = slices.Grow(dst, len(p))
+	for at := 0; at < len(p); {
+		dst, at = s.next(dst, p, at)
+	}
+	return dst
+}
+
+const (
+	piece  = 16 << 10 // bytes of a document that are looked at in one go
+	around = 2 * utf8.UTFMax
+)
+
+// next adds a piece of p, from at on, and returns where the next one begins: what is escaped takes up to six times its room, and
+// of a whole document there is never a copy.
+func (s *scanner) next(dst, p []byte, at int) ([]byte, int) {
+	from, end := max(at-around, 0), min(at+piece, len(p)) // a joiner is judged by what stands around it
+	text := string(p[from:min(end+around, len(p))])
+	i := at - from
+	for i < end-from {
 		c := text[i]
 		r, size := rune(c), 1
 		if c >= utf8.RuneSelf {
@@ -26,7 +42,7 @@ func AppendJSON(dst, p []byte, most int) []byte {
 		}
 		i += size
 	}
-	return dst
+	return dst, from + i
 }
 
 // scanner knows where in a document it is.
@@ -87,17 +103,29 @@ func (s *scanner) append(dst []byte, text string, i int, r rune, size int) []byt
 	return appendHex(appendHex(dst, 'u', 0xd800+r>>10, 4), 'u', 0xdc00+r&0x3ff, 4)
 }
 
-// Encode writes v as a JSON document and a line feed, without escapes for HTML. With indent, over several lines.
+// Encode writes v as a JSON document and a line feed, without escapes for HTML. With indent, over several lines. A document of at
+// most a few KiB is one Write.
 func Encode(w io.Writer, v any, indent bool) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
+	enc := json.NewEncoder(documents{w})
 	enc.SetEscapeHTML(false)
 	if indent {
 		enc.SetIndent("", "  ")
 	}
-	if err := enc.Encode(v); err != nil {
-		return err
+	return enc.Encode(v)
+}
+
+// documents writes a document, which comes in one Write, in pieces.
+type documents struct{ out io.Writer }
+
+// Write implements io.Writer.
+func (d documents) Write(p []byte) (int, error) {
+	var s scanner
+	var dst []byte
+	for at := 0; at < len(p); {
+		dst, at = s.next(dst[:0], p, at)
+		if _, err := d.out.Write(dst); err != nil {
+			return 0, err
+		}
 	}
-	_, err := w.Write(AppendJSON(nil, text.Bytes(), 0))
-	return err
+	return len(p), nil
 }

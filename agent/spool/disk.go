@@ -217,19 +217,21 @@ func (d *disk) drop(i int) {
 		_ = d.active.Close()
 		d.active, d.unsynced, d.pending = nil, nil, 0
 	}
-	d.remove(g)
+	_ = d.remove(g) // a segment that stays is removed by the next start
 	d.segments = slices.Delete(d.segments, i, i+1)
 }
 
 // remove removes the files of a segment that is done with. What stays is removed by the next start.
-func (d *disk) remove(g *segment) {
-	if err := d.fs.Remove(g.name); err != nil {
+func (d *disk) remove(g *segment) error {
+	err := d.fs.Remove(g.name)
+	if err != nil {
 		for _, r := range g.holds {
 			d.stay.insert(r)
 		}
 	} else if g.told.made {
 		_ = d.fs.Remove(doneName(g.name)) // not before its segment
 	}
+	return err
 }
 
 // unlink removes the segments of which nothing waits; but not the one that is written to: a new file for each record that is
@@ -285,11 +287,11 @@ func (d *disk) closeCursor() error {
 	return err
 }
 
-// loadCursor reads the newer good slot, into done what lies behind the cursor; 0 without one.
-func (d *disk) loadCursor() (through Pos) {
+// loadCursor reads the newer good slot, into done what lies behind the cursor; an error and 0 without one.
+func (d *disk) loadCursor() (through Pos, err error) {
 	f, err := d.fs.Open(cursorFile)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer f.Close()
 	for i := range int64(2) {
@@ -307,7 +309,10 @@ func (d *disk) loadCursor() (through Pos) {
 			d.done, _ = parseRuns(through, slot[cursorBytes:end])
 		}
 	}
-	return through
+	if d.cursorTurn == 0 {
+		return 0, errors.New("its checksums are wrong")
+	}
+	return through, nil
 }
 
 func (d *disk) close() error {

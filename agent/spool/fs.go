@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -57,6 +58,9 @@ func (d dir) open(how func(root *os.Root) (*os.File, error)) (File, error) {
 	}
 	defer root.Close()
 	f, err := how(root)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%w: if the agent ran as another user before: %s", err, ownfile.Chown(string(d)))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +93,16 @@ func (d dir) Rename(from, to string) error {
 	return ownfile.Rename(root, from, to)
 }
 
-// Remove implements FS.
+// Remove implements FS. What is not a file of ours stays, whatever its name.
 func (d dir) Remove(name string) error {
 	root, err := d.root()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if err := ownfile.Free(root, name); err != nil {
+		return err
+	}
 	return root.Remove(name)
 }
 

@@ -19,6 +19,7 @@ type memFS struct {
 	room    string // the file whose removal ends writeErr
 
 	writeErr, syncErr, allErr error // returned while set
+	openErr                   map[string]error
 	written                   int64
 }
 
@@ -97,6 +98,9 @@ func (d *memFS) Open(name string) (File, error) {
 	f, ok := d.files[name]
 	if !ok {
 		return nil, fs.ErrNotExist
+	}
+	if err := d.openErr[name]; err != nil {
+		return nil, err
 	}
 	return f, nil
 }

@@ -44,13 +44,17 @@ func Open(fs FS, o Options) (*Spool, error) {
 	if o.MemoryBytes < 0 || o.MaxBytes < 0 || o.WriteAfter < 0 || o.Sync < 0 || o.MaxAge < 0 {
 		return nil, errors.New("spool: negative size or time")
 	}
+	fs = takeable(fs)
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
 		disk: disk{fs: fs, o: o, easy: easyRuns}}
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
-	m, known := s.loadMeta()
-	s.cursor = s.disk.loadCursor()
+	m, err := readMeta(fs)
+	s.found.unread(metaFile, err, "a new epoch has begun, and what was noted there of lost records is not known any more")
+	known := err == nil
+	s.cursor, err = s.disk.loadCursor()
+	s.found.unread(cursorFile, err, "what was acknowledged may be sent once more")
 	found := s.recoverSegments(now, m)
 	for _, done := range []spans{s.disk.done, s.disk.told} {
 		if n := len(done); n > 0 {
@@ -60,6 +64,7 @@ func Open(fs FS, o Options) (*Spool, error) {
 	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that is known to be done with is given again
 	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
+	s.found.judge(s, m, now)
 	s.disk.marked, s.disk.done, s.disk.told = nil, nil, nil
 	s.advance()
 	if err := s.saveMeta(false); err != nil {
@@ -102,7 +107,9 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		}
 		if len(g.waits) == 0 {
 			after = max(after, g.last)
-			s.disk.remove(g) // nothing of use
+			if err := s.disk.remove(g); err != nil { // nothing of use; what stays is looked at again
+				s.found.note("%s holds nothing of use, and could not be removed (%v)", name, err)
+			}
 			continue
 		}
 		after = g.last
@@ -129,6 +136,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 		return
 	}
 	g.size = int64(len(p))
+	if len(p) < len(segmentMagic) {
+		s.found.note("%s is empty: if there were records in it, they are lost", g.name)
+	}
 	end := 0
 	times.segmentBegins()
 	skipped := walkNotes(p, after, times.noted, func(r *record, at location) bool {
@@ -217,24 +227,27 @@ type mark struct {
 	gap    gap
 }
 
-func (s *Spool) loadMeta() (meta, bool) {
-	f, err := s.fs.Open(metaFile)
+// readMeta reads the meta file.
+func readMeta(from FS) (m meta, err error) {
+	f, err := from.Open(metaFile)
 	if err != nil {
-		return meta{}, false
+		return m, err
 	}
 	defer f.Close()
 	p, err := readFile(f, maxMeta)
-	if err != nil || len(p) < 9 || fmt.Sprintf("%08x\n", crc32.Checksum(p[9:], castagnoli())) != string(p[:9]) {
-		return meta{}, false
+	if err != nil {
+		return m, err
 	}
-	var m meta
-	if json.Unmarshal(p[9:], &m) != nil {
-		return meta{}, false
+	if len(p) < 9 || fmt.Sprintf("%08x\n", crc32.Checksum(p[9:], castagnoli())) != string(p[:9]) {
+		return m, errors.New("its checksum is wrong")
+	}
+	if err := json.Unmarshal(p[9:], &m); err != nil {
+		return meta{}, err
 	}
 	if m.Next == nil {
 		m.Next = map[string]Seq{}
 	}
-	return m, true
+	return m, nil
 }
 
 // known is, by stream, the first number that a stop now could lose: what is not synced, or not even written. With nothing of

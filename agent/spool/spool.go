@@ -97,6 +97,7 @@ type Status struct {
 	WrittenBytes int64     // to the disk, everything counted
 	Lost         Loss      // what could not be kept
 	Why          string    // what is wrong with the disk; empty: nothing
+	Found        string    // for an hour, what Open found damaged there; empty: nothing
 }
 
 // Loss is what a spool could not keep since Open: evicted, or refused by Append.
@@ -130,6 +131,7 @@ type Spool struct {
 	tail      []record // in memory only, behind everything on disk
 	tailBytes int64
 	disk      disk
+	found     damage // by Open
 
 	count    Status // only the counters that cannot be derived
 	metaOld  bool   // the meta file does not know of gaps or streams
@@ -271,6 +273,7 @@ func (s *Spool) Status() Status {
 	st.Bytes += s.tailBytes
 	st.Most = s.o.MaxBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
+	st.Found = s.found.why(s.o.Now())
 	if !waits && len(s.tail) > 0 {
 		oldest, waits = s.tail[0].up, true
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ type Dir struct {
 	Root  *os.Root // nil when the directory cannot be used
 	lock  *os.File
 	Fault error // why it cannot be used
+
+	Others string // who else can change what is in it: it is used all the same; empty: nobody
 }
 
 // openState makes and locks the state directory. It fails only when another agent holds it: two would tear each other's
@@ -42,18 +45,22 @@ func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoo
 
 // openOwn makes dir, which is the value of key, and locks the named file in it.
 func openOwn(key, dir, lock string) (*Dir, error) {
-	if err := ownfile.MakeFolder(dir); err != nil {
-		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
+	s := &Dir{path: dir}
+	err := ownfile.MakeFolder(dir)
+	if s.Others = ownfile.Others(dir); s.Others != "" {
+		s.Others = key + " " + dir + ": " + s.Others
+	}
+	if err != nil {
+		return s.unusable(key, err), nil
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return &Dir{path: dir, Fault: fmt.Errorf("%s: %w", key, err)}, nil
+		return s.unusable(key, err), nil
 	}
-	s := &Dir{path: dir, Root: root}
+	s.Root = root
 	f, err := ownfile.OpenOrMake(root, lock, os.O_RDWR)
 	if err != nil {
-		s.Fault = fmt.Errorf("%s %s: %w", key, dir, err)
-		return s, nil
+		return s.unusable(key, err), nil
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
@@ -71,6 +78,15 @@ func openOwn(key, dir, lock string) (*Dir, error) {
 		_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
 	}
 	return s, nil
+}
+
+// unusable is s with its Fault. Where it is one of rights, the agent probably ran as another user before.
+func (s *Dir) unusable(key string, err error) *Dir {
+	s.Fault = fmt.Errorf("%s %s: %w", key, s.path, err)
+	if errors.Is(err, fs.ErrPermission) {
+		s.Fault = fmt.Errorf("%w: if the agent ran as another user before: %s", s.Fault, ownfile.Chown(s.path))
+	}
+	return s
 }
 
 func (s *Dir) close() error {
@@ -98,6 +114,9 @@ func Open(d *config.Document, have Dirs) (p Dirs, err error) {
 	}
 	if p.Spools, err = openOr(have.Spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
 		return Dirs{}, errors.Join(err, p.Close(have))
+	}
+	if p.State.Others != "" && strings.HasPrefix(p.Spools.path, p.State.path) {
+		p.Spools.Others = "" // for the same reason
 	}
 	return p, nil
 }

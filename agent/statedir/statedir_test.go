@@ -3,11 +3,14 @@ package statedir
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/linkbeat/linkbeat/config"
 )
 
 func TestTwoAgentsDoNotShareAState(t *testing.T) {
@@ -90,5 +93,28 @@ func TestALockThatIsAnothersIsLeftAlone(t *testing.T) {
 		if err := s.close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// It is used all the same: a gateway whose agent has another user now goes on.
+func TestADirectoryOfOthersIsSaid(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make a stranger's directory")
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(dir+"/spool", 0o700), os.Chown(dir, 4711, 4711),
+		os.Chown(dir+"/spool", 4711, 4711)); err != nil {
+		t.Fatal(err)
+	}
+	d := config.Defaults()
+	d.StateDir = dir
+	p, err := Open(d, Dirs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(Dirs{})
+	want := "state_dir " + dir + ": it belongs to user 4711, not to user 0 or root: chown -hR 0 " + dir
+	if p.State.Others != want || p.Spools.Others != "" || p.Fault(Dirs{}) != nil {
+		t.Errorf("%q, %q, %v", p.State.Others, p.Spools.Others, p.Fault(Dirs{}))
 	}
 }

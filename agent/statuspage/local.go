@@ -140,6 +140,7 @@ func (l *local) tap(w http.ResponseWriter, r *http.Request, device string) {
 
 // lasting gives a request that takes its time the deadlines for it, and a context with the same end.
 func lasting(w http.ResponseWriter, r *http.Request, most time.Duration) (context.Context, context.CancelFunc) {
+	works(r)
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Time{})
 	_ = c.SetWriteDeadline(time.Now().Add(most + answerWithin))

@@ -96,7 +96,7 @@ func ago(ms int64, now time.Time) string {
 }
 
 func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
+	d := time.Duration(min(max(s, -1e9), 1e9) * float64(time.Second)) // of a page that anybody may have written
 	if d > 0 && d < time.Second {
 		return d.Round(100 * time.Microsecond).String()
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // seats are the connections of a server, no more than there are seats: the one that has been idle for the longest leaves for a
-// new one. Idle is who waits for an answer to nothing, also who is slow to ask: between the bytes of a request that is not
-// complete time goes on. Safe for concurrent use.
+// new one. Idle is also who is slow to ask, and who does not read the answer: but for what takes its time, an answer is ready
+// in a moment. Safe for concurrent use.
 type seats struct {
 	most int
 
@@ -19,8 +19,26 @@ type seats struct {
 // seat is one connection.
 type seat struct {
 	since time.Time // of coming, of the last answer, or of the request that is being answered
-	busy  bool      // a request is being answered
+	busy  bool      // what is asked takes its time: a reload
 	stays bool      // it is a tap, which is meant to last: there are few
+}
+
+// leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered by
+// then.
+const leastSeat = 100 * time.Millisecond
+
+// wait is called before came: so long a new connection is to wait, as everybody has only just come. At most leastSeat.
+func (s *seats) wait(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.all) < s.most {
+		return 0
+	}
+	c := s.all[s.longest()]
+	if c == nil {
+		return 0
+	}
+	return min(leastSeat, leastSeat-now.Sub(c.since))
 }
 
 // came is called with a new connection. It returns the one that must leave; nil: none.
@@ -35,7 +53,7 @@ func (s *seats) came(conn net.Conn, now time.Time) (leaves net.Conn) {
 	return leaves
 }
 
-// longest is who has been idle for the longest; where nobody is, who has been answered for the longest: it does not read.
+// longest is who has been idle for the longest; where nobody is, who has been busy for the longest.
 func (s *seats) longest() (found net.Conn) {
 	var first *seat
 	for conn, c := range s.all {
@@ -57,7 +75,10 @@ func (s *seats) left(conn net.Conn) {
 }
 
 // asked is called when a request is there, and answered after it.
-func (s *seats) asked(conn net.Conn, now time.Time) { s.note(conn, seat{since: now, busy: true}) }
+func (s *seats) asked(conn net.Conn, now time.Time) { s.note(conn, seat{since: now}) }
+
+// works is called when a request turns out to be one that takes its time until there is an answer.
+func (s *seats) works(conn net.Conn, now time.Time) { s.note(conn, seat{since: now, busy: true}) }
 
 func (s *seats) answered(conn net.Conn, now time.Time) { s.note(conn, seat{since: now}) }
 

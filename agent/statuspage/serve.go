@@ -43,6 +43,12 @@ type taken struct {
 	conn   net.Conn
 }
 
+// Conn is the connection that a request came by, found under its context; nil: by none of a Server.
+func Conn(ctx context.Context) net.Conn {
+	t, _ := ctx.Value(seatKey{}).(taken)
+	return t.conn
+}
+
 // NewServer returns a server that answers by h.
 func NewServer(h http.Handler, o ServerOptions) *Server {
 	if o.Seats == 0 {
@@ -71,10 +77,12 @@ func (s *Server) Serve(l net.Listener) error {
 // Close ends all connections and closes all listeners.
 func (s *Server) Close() { _ = s.http.Close() }
 
-// changed is called before a new connection is served, and after its end.
+// changed is called before a new connection is served, and after its end. A new one that waits here keeps the next ones in the
+// kernel's queue: whoever comes a thousand times a second does not drive out who has just asked.
 func (s *Server) changed(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
+		time.Sleep(s.seats.wait(time.Now()))
 		if leaves := s.seats.came(conn, time.Now()); leaves != nil {
 			_ = leaves.Close()
 			s.log.note(time.Now(), fmt.Sprintf("all %d connections are taken: the one that was idle for the longest was closed",
@@ -93,6 +101,13 @@ func (s *Server) seated(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// works is called by a handler that takes its time: meanwhile its connection leaves only where nobody is idle.
+func works(r *http.Request) {
+	if t, ok := r.Context().Value(seatKey{}).(taken); ok {
+		t.server.seats.works(t.conn, time.Now())
+	}
 }
 
 // stays is called by a handler whose answer lasts: its connection does not leave for a new one.

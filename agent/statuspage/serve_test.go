@@ -101,8 +101,8 @@ func TestStrangersWhoHoldConnectionsStopNobody(t *testing.T) {
 	}
 }
 
-// A request that is being answered is not idle, and a client that has just been answered has waited for less than one that says
-// nothing.
+// A reload that is being answered is not idle, who has just been answered has waited for less than one that says nothing, and who
+// asks and does not read the answer is as idle as that.
 func TestTheLongestIdleLeaves(t *testing.T) {
 	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
 	conns := make([]net.Conn, 6)
@@ -115,7 +115,7 @@ func TestTheLongestIdleLeaves(t *testing.T) {
 			t.Errorf("%d seats, and one must leave", i)
 		}
 	}
-	s.asked(conns[0], at(3))
+	s.works(conns[0], at(3))
 	s.asked(conns[1], at(4))
 	s.answered(conns[1], at(5))
 	if leaves := s.came(conns[3], at(6)); leaves != conns[2] {
@@ -125,14 +125,56 @@ func TestTheLongestIdleLeaves(t *testing.T) {
 	if leaves := s.came(conns[4], at(8)); leaves != conns[1] {
 		t.Error("not the one that was answered a while ago")
 	}
-	s.asked(conns[3], at(9))
+	s.works(conns[3], at(9))
 	s.keep(conns[0], at(0))
-	s.asked(conns[4], at(10))
+	s.works(conns[4], at(10))
 	if leaves := s.came(conns[5], at(11)); leaves != conns[3] {
 		t.Error("where all are busy, not the one that has been so for the longest, taps apart")
 	}
 	if s.left(conns[5]); len(s.all) != 2 {
 		t.Errorf("%d are left", len(s.all))
+	}
+	s = &seats{most: 2, all: map[net.Conn]*seat{}}
+	s.came(conns[0], at(0))
+	s.asked(conns[0], at(1)) // and never reads
+	s.came(conns[1], at(2))
+	if leaves := s.came(conns[2], at(3)); leaves != conns[0] {
+		t.Error("who does not read keeps the seat of who has just come")
+	}
+}
+
+// However fast others come, whoever has just come keeps the seat for long enough to be answered; and nobody waits for longer than
+// that, also where all are asking without end.
+func TestWhoHasJustComeIsNotDrivenOut(t *testing.T) {
+	at := func(ms int) time.Time { return time.Unix(100, 0).Add(time.Duration(ms) * time.Millisecond) }
+	conns := make([]net.Conn, 4)
+	for i := range conns {
+		conns[i], _ = net.Pipe()
+	}
+	s := &seats{most: 2, all: map[net.Conn]*seat{}}
+	if w := s.wait(at(0)); w != 0 {
+		t.Errorf("%v with free seats", w)
+	}
+	s.came(conns[0], at(0))
+	s.came(conns[1], at(5))
+	if w := s.wait(at(8)); w != leastSeat-8*time.Millisecond {
+		t.Errorf("%v for the third", w)
+	}
+	if w := s.wait(at(500)); w > 0 {
+		t.Errorf("%v where somebody has been idle for long", w)
+	}
+	s.asked(conns[0], at(600))
+	s.works(conns[1], at(600))
+	if w := s.wait(at(600)); w != leastSeat {
+		t.Errorf("%v where all ask without end", w)
+	}
+	if w := s.wait(at(-3_600_000)); w != leastSeat {
+		t.Errorf("%v after the clock went back", w)
+	}
+	s.keep(conns[0], at(601))
+	s.keep(conns[1], at(601))
+	if w := s.wait(at(602)); w != 0 {
+		t.Errorf("%v where nobody leaves", w)
 	}
 }
 

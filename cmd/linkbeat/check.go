@@ -48,7 +48,8 @@ denies, 64 wrong use.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false,
+		"print the whole document as it would run, passwords and tokens hidden, but not the arguments of programs")
 	flags.BoolVar(&f.online, "online", false, "try each server too, with a message of each class of topic that must come back")
 	flags.BoolVar(&f.estimate, "estimate", false, "print what it will cost, in bytes a month")
 	flags.Float64Var(&f.assume.FramesPerDay, "frames-per-day", 1440, "estimate: `frames` of each serial device")

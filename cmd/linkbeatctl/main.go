@@ -34,7 +34,7 @@ const (
 
 // memoryLimit is where garbage is collected earlier, in bytes: a broker decides how much there is of it, and what is held at
 // once is bounded far below.
-const memoryLimit = 40 << 20
+const memoryLimit = 32 << 20
 
 func main() {
 	debug.SetMemoryLimit(memoryLimit)

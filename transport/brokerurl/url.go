@@ -99,8 +99,9 @@ func Loopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// shown writes login in the place of a user part and query in that of a query or fragment. Where it is not clear what is what, as
-// of a password that holds a slash, all is hidden.
+// shown writes login in the place of a user part and query in that of a query or fragment. The authority ends at the first / ? or
+// # (RFC 3986, section 3.2), and only in it there is a user part; of a path that holds an @ nothing is shown. Where that may be a
+// password with one of these three in it, all is hidden.
 func (u URL) shown(login, query string) string {
 	if u == "" || u == None {
 		return string(u)
@@ -118,14 +119,18 @@ func (u URL) shown(login, query string) string {
 	if i := strings.IndexAny(tail, "?#"); i >= 0 {
 		path, more = tail[:i], true
 	}
+	behind := ""
+	if strings.Contains(path, "@") {
+		path, behind = "", "/"+unreadable
+	}
 	p, err := url.Parse(scheme + "://" + rest[at+1:] + path)
-	if err != nil || p.Hostname() == "" || strings.Contains(tail, "@") {
+	if err != nil || p.Hostname() == "" || strings.Contains(tail, "@") && !u.plain(rest[at+1:], tail) {
 		if _, known := Meant(scheme); known || slices.Contains([]string{"http", "https", "socks5", "socks5h"}, scheme) {
 			return scheme + "://" + unreadable
 		}
 		return unreadable // that may be the half of a password
 	}
-	text := p.String()
+	text := p.String() + behind
 	if at >= 0 {
 		text = scheme + "://" + login + strings.TrimPrefix(text, scheme+"://")
 	}
@@ -133,6 +138,17 @@ func (u URL) shown(login, query string) string {
 		text += query
 	}
 	return text
+}
+
+// plain says that host is one and not a part of a login, of which tail would be the rest: what has no path or query of its own
+// apart, it is a name with a dot in it, an address or this machine, or the @ stands in a value of a query.
+func (u URL) plain(host, tail string) bool {
+	s, _ := Of(string(u))
+	host, _, _ = strings.Cut(host, ":")
+	before, _, _ := strings.Cut(tail, "@")
+	_, query, _ := strings.Cut(before, "?")
+	return s.WebSocket && (strings.ContainsAny(host, ".[") || Loopback(host) ||
+		strings.Contains(query, "=") && !strings.Contains(query, "#"))
 }
 
 // Rename is a text that ends with the URL of a server, as the name of a path does, with that server's Name instead. A text that

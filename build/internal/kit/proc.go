@@ -100,6 +100,18 @@ func (p *Proc) Exit(grace time.Duration) (int, error) {
 	}
 }
 
+// MaxRSS is the most that an ended process had resident, in bytes, and never less than that: Linux counts what we had when we
+// started it, too. 0: it runs.
+func (p *Proc) MaxRSS() int64 {
+	if p.Running() {
+		return 0
+	}
+	if u, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		return int64(u.Maxrss) << 10
+	}
+	return 0
+}
+
 // Tail returns the last lines of the output.
 func (p *Proc) Tail(lines int) string {
 	b, err := os.ReadFile(p.LogPath)

@@ -11,6 +11,7 @@ type secretDoc struct {
 	env  func(word string) []string
 	good string // the server that must be told the word, if any
 	loud bool   // the document is none that starts, or its servers are none: only what is said of it is judged
+	args bool   // the word is a program's argument, which `check -v` shows to whoever may read the document, as its help says
 }
 
 func servers(d kit.Doc, urls ...string) kit.Doc {
@@ -71,7 +72,7 @@ func shortDocs() []secretDoc {
 		{name: "a token in the query", doc: func(p *place, d kit.Doc, w string) {
 			servers(d, "wss://"+p.goodWS+"/mqtt?token="+w)
 		}, good: "goodWS"},
-		{name: "a hook's argument", doc: program("hooks.up")},
+		{name: "a hook's argument", doc: program("hooks.up"), args: true},
 		{name: "a secret where password_file belongs", doc: in("uplink.password_file"), loud: true},
 	}
 }
@@ -139,8 +140,8 @@ func elsewhereDocs() []secretDoc {
 		{name: "a SOCKS proxy's login", doc: func(p *place, d kit.Doc, w string) {
 			servers(d, goodURL(p)).Set("uplink.proxy", "socks5://user:"+w+"@"+p.closed)
 		}},
-		{name: "a fact's argument", doc: program("device.facts.modem")},
-		{name: "an argument of path_hint", doc: program("uplink.path_hint")},
+		{name: "a fact's argument", doc: program("device.facts.modem"), args: true},
+		{name: "an argument of path_hint", doc: program("uplink.path_hint"), args: true},
 		{name: "a secret where key_file belongs", doc: in("uplink.tls.key_file"), loud: true},
 		{name: "a secret where ca_file belongs", doc: in("uplink.tls.ca_file"), loud: true},
 		{name: "what is typed at the device", doc: func(p *place, d kit.Doc, w string) { servers(d, goodURL(p)) }, loud: true},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +62,13 @@ func (l lab) operatorEdges(b *kit.Broker) (all []edge, err error) {
 		}
 	}
 	server := []string{"--server", "mqtt://" + m.Addr}
-	for _, argv := range [][]string{{"tail"}, {"tail", "--json"}, {"tail", "gw", "meter"}, {"devices"}, {"devices", "--json"}} {
+	for _, argv := range [][]string{{"tail"}, {"tail", "--json"}, {"tail", "gw", "meter"}, {"devices"}, {"devices", "--json"},
+		{"__complete", "tail", ""}, {"__complete", "send", "gw", ""}} {
 		lasts := 1500 * time.Millisecond
 		if argv[0] == "devices" {
 			lasts = 10 * time.Second // it ends by itself
 		}
-		out, err := l.onTerminal(lasts, append(append([]string{l.ctl}, argv...), server...)...)
+		out, err := l.onTerminal(lasts, withServer(l.ctl, argv, server)...)
 		all = append(all, edge{"linkbeatctl " + strings.Join(argv, " "), out, err, textOwn})
 	}
 	return all, nil
@@ -75,7 +77,7 @@ func (l lab) operatorEdges(b *kit.Broker) (all []edge, err error) {
 // replyEdges are answers to an operator, from a gateway that is a stranger's.
 func (l lab) replyEdges(b *kit.Broker) (all []edge, err error) {
 	h := quoted(hostileText())
-	gw, err := l.Collect(kit.CollectOptions{URL: b.URL(), ID: "hostile-gateway", Filters: []string{"lb/gw/dn/#"}})
+	gw, err := l.Collect(kit.CollectOptions{URL: b.URL(), ID: "hostile-gateway", Filters: []string{"lb/gw-x/dn/#"}})
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +107,21 @@ func (l lab) replyEdges(b *kit.Broker) (all []edge, err error) {
 			}
 		}
 	}()
-	for _, argv := range [][]string{{"send", "gw", "meter", "x"}, {"request", "gw", "meter", "x"}, {"tap", "gw", "meter"},
-		{"send", "gw", "boiler", "--set", "x=1"}} {
-		out, err := l.onTerminal(4*time.Second, append(append([]string{l.ctl}, argv...), "--server", b.URL())...)
+	for _, argv := range [][]string{{"send", "gw-x", "meter", "x"}, {"request", "gw-x", "meter", "x"}, {"tap", "gw-x", "meter"},
+		{"send", "gw-x", "boiler", "--set", "x=1"}} {
+		const ends = 12 * time.Second // each does by itself, long before
+		out, err := l.onTerminal(ends, append(append([]string{l.ctl}, argv...), "--server", b.URL())...)
 		all = append(all, edge{"linkbeatctl " + strings.Join(argv, " "), out, err, textOwn})
 	}
 	return all, nil
+}
+
+// withServer puts the flags behind the command, or before the word that is to be completed.
+func withServer(program string, argv, server []string) []string {
+	if argv[0] == "__complete" {
+		return slices.Concat([]string{program}, argv[:len(argv)-1], server, argv[len(argv)-1:])
+	}
+	return slices.Concat([]string{program}, argv, server)
 }
 
 func between2(s, from, to string) string {

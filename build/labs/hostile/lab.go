@@ -47,7 +47,7 @@ type part struct {
 	run  func(lab) error
 	long bool // of the full form alone
 
-	alone bool // it counts what is open in this process: before the others
+	alone bool // it counts what is open, or resident, in this process: before the others
 }
 
 // lab is what every part is given.
@@ -63,8 +63,13 @@ func parts() []part {
 	return []part{
 		{name: "claims", run: lab.claims},
 		{name: "sessions", run: lab.sessions, alone: true},
+		{name: "descriptors", run: lab.descriptors, alone: true},
 		{name: "floods", run: lab.floods},
 		{name: "budget", run: lab.budgets},
+		{name: "answers", run: lab.answers},
+		{name: "healthy", run: lab.healthy},
+		{name: "diallers", run: lab.everyDialler, long: true, alone: true},
+		{name: "state", run: lab.statePart},
 		{name: "large-files", run: lab.largeFiles},
 		{name: "operator", run: lab.operator},
 		{name: "edges", run: lab.edges},

@@ -10,26 +10,20 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// stateFiles are what an agent may find in its state directory, and how each begins when it is ours.
-func stateFiles() map[string]string {
-	return map[string]string{
-		"ledger.json":             `{"layout":1,"months":{"x":"`,
-		"paths.json":              `{"layout":1,"paths":[{"path":"`,
-		"commands.journal":        `{"id":"`,
-		"config.good.yaml":        "device: {id: x} #",
-		"identity.json":           `{"layout":1,"id":"`,
-		"quarantine.ndjson":       `{"x":"`,
-		"spool/data/meta":         "00000000 {",
-		"spool/data/cursor":       "\x00\x00\x00\x00",
-		"spool/replies/meta":      "00000000 {",
-		"spool/data/reserve":      "\x00",
-		"linkbeat.yaml":           "", // the configuration, which stands beside the state directory
-		"password":                "secret\n",
-		"ca.pem":                  "-----BEGIN CERTIFICATE-----\n",
-		"paths.json.corrupt":      "{",
-		"ledger.json.tmp":         "{",
-		"spool/data/ffffffff.seg": "LB",
+// largeNames are what an agent may find as large as that, in its state directory or beside it, and how each begins when it is
+// ours.
+func largeNames() map[string]string {
+	all := map[string]string{
+		"linkbeat.yaml": "", // the configuration, which stands beside the state directory
+		"password":      "secret\n",
+		"ca.pem":        "-----BEGIN CERTIFICATE-----\n",
 	}
+	names := strings.NewReplacer("spool/*/*", "spool/data/meta", "spool/*", "spool/data", "????????????????", "00000000ffffffff",
+		"*", "paths.json")
+	for _, f := range stateFiles() {
+		all[names.Replace(f.name)] = f.begin
+	}
+	return all
 }
 
 // largest is the size of a state file that a stranger, or a broken disk, has made.
@@ -42,7 +36,7 @@ func (l lab) largeFiles() error {
 		return err
 	}
 	var jobs []func() error
-	for name, begin := range stateFiles() {
+	for name, begin := range largeNames() {
 		if !l.o.Full && !strings.HasSuffix(name, ".json") && name != "commands.journal" {
 			continue
 		}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -56,6 +54,17 @@ func (l lab) passwords() error {
 	}
 	l.t.AtLeast("configurations with passwords", float64(len(all)), float64(map[bool]int{true: 30, false: l.o.Docs}[l.o.Full]),
 		"")
+	for _, reader := range []string{readerMiddle, readerLocal, readerBundle} {
+		l.t.Exactly("configurations of which "+reader+" has something to read", len(sum.looked[reader]), len(all), "", "")
+	}
+	var unseen []string
+	for _, place := range localPlaces() {
+		if !sum.places[place] {
+			unseen = append(unseen, place)
+		}
+	}
+	l.t.Exactly("places at which a local user looks that were empty each time", len(unseen), 0,
+		fmt.Sprint("of ", len(localPlaces())), strings.Join(unseen, "; "))
 	l.t.Exactly("passwords that a man in the middle sees", len(sum.middle), 0, "", strings.Join(sum.middle, "; "))
 	l.t.Exactly("passwords that a local user sees", len(sum.local), 0, "", strings.Join(sum.local, "; "))
 	l.t.Exactly("passwords that a bundle's reader sees", len(sum.bundle), 0, "", strings.Join(sum.bundle, "; "))
@@ -66,6 +75,8 @@ func (l lab) passwords() error {
 type seen struct {
 	mu                            sync.Mutex
 	middle, local, bundle, untold []string
+	looked                        map[string]map[string]bool // by reader: configurations of which something was there to be read
+	places                        map[string]bool            // at which a local user looked
 }
 
 func (s *seen) add(list *[]string, what string) {
@@ -73,6 +84,24 @@ func (s *seen) add(list *[]string, what string) {
 	defer s.mu.Unlock()
 	*list = append(*list, what)
 }
+
+// look notes that a reader had something of a configuration to read.
+func (s *seen) look(reader, doc string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looked == nil {
+		s.looked, s.places = map[string]map[string]bool{}, map[string]bool{}
+	}
+	if s.looked[reader] == nil {
+		s.looked[reader] = map[string]bool{}
+	}
+	s.looked[reader][doc] = true
+}
+
+// The readers.
+const (
+	readerMiddle, readerLocal, readerBundle = "a man in the middle", "a local user", "a bundle's reader"
+)
 
 func (l lab) secretDoc(p *place, d secretDoc, i int, sum *seen) error {
 	word := fmt.Sprintf("%s-%02d-%s", secret, i, "pw")
@@ -82,6 +111,7 @@ func (l lab) secretDoc(p *place, d secretDoc, i int, sum *seen) error {
 		return err
 	}
 	doc := kit.NewDoc(id).Line("meter", tty.Port).Set("uplink.tls.ca_file", p.certs.CA).Set("log.level", "debug")
+	mark := children(doc, id) // programs that are there to be looked at, unless the document has some of its own
 	d.doc(p, doc, word)
 	o := kit.AgentOptions{Argv: []string{l.agent}, Doc: doc, Netns: p.netns}
 	if d.env != nil {
@@ -95,65 +125,51 @@ func (l lab) secretDoc(p *place, d secretDoc, i int, sum *seen) error {
 		return err
 	}
 	l.Sleep(2500 * time.Millisecond)
+	sum.look(readerMiddle, d.name) // all servers stood there, and heard what there was
 	for _, name := range []string{"evil", "clear", "web"} {
 		if p.told(name, word) {
 			sum.add(&sum.middle, d.name+" ("+name+")")
 		}
 	}
+	for _, name := range p.names() {
+		if p.told(name+published, word) {
+			sum.add(&sum.middle, d.name+" (a message at "+name+")")
+		}
+	}
 	if d.good != "" && !p.told(d.good, word) {
 		sum.add(&sum.untold, d.name)
 	}
-	for what, out := range l.localEyes(p, a) {
-		if bytes.Contains(out, []byte(word)) {
-			sum.add(&sum.local, d.name+" ("+what+")")
-		}
-	}
-	bundle := filepath.Join(a.Dir, "b.tar.gz")
-	argv := []string{"ip", "netns", "exec", p.netns, l.agent, "diag", "-c", a.ConfigPath, "--bundle", bundle}
-	cmd := exec.CommandContext(l.Ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), o.Env...)
-	said, _ := cmd.CombinedOutput()
-	packed, err := unpacked(bundle)
-	if err != nil && a.Proc().Running() {
-		l.Logf("%s: no bundle: %v: %.300s", d.name, err, said)
+	packed, said := l.bundleEyes(p, a, o.Env)
+	if len(packed) > 0 || len(said["diag --bundle"]) > 0 { // of a document that is none it says why there is no bundle
+		sum.look(readerBundle, d.name)
 	}
 	if bytes.Contains(packed, []byte(word)) {
 		sum.add(&sum.bundle, d.name)
 	}
-	if bytes.Contains(said, []byte(word)) {
-		sum.add(&sum.bundle, d.name+" (printed)")
+	for what, out := range said {
+		if what == eyeCheck && d.args {
+			continue
+		}
+		if bytes.Contains(out, []byte(word)) {
+			sum.add(&sum.bundle, d.name+" ("+what+")")
+		}
+	}
+	if len(packed) == 0 && a.Proc().Running() {
+		l.Logf("%s: no bundle: %.300s", d.name, said["diag --bundle"])
+	}
+	for what, out := range l.localEyes(p, a, mark) {
+		if len(out) > 0 {
+			sum.look(readerLocal, d.name)
+			sum.mu.Lock()
+			sum.places[what] = true
+			sum.mu.Unlock()
+		}
+		if bytes.Contains(out, []byte(word)) {
+			sum.add(&sum.local, d.name+" ("+what+")")
+		}
 	}
 	a.Kill()
 	return nil
-}
-
-// localEyes are what any user of the gateway can read: the page, the process list, files that are not protected; and the log,
-// which goes wherever a gateway's logs go.
-func (l lab) localEyes(p *place, a *kit.Agent) map[string][]byte {
-	eyes := map[string][]byte{}
-	as := func(name string, argv ...string) {
-		argv = append([]string{"ip", "netns", "exec", p.netns, "setpriv", "--reuid", fmt.Sprint(foreigner), "--regid",
-			fmt.Sprint(foreigner), "--clear-groups"}, argv...)
-		eyes[name], _ = exec.CommandContext(l.Ctx, argv[0], argv[1:]...).CombinedOutput()
-	}
-	c := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: kit.Dialer(p.netns),
-		DisableKeepAlives: true}}
-	for _, path := range []string{"/status", "/metrics", "/healthz", "/readyz", "/", "/tap/meter", "/debug/pprof/cmdline"} {
-		r, err := c.Get("http://" + a.HTTP + path)
-		if err != nil {
-			continue
-		}
-		eyes[path], _ = io.ReadAll(io.LimitReader(r.Body, 1<<20))
-		_ = r.Body.Close()
-	}
-	_ = os.Chmod(l.Dir, 0o755) // the scratch folder stands for /etc and /var: what is in it protects itself
-	_ = os.Chmod(a.Dir, 0o755)
-	as("linkbeat status", l.agent, "status", "--listen", a.HTTP)
-	as("files", "sh", "-c", "cat $(find "+a.Dir+" -type f -readable 2>/dev/null) /dev/null")
-	as("process list", "sh", "-c", fmt.Sprintf("tr '\\0' ' ' < /proc/%d/cmdline; cat /proc/%d/environ", a.Proc().Pid(),
-		a.Proc().Pid()))
-	eyes["the log"], _ = os.ReadFile(a.Proc().LogPath)
-	return eyes
 }
 
 // typed is what an operator types at a device, or what the device answers: no other user of the gateway may read along.

@@ -104,6 +104,9 @@ func (p *place) listen(l lab, name string, conf *tls.Config) (addr string, err e
 			if err != nil {
 				return
 			}
+			if q.kind() == kindPublish {
+				_, _ = p.ear(name + published).Write(q.body)
+			}
 			if b := right(q); len(b) > 0 {
 				if _, err := c.Write(wrap(b)); err != nil {
 					return
@@ -113,6 +116,12 @@ func (p *place) listen(l lab, name string, conf *tls.Config) (addr string, err e
 	})
 	return ln.Addr().String(), nil
 }
+
+// published is behind the name of what a server was told in messages: those its other clients can read, the login they cannot.
+const published = ", messages"
+
+// names of the servers.
+func (p *place) names() []string { return []string{"good", "goodWS", "evil", "clear", "web", "proxy"} }
 
 // ear keeps what is written to it under a name.
 func (p *place) ear(name string) io.Writer { return ear{p, name} }

@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/linkbeat/linkbeat/agent/printable"
 )
 
 // ExitUsage is the exit status of wrong use, EX_USAGE of sysexits.h.
@@ -46,7 +50,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, status func(er
 			}
 		}
 	})
-	root.SetArgs(args)
+	root.SetArgs(quiet(args))
 	defer guard(root)()
 	cmd, err := root.ExecuteContextC(ctx)
 	switch text := ""; {
@@ -61,6 +65,20 @@ func Run(ctx context.Context, root *cobra.Command, args []string, status func(er
 		}
 		return status(err)
 	}
+}
+
+// quiet are the arguments of a request for completions without what steers a terminal: cobra prints errors about them past the
+// edges, and to a file that the environment names.
+func quiet(args []string) []string {
+	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return args
+	}
+	_ = os.Unsetenv("BASH_COMP_DEBUG_FILE")
+	shown := slices.Clone(args)
+	for i, a := range shown {
+		shown[i] = printable.Line(a)
+	}
+	return shown
 }
 
 func say(w io.Writer, program, text string) { _, _ = io.WriteString(w, program+": "+text+"\n") }
