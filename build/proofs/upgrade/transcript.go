@@ -108,8 +108,8 @@ type difference struct {
 	note                  string // the first one
 }
 
-// compare sets what came beside what is to come. What is there, but at another place among the others, is elsewhere; what is late
-// goes beside what is not, each in its order.
+// compare sets what came beside what is to come. What is there, but at another place among the others, is elsewhere; what waited
+// goes beside what is new, and of an epoch each in its order; of the marks of gaps nothing says which they are.
 func compare(want, got []string) (d difference) {
 	left := map[string]int{}
 	for _, r := range got {
@@ -120,8 +120,13 @@ func compare(want, got []string) (d difference) {
 			d.note = fmt.Sprintf(format, args...)
 		}
 	}
-	isLate := func(r string) bool { return strings.Contains(r, `"late":true`) }
-	came := map[bool][]string{}
+	course := func(r string) string {
+		if strings.Contains(r, `"gap":{`) {
+			return r
+		}
+		return fmt.Sprint(strings.Contains(r, `"late":true`), wireEpoch().FindString(r))
+	}
+	came := map[string][]string{}
 	for _, r := range want {
 		if left[r] == 0 {
 			d.lost++
@@ -129,15 +134,15 @@ func compare(want, got []string) (d difference) {
 			continue
 		}
 		left[r]--
-		came[isLate(r)] = append(came[isLate(r)], r)
+		came[course(r)] = append(came[course(r)], r)
 	}
 	wanted := map[string]int{}
-	for _, course := range came {
-		for _, r := range course {
+	for _, of := range came {
+		for _, r := range of {
 			wanted[r]++
 		}
 	}
-	at := map[bool]int{}
+	at := map[string]int{}
 	for _, r := range got {
 		if wanted[r] == 0 {
 			d.more++
@@ -145,12 +150,12 @@ func compare(want, got []string) (d difference) {
 			continue
 		}
 		wanted[r]--
-		late := isLate(r)
-		if due := came[late][at[late]]; due != r {
+		of := course(r)
+		if due := came[of][at[of]]; due != r {
 			d.elsewhere++
 			say("where %.300s was due came %.300s", due, r)
 		}
-		at[late]++
+		at[of]++
 	}
 	return d
 }
