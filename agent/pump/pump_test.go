@@ -325,7 +325,7 @@ func TestPoisonIsCommittedPast(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 		if why := r.pump.Why(); !strings.Contains(why, `2 records could not be published`) ||
-			!strings.Contains(why, `number 2 of "rotten"`) {
+			!strings.Contains(why, `number 2 of "rotten"`) && !strings.Contains(why, `number 3 of "rotten"`) { // a mark in between
 			t.Fatalf("%q", why)
 		}
 		if got := string(r.broker.Published("up/rotten")[0].Payload); !strings.Contains(got, `"reason":"poison"}`) {
