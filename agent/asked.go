@@ -26,8 +26,8 @@ func TopicsOf(d *config.Document, id string) func(other string) []transport.Echo
 	}
 }
 
-// PortsOf looks at the port of each serial device, without opening one, as that resets a device; nil: nothing is wrong with it, as
-// far as can be told. A serial server is not asked: many serve one client.
+// PortsOf looks at the port of each serial device, without opening one, as that resets a device; nil: nothing is wrong with it,
+// as far as can be told. A serial server is not asked: many serve one client.
 func PortsOf(d *config.Document) map[string]error {
 	finder, all := discover.NewFinder(discover.FinderOptions{}), map[string]error{}
 	for name, o := range devicesOf(d) {

@@ -33,7 +33,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.delivery.Verdicts()
 	before.onto(&s)
-	s.Why, s.Minor = u.why(s, booted, reloadFault, link.Why)
+	s.Why, s.Minor = u.why(s, booted, reloadFault, link)
 	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
 	return s
 }
@@ -71,7 +71,8 @@ func expires(whose string, ms int64, now time.Time) string {
 }
 
 // why is one sentence of everything that is wrong, the most serious first; empty: nothing is. minor: all of it can wait.
-func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, link string) (sentence string, minor bool) {
+func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault string, link transport.Status) (
+	sentence string, minor bool) {
 	var all []string
 	grave := 0
 	wait := func(what, why string) {
@@ -87,7 +88,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("", u.delivery.Why())
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
-	add("", link)
+	add("", strings.TrimSuffix(strings.TrimSuffix(link.Why, link.LeftOut), "; "))
 	wait("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
@@ -125,6 +126,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("", u.pageFault.Get())
 	add("", u.door.fault.Get())
 	wait("", u.delivery.Doubt())
+	add("", link.LeftOut) // which works on without it
 	return strings.Join(all, "; "), grave == 0 && len(all) > 0
 }
 

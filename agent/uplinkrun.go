@@ -59,7 +59,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	o.Notify = func(e transport.Event) { u.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
 	u.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), u.log)
-	o.Learning.Memory, o.Learning.Path = l.paths, (&pathstore.Namer{Hint: u.hint}).Name
+	o.Refused, o.Learning.Memory, o.Learning.Path = l.paths, l.paths, (&pathstore.Namer{Hint: u.hint}).Name
 	var err error
 	if u.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)
@@ -77,7 +77,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high,
 		Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
 		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
-		Log: u.log})
+		Holds: u.delivery, Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: u.status, exhausted: l.ledger.Exhausted, denied: u.delivery.Denied, connected: connected,

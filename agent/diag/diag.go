@@ -149,8 +149,11 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 	facts.trial = trial.SessionID
 	trial.Report = func(t diagnose.Step) {
 		step := explain(t, facts, o.Now())
-		if t.Fault == diagnose.FaultSize && o.well {
+		switch {
+		case t.Fault == diagnose.FaultSize && o.well:
 			step.Status = Warn // so large a message is possible, and there was none
+		case t.Fault == diagnose.FaultKeepalive && o.Document.Uplink.Keepalive.Auto:
+			step.Status, step.Hint = Warn, hintLess
 		}
 		add(step)
 	}
@@ -174,7 +177,8 @@ func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis
 			TLS: transport.TLSOptions{CAFile: string(login.TLS.CAFile), CertFile: string(login.TLS.CertFile),
 				KeyFile: string(login.TLS.KeyFile), ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
 		SessionID: session, Filters: Filters(d, o.ID), Size: d.LargestPayload(),
-		Asks:  diagnose.Asks{Keepalive: d.Uplink.ConnectKeepalive(), Lasting: !d.Uplink.CleanSession, Will: true, Retain: true},
+		Asks: diagnose.Asks{Keepalive: d.Uplink.ConnectKeepalive(), Lasting: !d.Uplink.CleanSession, Will: true,
+			Retain: d.Uplink.Retain != "off"},
 		Probe: wire.Expand(topicsOf(d, o.ID).Probe, "n", "0"), Proxy: via, Dial: o.Dial,
 		Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
 	}

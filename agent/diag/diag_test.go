@@ -66,7 +66,8 @@ device: {groups: [north]}`), ID: "gw-7", Version: "1.2", Machine: healthy(), Dia
 					"b": {netip.MustParseAddr("192.0.2.2")}}[host], nil
 			}}
 		o.Topics = func(other string) []transport.EchoTopic {
-			return []transport.EchoTopic{{Class: "data", Topic: "lb/gw-7/up/data/meter", Other: "lb/" + other + "/up/data/meter"},
+			return []transport.EchoTopic{
+				{Class: "data", Topic: "lb/gw-7/up/data/meter", Other: "lb/" + other + "/up/data/meter"},
 				{Class: "info", Topic: "lb/gw-7/up/info", Other: "lb/" + other + "/up/info"}}
 		}
 		if change != nil {
@@ -191,5 +192,24 @@ func TestThisMachine(t *testing.T) {
 	}
 	if a, err := m.Source(netip.MustParseAddr("127.0.0.1")); err != nil || a != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("%v, %v", a, err)
+	}
+}
+
+// TestAKeepaliveThatRunLeavesOutCanWait: with auto it asks for less by itself, and with a fixed one it never connects.
+func TestAKeepaliveThatRunLeavesOutCanWait(t *testing.T) {
+	short := transporttest.Hooks{OnConnect: func(c transporttest.Connect) byte {
+		if c.Keepalive > 1160 {
+			return 2
+		}
+		return transporttest.Accepted
+	}}
+	for keepalive, want := range map[string]string{"auto": "warn connect", "20m": "FAIL connect"} {
+		r, text := diagnosed(t, short, func(o *Options) {
+			o.Server, o.Document = "mqtt://a", document(t, `uplink: {servers: [{url: "mqtt://a"}], keepalive: `+keepalive+
+				`, keepalive_ceiling: 20m}`)
+		})
+		if r.Fine() != (keepalive == "auto") || !strings.Contains(text, want) || !strings.Contains(text, "ok   topics") {
+			t.Errorf("%s: no %q", keepalive, want)
+		}
 	}
 }

@@ -5,11 +5,12 @@ import "github.com/linkbeat/linkbeat/transport/diagnose"
 // Hints outside the table.
 const (
 	hintBadProxy = "write uplink.proxy (or HTTPS_PROXY) as http://host:port or socks5://host:port"
-	hintUnheard  = "allow user {user} to subscribe to what the gateway publishes if you want to be sure (linkbeatctl acl prints " +
-		"the rules), or read a frame with linkbeatctl tail"
+	hintUnheard  = "allow user {user} to subscribe to what the gateway publishes if you want to be sure (linkbeatctl acl " +
+		"prints the rules), or read a frame with linkbeatctl tail"
 	hintUnkept = "let the server keep retained messages (mosquitto: retain_available true): without them linkbeatctl devices " +
 		"and documents for the fleet do not work"
 	hintUnasked   = "run it again; if it stays so, see the broker's log for client {trial}"
+	hintLess      = "run finds that out by itself and asks for less; uplink.keepalive_ceiling spares it the search"
 	hintLeft      = "delete the session {trial} at the broker, if it lists it"
 	hintWillTopic = "allow user {user} to publish and subscribe to the probe topics (linkbeatctl acl prints the rules), " +
 		"and run this again"
@@ -111,14 +112,15 @@ func hintNotTaken(f diagnose.Fault) string {
 	case diagnose.FaultLasting:
 		return "the broker keeps no session for us: set uplink.clean_session: true, or allow it there"
 	case diagnose.FaultWill:
-		return "the broker takes no will: allow one there, or see its log; without it nobody is told when the gateway goes offline"
+		return "the broker takes no will: allow one there, or see its log; without it nobody is told when the " +
+			"gateway goes offline"
 	case diagnose.FaultRetain:
 		return hintUnkept
 	case diagnose.FaultTogether:
 		return "the broker takes a plain session, and not what run asks for: see its log for client {trial}"
 	case diagnose.FaultSize:
-		return "raise what the broker takes for a message (mosquitto: message_size_limit; EMQX, HiveMQ: max_packet_size), or lower " +
-			"frame.max and batch, and uplink.max_payload"
+		return "raise what the broker takes for a message (mosquitto: message_size_limit; EMQX, HiveMQ: max_packet_size), " +
+			"or lower frame.max and batch, and uplink.max_payload"
 	}
 	return ""
 }

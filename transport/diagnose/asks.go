@@ -177,9 +177,9 @@ func (r *running) without(ctx context.Context, first error) (*client.Client, Ask
 		return nil, asks, Step{Name: StepConnect}
 	}
 	if len(refused) == 0 {
-		s.Verdict, s.Text = EchoUnknown, fmt.Sprintf("accepted as %q%s, but not with a will on %s, where we may not be "+
-			"allowed to publish: nobody can tell whether one on the gateway's own topic is accepted", r.SessionID, asUser(r.hello(asks)),
-			r.Probe)
+		s.Verdict = EchoUnknown
+		s.Text = fmt.Sprintf("accepted as %q%s, but not with a will on %s, where we may not be allowed to publish: nobody can "+
+			"tell whether one on the gateway's own topic is accepted", r.SessionID, asUser(r.hello(asks)), r.Probe)
 		return c, asks, s
 	}
 	_, how := faultOf(first, r.Now())
