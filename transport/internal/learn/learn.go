@@ -61,6 +61,7 @@ type Learner struct {
 	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
+	charged     atomic.Int64 // bytes of others that the budget pays, and that are not booked yet
 	status      status
 }
 
