@@ -75,7 +75,7 @@ func (t Trials) Size(ctx context.Context, q SizeQuestion) SizeAnswer {
 }
 
 // Charge is called before bytes of the budget of the search are spent on a trial.
-func (t Trials) Charge(bytes int) { t.l.learner.Charge(int64(bytes)) }
+func (t Trials) Charge(bytes int) { t.l.learner.Charged.Add(int64(bytes)) }
 
 // begin makes a trial beside the session that is up, when there is no other.
 func (t Trials) begin(ctx context.Context) (*diagnose.Trial, *session, error) {

@@ -54,7 +54,7 @@ type page struct {
 func newPage(stored map[string]string, at time.Time) *page {
 	p := &page{entries: map[string]*entry{}}
 	for topic, verdict := range stored {
-		if p.size.restore(topic, verdict) {
+		if p.size.restore(topic, verdict, at) {
 			continue
 		}
 		e := &entry{topic: transport.EchoTopic{Topic: topic}, verdict: verdict, asked: at}

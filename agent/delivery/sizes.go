@@ -35,7 +35,7 @@ const (
 // nothing.
 //
 //	up to what passed once     published, and never tried again
-//	larger                     the first is itself the trial: published once beside the link; what is as large waits, 10 s at most
+//	larger                     the first is itself the trial, published once beside the link; the others wait, 10 s at most
 //	refused, and larger        in quarantine, or in smaller batches; tried again after sizeFor and when a person says so
 //	nobody can tell, or no budget   published
 type sizes struct {
@@ -121,17 +121,16 @@ func (s *sizes) untold(n int, deaf bool, now time.Time) {
 // mended is called when a person may have mended something.
 func (s *sizes) mended() { s.until, s.blind, s.gap, s.deaf = time.Time{}, time.Time{}, 0, 0 }
 
-// restore takes what was stored, and returns whether it was about sizes.
-func (s *sizes) restore(name, value string) bool {
-	var n, at int64
-	n, _ = strconv.ParseInt(value[:max(0, strings.IndexByte(value+" ", ' '))], 10, 32)
+// restore takes what was stored not after at, and returns whether it was about sizes.
+func (s *sizes) restore(name, value string, at time.Time) bool {
+	n, _ := strconv.ParseInt(value[:max(0, strings.IndexByte(value+" ", ' '))], 10, 32)
 	switch name {
 	case storedPasses:
 		s.passes = int(max(0, n))
 	case storedRefused:
 		_, since, _ := strings.Cut(value, " ")
-		at, _ = strconv.ParseInt(since, 10, 64)
-		s.refused, s.until = int(max(0, n)), time.Unix(at, 0).Add(sizeFor)
+		seconds, _ := strconv.ParseInt(since, 10, 64)
+		s.refused, s.until = int(max(0, n)), time.Unix(min(seconds, at.Unix()), 0).Add(sizeFor)
 	default:
 		return false
 	}

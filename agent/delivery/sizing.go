@@ -151,7 +151,7 @@ func (k *Keeper) try(ctx context.Context) (line func()) {
 	server, most := k.server, s.known()
 	return func() {
 		k.o.Log.Warn().Str("server", server).Int("bytes", n).Str("why", a.Why).Int("passes", most).
-			Msg("server does not take messages that large: batches are made smaller, and what is larger alone goes into quarantine")
+			Msg("server does not take messages that large: batches get smaller, and what is larger alone goes into quarantine")
 	}
 }
 

@@ -80,7 +80,8 @@ type Options struct {
 
 // New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
 func New(o Options) *Pump {
-	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted, holds: o.Holds, sizing: sizing{sizes: o.Sizes},
+	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted, holds: o.Holds,
+		sizing: sizing{sizes: o.Sizes},
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
 			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),

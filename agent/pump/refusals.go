@@ -52,8 +52,8 @@ func (t *tooLarge) sentence(now time.Time) string {
 	if t.count == 1 {
 		frames = "1 frame of " + t.streams[0] + " is"
 	}
-	return fmt.Sprintf("%s: %s in quarantine; raise message_size_limit (mosquitto) or max_packet_size (EMQX, HiveMQ) there and run "+
-		"linkbeat reconnect, or lower frame.max of the device", t.why, frames)
+	return fmt.Sprintf("%s: %s in quarantine; raise message_size_limit (mosquitto) or max_packet_size (EMQX, HiveMQ) there and "+
+		"run linkbeat reconnect, or lower frame.max of the device", t.why, frames)
 }
 
 // holds is called with the devices that are held back; it reports whether they are others than before.

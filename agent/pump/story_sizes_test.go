@@ -202,8 +202,8 @@ func above(most int, deed brokertest.Deed) brokertest.Front {
 	}}
 }
 
-// TestWhatIsTooLargeIsNotGivenAway is the example and its like: 24 frames of 1.5 kB were acknowledged and thrown away. The
-// small ones of another device flow; the large ones are in quarantine, which is said.
+// TestWhatIsTooLargeIsNotGivenAway is the example and its like: 24 frames of 1.5 kB were acknowledged and thrown away.
+// The small ones of another device flow; the large ones are in quarantine, which is said.
 func TestWhatIsTooLargeIsNotGivenAway(t *testing.T) {
 	swallows := above(1100, brokertest.Swallow)
 	swallows.Old = true
@@ -214,7 +214,7 @@ func TestWhatIsTooLargeIsNotGivenAway(t *testing.T) {
 		"message_size_limit":                   {config: "message_size_limit 1000\n"},
 		"message_size_limit, without MQTT 5":   {config: "message_size_limit 1000\n", front: brokertest.Front{Old: true}},
 		"closes at them":                       {front: above(1100, brokertest.HangUp)},
-		"acknowledges them, without MQTT 5":    {front: func() brokertest.Front { f := above(1100, brokertest.Swallow); f.Old = true; return f }()},
+		"acknowledges them, without MQTT 5":    {front: swallows},
 		"max_packet_size of MQTT 5, and 3.1.1": {config: "max_packet_size 1100\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,8 @@ func TestBatchesFollow(t *testing.T) {
 			r.feed("meter", 60, 100)
 			r.empty()
 			n, twice, largest := r.counts("meter")
-			if n != 60 || twice != 0 || largest > 1000 || largest < 300 || r.pump.Why() != "" || r.quarantine.Status().Records != 0 {
+			if n != 60 || twice != 0 || largest > 1000 || largest < 300 || r.pump.Why() != "" ||
+				r.quarantine.Status().Records != 0 {
 				t.Errorf("%d of 60, %d twice, at most %d bytes, why %q, %d trials", n, twice, largest, r.pump.Why(), r.trials)
 			}
 			t.Logf("%d trials, at most %d bytes", r.trials, largest)
@@ -264,8 +265,8 @@ func TestBatchesFollow(t *testing.T) {
 	}
 }
 
-// TestAHealthyBrokerCostsATrialOrTwo: each record arrives once, the trial's too; what passed once is not tried again, also after a
-// restart; a series that grows byte by byte costs few.
+// TestAHealthyBrokerCostsATrialOrTwo: each record arrives once, the trial's too; what passed once is not tried again, also after
+// a restart; a series that grows byte by byte costs few.
 func TestAHealthyBrokerCostsATrialOrTwo(t *testing.T) {
 	for name, front := range map[string]brokertest.Front{"MQTT 5": {}, "3.1.1": {Old: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -366,13 +367,14 @@ func TestASessionEndsWhileASizeIsTried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, broker := transporttest.NewNetwork(), (*transporttest.Broker)(nil)
 		kicked := 0
-		broker = transporttest.NewBroker(transporttest.Hooks{OnPublish: func(id string, m transporttest.Message) transporttest.Answer {
+		onPublish := func(id string, m transporttest.Message) transporttest.Answer {
 			if id == transport.TrialID("gw-1") && len(m.Payload) > 1000 && kicked < 5 {
 				kicked++
 				go broker.Kick("gw-1")
 			}
 			return transporttest.Take
-		}})
+		}
+		broker = transporttest.NewBroker(transporttest.Hooks{OnPublish: onPublish})
 		l, err := n.Listen("broker:1883")
 		if err != nil {
 			t.Fatal(err)

@@ -61,7 +61,8 @@ type Learner struct {
 	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
-	charged     atomic.Int64 // bytes of others that the budget pays, and that are not booked yet
+	// Charged are bytes that others spend of the budget: they are added to it, and taken from there. Safe for concurrent use.
+	Charged atomic.Int64
 	status      status
 }
 

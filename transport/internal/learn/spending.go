@@ -33,7 +33,7 @@ type spending struct {
 
 // book records what the open sessions have cost since the last call.
 func (m *spending) book(now time.Time) {
-	m.budget.Spend(m.le.charged.Swap(0), now)
+	m.budget.Spend(m.le.Charged.Swap(0), now)
 	m.le.pair.book()
 	for _, p := range m.le.flows.byFlow {
 		if p.conn != nil {
@@ -41,9 +41,6 @@ func (m *spending) book(now time.Time) {
 		}
 	}
 }
-
-// Charge is called when others spend n bytes of the budget. Safe for concurrent use.
-func (le *Learner) Charge(n int64) { le.charged.Add(n) }
 
 func (m *spending) bookOne(p *probe, cost int64, now time.Time) {
 	n := cost - p.spent
