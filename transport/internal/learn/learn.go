@@ -63,7 +63,7 @@ type Learner struct {
 	budgetLevel atomic.Int32 // Level
 	// Charged are bytes that others spend of the budget: they are added to it, and taken from there. Safe for concurrent use.
 	Charged atomic.Int64
-	status      status
+	status  status
 }
 
 // New returns one that has not begun. Its status is that of a link that is not up.
