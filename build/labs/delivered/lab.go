@@ -75,7 +75,7 @@ func parts() (all []part) {
 		{name: "healthy", run: lab.healthy},
 		{name: "healthy at NATS and RabbitMQ", run: lab.healthyElsewhere, long: true},
 		{name: "bytes", run: lab.bytes, alone: true},
-		{name: "size", run: lab.size, alone: true},
+		{name: "size", run: lab.size, long: true, alone: true},
 	}...)
 }
 
@@ -87,8 +87,10 @@ func (o options) run(e *kit.Env, t *kit.Table) error {
 		return err
 	}
 	l.skewed = filepath.Join(e.Dir, "linkbeat-skewed")
-	if err := kit.BuildSkewed(e.Ctx, l.skewed); err != nil {
-		return err
+	if o.Full {
+		if err := kit.BuildSkewed(e.Ctx, l.skewed); err != nil {
+			return err
+		}
 	}
 	l.explain()
 	tables := map[string]*kit.Table{}

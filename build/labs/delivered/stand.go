@@ -77,7 +77,7 @@ func (l lab) alone(id string) *stand {
 
 // before prepares the gateway before a server at url, with books at the URL of a broker.
 func (s *stand) before(url, books string) (err error) {
-	s.books, err = s.Collect(kit.CollectOptions{URL: books, ID: s.id + "-books", User: "books",
+	s.books, err = s.Collect(kit.CollectOptions{URL: books, ID: s.id + "-books", User: s.reader(),
 		Filters: []string{"lb/" + s.id + "/up/#"}})
 	if err != nil {
 		return err
@@ -105,6 +105,14 @@ func (s *stand) before(url, books string) (err error) {
 	}
 	s.agent, err = s.Agent(kit.AgentOptions{Argv: argv, Doc: s.doc})
 	return err
+}
+
+// reader is who keeps the books, where the broker has names for its users.
+func (s *stand) reader() string {
+	if s.broker == nil {
+		return ""
+	}
+	return "books"
 }
 
 // rules are those of an acl_file for this gateway, and for the books.
