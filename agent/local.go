@@ -109,15 +109,15 @@ func (a *Agent) identify(b config.Booted) (string, error) {
 
 func (l *localState) openSpools(d *config.Document) error {
 	dir := d.SpoolDir()
-	data, err := spool.Open(spool.Dir(filepath.Join(dir, "data")), spoolOptions(d.Spool))
+	data, err := spool.Open(spool.Dir(filepath.Join(dir, "data")), spoolOptions(d.Spool, l.clock))
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	high, err := spool.Open(spool.Dir(filepath.Join(dir, "high")), spoolOptions(d.Spool))
+	high, err := spool.Open(spool.Dir(filepath.Join(dir, "high")), spoolOptions(d.Spool, l.clock))
 	if err != nil {
 		return errors.Join(fmt.Errorf("spool of priority high: %w", err), data.Close())
 	}
-	o := spoolOptions(d.Spool)
+	o := spoolOptions(d.Spool, l.clock)
 	o.MaxBytes, o.MemoryBytes = repliesBytes, repliesBytes
 	answers, err := spool.Open(spool.Dir(filepath.Join(dir, "replies")), o)
 	if err != nil {
@@ -129,7 +129,7 @@ func (l *localState) openSpools(d *config.Document) error {
 
 // equip makes what works on the spools.
 func (l *localState) equip(b config.Booted) {
-	l.paths = pathstore.Open(l.dirs.State.Root, l.log, time.Now, l.clock.Unset)
+	l.paths = pathstore.Open(l.dirs.State.Root, l.log, time.Now, func() bool { return !l.clock.Believed() })
 	l.mu.Lock()
 	counted := l.before.bytes
 	l.mu.Unlock()

@@ -3,6 +3,7 @@ package agent
 import (
 	"strconv"
 
+	"github.com/linkbeat/linkbeat/agent/clock"
 	"github.com/linkbeat/linkbeat/agent/pump"
 	"github.com/linkbeat/linkbeat/agent/spool"
 	"github.com/linkbeat/linkbeat/agent/wire"
@@ -66,6 +67,7 @@ func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Op
 		Interval: d.Heartbeat.Interval.Std(), Keepalive: d.Uplink.ConnectKeepalive(),
 		Backoff:    transport.Backoff{Min: u.Backoff.Min.Std(), Max: u.Backoff.Max.Std(), Refused: u.Backoff.Refused.Std()},
 		MaxSession: u.MaxSession.Std(), Interfaces: u.Interfaces, Proxy: proxyOf(u.Proxy),
+		Retain:     map[string]transport.RetainMode{"on": transport.RetainOn, "off": transport.RetainOff}[u.Retain],
 		StateTopic: topics.State, AdaptKeep: u.Keepalive.Auto, Learning: learningOf(d.Heartbeat, id, topics),
 	}
 }
@@ -143,10 +145,10 @@ func routesOf(d *config.Document, topics wire.Topics) map[string]pump.Route {
 	return table
 }
 
-func spoolOptions(s config.Spool) spool.Options {
+func spoolOptions(s config.Spool, c clock.Clock) spool.Options {
 	o := spool.Options{MaxBytes: s.MaxBytes.Bytes.Int64(), MemoryBytes: spoolMemory, MinFreePercent: s.MinFree.Percent,
 		MinFreeBytes: s.MinFree.Bytes.Int64(), MaxAge: s.MaxAge.Std(), WriteAfter: s.WriteAfter.Std(), Sync: s.Sync.Std(),
-		WhenFull: spool.DropOldest}
+		WhenFull: spool.DropOldest, Clock: spool.Clock{Boot: c.BootID, Uptime: c.Uptime, Believed: c.Believed}}
 	if s.WhenFull == "drop_newest" {
 		o.WhenFull = spool.DropNewest
 	}

@@ -59,7 +59,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	o.Notify = func(e transport.Event) { u.linkEvent(e, connected) }
 	hint := d.Uplink.PathHint // of the local file only: what the fleet sends must never run a command
 	u.hint = pathstore.NewHint(hint.Command, hint.Every.Std(), u.log)
-	o.Learning.Memory, o.Learning.Path = l.paths, (&pathstore.Namer{Hint: u.hint}).Name
+	o.Refused, o.Learning.Memory, o.Learning.Path = l.paths, l.paths, (&pathstore.Namer{Hint: u.hint}).Name
 	var err error
 	if u.link, err = transport.New(o); err != nil {
 		return nil, fmt.Errorf("uplink: %w", err)

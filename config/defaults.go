@@ -27,6 +27,7 @@ func Defaults() *Document {
 			Window: 32, MaxPayload: 128 * kib, DetectWithin: minute,
 			Keepalive: Keepalive{Auto: true}, KeepaliveCeiling: 1170 * second,
 			TimeFloor:  "build",
+			Retain:     "auto",
 			Backoff:    Backoff{Min: second, Max: 2 * minute, Refused: 15 * minute},
 			ReplayRate: AutoRate{Auto: true}, Budget: Budget{ResetsOn: 1},
 		},

@@ -15,6 +15,7 @@ type Uplink struct {
 	// a clock before the build time is taken for that when certificates are checked
 	TimeFloor        string    `yaml:"time_floor" oneof:"build off"`
 	CleanSession     bool      `yaml:"clean_session"`
+	Retain           string    `yaml:"retain" oneof:"auto on off"` // auto: unless the server ends sessions because of it
 	Window           int       `yaml:"window" min:"1" max:"1024"`
 	MaxPayload       Size      `yaml:"max_payload" min:"1KiB" max:"255MiB"` // MQTT 3.1.1, 2.2.3: a packet has at most 256 MiB - 1
 	DetectWithin     Duration  `yaml:"detect_within" min:"1s" max:"1h"`

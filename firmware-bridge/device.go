@@ -98,6 +98,7 @@ func New(o Options) (*Device, error) {
 		d.locator.nodeAt = func(string) string { return "" }
 	}
 	now := time.Now()
+	d.listening.start = now
 	d.monitor = newMonitor(&d.o, now)
 	if o.Modbus != nil {
 		if d.bus, err = newBus(&o, d.monitor, now); err != nil {

@@ -30,17 +30,18 @@ type listener struct {
 }
 
 // listening is the listener of the request that waits for its answer, or did not get one. The reader reports what it reads, the
-// writer what it asks. The zero value is ready.
+// writer what it asks. Whoever makes one sets start.
 type listening struct {
+	start    time.Time                // immutable
 	now      atomic.Pointer[listener] // nil: no request waits
-	lastRead atomic.Int64             // Unix ns of the last bytes
+	lastRead atomic.Int64             // ns from start to the last bytes; 0: none yet
 }
 
 // begin makes a listener for a request that is about to be written.
 func (s *listening) begin(now time.Time) *listener {
 	l := &listener{since: now, frames: make(chan []byte, answerFrames), bytes: make(chan struct{}, 1),
 		late: make(chan struct{}, 1)}
-	if now.Sub(time.Unix(0, s.lastRead.Load())) >= settled {
+	if last := s.lastRead.Load(); last == 0 || now.Sub(s.start)-time.Duration(last) >= settled {
 		l.since = time.Time{}
 	}
 	s.now.Store(l)
@@ -52,7 +53,7 @@ func (s *listening) end() { s.now.Store(nil) }
 
 // bytesRead is called with each read, before its frames.
 func (s *listening) bytesRead(now time.Time) {
-	s.lastRead.Store(now.UnixNano())
+	s.lastRead.Store(max(1, int64(now.Sub(s.start))))
 	if l := s.now.Load(); l != nil {
 		wake(l.bytes)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/internal/learn"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -38,6 +39,8 @@ type (
 	Canary = learn.Canary
 	// Memory keeps what was learnt.
 	Memory = learn.Memory
+	// ServerMemory keeps what servers do not take.
+	ServerMemory = terms.Memory
 	// HeartbeatStatus is what is known of the path, and how the link beats because of it.
 	HeartbeatStatus = learn.Status
 	// BudgetLevel says how much the monthly data budget still allows.
@@ -56,6 +59,9 @@ const (
 	BudgetLow       = learn.Low       // no probes: what is proven stays, canaries go on
 	BudgetExhausted = learn.Exhausted // no canaries either, and the beat goes to its longest, proven or not
 )
+
+// AskAgain is for how long a server is believed that it does not take something.
+const AskAgain = terms.AskAgain
 
 // What Trials.Deliverable says about a topic.
 const (

@@ -17,15 +17,17 @@ const (
 type guarded struct {
 	sync.Mutex
 	beat            *heartbeat.Beat
-	armed           time.Time // when the loop wakes
-	accepted        bool      // CONNACK came
-	late            bool      // written by the loop only
-	heard           time.Time // last packet
-	unansweredSince time.Time // first unanswered packet; zero: none
-	unansweredBeat  bool      // it was a ping of an idle link, and no data since
-	cause           error     // why the conn ended
-	requested       *redial   // nil: no re-dial
-	changed         bool      // the network did
+	armed           time.Time     // when the loop wakes
+	accepted        bool          // CONNACK came
+	late            bool          // written by the loop only
+	heard           time.Time     // last packet
+	unansweredSince time.Time     // first unanswered packet; zero: none
+	unansweredBeat  bool          // it was a ping of an idle link, and no data since
+	quiet           time.Duration // our silence before that ping
+	survived        time.Duration // the longest such silence whose ping was answered
+	cause           error         // why the conn ended
+	requested       *redial       // nil: no re-dial
+	changed         bool          // the network did
 	report          reporting
 }
 
@@ -37,6 +39,17 @@ func (g *guarded) noteUnanswered(now time.Time, beat bool) {
 	if !beat {
 		g.unansweredBeat = false
 	}
+}
+
+// silence is for how long we have sent nothing; see [faults.Verdict]. guarded is held.
+func (g *guarded) silence(now time.Time) time.Duration {
+	switch {
+	case g.unansweredSince.IsZero():
+		return now.Sub(g.beat.Silent())
+	case g.unansweredBeat:
+		return g.quiet
+	}
+	return 0
 }
 
 // rearm wakes the loop when its timer is set for later than the beat's next deadline. guarded is held.
@@ -53,8 +66,12 @@ func (s *session) beatStep(now time.Time) {
 		s.guarded.Unlock()
 		return
 	}
+	silent := now.Sub(s.guarded.beat.Silent())
 	action := s.guarded.beat.Step(now)
 	if action == heartbeat.Ping {
+		if s.guarded.unansweredSince.IsZero() {
+			s.guarded.quiet = silent
+		}
 		s.guarded.noteUnanswered(now, true)
 	}
 	s.l.health.observe(s.guarded.beat.Interval(), s.guarded.beat.SRTT())

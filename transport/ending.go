@@ -3,9 +3,13 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
+	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
 const (
@@ -23,7 +27,7 @@ func (s *session) verdict(now time.Time) (faults.Verdict, error) {
 	f := faults.Of(s.guarded.cause, now)
 	v := faults.Verdict{Kind: f.Kind, Loss: f.Noticed(), Up: s.up.is}
 	if s.up.is {
-		v.Lasted = now.Sub(s.up.since)
+		v.Lasted, v.Silence, v.Survived = now.Sub(s.up.since), s.guarded.silence(now), s.guarded.survived
 	}
 	if f.Kind == faults.OutcomeSilence || f.Kind == faults.OutcomeMappingLost {
 		v.Idle = s.guarded.unansweredBeat
@@ -120,4 +124,113 @@ func (s *session) abandon() {
 	}
 	_ = s.conn.Close()
 	s.window.fail(ErrStopped)
+}
+
+// granted is what each server takes, as a link sees it.
+type granted struct {
+	*terms.Book
+	l *Link
+}
+
+// keepAt is the most that CONNECT says at server i where it does not take a long keepalive; 0: it takes any.
+func (g granted) keepAt(gone terms.Set) time.Duration {
+	switch {
+	case gone.Has(terms.Keep):
+		return heartbeat.LeastKeepalive
+	case gone.Has(terms.LongKeep):
+		return max(heartbeat.LeastKeepalive, (g.l.o.Keepalive / 2).Truncate(time.Second))
+	}
+	return 0
+}
+
+// capKeepalive lets the learner know what server i takes.
+func (g granted) capKeepalive(i int) {
+	if g.l.o.AdaptKeep {
+		g.l.endpoints[i].CapKeepalive(g.keepAt(g.Gone(i)))
+	}
+}
+
+// keepalive is what CONNECT says of a session that asks for asks: as the learner has it, but in a trial the longest there is.
+func (g granted) keepalive(e *netdial.Endpoint, d time.Duration, asks terms.Set, trying bool) time.Duration {
+	if !g.l.o.AdaptKeep || g.l.o.StateTopic == "" {
+		return d
+	}
+	if trying && asks.Has(terms.Keep) {
+		e.CapKeepalive(0)
+		d = e.AllowedKeepalive(g.l.o.Keepalive)
+	}
+	if most := g.keepAt((terms.Keep | terms.LongKeep) &^ asks); most > 0 {
+		d = min(d, most)
+	}
+	return d
+}
+
+// due is when lived must be called of s; zero: it need not.
+func (g granted) due(s *session) time.Time {
+	if !s.up.is {
+		return time.Time{}
+	}
+	return g.Due(s.i, s.asks, s.up.since)
+}
+
+// lived is called when s has lived so long that it speaks for what it asked for.
+func (g granted) lived(s *session, now time.Time) {
+	redialed, changed := g.Lived(s.i, now, s.asks)
+	g.capKeepalive(s.i)
+	if changed {
+		g.changed(s.i, s.info.Number, now)
+	}
+	if redialed {
+		s.redial.request(redial{to: s.i, samePath: true})
+	}
+}
+
+// ended is called after s ended by itself. It reports whether the next attempt, which asks for something else, shall be made at
+// once.
+func (g granted) ended(s *session, v faults.Verdict, now time.Time) bool {
+	atOnce, changed := g.Ended(s.i, now, s.asks, g.way(s, v))
+	g.capKeepalive(s.i)
+	if changed {
+		g.changed(s.i, s.info.Number, now)
+	}
+	return atOnce
+}
+
+// retaining reports that a retained message waits for its PUBACK. One that is missing did not end the session.
+func (g granted) retaining(w *window) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.unacked, func(a *Ack) bool { return a.m.Retain && a.written && !a.acked && a.passed == 0 })
+}
+
+// way is how s ended, if that may be due to what it asked for.
+func (g granted) way(s *session, v faults.Verdict) terms.Way {
+	accepted, retaining := s.isAccepted(), g.retaining(s.window)
+	switch {
+	case g.l.health.sharesID():
+		return terms.Other
+	case v.Kind == faults.OutcomeRefused && !accepted:
+		return terms.Refused
+	case v.Kind != faults.OutcomeClosed:
+		return terms.Other
+	case !accepted:
+		return terms.Early
+	case retaining:
+		return terms.AtRetain
+	case v.Lasted < terms.Kicked:
+		return terms.AtOnce
+	}
+	return terms.Other
+}
+
+// changed is called after it was found out what server i takes.
+func (g granted) changed(i int, session int64, now time.Time) {
+	why := g.Why(i)
+	if why == "" {
+		why = g.l.endpoints[i].Name + " is asked for everything again"
+		if g.Gone(i) != 0 {
+			why = g.l.endpoints[i].Name + " ends sessions that ask for a long keepalive: it is left out"
+		}
+	}
+	g.l.health.notify(EventLeftOut, g.l.endpoints[i].Name, why, session, now)
 }

@@ -95,7 +95,7 @@ func (h *health) ended(i int, e *netdial.Endpoint, info Session, v faults.Verdic
 		kind = EventDown
 		h.status.Drops++
 		h.losses[v.Loss]++
-		h.takeover.Ended(v.Kind == faults.OutcomeClosed && !wasLate)
+		h.takeover.Ended(v.Kind == faults.OutcomeClosed && !wasLate, v.Silence)
 	}
 	if v.Kind == faults.OutcomeRefused {
 		kind = EventRefused
@@ -138,13 +138,23 @@ func (h *health) notBack(to int, err error, session int64, now time.Time) {
 // reportTakeover reports a takeover, once for each distinct reason.
 func (h *health) reportTakeover(server string, session int64, now time.Time) {
 	h.mu.Lock()
-	why := h.takeover.Why(h.l.o.ClientID, h.l.o.StateTopic)
+	why, kind := h.takeover.Why(h.l.o.ClientID, h.l.o.StateTopic), EventKicked
+	if h.takeover.Other() {
+		kind = EventTakeover
+	}
 	reported := h.trouble.takeover == why
 	h.trouble.takeover = why
 	h.mu.Unlock()
 	if why != "" && !reported {
-		h.notify(EventTakeover, server, why, session, now)
+		h.notify(kind, server, why, session, now)
 	}
+}
+
+// sharesID reports that another client was seen to use our id.
+func (h *health) sharesID() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.takeover.Other()
 }
 
 // announced is called with the birth and the will of a session before it connects.

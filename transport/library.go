@@ -12,6 +12,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/faults"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
 )
 
 const (
@@ -50,7 +51,9 @@ func (li *library) options(password string) *mqtt.ClientOptions {
 		li.s.state.birth = li.s.l.o.State(true, li.s.info)
 		will := li.s.l.o.State(false, li.s.info)
 		li.s.l.health.announced(li.s.state.birth, will)
-		o.SetBinaryWill(topic, will, stateQoS, true)
+		if li.s.asks.Has(terms.Will) {
+			o.SetBinaryWill(topic, will, stateQoS, li.s.asks.Has(terms.WillRetain))
+		}
 	}
 	return o
 }
@@ -202,7 +205,7 @@ func (li *library) publish() {
 // libraryTime; the message was not touched then, so it is given again.
 func (li *library) handOver(a *Ack) {
 	for li.s.window.offer(a) {
-		t := li.client.Publish(a.m.Topic, a.m.QoS, a.m.Retain, a.m.Payload)
+		t := li.client.Publish(a.m.Topic, a.m.QoS, a.m.Retain && li.s.asks.Has(terms.Retain), a.m.Payload)
 		select {
 		case <-li.s.life.ended:
 			return

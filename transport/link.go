@@ -12,6 +12,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/internal/learn"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -30,6 +31,7 @@ type Link struct {
 	trying  chan struct{} // of Trials: one at a time
 	mute    muting
 	learner *learn.Learner
+	terms   granted
 	dialer  *netdial.Dialer
 
 	reroute    rerouted // of Run: the last change of the source address that was followed
@@ -55,13 +57,19 @@ func New(o Options) (*Link, error) {
 	l.health = health{l: l, ready: make(chan struct{}), takeover: backoff.NewTakeover(),
 		failures: map[int]string{}, losses: map[Loss]int64{},
 		status: Status{State: StateDown, Since: time.Now(), Interval: o.Interval, Window: o.Window}}
+	var names []string
 	for _, s := range o.Servers {
 		e, err := netdial.NewEndpoint(s)
-		errs = append(errs, err)
+		errs, names = append(errs, err), append(names, s.URL.Name())
 		l.endpoints = append(l.endpoints, e)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	wants, doubt := o.terms()
+	l.terms = granted{terms.NewBook(names, wants, doubt, o.Refused, time.Now()), l}
+	for i := range l.endpoints {
+		l.terms.capKeepalive(i)
 	}
 	l.health.trouble.down = "not connected yet"
 	l.health.status.Server = l.endpoints[0].Name
@@ -238,7 +246,9 @@ func (l *Link) attempt(ctx context.Context, i int) faults.Verdict {
 	l.health.mu.Unlock()
 	v, err := l.serve(ctx, i, e, info)
 	switch {
-	case done(ctx), v.Kind == faults.OutcomeLower:
+	case done(ctx), v.Kind == faults.OutcomeLower && !v.Up:
+	case v.Kind == faults.OutcomeLower: // a trial that ended
+		l.health.redialed()
 	case v.Kind == faults.OutcomePlanned:
 		l.health.redialed()
 	default:
@@ -270,6 +280,13 @@ func (l *Link) serve(ctx context.Context, i int, e *netdial.Endpoint, info Sessi
 	}
 	v, err := s.run(ctx)
 	l.standby, v = s.redial.take(v)
+	switch v.Kind {
+	case faults.OutcomePlanned, faults.OutcomeStopped, faults.OutcomeLower:
+	default:
+		if l.terms.ended(s, v, time.Now()) {
+			v.Kind = faults.OutcomeLower
+		}
+	}
 	l.updateCooldowns(s, v)
 	l.health.detach(s)
 	if err != nil {
@@ -307,6 +324,11 @@ func (l *Link) Status() Status {
 	st.Heartbeat, trouble.learning = l.learner.Status()
 	if wait := time.Until(next); st.State == StateDown && wait > 0 {
 		trouble.down += fmt.Sprintf("; next attempt at %s in %v", st.Server, wait.Round(100*time.Millisecond))
+	}
+	for i, e := range l.endpoints {
+		if e.Name == st.Server && trouble.terms == "" {
+			trouble.terms = l.terms.Why(i)
+		}
 	}
 	st.Why = trouble.sentence()
 	return st

@@ -87,6 +87,9 @@ func (s *session) listen(kind byte, owed int) {
 		s.guarded.beat.Owed(owed)
 	}
 	if kind == codec.TypePingresp {
+		if !s.guarded.unansweredSince.IsZero() && s.guarded.unansweredBeat {
+			s.guarded.survived = max(s.guarded.survived, s.guarded.quiet)
+		}
 		s.guarded.beat.PongHeard(now)
 	} else {
 		s.guarded.beat.Heard(now)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/transport/backoff"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -65,6 +66,9 @@ type Options struct {
 	ReportEvery int                    // each so many beats Report is published instead of a ping; if zero, never
 	Report      func() (Message, bool) // false: nothing to say, a ping will do; it must not block
 
+	Retain  RetainMode   // whether the retain flag is set where a message has it, and on the will
+	Refused ServerMemory // of what servers do not take; nil: nothing is kept
+
 	StateTopic string                              // if empty: no birth, no will
 	State      func(online bool, s Session) []byte // birth and will payloads; called from the link's goroutines
 
@@ -76,6 +80,34 @@ type Options struct {
 	Dial   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP with our socket options
 	Notify func(Event)                                                       // one call per change; must not block; may be nil
 	Rand   func() float64                                                    // [0, 1); nil: math/rand
+}
+
+// RetainMode says whether messages are retained.
+type RetainMode int
+
+// The modes.
+const (
+	RetainAuto RetainMode = iota // unless the server ends sessions because of it
+	RetainOn
+	RetainOff
+)
+
+// terms are what a session asks for, and what of it may be given up where a server does not take it.
+func (o Options) terms() (wants, doubt terms.Set) {
+	if o.StateTopic == "" { // which publishes nothing of its own
+		return terms.Retain, 0
+	}
+	wants = terms.Retain | terms.WillRetain | terms.Will
+	switch doubt = wants; o.Retain {
+	case RetainOn:
+		doubt &^= terms.Retain | terms.WillRetain
+	case RetainOff:
+		wants &^= terms.Retain | terms.WillRetain
+	}
+	if o.AdaptKeep && o.Keepalive > heartbeat.LeastKeepalive {
+		wants, doubt = wants|terms.Keep|terms.LongKeep, doubt|terms.Keep|terms.LongKeep
+	}
+	return wants, doubt & wants
 }
 
 const (

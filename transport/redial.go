@@ -248,7 +248,10 @@ func (l *Link) candidate(ctx context.Context, i int, stableFor time.Duration) (*
 	case <-s.library.done:
 		return s, nil
 	case <-s.life.ended:
+		now := time.Now()
+		v, _ := s.verdict(now)
 		err = s.guarded.cause
+		l.terms.ended(s, v, now)
 	case <-timer.C:
 		err = errors.New(s.setupTimeout())
 	case <-ctx.Done():

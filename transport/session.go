@@ -9,6 +9,7 @@ import (
 	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 	"github.com/linkbeat/linkbeat/transport/internal/client"
+	"github.com/linkbeat/linkbeat/transport/internal/terms"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
 
@@ -49,6 +50,7 @@ type sessionParams struct {
 	stableFor time.Duration // after so long without trouble, what is held against its server is forgotten
 	planned   bool          // it replaced another one on purpose
 	keepalive time.Duration // of its CONNECT
+	asks      terms.Set     // for what it asks the server
 }
 
 // life is what the goroutines of a session wait for.
@@ -81,9 +83,14 @@ func (l *Link) newSession(stream *netdial.Stream, i int, info Session, stableFor
 	planned bool) *session {
 	e := l.endpoints[i]
 	interval, keepalive := l.learner.Begin(e, stream.Path(), planned)
+	asks, trying := l.terms.Next(i)
+	if keepalive = l.terms.keepalive(e, keepalive, asks, trying); interval > keepalive {
+		interval = keepalive
+	}
 	s := &session{
-		sessionParams: sessionParams{l: l, i: i, e: e, info: info, stableFor: stableFor, planned: planned, keepalive: keepalive},
-		stream:        stream, window: newWindow(l.o.Window),
+		sessionParams: sessionParams{l: l, i: i, e: e, info: info, stableFor: stableFor, planned: planned, keepalive: keepalive,
+			asks: asks},
+		stream: stream, window: newWindow(l.o.Window),
 		life: life{ended: make(chan struct{}), wake: make(chan struct{}, 1)},
 		up:   uptime{deadline: time.Now().Add(l.dialer.HandshakeTime())},
 	}
@@ -169,6 +176,9 @@ func (s *session) step(now time.Time) {
 	if !s.state.at.IsZero() && !now.Before(s.state.at) {
 		s.state.announce(now)
 	}
+	if at := s.l.terms.due(s); !at.IsZero() && !now.Before(at) {
+		s.l.terms.lived(s, now)
+	}
 }
 
 // due is when step must be called next.
@@ -185,6 +195,7 @@ func (s *session) due() time.Time {
 		}
 	}
 	consider(s.state.at)
+	consider(s.l.terms.due(s))
 	consider(s.late.ackAt())
 	consider(s.late.lookAt)
 	consider(s.redial.due())

@@ -26,8 +26,10 @@ const (
 	EventRefused          EventKind = "refused"           // credentials, certificate, not authorised
 	EventLate             EventKind = "late"              // an answer is late; asked again and checked
 	EventTakeover         EventKind = "takeover"          // another client uses our id
+	EventKicked           EventKind = "kicked"            // the server closes one session after the other
 	EventSubscribeRefused EventKind = "subscribe_refused" // Why names the filter
 	EventAnnounced        EventKind = "announced"         // our state was overwritten, and announced again
+	EventLeftOut          EventKind = "left_out"          // what a server does not take is asked for no more, or again
 	EventNetWatchFailed   EventKind = "netwatch_failed"   // changes of interfaces and routes are noticed late
 	EventOversized        EventKind = "oversized"         // a message beyond MaxPacket came, and was dropped
 	EventForeign          EventKind = "foreign"           // others publish to our probe topics: learning rests
@@ -85,6 +87,7 @@ type troubles struct {
 	denied     []string
 	interfaces string
 	learning   string
+	terms      string
 	server     string    // that accepted us last
 	refused    []refusal // by server, until it accepts us; replaced, never changed, as Status copies it
 }
@@ -131,7 +134,7 @@ func (t troubles) sentence() string {
 		all = append(all, fmt.Sprintf("server refused the subscription to %s: allow it in the access rules",
 			strings.Join(t.denied, ", ")))
 	}
-	for _, s := range []string{t.interfaces, t.learning} {
+	for _, s := range []string{t.interfaces, t.learning, t.terms} {
 		if s != "" {
 			all = append(all, s)
 		}

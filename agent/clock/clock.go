@@ -22,19 +22,28 @@ type Stamp struct {
 }
 
 // Clock tells wall time, and whether it can be believed. A gateway without a battery starts in 1970 or at its image's
-// date; unset means before Built and nothing else. Immutable; safe for concurrent use.
+// date; unset means before Built and nothing else. Set is not believed: see Believed. Immutable; safe for concurrent use.
 type Clock struct {
 	Built    time.Time // zero: always believed
 	BootID   uint32
 	Now      func() time.Time
 	BootTime func() int64 // ms
+	Synced   func() bool  // the kernel says that something keeps the wall clock right; nil: nobody says so
 }
 
 // New returns the clock of this machine. Built is when the binary was built: a clock that is before it is unset; zero: every
 // clock is believed.
 func New(built time.Time) Clock {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // without it, every boot is the same one: still right within one
-	return Clock{Built: built, BootID: crc32.ChecksumIEEE(id), Now: time.Now, BootTime: bootTime}
+	return Clock{Built: built, BootID: crc32.ChecksumIEEE(id), Now: time.Now, BootTime: bootTime, Synced: synced}
+}
+
+// synced asks adjtimex(2): NTP clears STA_UNSYNC, and whoever sets the clock by hand sets it. A clock that GPS or a battery set
+// without NTP leaves it set.
+func synced() bool {
+	var x unix.Timex // modes 0: only asked
+	state, err := unix.Adjtimex(&x)
+	return err == nil && state != unix.TIME_ERROR && x.Status&unix.STA_UNSYNC == 0
 }
 
 func bootTime() int64 {
@@ -47,6 +56,13 @@ func bootTime() int64 {
 
 // Unset tells whether wall time cannot be believed.
 func (c Clock) Unset() bool { return c.Now().Before(c.Built) }
+
+// Believed tells whether the wall clock may make something older: it is set, and something keeps it right. What it says of the
+// time that passed counts only then; within one boot Uptime does.
+func (c Clock) Believed() bool { return c.Synced != nil && c.Synced() && !c.Unset() }
+
+// Uptime is how long the machine has been up, through sleep.
+func (c Clock) Uptime() time.Duration { return time.Duration(c.BootTime()) * time.Millisecond }
 
 // Due says why something must not be carried out that expires then, in Unix ms, at most so far ahead; an empty code: it may.
 func (c Clock) Due(expires int64, most time.Duration) (wire.ErrorCode, string) {

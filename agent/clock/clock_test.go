@@ -21,6 +21,16 @@ func TestClockStampsLaterWhatWasReadWithoutTime(t *testing.T) {
 	if want := wall.Add(-61 * time.Second).UnixMilli(); unsynced || ms != want {
 		t.Fatalf("%d, want %d (unsynced %v)", ms, want, unsynced)
 	}
+	if c.Believed() {
+		t.Fatal("believed a clock that nobody keeps")
+	}
+	c.Synced = func() bool { return true }
+	if !c.Believed() || c.Uptime() != 6*time.Minute {
+		t.Fatal("NTP is not believed")
+	}
+	if wall = built.Add(-time.Hour); c.Believed() {
+		t.Fatal("believed a clock from before the build")
+	}
 	s.BootID = 8
 	if _, unsynced := c.Resolve(s); !unsynced {
 		t.Fatal("the boot time of another boot means nothing")

@@ -17,7 +17,7 @@ type Result struct {
 	Lost       int64 `json:"lost"`       // lines without their frame
 	Altered    int64 `json:"altered"`    // frames that are no line of the device in its place
 	Duplicated int64 `json:"duplicated"` // frames that arrived again
-	Disordered int64 `json:"disordered"` // frames that arrived after a later one
+	Disordered int64 `json:"disordered"` // frames that arrived after a later one, both read now or both late
 	Gaps       int64 `json:"gaps"`       // gap records
 }
 
@@ -42,6 +42,7 @@ type tally struct {
 type frame struct {
 	epoch int
 	seq   uint64
+	late  bool
 	data  []byte
 }
 
@@ -69,7 +70,7 @@ func (t *tally) arrive(stream string, r wire.Record) bool {
 		if !slices.Contains(t.epochs, r.Epoch) {
 			t.epochs = append(t.epochs, r.Epoch)
 		}
-		t.got = append(t.got, frame{slices.Index(t.epochs, r.Epoch), r.Seq, b})
+		t.got = append(t.got, frame{slices.Index(t.epochs, r.Epoch), r.Seq, r.Late, b})
 	}
 	select {
 	case t.change <- struct{}{}:
@@ -85,12 +86,12 @@ func (t *tally) complete() bool {
 	return len(t.got) >= len(t.sent)
 }
 
-// soFar is Result while the device talks: what is under way is not lost, a number that was passed over is.
+// soFar is Result while the device talks: what is under way is not lost, and what was passed over may still come.
 func (t *tally) soFar() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.tracker.Counts()
-	return Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Lost: c.Holes + c.Lost, Duplicated: c.Duplicates,
+	return Result{Sent: int64(len(t.sent)), Received: int64(len(t.got)), Lost: c.Lost, Duplicated: c.Duplicates,
 		Gaps: c.Gaps}
 }
 
@@ -116,14 +117,15 @@ func (t *tally) result() Result {
 	return r
 }
 
-// disorder counts the frames that came after a later one.
+// disorder counts the frames that came after a later one. What waited through an outage comes beside what is read now, each in
+// order.
 func disorder(got []frame) (n int64) {
-	var highest frame
+	highest := map[bool]frame{}
 	for _, f := range got {
-		if f.compare(highest) < 0 {
+		if f.compare(highest[f.late]) < 0 {
 			n++
 		} else {
-			highest = f
+			highest[f.late] = f
 		}
 	}
 	return n

@@ -31,7 +31,7 @@ type downlinkRig struct {
 	refusal error             // of the next write, at once
 	targets map[string]Target // others
 	lookup  func()            // called before each look at a target; nil: nothing
-	seen    spool.Pos
+	reader  *spool.Reader     // of the replies
 	stop    func()
 }
 
@@ -67,7 +67,7 @@ func newDownlinkRigWith(t *testing.T, dir string, now time.Time, answers *flood.
 	}
 	r.Downlink = New(device, spooltest.Open(t), j, clock.New(time.Time{}), zerolog.Nop(),
 		(&supervise.Liveness{}).Loop("commands"))
-	r.answers = answers
+	r.answers, r.reader = answers, r.replies.Reader(nil)
 	r.at(now)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -108,12 +108,11 @@ func (d *Downlink) deliver(what, payload string, retained bool) {
 func (r *downlinkRig) reply(t *testing.T) (string, wire.Reply) {
 	t.Helper()
 	for {
-		records, err := r.replies.Peek(r.seen, nil, 1, 1<<20)
+		records, err := r.reader.Next(nil, 1, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(records) == 1 {
-			r.seen = records[0].Pos
 			name, payload, err := record.ParseReply(records[0].Data)
 			if err != nil {
 				t.Fatal(err)
@@ -379,5 +378,13 @@ func TestUnknownOutcomeIsSaidOnce(t *testing.T) {
 			}
 		}
 		r.stop()
+	}
+}
+
+// A command in a device's queue becomes too old by what passes: its deadline has a monotonic part.
+func TestADeadlineIsNotOfTheWallClock(t *testing.T) {
+	d := deadline(time.Now().Add(time.Minute).UnixMilli())
+	if in := time.Until(d); in > time.Minute || in < 50*time.Second || d == d.Round(0) {
+		t.Fatalf("%v, in %v", d, in)
 	}
 }

@@ -101,7 +101,7 @@ func (l Limits) allows(p []byte) bool {
 
 // exchange is the request that a command makes of the device.
 func (t Target) exchange(c command) bridge.Request {
-	r := bridge.Request{Payload: c.bytes, Expires: time.UnixMilli(c.expires), Timeout: t.Limits.Timeout,
+	r := bridge.Request{Payload: c.bytes, Expires: deadline(c.expires), Timeout: t.Limits.Timeout,
 		Silence: t.Limits.Silence, Unit: t.Unit}
 	if c.timeout >= 0 {
 		r.Timeout = c.timeout
@@ -112,15 +112,22 @@ func (t Target) exchange(c command) bridge.Request {
 	return r
 }
 
+// deadline is when a command that expires at that Unix time, in ms, is too old, by the monotonic clock: what waits in a queue
+// neither expires nor becomes young again because the wall clock is set.
+func deadline(expires int64) time.Time {
+	now := time.Now()
+	return now.Add(time.UnixMilli(expires).Sub(now))
+}
+
 // carry hands a command to the device's queue. done is called exactly once, unless an error is returned.
 func (t Target) carry(c command, done func(bridge.Answer, error)) error {
 	switch {
 	case c.values != nil:
-		return t.Set(c.values, time.UnixMilli(c.expires), done)
+		return t.Set(c.values, deadline(c.expires), done)
 	case c.request:
 		return t.Request(t.exchange(c), done)
 	}
-	return t.Write(c.bytes, time.UnixMilli(c.expires), func(err error) { done(bridge.Answer{}, err) })
+	return t.Write(c.bytes, deadline(c.expires), func(err error) { done(bridge.Answer{}, err) })
 }
 
 // reply is what a command is answered with: what the device brought back, and the error that it ended with.

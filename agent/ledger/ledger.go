@@ -24,13 +24,14 @@ import (
 const (
 	ledgerFile       = "ledger.json"
 	ledgerLayout     = 1
-	ledgerDays       = 62               // two months
-	ledgerLook       = 10 * time.Second // how often the link is asked
-	ledgerLookPaid   = time.Second      // the same where there is a budget: what is refused is cut off that soon
-	ledgerWrite      = 5 * time.Minute  // writes are never closer together, but at the end
-	ledgerMax        = 1 << 20          // bytes of a file that is ours
-	ledgerSay        = time.Hour        // how long a file that could not be read is a reason for concern
-	unknownInterface = "unknown"        // for what went by an interface that is not known
+	ledgerDays       = 62                  // two months
+	ledgerAhead      = 31 * 24 * time.Hour // a day further ahead than that was of a clock that was wrong
+	ledgerLook       = 10 * time.Second    // how often the link is asked
+	ledgerLookPaid   = time.Second         // the same where there is a budget: what is refused is cut off that soon
+	ledgerWrite      = 5 * time.Minute     // writes are never closer together, but at the end
+	ledgerMax        = 1 << 20             // bytes of a file that is ours
+	ledgerSay        = time.Hour           // how long a file that could not be read is a reason for concern
+	unknownInterface = "unknown"           // for what went by an interface that is not known
 	dayLayout        = time.DateOnly
 	lowPart          = 0.8 // of the budget, from which on logs and probes are paused
 )
@@ -124,7 +125,9 @@ func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
 	if b.unset() {
 		return
 	}
-	day := b.now().UTC().Format(dayLayout)
+	today := b.now().UTC()
+	day := today.Format(dayLayout)
+	b.bringBack(today)
 	for name, n := range b.owed {
 		if b.doc.Days[day] == nil {
 			b.doc.Days[day] = map[string]statuspage.Bytes{}
@@ -143,6 +146,29 @@ func (b *Ledger) Record(counted statuspage.Bytes, iface string) {
 	for days := slices.Sorted(maps.Keys(b.doc.Days)); len(days) > ledgerDays; days = days[1:] {
 		delete(b.doc.Days, days[0])
 		delete(b.doc.Refused, days[0])
+	}
+}
+
+// bringBack books what was counted while the clock was far ahead under today: it would count in every month until then. mu is
+// held.
+func (b *Ledger) bringBack(today time.Time) {
+	day, far := today.Format(dayLayout), today.Add(ledgerAhead).Format(dayLayout)
+	for ahead, of := range b.doc.Days {
+		if ahead <= far {
+			continue
+		}
+		if b.doc.Days[day] == nil {
+			b.doc.Days[day] = map[string]statuspage.Bytes{}
+		}
+		for name, n := range of {
+			b.doc.Days[day][name] = b.doc.Days[day][name].Plus(n)
+		}
+		if n := b.doc.Refused[ahead]; n > 0 {
+			b.doc.Refused[day] += n
+		}
+		delete(b.doc.Days, ahead)
+		delete(b.doc.Refused, ahead)
+		b.dirty = true
 	}
 }
 

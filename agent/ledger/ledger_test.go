@@ -78,6 +78,31 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// What was counted while the clock was ten years ahead counts in this month, and in no later one.
+func TestALedgerOfAClockThatWasAhead(t *testing.T) {
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	b := Open(root, zerolog.Nop(), func() time.Time { return now }, func() bool { return false }, statuspage.Bytes{})
+	b.SetBudget(config.Budget{Month: 1000, ResetsOn: 1})
+	b.Record(statuspage.Bytes{Data: 100}, "eth0")
+	now = now.AddDate(10, 0, 0)
+	b.Record(statuspage.Bytes{Data: 300}, "eth0")
+	now = now.AddDate(-10, 0, 0)
+	b.Record(statuspage.Bytes{Data: 350}, "eth0")
+	if m := b.Month(); m.Bytes != 350 {
+		t.Errorf("%+v", m)
+	}
+	now = now.AddDate(0, 1, 0)
+	b.Record(statuspage.Bytes{Data: 360}, "eth0")
+	if m := b.Month(); m.Bytes != 10 || len(b.doc.Days) != 2 {
+		t.Errorf("a month later: %+v, %d days", m, len(b.doc.Days))
+	}
+}
+
 func TestPeriodStart(t *testing.T) {
 	for _, tt := range []struct {
 		now  string

@@ -94,7 +94,7 @@ func (c *client) notify(e transport.Event) {
 		}
 	case transport.EventDown:
 		c.o.Notice("lost the broker: " + e.Why + "; trying again")
-	case transport.EventTakeover, transport.EventOversized, transport.EventUnacknowledged:
+	case transport.EventTakeover, transport.EventKicked, transport.EventOversized, transport.EventUnacknowledged:
 		c.o.Notice(e.Why)
 	case transport.EventUp:
 		first := false

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // inboxLimit is how many bytes may wait for a slow reader, a terminal say. What exceeds it is dropped and counted. An empty
@@ -65,6 +66,16 @@ func (b *inbox) take(ctx context.Context) (m message, dropped int64, ok bool) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// takeBy is take until a time, zero: without an end; ok is false then too.
+func (b *inbox) takeBy(ctx context.Context, by time.Time) (m message, dropped int64, ok bool) {
+	if !by.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, by)
+		defer cancel()
+	}
+	return b.take(ctx)
 }
 
 func (b *inbox) tryTake() (m message, dropped int64, ok bool) {

@@ -65,6 +65,7 @@ func (f *fleet) tail(t *testing.T, format operator.Format, o operator.TailOption
 	go func() {
 		synctest.Wait()
 		during()
+		time.Sleep(operator.Patience) // what is missing is told then
 		synctest.Wait()
 		cancel()
 	}()
@@ -94,11 +95,11 @@ func TestTail(t *testing.T) {
 		})
 		want := `2026-11-20T21:03:11.123Z gw/meter #1 one\x1b[31m
 2026-11-20T21:03:11.123Z gw/meter #2 two
-! gw/meter missing: number 3 of epoch 3f2a9c1e did not arrive
 2026-11-20T21:03:11.123Z gw/meter #4 four
 2026-11-20T21:03:11.123Z gw/meter #5 five
 ! gw/meter lost on the gateway: numbers 6 to 8 (full)
 -                        other/gps $GPGGA
+! gw/meter missing: number 3 of epoch 3f2a9c1e did not arrive
 `
 		if out != want {
 			t.Errorf("got\n%swant\n%s", out, want)
@@ -118,9 +119,9 @@ func TestTailFormats(t *testing.T) {
 		wantOut, wantErr string
 	}{
 		{operator.JSON, `{"device":"gw","name":"meter","seq":1,"ts":1795208591123,"epoch":"3f2a9c1e","text":"<one>"}
-{"device":"gw","name":"meter","hole":{"epoch":"3f2a9c1e","from":2,"to":2}}
 {"device":"gw","name":"meter","seq":3,"ts":1795208591123,"epoch":"3f2a9c1e","text":"three"}
 {"device":"gw","name":"raw","base64":"/wA="}
+{"device":"gw","name":"meter","hole":{"epoch":"3f2a9c1e","from":2,"to":2}}
 `, ""},
 		{operator.Raw, "<one>\nthree\n\xff\x00\n", "! gw/meter missing: number 2 of epoch 3f2a9c1e did not arrive\n"},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -26,8 +27,8 @@ type Item struct {
 	Trouble string // a payload that could not be read, or messages dropped because the output is slower than the data
 }
 
-// Hole is a run of numbers that did not arrive and that no gap record explains: they were sent while we were not there, or
-// are lost.
+// Hole is a run of numbers that did not arrive within Patience of a later one, and that no gap record explains: they were sent
+// while we were not there, or are lost.
 type Hole struct {
 	Epoch string `json:"epoch"`
 	Range
@@ -39,32 +40,59 @@ func Tail(ctx context.Context, o Options, t TailOptions, emit func(Item) error) 
 	f := follower{emit: emit}
 	o, err := o.withDefaults()
 	if err != nil {
-		return f.seen.Counts(), err
+		return Counts{}, err
 	}
 	if err := checkNames(t.Device, t.Name, true); err != nil {
-		return f.seen.Counts(), err
+		return Counts{}, err
 	}
 	f.template = o.Topics.Data
 	c, err := connect(ctx, o, dataFilters(f.template, t)...)
 	if err != nil {
-		return f.seen.Counts(), err
+		return Counts{}, err
 	}
 	defer c.close()
+	err = f.follow(ctx, c.inbox)
+	sums := f.seen.Counts()
+	sums.Open = f.holes.still(&f.seen)
+	return sums, err
+}
+
+// follow turns what comes into items until ctx ends, then it returns nil, or until emit returns an error.
+func (f *follower) follow(ctx context.Context, in *inbox) error {
 	for {
-		m, dropped, ok := c.inbox.take(ctx)
-		if !ok {
-			return f.seen.Counts(), nil
+		m, dropped, ok := in.takeBy(ctx, f.holes.next())
+		if ctx.Err() != nil {
+			return nil
 		}
 		if dropped > 0 {
 			m := fmt.Sprintf("%d messages dropped here: the output is slower than the data; follow fewer devices", dropped)
-			if err := emit(Item{Trouble: m}); err != nil {
-				return f.seen.Counts(), err
+			if err := f.emit(Item{Trouble: m}); err != nil {
+				return err
 			}
 		}
-		if err := f.message(m); err != nil {
-			return f.seen.Counts(), err
+		if ok {
+			if err := f.message(m); err != nil {
+				return err
+			}
+		}
+		if err := f.judge(time.Now()); err != nil {
+			return err
 		}
 	}
+}
+
+// judge tells what did not come within Patience.
+func (f *follower) judge(now time.Time) error {
+	for _, h := range f.holes.due(now) {
+		for _, r := range f.seen.Missing(h.name, h.item.Hole.Epoch, h.item.Hole.Range) {
+			it := h.item
+			it.Hole = &Hole{Epoch: h.item.Hole.Epoch, Range: r}
+			if err := f.emit(it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // dataFilters are the subscriptions for what t names, compressed payloads included.
@@ -83,6 +111,7 @@ func dataFilters(template string, t TailOptions) []string {
 type follower struct {
 	template string // of data topics
 	seen     Tracker
+	holes    holes
 	emit     func(Item) error
 }
 
@@ -129,13 +158,12 @@ func (f *follower) message(m message) error {
 func (f *follower) records(it Item, records []wire.Record) error {
 	for i := range records {
 		r := &records[i]
-		seen := f.seen.See(it.Device+"/"+it.Name, *r)
+		name := it.Device + "/" + it.Name
+		seen := f.seen.See(name, *r)
 		for _, hole := range seen.Holes {
 			h := it
 			h.Hole = &Hole{Epoch: r.Epoch, Range: hole}
-			if err := f.emit(h); err != nil {
-				return err
-			}
+			f.holes.add(h, name, time.Now())
 		}
 		if seen.Duplicate {
 			continue

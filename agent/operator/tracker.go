@@ -1,7 +1,10 @@
 package operator
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"math"
+	"slices"
 
 	"github.com/linkbeat/linkbeat/agent/wire"
 )
@@ -11,6 +14,7 @@ const (
 	maxEpochs  = 8       // epochs remembered of one stream; a backlog rarely spans two
 	maxMissing = 256     // runs of missing numbers remembered of one epoch
 	maxRuns    = 1 << 16 // of all streams together; whoever makes more loses streams that are known
+	maxLost    = 4       // gaps remembered of one epoch, for holes that come behind them
 )
 
 // digest stands for a name that somebody else has chosen: it is as short as the name may be long.
@@ -29,7 +33,7 @@ func (r Range) size() int64 { return int64(r.To - r.From + 1) }
 // Seen is what a record means for its stream.
 type Seen struct {
 	Duplicate bool    // seen before: drop it
-	Holes     []Range // numbers before it that neither came nor were marked as lost by the gateway
+	Holes     []Range // numbers before it that neither came yet nor were marked as lost by the gateway
 }
 
 // Counts add up over all streams of a Tracker. Holes and Lost are numbers, not runs.
@@ -39,6 +43,7 @@ type Counts struct {
 	Gaps       int64 // gap records
 	Lost       int64 // numbers that gap records name; those of an unknown end are not in it
 	Holes      int64 // numbers missing without a gap record, and not come since
+	Open       int64 // of the Holes, those that may still come; only of Tail
 }
 
 // Tracker tells duplicates and gaps by (stream, epoch, seq). The zero value is ready; it is not safe for concurrent use.
@@ -58,6 +63,7 @@ type stream struct {
 type numbers struct {
 	next    uint64
 	missing []missing // ascending
+	lost    []Range   // what gap records named last
 }
 
 type missing struct {
@@ -92,6 +98,9 @@ func (t *Tracker) See(name string, r wire.Record) Seen {
 			n.next = r.Seq
 		}
 	}
+	if r.Gap != nil {
+		t.lose(s, r)
+	}
 	seen := t.count(n, r)
 	for t.runs > maxRuns && len(t.streams) > 1 {
 		t.forgetOther(key)
@@ -124,6 +133,63 @@ func (t *Tracker) begin(s *stream, epoch digest) *numbers {
 	return n
 }
 
+// Missing is what of a run of numbers that were a hole still is one.
+func (t *Tracker) Missing(name, epoch string, r Range) (left []Range) {
+	s := t.streams[digestOf(name)]
+	if s == nil || s.epochs[digestOf(epoch)] == nil {
+		return nil // too many others came: nobody can say
+	}
+	for _, m := range s.epochs[digestOf(epoch)].missing {
+		if both := (Range{max(m.From, r.From), min(m.To, r.To)}); m.reported && both.From <= both.To {
+			left = append(left, both)
+		}
+	}
+	return left
+}
+
+// lose is called with a gap record: what it names, of this epoch or an earlier one, is no hole. It may come before the hole does.
+func (t *Tracker) lose(s *stream, r wire.Record) {
+	epoch, lost := r.Gap.Epoch, Range{r.Gap.From, r.Gap.To}
+	if epoch == "" {
+		epoch = r.Epoch
+	}
+	n := s.epochs[digestOf(epoch)]
+	if n == nil {
+		return
+	}
+	if lost.To == 0 {
+		lost.To = math.MaxUint64
+	}
+	if len(n.lost) >= maxLost {
+		n.lost = append(n.lost[:0], n.lost[1:]...)
+	}
+	n.lost = append(n.lost, lost)
+	t.explain(n, lost)
+}
+
+// explain is called with the numbers that a gap record names: they are no hole any more. They may come all the same.
+func (t *Tracker) explain(n *numbers, lost Range) {
+	for i := 0; i < len(n.missing); i++ {
+		m := n.missing[i]
+		both := Range{max(m.From, lost.From), min(m.To, lost.To)}
+		if !m.reported || both.From > both.To {
+			continue
+		}
+		parts := []missing{{both, false}}
+		for _, r := range subtract(m.Range, both) {
+			parts = append(parts, missing{r, true})
+		}
+		slices.SortFunc(parts, func(a, b missing) int { return cmp.Compare(a.From, b.From) })
+		n.missing = slices.Replace(n.missing, i, i+1, parts...)
+		t.runs += len(parts) - 1
+		t.counts.Holes -= both.size()
+		i += len(parts) - 1
+	}
+	for len(n.missing) > maxMissing {
+		t.trim(n)
+	}
+}
+
 func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 	switch {
 	case r.Seq >= n.next:
@@ -131,6 +197,9 @@ func (t *Tracker) count(n *numbers, r wire.Record) (seen Seen) {
 			t.skip(n, hole, true)
 			seen.Holes = append(seen.Holes, hole)
 			t.counts.Holes += hole.size()
+		}
+		for _, lost := range n.lost {
+			t.explain(n, lost)
 		}
 		n.next = r.Seq + 1
 	case !t.fill(n, r.Seq):

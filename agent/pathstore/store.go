@@ -54,6 +54,8 @@ type document struct {
 	Paths  map[string]storedPath `json:"paths"`
 
 	Verdicts map[string]storedVerdicts `json:"verdicts,omitempty"` // by login at a server
+	// by name; an earlier version knows it not, and forgets it
+	Servers map[string]storedServer `json:"servers,omitempty"`
 }
 
 type storedBudget struct {

@@ -50,7 +50,6 @@ type batch struct {
 	oldest    time.Time // when it came into it
 	records   [][]byte  // bytes of one each, see [wire.Format]
 	positions []spool.Pos
-	runs      int // of neighbours among them
 	bytes     int // of the payload, at most
 }
 
@@ -59,9 +58,6 @@ func (b *batch) fits(record []byte) bool {
 }
 
 func (b *batch) add(p spool.Pos, record []byte) {
-	if n := len(b.positions); n == 0 || b.positions[n-1]+1 != p {
-		b.runs++
-	}
 	b.records, b.positions = append(b.records, record), append(b.positions, p)
 	b.bytes += 1 + len(record) // see [wire.Format.Join]
 	if len(b.records) == 1 {

@@ -72,7 +72,7 @@ func (f frames) encode(r spool.Record, now time.Time) (*encodedRecord, error) {
 		rt.Batch = Batching{}
 	}
 	rec.TS, rec.Unsynced = f.clock.Resolve(s.Stamp)
-	rec.Late = now.UnixMilli()-rec.TS > lateAfter.Milliseconds()
+	rec.Late = now.Sub(r.Time) > lateAfter // what has passed: TS is of the clock of then, which may have been set since
 	if rec.Frame, rec.Encoding = s.Data, s.Encoding; s.Values {
 		var m record.Measured
 		if err := json.Unmarshal(s.Data, &m); err != nil || m.IsZero() {
@@ -83,9 +83,11 @@ func (f frames) encode(r spool.Record, now time.Time) (*encodedRecord, error) {
 	return &encodedRecord{rt.Format.Append(nil, rec), rt}, nil
 }
 
+func (f frames) topic(stream string) string { return f.routes.of(stream).Published() }
+
 // replies encodes the records of the reply spool, which hold their payload and the name that makes their topic.
 type replies struct {
-	topic string // template of the reply topic, with {name}
+	template string // template of the reply topic, with {name}
 }
 
 func (e replies) encode(r spool.Record, _ time.Time) (*encodedRecord, error) {
@@ -96,6 +98,8 @@ func (e replies) encode(r spool.Record, _ time.Time) (*encodedRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reply %d: %w", r.Seq, err)
 	}
-	return &encodedRecord{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.topic, "name", name),
+	return &encodedRecord{append([]byte(nil), payload...), Route{Topic: wire.Expand(e.template, "name", name),
 		Cause: transport.CauseCmd}}, nil
 }
+
+func (replies) topic(string) string { return "" }

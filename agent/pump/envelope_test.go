@@ -54,7 +54,7 @@ func TestEnvelope(t *testing.T) {
 			f := frames{clock: clock.Clock{Now: func() time.Time { return now }}, routes: rs}
 			r := spool.Record{Epoch: "3f2a9c1e", Stream: c.stream, Seq: 7, Time: now, Gap: c.gap}
 			if c.gap == nil {
-				r.Data = c.frame.Append(nil)
+				r.Data, r.Time = c.frame.Append(nil), time.UnixMilli(c.frame.Stamp.Wall)
 			}
 			e, err := f.encode(r, now)
 			if err != nil {
@@ -89,6 +89,30 @@ func TestUnsyncedFramesSaySo(t *testing.T) {
 	want := `"ts":` + "1795212170000" // half a minute before now
 	if err != nil || strings.Contains(string(e.bytes), "unsynced") || !strings.Contains(string(e.bytes), want) {
 		t.Fatalf("%s, %v", e.bytes, err)
+	}
+}
+
+// Late is what waited, by the time that passed: a clock that was set back or on since makes nothing late, and hides nothing.
+func TestLateIsWhatPassed(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	rs := NewRoutes("up/{name}", "")
+	rs.Set(map[string]Route{})
+	for name, c := range map[string]struct {
+		ago  time.Duration // as the spool tells it
+		wall time.Time     // of the clock when it was read
+		want bool
+	}{
+		"a clock that was ten years behind": {time.Second, now.AddDate(-10, 0, 0), false},
+		"a clock that was ten years ahead":  {time.Minute, now.AddDate(10, 0, 0), true},
+		"2061, and at once":                 {0, now.AddDate(35, 0, 0), false},
+		"a right clock":                     {time.Minute, now.Add(-time.Minute), true},
+	} {
+		r := spool.Record{Epoch: "e", Stream: "m", Seq: 1, Time: now.Add(-c.ago),
+			Data: record.Stored{Stamp: clock.Stamp{Wall: c.wall.UnixMilli()}, Encoding: wire.Text, Data: []byte("x")}.Append(nil)}
+		e, err := frames{clock.Clock{Now: func() time.Time { return now }}, rs}.encode(r, now)
+		if err != nil || strings.Contains(string(e.bytes), `"late":true`) != c.want {
+			t.Errorf("%s: %s, %v", name, e.bytes, err)
+		}
 	}
 }
 

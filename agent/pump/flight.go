@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -19,7 +18,6 @@ type flight struct {
 	out     []*inflight
 	missing int  // of out
 	changed bool // an Ack may have changed
-	again   bool // the lanes started over on this session: what is in flight must not be sent again on it
 }
 
 type inflight struct {
@@ -28,30 +26,12 @@ type inflight struct {
 	missing bool // it was seen to be
 }
 
-// place is a record in the spool of a lane.
-type place struct {
-	lane *lane
-	pos  spool.Pos
-}
-
 func (f *flight) sent(p *publish, ack *transport.Ack) {
 	f.out = append(f.out, &inflight{publish: p, ack: ack})
 }
 
 // live is how many publishes are in flight and not missing.
 func (f *flight) live() int { return len(f.out) - f.missing }
-
-// carries tells whether a record is in flight since the lanes started over.
-func (f *flight) carries(l *lane, pos spool.Pos) bool {
-	if f.again {
-		for _, o := range f.out {
-			if o.publish.lane == l && slices.Contains(o.publish.positions, pos) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // take removes what has arrived, and returns it, and what has become missing. lost: something was lost.
 func (f *flight) take() (arrived, news []*publish, lost bool) {
@@ -164,6 +144,8 @@ func (p *Pump) await(ctx context.Context, at time.Time) {
 	case <-p.session.Settled():
 		p.flight.changed = true
 	case <-timer:
+	case <-p.changed():
+		p.recheck = true
 	case <-p.ready(0):
 	case <-p.ready(1):
 	case <-p.ready(2):

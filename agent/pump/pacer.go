@@ -15,7 +15,6 @@ const (
 type pacer struct {
 	fixed int64 // bytes a second; 0: as the path carries
 
-	up     time.Time // what was stored before is backlog
 	from   time.Time // no backlog before
 	spent  time.Time // up to then the rate is used up
 	rate   func() int64
@@ -24,15 +23,16 @@ type pacer struct {
 
 // connected is called with each new session; lost is when the one before ended, zero: there was none.
 func (p *pacer) connected(lost, now time.Time) {
-	p.up, p.from = now, now
+	p.from = now
 	if lost.IsZero() || now.Sub(lost) > lateAfter {
 		p.from = now.Add(time.Duration(p.spread() * float64(paceSpread)))
 	}
 }
 
-// may tells whether a record that was stored at may go at now, and otherwise when. One that may is booked.
+// may tells whether a record of the backlog, stored then, may go at now, and otherwise when. One that may is booked, unless it is
+// not late.
 func (p *pacer) may(stored time.Time, size int, now time.Time) (ok bool, at time.Time) {
-	if p == nil || !stored.Before(p.up) || now.Sub(stored) <= lateAfter {
+	if p == nil || now.Sub(stored) <= lateAfter {
 		return true, time.Time{}
 	}
 	at = p.from

@@ -1,10 +1,9 @@
-// Package pump carries records from the spools to the link, in order and as fast as both allow, and tells the spools what
-// the server acknowledged. What can never be published goes into quarantine. It never sees a device, a command or the
-// configuration.
+// Package pump carries records from the spools to the link as fast as both allow, what is read now beside what waited through
+// an outage, each in order, and tells the spools what the server acknowledged. What can never be published goes into
+// quarantine. It never sees a device, a command or the configuration.
 package pump
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -32,13 +31,11 @@ const exhaustedLook = 10 * time.Second
 // poisonFirst is how many records of a device that cannot be published are told one by one in a minute.
 const poisonFirst = 10
 
-// readRetry is how soon a spool that could not be read is asked again.
-const readRetry = time.Second
-
 // Pump carries records from the spools to the link and tells the spools what the broker acknowledged. Lanes are drained in
-// order: a record of a later lane is sent only when the earlier ones have nothing to send. Records leave in order, as many as
-// the link's window holds at a time; after a loss the pump starts over with what waits in the spools: what was acknowledged
-// behind a publish that was not is sent no more.
+// order: a record of a later lane is sent only when the earlier ones have nothing to send. But what is read now and what waited
+// through an outage take turns, so that neither waits for the end of the other; each leaves in order, as many as the link's
+// window holds at a time. After a loss the pump starts over with what waits in the spools: what was acknowledged behind a publish
+// that was not is sent no more.
 type Pump struct {
 	link  *transport.Link
 	lanes []*lane
@@ -50,6 +47,7 @@ type Pump struct {
 	exhausted func() bool                         // only what matters most may be sent; nil: never
 	keep      func(bad *publish, why error) error // puts what cannot be published into quarantine; nil: it is dropped
 	lostAt    time.Time                           // the end of the last session; zero: there was none
+	holds     Holds                               // what stays in the spools for now; nil: nothing
 
 	loop     *supervise.Loop      // of Run; the caller's
 	session  *transport.Publisher // nil: none since the last loss
@@ -58,6 +56,8 @@ type Pump struct {
 	suspects suspects
 	silences silences
 	refused  refusals
+	oldTurn  bool // the next publish is one of a backlog, if there is any
+	recheck  bool // other topics may be held than before
 
 	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
@@ -72,12 +72,13 @@ type Options struct {
 	ReplayRate          int64       // bytes a second at which a backlog goes out; 0: as the path carries
 	Exhausted           func() bool // only what matters most may be sent
 	Quarantine          *Quarantine
+	Holds               Holds // what stays in the spools for now; nil: nothing
 	Log                 zerolog.Logger
 }
 
 // New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
 func New(o Options) *Pump {
-	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted,
+	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted, holds: o.Holds,
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
 			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
@@ -99,6 +100,7 @@ func (p *Pump) HandOver() { p.handedOver.Store(true) }
 func (p *Pump) Run(ctx context.Context, loop *supervise.Loop) error {
 	p.loop = loop
 	defer p.floods.Flush()
+	p.passOver()
 	for _, l := range p.lanes { // the pump before may have taken something
 		l.rewind()
 	}
@@ -137,6 +139,9 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		if p.pace != nil {
 			p.pace.connected(p.lostAt, time.Now())
 		}
+		for _, l := range p.lanes {
+			l.begin(time.Now())
+		}
 		return true
 	}
 	p.loop.Begin()
@@ -145,13 +150,12 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.loop.End()
 		return true
 	}
-	hold, until := p.suspects.hold(time.Now(), p.flight.live())
-	if hold = hold || p.silences.over && p.flight.live() > 0; hold && !flush {
+	p.release(time.Now())
+	if hold, until := p.suspects.hold(time.Now(), p.flight.live()); hold && !flush {
 		p.loop.End()
 		p.await(ctx, until)
 		return true
 	}
-	p.release(time.Now())
 	next := p.held
 	if p.held = nil; next == nil {
 		next = p.next(flush)
@@ -166,53 +170,6 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.await(ctx, p.wake())
 	}
 	return live
-}
-
-// next is the next publish to send. Records that cannot become one are counted, logged and passed over.
-func (p *Pump) next(flush bool) *publish {
-	h := how{flush: flush, single: p.suspects.isolated > 0}
-	for _, l := range p.lanes {
-		if p.paused(l) {
-			continue
-		}
-		h.pace, h.skip = nil, func(r spool.Record) bool {
-			return p.suspects.holds(r.Stream) || p.silences.holds(source{l, r.Stream}) || p.flight.carries(l, r.Pos)
-		}
-		if l.paced {
-			h.pace = p.pace
-		}
-		for now := time.Now(); !now.Before(l.retryAt); {
-			next, bad, err := l.take(now, h)
-			if bad != nil {
-				p.poison(&publish{lane: l, positions: []spool.Pos{bad.Pos}, seq: bad.Seq, stream: bad.Stream,
-					message: transport.Message{Payload: bytes.Clone(bad.Data)}}, err)
-				continue
-			}
-			p.reading(l, err)
-			if next != nil {
-				return next
-			}
-			break
-		}
-	}
-	return nil
-}
-
-// reading is called after each try to read a spool. One that failed is asked again in readRetry; one log line for each fault,
-// not for each try, and one when it is over.
-func (p *Pump) reading(l *lane, err error) {
-	if err != nil {
-		if l.fault != err.Error() {
-			l.fault = err.Error()
-			p.log.Error().Str("spool", l.name).Err(err).Msg("spool cannot be read, trying again")
-		}
-		l.retryAt = time.Now().Add(readRetry)
-		return
-	}
-	if l.fault != "" {
-		p.log.Info().Str("spool", l.name).Msg("spool can be read again")
-	}
-	l.fault, l.retryAt = "", time.Time{}
 }
 
 func (p *Pump) send(ctx context.Context, next *publish) {
@@ -254,16 +211,22 @@ func (p *Pump) poison(bad *publish, why error) {
 // Why is what is wrong with what the pump carries, in a sentence; empty: nothing. Safe for concurrent use.
 func (p *Pump) Why() string { return p.refused.why(time.Now()) }
 
-// release starts over when streams were held back for long enough; nothing but what is missing is in flight then.
+// release goes over what was passed over when streams were held back for long enough, when a source is acknowledged after all,
+// or when other topics are held than before. What is in flight, missing or not, is out of the spools, and not handed out again.
 func (p *Pump) release(now time.Time) {
-	if !p.suspects.expired(now) && !p.silences.over || p.flight.live() > 0 {
-		return
+	if p.suspects.expired(now) {
+		p.suspects.release(now)
+		p.tellHeld()
+		p.recheck = true
 	}
-	p.suspects.release(now)
-	p.held, p.silences.over = nil, false
-	p.flight.again = true
-	for _, l := range p.lanes {
-		l.rewind()
+	select {
+	case <-p.changed():
+		p.recheck = true
+	default:
+	}
+	if p.recheck = p.recheck || p.silences.over; p.recheck {
+		p.recheck, p.silences.over = false, false
+		p.revisit()
 	}
 }
 
@@ -282,7 +245,10 @@ func (p *Pump) paused(l *lane) bool { return !l.vital && p.exhausted != nil && p
 func (p *Pump) wake() (first time.Time) {
 	first = p.suspects.wake()
 	for _, l := range p.lanes {
-		w := l.wake()
+		w := l.live.wake()
+		if old := l.old.wake(); w.IsZero() || !old.IsZero() && old.Before(w) {
+			w = old
+		}
 		if p.paused(l) {
 			w = time.Now().Add(exhaustedLook) // a new month of the budget may begin
 		}

@@ -44,12 +44,13 @@ func (r *pumpRig) run(ctx context.Context) error {
 
 const testWindow = 8
 
-func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]Route) *pumpRig {
+func newPumpRig(t *testing.T, hooks transporttest.Hooks, table map[string]Route, set ...func(p *Pump)) *pumpRig {
 	t.Helper()
-	return newPumpRigOver(t, spooltest.Open(t), hooks, table)
+	return newPumpRigOver(t, spooltest.Open(t), hooks, table, set...)
 }
 
-func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]Route) *pumpRig {
+func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, table map[string]Route,
+	set ...func(p *Pump)) *pumpRig {
 	t.Helper()
 	r := &pumpRig{net: transporttest.NewNetwork(), broker: transporttest.NewBroker(hooks), routes: table,
 		data: data, replies: spooltest.Open(t)}
@@ -69,6 +70,9 @@ func newPumpRigOver(t *testing.T, data *spool.Spool, hooks transporttest.Hooks, 
 		lanes: []*lane{newLane(r.replies, replies{"reply/{name}"}),
 			newLane(r.data, frames{clock: clock.New(time.Time{}), routes: rs})}}
 	r.pump.lanes[0].vital = true
+	for _, set := range set { // before it runs
+		set(r.pump)
+	}
 	g := supervise.Group{{Name: "spool", Run: r.data.Run}, {Name: "link", Run: r.link.Run, Stop: time.Minute},
 		{Name: "pump", Run: r.run, Stop: time.Minute}}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,5 +1,7 @@
 package pump
 
+import "github.com/linkbeat/linkbeat/agent/spool"
+
 const (
 	silentInRow = 8 // publishes of one source that went missing, with none acknowledged since: no more on this session
 	silentTried = 2 // that are sent on the next one, until one is acknowledged
@@ -13,14 +15,20 @@ type source struct {
 
 func (p *publish) source() source { return source{p.lane, p.stream} }
 
+// place is a record in the spool of a lane.
+type place struct {
+	lane *lane
+	pos  spool.Pos
+}
+
 func (p *publish) first() place { return place{p.lane, p.positions[0]} }
 
 // silences are the sources of which the server acknowledges nothing while it acknowledges others. Each is held back to a few
 // publishes on a session: else one topic would take up all that the window slides past, and with it the others' room. Held back
-// is passed over; when the server acknowledges one after all, the lanes start over. Owned by the pump's loop; pure.
+// is passed over; when the server acknowledges one after all, the lanes go over what was. Owned by the pump's loop; pure.
 type silences struct {
 	of   map[source]*silence
-	over bool // one that records were passed over of is over: the lanes must start over
+	over bool // one that records were passed over of is over: the lanes must go over them
 
 	borne []place // first records of publishes that went missing: the server did not close the session at them
 }

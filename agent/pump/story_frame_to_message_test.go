@@ -32,7 +32,7 @@ func BenchmarkFrameToMessage(b *testing.B) {
 		if _, err := s.Append("meter", buf); err != nil {
 			b.Fatal(err)
 		}
-		p, _, err := l.take(time.Now(), how{})
+		p, _, err := l.live.take(time.Now(), how{})
 		if err != nil || p == nil {
 			b.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func TestSenMLPacks(t *testing.T) {
 				}
 			}
 			l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
-			p, bad, err := l.take(time.Now(), how{})
+			p, bad, err := l.live.take(time.Now(), how{})
 			if p == nil || bad != nil || err != nil {
 				t.Fatalf("%v, %v, %v", p, bad, err)
 			}
@@ -57,7 +57,7 @@ func TestRawFramesStayBareInAPackOfNow(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
-	p, _, err := l.take(time.Now(), how{})
+	p, _, err := l.live.take(time.Now(), how{})
 	if err != nil || p == nil || string(p.message.Payload) != "bare" {
 		t.Fatalf("%+v, %v", p, err)
 	}
@@ -76,7 +76,7 @@ func TestAPackHoldsNothingElse(t *testing.T) {
 	}
 	l := newLane(s, frames{clock: clock.Clock{Now: time.Now}, routes: rs})
 	for publishes := 0; publishes < 4; publishes++ {
-		p, _, err := l.take(time.Now(), how{flush: true})
+		p, _, err := l.live.take(time.Now(), how{flush: true})
 		if err != nil || p == nil {
 			t.Fatalf("%v, %v", p, err)
 		}

@@ -58,7 +58,7 @@ func (d *suspects) hold(now time.Time, inFlight int) (bool, time.Time) {
 	if now.Before(d.quietUntil) {
 		return true, d.quietUntil
 	}
-	return (d.isolated > 0 || d.expired(now)) && inFlight > 0, time.Time{}
+	return d.isolated > 0 && inFlight > 0, time.Time{}
 }
 
 // holds tells whether a stream is held back.

@@ -1,9 +1,7 @@
 package spool
 
 import (
-	"encoding/binary"
 	"fmt"
-	"sort"
 )
 
 // Ack says that the records at positions are acknowledged, in any order: they wait no more, whatever lies before them. What
@@ -49,11 +47,13 @@ func (s *Spool) finish(set spans, counter *int64) error {
 	for _, r := range set {
 		for _, g := range s.disk.segments {
 			if g.first <= r.last && g.last >= r.first {
-				stored += g.waits.remove(r)
+				stored += g.finish(r)
 			}
 		}
 		stored += s.unevict(r)
+		s.out.remove(r)
 	}
+	s.loose.join(s.inMeta, set)
 	done := stored + s.removeTail(set)
 	if done == 0 {
 		return nil
@@ -64,9 +64,8 @@ func (s *Spool) finish(set spans, counter *int64) error {
 	if stored == 0 {
 		return nil
 	}
-	err := s.disk.saveCursor(s.cursor, s.appendRuns(nil))
 	s.disk.unlink()
-	return err
+	return s.saveProgress()
 }
 
 // removeTail takes positions out of memory. What stays in front of them moves up: that is what gathers or is in flight, and
@@ -117,82 +116,14 @@ func (s *Spool) find(p Pos) (found record, ok bool) {
 		return s.tail[i], true
 	}
 	for _, g := range s.disk.segments {
-		if !g.waits.has(p) || s.view(g) != nil || !g.waits.has(p) {
+		v := view{}
+		if !g.waits.has(p) || s.load(&v, g) != nil || !g.waits.has(p) {
 			continue
 		}
-		walk(s.disk.content, p-1, func(r *record, _ location) bool {
+		walk(v.content, p-1, func(r *record, _ location) bool {
 			found, ok = *r, r.pos == p
 			return false
 		})
 	}
 	return found, ok
-}
-
-// waitingRuns are the positions that wait up to and including through, in order.
-func (s *Spool) waitingRuns(through Pos) (runs spans) {
-	var all []span
-	for i := 0; i < len(s.pendingEvicts) && s.pendingEvicts[i].pos <= through; i++ {
-		all = append(all, span{s.pendingEvicts[i].pos, s.pendingEvicts[i].pos})
-	}
-	for _, g := range s.disk.segments {
-		for i := 0; i < len(g.waits) && g.waits[i].first <= through; i++ {
-			all = append(all, g.waits[i])
-		}
-	}
-	for i := 0; i < len(s.tail) && s.tail[i].pos <= through; i++ {
-		all = append(all, span{s.tail[i].pos, s.tail[i].pos})
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].first < all[j].first })
-	for _, r := range all {
-		if n := len(runs); n > 0 && runs[n-1].last+1 == r.first {
-			runs[n-1].last = r.last
-			continue
-		}
-		runs = append(runs, r)
-	}
-	return runs
-}
-
-// appendRuns adds what is done with behind the cursor, as it stands in a slot of the cursor file: lengths of runs, of records
-// that wait and of such that do not, in turn.
-func (s *Spool) appendRuns(dst []byte) []byte {
-	if s.doneTo <= s.cursor {
-		return dst
-	}
-	runs := s.waitingRuns(s.doneTo)
-	for i, r := range runs {
-		next := s.doneTo + 1
-		if i+1 < len(runs) {
-			next = runs[i+1].first
-		}
-		if r.last >= s.doneTo {
-			break
-		}
-		pair := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(r.last-r.first)+1), uint64(next-r.last)-1)
-		if len(dst)+len(pair) > maxRuns {
-			break // what lies further behind would come again after a kill: README.md, Limits
-		}
-		dst = append(dst, pair...)
-	}
-	return dst
-}
-
-// parseRuns is appendRuns backwards: the positions behind the cursor that are done with.
-func parseRuns(cursor Pos, p []byte) (done spans) {
-	at := cursor
-	for len(p) > 0 {
-		waits, n := binary.Uvarint(p)
-		if n <= 0 {
-			return done
-		}
-		gone, m := binary.Uvarint(p[n:])
-		if m <= 0 || waits == 0 || gone == 0 || at+Pos(waits) < at || at+Pos(waits)+Pos(gone) < at+Pos(waits) {
-			return done
-		}
-		first := at + Pos(waits) + 1
-		at = first + Pos(gone) - 1
-		done = append(done, span{first, at})
-		p = p[n+m:]
-	}
-	return done
 }

@@ -13,14 +13,14 @@ func BenchmarkOnline(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	data := make([]byte, 100)
+	data, r := make([]byte, 100), s.Reader(nil)
 	var records []Record
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := s.Append("m", data); err != nil {
 			b.Fatal(err)
 		}
-		if records, err = s.Peek(0, records[:0], 64, 64<<10); err != nil {
+		if records, err = r.Next(records[:0], 64, 64<<10); err != nil {
 			b.Fatal(err)
 		}
 		if err := s.Commit(records[len(records)-1].Pos); err != nil {
@@ -73,9 +73,9 @@ func BenchmarkDrain(b *testing.B) {
 	s.mu.Unlock()
 	b.ReportAllocs()
 	b.ResetTimer()
-	var records []Record
+	records, r := []Record(nil), s.Reader(nil)
 	for done := 0; done < b.N; done += len(records) {
-		if records, err = s.Peek(0, records[:0], 64, 64<<10); err != nil || len(records) == 0 {
+		if records, err = r.Next(records[:0], 64, 64<<10); err != nil || len(records) == 0 {
 			b.Fatal(err)
 		}
 		if err := s.Commit(records[len(records)-1].Pos); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"slices"
 	"syscall"
 	"time"
@@ -17,7 +18,8 @@ const (
 	cursorFile    = "cursor"
 	cursorSlot    = 16 << 10 // bytes between the slots: a torn write of one leaves the other
 	cursorBytes   = 4 + 8 + 8 + 4
-	maxRuns       = cursorSlot - cursorBytes
+	maxRuns       = cursorSlot - cursorBytes // bytes
+	easyRuns      = page - cursorBytes       // so many cost a page
 	reserveFile   = "reserve"
 	segmentExtra  = recordHeader + maxStreamName + maxRecord // one record may overshoot the size of a segment
 	page          = 4096
@@ -37,24 +39,26 @@ type disk struct {
 
 	cursor     File
 	cursorTurn uint64
+	easy       int // bytes of runs in it; more go into .done files
 
-	view    *segment // whose content is
-	content []byte   // this
-	viewOff int      // behind the record at
-	viewPos Pos      // this position
+	stay  spans             // positions of segments that could not be removed, and are done with
+	names []string          // of streams, by the number that segments have for them
+	ids   map[string]uint16 // and back
 
-	why     string        // empty: all is well
-	blind   bool          // it could not be read at the start, and is not used
-	marked  map[mark]bool // of Open: the gaps whose marks are on disk
-	done    spans         // of Open: positions behind the cursor that are done with
-	retryAt time.Time
-	written int64
-	corrupt int64
+	why      string        // empty: all is well
+	offKnown bool          // how long the machine was off before Open is in the ages of what it left
+	blind    bool          // it could not be read at the start, and is not used
+	marked   map[mark]bool // of Open: the gaps whose marks are on disk
+	done     spans         // of Open: positions behind the cursor that are done with, by the cursor file
+	told     spans         // of Open: the same by .done files
+	retryAt  time.Time
+	written  int64
+	corrupt  int64
 }
 
 func (d *disk) bytes() (n int64) {
 	for _, g := range d.segments {
-		n += g.size
+		n += g.size + g.told.size
 	}
 	return n
 }
@@ -75,18 +79,18 @@ func (d *disk) last() Pos {
 	return 0
 }
 
-// backlog is the bytes of the segments that hold something that waits, and when the oldest of that was appended, about; zero:
-// nothing waits.
-func (d *disk) backlog() (bytes int64, oldest time.Time) {
+// backlog is the bytes of the segments that hold something that waits, and the uptime when the oldest of that was appended,
+// about.
+func (d *disk) backlog() (bytes int64, oldest time.Duration, waits bool) {
 	for _, g := range d.segments {
 		if len(g.waits) == 0 {
 			continue
 		}
-		if bytes += g.size; oldest.IsZero() {
-			oldest = g.oldest
+		if bytes += g.size; !waits {
+			oldest, waits = g.oldest, true
 		}
 	}
-	return bytes, oldest
+	return bytes, oldest, waits
 }
 
 // fail notes that the disk does not take it. It is tried again after retryDisk.
@@ -116,6 +120,9 @@ func (d *disk) room() error {
 func (d *disk) roll(first Pos) error {
 	d.seal()
 	name := segmentName(first)
+	if err := d.fs.Remove(doneName(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // what it says is of other records
+	}
 	f, err := d.fs.Create(name)
 	if err != nil {
 		return err
@@ -148,18 +155,27 @@ func (d *disk) seal() {
 func (d *disk) write(records []record, now time.Time) error {
 	seg := d.segments[len(d.segments)-1]
 	var buf []byte
+	last, notes := seg.noted, int64(0)
 	for i := range records {
+		if own := noted(d.o.Clock.Boot, &records[i]); last == nil || !last.tells(own) {
+			made := own
+			last = &made
+			before := len(buf)
+			buf = made.appendTo(buf)
+			notes += int64(len(buf) - before)
+		}
 		buf = records[i].appendTo(buf)
 	}
 	if _, err := d.active.WriteAt(buf, seg.size); err != nil {
 		return errors.Join(err, d.active.Truncate(seg.size))
 	}
+	seg.noted, seg.notes = last, seg.notes+notes
 	d.written += int64(len(buf))
 	if len(d.unsynced) == 0 {
 		d.since = now
 	}
 	for i := range records {
-		seg.note(&records[i])
+		seg.note(&records[i], d.id(records[i].stream))
 	}
 	seg.size += int64(len(buf))
 	d.unsynced = append(d.unsynced, records...)
@@ -190,7 +206,6 @@ func (d *disk) settle() ([]record, error) {
 	records = slices.DeleteFunc(records, func(r record) bool { return !seg.waits.has(r.pos) })
 	seg.cut(first, seg.size-bytes)
 	_ = d.active.Truncate(seg.size) // if even that fails, recovery knows copies by their positions
-	d.view = nil
 	d.seal()
 	return records, err
 }
@@ -202,11 +217,19 @@ func (d *disk) drop(i int) {
 		_ = d.active.Close()
 		d.active, d.unsynced, d.pending = nil, nil, 0
 	}
-	if d.view == g {
-		d.view, d.content = nil, nil
-	}
-	_ = d.fs.Remove(g.name) // a segment that stays is removed by the next start: its positions are behind the cursor
+	d.remove(g)
 	d.segments = slices.Delete(d.segments, i, i+1)
+}
+
+// remove removes the files of a segment that is done with. What stays is removed by the next start.
+func (d *disk) remove(g *segment) {
+	if err := d.fs.Remove(g.name); err != nil {
+		for _, r := range g.holds {
+			d.stay.insert(r)
+		}
+	} else if g.told.made {
+		_ = d.fs.Remove(doneName(g.name)) // not before its segment
+	}
 }
 
 // unlink removes the segments of which nothing waits; but not the one that is written to: a new file for each record that is
@@ -219,49 +242,6 @@ func (d *disk) unlink() {
 	}
 }
 
-// inView tells whether the content of g is at hand.
-func (d *disk) inView(g *segment) bool { return d.view == g && int64(len(d.content)) == g.size }
-
-// load makes g the segment in view. A file that is shorter than it was counts as rotten at its end.
-func (d *disk) load(g *segment) error {
-	f, err := d.fs.Open(g.name)
-	if err != nil {
-		return err
-	}
-	content, err := readFile(f, d.o.SegmentBytes+segmentExtra)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if int64(len(content)) < g.size {
-		content = append(content, make([]byte, g.size-int64(len(content)))...)
-	}
-	if d.view != g {
-		d.viewOff, d.viewPos = 0, 0
-	}
-	d.view, d.content = g, content[:g.size]
-	return nil
-}
-
-// read calls take for the records of g behind after, in order, until it says stop; then false. g is in view.
-func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
-	if d.viewPos > after { // started over
-		d.viewOff, d.viewPos = 0, 0
-	}
-	base, more := d.viewOff, true
-	walk(d.content[base:], after, func(r *record, at location) bool {
-		if r.pos > g.last {
-			return false
-		}
-		if !g.waits.has(r.pos) { // acknowledged, or given up meanwhile
-			return true
-		}
-		more = take(r)
-		d.viewOff, d.viewPos = base+at.end, r.pos
-		return more
-	})
-	return more
-}
-
 // saveCursor writes the cursor, with the runs behind it, into the slot that does not hold the last one:
 //
 //	0        4       12       20       24
@@ -269,8 +249,9 @@ func (d *disk) read(g *segment, after Pos, take func(r *record) bool) bool {
 //	| crc32c | turn   | cursor | length | runs |      big endian; the crc covers everything behind itself
 //	+--------+--------+--------+--------+------+
 //
-// runs are uvarints in pairs: so many records wait, so many behind them do not, and so on. Not synced: a kill costs nothing, a
-// power cut sends again what was acknowledged since the kernel wrote the page.
+// runs are uvarints in pairs: so many records wait, so many behind them do not, and so on. A record that a .done file has may
+// stand among those that wait. Not synced: a kill costs nothing, a power cut sends again what was acknowledged since the kernel
+// wrote the page.
 func (d *disk) saveCursor(through Pos, runs []byte) error {
 	if d.cursor == nil {
 		f, err := d.fs.Open(cursorFile)
@@ -323,7 +304,7 @@ func (d *disk) loadCursor() (through Pos) {
 		}
 		if turn := binary.BigEndian.Uint64(slot[4:]); turn > d.cursorTurn {
 			d.cursorTurn, through = turn, Pos(binary.BigEndian.Uint64(slot[12:]))
-			d.done = parseRuns(through, slot[cursorBytes:end])
+			d.done, _ = parseRuns(through, slot[cursorBytes:end])
 		}
 	}
 	return through

@@ -44,7 +44,7 @@ func (s *Spool) writeSome(now time.Time) error {
 			return err
 		}
 	}
-	if d.active == nil || d.segments[len(d.segments)-1].size >= s.o.SegmentBytes {
+	if d.active == nil || d.segments[len(d.segments)-1].frames() >= s.o.SegmentBytes {
 		if !s.sync(now) {
 			return errors.New(d.why)
 		}
@@ -55,14 +55,14 @@ func (s *Spool) writeSome(now time.Time) error {
 			return err
 		}
 	}
-	room := s.o.SegmentBytes - d.segments[len(d.segments)-1].size
+	room := s.o.SegmentBytes - d.segments[len(d.segments)-1].frames()
 	n, bytes := 0, int64(0)
 	for n < len(s.tail) && (n == 0 || bytes+s.tail[n].size() <= room) {
 		bytes += s.tail[n].size()
 		n++
 	}
 	if seg := d.segments[len(d.segments)-1]; len(seg.waits) == 0 {
-		seg.oldest = s.tail[0].at // what it held is acknowledged
+		seg.oldest, seg.began = s.tail[0].up, s.tail[0].at.UnixMilli() // what it held is acknowledged
 	}
 	if err := d.write(s.tail[:n], now); err != nil {
 		return err

@@ -17,13 +17,15 @@ import (
 //	+--------+--------+---------+---------+----------+---------+--------+-------+--------+------+
 //
 // Big endian. length counts everything behind itself; crc32c (Castagnoli) covers everything behind the crc, length included.
-// names is the length of stream. kind is 0 for data and 1 for a gap, whose data is
+// names is the length of stream. A record of position 0 is a note of what the clocks said: see note. kind is 0 for data and 1 for
+// a gap, whose data is
 //
 //	+------+------+-----------------+--------+
 //	| from | to   | epoch of those  | reason |      8, 8, 4 and 1 bytes
 //	+------+------+-----------------+--------+
 const (
 	segmentMagic  = "LBspool1"
+	segmentSuffix = ".seg"
 	recordHeader  = 38
 	lengthOffset  = 4
 	bodyOffset    = 8 // where length begins to count
@@ -44,11 +46,14 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 type record struct {
 	pos    Pos
 	seq    Seq
-	at     time.Time // of the append; of a recovered one, by the wall clock
+	at     time.Time     // of the append, by the wall clock of then
+	up     time.Duration // the same by the clock of ages; of one that was read from disk, about
 	epoch  uint32
 	stream string
 	data   []byte // nil with gap
 	gap    *gap
+
+	believed bool // the wall clock was
 }
 
 type gap struct {
@@ -141,19 +146,19 @@ func parseRecord(p []byte) (record, int, error) {
 	return r, int(n), nil
 }
 
-// public is the record as callers see it.
-func (r *record) public() Record {
-	out := Record{Pos: r.pos, Epoch: epochName(r.epoch), Stream: r.stream, Seq: r.seq, Time: r.at, Data: r.data}
+// public is the record as callers see it; at is when it was appended, by the clock of now.
+func (r *record) public(at time.Time) Record {
+	out := Record{Pos: r.pos, Epoch: epochName(r.epoch), Stream: r.stream, Seq: r.seq, Time: at, Data: r.data}
 	if g := r.gap; g != nil {
 		out.Gap = &Gap{From: g.from, To: g.to, Epoch: epochName(g.epoch), Reason: reasons()[g.reason]}
 	}
 	return out
 }
 
-func segmentName(first Pos) string { return fmt.Sprintf("%016x.seg", uint64(first)) }
+func segmentName(first Pos) string { return fmt.Sprintf("%016x%s", uint64(first), segmentSuffix) }
 
 func parseSegmentName(name string) (Pos, bool) {
-	if len(name) != 20 || name[16:] != ".seg" {
+	if len(name) != 20 || name[16:] != segmentSuffix {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(name[:16], 16, 64)

@@ -33,7 +33,7 @@ func TestASpoolWithSomethingInTheWay(t *testing.T) {
 				if _, err := s.Append("meter", []byte("frame")); err != nil {
 					t.Error(err)
 				}
-				records, err := s.Peek(0, nil, 1, 1<<10)
+				records, err := s.Reader(nil).Next(nil, 1, 1<<10)
 				if err != nil || len(records) != 1 {
 					t.Fatalf("%v, %v", records, err)
 				}

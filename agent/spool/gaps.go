@@ -43,26 +43,33 @@ func (s *Spool) loseRecord(r *record, why Reason) {
 	s.lose(r.stream, gap{r.seq, r.seq, r.epoch, reasonCode(why)})
 }
 
-// markGaps appends the marks that wait. They are few and small: no limit holds them off.
-func (s *Spool) markGaps() {
+// markGaps appends the marks that wait, but none in a stream that passes: there they go on to be one while they touch. They are
+// few and small: no limit holds them off.
+func (s *Spool) markGaps(passes func(stream string) bool) {
 	if len(s.gaps) == 0 {
 		return
 	}
-	now := s.o.Now()
+	stamp, marked := s.o.stamp(s.epoch), false
 	for _, stream := range slices.Sorted(maps.Keys(s.gaps)) {
-		if s.openStream(stream) != nil {
+		if passes != nil && passes(stream) || s.openStream(stream) != nil {
 			continue
 		}
 		for _, g := range s.gaps[stream] {
-			s.add(record{at: now, epoch: s.epoch, stream: stream, seq: s.next[stream], gap: &g})
+			r := stamp
+			r.stream, r.seq, r.gap = stream, s.next[stream], &g
+			s.add(r)
 			s.next[stream]++
 			s.count.Accepted++
 		}
+		delete(s.gaps, stream)
+		marked = true
 	}
-	clear(s.gaps)
+	if !marked {
+		return
+	}
 	s.metaOld = true
 	if s.o.WriteAfter == 0 {
-		s.flush(now)
+		s.flush(stamp.at)
 	}
 }
 
@@ -89,9 +96,9 @@ func (s *Spool) evictTail(why Reason) bool {
 }
 
 func (s *Spool) evictSegment(why Reason) {
-	seg := s.disk.segments[0]
-	if s.view(seg) == nil {
-		walk(s.disk.content, s.cursor, func(r *record, _ location) bool {
+	seg, v := s.disk.segments[0], view{}
+	if s.load(&v, seg) == nil {
+		walk(v.content, s.cursor, func(r *record, _ location) bool {
 			if seg.waits.has(r.pos) {
 				s.evicted(r, why)
 			}
@@ -103,16 +110,16 @@ func (s *Spool) evictSegment(why Reason) {
 	s.disk.drop(0)
 	_ = s.saveMeta(false) // the gaps, should the machine stop before somebody reads them
 	s.advance()
-	_ = s.disk.saveCursor(s.cursor, s.appendRuns(nil)) // if it is not saved, an unclean stop finds other segments only
+	_ = s.saveProgress() // if it is not saved, an unclean stop finds other segments only
 }
 
-// view brings a segment into view and checks it against what was written to it. What the disk does not give back is evicted,
-// and its numbers are lost.
-func (s *Spool) view(g *segment) error {
-	if s.disk.inView(g) {
+// load has v show a segment, and checks it against what was written to it. What the disk does not give back is evicted, and its
+// numbers are lost.
+func (s *Spool) load(v *view, g *segment) error {
+	if v.shows(g) {
 		return nil
 	}
-	if err := s.disk.load(g); err != nil {
+	if err := s.disk.load(v, g); err != nil {
 		return s.unreadable(g, err)
 	}
 	g.failing = time.Time{}
@@ -122,7 +129,7 @@ func (s *Spool) view(g *segment) error {
 	for key, have := range g.numbers {
 		watch[key] = seen{last: have.first - 1}
 	}
-	skipped := walk(s.disk.content, 0, func(r *record, at location) bool {
+	skipped := walk(v.content, 0, func(r *record, at location) bool {
 		if !g.holds.has(r.pos) {
 			return r.pos < g.last // a copy of what another segment has, or given up
 		}
@@ -152,13 +159,15 @@ func (s *Spool) view(g *segment) error {
 
 // expire drops what has waited longer than MaxAge.
 func (s *Spool) expire(now time.Time) {
+	up := s.o.uptime(now)
+	s.disk.creditOff(up)
 	if s.o.MaxAge <= 0 {
 		return
 	}
-	for len(s.disk.segments) > 0 && now.Sub(s.disk.segments[0].newest) > s.o.MaxAge {
+	for len(s.disk.segments) > 0 && up-s.disk.segments[0].newest > s.o.MaxAge {
 		s.evictSegment(ReasonAge)
 	}
-	for len(s.disk.segments) == 0 && len(s.tail) > 0 && now.Sub(s.tail[0].at) > s.o.MaxAge {
+	for len(s.disk.segments) == 0 && len(s.tail) > 0 && up-s.tail[0].up > s.o.MaxAge {
 		s.evictTail(ReasonAge)
 	}
 }

@@ -2,11 +2,11 @@ package spool
 
 import "slices"
 
-// maxPendingEvicts bounds how many there are; a reader holds less at a time.
+// maxPendingEvicts bounds how many there are; less is out at a time.
 const maxPendingEvicts = 8192
 
-// pendingEvict is a record that had to make room while the reader held it. It does not count as evicted yet, because it may still
-// be acknowledged: it waits, without its data, until it is, or until the reader starts over; then it was evicted.
+// pendingEvict is a record that had to make room while it was out. It does not count as evicted yet, because it may still
+// be acknowledged: it waits, without its data, until it is, or until it is given back; then it was evicted.
 type pendingEvict struct {
 	record
 	why Reason
@@ -26,7 +26,7 @@ func (s *Spool) pendingEvictIndex(p Pos) (int, bool) {
 
 // evicted is called with a record that must make room, after it was taken out of what waits.
 func (s *Spool) evicted(r *record, why Reason) {
-	if r.pos > s.handed {
+	if !s.out.has(r.pos) {
 		s.countEvicted(r, why)
 		return
 	}
@@ -60,23 +60,27 @@ func (s *Spool) unevict(r span) int64 {
 	return int64(to - from)
 }
 
-// Release says that the reader starts over: it holds nothing of what it peeked any more, and no acknowledgement of that will
-// come. A Peek further back than the last one says the same of what lies behind it.
+// Release says that all readers start over: nothing of what they handed out will be acknowledged any more.
 func (s *Spool) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.release(0)
+	s.out = nil
+	s.settleEvicts()
 }
 
-// release is Release for what lies behind after.
-func (s *Spool) release(after Pos) {
-	s.handed = min(s.handed, after)
-	from, _ := s.pendingEvictIndex(after + 1)
-	if from == len(s.pendingEvicts) {
+// settleEvicts evicts for good what is not out any more.
+func (s *Spool) settleEvicts() {
+	var gone []pendingEvict
+	s.pendingEvicts = slices.DeleteFunc(s.pendingEvicts, func(l pendingEvict) bool {
+		if s.out.has(l.pos) {
+			return false
+		}
+		gone = append(gone, l)
+		return true
+	})
+	if len(gone) == 0 {
 		return
 	}
-	gone := slices.Clone(s.pendingEvicts[from:])
-	s.pendingEvicts = s.pendingEvicts[:from]
 	for i := range gone {
 		s.countEvicted(&gone[i].record, gone[i].why)
 	}

@@ -46,19 +46,21 @@ func Open(fs FS, o Options) (*Spool, error) {
 	}
 	o = o.withDefaults(fs)
 	s := &Spool{o: o, fs: fs, ready: make(chan struct{}, 1), next: map[string]Seq{}, gaps: map[string][]gap{},
-		disk: disk{fs: fs, o: o}}
+		disk: disk{fs: fs, o: o, easy: easyRuns}}
 	s.disk.marked = map[mark]bool{}
 	now := o.Now()
 	m, known := s.loadMeta()
 	s.cursor = s.disk.loadCursor()
 	found := s.recoverSegments(now, m)
-	if n := len(s.disk.done); n > 0 {
-		s.doneTo = s.disk.done[n-1].last
+	for _, done := range []spans{s.disk.done, s.disk.told} {
+		if n := len(done); n > 0 {
+			s.doneTo = max(s.doneTo, done[n-1].last)
+		}
 	}
-	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that the cursor file knows is given again
+	s.pos = max(s.cursor, s.doneTo, s.disk.last()) // no position that is known to be done with is given again
 	s.count.Recovered = s.disk.waiting()
 	s.beginEpoch(m, known, found)
-	s.disk.marked, s.disk.done = nil, nil
+	s.disk.marked, s.disk.done, s.disk.told = nil, nil, nil
 	s.advance()
 	if err := s.saveMeta(false); err != nil {
 		// The mark of a clean stop could not be taken away: the numbers it holds must not be used by this process.
@@ -73,7 +75,7 @@ func Open(fs FS, o Options) (*Spool, error) {
 
 // recoverSegments takes the segments over and returns the last number of each stream.
 func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
-	found, watch := map[numbers]Seq{}, damageWatch{}
+	found, watch, times := map[numbers]Seq{}, damageWatch{}, eras{}
 	for stream, next := range m.Next {
 		if !m.Clean {
 			watch[numbers{m.Epoch, stream}] = seen{last: next - 1}
@@ -91,22 +93,29 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		if _, ok := parseSegmentName(name); !ok {
 			continue
 		}
-		g := &segment{name: name}
-		s.recoverSegment(g, after, found, watch)
+		g := &segment{name: name, era: noEra}
+		has := s.disk.loadDone(g)
+		s.recoverSegment(g, after, found, watch, &times)
+		g.told.fresh.remove(span{0, s.cursor})
+		for _, r := range has {
+			g.told.fresh.remove(r)
+		}
 		if len(g.waits) == 0 {
 			after = max(after, g.last)
-			_ = s.fs.Remove(name) // nothing of use; what stays is looked at again
+			s.disk.remove(g) // nothing of use
 			continue
 		}
 		after = g.last
-		g.newest = now.Add(-max(0, now.Sub(g.newest))) // a time in the future, or of an unset clock, counts as now
 		s.disk.segments = append(s.disk.segments, g)
 	}
-	s.disk.view, s.disk.content = nil, nil
+	s.disk.removeStrays(names)
+	for _, g := range s.disk.segments {
+		times.settle(g, s.o.Clock.Boot, s.o.uptime(now))
+	}
 	return found
 }
 
-func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, watch damageWatch) {
+func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, watch damageWatch, times *eras) {
 	g.size = maxRecord // until it is known
 	f, err := s.fs.Open(g.name)
 	if err != nil {
@@ -121,15 +130,17 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 	}
 	g.size = int64(len(p))
 	end := 0
-	skipped := walk(p, after, func(r *record, at location) bool {
+	times.segmentBegins()
+	skipped := walkNotes(p, after, times.noted, func(r *record, at location) bool {
 		key := numbers{r.epoch, r.stream}
 		if hole := watch.saw(key, r.seq, s.disk.corrupt+at.skipped); hole != nil && r.pos > s.cursor {
 			s.lose(r.stream, *hole)
 		}
 		found[key] = max(found[key], r.seq)
-		g.note(r)
+		g.note(r, s.disk.id(r.stream))
+		times.record(g, r, at.skipped)
 		if s.wasDone(r.pos) {
-			g.waits.remove(span{r.pos, r.pos})
+			g.finish(span{r.pos, r.pos})
 		} else if r.gap != nil {
 			s.disk.marked[mark{r.stream, *r.gap}] = true
 		}
@@ -144,7 +155,9 @@ func (s *Spool) recoverSegment(g *segment, after Pos, found map[numbers]Seq, wat
 }
 
 // wasDone tells whether the last process was done with the record at pos.
-func (s *Spool) wasDone(pos Pos) bool { return pos <= s.cursor || s.disk.done.has(pos) }
+func (s *Spool) wasDone(pos Pos) bool {
+	return pos <= s.cursor || s.disk.done.has(pos) || s.disk.told.has(pos)
+}
 
 // beginEpoch decides which numbers come next. After a clean stop they go on; after any other a new epoch begins, and what the
 // old one may have lost is marked.
@@ -243,6 +256,7 @@ func (s *Spool) saveMeta(clean bool) error {
 	m := meta{Epoch: s.epoch, Clean: clean, Lossless: s.o.WriteAfter == 0 && s.o.Sync == 0 && s.disk.why == "",
 		Next: s.known()}
 	m.Gaps = map[string][]keep{}
+	inMeta := []Pos{}
 	for stream, gaps := range s.gaps {
 		for _, g := range gaps {
 			m.Gaps[stream] = append(m.Gaps[stream], keep{g.from, g.to, g.epoch, g.reason, 0})
@@ -251,10 +265,12 @@ func (s *Spool) saveMeta(clean bool) error {
 	for _, r := range slices.Concat(s.disk.unsynced, s.tail) { // marked, but the mark can be lost
 		if g := r.gap; g != nil {
 			m.Gaps[r.stream] = append(m.Gaps[r.stream], keep{g.from, g.to, g.epoch, g.reason, r.pos})
+			inMeta = append(inMeta, r.pos)
 		}
 	}
 	for _, l := range s.pendingEvicts { // evicted, unless they are acknowledged
 		m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{l.seq, l.seq, l.epoch, reasonCode(l.why), l.pos})
+		inMeta = append(inMeta, l.pos)
 		if g := l.gap; g != nil {
 			m.Gaps[l.stream] = append(m.Gaps[l.stream], keep{g.from, g.to, g.epoch, g.reason, l.pos})
 		}
@@ -276,5 +292,9 @@ func (s *Spool) saveMeta(clean bool) error {
 	}
 	s.disk.written += int64(len(p)) + directoryCost
 	s.metaOld, s.marksOld = false, false
-	return errors.Join(s.fs.Rename(metaTemp, metaFile), s.fs.Sync())
+	if err := s.fs.Rename(metaTemp, metaFile); err != nil {
+		return err
+	}
+	s.inMeta, s.loose = spansOf(inMeta), nil
+	return s.fs.Sync()
 }

@@ -16,6 +16,7 @@ type fixture struct {
 	fs  *memFS
 	o   Options
 	now time.Time
+	peeker
 }
 
 func newFixture(t *testing.T, o Options) *fixture {
@@ -105,12 +106,16 @@ func TestRecovery(t *testing.T) {
 		}, []string{"1", "2", "3", "4", "restart 5-0"}, false},
 		"rot in the middle": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
-			f.segmentBytes()[len(segmentMagic)+60] ^= 0x40 // in the second record
+			f.segmentBytes()[len(segmentMagic)+noteBytes+60] ^= 0x40 // in the second record
 		}, []string{"1", "3", "4", "5", "corrupt 2-2", "restart 6-0"}, false},
 		"rot in a length": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
-			f.segmentBytes()[len(segmentMagic)+lengthOffset] = 0xff
+			f.segmentBytes()[len(segmentMagic)+noteBytes+lengthOffset] = 0xff
 		}, []string{"2", "3", "4", "5", "corrupt 1-1", "restart 6-0"}, false},
+		"rot in the note of the clocks": {onDisk(), func(_ *testing.T, f *fixture) {
+			f.fs = f.fs.kill()
+			f.segmentBytes()[len(segmentMagic)+20] ^= 1
+		}, []string{"1", "2", "3", "4", "5", "restart 6-0"}, false},
 		"segment of zeros": {onDisk(), func(_ *testing.T, f *fixture) {
 			f.fs = f.fs.kill()
 			clear(f.segmentBytes())
@@ -313,7 +318,7 @@ func FuzzRecover(f *testing.F) {
 		if _, err := s.Append("new", []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		records, err := s.Peek(0, nil, 1000, 1<<20)
+		records, err := s.Reader(nil).Next(nil, 1000, 1<<20)
 		if err != nil || len(records) == 0 {
 			t.Fatalf("%d records, %v", len(records), err)
 		}

@@ -37,6 +37,55 @@ func (l spans) count() (n int64) {
 	return n
 }
 
+// insert puts the positions of r in, wherever that is.
+func (l *spans) insert(r span) {
+	all := *l
+	if n := len(all); n == 0 || all[n-1].last < r.first-1 {
+		*l = append(all, r)
+		return
+	}
+	from := all.at(max(r.first, 1) - 1) // the first that r touches, or that lies behind it
+	to := from
+	for ; to < len(all) && all[to].first <= r.last+1; to++ {
+		r = span{min(r.first, all[to].first), max(r.last, all[to].last)}
+	}
+	if from == to {
+		all = append(all, span{})
+		copy(all[from+1:], all[from:])
+		to++
+	}
+	all[from] = r
+	*l = append(all[:from+1], all[to:]...)
+}
+
+// within is what of r is in the set.
+func (l spans) within(r span) (in spans) {
+	for i := l.at(r.first); i < len(l) && l[i].first <= r.last; i++ {
+		in = append(in, span{max(l[i].first, r.first), min(l[i].last, r.last)})
+	}
+	return in
+}
+
+// join puts in what is in both a and b.
+func (l *spans) join(a, b spans) {
+	for _, r := range b {
+		for _, both := range a.within(r) {
+			l.insert(both)
+		}
+	}
+}
+
+// index is how many positions of the set lie before pos.
+func (l spans) index(pos Pos) (n int) {
+	for _, r := range l {
+		if r.first >= pos {
+			break
+		}
+		n += int(min(r.last, pos-1)-r.first) + 1
+	}
+	return n
+}
+
 // remove takes the positions of r out, and returns how many were in.
 func (l *spans) remove(r span) (n int64) {
 	from := l.at(r.first)

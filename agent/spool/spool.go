@@ -40,7 +40,7 @@ type Record struct {
 	Epoch  string // 8 hex digits
 	Stream string
 	Seq    Seq
-	Time   time.Time // of the append; of a record found on disk: by the wall clock at that time
+	Time   time.Time // of the append, by the clock as it is now: only what has passed since counts, whoever has set it meanwhile
 	Data   []byte    // not to be changed; nil with Gap
 	Gap    *Gap
 }
@@ -66,6 +66,9 @@ type Options struct {
 	WriteAfter     time.Duration    // a record that waits this long is written; 0: before Append returns
 	Sync           time.Duration    // how long written bytes may wait for fsync; 0: not at all
 	Now            func() time.Time // if nil, time.Now
+	Clock          Clock            // of all ages
+
+	opened time.Time // by Now
 }
 
 // Errors of Append.
@@ -90,7 +93,7 @@ type Status struct {
 	Corrupt      int64     // stretches of bytes on disk that were no records, skipped
 	Bytes        int64     // waiting, as they stand on disk or would
 	Most         int64     // of Bytes: when there is room for no more
-	Oldest       time.Time // of the waiting; zero: none
+	Oldest       time.Time // of the waiting, by the clock as it is now; zero: none
 	WrittenBytes int64     // to the disk, everything counted
 	Lost         Loss      // what could not be kept
 	Why          string    // what is wrong with the disk; empty: nothing
@@ -118,8 +121,10 @@ type Spool struct {
 	pos           Pos            // the last one given
 	cursor        Pos            // everything up to it is done with
 	doneTo        Pos            // nothing behind it is
-	handed        Pos            // how far the reader has peeked since it last started over
-	pendingEvicts []pendingEvict // evicted while the reader held them, in order
+	inMeta        spans          // of the meta file: marks and pending evicts, whose gaps come true unless they are done with
+	loose         spans          // of those, the ones that are done with since
+	out           spans          // handed out by readers, and neither done with nor given back
+	pendingEvicts []pendingEvict // evicted while they were out, in order
 	gaps          map[string][]gap
 
 	tail      []record // in memory only, behind everything on disk
@@ -135,6 +140,7 @@ func (o Options) withDefaults(fs FS) Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.opened = o.Now()
 	if o.MemoryBytes <= 0 {
 		o.MemoryBytes = 1 << 20
 	}
@@ -179,8 +185,9 @@ func (s *Spool) Append(stream string, data []byte) (Seq, error) {
 		s.lost(1, stream, err.Error())
 		return 0, err
 	}
-	now := s.o.Now()
-	r := record{at: now, epoch: s.epoch, stream: stream, seq: s.next[stream]}
+	r := s.o.stamp(s.epoch)
+	r.stream, r.seq = stream, s.next[stream]
+	now := r.at
 	if n := r.size() + int64(len(data)); n > min(s.o.MaxBytes/2, maxRecord) {
 		return 0, s.refuse(&r, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, min(s.o.MaxBytes/2, maxRecord)))
 	}
@@ -248,38 +255,6 @@ func (s *Spool) makeRoom(n int64, now time.Time) bool {
 	return true
 }
 
-// Peek appends to dst the oldest records that are not committed and lie behind after (0: the first ones): at most maxRecords
-// of them, and none more once they hold maxBytes of data. The same records are returned again until they are
-// committed. An error is one of the disk: ask again later; what cannot be read for a minute is given up and marked.
-func (s *Spool) Peek(after Pos, dst []Record, maxRecords, maxBytes int) ([]Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.release(after)
-	s.markGaps()
-	after = max(after, s.cursor)
-	have, bytes := 0, 0
-	take := func(r *record) bool {
-		dst = append(dst, r.public())
-		have, bytes = have+1, bytes+len(r.data)
-		s.handed = r.pos
-		return have < maxRecords && bytes < maxBytes
-	}
-	for _, g := range s.disk.segments {
-		if g.last <= after || len(g.waits) == 0 {
-			continue
-		}
-		if err := s.view(g); err != nil {
-			return dst, err
-		}
-		if !s.disk.read(g, after, take) {
-			return dst, nil
-		}
-	}
-	for i := s.tailIndex(after + 1); i < len(s.tail) && take(&s.tail[i]); i++ {
-	}
-	return dst, nil
-}
-
 // tailIndex is the index of the first record in memory at or behind pos.
 func (s *Spool) tailIndex(pos Pos) int {
 	return sort.Search(len(s.tail), func(i int) bool { return s.tail[i].pos >= pos })
@@ -291,12 +266,16 @@ func (s *Spool) Status() Status {
 	defer s.mu.Unlock()
 	st := s.count
 	st.Waiting = s.disk.waiting() + int64(len(s.tail)+len(s.pendingEvicts))
-	st.Bytes, st.Oldest = s.disk.backlog()
+	oldest, waits := time.Duration(0), false
+	st.Bytes, oldest, waits = s.disk.backlog()
 	st.Bytes += s.tailBytes
 	st.Most = s.o.MaxBytes
 	st.Corrupt, st.WrittenBytes, st.Why = s.disk.corrupt, s.disk.written, s.disk.why
-	if st.Oldest.IsZero() && len(s.tail) > 0 {
-		st.Oldest = s.tail[0].at
+	if !waits && len(s.tail) > 0 {
+		oldest, waits = s.tail[0].up, true
+	}
+	if now := s.o.Now(); waits {
+		st.Oldest = now.Add(oldest - s.o.uptime(now))
 	}
 	return st
 }
@@ -330,7 +309,7 @@ func (s *Spool) tend(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(now)
-	due := len(s.tail) > 0 && now.Sub(s.tail[0].at) >= s.o.WriteAfter
+	due := len(s.tail) > 0 && s.o.uptime(now)-s.tail[0].up >= s.o.WriteAfter
 	if due || s.disk.why != "" && !now.Before(s.disk.retryAt) {
 		s.flush(now)
 	}
@@ -350,8 +329,9 @@ func (s *Spool) Close() error {
 		return nil
 	}
 	s.closed = true
-	s.release(0)
-	s.markGaps()
+	s.out = nil
+	s.settleEvicts()
+	s.markGaps(nil)
 	s.flush(s.o.Now())
 	s.sync(s.o.Now())
 	var err error

@@ -33,6 +33,8 @@ type machine struct {
 	peeked     Pos         // how far
 	never      map[id]bool // acknowledged on a healthy disk, and the power never went: must not come again
 	position   map[Pos]id
+	cramped    bool // the cursor file has room for few runs
+	peeker
 }
 
 type id struct {
@@ -46,6 +48,9 @@ func (m *machine) open(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.s, m.peeked, m.handed, m.position = s, 0, map[id]bool{}, map[Pos]id{}
+	if m.cramped {
+		s.disk.easy = 8 // so that .done files are needed
+	}
 	m.faulty = m.fs.allErr != nil || m.fs.writeErr != nil || m.fs.syncErr != nil
 }
 
@@ -75,7 +80,7 @@ func (m *machine) note(t *rapid.T, name id, what string) {
 }
 
 func (m *machine) Peek(t *rapid.T) {
-	records, err := m.s.Peek(m.peeked, nil, rapid.IntRange(1, 20).Draw(t, "records"), 1000)
+	records, err := m.peek(m.s, m.peeked, rapid.IntRange(1, 20).Draw(t, "records"), 1000)
 	if err != nil && !m.faulty {
 		t.Fatal(err)
 	}
@@ -247,7 +252,7 @@ func (m *machine) finish(t *rapid.T) {
 	m.Restart(t)
 	for m.s.Status().Waiting > 0 || len(m.s.gaps) > 0 {
 		before := m.peeked
-		records, err := m.s.Peek(m.peeked, nil, 1, 1)
+		records, err := m.peek(m.s, m.peeked, 1, 1)
 		if err != nil || len(records) == 0 {
 			t.Fatalf("%+v waits and does not come: %v", m.s.Status(), err)
 		}
@@ -283,6 +288,7 @@ func newMachine(t *rapid.T) *machine {
 	m := &machine{fs: newMemFS(), now: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), content: map[id]string{},
 		born: map[id]time.Time{}, last: map[numbers]Seq{}, done: map[id]bool{}, never: map[id]bool{},
 		covered: map[numbers][]Gap{}, luck: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "luck"), 1))}
+	m.cramped = rapid.Bool().Draw(t, "cramped")
 	m.o = Options{
 		MaxBytes:     rapid.SampledFrom([]int64{8 << 10, 1 << 20}).Draw(t, "max bytes"),
 		MemoryBytes:  rapid.SampledFrom([]int64{1 << 10, 64 << 10}).Draw(t, "memory"),

@@ -21,7 +21,8 @@ type Liveness struct {
 // Loop is one loop that is watched. Safe for concurrent use.
 type Loop struct {
 	all   *Liveness
-	since atomic.Int64 // Unix ns since when it works on one thing; 0: it waits
+	start time.Time
+	since atomic.Int64 // ns from start to when it began to work on one thing; 0: it waits
 }
 
 // Loop is called when a loop of that name starts. Loops may share a name.
@@ -31,13 +32,13 @@ func (p *Liveness) Loop(name string) *Loop {
 	if p.loops == nil {
 		p.loops = map[*Loop]string{}
 	}
-	one := &Loop{all: p}
+	one := &Loop{all: p, start: time.Now()}
 	p.loops[one] = name
 	return one
 }
 
 // Begin is called when the loop has work.
-func (p *Loop) Begin() { p.since.Store(time.Now().UnixNano()) }
+func (p *Loop) Begin() { p.since.Store(max(1, int64(time.Since(p.start)))) }
 
 // End is called when it is done with it.
 func (p *Loop) End() { p.since.Store(0) }
@@ -49,14 +50,13 @@ func (p *Loop) Gone() {
 	delete(p.all.loops, p)
 }
 
-// Check returns an error that names a loop that is stuck, or nil. A clock step can cause at most one false alarm: a loop is busy
-// for milliseconds only.
+// Check returns an error that names a loop that is stuck, or nil. now is a time.Now: only its monotonic part counts.
 func (p *Liveness) Check(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for one, loop := range p.loops {
 		since := one.since.Load()
-		if d := now.Sub(time.Unix(0, since)); since != 0 && d > StuckAfter {
+		if d := now.Sub(one.start) - time.Duration(since); since != 0 && d > StuckAfter {
 			return fmt.Errorf("%s has been busy with one thing for %s", loop, d.Round(time.Second))
 		}
 	}

@@ -27,6 +27,7 @@ func Makers() []Maker {
 		{"agent/gate/listen.go", "os.OpenFile", "a lock, in a folder of ours: what stands there is looked at first"},
 		{"agent/gate/listen.go", "os.O_CREATE", "the same"},
 		{"agent/spool/disk.go", "Create", "of the spool's seam for disks, behind which stands ownfile.Make: segments and cursor"},
+		{"agent/spool/done.go", "Create", "the same, beside a segment"},
 		{"agent/spool/flush.go", "Create", "the same, for the reserve"},
 		{"agent/spool/recover.go", "Create", "the same, for the meta file"},
 		{"agent/demo/demo.go", "os.MkdirTemp", demo},

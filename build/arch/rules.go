@@ -32,9 +32,11 @@ func Rules() []Rule {
 	return slices.Concat(agentRules(), guardRules(), leafRules(), edgeRules(), []Rule{
 		{Package: "transport", Own: []string{"transport/backoff", "transport/brokerurl", "transport/codec", "transport/diagnose",
 			"transport/faults", "transport/heartbeat", "transport/internal/client", "transport/internal/learn",
-			"transport/netdial"},
+			"transport/internal/terms", "transport/netdial"},
 			Others: []string{paho},
 			Why:    "the only place that imports the MQTT library; agent translates config into its Options"},
+		{Package: "transport/internal/terms",
+			Why: "what a server does not take: endings and now come in, what to ask for goes out; it knows no link"},
 		{Package: "transport/internal/client",
 			Own: []string{"transport/codec", "transport/faults", "transport/netdial"}, Others: []string{paho},
 			Why: "a connection comes in, packets go out: short sessions of our own; it dials nothing and decides nothing"},

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ func newTail(b *broker) *cobra.Command {
 		Use: "tail [device] [name]", Short: "follow live data of devices",
 		Long: `Follow live data: of every gateway, of one, or of one serial device of it. Duplicates, which an uplink that
 loses nothing cannot avoid, are dropped; gaps are reported: numbers that the gateway gave up, and why, and
-numbers that did not arrive. Ends with ctrl-C; the sums go to stderr.
+numbers that did not arrive within ten minutes of a later one. After an outage numbers come out of order: what is
+read now does not wait for the backlog, which is marked late. Ends with ctrl-C; the sums go to stderr.
 
 With --json each line is the record as the gateway sent it, with "device" and "name" before it; a hole is
 {"device","name","hole":{"epoch","from","to"}}; a payload of a device with format: raw stands as base64, and
@@ -54,8 +56,8 @@ Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wron
 			}
 			if err == nil {
 				err = printable.Fprintf(cmd.ErrOrStderr(),
-					"%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing\n",
-					c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes)
+					"%d frames, %d duplicates dropped, %d lost on the gateway in %d gaps, %d missing%s\n",
+					c.Frames, c.Duplicates, c.Lost, c.Gaps, c.Holes-c.Open, mayCome(c.Open))
 			}
 			return err
 		},
@@ -66,6 +68,14 @@ Exit status: 0 ended by ctrl-C or --count, 3 no session with the broker, 64 wron
 	cmd.Flags().Int64VarP(&count, "count", "n", 0, "end after this `number` of frames")
 	cmd.MarkFlagsMutuallyExclusive("json", "raw")
 	return cmd
+}
+
+// mayCome says how many numbers may still come.
+func mayCome(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d not come yet: what waited through an outage comes out of order", n)
 }
 
 // flushed writes each item as a whole: one system call, and the reader of a pipe has it at once.

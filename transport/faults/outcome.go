@@ -28,4 +28,7 @@ type Verdict struct {
 	Idle      bool          // and idle: what stayed unanswered was a beat, no data
 	Forgotten bool          // the path was fine before and after that beat: it forgot us in the silence before
 	Lasted    time.Duration // how long it was up
+	// Silence is for how long we had sent nothing when a session that was up ended, the beat that met its end apart; 0: something
+	// else waited for its answer. Survived is the longest such silence after which a beat was answered.
+	Silence, Survived time.Duration
 }

@@ -35,6 +35,7 @@ type Endpoint struct {
 	expiry  Expiry
 	certAt  time.Time     // of our certificate's file, when expiry was read from it
 	maxKeep time.Duration // the highest keepalive that the server takes; 0: not known
+	capKeep time.Duration // the highest that it did not end a session for; 0: any
 }
 
 // NewEndpoint parses the URL of s; a login in it serves where s names none. An error shows no password.
@@ -141,12 +142,21 @@ func (e *Endpoint) LowerKeepalive(refused time.Duration) bool {
 	return true
 }
 
+// CapKeepalive is called with the highest keepalive for which the server was not seen to end sessions; 0: any will do.
+func (e *Endpoint) CapKeepalive(most time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.capKeep = most
+}
+
 // AllowedKeepalive is d, or what the server takes.
 func (e *Endpoint) AllowedKeepalive(d time.Duration) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.maxKeep > 0 {
-		return min(d, e.maxKeep)
+	for _, most := range []time.Duration{e.maxKeep, e.capKeep} {
+		if most > 0 {
+			d = min(d, most)
+		}
 	}
 	return d
 }

@@ -18,6 +18,7 @@ const (
 	BadCredentials     byte = 4
 	NotAuthorised      byte = 5
 	SubscriptionFailed byte = 0x80 // for OnSubscribe
+	HangUpInstead      byte = 0xff // no CONNACK: the connection is closed
 )
 
 // Hooks of a Broker; nil means the friendly default. They run on the client's goroutine and may block.
@@ -28,6 +29,8 @@ type Hooks struct {
 	// OnPuback sends the PUBACK of a publish: at once, later, from any goroutine, or never. A second call sends it again.
 	OnPuback func(clientID string, m Message, send func())
 	OnSuback func(clientID string) bool // whether a SUBSCRIBE or UNSUBSCRIBE is answered
+	// a connection on which the client sent nothing for so long is closed, as some balancers do; zero: only as keepalive says
+	Idle time.Duration
 }
 
 // Answer is what a broker does with a publish.

@@ -53,6 +53,9 @@ func (c *client) connect(body []byte) error {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	c.b.connects = append(c.b.connects, hello)
+	if code == HangUpInstead {
+		return errors.New("not even refused")
+	}
 	if code != Accepted {
 		// Written at once, since the connection ends here; the buffer of a new connection takes four bytes.
 		_, _ = c.conn.Write([]byte{typeConnack, 2, 0, code})

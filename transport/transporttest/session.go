@@ -165,6 +165,9 @@ func (c *client) patience() (by time.Time) {
 	if c.session == nil {
 		limit = connectLimit
 	}
+	if idle := c.b.hooks.Idle; idle > 0 && (limit == 0 || idle < limit) {
+		limit = idle
+	}
 	if limit > 0 {
 		by = time.Now().Add(limit)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -88,7 +89,7 @@ type Tally struct {
 	Repeats     []time.Time // repeated by the agent: the same (epoch, seq) again without the broker's dup mark
 	Redelivered int         // repeated by the broker to the collector
 	Conflicts   []string    // (epoch, seq) that came with two contents
-	Holes       []string    // numbers missing inside an epoch, or out of order at their first arrival
+	Holes       []string    // numbers missing inside an epoch, or out of order at their first arrival; see [course]
 	Epochs      []string    // in order of appearance
 }
 
@@ -96,20 +97,68 @@ type Tally struct {
 func Count(arrivals []Arrival) (*Tally, error) {
 	t := &Tally{}
 	seen := map[Key]string{}
-	next := map[string]uint64{}
+	epochs := map[string]*course{}
 	for _, a := range arrivals {
 		frames, err := a.Decode()
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range frames {
-			t.add(f, seen, next)
+			t.add(f, seen, epochs)
+		}
+	}
+	for _, epoch := range t.Epochs {
+		for _, m := range epochs[epoch].missing {
+			t.Holes = append(t.Holes, fmt.Sprintf("%s: %d to %d did not come", epoch, m[0], m[1]))
 		}
 	}
 	return t, nil
 }
 
-func (t *Tally) add(f Frame, seen map[Key]string, next map[string]uint64) {
+// waited is how old a record is at least that comes after a later one without being late.
+const waited = 2 * time.Second
+
+// course is how the numbers of one epoch came. What waited through an outage goes beside what is read now: the numbers are two
+// courses, each of which rises, and only what waited may come after a larger one.
+type course struct {
+	live, backlog uint64      // the largest of each
+	missing       [][2]uint64 // below the largest, rising
+}
+
+// came enters a number; "" or what is wrong with its place.
+func (c *course) came(f Frame) (wrong string) {
+	if f.Seq > c.live {
+		if f.Seq > c.live+1 {
+			c.missing = append(c.missing, [2]uint64{c.live + 1, f.Seq - 1})
+		}
+		c.live = f.Seq
+		return ""
+	}
+	for i, m := range c.missing {
+		if f.Seq < m[0] || f.Seq > m[1] {
+			continue
+		}
+		var rest [][2]uint64
+		if f.Seq > m[0] {
+			rest = append(rest, [2]uint64{m[0], f.Seq - 1})
+		}
+		if f.Seq < m[1] {
+			rest = append(rest, [2]uint64{f.Seq + 1, m[1]})
+		}
+		c.missing = slices.Replace(c.missing, i, i+1, rest...)
+		break
+	}
+	switch {
+	case f.Seq < c.backlog:
+		wrong = fmt.Sprintf("%d came after %d and %d", f.Seq, c.backlog, c.live)
+	case !f.Late && f.At.Sub(time.UnixMilli(f.TS)) < waited:
+		wrong = fmt.Sprintf("%d, which had not waited, came after %d", f.Seq, c.live)
+	}
+	c.backlog = max(c.backlog, f.Seq)
+	return wrong
+}
+
+func (t *Tally) add(f Frame, seen map[Key]string, epochs map[string]*course) {
 	k, content := Key{f.Epoch, f.Seq}, f.content()
 	if old, ok := seen[k]; ok {
 		switch {
@@ -123,14 +172,13 @@ func (t *Tally) add(f Frame, seen map[Key]string, next map[string]uint64) {
 		return
 	}
 	seen[k] = content
-	if _, ok := next[f.Epoch]; !ok {
-		next[f.Epoch] = 1
+	if epochs[f.Epoch] == nil {
+		epochs[f.Epoch] = &course{}
 		t.Epochs = append(t.Epochs, f.Epoch)
 	}
-	if f.Seq != next[f.Epoch] {
-		t.Holes = append(t.Holes, fmt.Sprintf("%s: %d came where %d was due", f.Epoch, f.Seq, next[f.Epoch]))
+	if wrong := epochs[f.Epoch].came(f); wrong != "" {
+		t.Holes = append(t.Holes, f.Epoch+": "+wrong)
 	}
-	next[f.Epoch] = f.Seq + 1
 	t.Records = append(t.Records, f)
 	if f.Gap != nil {
 		t.Gaps = append(t.Gaps, f)

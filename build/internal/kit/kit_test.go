@@ -136,6 +136,7 @@ func TestTallySortsOutWhatCame(t *testing.T) {
 	rec := func(epoch string, seq int, text string) string {
 		return fmt.Sprintf(`{"epoch":%q,"seq":%d,"ts":5,"text":%q}`, epoch, seq, text)
 	}
+	late := func(seq int) string { return fmt.Sprintf(`{"epoch":"a","seq":%d,"ts":5,"text":"z","late":true}`, seq) }
 	on := func(payloads ...string) []Arrival {
 		var a []Arrival
 		for _, p := range payloads {
@@ -155,6 +156,12 @@ func TestTallySortsOutWhatCame(t *testing.T) {
 		{"broker repeats", on(rec("a", 1, "x"), "D"+rec("a", 1, "x")), 1, 0, 1, 0, 0, 0},
 		{"two contents", on(rec("a", 1, "x"), rec("a", 1, "y")), 1, 0, 0, 1, 0, 0},
 		{"a hole", on(rec("a", 1, "x"), rec("a", 3, "y")), 2, 0, 0, 0, 1, 0},
+		{"a hole that is filled by what waited", on(rec("a", 1, "x"), rec("a", 4, "y"), late(2), late(3)), 4, 0, 0, 0, 0, 0},
+		{"filled in part", on(rec("a", 1, "x"), rec("a", 5, "y"), late(3)), 3, 0, 0, 0, 2, 0},
+		{"filled by what had not waited", on(rec("a", 1, "x"), rec("a", 3, "y"), rec("a", 2, "y")), 3, 0, 0, 0, 1, 0},
+		{"beside what is read", on(rec("a", 1, "x"), rec("a", 4, "y"), late(2), rec("a", 5, "y"), late(3)), 5, 0, 0, 0, 0, 0},
+		{"a backlog out of order", on(rec("a", 1, "x"), rec("a", 4, "y"), late(3), late(2)), 4, 0, 0, 0, 1, 0},
+		{"what waited, twice", on(rec("a", 2, "x"), late(1), late(1)), 2, 1, 0, 0, 0, 0},
 		{"a new epoch starts at 1", on(rec("a", 1, "x"), rec("b", 1, "y")), 2, 0, 0, 0, 0, 0},
 		{"a gap", on(`{"epoch":"a","seq":1,"ts":1,"gap":{"from":1,"to":4,"reason":"full"}}`), 1, 0, 0, 0, 0, 1},
 	}

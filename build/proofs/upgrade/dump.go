@@ -109,13 +109,16 @@ func (d dumper) segment(p []byte, frames bool) (lines []string, err error) {
 			at++
 			continue
 		}
-		lines = append(lines, line)
+		if line != "" {
+			lines = append(lines, line)
+		}
 		at += n
 	}
 	return append(lines, fmt.Sprintf("%d bytes are no records", bad)), nil
 }
 
-// record is one record as a line, and its bytes; 0: there is none.
+// record is one record as a line, and its bytes; 0: there is none. A note of what the clocks said, a record of position 0, is no
+// line: the versions before it skip it as a copy.
 func (d dumper) record(p []byte, frames bool) (string, int) {
 	if len(p) < headBytes {
 		return "", 0
@@ -123,6 +126,9 @@ func (d dumper) record(p []byte, frames bool) (string, int) {
 	n := 8 + int(binary.BigEndian.Uint32(p[4:]))
 	if n > len(p) || n < headBytes+int(p[37]) || sum(p[4:n]) != binary.BigEndian.Uint32(p) {
 		return "", 0
+	}
+	if binary.BigEndian.Uint64(p[8:]) == 0 {
+		return "", n
 	}
 	pos, seq, epoch := binary.BigEndian.Uint64(p[8:]), binary.BigEndian.Uint64(p[16:]), binary.BigEndian.Uint32(p[32:])
 	stream, data := p[headBytes:headBytes+int(p[37])], bytes.Clone(p[headBytes+int(p[37]):n])
@@ -211,6 +217,9 @@ func shape(p []byte) []string {
 		}
 		line = measuredDay().ReplaceAllString(line, `"DAY"`)
 		line = measuredWord().ReplaceAllString(line, `"WORD"`)
+		if strings.Contains(line, `"unsynced": true`) { // whether NTP keeps the clock of the machine that tells the story
+			continue
+		}
 		lines = append(lines, strings.TrimSuffix(strings.TrimRight(measured().ReplaceAllString(line, ": N"), "\n"), ","))
 	}
 	slices.Sort(lines)

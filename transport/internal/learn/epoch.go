@@ -90,9 +90,7 @@ func (le *Learner) down(s MainLink, v faults.Verdict, now time.Time) {
 	if v.Kind == faults.OutcomeClosed && !le.denials.asking.IsZero() && now.Sub(le.denials.asking) < deniedWithin {
 		le.denials.hangUp(s.Endpoint(), now)
 	}
-	if le.pingOnly.on && v.Idle {
-		le.pingOnly.failed, le.pingOnly.failedOn = le.beat.interval, le.path
-	}
+	le.pingOnly.ended(v, now)
 	if v.Forgotten && !le.pingOnly.on && le.search.Safe() > 0 {
 		le.forgotAfter = le.beat.interval
 	}

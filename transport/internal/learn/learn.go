@@ -74,7 +74,7 @@ func New(o Options, env Env) *Learner {
 	le := &Learner{env: env, o: o, events: make(chan func(), backlog), ended: make(chan struct{})}
 	le.flows = flows{le: le, byFlow: map[int]*probe{}}
 	le.canaries, le.pair, le.pingOnly, le.keep = canaries{le: le}, pairing{le: le}, pingOnly{le: le}, keepalives{le: le}
-	le.strangers = strangers{le: le}
+	le.pingOnly.lost, le.strangers = map[string][]silentEnd{}, strangers{le: le}
 	le.spending = spending{le: le, budget: heartbeat.NewBudget(o.Budget, kept, now)}
 	le.denials = denials{le: le, until: map[*netdial.Endpoint]time.Time{}, carried: map[*netdial.Endpoint]bool{},
 		hungUp: map[*netdial.Endpoint]int{}}

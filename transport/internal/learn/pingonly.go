@@ -4,20 +4,26 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/linkbeat/linkbeat/transport/faults"
 	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 const (
 	pingOnlyBeats = 3   // answered beats in a row that raise the beat
 	pingOnlyStep  = 1.5 // the factor by which it is raised
+
+	survivedPart = 0.9 // a limit is met now and then, and now and then it is not: so close to what was survived it counts
+
+	silentEndsFor = 24 * time.Hour // that a silence which ended a session is remembered
+	silentEndsMax = 8              // of a path; the oldest make room
+	silentPaths   = 16             // the same of paths
 )
 
 // pingOnly raises the beat where the server carries no probes, by the main link's own pings; on the learner's loop. That pings
 // are answered proves nothing on a loose path, so they raise the beat no further than the operator allows (heartbeat.weak_max).
 type pingOnly struct {
-	le       *Learner
-	failed   time.Duration // the beat at which the link was lost on the path failedOn; 0: none
-	failedOn string        // a path
+	le   *Learner
+	lost map[string][]silentEnd // by path
 
 	on    bool          // there are no probes; if false, the rest means nothing
 	ends  time.Time     // when probes are tried again
@@ -26,13 +32,56 @@ type pingOnly struct {
 	safe  time.Duration // answered after this silence, pingOnlyBeats times; 0: none
 }
 
+// silentEnd is the silence at which a session ended, whether nothing was heard any more or it was closed.
+type silentEnd struct {
+	after time.Duration
+	at    time.Time
+}
+
+// ended is called after each session. A silence that was survived before ends nothing: then the server had troubles of its own.
+// Below the floor there is nothing to choose.
+func (w *pingOnly) ended(v faults.Verdict, now time.Time) {
+	le := w.le
+	if !w.on {
+		return
+	}
+	after := time.Duration(0)
+	switch {
+	case v.Idle:
+		after = le.beat.interval
+	case v.Kind == faults.OutcomeClosed:
+		after = min(v.Silence, le.beat.interval)
+	}
+	if after < le.o.Min || !v.Idle && after < heartbeat.Share(v.Survived, survivedPart) {
+		return
+	}
+	if _, known := w.lost[le.path]; !known && len(w.lost) >= silentPaths {
+		for path := range w.lost { // any
+			delete(w.lost, path)
+			break
+		}
+	}
+	all := append(w.lost[le.path], silentEnd{after, now})
+	w.lost[le.path] = all[max(0, len(all)-silentEndsMax):]
+}
+
+// shortest is the shortest silence that has ended a session on a path of late; 0: none has.
+func (w *pingOnly) shortest(path string, now time.Time) (least time.Duration) {
+	for _, e := range w.lost[path] {
+		if now.Sub(e.at) < silentEndsFor && (least == 0 || e.after < least) {
+			least = e.after
+		}
+	}
+	return least
+}
+
 // begin goes on without probes, until then.
 func (w *pingOnly) begin(ends, now time.Time) {
 	le := w.le
 	le.flows.drop()
 	limit := max(le.env.Interval, le.o.Weak)
-	if w.failed > 0 && w.failedOn == le.path {
-		limit = min(limit, heartbeat.Share(w.failed, 1/pingOnlyStep))
+	if after := w.shortest(le.path, now); after > 0 {
+		limit = min(limit, heartbeat.Share(after, 1/pingOnlyStep))
 	}
 	limit = max(le.o.Min, min(limit, le.o.Max, le.env.Keepalive))
 	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
@@ -46,7 +95,7 @@ func (w *pingOnly) begin(ends, now time.Time) {
 func (w *pingOnly) step(now time.Time) {
 	le := w.le
 	if !now.Before(w.ends) {
-		w.on, w.failed, le.flows.paused = false, 0, now.Add(leastSleep)
+		w.on, le.flows.paused = false, now.Add(leastSleep)
 		le.search.PathChanged(now, le.known)
 		return
 	}
