@@ -25,13 +25,11 @@ func (u *uplinkRun) keeperOf(d *config.Document) *delivery.Keeper {
 }
 
 // backlog is what waits for the server.
-func (l *localState) backlog() (b delivery.Backlog) {
-	for _, s := range []*spool.Spool{l.data, l.high, l.replies} {
+func (u *uplinkRun) backlog() delivery.Backlog {
+	b := delivery.Backlog{Records: u.pump.Waiting()}
+	for _, s := range []*spool.Spool{u.data, u.high} { // replies have little to say of how long the rest has room
 		is := s.Status()
-		b.Records += is.Waiting
-		if s != l.replies { // which has little to say of how long the rest has room
-			b.Bytes, b.Most = b.Bytes+is.Bytes, b.Most+is.Most
-		}
+		b.Bytes, b.Most = b.Bytes+is.Bytes, b.Most+is.Most
 	}
 	return b
 }

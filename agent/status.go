@@ -33,7 +33,7 @@ func (u *uplinkRun) status() statuspage.Status {
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.delivery.Verdicts()
 	before.onto(&s)
-	s.Why = u.why(s, booted, reloadFault, link.Why)
+	s.Why = u.why(s, booted, reloadFault, link)
 	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
 	return s
 }
@@ -71,7 +71,7 @@ func expires(whose string, ms int64, now time.Time) string {
 }
 
 // why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
-func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, link string) string {
+func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault string, link transport.Status) string {
 	var all []string
 	add := func(what, why string) {
 		if why != "" {
@@ -81,7 +81,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("", u.delivery.Why())
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
-	add("", link)
+	add("", strings.TrimSuffix(strings.TrimSuffix(link.Why, link.LeftOut), "; "))
 	add("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
@@ -112,6 +112,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault, 
 	add("", u.pageFault.Get())
 	add("", u.door.fault.Get())
 	add("", u.delivery.Doubt())
+	add("", link.LeftOut) // which works on without it
 	return strings.Join(all, "; ")
 }
 

@@ -330,7 +330,7 @@ func (l *Link) Status() Status {
 			trouble.terms = l.terms.Why(i)
 		}
 	}
-	st.Why = trouble.sentence()
+	st.LeftOut, st.Why = trouble.terms, trouble.sentence()
 	return st
 }
 

@@ -76,6 +76,7 @@ type Status struct {
 	Unacknowledged int64
 	Ignored        int64  // acknowledgements of nothing that we sent, since New
 	Why            string // one sentence when anything is not as it should be, else empty
+	LeftOut        string // what the server does not take, in a sentence, which is the end of Why; empty: it takes all
 }
 
 // troubles are the reasons of Why, the gravest first.

@@ -44,7 +44,7 @@ type Memory interface {
 
 // Backlog is what waits in the spools.
 type Backlog struct {
-	Records int64
+	Records map[string]int64 // that wait, by topic
 	Bytes   int64
 	Most    int64 // bytes that there is room for; 0: not known
 }
@@ -65,7 +65,8 @@ type Options struct {
 	Now       func() time.Time // nil: time.Now
 }
 
-// Keeper holds back what the server in use denies. Make one with New, and run it once. Safe for concurrent use.
+// Keeper holds back what the server in use denies. Make one with New, and run it once. Safe for concurrent use. With mu locked it
+// asks no spool and writes no log: who asks whether something is held has a spool locked, in which devices' records are put.
 type Keeper struct {
 	o       Options
 	changed chan struct{} // capacity 1
@@ -204,7 +205,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		spent := k.o.Exhausted()
 		if !spent {
-			k.ask(ctx)
+			for _, line := range k.ask(ctx) {
+				line()
+			}
 		}
 		k.tell() // what is new may have waited enough
 		if wait := k.pause(); spent {
@@ -215,8 +218,23 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
+// backlog is what waits, while something is denied; false: nothing is.
+func (k *Keeper) backlog() (b Backlog, denies bool) {
+	k.mu.Lock()
+	if p := k.look(); p != nil {
+		denied, _ := p.sorts()
+		denies = len(denied) > 0
+	}
+	k.mu.Unlock()
+	if denies {
+		b = k.o.Backlog()
+	}
+	return b, denies
+}
+
 // pause is how long until there may be something to do.
 func (k *Keeper) pause() time.Duration {
+	b, denies := k.backlog()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p, now := k.look(), k.o.Now()
@@ -227,26 +245,26 @@ func (k *Keeper) pause() time.Duration {
 	if at := p.wake(now); !at.IsZero() {
 		wait = min(wait, max(at.Sub(now), time.Second))
 	}
-	if denied, _ := p.sorts(); len(denied) > 0 {
-		k.fill.sample(k.o.Backlog(), now)
+	if denies {
+		k.fill.sample(b, now)
 	} else {
 		k.fill = fill{}
 	}
 	return wait
 }
 
-// ask makes a trial of what is due.
-func (k *Keeper) ask(ctx context.Context) {
+// ask makes a trial of what is due, and returns what there is to log.
+func (k *Keeper) ask(ctx context.Context) (lines []func()) {
 	k.mu.Lock()
 	p, now := k.look(), k.o.Now()
 	if p == nil {
 		k.mu.Unlock()
-		return
+		return nil
 	}
 	topics, login, session := p.due(now), k.login, k.session
 	k.mu.Unlock()
 	if len(topics) == 0 {
-		return
+		return nil
 	}
 	state, others := k.o.State, topics[:0:0]
 	for _, t := range topics {
@@ -260,43 +278,50 @@ func (k *Keeper) ask(ctx context.Context) {
 	results, err := k.o.Link.Deliverable(try, others, k.o.Probe, state)
 	cancel()
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.look() != p || k.session != session { // it was another's word, in part at least
 		p.answered(nil, k.o.Now())
-		return
+		return nil
 	}
 	c := p.answered(results, k.o.Now())
 	if c.learnt {
 		k.o.Memory.KeepVerdicts(login, p.stored())
 	}
-	k.say(c, err, p)
+	return k.report(c, err, p)
 }
 
-// say logs what a trial has changed. mu is held.
-func (k *Keeper) say(c change, err error, p *page) {
+// report is what a trial has changed, for the log. mu is held.
+func (k *Keeper) report(c change, err error, p *page) (lines []func()) {
+	say := func(line func()) { lines = append(lines, line) }
 	if !c.learnt {
-		k.o.Log.Info().Err(err).Msg("which topics the server delivers could not be asked")
-		return
+		say(func() { k.o.Log.Info().Err(err).Msg("which topics the server delivers could not be asked") })
+		return lines
 	}
+	a, user := k.o.Advice.at(k.login), k.user
 	if len(c.denied) > 0 {
-		supervise.Str(k.o.Log.Error(), "why", c.why).Strs("topics", names(c.denied, namesMost)).Int("count", len(c.denied)).
-			Msg(k.o.Advice.at(k.login).denied(c.denied, k.user, ""))
+		say(func() {
+			supervise.Str(k.o.Log.Error(), "why", c.why).Strs("topics", names(c.denied, namesMost)).Int("count", len(c.denied)).
+				Msg(a.denied(c.denied, user, ""))
+		})
 	}
 	if len(c.released) > 0 {
-		k.o.Log.Info().Strs("topics", names(c.released, namesMost)).Int("count", len(c.released)).
-			Msg("server does not refuse these topics any more: what was held is published")
+		say(func() {
+			k.o.Log.Info().Strs("topics", names(c.released, namesMost)).Int("count", len(c.released)).
+				Msg("server does not refuse these topics any more: what was held is published")
+		})
 	}
 	if c.deaf != "" {
-		k.o.Log.Warn().Msg(k.o.Advice.at(k.login).deaf(c.deaf, k.user))
+		say(func() { k.o.Log.Warn().Msg(a.deaf(c.deaf, user)) })
 	}
 	if doubt := k.doubt(p); doubt != p.doubted {
 		if p.doubted = doubt; doubt != "" {
-			k.o.Log.Warn().Msg(doubt)
+			say(func() { k.o.Log.Warn().Msg(doubt) })
 		}
 	}
+	return lines
 }
 
 // doubt is the sentence of Doubt; mu is held.
@@ -310,6 +335,10 @@ func (k *Keeper) doubt(p *page) string {
 
 // Why is what is denied at the server in use, in a sentence; empty: nothing.
 func (k *Keeper) Why() string {
+	b, denies := k.backlog()
+	if !denies {
+		return ""
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	p := k.pages[k.login]
@@ -320,7 +349,7 @@ func (k *Keeper) Why() string {
 	if len(denied) == 0 {
 		return ""
 	}
-	return k.o.Advice.at(k.login).denied(denied, k.user, k.fill.sentence(k.o.Backlog(), k.o.Now()))
+	return k.o.Advice.at(k.login).denied(denied, k.user, k.fill.sentence(denied, b, k.o.Now()))
 }
 
 // Doubt says that nobody can tell what becomes of some topics, in a sentence; empty: there is no reason to.

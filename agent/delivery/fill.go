@@ -2,7 +2,10 @@ package delivery
 
 import (
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/linkbeat/linkbeat/transport"
 )
 
 const (
@@ -40,14 +43,11 @@ func (f *fill) left(b Backlog, now time.Time) (time.Duration, bool) {
 	return time.Duration(float64(max(0, b.Most-b.Bytes)) / float64(grown) * float64(passed)), true
 }
 
-// sentence says how much waits, and when there is no room for more.
-func (f *fill) sentence(b Backlog, now time.Time) string {
-	text := fmt.Sprintf("%d records wait", b.Records)
-	switch b.Records {
-	case 0:
+// sentence says how much waits of what is denied, and when there is no room for more.
+func (f *fill) sentence(denied []transport.EchoTopic, b Backlog, now time.Time) string {
+	text := waits(denied, b.Records)
+	if text == "" {
 		return "what comes is held"
-	case 1:
-		text = "1 record waits"
 	}
 	left, ok := f.left(b, now)
 	switch {
@@ -57,6 +57,31 @@ func (f *fill) sentence(b Backlog, now time.Time) string {
 		return text
 	}
 	return text + ", and the spool is full in about " + about(left)
+}
+
+// waits says how many records wait for topics, the first of which was named before; empty: none do.
+func waits(topics []transport.EchoTopic, records map[string]int64) string {
+	sum, some := int64(0), []string{}
+	for _, t := range topics {
+		n := records[t.Topic]
+		if sum += n; n > 0 {
+			some = append(some, fmt.Sprintf("%d for %s", n, t.Topic))
+		}
+	}
+	text := fmt.Sprintf("%d records wait", sum)
+	switch {
+	case sum == 0:
+		return ""
+	case sum == 1:
+		text = "1 record waits"
+	}
+	if sum == records[topics[0].Topic] {
+		return text
+	}
+	if more := len(some) - namesMost; more > 0 {
+		some = append(some[:namesMost], fmt.Sprintf("%d topics more", more))
+	}
+	return text + " (" + strings.Join(some, ", ") + ")"
 }
 
 // about is d as a person says it.

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -46,21 +47,47 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
+// TestHowManyWait, by topic: where all are of the one that was named, its name is not said twice.
+func TestHowManyWait(t *testing.T) {
+	a, b, c := topic("a").Topic, topic("b").Topic, topic("c").Topic
+	for want, records := range map[string]map[string]int64{
+		"":               nil,
+		"1 record waits": {a: 1, "of others": 7},
+		"7 records wait": {a: 7},
+		"9 records wait (2 for " + b + ", 7 for " + c + ")":                  {b: 2, c: 7},
+		"1 record waits (1 for " + c + ")":                                   {c: 1},
+		"6 records wait (1 for " + a + ", 2 for " + b + ", 3 for " + c + ")": {a: 1, b: 2, c: 3},
+	} {
+		if got := waits(some3(), records); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	var many []transport.EchoTopic
+	records := map[string]int64{}
+	for i := range 8 {
+		many = append(many, topic(string(rune('a'+i))))
+		records[many[i].Topic] = 1
+	}
+	if got := waits(many, records); !strings.HasSuffix(got, "e, 3 topics more)") {
+		t.Error(got)
+	}
+}
+
 // TestWhenTheSpoolIsFull: 10 kB an hour, of 1 MB.
 func TestWhenTheSpoolIsFull(t *testing.T) {
 	var f fill
-	b := Backlog{Records: 1, Bytes: 1000, Most: 1_000_000}
+	b := Backlog{Records: map[string]int64{topic("a").Topic: 1}, Bytes: 1000, Most: 1_000_000}
 	for at := time.Duration(0); at <= 5*time.Hour; at += time.Minute {
 		b.Bytes = 1000 + int64(at/time.Hour*10_000) + int64(at%time.Hour/time.Minute)*10_000/60
 		f.sample(b, day.Add(at))
 		const waits = "1 record waits"
-		got := f.sentence(b, day.Add(at))
+		got := f.sentence(some3(), b, day.Add(at))
 		if at < fillLeast && got != waits || at == 5*time.Hour && got != waits+", and the spool is full in about 4 days" {
 			t.Errorf("after %v: %s", at, got)
 		}
 	}
-	b.Records, b.Bytes = 7, 990_000
-	if got := f.sentence(b, day); got != "7 records wait, and the spool is full: what is oldest, or new, is lost" {
+	b.Records[topic("a").Topic], b.Bytes = 7, 990_000
+	if got := f.sentence(some3(), b, day); got != "7 records wait, and the spool is full: what is oldest, or new, is lost" {
 		t.Error(got)
 	}
 	b.Bytes = 10

@@ -97,8 +97,11 @@ func start(t *testing.T, addr, user string, m *memory) *gateway {
 		Gone:      func(string) (transport.EchoTopic, bool) { return transport.EchoTopic{}, false },
 		Advice:    delivery.Advice{ID: "gw-1", Prefix: "lb"},
 		Exhausted: func() bool { return false },
-		Backlog:   func() delivery.Backlog { return delivery.Backlog{Records: 438, Bytes: 50_000, Most: 64 << 20} },
-		Log:       zerolog.New(&g.log)})
+		Backlog: func() delivery.Backlog {
+			return delivery.Backlog{Bytes: 50_000, Most: 64 << 20, Records: map[string]int64{
+				topicOf("data", "data/meter").Topic: 400, topicOf("data", "data/pump").Topic: 38}}
+		},
+		Log: zerolog.New(&g.log)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { _ = link.Run(ctx) })
@@ -129,8 +132,8 @@ func TestRulesThatDoNotFit(t *testing.T) {
 	if !g.holds("data/meter") || !g.holds("data/pump") || !g.Denied("lb/gw-1/up/info") {
 		t.Error("not held")
 	}
-	const why = `the server's access rules refuse lb/gw-1/up/data/meter and 3 more topics to user "meters": 438 records wait; ` +
-		`allow it: linkbeatctl acl --for mosquitto --id gw-1 --user meters prints the rules`
+	const why = `the server's access rules refuse lb/gw-1/up/data/meter and 3 more topics to user "meters": 438 records wait ` +
+		`(400 for lb/gw-1/up/data/meter, 38 for lb/gw-1/up/data/pump); allow it: linkbeatctl acl --for mosquitto --id gw-1 --user meters prints the rules`
 	if !strings.HasPrefix(g.Why(), why) || g.Doubt() != "" {
 		t.Errorf("why %q\nwant %q\ndoubt %q", g.Why(), why, g.Doubt())
 	}
@@ -163,7 +166,7 @@ func TestOneDeviceIsDenied(t *testing.T) {
 	g := start(t, broker.Addr(), "gw-1", &memory{all: map[string]map[string]string{}})
 	g.settled(t, "denied ok ok")
 	if g.holds("data/meter") || !g.holds("data/pump") ||
-		!strings.HasPrefix(g.Why(), `the server's access rules refuse lb/gw-1/up/data/pump to user "gw-1": 438 records wait; `) {
+		!strings.HasPrefix(g.Why(), `the server's access rules refuse lb/gw-1/up/data/pump to user "gw-1": 38 records wait; `) {
 		t.Errorf("%q", g.Why())
 	}
 }
