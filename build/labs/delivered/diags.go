@@ -175,7 +175,7 @@ func (l lab) beside(name, before string, s *stand, says string) error {
 	if err := s.start(); err != nil {
 		return err
 	}
-	_ = l.Until("`why`", mostWhy, func() bool { // whether it came is a row
+	l.wait(mostWhy, func() bool { // whether it came is a row
 		text, _ := s.seen.first(says, began)
 		return text != ""
 	})

@@ -28,6 +28,7 @@ type front struct {
 	Addr string
 
 	old     bool                      // it does not know MQTT 5
+	refuse  func(h hello) bool        // true: it answers that this client is not authorised
 	connect func(h hello) bool        // false: it closes the connection, without a word
 	publish func(h hello, p pub) deed // nil: all pass
 	idle    time.Duration             // a connection on which the client says nothing for so long comes to its end; 0: none does
@@ -231,6 +232,10 @@ func (p *pairing) judge(q packet) bool {
 		p.front.mu.Unlock()
 		if p.old && h.level == version5 {
 			_ = p.write([]byte{kindConnAck << 4, 2, 0, 1})
+			return false
+		}
+		if p.refuse != nil && p.refuse(h) {
+			_ = p.write(refusal(h))
 			return false
 		}
 		if p.connect != nil && !mended && !p.connect(h) {

@@ -134,3 +134,11 @@ func connect(id string, clean bool) []byte {
 func publish(topic string, payload []byte) []byte {
 	return packet{kindPublish << 4, append(str(topic), payload...)}.bytes()
 }
+
+// refusal is a CONNACK that says: not authorised.
+func refusal(h hello) []byte {
+	if h.level == version5 {
+		return []byte{kindConnAck << 4, 3, 0, 0x87, 0}
+	}
+	return []byte{kindConnAck << 4, 2, 0, 5}
+}

@@ -15,16 +15,11 @@ const limit = 2 * time.Second
 func pingRows() []row {
 	silent := func(change func(f *front)) func() place {
 		return func() place {
-			f := &front{idle: limit, publish: func(_ hello, p pub) deed {
-				if strings.Contains(p.topic, "/dn/probe/") {
-					return swallow
-				}
-				return pass
-			}}
+			f := &front{idle: limit, refuse: func(h hello) bool { return strings.Contains(h.id, "-p") }}
 			change(f)
 			return place{front: f, devices: []device{{name: "meter", rate: 5, size: 60, stop: 10}}, doc: func(d kit.Doc) {
 				d.Set("heartbeat", map[string]any{"learn": "fast", "interval": "3s", "min": "1s", "max": "4s", "probe_after": "0s",
-					"canary": "off"}).Set("uplink.detect_within", "6s")
+					"canary": "off", "weak_max": "4s"}).Set("uplink.detect_within", "6s")
 			}}
 		}
 	}

@@ -19,7 +19,7 @@ type row struct {
 	says   string        // part of what `why` must say; empty: the gateway does not suffer
 	never  string        // part of what it must not say
 	within time.Duration // until it says it; 0: 30 s
-	lasts  time.Duration // of the short form too; 0: as the options say
+	lasts  time.Duration // at least
 
 	mend   func(s *stand) error // what a person does, or the server, so that there is a way; nil: there is one, or there is none
 	free   []string             // devices that nothing stands in the way of: they lose nothing, whatever becomes of the others
@@ -29,6 +29,9 @@ type row struct {
 	diag   int                  // exit code beside the running agent
 	check  func(s *stand, c count, t *kit.Table, name string)
 }
+
+// atLeast is how long any situation lasts.
+const atLeast = 8 * time.Second
 
 // mostWhy is the longest until `why` names a cause.
 const mostWhy = 30 * time.Second
@@ -53,24 +56,26 @@ func (r row) run(l lab, id string) error {
 	if err := s.start(); err != nil {
 		return err
 	}
-	lasts := l.o.Lasts
-	if r.lasts > 0 && !l.o.Full {
-		lasts = r.lasts
-	}
 	if r.says != "" {
-		_ = l.Until("`why`", max(lasts, mostWhy), func() bool { // whether it came is a row
+		l.wait(mostWhy, func() bool { // whether it came is a row
 			text, _ := s.seen.first(r.says, began)
-			return text != "" || s.Ctx.Err() != nil
+			return text != ""
 		})
 	}
-	if rest := time.Until(began.Add(lasts)); r.slow > 0 && l.o.Full || r.says == "" || r.check != nil {
-		l.Sleep(rest)
-	}
+	l.Sleep(time.Until(began.Add(r.long(l.o))))
 	r.diagnose(s)
 	if err := r.finish(s, began); err != nil {
 		return err
 	}
 	return r.sentence(s, began)
+}
+
+// long is how long the situation lasts, at least. What takes its time, or is a rate, lasts long in the full form.
+func (r row) long(o options) time.Duration {
+	if o.Full && (r.slow > 0 || r.check != nil) {
+		return o.Lasts
+	}
+	return max(r.lasts, atLeast)
 }
 
 // sentence judges what `why` said.
@@ -121,7 +126,7 @@ func (r row) finish(s *stand, began time.Time) error {
 			return err
 		}
 	}
-	patience := 20 * time.Second
+	patience := 15 * time.Second
 	if s.o.Full {
 		patience = max(time.Minute, r.slow)
 	}

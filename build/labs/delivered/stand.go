@@ -183,6 +183,17 @@ func (s *stand) command(limit time.Duration, args ...string) (out string, code i
 	return p.Tail(1 << 20), code, err
 }
 
+// wait waits until ok, or until the limit is over, and reports which. On a busy machine it waits no longer: what it waits for may
+// never come.
+func (l lab) wait(limit time.Duration, ok func() bool) bool {
+	for end := time.Now().Add(limit); !ok(); l.Sleep(looks) {
+		if time.Now().After(end) || l.Ctx.Err() != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // reconnect is what a person does who has mended something.
 func (s *stand) reconnect() error {
 	out, code, err := s.command(20*time.Second, "reconnect")

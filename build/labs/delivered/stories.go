@@ -18,7 +18,7 @@ type story struct {
 
 func stories() []story {
 	return []story{
-		{"1 denied for 3 days with a kill in between, then allowed: all within quota arrive, nothing twice but the window", "agent/pump",
+		{"1 denied for 3 days with a kill in between, then allowed: all within quota arrive, nothing twice but the window", "agent",
 			"TestDeniedForThreeDays"},
 		{"4 one publish in 20 not acknowledged for 10 minutes", "agent/pump", "TestOnePubackInTwentyIsMissing"},
 		{"7 live frames beside a backlog, in virtual time", "agent/pump", "TestWhatIsReadNowIsNotHeldUp"},
