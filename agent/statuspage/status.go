@@ -35,6 +35,8 @@ type Status struct {
 
 	// Why is one sentence when anything is not as it should be, and empty otherwise.
 	Why string `json:"why"`
+	// Minor says that what Why names can wait, and nothing is lost by it.
+	Minor bool `json:"minor,omitempty"`
 }
 
 // Uplink is the state of the link.

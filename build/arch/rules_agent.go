@@ -21,7 +21,7 @@ func agentRules() []Rule {
 			"transport/transporttest"}, Others: []string{mochi, paho, pty},
 			Why: "linkbeatctl demo: a device, a path and a broker around the real program, which it starts and never imports"},
 		{Package: "agent/diag", Own: []string{"transport", "transport/brokerurl", "transport/diagnose", "agent/gate",
-			"agent/ownfile", "agent/printable", "agent/wire", "config"},
+			"agent/ownfile", "agent/printable", "agent/statuspage", "agent/wire", "config"},
 			Why: "linkbeat diag: like agent it translates config, into a diagnose.Diagnosis; it works where no agent does"},
 		{Package: "agent/downlink", Own: []string{"agent/clock", "agent/errcode", "agent/flood", "agent/ownfile", "agent/record",
 			"agent/spool", "agent/statuspage", "agent/supervise", "agent/wire", "firmware-bridge", "transport"},
