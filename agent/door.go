@@ -168,8 +168,8 @@ func (a *Agent) reconnect(ctx context.Context) (r statuspage.Reconnected) {
 		return r
 	}
 	a.log.Info().Msg("asked to reconnect")
-	u.delivery.Again()
 	planned, err := u.link.Reconnect(ctx)
+	u.delivery.Again() // not before: what was asked beside the session that ends does not count
 	link := u.link.Status()
 	switch at := link.Server + ", session " + strconv.FormatInt(u.sessionsBefore()+link.Sessions, 10); {
 	case err == nil && planned:

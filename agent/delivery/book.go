@@ -98,6 +98,18 @@ func (p *page) held(topic string, now time.Time) (held, known bool) {
 	return e.verdict == transport.EchoDenied || e.verdict == "" && now.Before(e.until), true
 }
 
+// allHeld are the topics that wait.
+func (p *page) allHeld(now time.Time) string {
+	var all []string
+	for topic := range p.entries {
+		if held, _ := p.held(topic, now); held {
+			all = append(all, topic)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
+}
+
 // connected is called with each session. One that we did not ask for may have met another server behind the same name: what is
 // denied is tried again, but never sooner than retryFirst after the last time.
 func (p *page) connected(planned bool, now time.Time) {
@@ -214,6 +226,9 @@ func (p *page) answered(results []transport.EchoResult, now time.Time) (c change
 	p.plan(c, now)
 	return c
 }
+
+// interrupted is called after a trial during which another session began: what it said is of another server perhaps.
+func (p *page) interrupted(now time.Time) { p.asked, p.failAt = now, now.Add(newFor) }
 
 // plan says when what is left is tried again.
 func (p *page) plan(c change, now time.Time) {

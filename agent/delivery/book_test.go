@@ -205,6 +205,17 @@ func TestManyTopics(t *testing.T) {
 	}
 }
 
+// TestATrialIsInterrupted by another session: it is asked again soon, and what a person has mended still is.
+func TestATrialIsInterrupted(t *testing.T) {
+	p := pageOf(some3()...)
+	p.answered(says(transport.EchoDenied, some3()...), day)
+	p.answered(says(transport.EchoUnknown, topic("new")), day)
+	p.mended(day)
+	if p.interrupted(day); p.due(day) != nil || len(p.due(day.Add(newFor))) != 3 || !p.wake(day).Equal(day.Add(newFor)) {
+		t.Errorf("due %v, wakes at %v", p.due(day.Add(newFor)), p.wake(day))
+	}
+}
+
 // TestADeviceThatIsGone: its records wait, and were denied; or nothing is known of them.
 func TestADeviceThatIsGone(t *testing.T) {
 	gone := func(t string) (transport.EchoTopic, bool) {

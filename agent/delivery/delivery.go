@@ -79,6 +79,8 @@ type Keeper struct {
 	user    string           // of it
 	session int64
 	fill    fill
+	told    string // what was held when the pump was told last
+	stale   bool   // something may be held since, and be held no more before anybody has seen that
 }
 
 // New returns a Keeper that knows nothing but what was stored.
@@ -105,6 +107,7 @@ func (k *Keeper) Held(topic string) bool {
 	t, ok := k.o.Gone(topic)
 	if ok {
 		p.meet(t, k.o.Now())
+		k.stale = true
 		k.wake()
 	}
 	held, _ = p.held(topic, k.o.Now())
@@ -130,6 +133,7 @@ func (k *Keeper) Use(topics []transport.EchoTopic) {
 	for _, p := range k.pages {
 		p.use(topics, k.o.Gone, k.o.Now())
 	}
+	k.stale = true
 	k.wake()
 }
 
@@ -153,7 +157,21 @@ func (k *Keeper) wake() {
 	}
 }
 
+// tell signals Changed, if other topics are held than when it did last.
 func (k *Keeper) tell() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	held := ""
+	if p := k.look(); p != nil {
+		held = p.allHeld(k.o.Now())
+	}
+	if held != k.told || k.stale {
+		k.told, k.stale = held, false
+		k.signal()
+	}
+}
+
+func (k *Keeper) signal() {
 	select {
 	case k.changed <- struct{}{}:
 	default:
@@ -181,8 +199,8 @@ func (k *Keeper) look() *page {
 		k.pages[login] = p
 	}
 	p.connected(u.Planned, now)
-	k.login, k.user, k.session = login, u.Username, u.Number
-	k.tell()
+	k.login, k.user, k.session, k.stale = login, u.Username, u.Number, true
+	k.signal()
 	k.wake()
 	return p
 }
@@ -203,6 +221,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		case <-k.o.Link.Ready():
 		}
+		k.tell()
 		spent := k.o.Exhausted()
 		if !spent {
 			for _, line := range k.ask(ctx) {
@@ -283,7 +302,7 @@ func (k *Keeper) ask(ctx context.Context) (lines []func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.look() != p || k.session != session { // it was another's word, in part at least
-		p.answered(nil, k.o.Now())
+		p.interrupted(k.o.Now())
 		return nil
 	}
 	c := p.answered(results, k.o.Now())

@@ -36,6 +36,8 @@ type lane struct {
 	live   *course // what was read since the session came up, or all when nothing old waits
 	old    *course // what waited then, and what was passed over meanwhile
 
+	mark spool.Pos // live goes from behind it on; 0: it has all
+
 	most    map[string]int // by stream: bytes of a batch, where the server did not take larger ones
 	longest time.Duration  // that a batch gathers, whatever its delay; 0: no limit
 
@@ -68,16 +70,20 @@ func newLane(s *spool.Spool, e encoder) *lane {
 }
 
 // begin is called when a session has come up. What waits since before lateAfter is a backlog, and what is read from now on goes
-// beside it; where nothing is as old all goes in order.
-func (l *lane) begin(now time.Time) {
+// beside it; where nothing is as old all goes in order. goesOn: the session before ended just now, and what went beside the
+// backlog still does; of that, what the server did not acknowledge goes first.
+func (l *lane) begin(now time.Time, goesOn bool) {
 	l.rewind()
-	oldest := l.spool.Status().Oldest
-	if oldest.IsZero() || now.Sub(oldest) <= lateAfter {
-		l.live.reader.Between(0, 0)
-		l.old.reader.Empty()
-		return
+	if oldest := l.spool.Status().Oldest; !goesOn {
+		l.mark = 0
+		if !oldest.IsZero() && now.Sub(oldest) > lateAfter {
+			l.mark = l.live.reader.FromNow()
+		}
 	}
-	l.old.reader.Between(0, l.live.reader.FromNow())
+	if l.mark > 0 {
+		l.live.reader.Between(l.mark, 0)
+		l.old.reader.Between(0, l.mark)
+	}
 }
 
 // rewind starts over with what waits in the spool, called after the session was lost.
@@ -105,4 +111,5 @@ func (l *lane) revisit(held func(l *lane, topic, stream string) bool) {
 	at := l.live.reader.At()
 	l.old.reader.Between(min(from-1, l.old.reader.At()), at)
 	l.live.reader.Between(at, 0)
+	l.mark = at
 }

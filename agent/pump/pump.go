@@ -47,6 +47,7 @@ type Pump struct {
 	exhausted func() bool                         // only what matters most may be sent; nil: never
 	keep      func(bad *publish, why error) error // puts what cannot be published into quarantine; nil: it is dropped
 	lostAt    time.Time                           // the end of the last session; zero: there was none
+	away      time.Duration                       // that there was no session, since the lanes began anew
 	holds     Holds                               // what stays in the spools for now; nil: nothing
 
 	loop     *supervise.Loop      // of Run; the caller's
@@ -139,9 +140,7 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		if p.pace != nil {
 			p.pace.connected(p.lostAt, time.Now())
 		}
-		for _, l := range p.lanes {
-			l.begin(time.Now())
-		}
+		p.begin(time.Now())
 		return true
 	}
 	p.loop.Begin()
@@ -170,6 +169,19 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.await(ctx, p.wake())
 	}
 	return live
+}
+
+// begin is called with each new session. While there was none for a few moments only, as at a planned re-dial, or a few times,
+// the lanes go on as before: else each would put what is read now, and was not acknowledged yet, behind the backlog.
+func (p *Pump) begin(now time.Time) {
+	p.away += now.Sub(p.lostAt)
+	goesOn := !p.lostAt.IsZero() && p.away <= lateAfter
+	if !goesOn {
+		p.away = 0
+	}
+	for _, l := range p.lanes {
+		l.begin(now, goesOn)
+	}
 }
 
 func (p *Pump) send(ctx context.Context, next *publish) {
