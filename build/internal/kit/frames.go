@@ -104,7 +104,9 @@ func Count(arrivals []Arrival) (*Tally, error) {
 			return nil, err
 		}
 		for _, f := range frames {
-			t.add(f, seen, epochs)
+			if f.Seq > 0 { // else it tries the topic: {"echo":"…"}
+				t.add(f, seen, epochs)
+			}
 		}
 	}
 	for _, epoch := range t.Epochs {
