@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	moreBytes   = 5.0              // percent that a reconnect or a failover may cost more than before step 8
-	afterwards  = 3 * time.Second  // what a session says of itself is said by then
-	settledIn   = 12 * time.Second // so are the trials of topics, which are asked once
-	tellTheSame = 1.0              // percent by which two measurements of one program differ
+	moreBytes   = 5.0             // percent that a reconnect or a failover may cost more than before step 8
+	afterwards  = 3 * time.Second // what a session says of itself is said by then
+	settledIn   = 5 * time.Second // so are the trials of topics, which are asked once
+	tellTheSame = 1.0             // percent by which two measurements of one program differ
 )
 
 // bytes compares what a reconnect and a failover cost with what they cost before step 8.
@@ -31,12 +31,14 @@ func (l lab) bytes() error {
 		"that was asked", afterwards)
 	l.t.Say("for its topics before; nothing else is sent then. Those of %.7s stand in build/budgets.json, and the full form "+
 		"measures it again.", was.Commit)
-	reconnect, failover, first, err := l.costs("gw-bytes", l.agent)
+	reconnect, failover, first, err := l.costs("gw-bytes-1", l.agent)
 	if err != nil {
 		return err
 	}
-	l.compare("a reconnect", reconnect, was.Reconnect)
 	l.compare("a failover to a server that was met before", failover, was.Failover)
+	if l.o.Full { // it waits up to 20 s for its turn
+		l.compare("a reconnect", reconnect, was.Reconnect)
+	}
 	l.t.Info("bytes of the first failover to a server, with the trials of its topics", float64(first), "bytes")
 	if !l.o.Full {
 		return nil
@@ -46,7 +48,7 @@ func (l lab) bytes() error {
 	if err != nil {
 		return nil
 	}
-	reconnect, failover, first, err = l.costs("gw-bytes-old", old)
+	reconnect, failover, first, err = l.costs("gw-bytes-0", old)
 	if err != nil {
 		return err
 	}
@@ -117,14 +119,14 @@ func (l lab) costs(id, program string) (reconnect, failover, first int64, err er
 	if err := s.agent.WaitUp(20 * time.Second); err != nil {
 		return 0, 0, 0, err
 	}
-	reconnects := 1 // of which the median counts
+	reconnects := 1 // the least counts: now and then something else is due
 	if l.o.Full {
-		reconnects = 3
+		reconnects = 2
 	}
 	l.Sleep(settledIn)
 	fronts := []*front{a, other}
 	var all []int64
-	for i := range 1 + reconnects { // each from one server to the other: the first meets one that is new
+	for i := range 2 + reconnects { // each from one server to the other: the first meets one that is new
 		from, to := fronts[i%2], fronts[(i+1)%2]
 		n, err := s.moved(from, to)
 		if err != nil {
@@ -137,9 +139,10 @@ func (l lab) costs(id, program string) (reconnect, failover, first int64, err er
 		}
 		all = append(all, n)
 	}
-	slices.Sort(all)
-	failover = all[len(all)/2]
-	reconnect, err = s.again(fronts, reconnects)
+	failover = slices.Min(all)
+	if l.o.Full {
+		reconnect, err = s.again(fronts, reconnects)
+	}
 	return reconnect, failover, first, err
 }
 
@@ -189,6 +192,5 @@ func (s *stand) again(fronts []*front, reconnects int) (int64, error) {
 		s.Sleep(afterwards)
 		all = append(all, at.up.Load()-before)
 	}
-	slices.Sort(all)
-	return all[len(all)/2], nil
+	return slices.Min(all), nil
 }

@@ -135,7 +135,7 @@ func (l lab) undisturbed() error {
 		if code != 0 {
 			bad, out = bad+1, worst(text)
 		}
-		lines = max(lines, strings.Count(text, " topics ")+strings.Count(text, " echo "))
+		lines = max(lines, strings.Count(text, "\nok   topics ")+strings.Count(text, "\nok   echo "))
 	}
 	after, err := s.state()
 	if err != nil {

@@ -109,6 +109,12 @@ func said(text, part string, w *watch) error {
 // finish ends the playing, lets it be mended, and judges the frames.
 func (r row) finish(s *stand, began time.Time) error {
 	name := r.title()
+	free, err := s.count(r.free...)
+	if err != nil {
+		return err
+	}
+	s.quiet()
+	s.Sleep(time.Second) // the last lines are on their way to the spool
 	if r.held {
 		c, err := s.count()
 		if err != nil {
@@ -116,11 +122,6 @@ func (r row) finish(s *stand, began time.Time) error {
 		}
 		s.t.Exactly(name+": given away before it was mended", c.lost(), 0, "frames", r.note(s, c, began))
 	}
-	free, err := s.count(r.free...)
-	if err != nil {
-		return err
-	}
-	s.quiet()
 	if r.mend != nil {
 		if err := r.mend(s); err != nil {
 			return err
