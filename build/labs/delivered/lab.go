@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/linkbeat/linkbeat/build/internal/kit"
@@ -24,7 +25,7 @@ func Lab() kit.Lab {
 	}
 }
 
-// only is the variable that names the one part to be run, as `go test -v` prints them: LAB_DELIVERED_ONLY=rules.
+// only is the variable with which the names of the parts to be run begin, as `go test -v` prints them: LAB_DELIVERED_ONLY=rules.
 const only = "LAB_DELIVERED_ONLY"
 
 // options choose how much is shown.
@@ -97,7 +98,7 @@ func (o options) run(e *kit.Env, t *kit.Table) error {
 	var beside, alone []func() error
 	var names []string
 	for _, p := range parts() {
-		if name := os.Getenv(only); name != "" && p.name != name || name == "" && p.long && !o.Full {
+		if name := os.Getenv(only); name != "" && !strings.HasPrefix(p.name, name) || name == "" && p.long && !o.Full {
 			continue
 		}
 		mine := lab{Env: e, t: kit.NewTable(t.Target), o: o, agent: l.agent, skewed: l.skewed}
