@@ -233,8 +233,8 @@ func deniedFor(t *testing.T, o spool.Options, least time.Duration) {
 		}
 		got, again := books.came(d, from, n)
 		all, twice := books.came(d, 0, n)
-		t.Logf("delivered: %s: %d of %d came, of the last %v %d of %d; %d again; %d gaps", d, all, n, time.Duration(n-from)*every, got,
-			n-from, twice, books.gaps[d])
+		t.Logf("delivered: %s: %d of %d came, of the last %v %d of %d; %d again; %d gaps", d, all, n,
+			time.Duration(n-from)*every, got, n-from, twice, books.gaps[d])
 		if got != n-from || again > deniedWindow {
 			t.Errorf("%s: %d of %d came, %d again", d, got, n-from, again)
 		}

@@ -86,8 +86,8 @@ type Numbered struct {
 	wrote []time.Time // wrote[i] is for frame i+1
 }
 
-// Run plays until ctx ends or limit frames are out (0: no limit); run again, it goes on with the next number. When the kernel's buffer is full it waits and then
-// goes on at the same rate, without catching up.
+// Run plays until ctx ends or limit frames are out (0: no limit); run again, it goes on with the next number. When the kernel's
+// buffer is full it waits and then goes on at the same rate, without catching up.
 func (f *Numbered) Run(ctx context.Context, p *Pty, limit int) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()

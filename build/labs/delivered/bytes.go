@@ -27,9 +27,8 @@ func (l lab) bytes() error {
 		return err
 	}
 	was := budgets.BeforeStep8
-	l.t.Say("Bytes are those of both ways through a proxy, from the end of a session until %v after the next one is up, at a server "+
-		"that was asked", afterwards)
-	l.t.Say("for its topics before; nothing else is sent then. Those of %.7s stand in build/budgets.json, and the full form "+
+	l.t.Say("Bytes are those of both ways through a proxy, from the end of a session until %v after the next one is up,", afterwards)
+	l.t.Say("at a server that was asked for its topics before; nothing else is sent then. Those of %.7s stand in build/budgets.json, and the full form "+
 		"measures it again.", was.Commit)
 	reconnect, failover, first, err := l.costs("gw-bytes-1", l.agent)
 	if err != nil {
@@ -66,8 +65,8 @@ func off(is, was int64) float64 {
 }
 
 func (l lab) compare(what string, is, was int64) {
-	l.t.AtMost(fmt.Sprintf("bytes of %s, %d now and %d before", what, is, was), 100*float64(is-was)/max(1, float64(was)), moreBytes,
-		"% more")
+	l.t.AtMost(fmt.Sprintf("bytes of %s, %d now and %d before", what, is, was), 100*float64(is-was)/max(1, float64(was)),
+		moreBytes, "% more")
 }
 
 // buildBefore compiles the agent of a commit.
@@ -97,7 +96,8 @@ func (l lab) buildBefore(commit string) (string, error) {
 func (l lab) costs(id, program string) (reconnect, failover, first int64, err error) {
 	l.agent = program
 	other := &front{}
-	s, err := l.at(id, place{acl: rulesOfItsOwn, front: &front{}, devices: []device{{name: "meter", rate: 5, size: 60, stop: 10}}})
+	few := []device{{name: "meter", rate: 5, size: 60, stop: 10}}
+	s, err := l.at(id, place{acl: rulesOfItsOwn, front: &front{}, devices: few})
 	if s != nil {
 		defer s.end()
 	}

@@ -189,8 +189,8 @@ func (l lab) beside(name, before string, s *stand, says string) error {
 	} else {
 		before = "before: " + before
 	}
-	l.t.Exactly("3 "+name+": diag exits", code, 1, "", fmt.Sprintf("%s; now: `why` after %.1f s: %q; %s", before, after.Seconds(), text,
-		worst(out)))
+	l.t.Exactly("3 "+name+": diag exits", code, 1, "", fmt.Sprintf("%s; now: `why` after %.1f s: %q; %s", before,
+		after.Seconds(), text, worst(out)))
 	l.t.Check("3 "+name+": why says it", said(text, says, s.seen))
 	return nil
 }
@@ -210,7 +210,7 @@ func (l lab) cloned() error {
 		return err
 	}
 	twin = kit.NewDoc(s.id, s.broker.URL()).Line("meter", tty.Port).Set("uplink.detect_within", "60s").
-		Set("heartbeat.interval", "20s").Set("log.ship", "off")
+		Set("heartbeat.interval", "20s")
 	other, err := l.Agent(kit.AgentOptions{Argv: []string{l.agent}, Doc: twin})
 	if err != nil {
 		return err
@@ -261,7 +261,8 @@ func (l lab) silentTopics() error {
 	}
 	took := time.Since(began)
 	l.t.Within("3 topics that are thrown away without a word: diag took", took.Seconds(), 4, "s")
-	l.t.Say("3: before, five silent topics took diag 10 s, one after the other. Now it printed %d lines.", strings.Count(out, "\n"))
+	l.t.Say("3: before, five silent topics took diag 10 s, one after the other. Now it printed %d lines.",
+		strings.Count(out, "\n"))
 	return nil
 }
 

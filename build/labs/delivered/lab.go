@@ -17,8 +17,8 @@ import (
 func Lab() kit.Lab {
 	return kit.Lab{
 		Name: "delivered",
-		Promise: "servers that acknowledge and throw away, close, forget, or know no retained messages; clocks that jump; what is " +
-			"live beside a backlog; diag beside the agent: nothing is given away knowingly, and `why` says so",
+		Promise: "servers that acknowledge and throw away, close, forget, or know no retained messages; clocks that jump; what " +
+			"is live beside a backlog; diag beside the agent: nothing is given away knowingly, and `why` says so",
 		Needs: []string{"mosquitto", "nats-server", "rabbitmq-server"},
 		Takes: 28 * time.Minute, Limit: 60 * time.Minute,
 		Short: short().run, Full: full().run,
@@ -135,7 +135,7 @@ func (o options) run(e *kit.Env, t *kit.Table) error {
 
 func (l lab) explain() {
 	l.t.Say("Frames are numbered, and counted by a subscriber at the broker that knows nothing of the agent. Lost: handed to the")
-	l.t.Say("serial port, gone from the spool, and neither in those books nor in quarantine; where a way to deliver exists, also what")
-	l.t.Say("did not arrive. Twice: the same (epoch, seq) again. Each note says what was seen before, and what is seen now: bytes of")
-	l.t.Say("the ledger, and the time until `why` said its sentence, from the start of the agent or of the trouble.")
+	l.t.Say("serial port, gone from the spool, and neither in those books nor in quarantine; where a way to deliver exists, also")
+	l.t.Say("what did not arrive. Twice: the same (epoch, seq) again. Each note says what was seen before, and what is seen now:")
+	l.t.Say("bytes of the ledger, and the time until `why` said its sentence, from the start of the agent or of the trouble.")
 }

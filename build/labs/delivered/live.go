@@ -28,7 +28,8 @@ const (
 )
 
 func outages() []outage {
-	const before = "the first live frame came after 63 and 66 s at 20 lines/s, after 220 s at 200 lines/s; Telegraf 23 s, a pipe 0.25 s"
+	const before = "the first live frame came after 63 and 66 s at 20 lines/s, after 220 s at 200 lines/s; " +
+		"Telegraf 23 s, a pipe 0.25 s"
 	return []outage{
 		{away: 6 * time.Second, rate: 200, kills: 2, before: before},
 		{away: 40 * time.Second, rate: 20, kills: 20, before: before, long: true},
@@ -106,8 +107,8 @@ func (o outage) calm(s *stand) error {
 	return s.Ctx.Err()
 }
 
-// killed kills the agent again and again while the backlog goes out. The device pauses for each: what a kill takes from the middle
-// of a line is no matter of this laboratory. It returns when the first of them was.
+// killed kills the agent again and again while the backlog goes out. The device pauses for each: what a kill takes from the
+// middle of a line is no matter of this laboratory. It returns when the first of them was.
 func (o outage) killed(s *stand) (first time.Time, err error) {
 	first = time.Now()
 	for range o.kills {
@@ -152,7 +153,8 @@ func (o outage) judge(s *stand, c count, name string, left, up, rested time.Time
 		return fmt.Errorf("no live frame came")
 	}
 	p99 := live[len(live)*99/100]
-	note := fmt.Sprintf("%s; now: %v; the backlog was through %.0f s after the session came up", o.said(), c, last.Sub(up).Seconds())
+	note := fmt.Sprintf("%s; now: %v; the backlog was through %.0f s after the session came up", o.said(), c,
+		last.Sub(up).Seconds())
 	s.t.Exactly(name+": frames lost", max(0, c.missing()), 0, "", note)
 	s.t.Within(name+": first live frame after the session was up", first.Seconds(), firstWithin.Seconds(), "s")
 	s.t.Within(name+": 99 % of the live frames beside the backlog", p99.Seconds(), liveWithin.Seconds(), "s")

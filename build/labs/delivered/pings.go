@@ -18,8 +18,8 @@ func pingRows() []row {
 			f := &front{idle: limit, refuse: func(h hello) bool { return strings.Contains(h.id, "-p") }}
 			change(f)
 			return place{front: f, devices: []device{{name: "meter", rate: 5, size: 60, stop: 10}}, doc: func(d kit.Doc) {
-				d.Set("heartbeat", map[string]any{"learn": "fast", "interval": "3s", "min": "1s", "max": "4s", "probe_after": "0s",
-					"canary": "off", "weak_max": "4s"}).Set("uplink.detect_within", "6s")
+				d.Set("heartbeat", map[string]any{"learn": "fast", "interval": "3s", "min": "1s", "max": "4s",
+					"probe_after": "0s", "canary": "off", "weak_max": "4s"}).Set("uplink.detect_within", "6s")
 			}}
 		}
 	}
@@ -31,7 +31,8 @@ func pingRows() []row {
 	all[1].name, all[1].place = "probes denied, and a connection is reset at a silence", silent(func(f *front) {
 		f.end = func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() }
 	})
-	all[2].name, all[2].place = "probes denied, and a connection falls silent at a silence", silent(func(f *front) { f.hole = true })
+	all[2].name = "probes denied, and a connection falls silent at a silence"
+	all[2].place = silent(func(f *front) { f.hole = true })
 	for i := range all {
 		all[i].check = seldom
 	}

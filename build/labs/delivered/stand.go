@@ -86,10 +86,8 @@ func (s *stand) before(url, books string) (err error) {
 	if user == "" {
 		user = s.id
 	}
-	s.doc = kit.NewDoc(s.id, url).Set("uplink.username", user).Set("uplink.detect_within", "60s").Set("heartbeat.interval", "20s").
-		Set("spool.write_after", "0s").Set("log.ship", "off")
-	delete(s.doc["uplink"].(map[string]any), "backoff") // what a person has who says nothing
-	s.doc.Set("uplink.backoff", map[string]any{"min": "1s", "max": "5s"})
+	s.doc = kit.NewDoc(s.id, url).Set("uplink.username", user).Set("uplink.detect_within", "60s").
+		Set("uplink.backoff.max", "5s").Set("heartbeat.interval", "20s").Set("spool.write_after", "0s")
 	for _, d := range s.p.devices {
 		if s.ttys[d.name], err = s.Pty(s.id + "-" + d.name); err != nil {
 			return err

@@ -21,8 +21,8 @@ type story struct {
 
 func stories(full bool) []story {
 	all := []story{
-		{"1 denied for 3 days with a kill in between, then allowed: all within quota arrive, nothing twice but the window", "agent",
-			"TestDeniedForThreeDays", false},
+		{"1 denied for 3 days with a kill in between, then allowed: all within quota arrive, nothing twice but the window",
+			"agent", "TestDeniedForThreeDays", false},
 		{"4 one publish in 20 not acknowledged for 10 minutes", "agent/pump", "TestOnePubackInTwentyIsMissing", true},
 		{"7 live frames beside a backlog, in virtual time", "agent/pump", "TestWhatIsReadNowIsNotHeldUp", true},
 		{"7 killed 20 times beside a backlog and a stream that is held", "agent/pump", "TestKillsMeanwhile", true},
@@ -62,7 +62,8 @@ func (l lab) goTest(pkg string, tests []string, passed map[string]bool, said map
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(l.Ctx, "go", "test", "-json", "-timeout", "10m", "-run", "^("+strings.Join(tests, "|")+")$", "./"+pkg)
+	run := "^(" + strings.Join(tests, "|") + ")$"
+	cmd := exec.CommandContext(l.Ctx, "go", "test", "-json", "-timeout", "10m", "-run", run, "./"+pkg)
 	cmd.Dir = root
 	out, failed := cmd.Output() // a test that failed is a row
 	lines := bufio.NewScanner(bytes.NewReader(out))

@@ -65,17 +65,17 @@ func repair(s *stand) error {
 func deniedRows() []row {
 	pump := device{name: "pump", rate: 5, size: 60}
 	return []row{
-		{point: 1, name: "rules by %u, and a user that is not the gateway's id", says: saysDenied, held: true, mend: allow, diag: 1,
-			before: "438 of 438 frames were acknowledged and lost in 14 minutes, although the agent knew after 78 s; the log line " +
-				"was info, and `why` began with something else",
+		{point: 1, name: "rules by %u, and a user that is not the gateway's id", says: saysDenied, held: true, mend: allow,
+			diag: 1, before: "438 of 438 frames were acknowledged and lost in 14 minutes, although the agent knew after 78 s; the " +
+				"log line was info, and `why` began with something else",
 			place: func() place { return place{user: "meters", acl: "pattern readwrite lb/%u/#\n"} }},
-		{point: 1, name: "one of two devices is denied", says: saysDenied, held: true, mend: allow, diag: 1, free: []string{"meter"},
-			place: func() place {
+		{point: 1, name: "one of two devices is denied", says: saysDenied, held: true, mend: allow, diag: 1,
+			free: []string{"meter"}, place: func() place {
 				return place{acl: "user {id}\ntopic readwrite lb/{id}/#\ntopic deny lb/{id}/up/data/pump\n",
 					devices: []device{meter(), pump}}
 			}},
-		{point: 1, name: "a server that closes at the publish of one device, as RabbitMQ and AWS do", says: saysDenied, held: true,
-			mend: allow, diag: 1, place: func() place {
+		{point: 1, name: "a server that closes at the publish of one device, as RabbitMQ and AWS do", says: saysDenied,
+			held: true, mend: allow, diag: 1, place: func() place {
 				return place{devices: []device{meter(), pump}, front: &front{publish: func(_ hello, p pub) deed {
 					if strings.HasSuffix(p.topic, "/up/data/pump") {
 						return hangUp
@@ -171,7 +171,8 @@ func flows(s *stand, c count, t *kit.Table, name string) {
 	}
 	lasted := end.Sub(c.first)
 	t.NoSlower(name+": frames that arrived meanwhile", float64(n)/max(lasted.Seconds(), 1), leastRate, "a second")
-	t.AtMost(name+": frames that came twice, of so many that were missing", float64(c.twice), float64(s.p.front.spoilt.Load()), "")
+	t.AtMost(name+": frames that came twice, of so many that were missing", float64(c.twice), float64(s.p.front.spoilt.Load()),
+		"")
 }
 
 func termsRows() []row {
@@ -202,7 +203,8 @@ func termsRows() []row {
 	lower.place = func() place {
 		return place{front: &front{connect: func(h hello) bool { return h.keepalive <= 300*time.Second }}}
 	}
-	long := closesAt("a server that closes at a keepalive over 1160 s", func(h hello) bool { return h.keepalive <= 1160*time.Second }, nil)
+	long := closesAt("a server that closes at a keepalive over 1160 s",
+		func(h hello) bool { return h.keepalive <= 1160*time.Second }, nil)
 	long.says, long.diag = "", notAsked // once it is left out nothing is missing
 	return []row{
 		mosquitto,

@@ -59,7 +59,8 @@ func (r Record) Judge(e *kit.Env, t *kit.Table, again bool) error {
 	}
 	was, err := r.weighAgain(e, root)
 	if errors.Is(err, kit.ErrNoHistory) {
-		t.Say("Size: %s is not in this clone. What it weighed is taken from build/budgets.json, and was not weighed again.", short)
+		t.Say("Size: %s is not in this clone. What it weighed is taken from build/budgets.json, and was not weighed again.",
+			short)
 		return nil
 	}
 	if err != nil {
