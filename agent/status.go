@@ -28,6 +28,7 @@ func (u *uplinkRun) status() statuspage.Status {
 		Uplink: uplinkStatus(link), Heartbeat: heartbeatStatus(link), Bytes: statuspage.Bytes(link.Bytes),
 		Serial: u.devices.status(), Commands: u.down.Status(), Facts: u.facts.Get(),
 	}
+	s.Uplink.MaxPayload, _ = u.delivery.Limit()
 	s.Uplink.WorstDetectS = (link.Interval + u.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := u.data.Status(), u.replies.Status()
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)

@@ -56,6 +56,8 @@ type Uplink struct {
 	// Publishes (and subscriptions) that the server did not acknowledge in time, while it acknowledged later ones.
 	Unacknowledged int64 `json:"unacknowledged"`
 
+	MaxPayload int `json:"max_payload,omitempty"` // bytes, about: where the server takes less than uplink.max_payload; 0: all
+
 	Interface     string           `json:"interface"`        // that the session leaves by
 	Losses        map[string]int64 `json:"losses,omitempty"` // the drops by how they were noticed
 	CertExpires   int64            `json:"cert_expires"`     // of the server; 0: none, or not seen yet

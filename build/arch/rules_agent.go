@@ -51,8 +51,8 @@ func agentRules() []Rule {
 			"agent/printable", "agent/wire", "config"},
 			Why: "linkbeat probe: a link of its own, for a person at a shell; " +
 				"like agent it translates config into transport's Options"},
-		{Package: "agent/pump", Own: []string{"agent/clock", "agent/flood", "agent/ownfile", "agent/record", "agent/spool",
-			"agent/statuspage", "agent/supervise", "agent/wire", "transport"},
+		{Package: "agent/pump", Own: []string{"agent/clock", "agent/delivery", "agent/flood", "agent/ownfile",
+			"agent/record", "agent/spool", "agent/statuspage", "agent/supervise", "agent/wire", "transport"},
 			Others: []string{zerolog},
 			Why:    "from spools to a link that it is handed; it never sees a device, a command or config"},
 		{Package: "agent/record", Own: []string{"agent/clock", "agent/wire", "firmware-bridge"},

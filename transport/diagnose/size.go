@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -12,12 +11,6 @@ const (
 	sizeLeast = 256      // bytes of a payload: a server that takes less is of no use
 	sizeMost  = 64 << 10 // that is tried: it is paid for
 )
-
-// Sized is a payload of n bytes for a trial, which looks like no record.
-func Sized(n int) []byte {
-	p := echoPayload()
-	return append(p, bytes.Repeat([]byte{' '}, max(0, n-len(p)))...)
-}
 
 // size asks whether a payload as large as the gateway's largest passes, on the probe topic.
 func (r *running) size(ctx context.Context, t *Trial) {
@@ -65,22 +58,6 @@ func (r *running) passes(ctx context.Context, t *Trial, n int) (most int) {
 		}
 	}
 	return most
-}
-
-// Passed reports that it came back, or that the server took it in words that would have said a refusal.
-func (a Answer) Passed() bool { return a.Heard || a.Acked && a.Words && !a.refused() }
-
-// Lost says what became of one that did not pass, for a sentence.
-func (a Answer) Lost() string {
-	switch {
-	case a.Closed:
-		return "makes the server close the connection"
-	case a.refused():
-		return fmt.Sprintf("is refused (reason 0x%02x)", a.Reason)
-	case a.Acked:
-		return "is acknowledged and does not come back"
-	}
-	return "is neither acknowledged nor delivered"
 }
 
 func (r *running) asked(all ...Answer) string {

@@ -61,6 +61,8 @@ type Learner struct {
 	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
+	// Charged are bytes that others spend of the budget: they are added to it, and taken from there. Safe for concurrent use.
+	Charged atomic.Int64
 	status      status
 }
 
