@@ -131,6 +131,9 @@ func (d *demo) close() {
 
 // arrived is called with each message at the broker.
 func (d *demo) arrived(topic string, payload []byte) {
+	if wire.IsEcho(payload) {
+		return
+	}
 	records, err := wire.ParseRecords(payload)
 	if err != nil {
 		d.p.say("broker", "%s: %v", topic, err)

@@ -105,9 +105,13 @@ func wait(ctx context.Context, t mqtt.Token, what string) error {
 }
 
 func (c *Collector) handle(_ mqtt.Client, m mqtt.Message) {
+	a := Arrival{time.Now(), m.Topic(), m.Payload(), m.Duplicate(), m.Retained()}
+	if a.tries() {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = append(c.got, Arrival{time.Now(), m.Topic(), m.Payload(), m.Duplicate(), m.Retained()})
+	c.got = append(c.got, a)
 	c.size += len(m.Payload())
 }
 

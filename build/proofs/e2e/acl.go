@@ -180,7 +180,7 @@ func (s *aclSite) arrived(who string, want []string) error {
 
 // hearsNothingElse subscribes, as the gateway itself and as another one, to everything, and hears only its own.
 func (s *aclSite) hearsNothingElse(user string) error {
-	own := []string{"lb/gw-a/dn/cmd/meter/other", "lb/gw-a/up/state", "lb/group/north/config/desired"}
+	own := []string{"lb/gw-a/up/data/other", "lb/gw-a/dn/cmd/meter/other", "lb/gw-a/up/state", "lb/group/north/config/desired"}
 	if err := s.hearsOnly(user, "gw-a-p8", own); err != nil {
 		return err
 	}

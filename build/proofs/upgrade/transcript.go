@@ -60,9 +60,6 @@ func apart(a kit.Arrival) ([]string, error) {
 			return nil, fmt.Errorf("%s: %w", a.Topic, err)
 		}
 	}
-	if bytes.HasPrefix(p, []byte(`{"echo":"`)) {
-		return nil, nil // it tries whether the topic is delivered
-	}
 	if !bytes.HasPrefix(p, []byte("[")) {
 		return []string{string(p)}, nil
 	}
@@ -111,7 +108,8 @@ type difference struct {
 	note                  string // the first one
 }
 
-// compare sets what came beside what is to come. What is there, but at another place among the others, is elsewhere.
+// compare sets what came beside what is to come. What is there, but at another place among the others, is elsewhere; what is late
+// goes beside what is not, each in its order.
 func compare(want, got []string) (d difference) {
 	left := map[string]int{}
 	for _, r := range got {
@@ -122,7 +120,8 @@ func compare(want, got []string) (d difference) {
 			d.note = fmt.Sprintf(format, args...)
 		}
 	}
-	var came []string
+	isLate := func(r string) bool { return strings.Contains(r, `"late":true`) }
+	came := map[bool][]string{}
 	for _, r := range want {
 		if left[r] == 0 {
 			d.lost++
@@ -130,13 +129,15 @@ func compare(want, got []string) (d difference) {
 			continue
 		}
 		left[r]--
-		came = append(came, r)
+		came[isLate(r)] = append(came[isLate(r)], r)
 	}
 	wanted := map[string]int{}
-	for _, r := range came {
-		wanted[r]++
+	for _, course := range came {
+		for _, r := range course {
+			wanted[r]++
+		}
 	}
-	at := 0
+	at := map[bool]int{}
 	for _, r := range got {
 		if wanted[r] == 0 {
 			d.more++
@@ -144,11 +145,12 @@ func compare(want, got []string) (d difference) {
 			continue
 		}
 		wanted[r]--
-		if came[at] != r {
+		late := isLate(r)
+		if due := came[late][at[late]]; due != r {
 			d.elsewhere++
-			say("where %.300s was due came %.300s", came[at], r)
+			say("where %.300s was due came %.300s", due, r)
 		}
-		at++
+		at[late]++
 	}
 	return d
 }
