@@ -162,13 +162,14 @@ func deniedFor(t *testing.T, o spool.Options, least time.Duration) {
 	const every, days, room = 5 * time.Minute, 72 * time.Hour, time.Hour
 	books := &deniedBooks{times: map[string]map[string]int{}, gaps: map[string]int{}}
 	var allowed atomic.Bool
-	broker := transporttest.NewBroker(transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
-		if strings.HasSuffix(m.Topic, "/up/data/pump") && !allowed.Load() {
-			return transporttest.HangUp
-		}
-		books.take(m)
-		return transporttest.Take
-	}})
+	broker := transporttest.NewBroker(transporttest.Hooks{
+		OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
+			if strings.HasSuffix(m.Topic, "/up/data/pump") && !allowed.Load() {
+				return transporttest.HangUp
+			}
+			books.take(m)
+			return transporttest.Take
+		}})
 	net := transporttest.NewNetwork()
 	listen := func() {
 		listener, err := net.Listen("broker:1883")

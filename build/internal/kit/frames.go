@@ -116,9 +116,7 @@ func Count(arrivals []Arrival) (*Tally, error) {
 			return nil, err
 		}
 		for _, f := range frames {
-			if f.Seq > 0 { // else it tries the topic: {"echo":"…"}
-				t.add(f, seen, epochs)
-			}
+			t.add(f, seen, epochs)
 		}
 	}
 	for _, epoch := range t.Epochs {

@@ -27,9 +27,11 @@ func (l lab) bytes() error {
 		return err
 	}
 	was := budgets.BeforeStep8
-	l.t.Say("Bytes are those of both ways through a proxy, from the end of a session until %v after the next one is up,", afterwards)
-	l.t.Say("at a server that was asked for its topics before; nothing else is sent then. Those of %.7s stand in build/budgets.json, and the full form "+
-		"measures it again.", was.Commit)
+	l.t.Say("Bytes are those of both ways through a proxy, from the end of a session until %v after the next one is up, at a",
+		afterwards)
+	l.t.Say("server that was asked for its topics before; nothing else is sent then. Those of %.7s stand in build/budgets.json,",
+		was.Commit)
+	l.t.Say("and the full form measures it again.")
 	reconnect, failover, first, err := l.costs("gw-bytes-1", l.agent)
 	if err != nil {
 		return err

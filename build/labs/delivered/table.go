@@ -11,7 +11,7 @@ import (
 // Sentences, or what is the same in each of a kind.
 const (
 	saysDenied  = "the server's access rules refuse"
-	saysTooBig  = "larger"
+	saysTooBig  = "in quarantine; raise"
 	saysMissing = "does not acknowledge some publishes"
 	saysLeftOut = "ends sessions that ask for"
 	saysAnother = "another client"
@@ -56,18 +56,12 @@ func allow(s *stand) error {
 	return nil // what is held still is missing in the books
 }
 
-// repair is allow where the agent finds out by itself.
-func repair(s *stand) error {
-	s.p.front.mended.Store(true)
-	return nil
-}
-
 func deniedRows() []row {
 	pump := device{name: "pump", rate: 5, size: 60}
 	return []row{
 		{point: 1, name: "rules by %u, and a user that is not the gateway's id", says: saysDenied, held: true, mend: allow,
-			diag: 1, before: "438 of 438 frames were acknowledged and lost in 14 minutes, although the agent knew after 78 s; the " +
-				"log line was info, and `why` began with something else",
+			diag: 1, before: "438 of 438 frames were acknowledged and lost in 14 minutes, although the agent knew after 78 s; " +
+				"the log line was info, and `why` began with something else",
 			place: func() place { return place{user: "meters", acl: "pattern readwrite lb/%u/#\n"} }},
 		{point: 1, name: "one of two devices is denied", says: saysDenied, held: true, mend: allow, diag: 1,
 			free: []string{"meter"}, place: func() place {
