@@ -123,7 +123,7 @@ func (l lab) costs(id, program string) (reconnect, failover, first int64, err er
 	}
 	reconnects := 1 // the least counts: now and then something else is due
 	if l.o.Full {
-		reconnects = 2
+		reconnects = 3
 	}
 	l.Sleep(settledIn)
 	fronts := []*front{a, other}
@@ -142,6 +142,7 @@ func (l lab) costs(id, program string) (reconnect, failover, first int64, err er
 		all = append(all, n)
 	}
 	failover = slices.Min(all)
+	l.Logf("%s: bytes of failovers: %v, the first %d", id, all, first)
 	if l.o.Full {
 		reconnect, err = s.again(fronts, reconnects)
 	}
@@ -194,5 +195,6 @@ func (s *stand) again(fronts []*front, reconnects int) (int64, error) {
 		s.Sleep(afterwards)
 		all = append(all, at.up.Load()-before)
 	}
+	s.Logf("%s: bytes of reconnects: %v", s.id, all)
 	return slices.Min(all), nil
 }
