@@ -18,12 +18,26 @@ type Record struct {
 	More   int64  `json:"may_add_bytes"`
 }
 
-// sound says what is missing in it.
-func (r Record) sound() error {
+// Wired is a Record with what the agent said on the wire, as lab-delivered counts it.
+type Wired struct {
+	Record
+	Reconnect int64 `json:"reconnect_bytes"` // of a session that follows another one at the same server
+	Failover  int64 `json:"failover_bytes"`  // at another server, which was met before
+}
+
+// sound says what is missing in it, by its name.
+func (r Record) sound(name string) error {
 	if len(r.Commit) < 40 || r.Go == "" || r.Bytes <= 0 || r.More <= 0 {
-		return fmt.Errorf("budgets: before_step_7 in build/budgets.json is not whole: %+v", r)
+		return fmt.Errorf("budgets: %s in build/budgets.json is not whole: %+v", name, r)
 	}
 	return nil
+}
+
+func (w Wired) sound(name string) error {
+	if w.Reconnect <= 0 || w.Failover <= 0 {
+		return fmt.Errorf("budgets: %s in build/budgets.json is not whole: %+v", name, w)
+	}
+	return w.Record.sound(name)
 }
 
 // Judge weighs the tree against the record. Where the clone has the recorded commit, again shows that it weighs what is written;
