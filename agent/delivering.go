@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/linkbeat/linkbeat/agent/delivery"
 	"github.com/linkbeat/linkbeat/agent/pump"
@@ -11,6 +12,7 @@ import (
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
+	"github.com/linkbeat/linkbeat/transport/heartbeat"
 )
 
 // keeperOf makes what holds back the topics that a server denies.
@@ -21,7 +23,20 @@ func (u *uplinkRun) keeperOf(d *config.Document) *delivery.Keeper {
 		// The trial's session has number 0, as its client id has.
 		Probe:  wire.Expand(mine.Probe, "n", "0"),
 		State:  transport.EchoTopic{Class: "state", Topic: mine.State, Other: other.State},
-		Advice: adviceOf(d, u.id), Exhausted: u.ledger.Exhausted, Backlog: u.backlog, Log: u.log})
+		Advice: adviceOf(d, u.id), Exhausted: u.ledger.Exhausted, Affords: u.affords(d), Backlog: u.backlog, Log: u.log})
+}
+
+// affords pays trials of sizes, within heartbeat.probe_budget, of which the search has so much less.
+func (u *uplinkRun) affords(d *config.Document) func(bytes int) bool {
+	budget := heartbeat.NewBudget(budgetOf(d.Heartbeat), heartbeat.BudgetState{}, time.Now())
+	return func(bytes int) bool { // with the keeper's lock
+		if now := time.Now(); budget.Left(now) >= int64(bytes) {
+			budget.Spend(int64(bytes), now)
+			u.link.Trials().Charge(bytes)
+			return true
+		}
+		return false
+	}
 }
 
 // backlog is what waits for the server.

@@ -28,12 +28,13 @@ func (u *uplinkRun) status() statuspage.Status {
 		Uplink: uplinkStatus(link), Heartbeat: heartbeatStatus(link), Bytes: statuspage.Bytes(link.Bytes),
 		Serial: u.devices.status(), Commands: u.down.Status(), Facts: u.facts.Get(),
 	}
+	s.Uplink.MaxPayload, _ = u.delivery.Limit()
 	s.Uplink.WorstDetectS = (link.Interval + u.doc.Uplink.DetectWithin.Std()).Seconds()
 	data, replies := u.data.Status(), u.replies.Status()
 	s.Spool, s.High, s.Replies = spoolStatus(data, now), spoolStatus(u.high.Status(), now), spoolStatus(replies, now)
 	s.Month, s.Quarantine, s.ACL = u.ledger.Month(), u.quarantine.Status(), u.delivery.Verdicts()
 	before.onto(&s)
-	s.Why = u.why(s, booted, reloadFault, link)
+	s.Why, s.Minor = u.why(s, booted, reloadFault, link)
 	printable.Deep(&s, statuspage.MaxText) // servers, devices, programs and files speak in it; who reads it may print it
 	return s
 }
@@ -70,19 +71,26 @@ func expires(whose string, ms int64, now time.Time) string {
 		int(end.Sub(now).Hours()/24))
 }
 
-// why is one sentence of everything that is wrong, the most serious first; empty: nothing is.
-func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault string, link transport.Status) string {
+// why is one sentence of everything that is wrong, the most serious first; empty: nothing is. minor: all of it can wait.
+func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault string, link transport.Status) (
+	sentence string, minor bool) {
 	var all []string
-	add := func(what, why string) {
+	grave := 0
+	wait := func(what, why string) {
 		if why != "" {
 			all = append(all, what+why)
+		}
+	}
+	add := func(what, why string) {
+		if wait(what, why); why != "" {
+			grave++
 		}
 	}
 	add("", u.delivery.Why())
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", strings.TrimSuffix(strings.TrimSuffix(link.Why, link.LeftOut), "; "))
-	add("", booted.Concerns()) // which says its name too
+	wait("", booted.Concerns()) // which says its name too
 	add("", u.paths.Why())
 	add("spool: ", s.Spool.Why)
 	add("spool of priority high: ", s.High.Why)
@@ -90,8 +98,15 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 	add("", u.ledger.Why())
 	add("", u.down.Why())
 	if !u.clock.Unset() {
-		add("", expires("the server", s.Uplink.CertExpires, time.Now()))
-		add("", expires("this gateway", s.Uplink.OwnCertEnds, time.Now()))
+		certificate := func(whose string, end int64) {
+			say := wait
+			if end < time.Now().UnixMilli() {
+				say = add
+			}
+			say("", expires(whose, end, time.Now()))
+		}
+		certificate("the server", s.Uplink.CertExpires)
+		certificate("this gateway", s.Uplink.OwnCertEnds)
 	}
 	add("", u.losses.why())
 	add("", u.pump.Why())
@@ -101,7 +116,7 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 		}
 	}
 	if u.clock.Unset() {
-		add("", "the clock is not set")
+		wait("", "the clock is not set")
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Serial)) {
 		if d := s.Serial[name]; d.State != "open" && d.State != "disabled" { // which the configuration's error says
@@ -111,9 +126,9 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 	}
 	add("", u.pageFault.Get())
 	add("", u.door.fault.Get())
-	add("", u.delivery.Doubt())
+	wait("", u.delivery.Doubt())
 	add("", link.LeftOut) // which works on without it
-	return strings.Join(all, "; ")
+	return strings.Join(all, "; "), grave == 0 && len(all) > 0
 }
 
 func heartbeatStatus(link transport.Status) statuspage.Heartbeat {

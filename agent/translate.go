@@ -50,13 +50,17 @@ func learningOf(h config.Heartbeat, id string, topics wire.Topics) transport.Lea
 	l := transport.Learning{
 		Mode: map[string]heartbeat.Mode{"thrifty": heartbeat.Thrifty, "fast": heartbeat.Fast}[h.Learn],
 		Min:  h.Min.Std(), Max: h.Max.Std(), Probes: h.Probes.Or(0), After: h.ProbeAfter.Or(-1), Weak: h.WeakMax.Std(),
-		Budget: heartbeat.BudgetOptions{Month: h.ProbeBudget.Month.Int64(), Burst: h.ProbeBudget.Burst.Int64()},
+		Budget: budgetOf(h),
 		Canary: transport.Canary{Off: h.Canary == "off", Pair: h.Canary == "pair", Every: h.Canary.Every()},
 	}
 	clientID := wire.Expand(h.ProbeClientID, "id", id)
 	l.ClientID = func(n int) string { return wire.Expand(clientID, "n", strconv.Itoa(n)) }
 	l.Topic = func(n int) string { return wire.Expand(topics.Probe, "n", strconv.Itoa(n)) }
 	return l
+}
+
+func budgetOf(h config.Heartbeat) heartbeat.BudgetOptions {
+	return heartbeat.BudgetOptions{Month: h.ProbeBudget.Month.Int64(), Burst: h.ProbeBudget.Burst.Int64()}
 }
 
 func linkOptions(d *config.Document, id string, topics wire.Topics) transport.Options {

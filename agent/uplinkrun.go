@@ -77,7 +77,7 @@ func (l *localState) compose(b config.Booted, id string) (*uplinkRun, error) {
 	u.pump = pump.New(pump.Options{Link: u.link, Data: l.data, High: l.high,
 		Replies: l.replies, ReplyTopic: u.topics.Reply, Routes: u.routes,
 		Clock: u.clock, ReplayRate: d.Uplink.ReplayRate.Bytes.Int64(), Exhausted: l.ledger.Exhausted, Quarantine: l.quarantine,
-		Holds: u.delivery, Log: u.log})
+		Holds: u.delivery, Sizes: u.delivery, Log: u.log})
 	l.ledger.SetBudget(d.Uplink.Budget)
 	u.report = &reporter{link: u.link, info: u.topics.Info, stats: u.topics.Stats, statsEvery: d.Stats.Every.Std(),
 		status: u.status, exhausted: l.ledger.Exhausted, denied: u.delivery.Denied, connected: connected,

@@ -147,3 +147,28 @@ func (s Spool) LongestBatch() Duration { return s.WriteAfter - min(leaveEarlier,
 func (d *Document) SpoolDir() string {
 	return strings.ReplaceAll(d.Spool.Dir, "{state_dir}", strings.TrimRight(d.StateDir, "/"))
 }
+
+// LargestPayload is how long the longest payload of the serial devices may be, in bytes: of a frame of the longest that is
+// allowed, or of a batch. 0: there is no device.
+func (d *Document) LargestPayload() int {
+	var most Size
+	for _, s := range d.Serial {
+		frame := s.Frame.Max
+		if s.IsBus() {
+			frame = 0 // registers are few
+		}
+		if !s.PayloadFormat().Bare() {
+			switch s.PayloadEncoding() {
+			case "hex":
+				frame *= 2
+			case "base64":
+				frame = (frame + 2) / 3 * 4
+			}
+			frame += envelope
+		}
+		if most = max(most, frame); s.Batch.On() {
+			most = max(most, s.Batch.Resolved().Bytes)
+		}
+	}
+	return int(min(most, d.Uplink.MaxPayload))
+}

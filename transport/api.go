@@ -49,8 +49,10 @@ type (
 	EchoTopic = diagnose.EchoTopic
 	// EchoResult is what is known of one.
 	EchoResult = diagnose.Result
-	// EchoAnswer is what a server did with one publish of Trials.Try.
-	EchoAnswer = diagnose.Answer
+	// SizeQuestion is what Trials.Size asks.
+	SizeQuestion = diagnose.SizeQuestion
+	// SizeAnswer is what became of it.
+	SizeAnswer = diagnose.SizeAnswer
 )
 
 // How much the monthly data budget still allows.

@@ -63,16 +63,19 @@ func (t Trials) Deliverable(ctx context.Context, topics []EchoTopic, probe strin
 	return all, errors.Join(err, ctx.Err())
 }
 
-// Try makes one publish on a trial session, not retained, and says what the server did with it: of one size, for example. With
-// listen it waits a while for it to come back. As with Deliverable, its bytes are booked as probes.
-func (t Trials) Try(ctx context.Context, topic string, payload []byte, listen bool) EchoAnswer {
+// Size asks the server whether it delivers a message as large as that of q, which is published once; see [diagnose.Trial.Size].
+// As with Deliverable, the bytes are booked as probes.
+func (t Trials) Size(ctx context.Context, q SizeQuestion) SizeAnswer {
 	trial, _, err := t.begin(ctx)
 	if err != nil {
-		return EchoAnswer{Err: err}
+		return SizeAnswer{Err: err}
 	}
 	defer t.end(trial)
-	return trial.Ask(ctx, []diagnose.Publish{{Topic: topic, Payload: payload}}, listen)[0]
+	return trial.Size(ctx, q)
 }
+
+// Charge is called before bytes of the budget of the search are spent on a trial.
+func (t Trials) Charge(bytes int) { t.l.learner.Charged.Add(int64(bytes)) }
 
 // begin makes a trial beside the session that is up, when there is no other.
 func (t Trials) begin(ctx context.Context) (*diagnose.Trial, *session, error) {

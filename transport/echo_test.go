@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/linkbeat/linkbeat/transport/brokertest"
-	"github.com/linkbeat/linkbeat/transport/codec"
 )
 
 func otherThan(topic string) string { return strings.Replace(topic, "gw-1", TrialID("gw-1"), 1) }
@@ -171,21 +170,64 @@ func TestVerdictsAreNeverWrong(t *testing.T) {
 	}
 }
 
-// TestATrialOfASize is what a server does with one publish of a given size.
+// TestATrialOfASize is what a server does with a message of a given size, and with others beside it.
 func TestATrialOfASize(t *testing.T) {
-	m := brokertest.Start(t, func(port int, dir string) string {
-		return brokertest.Plain(port, dir) + "message_size_limit 1000\n"
-	})
-	l := linkTo(t, Server{URL: URL("mqtt://" + m.Addr())})
-	if a := l.Trials().Try(t.Context(), "lb/gw-1/up/data/x", nil, true); a.Err == nil {
-		t.Errorf("before it is up: %+v", a)
-	}
-	runLink(t, l)
-	awaitUp(t, l)
-	for size, fits := range map[int]bool{500: true, 1500: false} {
-		a := l.Trials().Try(t.Context(), "lb/gw-1/up/data/x", bytes.Repeat([]byte("x"), size), true)
-		if a.Err != nil || !a.Words || a.Heard != fits || a.Reason >= codec.Failure5 == fits {
-			t.Errorf("%d bytes: %+v", size, a)
+	hangUpAbove := func(most int) func(string, int) brokertest.Deed {
+		return func(_ string, bytes int) brokertest.Deed {
+			if bytes > most {
+				return brokertest.HangUp
+			}
+			return brokertest.Pass
 		}
+	}
+	for name, c := range map[string]struct {
+		config string
+		front  brokertest.Front
+		size   int
+		next   int
+		want   SizeAnswer
+	}{
+		"passes":                   {size: 1500, want: SizeAnswer{Passed: true}},
+		"passes, and so does more": {size: 1500, next: 3000, want: SizeAnswer{Passed: true, Passes: 3000}},
+		"refused": {config: "message_size_limit 1000\n", size: 1500, want: SizeAnswer{Refused: true, Passes: 750,
+			Why: "is refused (reason 0x95)"}},
+		"refused, and less too": {config: "message_size_limit 1000\n", size: 9000, want: SizeAnswer{Refused: true, Passes: 562,
+			Why: "is refused (reason 0x95)"}},
+		"more is refused": {config: "message_size_limit 2000\n", size: 1500, next: 3000, want: SizeAnswer{Passed: true}},
+		"not heard": {config: "message_size_limit 1000\n", front: brokertest.Front{Old: true}, size: 1500,
+			want: SizeAnswer{Refused: true, Passes: 750, Why: "is acknowledged and does not come back"}},
+		"heard": {front: brokertest.Front{Old: true}, size: 1500, next: 3000, want: SizeAnswer{Passed: true, Passes: 3000}},
+		"closed at": {front: brokertest.Front{Sized: hangUpAbove(1100)}, size: 1500,
+			want: SizeAnswer{Refused: true, Passes: 750, Why: "makes the server close the connection"}},
+		"closed at, without MQTT 5": {front: brokertest.Front{Old: true, Sized: hangUpAbove(1100)}, size: 1500,
+			want: SizeAnswer{Refused: true, Passes: 750, Why: "makes the server close the connection"}},
+		"closed at, whatever its size": {front: brokertest.Front{Publish: func(_, topic string) brokertest.Deed {
+			if strings.Contains(topic, "/up/data/") {
+				return brokertest.HangUp
+			}
+			return brokertest.Pass
+		}}, size: 1500, want: SizeAnswer{Why: "makes the server close the connection"}},
+		"nothing is heard": {front: brokertest.Front{Old: true, Publish: func(_, topic string) brokertest.Deed {
+			if strings.Contains(topic, "/up/data/") {
+				return brokertest.Swallow
+			}
+			return brokertest.Pass
+		}}, size: 1500, want: SizeAnswer{Why: "is acknowledged and does not come back", Deaf: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := brokertest.Start(t, func(port int, dir string) string { return brokertest.Plain(port, dir) + c.config })
+			l := linkTo(t, Server{URL: URL("mqtt://" + c.front.Listen(t, m.Addr()))})
+			q := SizeQuestion{Topic: "lb/gw-1/up/data/x", Payload: bytes.Repeat([]byte("x"), c.size), Next: c.next,
+				Probe: "lb/gw-1/dn/probe/0", Known: 256}
+			if a := l.Trials().Size(t.Context(), q); a.Err == nil {
+				t.Errorf("before it is up: %+v", a)
+			}
+			runLink(t, l)
+			awaitUp(t, l)
+			if a := l.Trials().Size(t.Context(), q); a != c.want {
+				t.Errorf("%+v, want %+v", a, c.want)
+			}
+		})
 	}
 }

@@ -47,12 +47,16 @@ type page struct {
 	again   bool // a person may have mended something: what is not ok is asked now
 	deaf    string
 	doubted string // what was logged of doubts
+	size    sizes
 }
 
 // newPage begins with what was stored. When that was is at, for what is ok or unknown; what is denied is tried at once.
 func newPage(stored map[string]string, at time.Time) *page {
 	p := &page{entries: map[string]*entry{}}
 	for topic, verdict := range stored {
+		if p.size.restore(topic, verdict, at) {
+			continue
+		}
 		e := &entry{topic: transport.EchoTopic{Topic: topic}, verdict: verdict, asked: at}
 		if verdict == Doubted {
 			e.verdict, e.doubt = transport.EchoUnknown, true
@@ -121,6 +125,7 @@ func (p *page) connected(planned bool, now time.Time) {
 // mended is called when a person may have mended something.
 func (p *page) mended(now time.Time) {
 	p.again, p.retryAt, p.gap, p.failAt, p.failGap = true, now, 0, time.Time{}, 0
+	p.size.mended()
 }
 
 // due are the topics to ask now; nil: none.
@@ -255,8 +260,9 @@ func (p *page) plan(c change, now time.Time) {
 }
 
 // stored is what newPage begins with another time.
-func (p *page) stored() map[string]string {
+func (p *page) stored(now time.Time) map[string]string {
 	all := map[string]string{}
+	p.size.store(all, now)
 	for topic, e := range p.entries {
 		switch {
 		case e.verdict == "":

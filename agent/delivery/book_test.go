@@ -149,7 +149,7 @@ func TestVerdictsAreKept(t *testing.T) {
 	doubted[0].Doubt = true
 	p.answered(slices.Concat(says(transport.EchoDenied, topic("a")), says(transport.EchoOK, topic("b")), doubted), day)
 	want := map[string]string{topic("a").Topic: "denied", topic("b").Topic: "ok", topic("c").Topic: Doubted}
-	if got := p.stored(); !maps.Equal(got, want) {
+	if got := p.stored(day); !maps.Equal(got, want) {
 		t.Errorf("stored %v", got)
 	}
 	now := day.Add(time.Hour)

@@ -8,8 +8,10 @@
 //	denied   held, tried again after 5 minutes growing to 1 h, at a reconnect that we did not ask for, and when a person says so
 //	unknown  published; a person is told where nobody can tell
 //
-// Deciding is pure: book.go has what is known and when to ask, fill.go when a spool is full, sentence.go what a person reads. The
-// rest is thin.
+// The same goes for messages that are larger than what the server takes: see sizes.go.
+//
+// Deciding is pure: book.go and sizes.go have what is known and when to ask, fill.go when a spool is full, sentence.go what a
+// person reads. The rest is thin.
 package delivery
 
 import (
@@ -34,6 +36,7 @@ type Link interface {
 	Ready() <-chan struct{}
 	Deliverable(ctx context.Context, topics []transport.EchoTopic, probe string, state transport.EchoTopic) (
 		[]transport.EchoResult, error)
+	Size(ctx context.Context, q transport.SizeQuestion) transport.SizeAnswer
 }
 
 // Memory keeps verdicts over restarts, by login at a server and topic. Safe for concurrent use.
@@ -59,7 +62,8 @@ type Options struct {
 	State  transport.EchoTopic
 	Advice Advice // for the sentences
 
-	Exhausted func() bool // no trial may be paid for
+	Exhausted func() bool          // no trial may be paid for
+	Affords   func(bytes int) bool // whether a trial of a size may be paid for; it is then. Nil: each may
 	Backlog   func() Backlog
 	Log       zerolog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -77,7 +81,9 @@ type Keeper struct {
 	pages   map[string]*page // by login; one for each server of the configuration
 	login   string           // in use; empty: there was no session yet
 	user    string           // of it
+	server  string
 	session int64
+	trial   *sizeTrial // nil: none
 	fill    fill
 	told    string // what was held when the pump was told last
 	stale   bool   // something may be held since, and be held no more before anybody has seen that
@@ -87,6 +93,9 @@ type Keeper struct {
 func New(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Affords == nil {
+		o.Affords = func(int) bool { return true }
 	}
 	return &Keeper{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), topics: o.Topics,
 		pages: map[string]*page{}}
@@ -199,7 +208,7 @@ func (k *Keeper) look() *page {
 		k.pages[login] = p
 	}
 	p.connected(u.Planned, now)
-	k.login, k.user, k.session, k.stale = login, u.Username, u.Number, true
+	k.login, k.user, k.server, k.session, k.stale = login, u.Username, u.Server, u.Number, true
 	k.signal()
 	k.wake()
 	return p
@@ -225,6 +234,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		spent := k.o.Exhausted()
 		if !spent {
 			for _, line := range k.ask(ctx) {
+				line()
+			}
+			if line := k.try(ctx); line != nil {
 				line()
 			}
 		}
@@ -280,7 +292,7 @@ func (k *Keeper) ask(ctx context.Context) (lines []func()) {
 		k.mu.Unlock()
 		return nil
 	}
-	topics, login, session := p.due(now), k.login, k.session
+	topics, session := p.due(now), k.session
 	k.mu.Unlock()
 	if len(topics) == 0 {
 		return nil
@@ -307,7 +319,7 @@ func (k *Keeper) ask(ctx context.Context) (lines []func()) {
 	}
 	c := p.answered(results, k.o.Now())
 	if c.learnt {
-		k.o.Memory.KeepVerdicts(login, p.stored())
+		k.keep(p)
 	}
 	return k.report(c, err, p)
 }
@@ -379,7 +391,10 @@ func (k *Keeper) Doubt() string {
 	if p == nil {
 		return ""
 	}
-	return k.doubt(p)
+	if doubt := k.doubt(p); doubt != "" {
+		return doubt
+	}
+	return k.unheard(p)
 }
 
 // Verdicts are the worst of each class of topics, at the server in use; nil: nothing is known yet.

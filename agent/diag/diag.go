@@ -1,15 +1,17 @@
 // Package diag answers "why am I offline?" for a person at a gateway: it goes the way of the uplink step by step, from the
 // interfaces to a message that comes back, says what each step found and how long it took, and at the first that fails what to do
-// next. It needs no running agent and does not disturb one.
+// next. It needs no running agent and does not disturb one; where one runs, what that says comes first.
 //
 // The core is pure: steps.go has the shapes, explain.go and hints.go say what a finding means, render.go how it
-// reads. The rest is thin: local.go looks at this machine, [diagnose.Diagnosis] at the server, bundle.go packs what a
-// helper far away will ask for.
+// reads. The rest is thin: running.go asks the agent, local.go looks at this machine, [diagnose.Diagnosis] at the server,
+// bundle.go packs what a helper far away will ask for.
 package diag
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
+	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	"github.com/linkbeat/linkbeat/config"
 	"github.com/linkbeat/linkbeat/transport"
@@ -33,11 +36,21 @@ type Options struct {
 	Built       time.Time // of this binary; zero: not known
 	Online      bool      // only the servers, not this machine
 
+	// Agent asks the one that runs here. An error that wraps gate.ErrNoAgent says that none does. Nil: it is not asked.
+	Agent func(context.Context) (statuspage.Status, error)
+	// Ports says what is wrong with the port of each serial device; nil: nothing, as far as can be told without opening it. It is
+	// called where no agent says it.
+	Ports func() map[string]error
+	// Topics are those that run publishes to, each with the same of the gateway whose id is other. Nil: none.
+	Topics func(other string) []transport.EchoTopic
+
 	Watch   Watcher                                                           // may be nil
 	Now     func() time.Time                                                  // nil: time.Now
 	Machine Machine                                                           // its nil funcs: this machine
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil: real TCP
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)      // nil: the system's resolver
+
+	well bool // an agent runs, and says that nothing is wrong
 }
 
 // Watcher is called as the diagnosis goes on.
@@ -67,6 +80,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	r := Report{ID: o.ID, Version: o.Version, At: o.Now().UnixMilli(), Servers: []Server{}}
 	if !o.Online {
+		r.Agent, o.well = o.running(ctx)
 		r.Machine = o.machine(servers)
 	}
 	if !fine(r.Machine) {
@@ -130,9 +144,19 @@ func (o Options) server(ctx context.Context, s config.Server) Server {
 			return result
 		}
 	}
-	facts := factsOf(s, o.ID, o.Document.Uplink.With(s))
 	trial := o.trial(s, via)
-	trial.Report = func(t diagnose.Step) { add(explain(t, facts, o.Now())) }
+	facts := factsOf(s, o.ID, o.Document.Uplink.With(s))
+	facts.trial = trial.SessionID
+	trial.Report = func(t diagnose.Step) {
+		step := explain(t, facts, o.Now())
+		switch {
+		case t.Fault == diagnose.FaultSize && o.well:
+			step.Status = Warn // so large a message is possible, and there was none
+		case t.Fault == diagnose.FaultKeepalive && o.Document.Uplink.Keepalive.Auto:
+			step.Status, step.Hint = Warn, hintLess
+		}
+		add(step)
+	}
 	if _, err := trial.Run(ctx); err != nil { // config has checked the URL
 		add(Step{Name: diagnose.StepDNS, Status: Fail, Text: err.Error()})
 	}
@@ -146,15 +170,20 @@ func (o Options) via(s config.Server) (*transport.Proxy, error) {
 
 func (o Options) trial(s config.Server, via *transport.Proxy) diagnose.Diagnosis {
 	d := o.Document
-	login := d.Uplink.With(s)
+	login, session := d.Uplink.With(s), sessionID(o.ID)
 	t := diagnose.Diagnosis{
 		Server: transport.Server{URL: s.URL, Username: login.Username, Password: login.ReadPassword,
 			Withhold: d.Uplink.Withheld(s),
 			TLS: transport.TLSOptions{CAFile: string(login.TLS.CAFile), CertFile: string(login.TLS.CertFile),
 				KeyFile: string(login.TLS.KeyFile), ServerName: login.TLS.ServerName, ALPN: login.TLS.ALPN}},
-		ClientID: o.ID, Filters: Filters(d, o.ID), Topics: Topics(d, o.ID),
+		SessionID: session, Filters: Filters(d, o.ID), Size: d.LargestPayload(),
+		Asks: diagnose.Asks{Keepalive: d.Uplink.ConnectKeepalive(), Lasting: !d.Uplink.CleanSession, Will: true,
+			Retain: d.Uplink.Retain != "off"},
 		Probe: wire.Expand(topicsOf(d, o.ID).Probe, "n", "0"), Proxy: via, Dial: o.Dial,
 		Interfaces: d.Uplink.Interfaces, Resolve: o.Resolve, Now: o.Now,
+	}
+	if o.Topics != nil {
+		t.Topics = o.Topics(session)
 	}
 	if d.Uplink.TimeFloor == "build" {
 		t.Now = func() time.Time {
@@ -184,15 +213,11 @@ func Filters(d *config.Document, id string) []string {
 	return all
 }
 
-// Topics are a concrete topic for each class of what a gateway publishes: data, reply, log, stats, reported.
-func Topics(d *config.Document, id string) []diagnose.EchoTopic {
-	var all []diagnose.EchoTopic
-	other := topicsOf(d, diagnose.TrialID(id)).Classes()
-	for i, c := range topicsOf(d, id).Classes() {
-		all = append(all, diagnose.EchoTopic{Class: c.Class, Topic: c.Topic, Other: other[i].Topic})
-	}
-	return all
-}
+// sessionID is the client id of the sessions that try for a gateway: one of its probes, as access rules see it, but none that an
+// agent or another diagnosis has at the same time: they would throw each other out.
+func sessionID(id string) string { return fmt.Sprintf("%s-p%d", id, firstSession+rand.IntN(sessions)) }
+
+const firstSession, sessions = 1000, 9000
 
 // hostName is this machine's, for the bundle.
 func hostName() string {

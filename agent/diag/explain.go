@@ -15,8 +15,9 @@ const expirySoon = 14 * 24 * time.Hour
 
 // facts are what hints talk about.
 type facts struct {
-	host, id, user string
-	tls            config.TLS
+	host, id, user, trial string
+
+	tls config.TLS
 }
 
 func factsOf(s config.Server, id string, login config.Server) facts {
@@ -25,8 +26,11 @@ func factsOf(s config.Server, id string, login config.Server) facts {
 
 // explain says what a step of a trial means.
 func explain(t diagnose.Step, f facts, now time.Time) Step {
-	s := Step{Name: t.Name, Class: t.Class, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault),
+	s := Step{Name: t.Name, Status: OK, TookMS: milliseconds(t.Took), Text: t.Text, Fault: string(t.Fault),
 		Verdict: t.Verdict}
+	for _, topic := range t.Topics {
+		s.Topics = append(s.Topics, Topic{topic.Class, topic.Topic})
+	}
 	for _, c := range t.Certs {
 		s.Certs = append(s.Certs, certificate(c, now))
 		s.Text += "; " + certText(c, now)
@@ -35,7 +39,7 @@ func explain(t diagnose.Step, f facts, now time.Time) Step {
 	case t.Fault != "":
 		s.Status, s.Hint = Fail, hint(t, f)
 	case t.Verdict == diagnose.EchoUnknown:
-		s.Status, s.Hint = Warn, f.fill(hintUnheard)
+		s.Status, s.Hint = Warn, f.fill(unknownHint(t.Name))
 	default:
 		s.soon(t.Certs, f, now)
 	}
@@ -85,6 +89,9 @@ func days(d time.Duration) string {
 
 // hint is what to do about a failure: that of the step and fault, else that of the fault.
 func hint(t diagnose.Step, f facts) string {
+	if text := hintNotTaken(t.Fault); text != "" {
+		return f.fill(text)
+	}
 	table := hints()
 	for _, key := range []string{t.Name + " " + string(t.Fault), string(t.Fault), t.Name} {
 		if text, ok := table[key]; ok {
@@ -102,7 +109,7 @@ func (f facts) fill(text string) string {
 		}
 		return s
 	}
-	return strings.NewReplacer("{host}", f.host, "{id}", f.id, "{trial}", f.id+"-p0", "{user}", or(f.user, "(none)"),
+	return strings.NewReplacer("{host}", f.host, "{id}", f.id, "{trial}", f.trial, "{user}", or(f.user, "(none)"),
 		"{ca}", or(f.tls.CAFile.String(), "the system's authorities"),
 		"{cert}", or(f.tls.CertFile.String(), "(none)")).Replace(text)
 }

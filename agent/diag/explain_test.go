@@ -14,7 +14,8 @@ import (
 
 var (
 	noon   = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	sample = facts{host: "broker.example.net", id: "gw-7", user: "gw", tls: config.TLS{CertFile: "/etc/gw.crt"}}
+	sample = facts{host: "broker.example.net", id: "gw-7", trial: "gw-7-p4711", user: "gw",
+		tls: config.TLS{CertFile: "/etc/gw.crt"}}
 )
 
 // TestEveryFaultHasAHint wants a next step for whatever a step can fail with, and no placeholder left.
@@ -30,7 +31,10 @@ func TestEveryFaultHasAHint(t *testing.T) {
 			diagnose.FaultAlert, diagnose.FaultFiles},
 		diagnose.StepConnect: {diagnose.FaultVersion, diagnose.FaultClientID, diagnose.FaultUnavailable, diagnose.FaultLogin,
 			diagnose.FaultNotAllowed, diagnose.FaultClosed, diagnose.FaultSilence, diagnose.FaultNoMQTT, diagnose.FaultOurs,
-			diagnose.FaultFiles},
+			diagnose.FaultFiles, diagnose.FaultKeepalive, diagnose.FaultLasting, diagnose.FaultWill, diagnose.FaultRetain,
+			diagnose.FaultTogether},
+		diagnose.StepRetained:  {diagnose.FaultRetain, diagnose.FaultClosed, diagnose.FaultSilence},
+		diagnose.StepSize:      {diagnose.FaultSize},
 		diagnose.StepSubscribe: {diagnose.FaultDenied, diagnose.FaultClosed, diagnose.FaultSilence},
 		diagnose.StepEcho:      {diagnose.FaultDenied},
 	} {
@@ -42,7 +46,7 @@ func TestEveryFaultHasAHint(t *testing.T) {
 		}
 	}
 	if got := explain(diagnose.Step{Name: "tcp", Fault: diagnose.FaultOther}, sample,
-		noon); !strings.Contains(got.Hint, "gw-7-p0") {
+		noon); !strings.Contains(got.Hint, "gw-7-p4711") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -59,8 +63,8 @@ func TestExplain(t *testing.T) {
 		hint   string
 	}{
 		"well": {diagnose.Step{Name: "tcp", Text: "answers"}, OK, "answers", ""},
-		"unheard": {diagnose.Step{Name: "echo", Class: "log", Verdict: diagnose.EchoUnknown}, Warn, "",
-			"allow gw-7-p0 to subscribe"},
+		"unheard": {diagnose.Step{Name: "topics", Verdict: diagnose.EchoUnknown}, Warn, "",
+			"allow user gw to subscribe"},
 		"long to go": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 61*day), cert(true, 200*day)}}, OK,
 			`server's "x" by "ca" has 61 days left; ours "x" by "ca" has 200 days left`, ""},
 		"server's soon": {diagnose.Step{Name: "tls", Certs: []diagnose.Cert{cert(false, 5*day), cert(true, 200*day)}}, Warn,

@@ -1,12 +1,37 @@
 package diag
 
+import "github.com/linkbeat/linkbeat/transport/diagnose"
+
 // Hints outside the table.
 const (
-	hintBadProxy   = "write uplink.proxy (or HTTPS_PROXY) as http://host:port or socks5://host:port"
-	hintUnheard    = "allow {trial} to subscribe to this topic if you want to be sure, or read a frame with linkbeatctl tail"
+	hintBadProxy = "write uplink.proxy (or HTTPS_PROXY) as http://host:port or socks5://host:port"
+	hintUnheard  = "allow user {user} to subscribe to what the gateway publishes if you want to be sure (linkbeatctl acl " +
+		"prints the rules), or read a frame with linkbeatctl tail"
+	hintUnkept = "let the server keep retained messages (mosquitto: retain_available true): without them linkbeatctl devices " +
+		"and documents for the fleet do not work"
+	hintUnasked   = "run it again; if it stays so, see the broker's log for client {trial}"
+	hintLess      = "run finds that out by itself and asks for less; uplink.keepalive_ceiling spares it the search"
+	hintLeft      = "delete the session {trial} at the broker, if it lists it"
+	hintWillTopic = "allow user {user} to publish and subscribe to the probe topics (linkbeatctl acl prints the rules), " +
+		"and run this again"
 	hintServerSoon = "have the certificate of {host} renewed: when it expires, every gateway goes offline"
 	hintOursSoon   = "renew {cert}; the agent takes the new file without a restart"
 )
+
+// unknownHint is for a step of which nobody can tell.
+func unknownHint(step string) string {
+	switch step {
+	case diagnose.StepConnect:
+		return hintWillTopic
+	case diagnose.StepRetained:
+		return hintUnkept
+	case diagnose.StepSize:
+		return hintUnasked
+	case diagnose.StepTidy:
+		return hintLeft
+	}
+	return hintUnheard
+}
 
 // hints say what to do next, for "step fault", for a fault, or for a step; "" is for the rest. Placeholders: facts.fill.
 func hints() map[string]string {
@@ -68,7 +93,7 @@ func hints() map[string]string {
 
 		"subscribe denied": "commands and configuration cannot arrive: allow these topics to user {user} in the broker's " +
 			"access list (linkbeatctl acl prints the rules)",
-		"echo denied": "what is published there is lost, although brokers acknowledge it: " +
+		"topics denied": "what is published there is lost, although brokers acknowledge it: " +
 			"allow it to user {user} in the access list (linkbeatctl acl prints the rules)",
 
 		"closed":  "the connection was closed: see the broker's log for client {trial}",
@@ -76,4 +101,26 @@ func hints() map[string]string {
 		"stopped": "it was stopped before the end: run it again",
 		"":        "see the text above, and the broker's log for client {trial}",
 	}
+}
+
+// hintNotTaken is what to do where a server does not take what a gateway asks for; empty: it is not about that.
+func hintNotTaken(f diagnose.Fault) string {
+	switch f {
+	case diagnose.FaultKeepalive:
+		return "the broker takes no keepalive that long: set uplink.keepalive_ceiling (or uplink.keepalive) to what it takes, " +
+			"for example 1160s"
+	case diagnose.FaultLasting:
+		return "the broker keeps no session for us: set uplink.clean_session: true, or allow it there"
+	case diagnose.FaultWill:
+		return "the broker takes no will: allow one there, or see its log; without it nobody is told when the " +
+			"gateway goes offline"
+	case diagnose.FaultRetain:
+		return hintUnkept
+	case diagnose.FaultTogether:
+		return "the broker takes a plain session, and not what run asks for: see its log for client {trial}"
+	case diagnose.FaultSize:
+		return "raise what the broker takes for a message (mosquitto: message_size_limit; EMQX, HiveMQ: max_packet_size), " +
+			"or lower frame.max and batch, and uplink.max_payload"
+	}
+	return ""
 }

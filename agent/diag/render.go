@@ -3,7 +3,7 @@ package diag
 import (
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 
 	"github.com/linkbeat/linkbeat/agent/printable"
 )
@@ -46,7 +46,7 @@ func (p *Printer) Step(s Step) {
 // Render writes a whole report for people.
 func (r Report) Render(out io.Writer) {
 	p := &Printer{Out: out}
-	for _, s := range r.Machine {
+	for _, s := range slices.Concat(r.Agent, r.Machine) {
 		p.Step(s)
 	}
 	for _, server := range r.Servers {
@@ -57,9 +57,9 @@ func (r Report) Render(out io.Writer) {
 	}
 }
 
-// line is "ok   dns               12 ms  broker.example.net is 192.0.2.1", and below it the hint.
+// line is "ok   dns           12 ms  broker.example.net is 192.0.2.1", and below it the hint.
 func line(s Step) string {
-	text := printable.Sprintf("%-4s %-13s %8s  %s\n", s.Status, strings.TrimSpace(s.Name+" "+s.Class), took(s.TookMS), s.Text)
+	text := printable.Sprintf("%-4s %-9s %8s  %s\n", s.Status, s.Name, took(s.TookMS), s.Text)
 	if s.Hint != "" {
 		text += "       " + printable.Line(s.Hint) + "\n"
 	}

@@ -18,14 +18,20 @@ const (
 // Step is one step with what it found.
 type Step struct {
 	Name    string        `json:"step"`
-	Class   string        `json:"class,omitempty"` // of an echo: data, reply, log, stats or reported
+	Topics  []Topic       `json:"topics,omitempty"` // that it is about
 	Status  Status        `json:"status"`
 	TookMS  float64       `json:"took_ms"`
 	Text    string        `json:"text"`
 	Fault   string        `json:"fault,omitempty"`   // in one word
 	Hint    string        `json:"hint,omitempty"`    // what to do next
-	Verdict string        `json:"verdict,omitempty"` // of an echo: ok, denied or unknown
+	Verdict string        `json:"verdict,omitempty"` // of topics: ok, denied or unknown
 	Certs   []Certificate `json:"certificates,omitempty"`
+}
+
+// Topic is one that the gateway publishes to.
+type Topic struct {
+	Class string `json:"class"` // data, reply, info …
+	Topic string `json:"topic"`
 }
 
 // Certificate is one that was shown in TLS.
@@ -47,22 +53,23 @@ type Server struct {
 type Report struct {
 	ID      string   `json:"id"`
 	Version string   `json:"version"`
-	At      int64    `json:"at"` // Unix ms
+	At      int64    `json:"at"`              // Unix ms
+	Agent   []Step   `json:"agent,omitempty"` // that runs here, and its serial devices
 	Machine []Step   `json:"machine,omitempty"`
 	Servers []Server `json:"servers"`
 }
 
 // Fine is true when no step failed.
 func (r Report) Fine() bool {
-	return fine(r.Machine) && !slices.ContainsFunc(r.Servers, func(s Server) bool { return !fine(s.Steps) })
+	return fine(r.Agent) && fine(r.Machine) && !slices.ContainsFunc(r.Servers, func(s Server) bool { return !fine(s.Steps) })
 }
 
-// ACL is what the echoes of s say, by class.
+// ACL is what is known of each topic.
 func (s Server) ACL() map[string]string {
 	acl := map[string]string{}
 	for _, step := range s.Steps {
-		if step.Class != "" {
-			acl[step.Class] = step.Verdict
+		for _, t := range step.Topics {
+			acl[t.Topic] = step.Verdict
 		}
 	}
 	return acl

@@ -119,11 +119,18 @@ func (p *Pump) lost() {
 	if accused != nil {
 		why := accused.ack.Err()
 		if p.suspects.lost(accused.publish, p.flight.live(), errors.Is(why, transport.ErrClosed), time.Now()) {
+			if p.sizing.sizes != nil {
+				p.sizing.sizes.Closed(accused.publish.message)
+			}
 			p.poison(accused.publish, fmt.Errorf("the server closes the connection when it gets this: %w", why))
 			p.tellHeld()
 		}
 	}
 	p.silences.ended()
+	if p.sizing.trying != nil { // it waits in its spool again
+		p.sizing.trying = nil
+		p.sizing.sizes.Forget()
+	}
 	p.flight, p.session, p.held, p.lostAt = flight{}, nil, nil, time.Now()
 	for _, l := range p.lanes {
 		l.rewind()

@@ -3,6 +3,9 @@ package pump
 import (
 	"maps"
 	"sync"
+
+	"github.com/linkbeat/linkbeat/agent/delivery"
+	"github.com/linkbeat/linkbeat/transport"
 )
 
 // Holds say on which topics nothing is published for now: their records stay in the spool, and nothing waits behind them. Safe
@@ -12,6 +15,19 @@ type Holds interface {
 	Held(topic string) bool
 	// Changed has a value after topics came to be held, or are not held any more; one may stand for many. Only the pump takes it.
 	Changed() <-chan struct{}
+}
+
+// Sizes say what becomes of a message because of its size. Safe for concurrent use.
+type Sizes interface {
+	// Size is asked before each publish. Of a message that is tried Outcome is asked after each signal of Holds.Changed.
+	Size(m transport.Message) delivery.Fate
+	Outcome() (fate delivery.Fate, known bool)
+	// Forget is called when the message that was tried waits in its spool again.
+	Forget()
+	// Closed is called when the server has closed the connection each time when m was on its way, alone.
+	Closed(m transport.Message)
+	// Limit is about how many bytes of payload the server takes, and which one that is; 0: as many as we have.
+	Limit() (bytes int, server string)
 }
 
 // changed is the signal of the holds; nil: there are none.
@@ -36,8 +52,9 @@ func (p *Pump) passOver() {
 
 // revisit is called when other streams or topics are held than before.
 func (p *Pump) revisit() {
+	p.resized()
 	if next := p.held; next != nil && p.isHeld(next.lane, next.message.Topic, next.stream) {
-		next.lane.old.reader.Return(next.positions...)
+		next.giveBack()
 		p.held = nil
 	}
 	for _, l := range p.lanes {

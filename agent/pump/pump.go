@@ -59,6 +59,7 @@ type Pump struct {
 	refused  refusals
 	oldTurn  bool // the next publish is one of a backlog, if there is any
 	recheck  bool // other topics may be held than before
+	sizing   sizing
 
 	handedOver atomic.Bool // another pump follows: nothing more is sent at the end
 }
@@ -74,12 +75,14 @@ type Options struct {
 	Exhausted           func() bool // only what matters most may be sent
 	Quarantine          *Quarantine
 	Holds               Holds // what stays in the spools for now; nil: nothing
+	Sizes               Sizes // with Holds: what becomes of large messages; nil: all are published
 	Log                 zerolog.Logger
 }
 
 // New returns a pump that is not running. Replies go first, and what matters most waits for no pacing.
 func New(o Options) *Pump {
 	p := &Pump{link: o.Link, log: o.Log, floods: flood.NewLog(o.Log), exhausted: o.Exhausted, holds: o.Holds,
+		sizing: sizing{sizes: o.Sizes},
 		lanes: []*lane{
 			newLane(o.Replies, replies{o.ReplyTopic}),
 			newLane(o.High, frames{clock: o.Clock, routes: o.Routes}),
@@ -143,6 +146,9 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.begin(time.Now())
 		return true
 	}
+	if p.tried(ctx); p.session == nil {
+		return true
+	}
 	p.loop.Begin()
 	p.settle()
 	if p.session == nil {
@@ -161,7 +167,9 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 	}
 	p.loop.End()
 	if next != nil {
-		p.send(ctx, next)
+		if p.fits(next) {
+			p.send(ctx, next)
+		}
 		return true
 	}
 	live := p.flight.live() > 0

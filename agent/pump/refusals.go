@@ -1,6 +1,7 @@
 package pump
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,10 @@ import (
 	"time"
 )
 
-// refusalShown is how long a record that could not be published stays in the status.
-const refusalShown = time.Hour
+const (
+	refusalShown = time.Hour // that a record that could not be published stays in the status
+	streamsShown = 5         // that are named
+)
 
 // refusals are the records that could not be published, for the status. Safe for concurrent use.
 type refusals struct {
@@ -17,8 +20,40 @@ type refusals struct {
 	count int       // since nothing was shown
 	last  time.Time // zero: none
 	what  string
+	large tooLarge
 	held  []string  // devices
 	until time.Time // when they are tried again
+}
+
+// tooLarge are those that are larger than what the server takes.
+type tooLarge struct {
+	count   int
+	last    time.Time
+	streams []string // some of theirs
+	why     string
+}
+
+func (t *tooLarge) note(p *publish, why error, now time.Time) {
+	if now.Sub(t.last) >= refusalShown {
+		*t = tooLarge{}
+	}
+	t.count += len(p.positions)
+	if t.last, t.why = now, why.Error(); !slices.Contains(t.streams, p.stream) && len(t.streams) < streamsShown {
+		t.streams = append(t.streams, p.stream)
+	}
+}
+
+// sentence is for a while after the last one; else empty.
+func (t *tooLarge) sentence(now time.Time) string {
+	if t.count == 0 || now.Sub(t.last) >= refusalShown {
+		return ""
+	}
+	frames := fmt.Sprintf("%d frames of %s are", t.count, strings.Join(t.streams, ", "))
+	if t.count == 1 {
+		frames = "1 frame of " + t.streams[0] + " is"
+	}
+	return fmt.Sprintf("%s: %s in quarantine; raise message_size_limit (mosquitto) or max_packet_size (EMQX, HiveMQ) there and "+
+		"run linkbeat reconnect, or lower frame.max of the device", t.why, frames)
 }
 
 // holds is called with the devices that are held back; it reports whether they are others than before.
@@ -34,6 +69,11 @@ func (r *refusals) holds(devices []string, until time.Time) (changed bool) {
 func (r *refusals) note(p *publish, why error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var large *tooLargeError
+	if errors.As(why, &large) {
+		r.large.note(p, why, now)
+		return
+	}
 	if now.Sub(r.last) >= refusalShown {
 		r.count = 0
 	}
@@ -46,6 +86,15 @@ func (r *refusals) note(p *publish, why error, now time.Time) {
 func (r *refusals) why(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	first, others := r.large.sentence(now), r.others(now)
+	if first == "" || others == "" {
+		return first + others
+	}
+	return first + "; " + others
+}
+
+// others are all but what is too large for the server; mu is held.
+func (r *refusals) others(now time.Time) string {
 	if len(r.held) > 0 {
 		return fmt.Sprintf("the server closes the connection at each record of %s: held back until %s; "+
 			"allow the topic in the access rules; %d records are in quarantine", strings.Join(r.held, ", "),

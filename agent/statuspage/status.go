@@ -35,6 +35,8 @@ type Status struct {
 
 	// Why is one sentence when anything is not as it should be, and empty otherwise.
 	Why string `json:"why"`
+	// Minor says that what Why names can wait, and nothing is lost by it.
+	Minor bool `json:"minor,omitempty"`
 }
 
 // Uplink is the state of the link.
@@ -53,6 +55,8 @@ type Uplink struct {
 
 	// Publishes (and subscriptions) that the server did not acknowledge in time, while it acknowledged later ones.
 	Unacknowledged int64 `json:"unacknowledged"`
+
+	MaxPayload int `json:"max_payload,omitempty"` // bytes, about: where the server takes less than uplink.max_payload; 0: all
 
 	Interface     string           `json:"interface"`        // that the session leaves by
 	Losses        map[string]int64 `json:"losses,omitempty"` // the drops by how they were noticed

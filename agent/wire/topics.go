@@ -115,15 +115,3 @@ func IsEcho(p []byte) bool {
 	digits, whole := strings.CutSuffix(digits, echoTail)
 	return ok && whole && len(digits) == echoDigits && strings.Trim(digits, "0123456789abcdef") == ""
 }
-
-// ClassTopic is a concrete topic that stands for a class of what a gateway publishes.
-type ClassTopic struct{ Class, Topic string }
-
-// TrialName stands for a device in the topics of [Topics.Classes].
-const TrialName = "acl-test"
-
-// Classes are a topic of each class that access rules tell apart: data, reply, log, stats, reported. t is that of one gateway.
-func (t Topics) Classes() []ClassTopic {
-	return []ClassTopic{{"data", Expand(t.Data, "name", TrialName)}, {"reply", Expand(t.Reply, "name", TrialName)},
-		{"log", t.Log}, {"stats", t.Stats}, {"reported", t.Reported}}
-}

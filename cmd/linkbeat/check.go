@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/agent"
 	"github.com/linkbeat/linkbeat/agent/diag"
 	"github.com/linkbeat/linkbeat/agent/estimate"
 	"github.com/linkbeat/linkbeat/agent/printable"
@@ -49,7 +50,7 @@ denies, 64 wrong use.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the whole document as it would run, secrets hidden")
-	flags.BoolVar(&f.online, "online", false, "try each server too, with a message of each class of topic that must come back")
+	flags.BoolVar(&f.online, "online", false, "try each server too, with a message on each topic that must come back")
 	flags.BoolVar(&f.estimate, "estimate", false, "print what it will cost, in bytes a month")
 	flags.Float64Var(&f.assume.FramesPerDay, "frames-per-day", 1440, "estimate: `frames` of each serial device")
 	flags.IntVar(&f.assume.FrameBytes, "frame-bytes", 60, "estimate: `bytes` of a frame")
@@ -119,7 +120,7 @@ func checkOnline(cmd *cobra.Command, doc *config.Document) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	report, err := diag.Run(ctx, diag.Options{Document: doc, ID: id, Version: version, Built: programVersion().Built(),
-		Online: true, Watch: &diag.Printer{Out: cmd.ErrOrStderr(), Faults: true}})
+		Online: true, Topics: agent.TopicsOf(doc, id), Watch: &diag.Printer{Out: cmd.ErrOrStderr(), Faults: true}})
 	if err != nil {
 		return err
 	}

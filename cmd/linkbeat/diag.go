@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/linkbeat/linkbeat/agent"
 	"github.com/linkbeat/linkbeat/agent/diag"
 	"github.com/linkbeat/linkbeat/agent/ownfile"
 	"github.com/linkbeat/linkbeat/agent/printable"
@@ -28,19 +29,20 @@ func newDiag() *cobra.Command {
 	var f diagFlags
 	cmd := &cobra.Command{
 		Use: "diag", Short: "why am I offline? step by step, with what to do next",
-		Long: `Try each step of the uplink in its order, and print how long it takes: interface, route, DNS, TCP,
-proxy, TLS, CONNECT, SUBSCRIBE, and for each class of topic (data, reply, log, stats, reported)
-a message that must come back. It stops at the first step that fails, and says what to do next;
-of the topics all are tried. Each server of the configuration is tried in turn.
+		Long: `Ask the running agent how it is, look at its serial devices, and try each step of the uplink in its
+order, with how long it takes: interface, route, DNS, TCP, proxy, TLS, CONNECT, SUBSCRIBE, a message that
+the broker keeps, one as large as the largest frame, and each topic that the gateway publishes to, with a
+message that must come back. It stops at the first step that fails, and says what to do next; of the topics
+all are tried. Each server of the configuration is tried in turn.
 
-The agent need not run, and is not disturbed when it does: the session has the client id
-"<id>-p0". The messages are {"echo":"…"}, not retained; those of data and reply go to the
-name acl-test.
+It asks for what run asks for (keepalive, clean_session, a retained will) on dn/probe/0 and with a client id
+of its own, "<id>-p" and four digits; the broker forgets both again, also where diag is interrupted. The agent
+need not run, and is not disturbed when it does. What goes to the other topics is {"echo":"…"}, not retained.
 
 --bundle packs the result with the agent's status, the configuration, what it has learnt and
 its last log lines, for a person who can help. Passwords are not in it.
 
-Exit status: 0 all is fine, 1 something failed, 64 wrong use.`,
+Exit status: 0 all is fine, 1 something failed (the agent says so, a serial device, or a step), 64 wrong use.`,
 		Example: `  linkbeat diag
   linkbeat diag -c ./linkbeat.yaml --server mqtts://broker.example.net:8883
   linkbeat diag --bundle /tmp/gw-7.tar.gz`,
@@ -64,6 +66,10 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 	if o.Server = f.server; !f.asJSON {
 		o.Watch = &diag.Printer{Out: cmd.OutOrStdout()}
 	}
+	where, _ := localFlags{}.where(cmd) // without flags nothing of it can be wrong use
+	own := where
+	own.Say = nil // of another agent there is nothing to tell here
+	o.Agent = own.Status
 	report, err := diag.Run(ctx, o)
 	if errors.Is(err, diag.ErrNoServer) {
 		return cli.Usagef("--server %s: %w, and their login is for them only", config.ServerURL(f.server), err)
@@ -74,7 +80,6 @@ func (f *diagFlags) run(cmd *cobra.Command) error {
 		err = printable.Encode(cmd.OutOrStdout(), report, true)
 	}
 	if f.bundle != "" {
-		where, _ := localFlags{}.where(cmd) // without flags nothing of it can be wrong use
 		failed := writeBundle(ctx, f.bundle, diag.Bundle{Document: o.Document, Report: report, Environ: os.Environ(),
 			Agent: where})
 		if failed == nil {
@@ -109,5 +114,6 @@ func diagOptions(cmd *cobra.Command) (diag.Options, error) {
 		return diag.Options{}, err
 	}
 	return diag.Options{Document: booted.Document, ID: id, ConfigError: cmp.Or(booted.ConfigError, booted.Concerns()),
-		Version: version, Built: programVersion().Built()}, nil
+		Version: version, Built: programVersion().Built(), Topics: agent.TopicsOf(booted.Document, id),
+		Ports: func() map[string]error { return agent.PortsOf(booted.Document) }}, nil
 }

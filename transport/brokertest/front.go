@@ -21,9 +21,36 @@ const (
 
 // Front stands before a broker and spoils it: for refusals that mosquitto cannot be told to make.
 type Front struct {
-	Old     bool                               // it does not know MQTT 5
-	Publish func(clientID, topic string) Deed  // nil: all pass
-	Listens func(clientID, filter string) bool // false: it closes the connection at the SUBSCRIBE; nil: all may
+	Old      bool                               // it does not know MQTT 5
+	Connect  func(c Connect) bool               // false: it closes the connection at the CONNECT; nil: all may
+	Publish  func(clientID, topic string) Deed  // nil: all pass
+	Retained func(topic string) Deed            // before Publish, with what is to be kept and not empty; nil: all pass
+	Sized    func(topic string, bytes int) Deed // before Publish, with the size of the packet; nil: all pass
+	Listens  func(clientID, filter string) bool // false: it closes the connection at the SUBSCRIBE; nil: all may
+}
+
+// Connect is what a CONNECT asks for.
+type Connect struct {
+	Clean, Will, WillRetain bool
+	Keepalive               int // seconds
+}
+
+// deed is what happens to a publish.
+func (f Front) deed(kind byte, clientID, topic string, body []byte) Deed {
+	if f.Retained != nil && kind&1 > 0 && len(body) > 4+len(topic) {
+		if d := f.Retained(topic); d != Pass {
+			return d
+		}
+	}
+	if f.Sized != nil {
+		if d := f.Sized(topic, len(body)); d != Pass {
+			return d
+		}
+	}
+	if f.Publish != nil {
+		return f.Publish(clientID, topic)
+	}
+	return Pass
 }
 
 // Listen returns the address of a Front before the broker at addr, until the test ends.
@@ -84,13 +111,13 @@ func (f Front) serve(r *bufio.Reader, client, broker io.Writer) {
 				_, _ = client.Write([]byte{0x20, 2, 0, 1})
 				return
 			}
-			level = body[6]
+			if level = body[6]; f.Connect != nil && !f.Connect(Connect{Clean: body[7]&2 > 0, Will: body[7]&4 > 0,
+				WillRetain: body[7]&32 > 0, Keepalive: int(binary.BigEndian.Uint16(body[8:]))}) {
+				return
+			}
 		case 3:
 			topic, rest := stringOf(body)
-			deed := Pass
-			if f.Publish != nil {
-				deed = f.Publish(clientID, topic)
-			}
+			deed := f.deed(kind, clientID, topic, body)
 			if deed == HangUp {
 				return
 			}

@@ -23,6 +23,9 @@ import (
 // Failure5 is the lowest reason of MQTT 5 that is a failure (its section 2.4).
 const Failure5 = 0x80
 
+// TooLarge5 is the reason of MQTT 5 for a packet that is larger than the server takes (its section 2.4).
+const TooLarge5 = 0x95
+
 const (
 	level5       = 5
 	flagClean    = 0x02

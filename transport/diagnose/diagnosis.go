@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
-	"github.com/linkbeat/linkbeat/transport/codec"
 	"github.com/linkbeat/linkbeat/transport/internal/client"
 	"github.com/linkbeat/linkbeat/transport/netdial"
 )
@@ -27,7 +27,10 @@ const (
 	StepWebSocket = "websocket"
 	StepConnect   = "connect"
 	StepSubscribe = "subscribe"
-	StepEcho      = "echo" // one for each class
+	StepRetained  = "retained"
+	StepSize      = "size"
+	StepEcho      = "topics" // one, or one for those of which the same is known
+	StepTidy      = "tidy"   // only where something is left behind
 )
 
 const (
@@ -39,11 +42,11 @@ const (
 // Step is what came of one step.
 type Step struct {
 	Name    string
-	Class   string // of StepEcho: that of its topic
+	Topics  []EchoTopic // of StepEcho
 	Took    time.Duration
 	Text    string // what was found, or what is wrong, in words without a secret
 	Fault   Fault  // empty: none
-	Verdict string // of StepEcho: EchoOK, EchoDenied or EchoUnknown
+	Verdict string // of StepEcho: EchoOK, EchoDenied or EchoUnknown; of others EchoUnknown, where nobody can tell
 	Certs   []Cert // of StepTLS: the server's first, then ours
 }
 
@@ -56,15 +59,18 @@ type Cert struct {
 }
 
 // Diagnosis tries one server as a Link would reach it, once and step by step, and says what each step found; it is for a person
-// who wants to know why a gateway is offline. Its MQTT session is a clean one with the client id "<ClientID>-p0", the same as
-// that of a Link's checks, so that a running Link is not disturbed. What it subscribes to may reach it as well; it ignores that.
+// who wants to know why a gateway is offline. It asks for what a Link asks for, on a topic of its own and with a client id of its
+// own, so that a running Link and its checks are not disturbed, and takes back what the server would keep. What it subscribes to
+// may reach it as well; it ignores that.
 type Diagnosis struct {
-	Server   netdial.Server
-	ClientID string         // of the gateway
-	Filters  []string       // to subscribe to
-	Topics   []EchoTopic    // to hear itself on
-	Probe    string         // a topic to hear itself on for certain, where anything can be heard; if empty, nothing is denied
-	Proxy    *netdial.Proxy // the proxy to go through; nil: none
+	Server    netdial.Server
+	SessionID string // the client id of its sessions; that of no other
+	Asks      Asks
+	Size      int            // of the largest payload of the gateway, in bytes; if zero, it is not asked about
+	Filters   []string       // to subscribe to
+	Topics    []EchoTopic    // to hear itself on
+	Probe     string         // a topic to hear itself on for certain, where anything can be heard; if empty, nothing is denied
+	Proxy     *netdial.Proxy // the proxy to go through; nil: none
 
 	Report func(Step) // called after each step
 	// that certificates are checked against; nil: time.Now
@@ -103,9 +109,13 @@ func (t Diagnosis) Run(ctx context.Context) (bool, error) {
 // running is a Diagnosis under way.
 type running struct {
 	Diagnosis
-	e      *netdial.Endpoint
-	answer string // the address that answered TCP
-	fine   bool
+	e        *netdial.Endpoint
+	password string
+	answer   string // the address that answered TCP
+	fine     bool
+	granted  Asks // what the server takes
+	lasting  bool // it may keep a session
+	kept     bool // and a message
 }
 
 func (r *running) run(ctx context.Context) {
@@ -119,34 +129,27 @@ func (r *running) run(ctx context.Context) {
 		r.step(Step{Name: StepConnect, Fault: FaultFiles, Text: err.Error()})
 		return
 	}
-	hello := codec.CheckConnect(r.ClientID, r.e.Username, password)
-	session := newClient(c, nil)
-	goesOn := r.connect(ctx, session, hello) && r.subscribe(ctx, session)
-	if hangUp(session); !goesOn || len(r.Topics) == 0 {
+	r.password = password
+	defer r.tidy(ctx)
+	session := r.connect(ctx, newClient(c, nil))
+	if session != nil {
+		session = r.subscribe(ctx, session)
+	}
+	if session != nil {
+		session = r.retained(ctx, session)
+	}
+	if session == nil {
 		return
 	}
-	trial := NewTrial(hello, r.again, nil)
+	hangUp(session)
+	trial := NewTrial(r.hello(Asks{}), r.again, nil)
 	defer trial.Close()
-	all, _ := trial.Verdicts(ctx, Question{Topics: r.Topics, Probe: r.Probe}) // each result says its own
-	for _, h := range all {
-		r.echo(h)
+	r.size(ctx, trial)
+	if len(r.Topics) > 0 && ctx.Err() == nil {
+		all, _ := trial.Verdicts(ctx, Question{Topics: r.Topics, Probe: r.Probe})                   // each result says its own
+		r.lasting = r.lasting && !slices.ContainsFunc(all, func(h Result) bool { return h.Learnt }) // as its session was clean
+		r.echoes(all)
 	}
-}
-
-// connect is CONNECT and its answer.
-func (r *running) connect(ctx context.Context, c *client.Client, hello *packets.ConnectPacket) bool {
-	start := time.Now()
-	err := connect(ctx, c, hello, true)
-	s := Step{Name: StepConnect, Took: time.Since(start)}
-	s.Text = fmt.Sprintf("accepted as %q%s", hello.ClientIdentifier, asUser(hello))
-	if err != nil {
-		r.fail(&s, err)
-		if s.Fault == FaultClosed {
-			s.Text += " before it answered CONNECT"
-		}
-	}
-	r.step(s)
-	return err == nil
 }
 
 func asUser(hello *packets.ConnectPacket) string {
@@ -159,10 +162,10 @@ func asUser(hello *packets.ConnectPacket) string {
 	return fmt.Sprintf(", user %q", hello.Username)
 }
 
-// subscribe asks for the filters. False: there is no session any more.
-func (r *running) subscribe(ctx context.Context, c *client.Client) bool {
+// subscribe asks for the filters. nil: there is no session any more.
+func (r *running) subscribe(ctx context.Context, c *client.Client) *client.Client {
 	if len(r.Filters) == 0 {
-		return true
+		return c
 	}
 	start := time.Now()
 	denied, err := subscribe(ctx, c, r.Filters)
@@ -176,15 +179,59 @@ func (r *running) subscribe(ctx context.Context, c *client.Client) bool {
 		s.Fault, s.Text = FaultDenied, "server refused "+strings.Join(denied, ", ")
 	}
 	r.step(s)
-	return err == nil
+	if err != nil {
+		c.Close()
+		return nil
+	}
+	return c
 }
 
-func (r *running) echo(h Result) {
-	s := Step{Name: StepEcho, Class: h.Class, Verdict: h.Verdict, Took: h.Took, Text: h.Topic + " " + h.Why}
-	if h.Verdict == EchoDenied {
-		s.Fault = FaultDenied
+// echoes tells the verdicts: those that agree in one step.
+func (r *running) echoes(all []Result) {
+	for len(all) > 0 {
+		first, others := all[0], []Result(nil)
+		s := Step{Name: StepEcho, Verdict: first.Verdict}
+		for _, h := range all {
+			if h.Verdict != first.Verdict || h.Why != first.Why || h.Words != first.Words {
+				others = append(others, h)
+				continue
+			}
+			s.Topics, s.Took = append(s.Topics, h.EchoTopic), max(s.Took, h.Took)
+		}
+		s.Text = named(s.Topics, first.Verdict == EchoOK) + " " + first.Why
+		if first.Words {
+			s.Text += overMQTT5
+		}
+		if first.Verdict == EchoDenied {
+			s.Fault = FaultDenied
+		}
+		r.step(s)
+		all = others
 	}
-	r.step(s)
+}
+
+// namesMost is how many topics are named in one step.
+const namesMost = 8
+
+// named is the subject of a sentence about topics: their classes, where all is well.
+func named(topics []EchoTopic, well bool) string {
+	if len(topics) == 1 {
+		return topics[0].Topic
+	}
+	var names []string
+	for _, t := range topics {
+		name := t.Topic
+		if well {
+			name = t.Class
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if n := len(names) - namesMost; n > 0 {
+		names = append(names[:namesMost], fmt.Sprintf("and %d more", n))
+	}
+	return fmt.Sprintf("%d topics (%s): each", len(topics), strings.Join(names, ", "))
 }
 
 // fail makes s one that failed with err.

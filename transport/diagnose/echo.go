@@ -53,6 +53,7 @@ type Result struct {
 	Learnt bool // the server has answered; false: Why says why nothing was learnt, and what was known before stands
 	Doubt  bool // of EchoUnknown: a person should know that nobody can tell
 	Deaf   bool // the gateway's login may not listen there, so no broker can be heard
+	Words  bool // asked over MQTT 5, whose acknowledgement has a reason
 	ByID   bool // of EchoUnknown: the rules say to the client id of the trial what they do not say to the gateway's
 }
 

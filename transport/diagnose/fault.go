@@ -48,6 +48,12 @@ const (
 	FaultLogin       Fault = "login"             // CONNACK 4
 	FaultNotAllowed  Fault = "not_authorised"    // CONNACK 5
 	FaultDenied      Fault = "denied"            // a topic
+	FaultKeepalive   Fault = "keepalive"         // the server does not take so long a one
+	FaultLasting     Fault = "lasting"           // nor a session that it is to keep
+	FaultWill        Fault = "will"              // nor a will
+	FaultRetain      Fault = "retain"            // nor what is retained
+	FaultTogether    Fault = "together"          // nor all that a gateway asks for at once
+	FaultSize        Fault = "size"              // nor so large a message
 	FaultStopped     Fault = "stopped"           // by whoever asked
 	FaultOther       Fault = "other"
 )

@@ -106,12 +106,13 @@ func TestDiagnosisThroughAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			steps, names := tried(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + c.server)}, ClientID: "gw-1",
-				Proxy:  via,
-				Topics: echoTopics("data")})
+			steps, names := diagnosed(t, Diagnosis{Server: netdial.Server{URL: brokerurl.URL("mqtt://" + c.server)},
+				SessionID: session,
+				Proxy:     via,
+				Topics:    echoTopics("data")})
 			want := "tcp, proxy"
 			if c.fault == "" {
-				want += ", connect, echo data"
+				want += ", connect, topics"
 			}
 			if names != want || steps["proxy"].Fault != c.fault {
 				t.Errorf("%s: %+v", names, steps["proxy"])
@@ -147,13 +148,13 @@ func TestDiagnosisEndsThoughTheAnswerDoesNot(t *testing.T) {
 		fault Fault
 	}{
 		"WebSocket": {
-			Diagnosis{Server: netdial.Server{URL: brokerurl.URL("ws://" + server)}, ClientID: "gw-1"},
+			Diagnosis{Server: netdial.Server{URL: brokerurl.URL("ws://" + server)}, SessionID: session},
 			StepWebSocket, FaultWebSocket,
 		},
-		"proxy": {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, ClientID: "gw-1", Proxy: proxy},
+		"proxy": {Diagnosis{Server: netdial.Server{URL: "mqtt://broker"}, SessionID: session, Proxy: proxy},
 			StepProxy, FaultProxy},
 	} {
-		steps, names := tried(t, c.d)
+		steps, names := diagnosed(t, c.d)
 		const want = "sent more than 16 KiB of headers before it answered"
 		if s := steps[c.step]; s.Fault != c.fault || !strings.Contains(s.Text, want) {
 			t.Errorf("%s: %s: %+v", name, names, s)

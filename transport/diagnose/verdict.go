@@ -78,7 +78,8 @@ func (e *evidence) sameEars() (same, known bool) {
 func (e *evidence) results() (all []Result) {
 	names := e.namesRefusals()
 	for i, topic := range e.topics {
-		r := Result{EchoTopic: topic, Verdict: EchoUnknown, Took: e.answers[i].Took, Learnt: e.answers[i].Err == nil}
+		r := Result{EchoTopic: topic, Verdict: EchoUnknown, Took: e.answers[i].Took, Learnt: e.answers[i].Err == nil,
+			Words: e.answers[i].Words}
 		r.Deaf = r.Learnt && !e.answers[i].Granted
 		switch a := e.answers[i]; {
 		case e.state && i == len(e.topics)-1 && e.birthHeard:

@@ -90,25 +90,38 @@ func usable(name string) error {
 	return fmt.Errorf("%s has no address", name)
 }
 
-// ByInterface dials by the best of the interfaces that can be used now; names as those of Options. Where the kernel does not let
-// it bind it returns an error, unlike a Dialer, which goes on without.
+// ByInterface dials by the interfaces that can be used now, the best first, until one answers; names as those of Options.
+// Where the kernel does not let it bind it returns an error, unlike a Dialer, which goes on without.
 func ByInterface(names []string) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	w := &Interfaces{names: names}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		order, err := w.toTry(time.Now())
-		if err != nil {
-			return nil, err
+		for i, name := range order {
+			var c net.Conn
+			if c, err = dialBy(ctx, name, len(order)-i, network, addr); err == nil || ctx.Err() != nil {
+				return c, err
+			}
 		}
-		var rtoMax atomic.Bool
-		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false},
-			Control: socketOptions(DefaultDetectWithin, &rtoMax, order[0])}
-		c, err := d.DialContext(ctx, network, addr)
-		if errors.Is(err, os.ErrPermission) && order[0] != "" {
-			return nil, &faults.Fault{Kind: faults.OutcomeSilence,
-				Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", order[0])}
-		}
-		return c, err
+		return nil, err
 	}
+}
+
+// dialBy dials by one interface, in its share of the time when so many are left.
+func dialBy(ctx context.Context, name string, left int, network, addr string) (net.Conn, error) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(left))
+		defer cancel()
+	}
+	var rtoMax atomic.Bool
+	d := net.Dialer{KeepAlive: -1, KeepAliveConfig: net.KeepAliveConfig{Enable: false},
+		Control: socketOptions(DefaultDetectWithin, &rtoMax, name)}
+	c, err := d.DialContext(ctx, network, addr)
+	if errors.Is(err, os.ErrPermission) && name != "" {
+		return nil, &faults.Fault{Kind: faults.OutcomeSilence,
+			Msg: fmt.Sprintf("not permitted to bind to %s: run this as root, or with CAP_NET_RAW", name)}
+	}
+	return c, err
 }
 
 // InterfaceOf is the interface of this machine that has ip; "": none has.

@@ -206,6 +206,14 @@ func (c *Client) Publish(topic string, payload []byte, qos byte, patience time.D
 	return id, c.send(p, time.Now().Add(patience))
 }
 
+// Retain is Publish with QoS 1 in MQTT 3.1.1, of what the server is to keep; an empty payload makes it forget [MQTT-3.3.1-10].
+func (c *Client) Retain(topic string, payload []byte, patience time.Duration) (id uint16, err error) {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	id = c.nextID()
+	p.TopicName, p.Payload, p.Qos, p.Retain, p.MessageID = topic, payload, 1, true, id
+	return id, c.send(p, time.Now().Add(patience))
+}
+
 // Disconnect says DISCONNECT, so that the server keeps nothing and publishes no will.
 func (c *Client) Disconnect() error {
 	return c.Send(packets.NewControlPacket(packets.Disconnect), netdial.LastWords)

@@ -61,7 +61,9 @@ type Learner struct {
 	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
-	status      status
+	// Charged are bytes that others spend of the budget: they are added to it, and taken from there. Safe for concurrent use.
+	Charged atomic.Int64
+	status  status
 }
 
 // New returns one that has not begun. Its status is that of a link that is not up.

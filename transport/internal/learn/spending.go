@@ -33,6 +33,7 @@ type spending struct {
 
 // book records what the open sessions have cost since the last call.
 func (m *spending) book(now time.Time) {
+	m.budget.Spend(m.le.Charged.Swap(0), now)
 	m.le.pair.book()
 	for _, p := range m.le.flows.byFlow {
 		if p.conn != nil {
