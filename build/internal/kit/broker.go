@@ -20,6 +20,7 @@ type BrokerOptions struct {
 	Certs *Certs // with a TLS listener that wants a client certificate
 	WS    bool   // with a WebSocket listener
 	ACL   string // content of an acl_file; if empty, everybody may do everything. User names are believed
+	Conf  string // lines of mosquitto.conf that hold for all listeners
 }
 
 // Broker is a real mosquitto that can be stopped, started, frozen and thawed. Its ports stay the same over restarts.
@@ -101,7 +102,7 @@ func (b *Broker) conf() string {
 		// With 0, no limit, mosquitto 2.0.11 closes the connection after each publish that it denies.
 		s = strings.Replace(s, "max_queued_messages 0", "max_queued_messages 1000000", 1) + "acl_file " + b.aclFile() + "\n"
 	}
-	s += fmt.Sprintf("listener %d %s\n", b.Plain, b.o.Addr)
+	s += b.o.Conf + fmt.Sprintf("listener %d %s\n", b.Plain, b.o.Addr)
 	if b.TLS != 0 {
 		c := b.o.Certs
 		s += fmt.Sprintf("listener %d %s\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\n",
@@ -111,6 +112,14 @@ func (b *Broker) conf() string {
 		s += fmt.Sprintf("listener %d %s\nprotocol websockets\n", b.WS, b.o.Addr)
 	}
 	return s
+}
+
+// Rules replaces the content of the acl_file while mosquitto runs, which reads it again some time later.
+func (b *Broker) Rules(acl string) error {
+	if err := os.WriteFile(b.aclFile(), []byte(acl), 0o600); err != nil {
+		return fmt.Errorf("acl_file: %w", err)
+	}
+	return b.proc.Signal(syscall.SIGHUP)
 }
 
 // Start runs mosquitto and waits until it accepts connections.

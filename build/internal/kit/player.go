@@ -86,13 +86,13 @@ type Numbered struct {
 	wrote []time.Time // wrote[i] is for frame i+1
 }
 
-// Run plays until ctx ends or limit frames are out (0: no limit). When the kernel's buffer is full it waits and then
-// goes on at the same rate, without catching up.
+// Run plays until ctx ends or limit frames are out (0: no limit); run again, it goes on with the next number. When the kernel's
+// buffer is full it waits and then goes on at the same rate, without catching up.
 func (f *Numbered) Run(ctx context.Context, p *Pty, limit int) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	credit, last := 0.0, time.Now()
-	for n := 1; limit == 0 || n <= limit; {
+	for n := len(f.Wrote()) + 1; limit == 0 || n <= limit; {
 		select {
 		case <-ctx.Done():
 			return nil

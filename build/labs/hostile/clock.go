@@ -1,10 +1,7 @@
 package hostile
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,85 +9,13 @@ import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 )
 
-// skewed is the variable that moves the wall clock of the agent, in seconds: the real program, but compiled with a standard
-// library whose time.Now adds it. The kernel has no namespace for CLOCK_REALTIME, and moving the machine's clock is no
-// neighbour's way.
-const skewed = "LINKBEAT_LAB_SKEW"
-
-// Texts of package time that the skew is put into.
-const (
-	nowBefore = "	sec, nsec, mono := runtimeNow()\n	if mono == 0 {"
-	nowAfter  = "	sec, nsec, mono := runtimeNow()\n	sec += skew\n	if mono == 0 {"
-	skewDecl  = `
-
-// skew moves every wall clock that this program reads.
-var skew = func() (n int64) {
-	s, _ := syscall.Getenv("` + skewed + `")
-	minus := len(s) > 0 && s[0] == '-'
-	for i := 0; i < len(s); i++ {
-		if s[i] >= '0' && s[i] <= '9' {
-			n = n*10 + int64(s[i]-'0')
-		}
-	}
-	if minus {
-		return -n
-	}
-	return n
-}()
-`
-)
-
-// skewedAgent compiles it.
-func (l lab) skewedAgent() (string, error) {
-	goroot, err := exec.CommandContext(l.Ctx, "go", "env", "GOROOT").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env: %w", err)
-	}
-	src := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time", "time.go")
-	b, err := os.ReadFile(src)
-	if err != nil {
-		return "", err
-	}
-	if strings.Count(string(b), nowBefore) != 1 {
-		return "", fmt.Errorf("%s has no time.Now as this laboratory knows it", src)
-	}
-	dir, err := l.Sub("skew")
-	if err != nil {
-		return "", err
-	}
-	changed := strings.Replace(string(b), nowBefore, nowAfter, 1) + skewDecl
-	changed = strings.Replace(changed, "import (\n", "import (\n\t\"syscall\"\n", 1)
-	if err := os.WriteFile(filepath.Join(dir, "time.go"), []byte(changed), 0o600); err != nil {
-		return "", err
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{src: filepath.Join(dir, "time.go")}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
-		return "", err
-	}
-	root, err := kit.Root()
-	if err != nil {
-		return "", err
-	}
-	out := filepath.Join(l.Dir, "linkbeat-skewed")
-	cmd := exec.CommandContext(l.Ctx, "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", out, "./cmd/linkbeat")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("an agent with a clock of its own: %w: %s", err, msg)
-	}
-	return out, nil
-}
-
 const clockCommands = 100
 
 // clockBack gives a hundred commands, moves the clock back over a restart, and gives the same again: at once, or after a life
 // whose clock was so far ahead that the journal has forgotten them.
 func (l lab) clockBack() error {
-	agent, err := l.skewedAgent()
-	if err != nil {
+	agent := filepath.Join(l.Dir, "linkbeat-skewed")
+	if err := kit.BuildSkewed(l.Ctx, agent); err != nil {
 		return err
 	}
 	var jobs []func() error
@@ -112,7 +37,7 @@ type clockSite struct {
 
 // live starts a life of the agent whose clock is moved, gives n commands, and returns when all of them were dealt with.
 func (c clockSite) live(skew time.Duration, text string, n int, expires time.Time) error {
-	c.Site.Agent.Use("env", fmt.Sprintf("%s=%d", skewed, int64(skew.Seconds())), c.agent)
+	c.Site.Agent.Use("env", fmt.Sprintf("%s=%d", kit.Skewed, int64(skew.Seconds())), c.agent)
 	if err := c.Site.Agent.StartUp(); err != nil {
 		return err
 	}
