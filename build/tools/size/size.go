@@ -22,6 +22,9 @@ type Budgets struct {
 	Packed   int64 `json:"binary_linux_armv6_xz_bytes"` // by xz -9e
 	Idle     int64 `json:"rss_amd64_idle_bytes"`
 	Relaying int64 `json:"rss_amd64_relaying_bytes"`
+
+	BeforeStep7 Record `json:"before_step_7"`
+	BeforeStep8 Wired  `json:"before_step_8"`
 }
 
 // How long the agent is watched; the largest sample counts.
@@ -50,7 +53,7 @@ func ReadBudgets() (Budgets, error) {
 	if b.Binary <= 0 || b.Packed <= 0 || b.Idle <= 0 || b.Relaying <= 0 {
 		return b, fmt.Errorf("budgets: one is missing in build/budgets.json: %+v", b)
 	}
-	return b, nil
+	return b, errors.Join(b.BeforeStep7.sound("before_step_7"), b.BeforeStep8.sound("before_step_8"))
 }
 
 // Run builds, weighs and watches.

@@ -3,8 +3,10 @@ package size
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,42 @@ func TestBinaryFitsItsBudget(t *testing.T) {
 	}
 	for _, row := range table.Missed() {
 		t.Errorf("%s: %.2f %s, budget %s", row.Name, row.Value, row.Unit, row.Goal)
+	}
+}
+
+// A clone without history must not judge less than one with it: what is compared with stands in build/budgets.json.
+func TestTheRecordNeedsNoHistory(t *testing.T) {
+	b, err := ReadBudgets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := kit.Test(t, 5*time.Minute)
+	gone := b.BeforeStep7
+	gone.Commit = strings.Repeat("0", 40)
+	gone.Bytes, gone.More = 1, 1
+	table := kit.NewTable("size")
+	if err := gone.Judge(e, table, true); err != nil {
+		t.Fatal(err)
+	}
+	grew := func(r kit.Row) bool { return strings.Contains(r.Name, "more than in 0000000") }
+	if !slices.ContainsFunc(table.Missed(), grew) {
+		t.Errorf("an agent that has grown passes without history: %+v", table.Rows)
+	}
+	if _, err := gone.weighAgain(e, e.Dir); !errors.Is(err, kit.ErrNoHistory) {
+		t.Error(err)
+	}
+	gone.Go = "go1.0"
+	root, err := kit.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.comparable(e, root); err == nil {
+		t.Error("figures of another Go are compared")
+	}
+	for _, broken := range []Record{{}, {Commit: gone.Commit}, {Commit: gone.Commit, Go: "go1.26.8", Bytes: 1}} {
+		if broken.sound("x") == nil {
+			t.Errorf("%+v passes", broken)
+		}
 	}
 }
 
