@@ -5,6 +5,7 @@ package labs
 import (
 	"github.com/linkbeat/linkbeat/build/internal/kit"
 	"github.com/linkbeat/linkbeat/build/labs/console"
+	"github.com/linkbeat/linkbeat/build/labs/delivered"
 	"github.com/linkbeat/linkbeat/build/labs/heartbeat"
 	"github.com/linkbeat/linkbeat/build/labs/hostile"
 	"github.com/linkbeat/linkbeat/build/labs/mcu"
@@ -25,5 +26,6 @@ func All() []kit.Lab {
 		console.Lab(),
 		mcu.Lab(),
 		hostile.Lab(),
+		delivered.Lab(),
 	}
 }
