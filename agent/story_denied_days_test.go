@@ -80,7 +80,8 @@ func newDeniedLife(t *testing.T, net *transporttest.Network, data *spool.Spool, 
 		Exhausted: func() bool { return false },
 		Backlog:   func() delivery.Backlog { return delivery.Backlog{Records: p.Waiting()} }, Log: zerolog.Nop()})
 	p = pump.New(pump.Options{Link: l.link, Data: data, High: high, Replies: replies, ReplyTopic: "lb/gw/up/reply/{name}",
-		Routes: routes, Clock: clock.New(time.Time{}), Exhausted: func() bool { return false }, Holds: l.keeper, Log: zerolog.Nop()})
+		Routes: routes, Clock: clock.New(time.Time{}), Exhausted: func() bool { return false }, Holds: l.keeper,
+		Log: zerolog.Nop()})
 	var all supervise.Liveness
 	loop := all.Loop("pump")
 	g := supervise.Group{{Name: "spool", Run: data.Run}, {Name: "link", Run: l.link.Run, Stop: time.Minute},

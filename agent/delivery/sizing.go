@@ -128,7 +128,7 @@ func (k *Keeper) try(ctx context.Context) (line func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	t.over, t.fate = true, Goes
-	defer k.signal() // whoever waits for the outcome, whatever is held
+	defer k.signal()                               // whoever waits for the outcome, whatever is held
 	if k.look() != t.p || k.session != t.session { // it was another's word, in part at least
 		return nil
 	}

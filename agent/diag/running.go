@@ -1,10 +1,10 @@
 package diag
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -33,14 +33,14 @@ func (o Options) running(ctx context.Context) (steps []Step, well bool) {
 		ask, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()
 		status, err = o.Agent(ask)
-		steps = append(steps, o.tell(agentStep(o.ID, status, err)))
+		steps = append(steps, o.tell(agentStep(o.ID, &status, err)))
 	}
 	var devices []Step
 	switch {
 	case err == nil:
-		devices = serialSteps(status)
+		devices = deviceSteps(devicesOf(&status), "open: %d")
 	case o.Ports != nil:
-		devices = portSteps(o.Ports())
+		devices = deviceSteps(portsOf(o.Ports()), "there, and no agent has them open: %d")
 	}
 	for _, s := range devices {
 		steps = append(steps, o.tell(s))
@@ -49,7 +49,7 @@ func (o Options) running(ctx context.Context) (steps []Step, well bool) {
 }
 
 // agentStep judges what the agent says: why is all that is wrong.
-func agentStep(id string, status statuspage.Status, err error) Step {
+func agentStep(id string, status *statuspage.Status, err error) Step {
 	s := Step{Name: StepAgent, Status: OK}
 	switch {
 	case errors.Is(err, gate.ErrNoAgent):
@@ -76,69 +76,69 @@ func agentStep(id string, status statuspage.Status, err error) Step {
 	return s
 }
 
-// serialSteps judge the devices of a running agent: those that are well in one step.
-func serialSteps(status statuspage.Status) (steps []Step) {
-	open := 0
-	for _, name := range slices.Sorted(maps.Keys(status.Serial)) {
-		d := status.Serial[name]
-		if d.State != portOpen {
-			steps = append(steps, deviceStep(name, d))
-			continue
-		}
+const (
+	hintPort = "is the adapter plugged in, and may the agent's user open it? linkbeat ports lists those that are there"
+	hintUnit = "are they on, are A and B the right way round, do address, baud and parity fit? linkbeat tap shows the bytes"
+)
+
+// device is what is wrong with one of the serial devices; why is empty: nothing.
+type device struct{ why, hint string }
+
+// devicesOf are those of a running agent.
+func devicesOf(status *statuspage.Status) map[string]device {
+	all := map[string]device{}
+	for name := range status.Serial {
+		d, at := device{}, status.Serial[name]
 		var dead []string
-		for _, unit := range slices.Sorted(maps.Keys(d.Units)) {
-			if d.Units[unit].State == unitDead {
+		for unit, is := range at.Units {
+			if is.State == unitDead {
 				dead = append(dead, unit)
 			}
 		}
-		if open++; len(dead) > 0 {
-			steps = append(steps, Step{Name: StepSerial, Status: Fail, Fault: "no_answer",
-				Text: fmt.Sprintf("%s: no answer from %s", name, strings.Join(dead, ", ")),
-				Hint: "are they on, are A and B the right way round, do address, baud and parity fit? linkbeat tap " + name +
-					" shows the bytes"})
+		slices.Sort(dead)
+		switch {
+		case at.State == portDisabled:
+			d.why, d.hint = at.Why, "linkbeat check tells what is wrong with it in the configuration"
+		case at.State != portOpen:
+			d.why, d.hint = cmp.Or(at.Why, at.State), hintPort
+		case len(dead) > 0:
+			d.why, d.hint = "no answer from "+strings.Join(dead, ", "), hintUnit
 		}
+		all[name] = d
 	}
-	if open > 0 {
-		text := fmt.Sprintf("%d devices are open", open)
-		if open == 1 {
-			text = "1 device is open"
-		}
-		steps = append([]Step{{Name: StepSerial, Status: OK, Text: text}}, steps...)
-	}
-	return steps
+	return all
 }
 
-func deviceStep(name string, d statuspage.Serial) Step {
-	why := d.Why
-	if why == "" {
-		why = d.State
+// portsOf are those whose ports were looked at, as no agent has them open.
+func portsOf(ports map[string]error) map[string]device {
+	all := map[string]device{}
+	for name, err := range ports {
+		d := device{hint: hintPort}
+		if err != nil {
+			d.why = err.Error()
+		}
+		all[name] = d
 	}
-	s := Step{Name: StepSerial, Status: Fail, Fault: "device", Text: name + ": " + why, Hint: hintPort}
-	if d.State == portDisabled {
-		s.Hint = "linkbeat check tells what is wrong with it in the configuration"
-	}
-	return s
+	return all
 }
 
-const hintPort = "is the adapter plugged in, and may the agent's user open it? linkbeat ports lists those that are there"
-
-// portSteps judge the ports where no agent has them open.
-func portSteps(ports map[string]error) (steps []Step) {
-	well := 0
-	for _, name := range slices.Sorted(maps.Keys(ports)) {
-		if err := ports[name]; err != nil {
-			steps = append(steps, Step{Name: StepSerial, Status: Fail, Fault: "device", Text: name + ": " + err.Error(),
-				Hint: hintPort})
+// deviceSteps judge devices: those that are well in one step.
+func deviceSteps(all map[string]device, well string) (steps []Step) {
+	n, names := 0, []string(nil)
+	for name, d := range all {
+		if d.why == "" {
+			n++
 			continue
 		}
-		well++
+		names = append(names, name)
 	}
-	if well > 0 {
-		text := fmt.Sprintf("the ports of %d devices are there; no agent has them open", well)
-		if well == 1 {
-			text = "the port of 1 device is there; no agent has it open"
-		}
-		steps = append([]Step{{Name: StepSerial, Status: OK, Text: text}}, steps...)
+	slices.Sort(names)
+	for _, name := range names {
+		d := all[name]
+		steps = append(steps, Step{Name: StepSerial, Status: Fail, Fault: "device", Text: name + ": " + d.why, Hint: d.hint})
+	}
+	if n > 0 {
+		steps = append(steps, Step{Name: StepSerial, Status: OK, Text: fmt.Sprintf(well, n)})
 	}
 	return steps
 }

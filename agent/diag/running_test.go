@@ -32,7 +32,7 @@ func TestWhatTheAgentSaysComesFirst(t *testing.T) {
 	}{
 		"all is well": {is(func(*statuspage.Status) {}), nil, true, []string{
 			"ok   agent               up at mqtt://a, and all is well",
-			"ok   serial              2 devices are open"}},
+			"ok   serial              open: 2"}},
 		"cloned": {is(func(s *statuspage.Status) { s.Why = "another client uses the id gw-7" }), nil, false,
 			[]string{"FAIL agent ", "the agent is up, and says: another client uses the id gw-7"}},
 		"not up": {is(func(s *statuspage.Status) { s.Uplink.State = "connecting" }), nil, false,
@@ -42,7 +42,7 @@ func TestWhatTheAgentSaysComesFirst(t *testing.T) {
 		"a device is gone": {is(func(s *statuspage.Status) {
 			s.Why = "serial meter: gone"
 			s.Serial["meter"] = statuspage.Serial{State: "absent", Why: "/dev/ttyUSB0: no such device"}
-		}), nil, false, []string{"1 device is open", "FAIL serial              meter: /dev/ttyUSB0: no such device",
+		}), nil, false, []string{"open: 1", "FAIL serial              meter: /dev/ttyUSB0: no such device",
 			"linkbeat ports"}},
 		"a device is left out": {is(func(s *statuspage.Status) {
 			s.Serial["meter"] = statuspage.Serial{State: "disabled", Why: "line 7: baud"}
@@ -50,9 +50,9 @@ func TestWhatTheAgentSaysComesFirst(t *testing.T) {
 		"a unit is dead": {is(func(s *statuspage.Status) {
 			s.Serial["bus"] = statuspage.Serial{State: "open", Units: map[string]statuspage.Unit{"pump": {State: "dead"},
 				"fan": {State: "live"}}}
-		}), nil, false, []string{"3 devices are open", "FAIL serial              bus: no answer from pump", "linkbeat tap bus"}},
+		}), nil, false, []string{"open: 2", "FAIL serial              bus: no answer from pump", "linkbeat tap"}},
 		"none runs": {fails(fmt.Errorf("%w answers", gate.ErrNoAgent)), map[string]error{"meter": nil}, true,
-			[]string{"warn agent ", "none runs here", "the port of 1 device is there"}},
+			[]string{"warn agent ", "none runs here", "there, and no agent has them open: 1"}},
 		"none runs, and the port is gone": {fails(gate.ErrNoAgent),
 			map[string]error{"meter": errors.New("/dev/x: no such file"), "b": nil},
 			false, []string{"FAIL serial              meter: /dev/x: no such file"}},

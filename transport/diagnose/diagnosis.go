@@ -200,7 +200,7 @@ func (r *running) echoes(all []Result) {
 		}
 		s.Text = named(s.Topics, first.Verdict == EchoOK) + " " + first.Why
 		if first.Words {
-			s.Text += " (asked over MQTT 5)"
+			s.Text += overMQTT5
 		}
 		if first.Verdict == EchoDenied {
 			s.Fault = FaultDenied

@@ -100,7 +100,7 @@ func TestDiagnosisAsksForWhatRunAsksFor(t *testing.T) {
 					return brokertest.HangUp
 				}
 				return brokertest.Pass
-			}}, all, nil, map[string]string{"retained": "nobody can tell", "size": "not asked"}},
+			}}, all, nil, map[string]string{"retained": "nobody can tell", "size": "not known"}},
 		"no will": {brokertest.Plain, &brokertest.Front{Connect: func(c brokertest.Connect) bool { return !c.Will }},
 			all, map[string]Fault{"connect": FaultWill}, map[string]string{"connect": "but not with a will: "}},
 		"no long keepalive": {brokertest.Plain, &brokertest.Front{Connect: func(c brokertest.Connect) bool {

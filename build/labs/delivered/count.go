@@ -11,11 +11,9 @@ import (
 type count struct {
 	played, arrived, twice int
 	waiting, poison        int // in the spool, in quarantine
-	accepted               int
 	bytes                  int64
 	at                     map[int]time.Time // when each number of the last device first came
-	late                   map[int]bool
-	first                  time.Time // frame of all
+	first                  time.Time         // frame of all
 }
 
 // missing are those that have not arrived.
@@ -38,7 +36,7 @@ func (s *stand) count(names ...string) (c count, err error) {
 	for _, n := range st.Bytes {
 		c.bytes += n
 	}
-	c.waiting, c.poison, c.accepted = int(st.Spool.Waiting), int(st.Spool.Poison), int(st.Spool.Accepted)
+	c.waiting, c.poison = int(st.Spool.Waiting), int(st.Spool.Poison)
 	if len(names) == 0 {
 		for _, d := range s.p.devices {
 			names = append(names, d.name)
@@ -61,14 +59,14 @@ func (s *stand) countOne(c *count, name string) error {
 	if len(tally.Conflicts) > 0 {
 		return fmt.Errorf("%s: one number with two contents: %s", name, tally.Conflicts[0])
 	}
-	c.at, c.late = map[int]time.Time{}, map[int]bool{}
+	c.at = map[int]time.Time{}
 	for _, f := range tally.Data() {
 		b, err := f.Bytes()
 		if err != nil {
 			continue // what tries the topic
 		}
 		if n, ok := kit.ParseNumber(b); ok && n <= wrote && c.at[n].IsZero() {
-			c.at[n], c.late[n] = f.At, f.Late
+			c.at[n] = f.At
 			if c.first.IsZero() || f.At.Before(c.first) {
 				c.first = f.At
 			}

@@ -203,12 +203,10 @@ func (s *stand) reconnect() error {
 
 // watch is what `why` says over time.
 type watch struct {
-	stop  func()
-	began time.Time
+	stop func()
 
 	mu   sync.Mutex
 	said []saying
-	none bool // it was empty after the link came up
 }
 
 // saying is one sentence, and when it was first seen.
@@ -223,7 +221,7 @@ const looks = 100 * time.Millisecond
 // follow looks at the agent's status until stop, or the end of the run.
 func (s *stand) follow() *watch {
 	ctx, cancel := context.WithCancel(s.Ctx)
-	w := &watch{began: time.Now()}
+	w := &watch{}
 	var done sync.WaitGroup
 	w.stop = sync.OnceFunc(func() { cancel(); done.Wait() })
 	done.Go(func() {

@@ -193,13 +193,16 @@ func termsRows() []row {
 	mosquitto.name = "mosquitto with retain_available false"
 	mosquitto.place = func() place { return place{conf: "retain_available false\n"} }
 	lower := own(r)
-	lower.name, lower.says, lower.diag = "a server that refuses a keepalive above 300 s", "", notAsked
-	lower.place = func() place {
-		return place{front: &front{connect: func(h hello) bool { return h.keepalive <= 300*time.Second }}}
+	lower.name, lower.diag = "a server that refuses a keepalive above 300 s", notAsked // once it is left out nothing is missing
+	asks := func(most time.Duration) func() place {                                    // an unknown path is asked for the ceiling
+		return func() place {
+			return place{front: &front{connect: func(h hello) bool { return h.keepalive <= most }},
+				doc: func(d kit.Doc) { d.Set("heartbeat", map[string]any{"learn": "thrifty"}) }}
+		}
 	}
-	long := closesAt("a server that closes at a keepalive over 1160 s",
-		func(h hello) bool { return h.keepalive <= 1160*time.Second }, nil)
-	long.says, long.diag = "", notAsked // once it is left out nothing is missing
+	lower.place = asks(300 * time.Second)
+	long := closesAt("a server that closes at a keepalive over 1160 s", nil, nil)
+	long.diag, long.place = notAsked, asks(1160*time.Second)
 	return []row{
 		mosquitto,
 		closesAt("a server that closes at a retained publish", nil, retained),
