@@ -133,7 +133,7 @@ func (r *running) tried(ctx context.Context, asks Asks) (*client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := newClient(conn, nil)
+	c := newClient(conn)
 	if err := r.greet(ctx, c, asks); err != nil {
 		hangUp(c)
 		return nil, err

@@ -14,17 +14,8 @@ import (
 
 const packetMax = 1 << 20 // bytes: what the server had stored may come, and is read past
 
-// newClient is one of MQTT 3.1.1; refused is told the bytes of each packet that nobody asked for, if it is not nil.
-func newClient(c net.Conn, refused func(bytes int)) *client.Client {
-	return client.New(c, client.Options{Limit: packetMax, Refused: sizes(refused)})
-}
-
-func sizes(refused func(bytes int)) func(client.Packet) {
-	if refused == nil {
-		return nil
-	}
-	return func(p client.Packet) { refused(p.Size) }
-}
+// newClient is one of MQTT 3.1.1.
+func newClient(c net.Conn) *client.Client { return client.New(c, client.Options{Limit: packetMax}) }
 
 // hangUp says DISCONNECT, so that the server keeps nothing, and closes.
 func hangUp(c *client.Client) {

@@ -131,7 +131,7 @@ func (r *running) run(ctx context.Context) {
 	}
 	r.password = password
 	defer r.tidy(ctx)
-	session := r.connect(ctx, newClient(c, nil))
+	session := r.connect(ctx, newClient(c))
 	if session != nil {
 		session = r.subscribe(ctx, session)
 	}

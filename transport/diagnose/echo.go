@@ -76,6 +76,7 @@ func Unknown(q Question, err error) (all []Result) {
 // Verdicts asks about all topics of q, and about State if it is named, which comes last. An error says why nothing was learnt at
 // all; there is a result for each topic all the same.
 func (t *Trial) Verdicts(ctx context.Context, q Question) ([]Result, error) {
+	t.control = q.Probe
 	topics := q.all()
 	all := make([]Publish, 0, len(topics)+1)
 	for _, a := range topics {

@@ -39,6 +39,7 @@ func Sized(n int) []byte {
 
 // Size asks q. What is not about the size alone proves nothing: a small message on the same topic must fare better.
 func (t *Trial) Size(ctx context.Context, q SizeQuestion) (s SizeAnswer) {
+	t.control = q.Probe
 	if s.Err = t.connected(ctx); s.Err != nil {
 		return s
 	}

@@ -185,7 +185,7 @@ func TestAKilledDiagnosisLeavesNoMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newClient(conn, nil)
+		c := newClient(conn)
 		if err := r.greet(t.Context(), c, r.Asks); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -55,15 +56,27 @@ type Trial struct {
 	hello *packets.ConnectPacket
 	dial  func(context.Context) (net.Conn, error)
 
-	refused func(bytes int) // nil: nobody counts
-	client  *client.Client  // nil: none is open
-	old     bool            // the server does not speak MQTT 5
+	refused func(bytes int)                 // nil: nobody counts
+	control string                          // the topic of Question.Probe, on which nobody else has a say
+	own     atomic.Pointer[map[string]bool] // topics on which the gateway's own messages are heard too
+	client  *client.Client                  // nil: none is open
+	old     bool                            // the server does not speak MQTT 5
 }
 
 // NewTrial is a trial whose sessions dial opens and hello introduces: see codec.CheckConnect. refused is called with the bytes of
 // what others publish there meanwhile, and of what else nobody asked for; nil: nobody counts.
 func NewTrial(hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error), refused func(bytes int)) *Trial {
 	return &Trial{hello: hello, dial: dial, refused: refused}
+}
+
+// refuse books what nobody asked for. What the gateway publishes while its topics are listened to was asked for: it stays booked as
+// what the trial costs.
+func (t *Trial) refuse(p client.Packet) {
+	own := t.own.Load()
+	if t.refused == nil || p.Kind == codec.TypePublish && own != nil && (*own)[p.Topic] {
+		return
+	}
+	t.refused(p.Size)
 }
 
 // Close ends the session that is open.
@@ -82,7 +95,7 @@ func (t *Trial) connected(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.client = client.New(conn, client.Options{Limit: packetMax, Refused: sizes(t.refused), MQTT5: !t.old})
+		t.client = client.New(conn, client.Options{Limit: packetMax, Refused: t.refuse, MQTT5: !t.old})
 		if err = connect(ctx, t.client, t.hello, t.old); err == nil {
 			return nil
 		}
@@ -162,10 +175,12 @@ func (r *round) again(ctx context.Context) error {
 func (r *round) connected(ctx context.Context) error {
 	err := r.t.connected(ctx)
 	if err == nil {
-		payloads := make([][]byte, 0, len(r.all))
+		payloads, own := make([][]byte, 0, len(r.all)), map[string]bool{}
 		for _, p := range r.all {
 			payloads = append(payloads, p.Payload)
+			own[p.Topic] = p.Topic != r.t.control
 		}
+		r.t.own.Store(&own)
 		r.t.client.Expect(payloads...)
 	}
 	return err
