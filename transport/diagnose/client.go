@@ -23,7 +23,7 @@ func sizes(refused func(bytes int)) func(client.Packet) {
 	if refused == nil {
 		return nil
 	}
-	return func(p client.Packet) { refused(p.Size) }
+	return func(p client.Packet) { refused(p.Read) }
 }
 
 // hangUp says DISCONNECT, so that the server keeps nothing, and closes.

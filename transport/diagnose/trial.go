@@ -55,9 +55,10 @@ type Trial struct {
 	hello *packets.ConnectPacket
 	dial  func(context.Context) (net.Conn, error)
 
-	refused func(bytes int) // nil: nobody counts
-	client  *client.Client  // nil: none is open
-	old     bool            // the server does not speak MQTT 5
+	refused func(bytes int)                    // nil: nobody counts
+	said    func(topic string, payload []byte) // nil: nobody asks
+	client  *client.Client                     // nil: none is open
+	old     bool                               // the server does not speak MQTT 5
 }
 
 // NewTrial is a trial whose sessions dial opens and hello introduces: see codec.CheckConnect. refused is called with the bytes of
@@ -65,6 +66,9 @@ type Trial struct {
 func NewTrial(hello *packets.ConnectPacket, dial func(context.Context) (net.Conn, error), refused func(bytes int)) *Trial {
 	return &Trial{hello: hello, dial: dial, refused: refused}
 }
+
+// OnPublish lets said be called before each publish, with what is to be heard: whoever else listens there may know it for ours.
+func (t *Trial) OnPublish(said func(topic string, payload []byte)) { t.said = said }
 
 // Close ends the session that is open.
 func (t *Trial) Close() {
@@ -103,6 +107,9 @@ func (t *Trial) Ask(ctx context.Context, all []Publish, listen bool) []Answer {
 	for i := range r.all {
 		if r.all[i].Payload == nil {
 			r.all[i].Payload = echoPayload()
+		}
+		if t.said != nil {
+			t.said(r.all[i].Topic, r.all[i].Payload)
 		}
 	}
 	err := r.connected(ctx)

@@ -36,6 +36,8 @@ type world struct {
 	hangUp    bool                       // it closes the main link when that publishes to a probe
 	hung      int                        // how often it did
 	listeners map[string]*listener       // by topic
+	retained  []byte                     // what stands on each probe topic; nil: nothing
+	twice     bool                       // what is published arrives twice
 	replace   func() []byte              // what arrives instead of the main link's nonces; nil: they do
 	hear      func(payload []byte)       // of the main link: what comes on its own probe topic; nil: nothing does
 }
@@ -292,6 +294,9 @@ func (w *world) deliver(topic string, payload []byte) {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Payload = topic, payload
 	_ = p.Write(l.conn)
+	if w.twice {
+		_ = p.Write(l.conn)
+	}
 }
 
 // serve is the server's side of one probe session.
@@ -328,11 +333,18 @@ func (w *world) answer(l *listener, p packets.ControlPacket) bool {
 		ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 		ack.MessageID, ack.ReturnCodes = p.MessageID, []byte{0}
 		_ = ack.Write(l.conn)
+		if w.retained != nil {
+			m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			m.TopicName, m.Payload, m.Retain = p.Topics[0], w.retained, true
+			_ = m.Write(l.conn)
+		}
 	case *packets.PublishPacket:
 		switch {
 		case w.swallow:
 		case w.hear != nil && p.TopicName == w.le.PairTopic():
-			w.hear(p.Payload)
+			if w.hear(p.Payload); w.twice {
+				w.hear(p.Payload)
+			}
 		default:
 			w.deliver(p.TopicName, p.Payload)
 		}
