@@ -16,6 +16,7 @@ const (
 	pairLapse       = 4    // beats without a pair
 	quietPart       = 1.05 // of the failing gap
 	quietNext       = -1   // the next canary is the quiet test
+	askAgain        = 2    // times: each costs a session, beside the budget, and a main link that is slow looks like an outage
 )
 
 // canaries watch a loose path for a limit that shrinks, and ask what kind of path it is; on the learner's loop.
@@ -28,6 +29,7 @@ type canaries struct {
 	doubtful int       // in a row that may have been silent for too long
 	quiet    int       // flow of a quiet test, or quietNext; 0: none
 	asked    bool      // what kind of path it is
+	unsure   int       // times that an outage took the answer to that
 }
 
 // classify asks once, when all else is settled, what kind of path it is.
@@ -45,7 +47,9 @@ func (c *canaries) kindSeen(err error, asked time.Time, quiet bool) {
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil && faults.Of(err, asked).Kind == faults.OutcomeSilence && (c.le.main == nil || !c.le.main.HeardSince(asked)):
-		c.asked = c.asked && !quiet // once more
+		if quiet && c.unsure < askAgain {
+			c.unsure, c.asked = c.unsure+1, false
+		}
 	case err == nil:
 		c.le.kind = heartbeat.Loose
 	case quiet, !faults.IsReset(err) && faults.Of(err, time.Now()).Kind != faults.OutcomeClosed:

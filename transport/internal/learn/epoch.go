@@ -63,7 +63,7 @@ func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why s
 	le.search = heartbeat.NewSearch(le.searchOptions(s.Endpoint()))
 	le.search.PathChanged(now.Add(le.after(remembered)), hint)
 	le.canaries.watched, le.canaries.quiet, le.canaries.asked, le.canaries.doubtful = now, 0, false, 0
-	le.canaries.seen = now
+	le.canaries.seen, le.canaries.unsure = now, 0
 	le.flows.paused, le.flows.failures = time.Time{}, 0
 	le.spending.resting, le.pair.ownMapping, le.pair.unheard, le.pingOnly.on = false, false, false, false
 	if until := le.denials.until[s.Endpoint()]; now.Before(until) {

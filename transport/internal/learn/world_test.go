@@ -30,6 +30,7 @@ type world struct {
 	limit     time.Duration              // of silence, after which the path forgets a probe session; 0: never
 	strict    bool                       // what the client sends does not revive it
 	dead      bool                       // an outage: nothing gets through
+	slow      bool                       // the main link hears later than is waited for
 	late      []func()                   // what the main link published meanwhile, and TCP gets across afterwards
 	connack   func(clientID string) byte // nil: accepted
 	swallow   bool                       // the server does not carry what probes publish
@@ -91,7 +92,7 @@ func (m *fakeMain) SilentSince() (at time.Time) {
 
 // HeardSince knows no silence but an outage: something came in just now.
 func (m *fakeMain) HeardSince(time.Time) (heard bool) {
-	m.with(func() { heard = !m.w.dead })
+	m.with(func() { heard = !m.w.dead && !m.w.slow })
 	return heard
 }
 
