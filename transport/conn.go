@@ -25,12 +25,12 @@ const (
 type observer interface {
 	writing(o codec.Outbound) Cause                    // before a packet goes out; not for our own pings
 	wrote(o codec.Outbound, c Cause, n int, err error) // after n bytes of it did
-	// a whole packet came in; buffered bytes wait behind it
-	arrived(h codec.Header, body []byte, buffered int) (known bool, err error)
-	isAccepted() bool                     // CONNACK came
-	skipped(h codec.Header, topic string) // a PUBLISH beyond the limit came in and was read past
-	progress()                            // a part of a long packet came in
-	ended(err error)                      // once, at the first error of reading or writing, or at Close
+	// a whole packet came in, which is booked under cause, and so is its answer; buffered bytes wait behind it
+	arrived(h codec.Header, body []byte, buffered int) (known bool, cause Cause, err error)
+	isAccepted() bool                                // CONNACK came
+	skipped(h codec.Header, topic string, id uint16) // a PUBLISH beyond the limit came in and was read past
+	progress()                                       // a part of a long packet came in
+	ended(err error)                                 // once, at the first error of reading or writing, or at Close
 }
 
 // conn is the net.Conn that the library is given. It sits above TLS or WebSocket and sees whole packets: every Write of the
@@ -48,7 +48,7 @@ type conn struct {
 
 	out    chan packetWrite // packets of the library, to the writer
 	pings  chan struct{}    // pings to write
-	acks   chan uint16      // identifiers of skipped publishes, to be acknowledged
+	acks   chan packetWrite // of what the library never sees
 	closed chan struct{}
 	once   sync.Once
 	first  atomic.Bool // the CONNECT was written
@@ -65,7 +65,8 @@ func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Durati
 	return &conn{
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, readPatience: silence,
-		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog), acks: make(chan uint16, ackBacklog),
+		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog),
+		acks:   make(chan packetWrite, ackBacklog),
 		closed: make(chan struct{}),
 		r:      bufio.NewReaderSize(s, readBuffer),
 	}
@@ -97,9 +98,13 @@ func (c *conn) fill() error {
 	if err != nil {
 		return err
 	}
-	known, err := c.watch.arrived(h, packet[h.Size:], c.r.Buffered())
-	if known && err == nil {
+	known, cause, err := c.watch.arrived(h, packet[h.Size:], c.r.Buffered())
+	switch {
+	case err != nil:
+	case known:
 		c.rest = packet
+	case h.Kind == codec.TypePubrec || h.Kind == codec.TypePubrel:
+		c.acknowledge(h.Kind+1, codec.PacketID(packet[h.Size:]), cause) // PUBCOMP follows PUBREL, and that PUBREC, in table 2.1
 	}
 	return err
 }

@@ -38,18 +38,18 @@ func (w *witness) wrote(o codec.Outbound, _ Cause, _ int, err error) {
 	}
 }
 
-func (w *witness) arrived(h codec.Header, _ []byte, _ int) (bool, error) {
+func (w *witness) arrived(h codec.Header, _ []byte, _ int) (bool, Cause, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.in = append(w.in, h.Kind)
-	return h.Kind != w.hide, nil
+	return h.Kind != w.hide, CauseData, nil
 }
 
 func (w *witness) progress() { w.parts++ }
 
 func (w *witness) isAccepted() bool { return true }
 
-func (w *witness) skipped(_ codec.Header, topic string) { w.skips = append(w.skips, topic) }
+func (w *witness) skipped(_ codec.Header, topic string, _ uint16) { w.skips = append(w.skips, topic) }
 
 func (w *witness) ended(err error) { w.err = err; close(w.overDone) }
 

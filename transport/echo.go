@@ -95,9 +95,15 @@ func (t Trials) begin(ctx context.Context) (*diagnose.Trial, *session, error) {
 		return nil, nil, err
 	}
 	hello := codec.CheckConnect(l.o.ClientID, s.e.Username, password)
-	return diagnose.NewTrial(hello, func(ctx context.Context) (net.Conn, error) {
+	trial := diagnose.NewTrial(hello, func(ctx context.Context) (net.Conn, error) {
 		return l.dialer.OpenOn(ctx, s.e, CauseProbe, s.stream.Path())
-	}, func(n int) { l.dialer.Counter.Refuse(CauseProbe, n) }), s, nil
+	}, func(n int) { l.dialer.Counter.Refuse(CauseProbe, n) })
+	trial.OnPublish(func(topic string, payload []byte) {
+		if topic == l.learner.PairTopic() {
+			l.learner.Said(payload)
+		}
+	})
+	return trial, s, nil
 }
 
 func (t Trials) end(trial *diagnose.Trial) {

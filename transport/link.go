@@ -78,8 +78,8 @@ func New(o Options) (*Link, error) {
 	l.learner = learn.New(o.Learning, learn.Env{Interval: o.Interval, Keepalive: o.Keepalive, AdaptKeep: o.AdaptKeep,
 		Secure: secure, Dialer: l.dialer, Go: l.group.Go, Rand: o.Rand, Foreign: l.health.foreign})
 	if topic := l.learner.PairTopic(); topic != "" {
-		l.HandleAs(CauseProbe, topic, func(m Message, _ bool) {
-			l.learner.PairHeard(m.Payload, m.Size, func() { l.dialer.Counter.Refuse(CauseProbe, m.Size) })
+		l.HandleAs(CauseProbe, topic, func(m Message, retained bool) {
+			l.learner.PairHeard(m.Payload, m.Size, retained, func() { l.dialer.Counter.Refuse(CauseProbe, m.Size) })
 		})
 	}
 	return l, nil

@@ -50,11 +50,11 @@ func (m mainLink) SilentSince() time.Time {
 	return m.s.guarded.beat.Silent()
 }
 
-// HeardSince reports whether anything came in since t.
+// HeardSince reports whether anything came in at t or since.
 func (m mainLink) HeardSince(t time.Time) bool {
 	m.s.guarded.Lock()
 	defer m.s.guarded.Unlock()
-	return m.s.guarded.heard.After(t)
+	return !m.s.guarded.heard.Before(t)
 }
 
 // Rearmed is called after our kernel acknowledged something that came in; ping: and the server wants to hear of us soon.

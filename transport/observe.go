@@ -42,29 +42,27 @@ func (s *session) wrote(o codec.Outbound, c Cause, n int, err error) {
 }
 
 // arrived checks a packet before the library sees it, and books it.
-func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, err error) {
+func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool, cause Cause, err error) {
+	cause = netdial.CauseHandshake
 	if !s.isAccepted() {
-		return true, s.connack(body, buffered)
+		return true, cause, s.connack(body, buffered)
 	}
-	cause, owed, known, asked := netdial.CauseHandshake, -1, true, true
+	owed, known, asked := -1, true, true
 	switch h.Kind {
 	case codec.TypeConnack:
-		return false, faults.Nonsense("a second CONNACK")
+		return false, cause, faults.Nonsense("a second CONNACK")
 	case codec.TypePingresp:
 		cause, asked = netdial.CausePing, s.conn.pongAsked()
 	case codec.TypePublish:
 		topic, rest, _ := codec.CutString(body)
 		cause = s.l.causeOf(string(topic))
-		switch h.Flags >> 1 & 3 { // QoS
-		case 1:
-			s.window.received(codec.PacketID(rest), cause)
-		case 2:
-			s.releases++
+		s.publishIn(h, rest, cause)
+	case codec.TypePubrec, codec.TypePubrel, codec.TypePubcomp:
+		earlier := false
+		known = false // the conn answers: the library would take a PUBCOMP for the PUBACK of its own with this identifier
+		if asked, earlier = s.resumed.May(h.Kind, codec.PacketID(body)); earlier {
+			cause = CauseRefused
 		}
-	case codec.TypePubrel:
-		asked = s.releases > 0
-		known = asked // or the library would answer each with a PUBCOMP
-		s.releases = max(0, s.releases-1)
 	case codec.TypePuback, codec.TypeSuback, codec.TypeUnsuback:
 		cause, owed, known, err = s.window.answer(h, body, time.Now())
 		asked = known
@@ -75,7 +73,18 @@ func (s *session) arrived(h codec.Header, body []byte, buffered int) (known bool
 	}
 	s.l.dialer.Counter.Book(cause, h.Total())
 	s.listen(h.Kind, owed)
-	return known, err
+	return known, cause, err
+}
+
+// publishIn notes a PUBLISH whose topic was cut off, so that what it is acknowledged with is known and booked like it.
+func (s *session) publishIn(h codec.Header, rest []byte, c Cause) {
+	switch h.Flags >> 1 & 3 { // QoS
+	case 1:
+		s.window.received(codec.PacketID(rest), c)
+	case 2:
+		s.window.received(codec.PacketID(rest), c)
+		s.resumed.Published(codec.PacketID(rest))
+	}
 }
 
 // listen informs the beat of a packet that came in; owed is what is still to be acknowledged, or -1: as before.

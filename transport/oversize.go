@@ -13,7 +13,7 @@ import (
 // A PUBLISH beyond MaxPacket is read past and acknowledged. Were the session dropped instead, the server would deliver it again
 // to the next session, and to each one after it: one message too long would keep a gateway offline.
 
-// ackBacklog is how many of our own PUBACKs may wait for a write; then the reader waits too.
+// ackBacklog is how many of our own acknowledgements may wait for a write; then the reader waits too.
 const ackBacklog = 64
 
 // skip reads past the PUBLISH with header h, which was peeked and not read.
@@ -31,18 +31,17 @@ func (c *conn) skip(h codec.Header) error {
 		c.watchRead()
 		c.watch.progress()
 	}
-	c.watch.skipped(h, topic)
-	if id == 0 {
-		return nil
-	}
-	select {
-	case c.acks <- id:
-	case <-c.closed:
+	c.watch.skipped(h, topic, id)
+	switch h.Flags >> 1 & 3 { // QoS
+	case 1:
+		c.acknowledge(codec.TypePuback, id, CauseRefused)
+	case 2: // whose PUBREL follows
+		c.acknowledge(codec.TypePubrec, id, CauseRefused)
 	}
 	return nil
 }
 
-// readHead reads the header, the topic, and with QoS 1 the packet identifier (section 3.3.2); n is how many bytes that were.
+// readHead reads the header, the topic, and with QoS 1 or 2 the packet identifier (section 3.3.2); n is how many bytes that were.
 func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err error) {
 	head := make([]byte, h.Size+2)
 	if _, err := io.ReadFull(c.r, head); err != nil {
@@ -70,7 +69,10 @@ func (c *conn) readHead(h codec.Header) (topic string, id uint16, n int, err err
 }
 
 // skipped is called after a PUBLISH was read past; the library does not see it.
-func (s *session) skipped(h codec.Header, topic string) {
+func (s *session) skipped(h codec.Header, topic string, id uint16) {
+	if h.Flags>>1&3 == 2 {
+		s.resumed.Published(id)
+	}
 	s.l.dialer.Counter.Book(CauseRefused, h.Total())
 	s.listen(h.Kind, -1)
 	s.l.health.oversized.Add(1)

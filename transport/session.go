@@ -37,8 +37,8 @@ type session struct {
 
 // taken is what the reader of a session, and nothing else, knows of what came in.
 type taken struct {
-	unasked  client.Unasked
-	releases int // PUBRELs that are to come: messages of QoS 2, of a server that gives more than was asked for
+	unasked client.Unasked
+	resumed client.Resumed // of QoS 2, of an earlier session or of a server that gives more than was asked for
 }
 
 // sessionParams are what a session is made with; immutable.

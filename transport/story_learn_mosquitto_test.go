@@ -106,3 +106,19 @@ func TestMosquittoPair(t *testing.T) {
 		t.Errorf("before %+v\nafter %+v", before, after)
 	}
 }
+
+// What a trial publishes where the main link hears its pair is ours, and no stranger's.
+func TestMosquittoPairBesideTrials(t *testing.T) {
+	m := brokertest.Start(t, brokertest.Plain)
+	l := learningLink(t, Server{URL: URL("mqtt://" + m.Addr())}, func(o *Options) { o.Learning.Canary.Pair = true })
+	runLink(t, l)
+	awaitUp(t, l)
+	for range 20 {
+		if _, err := l.Trials().Deliverable(t.Context(), nil, probeTopic(0), EchoTopic{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := l.Status(); st.Bytes.Refused != 0 || st.Why != "" {
+		t.Errorf("%+v", st)
+	}
+}

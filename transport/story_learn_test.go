@@ -256,7 +256,7 @@ func TestBudget(t *testing.T) {
 				r.Fatalf("%d bytes after %v hours: %+v", st.Cost, hours, st)
 			}
 		}
-		if st := r.link.Status(); !rested || st.Drops > 0 || st.Heartbeat.Phase != "settled" {
+		if st := r.link.Status(); !rested || st.Drops > 0 || st.Heartbeat.Phase != "settled" || st.Heartbeat.Kind != "strict" {
 			r.Errorf("rested %v, %+v", rested, st.Heartbeat)
 		}
 	})

@@ -197,7 +197,7 @@ func (w *window) writing(o codec.Outbound, now time.Time) (Cause, int) {
 		w.ask(o.ID, o.Filters, now)
 	case codec.TypeUnsubscribe:
 		w.ask(o.ID, noFilters, now)
-	case codec.TypePuback:
+	case codec.TypePuback, codec.TypePubrec:
 		cause = w.inbound[o.ID]
 		delete(w.inbound, o.ID)
 	case codec.TypePublish:
@@ -287,7 +287,7 @@ func (w *window) answer(h codec.Header, body []byte, now time.Time) (cause Cause
 	return a.m.Cause, w.progressed(&a.waiting, now), true, nil
 }
 
-// received is called with each QoS 1 message that came in, so that our PUBACK is booked under the same cause.
+// received is called with each QoS 1 or 2 message that came in, so that our PUBACK or PUBREC is booked under the same cause.
 func (w *window) received(id uint16, c Cause) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -65,8 +65,7 @@ func (c *conn) writer() {
 		case m = <-c.out:
 		case <-c.pings:
 			m = c.pingWrite()
-		case id := <-c.acks:
-			m = ackWrite(id)
+		case m = <-c.acks:
 		}
 		batch, buf = append(batch[:0], m), append(buf[:0], m.p...)
 		for len(batch) < cap(batch) && len(buf) < outCoalesce && !m.last() && c.waiting(&m) {
@@ -94,8 +93,7 @@ func (c *conn) waiting(m *packetWrite) bool {
 	case *m = <-c.out:
 	case <-c.pings:
 		*m = c.pingWrite()
-	case id := <-c.acks:
-		*m = ackWrite(id)
+	case *m = <-c.acks:
 	default:
 		return false
 	}
@@ -129,10 +127,13 @@ func (c *conn) pingWrite() packetWrite {
 	return packetWrite{o: codec.Outbound{Kind: codec.TypePingreq}, cause: netdial.CausePing, p: []byte{codec.TypePingreq << 4, 0}}
 }
 
-// ackWrite acknowledges, without the library, a PUBLISH that it never saw.
-func ackWrite(id uint16) packetWrite {
-	p := []byte{codec.TypePuback << 4, 2, byte(id >> 8), byte(id)}
-	return packetWrite{o: codec.Outbound{Kind: codec.TypePuback, ID: id}, cause: CauseRefused, p: p}
+// acknowledge has written, without the library, what acknowledges a packet that it never saw. It waits behind ackBacklog others.
+func (c *conn) acknowledge(kind byte, id uint16, cause Cause) {
+	o, p := codec.Acknowledge(kind, id)
+	select {
+	case c.acks <- packetWrite{o: o, cause: cause, p: p}:
+	case <-c.closed:
+	}
 }
 
 // Write takes one packet of the library.

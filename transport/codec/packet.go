@@ -20,7 +20,9 @@ const (
 	TypeConnack   = 2
 	TypePublish   = 3
 	TypePuback    = 4
+	TypePubrec    = 5
 	TypePubrel    = 6
+	TypePubcomp   = 7
 	TypeSubscribe = 8
 	TypeSuback    = 9
 
@@ -45,6 +47,7 @@ const (
 	maxHeader      = 1 + maxLengthBytes
 	ReadChunk      = 16 << 10 // a packet's buffer grows by this as its bytes arrive, whatever its header promises
 	SubackFailure  = 0x80     // [MQTT-3.9.3-2]
+	pubrelFlags    = 2        // [MQTT-3.6.1-1]
 )
 
 // Header is the fixed header of a packet:
@@ -174,8 +177,8 @@ func checkHeader(h Header, limit int) error {
 	case TypePingresp:
 		body = 0
 	case TypePubrel:
-		flags = 2 // [MQTT-3.6.1-1]
-	case TypeConnack, TypePuback, TypeUnsuback:
+		flags = pubrelFlags
+	case TypeConnack, TypePuback, TypePubrec, TypePubcomp, TypeUnsuback:
 	default:
 		return faults.Nonsense("a packet of type %d", h.Kind)
 	}
@@ -202,7 +205,7 @@ func checkInbound(h Header, body []byte) error {
 		if body[0] > 1 || body[1] > 5 {
 			return faults.Nonsense("a CONNACK of % x", body)
 		}
-	case TypePuback, TypeUnsuback, TypePubrel:
+	case TypePuback, TypePubrec, TypePubrel, TypePubcomp, TypeUnsuback:
 		if PacketID(body) == 0 {
 			return faults.Nonsense("a packet of type %d with the identifier 0", h.Kind)
 		}
@@ -237,14 +240,28 @@ func checkSuback(h Header, body []byte) error {
 	return nil
 }
 
+// Acknowledge is the packet that acknowledges one with an identifier, which the library never sees: of kind TypePuback … for
+// TypePublish, and what follows it (section 4.3.3).
+func Acknowledge(kind byte, id uint16) (Outbound, []byte) {
+	first := kind << 4
+	if kind == TypePubrel {
+		first |= pubrelFlags
+	}
+	return Outbound{Kind: kind, ID: id}, []byte{first, 2, byte(id >> 8), byte(id)}
+}
+
 // Unasked names, for people, a packet that answers nothing, with the clause of MQTT 3.1.1 by which a server may send it only as
-// an answer.
+// an answer. Exceptions: PUBREC and PUBREL, which a server may send unasked, but only once for each message.
 func Unasked(kind byte) string {
 	switch kind {
 	case TypePuback:
 		return "a PUBACK (section 3.4)"
 	case TypePubrel:
-		return "a PUBREL (section 3.6)"
+		return "a PUBREL that was answered before (section 4.3.3)"
+	case TypePubrec:
+		return "a PUBREC that was answered before (section 4.3.3)"
+	case TypePubcomp:
+		return "a PUBCOMP (section 3.7)"
 	case TypeSuback:
 		return "a SUBACK [MQTT-3.8.4-2]"
 	case TypeUnsuback:
@@ -274,7 +291,7 @@ func PacketID(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 type Outbound struct {
 	Kind    byte   // TypeConnect …
 	QoS     byte   // of PUBLISH
-	ID      uint16 // of PUBLISH with QoS 1, SUBSCRIBE, UNSUBSCRIBE, PUBACK
+	ID      uint16 // of PUBLISH with QoS 1, SUBSCRIBE, UNSUBSCRIBE, PUBACK, PUBREC
 	Filters int    // of SUBSCRIBE
 }
 
@@ -296,7 +313,7 @@ func ParseOutbound(p []byte) (Outbound, error) {
 		if o.QoS > 0 {
 			o.ID = PacketID(rest)
 		}
-	case TypeSubscribe, TypeUnsubscribe, TypePuback:
+	case TypeSubscribe, TypeUnsubscribe, TypePuback, TypePubrec:
 		if len(body) < 2 {
 			return o, fmt.Errorf("packet of type %d and %d bytes is cut short", h.Kind, len(p))
 		}

@@ -56,11 +56,12 @@ type Trial struct {
 	hello *packets.ConnectPacket
 	dial  func(context.Context) (net.Conn, error)
 
-	refused func(bytes int)                 // nil: nobody counts
-	control string                          // the topic of Question.Probe, on which nobody else has a say
-	own     atomic.Pointer[map[string]bool] // topics on which the gateway's own messages are heard too
-	client  *client.Client                  // nil: none is open
-	old     bool                            // the server does not speak MQTT 5
+	refused func(bytes int)                    // nil: nobody counts
+	said    func(topic string, payload []byte) // nil: nobody asks
+	control string                             // the topic of Question.Probe, on which nobody else has a say
+	own     atomic.Pointer[map[string]bool]    // topics on which the gateway's own messages are heard too
+	client  *client.Client                     // nil: none is open
+	old     bool                               // the server does not speak MQTT 5
 }
 
 // NewTrial is a trial whose sessions dial opens and hello introduces: see codec.CheckConnect. refused is called with the bytes of
@@ -69,15 +70,18 @@ func NewTrial(hello *packets.ConnectPacket, dial func(context.Context) (net.Conn
 	return &Trial{hello: hello, dial: dial, refused: refused}
 }
 
-// refuse books what nobody asked for. What the gateway publishes while its topics are listened to was asked for: it stays booked as
-// what the trial costs.
+// refuse books what nobody asked for. What the gateway publishes while its topics are listened to was asked for: it stays booked
+// as what the trial costs.
 func (t *Trial) refuse(p client.Packet) {
 	own := t.own.Load()
 	if t.refused == nil || p.Kind == codec.TypePublish && own != nil && (*own)[p.Topic] {
 		return
 	}
-	t.refused(p.Size)
+	t.refused(p.Read)
 }
+
+// OnPublish lets said be called before each publish, with what is to be heard: whoever else listens there may know it for ours.
+func (t *Trial) OnPublish(said func(topic string, payload []byte)) { t.said = said }
 
 // Close ends the session that is open.
 func (t *Trial) Close() {
@@ -116,6 +120,9 @@ func (t *Trial) Ask(ctx context.Context, all []Publish, listen bool) []Answer {
 	for i := range r.all {
 		if r.all[i].Payload == nil {
 			r.all[i].Payload = echoPayload()
+		}
+		if t.said != nil {
+			t.said(r.all[i].Topic, r.all[i].Payload)
 		}
 	}
 	err := r.connected(ctx)

@@ -39,6 +39,9 @@ func (s *Search) Wake(now time.Time) time.Time {
 		return s.start
 	}
 	at := s.growAt
+	if s.rest {
+		at = time.Time{} // when it may grow again there is an event
+	}
 	for _, t := range s.plan(now).targets {
 		if due := t.flow.since.Add(t.gap); at.IsZero() || due.Before(at) {
 			at = due

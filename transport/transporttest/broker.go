@@ -237,3 +237,18 @@ func (b *Broker) Subscribe(clientID, filter string, qos byte) {
 	defer b.mu.Unlock()
 	b.sessions[clientID].topics[filter] = qos
 }
+
+// Owe lets the session of a client id, which must be there, have messages of QoS 2 that came to an earlier connection of it and
+// were never released: at each CONNECT the broker says PUBREL for them, until it gets PUBCOMP.
+func (b *Broker) Owe(clientID string, ids ...uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sessions[clientID].releases = append(b.sessions[clientID].releases, ids...)
+}
+
+// Owed is how many of them are left.
+func (b *Broker) Owed(clientID string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sessions[clientID].releases)
+}

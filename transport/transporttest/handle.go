@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,14 @@ func (c *client) handle(first byte, body []byte) error {
 		c.b.mu.Lock()
 		defer c.b.mu.Unlock()
 		c.session.acked(f.number())
+	case typePubrec: // of a message that a test made up
+	case typePubrel:
+		c.push(appendPacket(nil, typePubcomp, number(f.number())))
+	case typePubcomp:
+		id := f.number()
+		c.b.mu.Lock()
+		defer c.b.mu.Unlock()
+		c.session.releases = slices.DeleteFunc(c.session.releases, func(open uint16) bool { return open == id })
 	case typeSubscribe:
 		return c.subscribe(&f)
 	case typeUnsubscribe:
@@ -63,6 +72,7 @@ func (c *client) connect(body []byte) error {
 	}
 	present := c.b.open(c)
 	c.push([]byte{typeConnack, 2, present, 0})
+	c.session.release()
 	c.session.flush()
 	return nil
 }

@@ -13,6 +13,9 @@ const (
 	typeConnack     = 0x20
 	typePublish     = 0x30
 	typePuback      = 0x40
+	typePubrec      = 0x50
+	typePubrel      = 0x60
+	typePubcomp     = 0x70
 	typeSubscribe   = 0x80
 	typeSuback      = 0x90
 	typeUnsubscribe = 0xa0

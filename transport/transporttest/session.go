@@ -23,6 +23,8 @@ type session struct {
 	topics map[string]byte
 	lastID uint16
 	queue  []queued // QoS 1, not acknowledged
+	// of QoS 2: whose PUBREL was not answered
+	releases []uint16
 }
 
 type queued struct {
@@ -66,6 +68,13 @@ func (s *session) flush() {
 			s.on.push(q.m.encode(q.id))
 			q.m.Dup = true
 		}
+	}
+}
+
+// release sends the PUBRELs that are open, as at each return of the client [MQTT-4.4.0-1].
+func (s *session) release() {
+	for _, id := range s.releases {
+		s.on.push(appendPacket(nil, typePubrel|2, number(id)))
 	}
 }
 

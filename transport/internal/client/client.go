@@ -36,6 +36,9 @@ type Options struct {
 	// Refused is called by the reader, which it must not hold up for long, with each packet that nobody asked for; nil: nobody
 	// counts them.
 	Refused func(p Packet)
+	// Own is called by the reader with the payload of each PUBLISH that is not expected, and reports that it is one of ours all
+	// the same, which came twice or late: it is handed out as foreign, and neither refused nor counted. nil: none is.
+	Own func(payload []byte) bool
 
 	// MQTT5 speaks MQTT 5 instead of 3.1.1. Its answers are checked no further than they are read.
 	MQTT5 bool
@@ -64,8 +67,10 @@ type Packet struct {
 	Topic string // of a PUBLISH
 	Body  []byte // the payload of a PUBLISH; of others, all behind the fixed header
 
-	Size    int  // of the whole packet, in bytes
-	Foreign bool // nobody asked for it: another PUBLISH than Expect has named, or an answer to nothing of ours
+	Size     int  // of the whole packet, in bytes
+	Read     int  // how much of it was read, in bytes: less than Size of what is beyond the limit, which ends the session
+	Foreign  bool // nobody asked for it: another PUBLISH than Expect has named, or an answer to nothing of ours
+	Retained bool // the first PUBLISH that the server had kept for whoever subscribes: its sender may be gone
 }
 
 // New takes over conn and begins to read.
@@ -105,7 +110,7 @@ func (c *Client) read() {
 			buf, h, c.err = codec.ReadConnack(r, buf, c.o.MQTT5)
 		}
 		if errors.Is(c.err, codec.ErrOversized) {
-			c.err = c.oversized(r.Buffered())
+			c.err = c.oversized(h, r.Buffered())
 		}
 		if c.err != nil {
 			return
@@ -129,7 +134,7 @@ func (c *Client) read() {
 
 // packetOf is the packet in buf, whose bytes it shares.
 func packetOf(h codec.Header, buf []byte, mqtt5 bool) Packet {
-	p := Packet{Kind: h.Kind, Body: buf[h.Size:], Size: h.Total()}
+	p := Packet{Kind: h.Kind, Body: buf[h.Size:], Size: h.Total(), Read: h.Total(), Retained: isRetained(h)}
 	if h.Kind == codec.TypePublish {
 		topic, rest, _ := codec.CutString(p.Body)
 		if h.Flags>>1&3 > 0 && len(rest) >= 2 {
@@ -142,6 +147,8 @@ func packetOf(h codec.Header, buf []byte, mqtt5 bool) Packet {
 	}
 	return p
 }
+
+func isRetained(h codec.Header) bool { return h.Kind == codec.TypePublish && h.Flags&1 == 1 } // [MQTT-3.3.1-8]
 
 // Connect sends CONNECT and returns the code of CONNACK, 0 when the server accepts. What is not a CONNACK is nonsense: the server
 // may send nothing before it [MQTT-3.2.0-1]. patience is for the write and the answer together, as everywhere.

@@ -345,3 +345,53 @@ func TestWhatNobodyAskedForIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// What is retained comes once with each subscription, and what is our own is no stranger's: neither counts. Old counts lapse.
+func TestWhatIsNotHeldAgainstStrangers(t *testing.T) {
+	live, kept := "\x30\x04\x00\x01ax", "\x31\x04\x00\x01ak"
+	for name, c := range map[string]struct {
+		junk    []string // a day between them
+		refused int      // packets
+		want    error
+	}{
+		"one that is retained":      {[]string{kept + live + live}, 3, nil},
+		"two that are retained":     {[]string{kept + kept + live + live}, 4, ErrForeign},
+		"our own":                   {[]string{strings.Repeat("\x30\x04\x00\x01ao", 9) + live + live}, 2, nil},
+		"a few each day":            {[]string{live + live, live + live, live + live}, 6, nil},
+		"more in a day":             {[]string{live, live + live + live}, 4, ErrForeign},
+		"beyond the limit, all new": {[]string{"\x31\xff\x7f\x00\x01a" + strings.Repeat("x", 64)}, 1, ErrForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var refused []Packet
+			o := Options{Foreign: Foreign{Messages: 2, Within: 24 * time.Hour},
+				Refused: func(p Packet) { refused = append(refused, p) },
+				Own:     func(p []byte) bool { return string(p) == "o" }}
+			s := &script{answers: []string{accepted}}
+			against(t, o, s, func(t *testing.T, cl *Client) {
+				welcome(t, cl)
+				var server sync.WaitGroup
+				defer server.Wait()
+				server.Go(func() {
+					for _, junk := range c.junk {
+						_, _ = io.WriteString(s.conn, junk)
+						time.Sleep(24 * time.Hour)
+					}
+					_ = s.conn.Close()
+				})
+				for p := range cl.Packets() {
+					if !p.Foreign {
+						t.Errorf("%+v is expected", p)
+					}
+				}
+				_ = s.conn.Close()
+				if err := cl.Err(); errors.Is(err, ErrForeign) != (c.want != nil) || len(refused) != c.refused {
+					t.Errorf("%v, %d refused", err, len(refused))
+				}
+				if p := refused[0]; p.Size < p.Read || (p.Size > p.Read) != (p.Size > limit) ||
+					p.Retained != (c.junk[0][0] == kept[0]) {
+					t.Errorf("%+v", p)
+				}
+			})
+		})
+	}
+}

@@ -44,10 +44,12 @@ func (u *Unasked) Note(kind byte, now time.Time) error {
 // ErrForeign says that a session was ended because others publish to what it hears: it says nothing about the path.
 var ErrForeign = errors.New("others publish to the topic of this session")
 
-// Foreign bounds the PUBLISH packets of a session that it does not expect. The zero value is the default.
+// Foreign bounds the PUBLISH packets of a session that it does not expect. The first that is retained is not counted: one comes
+// with each subscription, whoever sent it when. The zero value is the default.
 type Foreign struct {
-	Messages int // if zero, 256
-	Bytes    int // of whole packets; if zero, 1 MiB
+	Messages int           // if zero, 256
+	Bytes    int           // of whole packets; if zero, 1 MiB
+	Within   time.Duration // from the first of them on; if zero, as long as the session lives
 }
 
 func (f Foreign) withDefaults() Foreign {
@@ -125,7 +127,9 @@ func (w *owed) expect(payloads [][]byte) {
 // inbound judges what comes in; of the reader.
 type inbound struct {
 	unasked         Unasked
-	messages, bytes int // that were not expected
+	since           time.Time // of the counts
+	messages, bytes int       // that were not expected
+	retained        bool      // one came
 }
 
 // judge books p when nobody asked for it. Its error ends the session.
@@ -134,11 +138,22 @@ func (c *Client) judge(p *Packet, now time.Time) error {
 		return nil
 	}
 	p.Foreign = true
+	if p.Kind == codec.TypePublish && c.o.Own != nil && c.o.Own(p.Body) {
+		return nil
+	}
+	p.Retained = p.Retained && !c.in.retained
+	c.in.retained = c.in.retained || p.Retained
 	if c.o.Refused != nil {
 		c.o.Refused(*p)
 	}
 	if p.Kind != codec.TypePublish {
 		return c.in.unasked.Note(p.Kind, now)
+	}
+	if p.Retained {
+		return nil
+	}
+	if within := c.o.Foreign.Within; c.in.since.IsZero() || within > 0 && now.Sub(c.in.since) >= within {
+		c.in.since, c.in.messages, c.in.bytes = now, 0, 0
 	}
 	c.in.messages, c.in.bytes = c.in.messages+1, c.in.bytes+p.Size
 	if c.in.messages > c.o.Foreign.Messages || c.in.bytes > c.o.Foreign.Bytes {
@@ -148,9 +163,10 @@ func (c *Client) judge(p *Packet, now time.Time) error {
 }
 
 // oversized is the error after the beginning of a PUBLISH beyond the limit, which is not read any further.
-func (c *Client) oversized(buffered int) error {
+func (c *Client) oversized(h codec.Header, buffered int) error {
 	if c.o.Refused != nil {
-		c.o.Refused(Packet{Kind: codec.TypePublish, Size: buffered, Foreign: true})
+		c.o.Refused(Packet{Kind: h.Kind, Size: h.Total(), Read: buffered, Foreign: true,
+			Retained: isRetained(h) && !c.in.retained})
 	}
 	return errors.Join(ErrForeign, codec.ErrOversized)
 }

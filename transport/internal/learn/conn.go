@@ -22,7 +22,7 @@ type probeConn struct {
 }
 
 const (
-	probePacketMax = foreignOne           // bytes, beside the topic; anything larger is nothing of ours
+	probePacketMax = foreignOne           // bytes, beside the topic; anything larger is nothing of ours, and is not read
 	probeQoS       = 0                    // nothing but the main link's publish is acknowledged
 	failedDial     = 4 * netdial.Headers4 // bytes: SYN and what may have come back
 )
@@ -31,7 +31,7 @@ const (
 type probeOptions struct {
 	e         *netdial.Endpoint
 	clientID  string
-	topic     string
+	topic     string       // empty: it hears nothing
 	path      netdial.Path // of the main link
 	keepalive uint16
 	patience  time.Duration // for each answer
@@ -63,15 +63,16 @@ func (f *flows) dial(ctx context.Context, o probeOptions, cost *int64) (*probeCo
 		return nil, err
 	}
 	refused := func(p client.Packet) {
-		n := p.Size
+		n := p.Read
 		if o.e.Scheme.TLS {
 			n += recordTLS
 		}
 		env.Dialer.Counter.Refuse(netdial.CauseProbe, n)
-		le.do(func() { le.strangers.heard(o.topic, p.Kind, p.Size, time.Now()) })
+		le.do(func() { le.strangers.heard(o.topic, p, time.Now()) })
 	}
 	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax + len(o.topic), Socket: s.Raw, Refused: refused,
-		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignOne}}), s, o.topic}
+		Own:     le.nonces.ours,
+		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignOne, Within: foreignWithin}}), s, o.topic}
 	if err := c.begin(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()
@@ -97,6 +98,9 @@ func (c *probeConn) begin(ctx context.Context, connect *packets.ConnectPacket, p
 	}
 	if code != 0 {
 		return fmt.Errorf("%w: %w", errDenied, faults.RefusedBy(code, connect.ClientIdentifier))
+	}
+	if c.topic == "" {
+		return nil
 	}
 	codes, err := c.Subscribe(ctx, []string{c.topic}, patience)
 	if err == nil && codes[0] == codec.SubackFailure {

@@ -43,7 +43,7 @@ func (le *Learner) up(s MainLink, now time.Time) {
 // epoch begins a new epoch: nothing is proven. What is remembered of the path, or was learnt with another server, is a hint.
 func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why string) {
 	le.remember(now)
-	le.flows.drop()
+	le.flows.dropAll()
 	hint := le.known
 	if le.search != nil && le.search.Knowledge().Known() {
 		hint = le.search.Knowledge()
@@ -63,8 +63,9 @@ func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why s
 	le.search = heartbeat.NewSearch(le.searchOptions(s.Endpoint()))
 	le.search.PathChanged(now.Add(le.after(remembered)), hint)
 	le.canaries.watched, le.canaries.quiet, le.canaries.asked, le.canaries.doubtful = now, 0, false, 0
+	le.canaries.seen, le.canaries.unsure = now, 0
 	le.flows.paused, le.flows.failures = time.Time{}, 0
-	le.spending.resting, le.pair.ownMapping, le.pingOnly.on = false, false, false
+	le.spending.resting, le.pair.ownMapping, le.pair.unheard, le.pingOnly.on = false, false, false, false
 	if until := le.denials.until[s.Endpoint()]; now.Before(until) {
 		le.pingOnly.begin(until, now)
 	}
@@ -95,7 +96,7 @@ func (le *Learner) down(s MainLink, v faults.Verdict, now time.Time) {
 		le.forgotAfter = le.beat.interval
 	}
 	le.main = nil
-	le.flows.drop()
+	le.flows.dropAll()
 }
 
 // denials remember which servers do not carry probes, and until when they are not asked again; on the learner's loop.

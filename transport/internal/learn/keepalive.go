@@ -19,7 +19,7 @@ const (
 // may grow without a re-dial. A planned one on the same path goes on where the last one was.
 func (le *Learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (interval, keepalive time.Duration) {
 	interval, keepalive = le.Idle(), le.env.Keepalive
-	st, _ := le.status.get()
+	st, lasting := le.status.beats()
 	same := planned && st.Path == le.pathOf(e, p)
 	if le.On() {
 		if interval = le.o.Min; same {
@@ -29,7 +29,7 @@ func (le *Learner) Begin(e *netdial.Endpoint, p netdial.Path, planned bool) (int
 	if le.env.AdaptKeep {
 		switch remembered := le.keep.recalled(e, p); {
 		case same, !le.On():
-			keepalive = le.keep.valueFor(interval)
+			keepalive = le.keep.valueFor(max(interval, lasting))
 		case remembered > 0:
 			keepalive = le.keep.valueFor(remembered)
 		}
@@ -71,13 +71,16 @@ func (le *Learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
 	return le.o.Path(e.Name, p.Local)
 }
 
+// lasting is the beat that CONNECT is to fit: not one that nobody watches for the moment.
+func (le *Learner) lasting() time.Duration { return max(le.beat.interval, le.allowed()) }
+
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
 func (ka *keepalives) adapt(now time.Time) {
 	s := ka.le.main
 	if !ka.le.env.AdaptKeep || s == nil || !ka.le.search.Settled() || now.Before(ka.redialAfter) {
 		return
 	}
-	target := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.beat.interval))
+	target := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.lasting()))
 	keepalive := s.Keepalive()
 	if fits := keepalive <= target+target/4 && keepalive >= target-target/4; !fits {
 		ka.redialAfter = now.Add(redialRetry)

@@ -58,6 +58,7 @@ type Learner struct {
 	spending  spending
 	denials   denials
 	strangers strangers
+	nonces    nonces
 	keep      keepalives
 
 	budgetLevel atomic.Int32 // Level
@@ -169,9 +170,12 @@ func (le *Learner) step(now time.Time) {
 	if le.main != nil {
 		le.spending.resting = le.spending.resting && now.Before(le.spending.rested)
 		level := le.level()
-		le.search.Rest(le.spending.resting || level > Normal)
+		le.search.Rest(le.spending.resting || le.strangers.resting(now) || level > Normal)
 		le.spending.book(now)
-		if !le.pingOnly.on && !now.Before(le.flows.pausedUntil()) {
+		if level > Normal {
+			le.canaries.seen = now // the budget goes first
+		}
+		if !le.pingOnly.on && !now.Before(le.flows.paused) {
 			if level < Exhausted {
 				le.canaries.watch(now)
 				le.pair.step(now)
@@ -193,19 +197,29 @@ func (le *Learner) wake(now time.Time) time.Time {
 	if le.pingOnly.on {
 		return le.pingOnly.until
 	}
-	if until := le.flows.pausedUntil(); now.Before(until) {
+	lapses := le.canaries.lapses()
+	if !now.Before(lapses) {
+		lapses = time.Time{} // that was acted upon
+	}
+	if until := le.flows.paused; now.Before(until) {
+		if !lapses.IsZero() && lapses.Before(until) {
+			return lapses
+		}
 		return until
 	}
 	at := le.search.Wake(now)
-	rested := time.Time{}
+	rested, unrest := time.Time{}, time.Time{}
 	if le.spending.resting {
 		rested = le.spending.rested
+	}
+	if le.strangers.resting(now) {
+		unrest = le.strangers.until
 	}
 	canary, pair := le.canaries.at(), le.pair.at()
 	if le.level() == Exhausted { // step leaves both alone, so they would stay due
 		canary, pair = time.Time{}, time.Time{}
 	}
-	for _, next := range []time.Time{canary, pair, rested} {
+	for _, next := range []time.Time{canary, pair, rested, unrest, lapses} {
 		if !next.IsZero() && (at.IsZero() || next.Before(at)) {
 			at = next
 		}
@@ -219,13 +233,14 @@ func (le *Learner) adjust(now time.Time) {
 		le.pingOnly.step(now)
 		return
 	}
-	proven := le.search.Safe()
-	target, top := max(proven-margin(proven), le.o.Min), min(le.o.Max, le.main.Keepalive())
-	if target > top-lateTimers { // the margin is far larger, and a cap is a round number
-		target = top
+	proven, target := le.search.Safe(), le.allowed()
+	blind := le.canaries.blind(now)
+	if blind {
+		target = min(target, le.weakest())
 	}
 	switch {
 	case le.level() == Exhausted:
+		top := le.top()
 		if le.beat.longest = true; le.beat.interval != top {
 			le.set(top, "the monthly data budget is used up: the longest beat, proven or not", now)
 		}
@@ -234,6 +249,8 @@ func (le *Learner) adjust(now time.Time) {
 	case target < le.beat.interval && le.beat.longest:
 		le.beat.longest = false
 		le.set(target, "the monthly data budget is no longer used up: back to what is proven", now)
+	case target < le.beat.interval && blind:
+		le.set(target, "nothing watched for long whether the path still allows more: as long as pings alone may let it be", now)
 	case target < le.beat.interval:
 		why := fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond))
 		le.set(target, why, now)
@@ -241,6 +258,19 @@ func (le *Learner) adjust(now time.Time) {
 	le.canaries.classify()
 	le.keep.adapt(now)
 	le.remember(now)
+}
+
+// top is the longest beat that there may be.
+func (le *Learner) top() time.Duration { return min(le.o.Max, le.main.Keepalive()) }
+
+// allowed is the beat by what is proven, less the margin. There must be a main link.
+func (le *Learner) allowed() time.Duration {
+	proven, top := le.search.Safe(), le.top()
+	target := max(proven-margin(proven), le.o.Min)
+	if target > top-lateTimers { // the margin is far larger, and a cap is a round number
+		return top
+	}
+	return target
 }
 
 // set changes the beat of the main link, at once.

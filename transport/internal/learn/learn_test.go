@@ -221,3 +221,15 @@ func TestWhatIsLearntIsKept(t *testing.T) {
 		}
 	})
 }
+
+// What kind of path it is, is asked three times at most: a main link that always answers late looks like an outage each time.
+func TestTheKindOfPathIsNotAskedForEver(t *testing.T) {
+	inWorld(t, &world{limit: limit, strict: true, slow: true}, options(heartbeat.Thrifty), func(w *world) {
+		w.up("first", false)
+		was := w.settled(2 * time.Hour)
+		w.sleep(20 * time.Hour)
+		if s := w.status(); s.Kind != "unknown" || s.Canaries-was.Canaries > 3+20*3600/(25*180) {
+			w.Errorf("was %+v\nis  %+v", was, s)
+		}
+	})
+}

@@ -25,6 +25,7 @@ const (
 type pairing struct {
 	le         *Learner
 	muted      bool       // the main link does not hear its topic
+	unheard    bool       // what was sent last did not come, and neither did anything before
 	ownMapping bool       // the second session was silent for too long once, so from then on it pings to keep its own mapping
 	conn       *probeConn // nil: none yet
 	slot       int        // the n of its client id; 0: none
@@ -52,7 +53,7 @@ func (le *Learner) PairTopic() string {
 func (p *pairing) at() time.Time {
 	switch {
 	case !p.le.o.Canary.Pair, p.muted, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0,
-		p.le.beat.interval <= p.le.o.Min:
+		p.le.allowed() <= p.le.o.Min:
 		return time.Time{}
 	case !p.missed.IsZero():
 		return p.missed.Add(lateNonce)
@@ -83,6 +84,9 @@ func (p *pairing) keepaliveTight() bool { return p.le.main.Keepalive() < 2*p.le.
 // step publishes when it is time, and acts when nothing came.
 func (p *pairing) step(now time.Time) {
 	at := p.at()
+	if p.conn != nil && !p.muted && !p.unheard {
+		p.le.canaries.seen = now
+	}
 	if at.IsZero() || now.Before(at) {
 		return
 	}
@@ -101,7 +105,7 @@ func (p *pairing) step(now time.Time) {
 		conn := p.conn
 		p.le.env.Go(func() { _ = conn.Send(client.Pingreq(), netdial.LastWords) })
 	default:
-		p.nonce, p.sent, p.silence, p.spoke = codec.Nonce(), now, now.Sub(p.spoke), now
+		p.nonce, p.sent, p.silence, p.spoke = p.le.nonces.fresh(), now, now.Sub(p.spoke), now
 		p.le.status.tested(true)
 		conn, nonce, topic := p.conn, p.nonce, p.le.PairTopic()
 		p.le.env.Go(func() { _, _ = conn.Publish(topic, nonce, probeQoS, netdial.LastWords) }) // a failure shows as silence
@@ -123,7 +127,7 @@ func (p *pairing) decideMissed(now time.Time) {
 		p.le.shrink(p.le.search.Safe(), p.le.beat.interval, now)
 	default: // the server may not carry it at all
 		p.end()
-		p.retry = now.Add(retryMax)
+		p.unheard, p.retry = true, now.Add(retryMax)
 	}
 }
 
@@ -132,12 +136,17 @@ func (p *pairing) open(now time.Time) {
 		p.retry = now.Add(retryMin)
 		return
 	}
+	if !p.le.strangers.spare(now) {
+		p.retry = p.le.strangers.until
+		return
+	}
 	ctx, cancel := context.WithCancel(p.le.ctx)
 	p.opening, p.cancel = true, cancel
 	p.slot = 0
 	slot := p.le.flows.freeSlot()
 	p.slot = slot
 	o := p.le.probeOptions(slot, p.le.canaries.short)
+	o.topic = "" // or strangers could end it
 	p.le.env.Go(func() {
 		var cost int64
 		c, err := p.le.flows.dial(ctx, o, &cost)
@@ -170,7 +179,6 @@ func (p *pairing) attend(ctx context.Context, c *probeConn) {
 		case _, ok := <-c.Packets():
 			if !ok {
 				p.le.do(func() {
-					p.le.strangers.ended(c.Err(), c.topic, time.Now())
 					if p.conn == c {
 						p.conn = nil
 					}
@@ -198,16 +206,17 @@ func (p *pairing) end() {
 	if p.cancel != nil {
 		p.cancel()
 	}
-	*p = pairing{le: p.le, ownMapping: p.ownMapping, muted: p.muted}
+	*p = pairing{le: p.le, ownMapping: p.ownMapping, muted: p.muted, unheard: p.unheard}
 }
 
-// PairHeard is called with the payload of what arrives on PairTopic, in a packet of so many bytes. foreign is called, later, when
-// it is not our nonce.
-func (le *Learner) PairHeard(payload []byte, size int, foreign func()) {
+// PairHeard is called with the payload of what arrives on PairTopic, in a packet of so many bytes; retained: the server had kept
+// it. foreign is called, later, when it is none of ours.
+func (le *Learner) PairHeard(payload []byte, size int, retained bool, foreign func()) {
 	le.do(func() {
-		if !le.pair.heard(payload) {
+		if !le.pair.heard(payload) && !le.nonces.ours(payload) {
 			foreign()
-			le.strangers.heard(le.PairTopic(), codec.TypePublish, size, time.Now())
+			p := client.Packet{Kind: codec.TypePublish, Size: size, Retained: retained}
+			le.strangers.heard(le.PairTopic(), p, time.Now())
 		}
 	})
 }
@@ -224,6 +233,6 @@ func (p *pairing) heard(payload []byte) (ours bool) {
 	if !p.le.main.SilentSince().After(p.sent) {
 		p.le.main.Rearmed(p.keepaliveTight())
 	}
-	p.sent, p.proven = time.Time{}, time.Now()
+	p.sent, p.proven, p.unheard = time.Time{}, time.Now(), false
 	return true
 }

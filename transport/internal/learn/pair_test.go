@@ -19,7 +19,7 @@ func pairWorld(t *testing.T, hears func(w *world) bool, test func(w *world)) {
 		}
 		w.hear = func(payload []byte) {
 			if hears(w) {
-				go w.le.PairHeard(payload, 30, func() {})
+				go w.le.PairHeard(payload, 30, false, func() {})
 			}
 		}
 		test(w)

@@ -78,17 +78,22 @@ func (w *pingOnly) shortest(path string, now time.Time) (least time.Duration) {
 // begin goes on without probes, until then.
 func (w *pingOnly) begin(ends, now time.Time) {
 	le := w.le
-	le.flows.drop()
-	limit := max(le.env.Interval, le.o.Weak)
+	le.flows.dropAll()
+	limit := le.weakest()
 	if after := w.shortest(le.path, now); after > 0 {
 		limit = min(limit, heartbeat.Share(after, 1/pingOnlyStep))
 	}
-	limit = max(le.o.Min, min(limit, le.o.Max, le.env.Keepalive))
+	limit = max(le.o.Min, limit)
 	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
 	if le.beat.interval > limit {
 		le.set(limit, "probes are not possible any more: "+le.denials.why, now)
 	}
 	w.until = now.Add(pingOnlyBeats * le.beat.interval)
+}
+
+// weakest is the longest beat that the operator lets pings alone, which prove little, keep.
+func (le *Learner) weakest() time.Duration {
+	return max(le.o.Min, min(max(le.env.Interval, le.o.Weak), le.o.Max, le.env.Keepalive))
 }
 
 // step raises the beat by one step when it is time, or returns to probes when the denial has ended.
@@ -128,7 +133,7 @@ func (le *Learner) phase(now time.Time) string {
 	switch {
 	case !le.On():
 		return heartbeat.Off.String()
-	case le.spending.resting, now.Before(le.strangers.until):
+	case le.spending.resting, le.strangers.resting(now):
 		return "resting"
 	case le.main == nil || le.search.Waiting(now):
 		return "start"

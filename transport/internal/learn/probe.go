@@ -52,7 +52,7 @@ func (p *probe) run(ctx context.Context) {
 		defer c.close()
 		p.le.do(func() { p.conn = c; p.le.flows.opened(p) })
 		if p.le.flows.mayEcho(p.o.e) {
-			err = c.echo(ctx, codec.Nonce(), p.o.patience)
+			err = c.echo(ctx, p.le.nonces.fresh(), p.o.patience)
 		}
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *probe) wait(ctx context.Context, c *probeConn) bool {
 
 // runTest is one test: the silence ends when the main link writes a nonce to our topic.
 func (p *probe) runTest(ctx context.Context, c *probeConn, t silenceTest, since time.Time, boot time.Duration) bool {
-	nonce, asked, foreign := codec.Nonce(), time.Now(), false
+	nonce, asked, foreign := p.le.nonces.fresh(), time.Now(), false
 	gap := asked.Sub(since)
 	c.Expect(nonce)
 	defer c.Expect()

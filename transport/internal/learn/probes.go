@@ -78,10 +78,18 @@ func (f *flows) open(order heartbeat.Order, now time.Time) {
 		f.le.search.Gone(order.Flow)
 		return
 	}
+	if f.le.strangers.resting(now) && !canary {
+		f.le.search.Gone(order.Flow)
+		return
+	}
 	if canary && f.le.canaries.quiet == quietNext {
 		f.le.canaries.quiet = order.Flow
 	}
 	if canary && order.Flow != f.le.canaries.quiet && f.le.canaries.revive(order.Flow) {
+		return
+	}
+	if !f.le.strangers.spare(now) {
+		f.le.search.Gone(order.Flow)
 		return
 	}
 	slot := f.freeSlot()
@@ -102,13 +110,21 @@ func (f *flows) freeSlot() int {
 	}
 }
 
-// drop ends all probes: their path is no longer that of the main link.
-func (f *flows) drop() {
+// drop ends the probes, but for those that are kept.
+func (f *flows) drop(keep func(p *probe) bool) {
 	for flow, p := range f.byFlow {
+		if keep(p) {
+			continue
+		}
 		f.le.search.Gone(flow)
 		p.cancel()
 		delete(f.byFlow, flow)
 	}
+}
+
+// dropAll ends all of them: their path is no longer that of the main link.
+func (f *flows) dropAll() {
+	f.drop(func(*probe) bool { return false })
 	if f.le.canaries.resting != nil {
 		f.le.canaries.resting.cancel()
 		f.le.canaries.resting = nil
@@ -139,7 +155,10 @@ func (f *flows) delivered(p *probe, gap time.Duration, at time.Time) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
-	f.le.strangers.trying = false
+	f.le.strangers.trying = f.le.strangers.trying && f.le.strangers.resting(at)
+	if gap >= f.le.canaries.gap() {
+		f.le.canaries.seen = at
+	}
 	f.le.denials.carried[p.o.e], f.le.denials.hungUp[p.o.e] = true, 0
 	if p.canary {
 		f.le.canaries.doubtful = 0
@@ -172,7 +191,8 @@ func (f *flows) cut(p *probe, silence time.Duration, slept bool, err error) {
 	if f.byFlow[p.flow] != p {
 		return
 	}
-	if f.le.strangers.ended(err, p.o.topic, time.Now()) {
+	if ended(err) {
+		f.le.search.Gone(p.flow)
 		return
 	}
 	keepalive := time.Duration(p.o.keepalive) * time.Second
@@ -202,7 +222,8 @@ func (f *flows) refused(p *probe, err error) {
 		return
 	}
 	now := time.Now()
-	if f.le.strangers.ended(err, p.o.topic, now) {
+	if ended(err) {
+		f.le.search.Gone(p.flow)
 		return
 	}
 	if errors.Is(err, errDenied) && p.canary && p.o.keepalive == canaryKeepalive {
@@ -232,7 +253,6 @@ func (f *flows) refused(p *probe, err error) {
 func (f *flows) ended(p *probe) {
 	p.cancel()
 	if p.conn != nil {
-		f.le.strangers.ended(p.conn.Err(), p.o.topic, time.Now())
 		f.le.spending.bookOne(p, p.conn.s.Raw.FinalCost(), time.Now())
 	} else {
 		f.le.spending.bookOne(p, p.failed, time.Now())

@@ -13,6 +13,8 @@ type status struct {
 	s      Status
 	echoed map[*netdial.Endpoint]bool // endpoints that carried a probe's own message back
 	why    string
+
+	lasting time.Duration // the beat that CONNECT is to fit; 0: none yet
 }
 
 // publish takes a picture.
@@ -30,14 +32,19 @@ func (le *Learner) publish(now time.Time) {
 		s.Proven = le.search.Safe()
 		s.Failing, _ = le.search.Failing()
 	}
-	le.status.why = ""
+	le.status.why, le.status.lasting = "", 0
+	if le.main != nil && !le.pingOnly.on {
+		le.status.lasting = le.lasting()
+	}
 	switch {
-	case now.Before(le.strangers.until):
+	case le.strangers.resting(now):
 		le.status.why = le.strangers.text(now)
 	case le.pingOnly.on && le.denials.why != "":
 		le.status.why = "heartbeat: learning is not possible: " + le.denials.why
 	case le.flows.failures >= sayFailures && le.main != nil:
 		le.status.why = "heartbeat: no probe session can be opened: " + le.flows.lastError
+	default:
+		le.status.why = le.strangers.text(now)
 	}
 }
 
@@ -48,6 +55,13 @@ func (st *status) get() (Status, string) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.s, st.why
+}
+
+// beats is the status, and the beat that CONNECT is to fit; 0: none is known.
+func (st *status) beats() (Status, time.Duration) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.s, st.lasting
 }
 
 func (st *status) with(f func(s *Status)) {

@@ -30,12 +30,15 @@ type world struct {
 	limit     time.Duration              // of silence, after which the path forgets a probe session; 0: never
 	strict    bool                       // what the client sends does not revive it
 	dead      bool                       // an outage: nothing gets through
+	slow      bool                       // the main link hears later than is waited for
 	late      []func()                   // what the main link published meanwhile, and TCP gets across afterwards
 	connack   func(clientID string) byte // nil: accepted
 	swallow   bool                       // the server does not carry what probes publish
 	hangUp    bool                       // it closes the main link when that publishes to a probe
 	hung      int                        // how often it did
 	listeners map[string]*listener       // by topic
+	retained  []byte                     // what stands on each probe topic; nil: nothing
+	twice     bool                       // what is published arrives twice
 	replace   func() []byte              // what arrives instead of the main link's nonces; nil: they do
 	hear      func(payload []byte)       // of the main link: what comes on its own probe topic; nil: nothing does
 }
@@ -89,7 +92,7 @@ func (m *fakeMain) SilentSince() (at time.Time) {
 
 // HeardSince knows no silence but an outage: something came in just now.
 func (m *fakeMain) HeardSince(time.Time) (heard bool) {
-	m.with(func() { heard = !m.w.dead })
+	m.with(func() { heard = !m.w.dead && !m.w.slow })
 	return heard
 }
 
@@ -214,7 +217,10 @@ func (w *world) up(name string, planned bool) *fakeMain {
 }
 
 // sleep lets d pass, and everything settle.
-func (w *world) sleep(d time.Duration) { time.Sleep(d); synctest.Wait() }
+func (w *world) sleep(d time.Duration) { w.pass(d); synctest.Wait() }
+
+// pass lets d pass, beside others.
+func (w *world) pass(d time.Duration) { time.Sleep(d) }
 
 // status is that of now.
 func (w *world) status() Status {
@@ -292,6 +298,9 @@ func (w *world) deliver(topic string, payload []byte) {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Payload = topic, payload
 	_ = p.Write(l.conn)
+	if w.twice {
+		_ = p.Write(l.conn)
+	}
 }
 
 // serve is the server's side of one probe session.
@@ -328,11 +337,18 @@ func (w *world) answer(l *listener, p packets.ControlPacket) bool {
 		ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 		ack.MessageID, ack.ReturnCodes = p.MessageID, []byte{0}
 		_ = ack.Write(l.conn)
+		if w.retained != nil {
+			m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			m.TopicName, m.Payload, m.Retain = p.Topics[0], w.retained, true
+			_ = m.Write(l.conn)
+		}
 	case *packets.PublishPacket:
 		switch {
 		case w.swallow:
 		case w.hear != nil && p.TopicName == w.le.PairTopic():
-			w.hear(p.Payload)
+			if w.hear(p.Payload); w.twice {
+				w.hear(p.Payload)
+			}
 		default:
 			w.deliver(p.TopicName, p.Payload)
 		}
