@@ -27,7 +27,7 @@ func foreign(file, dir fs.FileInfo) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("a file of user %d (chown it to user %d if it is the agent's)", f.Uid, os.Geteuid())
+	return fmt.Sprintf("a file of user %d", f.Uid)
 }
 
 // writer says who else than root and we may have written a file; empty: nobody.

@@ -22,6 +22,9 @@ const tempSuffix = ".tmp"
 // changed.
 var ErrInTheWay = errors.New("is in the way")
 
+// ErrAnothers is ErrInTheWay of a file that is another user's: perhaps of the one that the agent ran as before.
+var ErrAnothers = fmt.Errorf("%w, as another user's", ErrInTheWay)
+
 // Open opens a file that is there. flag is os.O_RDONLY, os.O_WRONLY or os.O_RDWR, with os.O_APPEND or without: one to be written
 // must be ours, any must be regular. It never waits, not even for the other end of a FIFO.
 func Open(root *os.Root, name string, flag int) (*os.File, error) {
@@ -162,9 +165,10 @@ func inTheWay(root *os.Root, name string, info fs.FileInfo, ours bool) error {
 		if err != nil {
 			return err
 		}
-		if what = foreign(info, dir); what == "" || natureOf(root).gives(info) {
-			return nil
+		if what = foreign(info, dir); what != "" && !natureOf(root).gives(info) {
+			return others(root, name, what)
 		}
+		return nil
 	default:
 		return nil
 	}
@@ -173,6 +177,11 @@ func inTheWay(root *os.Root, name string, info fs.FileInfo, ours bool) error {
 
 func standing(root *os.Root, name, what string) error {
 	return fmt.Errorf("%s: %s %w, and it was left alone: remove it, or use another name", path(root, name), what, ErrInTheWay)
+}
+
+func others(root *os.Root, name, what string) error {
+	at := path(root, name)
+	return fmt.Errorf("%s: %s %w, and it was left alone: %s if it is the agent's, or else remove it", at, what, ErrAnothers, Chown(at))
 }
 
 func path(root *os.Root, name string) string { return filepath.Join(root.Name(), name) }
