@@ -93,7 +93,7 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	}
 	if err != nil {
 		b.file, b.doc = file.After(err), document{}
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
+		supervise.Str(log.Warn().Err(err), "kept", b.file.Aside()).Msg("data ledger could not be read: counting starts again")
 		b.asideUntil = now().Add(ledgerSay)
 		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, "+
 			"and this month may cost more than its budget", err)

@@ -44,8 +44,13 @@ func (f JSON[T]) After(err error) JSON[T] {
 	return f
 }
 
-// Aside is where Load leaves a file that it does not understand.
-func (f JSON[T]) Aside() string { return f.file().aside() }
+// Aside is where Load leaves a file that it does not understand; empty after one that it may not read, which stays.
+func (f JSON[T]) Aside() string {
+	if f.Root == nil {
+		return ""
+	}
+	return f.file().aside()
+}
 
 // Save writes the file, all or nothing. mu is held while doc is read, and not while the disk works.
 func (f JSON[T]) Save(mu sync.Locker, doc *T) error { return f.file().save(mu, doc) }

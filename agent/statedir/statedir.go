@@ -29,10 +29,11 @@ const (
 
 // Dir is a directory that is ours alone.
 type Dir struct {
-	path  string
-	Root  *os.Root // nil when the directory cannot be used
-	lock  *os.File
-	Fault error // why it cannot be used
+	path     string
+	lockName string
+	Root     *os.Root // nil when the directory cannot be used
+	lock     *os.File
+	Fault    error // why it cannot be used
 
 	// who else can change what is in it: it is used all the same; empty: nobody
 	Others  string
@@ -48,7 +49,7 @@ func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoo
 
 // openOwn makes dir, which is the value of key, and locks the named file in it.
 func openOwn(key, dir, lock string) (*Dir, error) {
-	s := &Dir{path: dir}
+	s := &Dir{path: dir, lockName: lock}
 	err := ownfile.MakeFolder(dir)
 	if s.Others, s.Lasting = ownfile.Others(dir); s.Others != "" {
 		s.Others = key + " " + dir + ": " + s.Others
@@ -96,10 +97,7 @@ func files() []string {
 // barred is what in it we may not use, as after a change of the agent's user; nil: nothing.
 func (s *Dir) barred() error {
 	if s.Fault != nil {
-		if anothers(s.Fault) {
-			return s.Fault
-		}
-		return nil
+		return s.still()
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, s.path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); errors.Is(err, fs.ErrPermission) {
 		return &fs.PathError{Op: "write to", Path: s.path, Err: err}
@@ -113,6 +111,28 @@ func (s *Dir) barred() error {
 		if anothers(err) {
 			return fmt.Errorf("%s: %w", s.path, err)
 		}
+	}
+	return nil
+}
+
+// still is the fault of rights that keeps the directory from being opened, if there is one now.
+func (s *Dir) still() error {
+	if !anothers(s.Fault) {
+		return nil
+	}
+	if err := ownfile.MakeFolder(s.path); anothers(err) {
+		return s.Fault
+	}
+	root, err := os.OpenRoot(s.path)
+	if err != nil {
+		return s.Fault
+	}
+	defer root.Close()
+	f, err := ownfile.Open(root, s.lockName, os.O_RDWR)
+	if err == nil {
+		_ = f.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return s.Fault
 	}
 	return nil
 }
