@@ -67,6 +67,7 @@ type Agent struct {
 	floods   *flood.Log // of what strangers cause one for one
 	door     *door
 	calls    chan *reloadCall // from the door to supervision
+	tookUp   time.Time        // of supervision: when what had been left alone was taken up; zero: never
 
 	mu            sync.Mutex
 	booted        config.Booted       // what is in use

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,10 @@ import (
 // devices and the commands to them. Uplinks come and go above it, and no port closes for that.
 type localState struct {
 	*Agent
+	home    *config.Document // names its directories
 	dirs    statedir.Dirs
+	barred  supervise.Fault // what in them may not be used
+	waits   bool            // of supervision: something was left alone since the start
 	data    *spool.Spool
 	high    *spool.Spool // of devices with priority high
 	replies *spool.Spool
@@ -55,7 +57,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &localState{Agent: a, dirs: p, lastReport: &lastReport{}, next: make(chan *uplinkRun)}
+	l := &localState{Agent: a, home: b.Document, dirs: p, lastReport: &lastReport{}, next: make(chan *uplinkRun)}
 	id, err := a.identify(b)
 	if err != nil {
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
@@ -65,7 +67,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 		if d.Fault != nil {
 			a.log.Error().Err(d.Fault).Msg("directory cannot be used, nothing in it survives a restart")
 		}
-		if d.Others != "" {
+		if d.Others != "" { // where nothing mends it, it is said here alone
 			a.log.Warn().Str("why", d.Others).Msg("others can change what is kept here, and so what is believed of it")
 		}
 	}
@@ -73,6 +75,7 @@ func (a *Agent) openLocal(b config.Booted, p statedir.Dirs) (*localState, error)
 		return nil, errors.Join(err, p.Close(statedir.Dirs{}))
 	}
 	l.equip(b)
+	l.look(time.Now())
 	u, err := l.compose(b, id)
 	if err != nil {
 		l.close(nil)
@@ -135,9 +138,11 @@ func (l *localState) openSpools(d *config.Document) error {
 	l.data, l.high, l.replies = data, high, answers
 	l.losses = newLosses(l.log, l.data, l.high, l.replies)
 	for _, s := range l.losses.spools {
-		if st := s.spool.Status(); st.Why != "" || st.Found != "" {
-			why := cmp.Or(st.Found, st.Why)
-			l.log.Warn().Str("spool", s.name).Str("why", why).Msg("spool: not all is well with its disk at the start")
+		st := s.spool.Status()
+		for _, why := range []string{st.Why, st.Found} {
+			if why != "" {
+				l.log.Warn().Str("spool", s.name).Str("why", why).Msg("spool: not all is well with its disk at the start")
+			}
 		}
 	}
 	return nil
@@ -246,6 +251,7 @@ func (l *localState) close(next *succession) {
 	}
 	l.account()
 	l.ledger.Write()
+	l.takeUp(next)
 	err := errors.Join(l.data.Close(), l.high.Close(), l.replies.Close(), l.dirs.Close(keep))
 	if err != nil {
 		l.log.Error().Err(err).Msg("spools could not be written completely at the stop")

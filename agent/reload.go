@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
@@ -21,6 +22,8 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 	l.say("READY=1")
 	loop := l.liveness.Loop("reload")
 	defer loop.Gone()
+	tick := time.NewTicker(barredLook)
+	defer tick.Stop()
 	for {
 		var call *reloadCall
 		select {
@@ -28,6 +31,11 @@ func (l *localState) watch(ctx context.Context, reload <-chan struct{}) *success
 			return nil
 		case <-reload:
 		case call = <-l.calls:
+		case <-tick.C:
+			if next := l.look(time.Now()); next != nil {
+				return next
+			}
+			continue
 		}
 		loop.Begin()
 		l.say(supervise.Reloading())
@@ -75,6 +83,13 @@ func (l *localState) reload(ctx context.Context) *succession {
 		l.refuse(next.Faults.Sentence())
 	case next.Refused() != "":
 		l.refuse(next.Refused())
+	case sameLocal(now.Document, next.Document) && l.waits:
+		if again := l.look(time.Now()); again != nil {
+			l.sayReload(now, next)
+			again.booted = next
+			return again
+		}
+		l.change(ctx, now, next)
 	case !sameLocal(now.Document, next.Document):
 		p, err := statedir.Open(next.Document, l.dirs)
 		if err == nil {
@@ -85,15 +100,22 @@ func (l *localState) reload(ctx context.Context) *succession {
 			_ = p.Close(l.dirs) // they were never used
 		}
 		l.refuse(err.Error())
-	case sameButSerial(now.Document, next.Document):
-		l.sayReload(now, next)
-		l.apply(next)
 	default:
-		l.succeed(ctx, now, next)
+		l.change(ctx, now, next)
 	}
 	l.uplink().delivery.Again() // a person may have mended what is denied
 	l.uplink().link.Retry()
 	return nil
+}
+
+// change goes on under another configuration, with the local state that there is.
+func (l *localState) change(ctx context.Context, now, next config.Booted) {
+	if sameButSerial(now.Document, next.Document) {
+		l.sayReload(now, next)
+		l.apply(next)
+		return
+	}
+	l.succeed(ctx, now, next)
 }
 
 // succeed makes an uplink for another configuration, and returns when it runs.

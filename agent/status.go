@@ -10,6 +10,7 @@ import (
 
 	"github.com/linkbeat/linkbeat/agent/printable"
 	"github.com/linkbeat/linkbeat/agent/spool"
+	"github.com/linkbeat/linkbeat/agent/statedir"
 	"github.com/linkbeat/linkbeat/agent/statuspage"
 	"github.com/linkbeat/linkbeat/config"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -87,20 +88,27 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 			grave++
 		}
 	}
+	barred := u.barred.Get()
+	local := func(what, why string) { // of one cause one advice is given
+		if barred == "" || !statedir.OfRights(why) {
+			add(what, why)
+		}
+	}
 	add("", u.delivery.Why())
 	add("", booted.ConfigError) // which says its name
 	add("config_error: not reloaded: ", reloadFault)
 	add("", strings.TrimSuffix(strings.TrimSuffix(link.Why, link.LeftOut), "; "))
 	u.mu.Lock()
-	add("", u.identityFault)
+	local("", u.identityFault)
 	u.mu.Unlock()
 	wait("", booted.Concerns()) // which says its name too
-	add("", u.paths.Why())
-	add("spool: ", s.Spool.Why)
-	add("spool of priority high: ", s.High.Why)
-	add("reply spool: ", s.Replies.Why)
-	add("", u.ledger.Why())
-	add("", u.down.Why())
+	add("", barred)
+	local("", u.paths.Why())
+	local("spool: ", s.Spool.Why)
+	local("spool of priority high: ", s.High.Why)
+	local("reply spool: ", s.Replies.Why)
+	local("", u.ledger.Why())
+	local("", u.down.Why())
 	if !u.clock.Unset() {
 		certificate := func(whose string, end int64) {
 			say := wait
@@ -116,9 +124,9 @@ func (u *uplinkRun) why(s statuspage.Status, booted config.Booted, reloadFault s
 	add("", u.pump.Why())
 	for _, p := range u.dirs.All() {
 		if p.Fault != nil {
-			add("", p.Fault.Error())
-		} else {
-			add("", p.Others)
+			local("", p.Fault.Error())
+		} else if !p.Lasting {
+			local("", p.Others)
 		}
 	}
 	if u.clock.Unset() {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +15,7 @@ const DefaultFile = "/etc/linkbeat/linkbeat.yaml"
 
 // ErrNoUplink is returned by [Boot] when no document names a usable uplink: not the file, not the last good one, not the
 // environment. The program exits with 78 (EX_CONFIG of sysexits.h) then.
-var ErrNoUplink = errors.New("no usable uplink in any document")
+var ErrNoUplink = errors.New("no usable uplink in any document that can be used")
 
 // BootOptions say where [Boot] reads.
 type BootOptions struct {
@@ -44,12 +45,14 @@ type Booted struct {
 	Objections  Faults            // to Document, which runs at the start as it always did; a reload is refused for them
 	Warnings    []Fault           // of Document
 	Disabled    map[string]string // serial devices that were taken out, and why
+
+	bared bool // programs were taken out of Document
 }
 
 // Boot finds a document to run with: a site must never be cut off by a typo. Faults confined to serial devices take those
 // devices out. With any other fault the last good document runs, found through the state directory as far as the file
-// can still name it; and when nothing was kept, what is sound in the file. Only when none of them has a server the error
-// is [ErrNoUplink].
+// can still name it; when nothing was kept, what is sound in the file; and where that is no server, what was kept although others
+// could have written it, without the programs in it. Only when none of them has a server the error is [ErrNoUplink].
 func Boot(o BootOptions) (Booted, error) {
 	src, root, fault := readDocument(o)
 	kept := o.Parse // the last good document is a file of our own
@@ -67,15 +70,16 @@ func Boot(o BootOptions) (Booted, error) {
 	} else {
 		faults = build(root, o.Parse, nil).faults
 	}
-	b, ok, unread := lastGood(NewStore(dir), kept)
-	if !ok {
-		b, ok = salvage(root, o.Parse)
+	b, doubt, unread := lastGood(NewStore(dir), kept)
+	if unread != nil || doubt != "" {
+		if s, ok := salvage(root, o.Parse); ok {
+			b, unread = s, cmp.Or(unread, notRun(doubt))
+		} else if unread != nil {
+			return Booted{Faults: faults}, fmt.Errorf("%w:\n%w%s", ErrNoUplink, faults, unusable(unread, "\n"))
+		}
 	}
 	b.Faults = faults
-	b.ConfigError = sentence(b, faults, unread)
-	if !ok {
-		return Booted{Faults: faults}, fmt.Errorf("%w:\n%w", ErrNoUplink, faults)
-	}
+	b.ConfigError = sentence(b, doubt, unread)
 	return b, nil
 }
 
@@ -102,17 +106,40 @@ func (b Booted) Concerns() string {
 	return "configuration: " + all.Sentence() + then
 }
 
-// sentence says in one line that the configuration is bad and what runs instead. unread is why the last good one cannot be read.
-func sentence(b Booted, faults Faults, unread error) string {
+// sentence says in one line that the configuration is bad and what runs instead. doubt is who could have written the last good
+// one, unread why it cannot be used.
+func sentence(b Booted, doubt string, unread error) string {
+	if b.Origin == FromLastGood && doubt != "" {
+		return fmt.Sprintf("config_error: running the last good configuration%s, as others could have written it "+
+			"(%s; then restart linkbeat): %s", without(b.bared), doubt, b.Faults.Sentence())
+	}
 	what := map[Origin]string{
 		FromLastGood: "running the last good configuration",
 		FromSalvage:  "running with what is sound in it and defaults for the rest",
 	}
-	s := fmt.Sprintf("config_error: %s: %s", what[b.Origin], faults.Sentence())
-	if unread != nil {
-		s += fmt.Sprintf("; the last good configuration cannot be read: %v", unread)
+	return fmt.Sprintf("config_error: %s: %s", what[b.Origin], b.Faults.Sentence()) + unusable(unread, "; ")
+}
+
+func without(programs bool) string {
+	if programs {
+		return " without its programs (hooks, commands of facts and path_hint)"
 	}
-	return s
+	return ""
+}
+
+// notRun is the error of a document that others could have written, where something better runs; nil: nobody could.
+func notRun(doubt string) error {
+	if doubt == "" {
+		return nil
+	}
+	return errors.New("others could have written it: " + doubt)
+}
+
+func unusable(unread error, before string) string {
+	if unread == nil || errors.Is(unread, ErrNothingKept) {
+		return ""
+	}
+	return before + "the last good configuration cannot be used: " + unread.Error()
 }
 
 // file is where the document is read from.
@@ -164,29 +191,30 @@ func accept(root *yaml.Node, o ParseOptions, skip map[string]bool) (Booted, bool
 }
 
 // lastGood is the document that was kept. The environment may have gone bad instead of the file: variables at fault are
-// left out. unread is why what was kept cannot be read.
-func lastGood(store *Store, o ParseOptions) (_ Booted, ok bool, unread error) {
-	src, err := store.LoadGood()
-	if errors.Is(err, ErrNothingKept) {
-		return Booted{}, false, nil
-	}
+// left out. Where others could have written it, doubt says who, and it is without programs. err is why it cannot be used.
+func lastGood(store *Store, o ParseOptions) (_ Booted, doubt string, err error) {
+	src, doubt, err := store.LoadGood()
 	if err != nil {
-		return Booted{}, false, err
+		return Booted{}, "", err
 	}
 	root, fault := readTree(src)
 	if fault != nil {
-		return Booted{}, false, errors.New(fault.Message)
+		return Booted{}, "", errors.New(fault.Message)
 	}
 	skip := map[string]bool{}
 	for {
 		b, ok := accept(root, o, skip)
-		if ok {
-			b.Origin, b.Store = FromLastGood, store
-			return b, true, nil
+		if !ok && skipFaulty(b.Faults, skip) {
+			continue
 		}
-		if !skipFaulty(b.Faults, skip) {
-			return Booted{}, false, nil
+		if !ok {
+			return Booted{}, "", errors.New(b.Faults.Sentence())
 		}
+		b.Origin, b.Store = FromLastGood, store
+		if doubt != "" {
+			b.Document, b.bared = b.Document.withoutPrograms()
+		}
+		return b, doubt, nil
 	}
 }
 

@@ -42,6 +42,16 @@ func (d *Document) Commands() []Command {
 	return all
 }
 
+// withoutPrograms is the document with no program that runs: neither hooks, nor facts by a command, nor a path_hint. had: there
+// was one.
+func (d *Document) withoutPrograms() (_ *Document, had bool) {
+	c := *d
+	c.Device.Facts = maps.Clone(d.Device.Facts)
+	maps.DeleteFunc(c.Device.Facts, func(_ string, f Fact) bool { return len(f.Command) > 0 })
+	c.Uplink.PathHint, c.Hooks = Fact{}, Hooks{}
+	return &c, slices.ContainsFunc(d.Commands(), func(c Command) bool { return len(c) > 0 })
+}
+
 // Change is one path whose value differs between two documents, as the log shows it.
 type Change struct {
 	Path string `json:"path"`

@@ -36,7 +36,7 @@ func (s *Store) Dir() string { return s.dir }
 // SaveGood keeps the text of a document, called after it was put to use. It is the text as it was read: ${NAME} stays
 // what it is, so no secret of the environment reaches the disk. The same text again costs no write.
 func (s *Store) SaveGood(src []byte) error {
-	if old, err := s.LoadGood(); err == nil && string(old) == string(src) {
+	if old, others, err := s.LoadGood(); err == nil && others == "" && string(old) == string(src) {
 		return nil
 	}
 	if err := s.write(goodFile, src); err != nil {
@@ -45,14 +45,17 @@ func (s *Store) SaveGood(src []byte) error {
 	return nil
 }
 
-// LoadGood is the text that SaveGood kept, or [ErrNothingKept]. Programs that stand in it would run as we do: where others could
-// have written it, the error wraps [ownfile.ErrNotOurs].
-func (s *Store) LoadGood() ([]byte, error) {
-	src, err := s.read(goodFile, ownfile.ReadOwn)
+// LoadGood is the text that SaveGood kept, or [ErrNothingKept]. Programs that stand in it would run as we do: others says who
+// else could have written it, and what mends that; empty: nobody.
+func (s *Store) LoadGood() (src []byte, others string, err error) {
+	src, err = s.read(goodFile, func(root *os.Root, name string, most int64) (p []byte, err error) {
+		p, others, err = ownfile.ReadOwn(root, name, most)
+		return p, err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNothingKept
+		return nil, "", ErrNothingKept
 	}
-	return src, err
+	return src, others, err
 }
 
 func (s *Store) mac6() (string, error) {

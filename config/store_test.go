@@ -12,14 +12,14 @@ import (
 func TestStoreKeepsTheLastGoodText(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "made", "by", "the", "store")
 	s := NewStore(dir)
-	if _, err := s.LoadGood(); !errors.Is(err, ErrNothingKept) {
+	if _, _, err := s.LoadGood(); !errors.Is(err, ErrNothingKept) {
 		t.Errorf("%v", err)
 	}
 	for _, text := range []string{"first", "second, longer", "third"} {
 		if err := s.SaveGood([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := NewStore(dir).LoadGood(); err != nil || string(got) != text {
+		if got, _, err := NewStore(dir).LoadGood(); err != nil || string(got) != text {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestStoreIgnoresAnInterruptedWrite(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir(), goodFile+".tmp"), []byte("half a docu"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.LoadGood(); err != nil || string(got) != "good" {
+	if got, _, err := s.LoadGood(); err != nil || string(got) != "good" {
 		t.Errorf("%q, %v", got, err)
 	}
 	if err := s.SaveGood([]byte("next")); err != nil {
@@ -80,7 +80,7 @@ func TestStoreThatCannotWriteSaysSo(t *testing.T) {
 	if err := s.SaveGood([]byte("x")); !errors.Is(err, ErrNotKept) {
 		t.Errorf("%v", err)
 	}
-	if _, err := s.LoadGood(); err == nil {
+	if _, _, err := s.LoadGood(); err == nil {
 		t.Error("read from nowhere")
 	}
 	doc := Defaults()
@@ -110,7 +110,7 @@ func TestStoreRefusesAHugeFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(s.Dir(), goodFile), make([]byte, maxSource+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.LoadGood(); err == nil || !strings.Contains(err.Error(), "at most") {
+	if _, _, err := s.LoadGood(); err == nil || !strings.Contains(err.Error(), "at most") {
 		t.Errorf("%v", err)
 	}
 }

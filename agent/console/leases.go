@@ -17,10 +17,10 @@ const (
 	opensEachMinute = 20
 )
 
-// keeps lets through twice the renewals that so many operators need: what is more renews as well, and is refused.
+// keeps lets through the renewals of one session, and twice as many: what is more renews as well, and is refused. Each session
+// has its own: nobody takes the answer from another.
 func keeps() flood.Bucket {
-	const each = 2 * time.Minute / (wire.ConsoleRenewS * time.Second)
-	return flood.Bucket{Burst: 4 * leasesMost, PerMinute: float64(each * leasesMost)}
+	return flood.Bucket{Burst: 4, PerMinute: float64(2 * time.Minute / (wire.ConsoleRenewS * time.Second))}
 }
 
 // lease is one session of a remote console, or of a tap.

@@ -49,8 +49,8 @@ type Server struct {
 
 	floods  *flood.Log     // of what is refused
 	answers *flood.Answers // to what is refused
-	keeps   flood.Bucket   // renewals that are answered, of all sessions; of Run
 
+	whos    whos // for the log; of Run
 	began   time.Time
 	intake  chan arrival
 	waiting atomic.Int64 // bytes in intake
@@ -76,8 +76,7 @@ func New(link *transport.Link, port func(string) (Port, bool), topics wire.Topic
 	log zerolog.Logger) *Server {
 	return &Server{link: link, port: port, topics: topics, most: most, clock: c, log: log, floods: flood.NewLog(log),
 		answers: flood.NewAnswers(), began: time.Now(), intake: make(chan arrival, intakeMessages),
-		keeps: keeps(),
-		live:  map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
+		live: map[string]*session{}, ended: make(chan *session), over: make(chan struct{}),
 		refusals: make(chan struct{}, leasesMost)}
 }
 
@@ -208,7 +207,7 @@ func (c *Server) open(a arrival, m wire.ConsoleDown, now time.Time) (wire.ErrorC
 		return wire.Malformed, "a tap only looks: it cannot change the line"
 	}
 	s := &session{of: c, id: m.ID, name: a.name, who: whoOf(m.Who), tap: m.Op == wire.ConsoleTap, device: p.Device, began: now,
-		chunk: c.chunk(a.name, m.ID)}
+		chunk: c.chunk(a.name, m.ID), keeps: keeps()}
 	if code, detail := c.leases.open(s.id, s.name, s.who, s.tap, now); code != "" {
 		return code, detail
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/linkbeat/linkbeat/agent/errcode"
+	"github.com/linkbeat/linkbeat/agent/flood"
 	"github.com/linkbeat/linkbeat/agent/supervise"
 	"github.com/linkbeat/linkbeat/agent/wire"
 	bridge "github.com/linkbeat/linkbeat/firmware-bridge"
@@ -25,14 +26,15 @@ const (
 	eventsFirst  = 2 * leasesMost // beginnings, and ends, that are written one by one: see flood.Tally
 )
 
-// session is one operator at one device. begin starts it, end ends it; what it is made of is immutable.
+// session is one operator at one device. begin starts it, end ends it; what it is made of is immutable, but keeps.
 type session struct {
 	of            *Server
 	id, name, who string
 	tap           bool
 	device        *bridge.Device
 	began         time.Time
-	chunk         int // bytes of data in a message
+	chunk         int          // bytes of data in a message
+	keeps         flood.Bucket // renewals that are answered; of Run of the server
 
 	out  *outbox
 	in   chan wire.ConsoleDown // data and set
@@ -81,10 +83,39 @@ func (s *session) kind() string {
 }
 
 // event is a line for the log. Every use is a warning, so that it is shipped with the defaults. As many are written one by one as
-// people cause; who opens one after the other is counted.
+// people cause; who opens one after the other is counted, under the name that was given: others' lines stand as before.
 func (s *session) event(what string) *zerolog.Event {
-	line := s.of.floods.Line(zerolog.WarnLevel, what, eventsFirst)
+	kind := what
+	if s.of.whos.knows(s.who, time.Now()) {
+		kind += " by " + s.who
+	}
+	line := s.of.floods.Line(zerolog.WarnLevel, kind, eventsFirst)
 	return supervise.Str(line.Str("device", s.name).Str("session", s.id), "who", s.who)
+}
+
+// whos are the names that operators gave lately, no more than whosMost. The zero value is ready.
+type whos map[string]time.Time
+
+const (
+	whosMost = 2 * leasesMost
+	whosKept = 10 * time.Minute // since its last session began or ended
+)
+
+// knows notes a name; false: there are too many.
+func (w *whos) knows(who string, now time.Time) bool {
+	if *w == nil {
+		*w = whos{}
+	}
+	for name, last := range *w {
+		if now.Sub(last) >= whosKept {
+			delete(*w, name)
+		}
+	}
+	if _, known := (*w)[who]; who == "" || !known && len(*w) >= whosMost {
+		return false
+	}
+	(*w)[who] = now
+	return true
 }
 
 // end is called by Run of the server, once or more: the first reason counts. From here on the device is free for the next; the
@@ -114,7 +145,7 @@ func (s *session) heard(m wire.ConsoleDown, missing uint64, now time.Time) (take
 		s.end(wire.UnknownOutcome, fmt.Sprintf("%d messages did not come; %s", missing, hole))
 	case m.Op == wire.ConsoleClose:
 		s.end("", "the operator closed it")
-	case m.Op == wire.ConsoleKeep && !s.of.keeps.Take(now):
+	case m.Op == wire.ConsoleKeep && !s.keeps.Take(now):
 		return false
 	case m.Op == wire.ConsoleKeep:
 		s.out.say(wire.ConsoleUp{Op: wire.ConsoleKept})

@@ -1,8 +1,10 @@
 package downlink
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"time"
@@ -64,6 +66,10 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 	}
 	witness, unseen := loadSeen(root)
 	lost := j.load(witness.Taken)
+	if err := cmp.Or(barred(lost), barred(unseen)); err != nil {
+		j.root = nil // until it is opened anew: what is in it may be sent again
+		return j, err
+	}
 	for _, e := range j.entries {
 		if e.Reply == nil {
 			j.cut = append(j.cut, e)
@@ -86,6 +92,14 @@ func OpenJournal(root *os.Root, now time.Time) (*Journal, error) {
 		return j, errors.New(j.damage)
 	}
 	return j, j.mend(lost, witness, now)
+}
+
+// barred is an error of what is there and may not be read, as after a change of the agent's user: no damage. Else nil.
+func barred(err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return fmt.Errorf("the command journal may not be read, and no command is carried out until it may: %w", err)
 }
 
 // load reads the file. The error says what is missing in it.

@@ -37,7 +37,8 @@ const TallyEvery = time.Minute
 const kindsMost = 512
 
 // Tally says which things of a kind are told, and counts the others: the first is, and then once each TallyEvery how many more
-// there were. After a TallyEvery without any the next is a first one again. Pure; the zero value is ready.
+// there were; where more than the first is told by itself, one of each TallyEvery is too. After a TallyEvery without any the next
+// is a first one again. Pure; the zero value is ready.
 type Tally struct {
 	kinds map[string]*tallied
 }
@@ -45,6 +46,7 @@ type Tally struct {
 type tallied struct {
 	since time.Time // the last time that something was told
 	told  int       // one by one, since the first
+	last  time.Time // that one was
 	more  int64     // counted since then
 }
 
@@ -68,8 +70,9 @@ func (t *Tally) Note(kind string, first int, now time.Time) bool {
 		k = &tallied{since: now}
 		t.kinds[kind] = k
 	}
-	if k.told < first {
-		k.told++
+	// Of few kinds, one a minute is told however long it goes on.
+	if k.told < first || first > 1 && now.Sub(k.last) >= TallyEvery {
+		k.told, k.last = min(k.told+1, first), now
 		return true
 	}
 	k.more++

@@ -66,6 +66,10 @@ func (w Where) ask(ctx context.Context, method, path string, tcp overTCP) (res *
 			if tried = append(tried, why); mayNot == nil { // the first place is the likeliest
 				mayNot = fmt.Errorf("%w: %s", ErrMayNot, why)
 			}
+		case errors.Is(ctx.Err(), context.Canceled):
+			return nil, nil, fmt.Errorf("interrupted before %s answered: what was asked of it may be done all the same: %w",
+				socket,
+				ctx.Err())
 		default:
 			tried = append(tried, notReached(socket, err))
 		}

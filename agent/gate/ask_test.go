@@ -169,6 +169,29 @@ func TestAskingEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// An agent that takes its time, as over a reconnect, is there: who interrupts it is not told to start one.
+func TestAnInterruptionIsNotTakenForNoAgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "linkbeat.sock")
+	silent, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if conn, err := silent.Accept(); err == nil {
+			defer conn.Close()
+			_, _ = conn.Read(make([]byte, 1))
+			cancel()
+			<-t.Context().Done()
+		}
+	}()
+	_, err = (Where{Sockets: []string{path}}).Status(ctx)
+	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoAgent) || !strings.Contains(err.Error(), "interrupted") {
+		t.Error(err)
+	}
+}
+
 // Who answers may be anybody: what is read of an answer has an end.
 func TestAnswersAreBounded(t *testing.T) {
 	for what, endless := range map[string]string{"headers": "X: y\r\n", "one header": "y", "a document": "", "devices": `,"a":{}`,

@@ -92,8 +92,8 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 		err = b.doc.unsound()
 	}
 	if err != nil {
-		b.doc = document{}
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("data ledger could not be read: counting starts again")
+		b.file, b.doc = file.After(err), document{}
+		supervise.Str(log.Warn().Err(err), "kept", b.file.Aside()).Msg("data ledger could not be read: counting starts again")
 		b.asideUntil = now().Add(ledgerSay)
 		b.aside = fmt.Sprintf("the data ledger could not be read (%v): counting starts again, "+
 			"and this month may cost more than its budget", err)

@@ -18,6 +18,7 @@ const (
 	consoleSilent     = wire.ConsoleLeaseS * time.Second // the gateway answers each renewal; without any, it is gone
 	consoleLinger     = time.Second                      // after the end of In, for what the device still says
 	consoleLingerMost = 10 * time.Second                 // for one that says something all the time
+	consoleAsk        = 5 * time.Second                  // between two questions how much is written, at most
 	consoleRead       = 2 << 10                          // bytes in one message
 	consoleLook       = 100 * time.Millisecond           // between two looks at what was changed about the line
 	consoleLeave      = 2 * time.Second                  // for what was typed before ~. to go out
@@ -136,7 +137,8 @@ func (s *session) send(ctx context.Context, typed <-chan input, room int, change
 	defer look.Stop()
 	w := window{most: s.most(), room: room}
 	var over <-chan time.Time
-	var ended time.Time
+	var ended, ask time.Time
+	wait := consoleLinger
 	for {
 		if i, ok := w.next(s.taken.Load()); i.left {
 			return nil
@@ -175,7 +177,12 @@ func (s *session) send(ctx context.Context, typed <-chan input, room int, change
 			silent := time.Since(time.Unix(0, s.heard.Load())) >= consoleLinger
 			if w.empty(s.taken.Load()) && (silent || time.Since(ended) >= consoleLingerMost) {
 				return io.EOF
-			} // else ask how much is written
+			}
+			if time.Now().Before(ask) {
+				continue
+			} // else ask how much is written, and then more and more seldom: the gateway answers a few a minute
+			wait = min(2*wait, consoleAsk)
+			ask = time.Now().Add(wait)
 		case <-keep.C:
 		}
 		if err := s.say(ctx, wire.ConsoleDown{Op: wire.ConsoleKeep}); err != nil {

@@ -187,6 +187,29 @@ func TestAPipeWhoseBytesThePortDidNotGet(t *testing.T) {
 	})
 }
 
+// After the end of its input a console asks how much is written, and more and more seldom: a gateway answers a few a minute.
+func TestAfterTheEndOfInputItAsksSeldom(t *testing.T) {
+	for name, most := range map[string]int{"a port that takes all": 1, "a port that takes nothing": 10} {
+		g := &station{slow: most > 1}
+		withStation(t, g, func(t *testing.T, f *fleet) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			err := <-start(ctx, f, operator.ConsoleOptions{In: strings.NewReader("firmware")})
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			asked := 0
+			for _, d := range g.seen {
+				if d.Op == wire.ConsoleKeep {
+					asked++
+				}
+			}
+			if err != nil || asked > most {
+				t.Errorf("%s: asked %d times, %v", name, asked, err)
+			}
+		})
+	}
+}
+
 func TestTheWindow(t *testing.T) {
 	for name, c := range map[string]struct{ size, most int }{
 		"small messages": {1, wire.ConsoleMessages},

@@ -71,7 +71,7 @@ func ReplacePath(name string, content func(*os.File) error) error {
 	base := filepath.Base(name)
 	if info, err := root.Lstat(base); err == nil && info.Mode().IsRegular() {
 		if what := foreign(info, nil); what != "" {
-			return standing(root, base, what)
+			return others(root, base, what)
 		}
 	}
 	return write(root, base, content)

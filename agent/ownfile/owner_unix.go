@@ -3,6 +3,7 @@
 package ownfile
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -26,18 +27,63 @@ func foreign(file, dir fs.FileInfo) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("a file of user %d (chown it to user %d if it is the agent's)", f.Uid, os.Geteuid())
+	return fmt.Sprintf("a file of user %d", f.Uid)
 }
 
 // writer says who else than root and we may have written a file; empty: nobody.
-func writer(file fs.FileInfo) string {
-	if who := stranger(file); who != "" {
-		return who + ": chown it if it is the agent's, or run this as that user"
+func writer(root *os.Root, name string, file fs.FileInfo) string {
+	return writerOn(path(root, name), file, func() nature { return natureOf(root) })
+}
+
+// writerOn asks for the disk only where it matters.
+func writerOn(path string, file fs.FileInfo, nature func() nature) string {
+	who, mode := stranger(file), file.Mode().Perm()
+	if who == "" && mode&0o022 == 0 {
+		return ""
 	}
-	if m := file.Mode().Perm(); m&0o022 != 0 {
-		return fmt.Sprintf("its mode is %04o: look at what it says, then chmod 0600", m)
+	disk := nature()
+	switch {
+	case who != "" && !disk.gives(file):
+		return fmt.Sprintf("%s: look at what it says, then chown %d %s", who, os.Geteuid(), path)
+	case mode&0o022 == 0:
+		return ""
+	case disk.open:
+		return fmt.Sprintf("its mode is %04o, as every file's on that disk", mode)
 	}
-	return ""
+	return fmt.Sprintf("its mode is %04o: look at what it says, then chmod 0600 %s", mode, path)
+}
+
+// nature is what becomes of the owner and the mode of a file that we make on a disk: not each can keep them. The zero value is
+// of one that keeps both, or on which nothing can be made.
+type nature struct {
+	dev   uint64
+	owner uint32 // who gets it, if not we
+	given bool   // somebody else gets it
+	open  bool   // everybody may write it, whatever its mode was to be
+}
+
+// natureOf makes a file to see it.
+func natureOf(root *os.Root) (n nature) {
+	info, err := sample(root)
+	if err != nil {
+		return n
+	}
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		n = nature{uint64(s.Dev), s.Uid, s.Uid != uint32(os.Geteuid()), info.Mode().Perm()&0o002 != 0}
+	}
+	return n
+}
+
+// gives tells whether something belongs to whom the disk gives what is ours.
+func (n nature) gives(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && n.given && s.Uid == n.owner && uint64(s.Dev) == n.dev
+}
+
+// opens tells whether something is on the disk that lets everybody write.
+func (n nature) opens(info fs.FileInfo) bool {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return ok && n.open && uint64(s.Dev) == n.dev
 }
 
 // stranger says whose something is that is neither root's nor ours; empty: it is.
@@ -56,39 +102,69 @@ const mostLinks = 40
 
 // Others says who else than root and we may change what is in a directory, or put another one in its place: over its owner, its
 // mode, and those of each directory and link on the way to it; empty: nobody. The members of a group may be meant to. The path is
-// a full one. What is said is the end of a sentence, with what mends it.
-func Others(path string) string {
+// a full one. What is said is the end of a sentence, with what mends it; lasting: nothing does, as the disk keeps no owners or no
+// modes, or the owner is nobody that is known in this container.
+func Others(path string) (who string, lasting bool) {
+	return othersOn(path, func() nature { return natureAt(path) })
+}
+
+func othersOn(path string, disk func() nature) (who string, lasting bool) {
+	nobody := ""
 	at, way := "/", strings.Split(filepath.Clean(path), "/")
 	for links := 0; links <= mostLinks; {
 		info, err := os.Lstat(at)
 		if err != nil {
-			return ""
-		}
-		if who := stranger(info); who != "" && (len(way) > 0 || info.Mode()&fs.ModeSymlink != 0) {
-			return fmt.Sprintf("%s on the way to it may be replaced: %s: name a directory that nobody else can move", at, who)
-		} else if who != "" {
-			return who + ": " + Chown(at)
+			break
 		}
 		m := info.Mode()
+		who, open := stranger(info), m&fs.ModeSymlink == 0 && m.Perm()&0o002 != 0
 		switch {
-		case m&fs.ModeSymlink != 0:
+		case who != "" && (disk().gives(info) || unmapped(info)):
+			nobody = cmp.Or(nobody, fmt.Sprintf("%s: %s, and nobody can give it away here", at, who))
+		case who != "" && (len(way) > 0 || m&fs.ModeSymlink != 0):
+			return fmt.Sprintf("%s on the way to it may be replaced: %s: name a directory that nobody else can move", at,
+				who), false
+		case who != "":
+			return who + ": " + Chown(at), false
+		case open && disk().opens(info):
+			nobody = cmp.Or(nobody, fmt.Sprintf("every user may change what is in %s, as its disk keeps no modes", at))
+		case open && (m&fs.ModeSticky == 0 || len(way) == 0):
+			return fmt.Sprintf("every user may change what is in %s: chmod o-w %[1]s", at), false
+		}
+		if m&fs.ModeSymlink != 0 {
 			to, err := os.Readlink(at)
 			if err != nil {
-				return ""
+				break
 			}
 			links++
 			way = append(strings.Split(to, "/"), way...)
 			if at = filepath.Dir(at); filepath.IsAbs(to) {
 				at = "/"
 			}
-		case m.Perm()&0o002 != 0 && (m&fs.ModeSticky == 0 || len(way) == 0):
-			return fmt.Sprintf("every user may change what is in %s: chmod o-w %[1]s", at)
-		case len(way) == 0:
-			return ""
 		}
-		if len(way) > 0 {
-			at, way = filepath.Join(at, way[0]), way[1:]
+		if len(way) == 0 {
+			break
 		}
+		at, way = filepath.Join(at, way[0]), way[1:]
 	}
-	return ""
+	return nobody, nobody != ""
+}
+
+func natureAt(path string) nature {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nature{}
+	}
+	defer root.Close()
+	return natureOf(root)
+}
+
+// unmapped tells whether something belongs to a user that has no number in our user namespace: it shows as the overflow user's
+// (user_namespaces(7)), and nobody in here can chown it. Where all numbers are mapped, that one is a user as any.
+func unmapped(info fs.FileInfo) bool {
+	const overflow = 65534
+	ids, err := os.ReadFile("/proc/self/uid_map")
+	whole := strings.Join(strings.Fields(string(ids)), " ") == "0 0 4294967295"
+	s, ok := info.Sys().(*syscall.Stat_t)
+	return err == nil && !whole && ok && s.Uid == overflow
 }

@@ -22,6 +22,9 @@ const tempSuffix = ".tmp"
 // changed.
 var ErrInTheWay = errors.New("is in the way")
 
+// ErrAnothers is ErrInTheWay of a file that is another user's: perhaps of the one that the agent ran as before.
+var ErrAnothers = fmt.Errorf("%w, as another user's", ErrInTheWay)
+
 // Open opens a file that is there. flag is os.O_RDONLY, os.O_WRONLY or os.O_RDWR, with os.O_APPEND or without: one to be written
 // must be ours, any must be regular. It never waits, not even for the other end of a FIFO.
 func Open(root *os.Root, name string, flag int) (*os.File, error) {
@@ -46,32 +49,32 @@ func Open(root *os.Root, name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// ErrNotOurs is of a file that somebody else may have written, and so is not obeyed.
-var ErrNotOurs = errors.New("is not used, as others could have written it")
-
 // Read is the content of a file that is there. One with more than most bytes is not read: the error says its size.
 func Read(root *os.Root, name string, most int64) ([]byte, error) {
-	return read(root, name, most, false)
+	p, _, err := read(root, name, most)
+	return p, err
 }
 
-// ReadOwn is Read of what is obeyed, as it names programs that run: only root or we can have written it, whoever's directory it
-// is in and wherever that was moved or linked to. Else the error wraps ErrNotOurs.
-func ReadOwn(root *os.Root, name string, most int64) ([]byte, error) {
-	return read(root, name, most, true)
+// ReadOwn is Read of what names programs that run. others says who else than root and we can have written it, whoever's directory
+// it is in and wherever that was moved or linked to, and what mends that; empty: nobody. Where the disk gives what we make to
+// somebody else (a mapped user, NFS with root_squash), that one is us.
+func ReadOwn(root *os.Root, name string, most int64) (p []byte, others string, err error) {
+	p, info, err := read(root, name, most)
+	if err == nil {
+		others = writer(root, name, info)
+	}
+	return p, others, err
 }
 
-func read(root *os.Root, name string, most int64, own bool) ([]byte, error) {
+func read(root *os.Root, name string, most int64) ([]byte, fs.FileInfo, error) {
 	f, err := Open(root, name, os.O_RDONLY)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
-	}
-	if why := writer(info); own && why != "" {
-		return nil, fmt.Errorf("%w: %s", ErrNotOurs, why)
+		return nil, nil, err
 	}
 	size, p := info.Size(), []byte(nil)
 	if size <= most {
@@ -79,9 +82,15 @@ func read(root *os.Root, name string, most int64, own bool) ([]byte, error) {
 		size = int64(len(p))
 	}
 	if err == nil && size > most {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are read", name, size, most)
+		return nil, nil, fmt.Errorf("%s has %d bytes, at most %d are read", name, size, most)
 	}
-	return p, err
+	return p, info, err
+}
+
+// LeftAlone tells whether an error is one of what may not be touched, and so is no damage: a file that is not ours, or that
+// belongs to whom the agent ran as before.
+func LeftAlone(err error) bool {
+	return errors.Is(err, ErrInTheWay) || errors.Is(err, fs.ErrPermission)
 }
 
 // OpenOrMake is Open for writing, after making the file where there is none.
@@ -110,6 +119,18 @@ func Make(root *os.Root, name string) (*os.File, error) {
 		return nil, err
 	}
 	return root.OpenFile(name, flag, mode)
+}
+
+// sample is what becomes of a file of ours in a directory: it is made, and is gone again.
+func sample(root *os.Root) (fs.FileInfo, error) {
+	name := fmt.Sprintf("owner.%d%s", os.Getpid(), tempSuffix)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return info, errors.Join(err, root.Remove(name))
 }
 
 // Free is nil where there is nothing, or a regular file of ours that may be replaced.
@@ -144,9 +165,10 @@ func inTheWay(root *os.Root, name string, info fs.FileInfo, ours bool) error {
 		if err != nil {
 			return err
 		}
-		if what = foreign(info, dir); what == "" {
-			return nil
+		if what = foreign(info, dir); what != "" && !natureOf(root).gives(info) {
+			return others(root, name, what)
 		}
+		return nil
 	default:
 		return nil
 	}
@@ -155,6 +177,12 @@ func inTheWay(root *os.Root, name string, info fs.FileInfo, ours bool) error {
 
 func standing(root *os.Root, name, what string) error {
 	return fmt.Errorf("%s: %s %w, and it was left alone: remove it, or use another name", path(root, name), what, ErrInTheWay)
+}
+
+func others(root *os.Root, name, what string) error {
+	at := path(root, name)
+	return fmt.Errorf("%s: %s %w, and it was left alone: %s if it is the agent's, or else remove it", at, what, ErrAnothers,
+		Chown(at))
 }
 
 func path(root *os.Root, name string) string { return filepath.Join(root.Name(), name) }

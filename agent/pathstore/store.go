@@ -78,9 +78,11 @@ func Open(root *os.Root, log zerolog.Logger, now func() time.Time, unset func() 
 	m := &Store{file: file, log: log, now: now, unset: unset, dirty: make(chan struct{}, 1)}
 	var err error
 	if m.doc, err = file.Load(); err != nil {
+		m.file = file.After(err)
 		m.asideUntil = now().Add(storeSay)
 		m.aside = fmt.Sprintf("what was learnt about paths could not be read (%v): learning starts again", err)
-		log.Warn().Err(err).Str("kept", file.Aside()).Msg("what was learnt about paths could not be read: learning starts again")
+		log.Warn().Err(err).Str("kept", m.file.Aside()).
+			Msg("what was learnt about paths could not be read: learning starts again")
 	}
 	m.doc.Layout = storeLayout
 	if m.doc.Paths == nil {

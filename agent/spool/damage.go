@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,10 +26,13 @@ func (d *damage) note(format string, args ...any) {
 
 // unread notes a file that is there and could not be used, and what that means.
 func (d *damage) unread(name string, err error, means string) {
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !barred(err) {
 		d.note("%s (%v): %s", name, err, means)
 	}
 }
+
+// barred tells an error of rights, or of a disk that is mounted read-only, from one of damage: what is there is as it was.
+func barred(err error) bool { return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) }
 
 // why is the sentence for it while it is worth one.
 func (d *damage) why(now time.Time) string {

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -58,9 +57,6 @@ func (d dir) open(how func(root *os.Root) (*os.File, error)) (File, error) {
 	}
 	defer root.Close()
 	f, err := how(root)
-	if errors.Is(err, os.ErrPermission) {
-		return nil, fmt.Errorf("%w: if the agent ran as another user before: %s", err, ownfile.Chown(string(d)))
-	}
 	if err != nil {
 		return nil, err
 	}

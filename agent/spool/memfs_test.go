@@ -126,6 +126,9 @@ func (d *memFS) Remove(name string) error {
 	if d.allErr != nil {
 		return d.allErr
 	}
+	if d.writeErr == syscall.EROFS {
+		return d.writeErr
+	}
 	if _, ok := d.files[name]; !ok {
 		return fs.ErrNotExist
 	}

@@ -88,9 +88,9 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 	}
 	names, err := s.fs.List()
 	if err != nil {
-		// What is on it would be mixed up with what comes now: it is left alone until the next start.
+		// What is on it would be mixed up with what comes now: it is left alone: see TakeUp.
 		s.disk.blind = true
-		_ = s.disk.fail(now, "disk could not be read at the start, and is not used until the next one", err)
+		_ = s.disk.fail(now, "what is on the disk could not be read at the start, and is left alone until it can", err)
 		return found
 	}
 	after := Pos(0)
@@ -107,7 +107,7 @@ func (s *Spool) recoverSegments(now time.Time, m meta) map[numbers]Seq {
 		}
 		if len(g.waits) == 0 {
 			after = max(after, g.last)
-			if err := s.disk.remove(g); err != nil { // nothing of use; what stays is looked at again
+			if err := s.disk.remove(g); err != nil && !barred(err) { // nothing of use; what stays is looked at again
 				s.found.note("%s holds nothing of use, and could not be removed (%v)", name, err)
 			}
 			continue

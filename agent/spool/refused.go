@@ -3,10 +3,14 @@ package spool
 import (
 	"errors"
 	"io/fs"
+	"time"
 )
 
 // refused is the FS of a directory that is left alone, and why: nothing in it is read, removed or written over.
-type refused struct{ why error }
+type refused struct {
+	dir FS
+	why error
+}
 
 // takeable is dir, or refused where something in it is there and we may not read it, as after a change of the agent's user. Some
 // of a spool is worse than none: a segment that cannot be opened would pass for one of no use, and a cursor that begins again
@@ -14,7 +18,7 @@ type refused struct{ why error }
 func takeable(dir FS) FS {
 	names, err := dir.List()
 	if err != nil {
-		return refused{err}
+		return refused{dir, err}
 	}
 	for _, name := range names {
 		if _, segment := parseSegmentName(name); !segment && name != metaFile && name != cursorFile {
@@ -24,10 +28,59 @@ func takeable(dir FS) FS {
 		if err == nil {
 			_ = f.Close()
 		} else if errors.Is(err, fs.ErrPermission) {
-			return refused{err}
+			return refused{dir, err}
 		}
 	}
 	return dir
+}
+
+// LeftAlone is why Open has left alone what is in the directory, so that all is in memory; nil: it has not. mended: it may be
+// read now. Whoever has the directory to himself calls TakeUp and Close then, and opens it again.
+func (s *Spool) LeftAlone() (why error, mended bool) {
+	r, is := s.fs.(refused)
+	if !is {
+		return nil, false
+	}
+	_, still := takeable(r.dir).(refused)
+	return r.why, !still
+}
+
+// TakeUp writes what memory holds behind what Open has left alone, where that may be read now, under the numbers that it has. It
+// is called before Close, when no other process uses the directory. Nothing is appended after it.
+func (s *Spool) TakeUp() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, is := s.fs.(refused)
+	if !is || s.closed {
+		return nil
+	}
+	s.out = nil
+	s.settleEvicts()
+	s.markGaps(nil)
+	o := s.o
+	o.WriteAfter = time.Hour // it is one write
+	behind, err := Open(r.dir, o)
+	if err != nil {
+		return err
+	}
+	if still, is := behind.fs.(refused); is {
+		return still.why
+	}
+	behind.mu.Lock()
+	for i := range s.tail {
+		if rec := &s.tail[i]; behind.makeRoom(rec.size(), rec.at) {
+			behind.add(*rec)
+			behind.count.Accepted++
+		} else {
+			behind.loseRecord(rec, ReasonFull)
+		}
+	}
+	behind.mu.Unlock()
+	if err := behind.Close(); err != nil {
+		return err
+	}
+	s.tail, s.tailBytes, s.closed = nil, 0, true
+	return nil
 }
 
 // Create implements FS, as all below.

@@ -285,7 +285,7 @@ func (s *Spool) Status() Status {
 
 // Run writes what has waited long enough, syncs, and drops what is too old, until ctx is done.
 func (s *Spool) Run(ctx context.Context) error {
-	tick := time.NewTicker(s.tick())
+	tick := time.NewTicker(s.o.tick())
 	defer tick.Stop()
 	for {
 		select {
@@ -298,9 +298,9 @@ func (s *Spool) Run(ctx context.Context) error {
 }
 
 // tick is how often Run looks: a record is written and synced at most this much late.
-func (s *Spool) tick() time.Duration {
+func (o Options) tick() time.Duration {
 	every := time.Second
-	for _, d := range []time.Duration{s.o.WriteAfter / 4, s.o.Sync / 2, s.o.MaxAge / 4} {
+	for _, d := range []time.Duration{o.WriteAfter / 4, o.Sync / 2, o.MaxAge / 4} {
 		if d > 0 {
 			every = min(every, d)
 		}

@@ -25,7 +25,8 @@ type JSON[T any] struct {
 }
 
 // Load reads the file. Without one it is the zero T. A file that cannot be read or understood is set aside under the name
-// that [JSON.Aside] says; the error says why, and the T is the zero one.
+// that [JSON.Aside] says; the error says why, and the T is the zero one. One that may not be read, or that is not ours, is left
+// alone: see [JSON.After].
 func (f JSON[T]) Load() (T, error) {
 	var doc, none T
 	if err := f.file().load(&doc); err != nil {
@@ -34,8 +35,22 @@ func (f JSON[T]) Load() (T, error) {
 	return doc, nil
 }
 
-// Aside is where Load leaves a file that it does not understand.
-func (f JSON[T]) Aside() string { return f.file().aside() }
+// After is the file to go on with after Load. Over one that may not be read nothing is written, not even when it may later: what
+// is in it is worth more.
+func (f JSON[T]) After(err error) JSON[T] {
+	if errors.Is(err, fs.ErrPermission) {
+		f.Root = nil
+	}
+	return f
+}
+
+// Aside is where Load leaves a file that it does not understand; empty after one that it may not read, which stays.
+func (f JSON[T]) Aside() string {
+	if f.Root == nil {
+		return ""
+	}
+	return f.file().aside()
+}
 
 // Save writes the file, all or nothing. mu is held while doc is read, and not while the disk works.
 func (f JSON[T]) Save(mu sync.Locker, doc *T) error { return f.file().save(mu, doc) }
@@ -58,7 +73,7 @@ func (f jsonFile) load(doc any) error {
 	if err == nil {
 		err = json.Unmarshal(p, doc)
 	}
-	if err != nil && !errors.Is(err, ownfile.ErrInTheWay) { // which is left alone
+	if err != nil && !ownfile.LeftAlone(err) {
 		return errors.Join(err, ownfile.Rename(f.Root, f.Name, f.aside()))
 	}
 	return err

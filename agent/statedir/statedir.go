@@ -3,6 +3,7 @@
 package statedir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,12 +29,15 @@ const (
 
 // Dir is a directory that is ours alone.
 type Dir struct {
-	path  string
-	Root  *os.Root // nil when the directory cannot be used
-	lock  *os.File
-	Fault error // why it cannot be used
+	path     string
+	lockName string
+	Root     *os.Root // nil when the directory cannot be used
+	lock     *os.File
+	Fault    error // why it cannot be used
 
-	Others string // who else can change what is in it: it is used all the same; empty: nobody
+	// who else can change what is in it: it is used all the same; empty: nobody
+	Others  string
+	Lasting bool // nothing mends that: the disk keeps no owners, or no modes
 }
 
 // openState makes and locks the state directory. It fails only when another agent holds it: two would tear each other's
@@ -45,9 +49,9 @@ func lockSpool(dir string) (*Dir, error) { return openOwn("spool.dir", dir, spoo
 
 // openOwn makes dir, which is the value of key, and locks the named file in it.
 func openOwn(key, dir, lock string) (*Dir, error) {
-	s := &Dir{path: dir}
+	s := &Dir{path: dir, lockName: lock}
 	err := ownfile.MakeFolder(dir)
-	if s.Others = ownfile.Others(dir); s.Others != "" {
+	if s.Others, s.Lasting = ownfile.Others(dir); s.Others != "" {
 		s.Others = key + " " + dir + ": " + s.Others
 	}
 	if err != nil {
@@ -80,13 +84,93 @@ func openOwn(key, dir, lock string) (*Dir, error) {
 	return s, nil
 }
 
-// unusable is s with its Fault. Where it is one of rights, the agent probably ran as another user before.
 func (s *Dir) unusable(key string, err error) *Dir {
 	s.Fault = fmt.Errorf("%s %s: %w", key, s.path, err)
-	if errors.Is(err, fs.ErrPermission) {
-		s.Fault = fmt.Errorf("%w: if the agent ran as another user before: %s", s.Fault, ownfile.Chown(s.path))
-	}
 	return s
+}
+
+// files are those that this version reads or appends to.
+func files() []string {
+	return []string{"commands.journal", "commands.seen", "ledger.json", "paths.json", "quarantine.ndjson"}
+}
+
+// barred is what in it we may not use, as after a change of the agent's user; nil: nothing.
+func (s *Dir) barred() error {
+	if s.Fault != nil {
+		return s.still()
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, s.path, unix.W_OK|unix.X_OK, unix.AT_EACCESS); errors.Is(err, fs.ErrPermission) {
+		return &fs.PathError{Op: "write to", Path: s.path, Err: err}
+	}
+	for _, name := range files() {
+		f, err := ownfile.Open(s.Root, name, os.O_RDONLY)
+		if err == nil {
+			_ = f.Close()
+			err = ownfile.Free(s.Root, name)
+		}
+		if anothers(err) {
+			return fmt.Errorf("%s: %w", s.path, err)
+		}
+	}
+	return nil
+}
+
+// still is the fault of rights that keeps the directory from being opened, if there is one now.
+func (s *Dir) still() error {
+	if !anothers(s.Fault) {
+		return nil
+	}
+	if err := ownfile.MakeFolder(s.path); anothers(err) {
+		return s.Fault
+	}
+	root, err := os.OpenRoot(s.path)
+	if err != nil {
+		return s.Fault
+	}
+	defer root.Close()
+	f, err := ownfile.Open(root, s.lockName, os.O_RDWR)
+	if err == nil {
+		_ = f.Close()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return s.Fault
+	}
+	return nil
+}
+
+// anothers tells whether an error may be one of the agent's user being another one than before.
+func anothers(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, ownfile.ErrAnothers)
+}
+
+// Barred is what in the directories we may not use, and the one command that gives all of them to us; empty: nothing. more is of
+// what else we may not use there; nil: none is.
+func (p Dirs) Barred(more error) string {
+	err := more
+	for _, s := range p.All() {
+		err = cmp.Or(s.barred(), err)
+	}
+	if err == nil {
+		return ""
+	}
+	all := p.State.path
+	if !within(p.Spools.path, all) {
+		all += " " + p.Spools.path
+	}
+	what, _, _ := strings.Cut(err.Error(), ", and it was left alone") // with an advice of its own
+	return fmt.Sprintf("%s: if the agent ran as another user before, %s; "+
+		"until then what is there is left alone, frames may wait in "+
+		"memory, and commands be refused; it is taken up without a restart", what, ownfile.Chown(all))
+}
+
+// OfRights tells whether a sentence is of what Barred says.
+func OfRights(why string) bool {
+	return strings.Contains(why, syscall.EACCES.Error()) || strings.Contains(why, ownfile.ErrAnothers.Error())
+}
+
+// within tells whether a path is another one, or below it.
+func within(path, of string) bool {
+	rel, err := filepath.Rel(of, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func (s *Dir) close() error {
@@ -115,17 +199,25 @@ func Open(d *config.Document, have Dirs) (p Dirs, err error) {
 	if p.Spools, err = openOr(have.Spools, "spool.dir", d.SpoolDir(), spoolLockFile); err != nil {
 		return Dirs{}, errors.Join(err, p.Close(have))
 	}
-	if p.State.Others != "" && strings.HasPrefix(p.Spools.path, p.State.path) {
+	if p.State.Others != "" && within(p.Spools.path, p.State.path) {
 		p.Spools.Others = "" // for the same reason
 	}
 	return p, nil
 }
 
+// openOr is have where it is the same directory; one that cannot be used is tried again.
 func openOr(have *Dir, key, dir, lock string) (*Dir, error) {
-	if have != nil && filepath.Clean(have.path) == filepath.Clean(dir) {
+	if have == nil || filepath.Clean(have.path) != filepath.Clean(dir) {
+		return openOwn(key, dir, lock)
+	}
+	if have.Fault == nil {
 		return have, nil
 	}
-	return openOwn(key, dir, lock)
+	again, err := openOwn(key, dir, lock)
+	if err == nil && again.Fault != nil {
+		return have, again.close()
+	}
+	return again, err
 }
 
 // Close closes the directories that are not among keep.

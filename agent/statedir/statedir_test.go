@@ -118,3 +118,90 @@ func TestADirectoryOfOthersIsSaid(t *testing.T) {
 		t.Errorf("%q, %q, %v", p.State.Others, p.Spools.Others, p.Fault(Dirs{}))
 	}
 }
+
+// A directory beside another one whose name begins like it is not within it: what is wrong with it is said too.
+func TestADirectoryBesideIsNotWithin(t *testing.T) {
+	for path, want := range map[string]bool{"/var/lib/linkbeat": true, "/var/lib/linkbeat/spool": true,
+		"/var/lib/linkbeat/": true,
+		"/var/lib/linkbeat2": false, "/var/lib/linkbeat-spool": false, "/var/lib": false, "/var/lib/linkbeat/../x": false} {
+		if within(path, "/var/lib/linkbeat") != want {
+			t.Errorf("%s: not %v", path, want)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make a stranger's directory")
+	}
+	d := config.Defaults()
+	d.StateDir = filepath.Join(t.TempDir(), "state")
+	d.Spool.Dir = d.StateDir + "2"
+	for _, dir := range []string{d.StateDir, d.Spool.Dir} {
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, 4711, 4711)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Open(d, Dirs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close(Dirs{})
+	if want := "spool.dir " + d.Spool.Dir + ": it belongs to user 4711"; !strings.Contains(p.Spools.Others, want) {
+		t.Errorf("%q", p.Spools.Others)
+	}
+}
+
+// Of whatever is another user's there is one advice, for all of it; what is in the way otherwise has its own.
+func TestOneCommandMendsAll(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make another user's files")
+	}
+	foreign := func(path string) error {
+		return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, 4711, 4711))
+	}
+	for name, c := range map[string]struct {
+		put   func(state string) error
+		spool string // empty: in the state directory
+		says  bool
+	}{
+		"nothing":                   {func(string) error { return nil }, "", false},
+		"the lock":                  {func(state string) error { return foreign(state + "/lock") }, "", true},
+		"the ledger":                {func(state string) error { return foreign(state + "/ledger.json") }, "", true},
+		"the lock, and two of them": {func(state string) error { return foreign(state + "/lock") }, "-spool", true},
+		"a file that is not ours":   {func(state string) error { return foreign(state + "/notes.txt") }, "", false},
+		"a directory for a lock":    {func(state string) error { return os.Mkdir(state+"/lock", 0o700) }, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := config.Defaults()
+			d.StateDir = filepath.Join(t.TempDir(), "state")
+			all := d.StateDir
+			if c.spool != "" {
+				d.Spool.Dir = d.StateDir + c.spool
+				all += " " + d.Spool.Dir
+			}
+			if err := errors.Join(os.Mkdir(d.StateDir, 0o700), c.put(d.StateDir)); err != nil {
+				t.Fatal(err)
+			}
+			p, err := Open(d, Dirs{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close(Dirs{})
+			why := p.Barred(nil)
+			want := "if the agent ran as another user before, chown -hR 0 " + all + ";"
+			if strings.Contains(why, want) != c.says || (why == "") == c.says || strings.Contains(why, "remove") {
+				t.Errorf("%q", why)
+			}
+			if err := os.Chown(d.StateDir+"/lock", 0, 0); err != nil {
+				t.Fatal(err)
+			}
+			_ = os.Chown(d.StateDir+"/ledger.json", 0, 0)
+			if why := p.Barred(nil); why != "" {
+				t.Errorf("after the chown: %q", why)
+			}
+			again, err := Open(d, p)
+			if err != nil || c.says && again.State.Fault != nil {
+				t.Errorf("opened again: %v, %v", err, again.State.Fault)
+			}
+			_ = again.Close(p)
+		})
+	}
+}

@@ -1,13 +1,16 @@
-//go:build unix
+//go:build linux
 
 package ownfile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -21,7 +24,7 @@ func needsRoot(t *testing.T) {
 }
 
 // Programs stand in what is obeyed: whoever may write it would run them as us.
-func TestWhatOthersCanWriteIsNotObeyed(t *testing.T) {
+func TestWhoElseCanHaveWrittenAFileIsSaid(t *testing.T) {
 	needsRoot(t)
 	for name, c := range map[string]struct {
 		dirOwner, owner int
@@ -44,15 +47,12 @@ func TestWhatOthersCanWriteIsNotObeyed(t *testing.T) {
 				os.Chown(path, c.owner, c.owner), os.Chown(dir, c.dirOwner, c.dirOwner)); err != nil {
 				t.Fatal(err)
 			}
-			p, err := ReadOwn(root, "x", 100)
-			if c.says == "" {
-				if err != nil || string(p) != "hooks" {
-					t.Errorf("%q, %v", p, err)
-				}
-				return
+			p, others, err := ReadOwn(root, "x", 100)
+			if err != nil || string(p) != "hooks" || !strings.Contains(others, c.says) || (others == "") != (c.says == "") {
+				t.Errorf("%q, %q, %v", p, others, err)
 			}
-			if !errors.Is(err, ErrNotOurs) || !strings.Contains(err.Error(), c.says) || p != nil {
-				t.Errorf("%q, %v", p, err)
+			if others != "" && !strings.HasSuffix(others, path) {
+				t.Errorf("%q does not say what to mend", others)
 			}
 			if p, err := Read(root, "x", 100); err != nil || string(p) != "hooks" {
 				t.Errorf("what is only believed is not read: %v", err)
@@ -120,10 +120,98 @@ func TestWhoElseCanChangeADirectory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := Others(dir)
-			if want := strings.ReplaceAll(c.says, "@", in); (got == "") != (want == "") || !strings.Contains(got, want) {
-				t.Errorf("%q, want %q", got, want)
+			got, lasting := Others(dir)
+			if want := strings.ReplaceAll(c.says, "@", in); (got == "") != (want == "") ||
+				!strings.Contains(got, want) || lasting {
+				t.Errorf("%q, want %q; lasting: %v", got, want, lasting)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempSuffix)); left != nil {
+				t.Errorf("%v was left", left)
 			}
 		})
+	}
+}
+
+// A disk without owners or modes cannot be mended by chown or chmod: what we make there is what ours looks like.
+func TestADiskThatKeepsNoOwnersOrModes(t *testing.T) {
+	needsRoot(t)
+	root, dir := openDir(t)
+	info := func(owner int, mode fs.FileMode) fs.FileInfo {
+		t.Helper()
+		f, err := root.OpenFile("x", os.O_CREATE, 0o600)
+		if err = errors.Join(err, f.Close(), root.Chmod("x", mode), root.Chown("x", owner, owner)); err != nil {
+			t.Fatal(err)
+		}
+		is, err := root.Stat("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	keeps := natureOf(root)
+	if keeps.given || keeps.open || keeps.dev == 0 {
+		t.Fatalf("%+v", keeps)
+	}
+	squashed, vfat, other := keeps, keeps, keeps
+	squashed.given, squashed.owner = true, aStranger
+	vfat.open = true
+	other.given, other.owner, other.dev = true, aStranger, keeps.dev+1
+	for name, c := range map[string]struct {
+		disk   nature
+		owner  int
+		mode   fs.FileMode
+		writer string // the end of it; empty: nobody
+		others string
+		lasts  bool
+	}{
+		"NFS with root_squash":             {squashed, aStranger, 0o600, "", "nobody can give it away here", true},
+		"there, what a group may write":    {squashed, aStranger, 0o660, "then chmod 0600 /x", "nobody can give it away", true},
+		"there, another's":                 {squashed, 4712, 0o600, "then chown 0 /x", "chown -hR 0 " + dir, false},
+		"vfat for everybody":               {vfat, 0, 0o777, "as every file's on that disk", "its disk keeps no modes", true},
+		"vfat of somebody":                 {vfat, aStranger, 0o777, "then chown 0 /x", "chown -hR 0 " + dir, false},
+		"a file that is on another disk":   {other, aStranger, 0o600, "then chown 0 /x", "chown -hR 0 " + dir, false},
+		"a disk that keeps both, and ours": {keeps, 0, 0o600, "", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := func() nature { return c.disk }
+			if got := writerOn("/x", info(c.owner, c.mode), disk); !strings.HasSuffix(got, c.writer) ||
+				(got == "") != (c.writer == "") {
+				t.Errorf("a file: %q", got)
+			}
+			if err := errors.Join(os.Chmod(dir, c.mode|0o100), os.Chown(dir, c.owner, c.owner)); err != nil {
+				t.Fatal(err)
+			}
+			if got, lasting := othersOn(dir, disk); !strings.Contains(got, c.others) || (got == "") != (c.others == "") ||
+				lasting != c.lasts {
+				t.Errorf("a directory: %q, lasting: %v", got, lasting)
+			}
+		})
+	}
+}
+
+// In a container that maps few users, what belongs to the others shows as nobody's, the root directory first.
+func TestADirectoryOfNobodyInAContainer(t *testing.T) {
+	const inside = "LINKBEAT_TEST_INSIDE"
+	if dir := os.Getenv(inside); dir != "" {
+		who, lasting := Others(dir)
+		fmt.Printf("%v %s\n", lasting, who)
+		return
+	}
+	needsRoot(t)
+	dir := t.TempDir()
+	if err := os.Chown(dir, 1000, 1000); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestADirectoryOfNobodyInAContainer$")
+	cmd.Env = append(os.Environ(), inside+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, Credential: &syscall.Credential{},
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 1000, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 1000, Size: 1}}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Skipf("needs user namespaces: %v: %s", err, out)
+	}
+	if !strings.Contains(string(out), "true /: it belongs to user 65534") {
+		t.Errorf("%s", out)
 	}
 }
