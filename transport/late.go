@@ -25,7 +25,6 @@ type lateness struct {
 	slow     time.Time  // when an acknowledgement was overdue and TCP still carried our bytes
 
 	lookAt time.Time // when missing must be called; zero: when something changes
-	said   string    // of what is missing, in Why
 	told   bool      // it was, on this session
 	asked  int       // how many acknowledgements had come when the server was asked for another one, last
 }

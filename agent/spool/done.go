@@ -139,7 +139,7 @@ func (s *Spool) saveProgress() error {
 		runs, fits = runsOf(s, s.disk.easy/2) // so that not each acknowledgement has to
 	}
 	if !fits {
-		runs, fits = runsOf(s, maxRuns)
+		runs, _ = runsOf(s, maxRuns)
 	}
 	return errors.Join(err, s.disk.saveCursor(s.cursor, runs))
 }

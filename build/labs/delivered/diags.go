@@ -204,12 +204,11 @@ func (l lab) cloned() error {
 	if err != nil {
 		return err
 	}
-	twin := s.doc
 	tty, err := l.Pty("gw-clone-twin")
 	if err != nil {
 		return err
 	}
-	twin = kit.NewDoc(s.id, s.broker.URL()).Line("meter", tty.Port).Set("uplink.detect_within", "60s").
+	twin := kit.NewDoc(s.id, s.broker.URL()).Line("meter", tty.Port).Set("uplink.detect_within", "60s").
 		Set("heartbeat.interval", "20s")
 	other, err := l.Agent(kit.AgentOptions{Argv: []string{l.agent}, Doc: twin})
 	if err != nil {

@@ -130,11 +130,6 @@ func connect(id string, clean bool) []byte {
 	return packet{kindConnect << 4, append(body, str(id)...)}.bytes()
 }
 
-// publish is a PUBLISH with QoS 0.
-func publish(topic string, payload []byte) []byte {
-	return packet{kindPublish << 4, append(str(topic), payload...)}.bytes()
-}
-
 // refusal is a CONNACK that says: not authorised.
 func refusal(h hello) []byte {
 	if h.level == version5 {

@@ -30,6 +30,7 @@ type canaries struct {
 	quiet    int       // flow of a quiet test, or quietNext; 0: none
 	asked    bool      // what kind of path it is
 	unsure   int       // times that an outage took the answer to that
+	lean     bool      // the budget was low when the loop last looked
 }
 
 // classify asks once, when all else is settled, what kind of path it is.

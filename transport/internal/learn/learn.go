@@ -172,9 +172,10 @@ func (le *Learner) step(now time.Time) {
 		level := le.level()
 		le.search.Rest(le.spending.resting || le.strangers.resting(now) || level > Normal)
 		le.spending.book(now)
-		if level > Normal {
-			le.canaries.seen = now // the budget goes first
+		if level > Normal || le.canaries.lean {
+			le.canaries.seen = now // the budget goes first: what it forbids is not held against the path when it ends
 		}
+		le.canaries.lean = level > Normal
 		if !le.pingOnly.on && !now.Before(le.flows.paused) {
 			if level < Exhausted {
 				le.canaries.watch(now)
