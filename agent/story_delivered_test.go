@@ -192,7 +192,8 @@ func TestADeniedDeviceWaitsAndOthersFlow(t *testing.T) {
 			<-time.After(20 * time.Millisecond)
 		}
 		g.until("the meter's frames", arrived("meter", 50*life))
-		want := fmt.Sprintf(`the server's access rules refuse lb/gw-7/up/data/pump to user "gw-7": %d records wait; allow it`, 50*life)
+		want := fmt.Sprintf(`the server's access rules refuse lb/gw-7/up/data/pump to user "gw-7": `+
+			`%d records wait; allow it`, 50*life)
 		g.until(want, func() bool { return strings.HasPrefix(g.why(), want) })
 		g.until("nothing but the pump's frames waits", func() bool {
 			s, err := g.where.Status(t.Context())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,7 +125,8 @@ func leaveOpen(t *testing.T, addr string, n int) {
 	}
 }
 
-// The real broker's window was full of messages that an earlier client never completed: commands come through, and it asks no more.
+// The real broker's window was full of messages that an earlier client never completed: commands come through, and it asks no
+// more.
 func TestMosquittoResumesQoS2(t *testing.T) {
 	for _, open := range []int{20, 60} {
 		t.Run(fmt.Sprint(open), func(t *testing.T) {
@@ -148,6 +150,13 @@ func TestMosquittoResumesQoS2(t *testing.T) {
 			if st := l.Status(); st.Drops != 0 || st.Ignored != 0 || st.Losses["protocol"] != 0 {
 				t.Errorf("%+v", st)
 			}
+			for end := time.After(patience); strings.Count(m.Log(), "Received PUBCOMP from gw-1") < open; {
+				select {
+				case <-end:
+					t.Fatal("not all are answered")
+				case <-time.After(time.Millisecond):
+				}
+			}
 			stop()
 			again := newRawClient(t, m.Addr(), "gw-1", false)
 			again.say(packets.NewControlPacket(packets.Pingreq))
@@ -158,8 +167,8 @@ func TestMosquittoResumesQoS2(t *testing.T) {
 	}
 }
 
-// A message of QoS 2 that an old subscription brings, and that is too long for us, is acknowledged as its QoS wants, or the broker
-// keeps its place in the window for ever.
+// A message of QoS 2 that an old subscription brings, and that is too long for us, is acknowledged as its QoS wants, or the
+// broker keeps its place in the window for ever.
 func TestMosquittoOversizedQoS2(t *testing.T) {
 	m := brokertest.Start(t, func(port int, dir string) string {
 		return "max_inflight_messages 1\n" + brokertest.Plain(port, dir)

@@ -36,8 +36,8 @@ type Options struct {
 	// Refused is called by the reader, which it must not hold up for long, with each packet that nobody asked for; nil: nobody
 	// counts them.
 	Refused func(p Packet)
-	// Own is called by the reader with the payload of each PUBLISH that is not expected, and reports that it is one of ours all the
-	// same, which came twice or late: it is handed out as foreign, and neither refused nor counted. nil: none is.
+	// Own is called by the reader with the payload of each PUBLISH that is not expected, and reports that it is one of ours all
+	// the same, which came twice or late: it is handed out as foreign, and neither refused nor counted. nil: none is.
 	Own func(payload []byte) bool
 
 	// MQTT5 speaks MQTT 5 instead of 3.1.1. Its answers are checked no further than they are read.

@@ -363,8 +363,9 @@ func TestWhatIsNotHeldAgainstStrangers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var refused []Packet
-			o := Options{Foreign: Foreign{Messages: 2, Within: 24 * time.Hour}, Refused: func(p Packet) { refused = append(refused, p) },
-				Own: func(p []byte) bool { return string(p) == "o" }}
+			o := Options{Foreign: Foreign{Messages: 2, Within: 24 * time.Hour},
+				Refused: func(p Packet) { refused = append(refused, p) },
+				Own:     func(p []byte) bool { return string(p) == "o" }}
 			s := &script{answers: []string{accepted}}
 			against(t, o, s, func(t *testing.T, cl *Client) {
 				welcome(t, cl)

@@ -165,7 +165,8 @@ func (c *Client) judge(p *Packet, now time.Time) error {
 // oversized is the error after the beginning of a PUBLISH beyond the limit, which is not read any further.
 func (c *Client) oversized(h codec.Header, buffered int) error {
 	if c.o.Refused != nil {
-		c.o.Refused(Packet{Kind: h.Kind, Size: h.Total(), Read: buffered, Foreign: true, Retained: isRetained(h) && !c.in.retained})
+		c.o.Refused(Packet{Kind: h.Kind, Size: h.Total(), Read: buffered, Foreign: true,
+			Retained: isRetained(h) && !c.in.retained})
 	}
 	return errors.Join(ErrForeign, codec.ErrOversized)
 }

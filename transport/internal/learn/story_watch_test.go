@@ -14,8 +14,8 @@ import (
 // flood is enough of a stranger for learning to rest.
 var flood = strange{every: 10 * time.Second, burst: 10, payload: 40}
 
-// Whoever may publish to probe topics cannot have a limit that shrinks go unseen on a loose path: the watch goes on while learning
-// rests, and where it cannot the beat is as long as pings alone may let it be.
+// Whoever may publish to probe topics cannot have a limit that shrinks go unseen on a loose path: the watch goes on while
+// learning rests, and where it cannot the beat is as long as pings alone may let it be.
 func TestWhileLearningRestsALimitThatShrinksIsSeen(t *testing.T) {
 	for name, tt := range map[string]struct {
 		w      *world
@@ -31,7 +31,8 @@ func TestWhileLearningRestsALimitThatShrinksIsSeen(t *testing.T) {
 		"a link that is muted":          {pair: true, do: func(w *world) { w.le.Mute(true) }},
 		"a pair that never comes again": {pair: true, do: func(w *world) { w.refuse(); w.le.Mute(true); w.le.Mute(false) }},
 		"no session gets in":            {do: func(w *world) { w.refuse(); w.disturb(flood, 2*time.Hour) }},
-		"a strict path":                 {w: &world{strict: true}, do: func(w *world) { w.disturb(flood, 7*time.Hour) }, stays: true},
+		"a strict path": {w: &world{strict: true}, do: func(w *world) { w.disturb(flood, 7*time.Hour) },
+			stays: true},
 		"nobody wants it watched": {canary: Canary{Off: true}, do: func(w *world) { w.disturb(flood, 7*time.Hour) },
 			stays: true},
 		"a low budget": {do: func(w *world) { w.le.SetLevel(Low); w.disturb(flood, 7*time.Hour) }, stays: true},
