@@ -66,9 +66,8 @@ func newConn(s *netdial.Stream, watch observer, o Options, keepalive time.Durati
 		stream: s, watch: watch, maxPacket: o.MaxPacket, keepalive: uint16(keepalive / time.Second),
 		patience: o.DetectWithin, readPatience: silence,
 		out: make(chan packetWrite, outBacklog), pings: make(chan struct{}, pingBacklog),
-		acks:   make(chan packetWrite, ackBacklog),
-		closed: make(chan struct{}),
-		r:      bufio.NewReaderSize(s, readBuffer),
+		acks: make(chan packetWrite, ackBacklog), closed: make(chan struct{}),
+		r: bufio.NewReaderSize(s, readBuffer),
 	}
 }
 

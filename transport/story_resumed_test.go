@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +149,13 @@ func TestMosquittoResumesQoS2(t *testing.T) {
 			}
 			if st := l.Status(); st.Drops != 0 || st.Ignored != 0 || st.Losses["protocol"] != 0 {
 				t.Errorf("%+v", st)
+			}
+			for end := time.After(patience); strings.Count(m.Log(), "Received PUBCOMP from gw-1") < open; {
+				select {
+				case <-end:
+					t.Fatal("not all are answered")
+				case <-time.After(time.Millisecond):
+				}
 			}
 			stop()
 			again := newRawClient(t, m.Addr(), "gw-1", false)

@@ -8,8 +8,6 @@ func Exceptions() []Exception {
 		{Files, "config", 36, "one cohesive engine, one concern a file; nothing of it can be left out or used alone"},
 		{Methods, "config.checker", 45,
 			"one pass over the document, a method for each section; their order in the file is that of the document"},
-		{Methods, "transport/internal/learn.Learner", 35,
-			"the learner's loop and what the link tells it; what only pings prove (pingonly.go) is to become a type of its own"},
 		{Methods, "transport/heartbeat.Search", 38,
 			"the search for a path's limit is one state machine, pure; an entry point for each thing that can happen"},
 	}

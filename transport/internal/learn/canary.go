@@ -72,7 +72,7 @@ func (c *canaries) watch(now time.Time) {
 func (c *canaries) at() time.Time {
 	every := c.le.o.Canary.Every
 	switch {
-	case c.le.o.Canary.Off, c.le.o.Canary.Pair, c.le.pingOnly.on, c.le.search.Safe() == 0, c.le.allowed() <= c.le.o.Min:
+	case c.le.o.Canary.Off, c.le.o.Canary.Pair, c.le.pingOnly.on, c.le.search.Safe() == 0, c.le.beat.allowed() <= c.le.o.Min:
 		return time.Time{}
 	case every == 0 && c.le.kind == heartbeat.Strict:
 		return time.Time{}
@@ -86,7 +86,7 @@ func (c *canaries) period() time.Duration {
 	if every == 0 {
 		every = autoCanary
 	}
-	return time.Duration(every) * c.le.allowed()
+	return time.Duration(every) * c.le.beat.allowed()
 }
 
 // lapses is when the watch must have seen something again, or what is proven holds no more: one canary may fail for reasons of
@@ -94,10 +94,11 @@ func (c *canaries) period() time.Duration {
 func (c *canaries) lapses() time.Time {
 	watch := c.le.o.Canary
 	switch {
-	case watch.Off, c.le.kind == heartbeat.Strict, c.le.pingOnly.on, c.le.level() > Normal, c.le.allowed() <= c.le.weakest():
+	case watch.Off, c.le.kind == heartbeat.Strict, c.le.pingOnly.on, c.le.level() > Normal,
+		c.le.beat.allowed() <= c.le.beat.weakest():
 		return time.Time{}
 	case watch.Pair:
-		return c.seen.Add(max(pairLapse*c.le.allowed(), 2*retryMax))
+		return c.seen.Add(max(pairLapse*c.le.beat.allowed(), 2*retryMax))
 	}
 	return c.seen.Add(2*c.period() + 2*c.gap())
 }
@@ -110,7 +111,7 @@ func (c *canaries) blind(now time.Time) bool {
 
 // gap is a little more than the interval, and still less than what is proven.
 func (c *canaries) gap() time.Duration {
-	beat := c.le.allowed()
+	beat := c.le.beat.allowed()
 	return min(heartbeat.Share(beat, canaryPart), beat+(c.le.search.Safe()-beat)*3/4)
 }
 

@@ -70,9 +70,9 @@ func (f *flows) dial(ctx context.Context, o probeOptions, cost *int64) (*probeCo
 		env.Dialer.Counter.Refuse(netdial.CauseProbe, n)
 		le.do(func() { le.strangers.heard(o.topic, p, time.Now()) })
 	}
+	bound := client.Foreign{Messages: foreignMessages, Bytes: foreignOne, Within: foreignWithin}
 	c := &probeConn{client.New(s, client.Options{Limit: probePacketMax + len(o.topic), Socket: s.Raw, Refused: refused,
-		Own:     le.nonces.ours,
-		Foreign: client.Foreign{Messages: foreignMessages, Bytes: foreignOne, Within: foreignWithin}}), s, o.topic}
+		Own: le.nonces.ours, Foreign: bound}), s, o.topic}
 	if err := c.begin(ctx, probeConnect(o, password), o.patience); err != nil {
 		*cost += s.Raw.FinalCost()
 		c.close()

@@ -69,7 +69,7 @@ func (le *Learner) epoch(s MainLink, now time.Time, k heartbeat.Knowledge, why s
 	if until := le.denials.until[s.Endpoint()]; now.Before(until) {
 		le.pingOnly.begin(until, now)
 	}
-	le.set(le.o.Min, why, now)
+	le.beat.set(le.o.Min, why, now)
 }
 
 // after is probe_after: a fleet that was thrown off together must not probe together.

@@ -71,16 +71,13 @@ func (le *Learner) pathOf(e *netdial.Endpoint, p netdial.Path) string {
 	return le.o.Path(e.Name, p.Local)
 }
 
-// lasting is the beat that CONNECT is to fit: not one that nobody watches for the moment.
-func (le *Learner) lasting() time.Duration { return max(le.beat.interval, le.allowed()) }
-
 // adapt asks for a planned re-dial once the beat is settled and what CONNECT said no longer fits it.
 func (ka *keepalives) adapt(now time.Time) {
 	s := ka.le.main
 	if !ka.le.env.AdaptKeep || s == nil || !ka.le.search.Settled() || now.Before(ka.redialAfter) {
 		return
 	}
-	target := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.lasting()))
+	target := s.Endpoint().AllowedKeepalive(ka.valueFor(ka.le.beat.lasting()))
 	keepalive := s.Keepalive()
 	if fits := keepalive <= target+target/4 && keepalive >= target-target/4; !fits {
 		ka.redialAfter = now.Add(redialRetry)

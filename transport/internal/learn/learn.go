@@ -45,12 +45,7 @@ type Learner struct {
 	kind        heartbeat.Kind      // of path
 	forgotAfter time.Duration       // the silence after which the path forgot the main link; 0: it did not
 
-	beat struct {
-		interval time.Duration
-		reason   string // of its last change
-		longest  bool   // it is at its longest, proven or not
-	}
-
+	beat      beat
 	flows     flows
 	canaries  canaries
 	pair      pairing
@@ -75,6 +70,7 @@ func New(o Options, env Env) *Learner {
 		kept = o.Memory.Budget()
 	}
 	le := &Learner{env: env, o: o, events: make(chan func(), backlog), ended: make(chan struct{})}
+	le.beat.le = le
 	le.flows = flows{le: le, byFlow: map[int]*probe{}}
 	le.canaries, le.pair, le.pingOnly, le.keep = canaries{le: le}, pairing{le: le}, pingOnly{le: le}, keepalives{le: le}
 	le.pingOnly.lost, le.strangers = map[string][]silentEnd{}, strangers{le: le}
@@ -234,55 +230,30 @@ func (le *Learner) adjust(now time.Time) {
 		le.pingOnly.step(now)
 		return
 	}
-	proven, target := le.search.Safe(), le.allowed()
+	proven, target := le.search.Safe(), le.beat.allowed()
 	blind := le.canaries.blind(now)
 	if blind {
-		target = min(target, le.weakest())
+		target = min(target, le.beat.weakest())
 	}
 	switch {
 	case le.level() == Exhausted:
-		top := le.top()
+		top := le.beat.top()
 		if le.beat.longest = true; le.beat.interval != top {
-			le.set(top, "the monthly data budget is used up: the longest beat, proven or not", now)
+			le.beat.set(top, "the monthly data budget is used up: the longest beat, proven or not", now)
 		}
 	case target > le.beat.interval:
-		le.set(target, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
+		le.beat.set(target, fmt.Sprintf("silence of %v was survived by three connections", proven.Round(time.Millisecond)), now)
 	case target < le.beat.interval && le.beat.longest:
 		le.beat.longest = false
-		le.set(target, "the monthly data budget is no longer used up: back to what is proven", now)
+		le.beat.set(target, "the monthly data budget is no longer used up: back to what is proven", now)
 	case target < le.beat.interval && blind:
-		le.set(target, "nothing watched for long whether the path still allows more: as long as pings alone may let it be", now)
+		why := "nothing watched for long whether the path still allows more: as long as pings alone may let it be"
+		le.beat.set(target, why, now)
 	case target < le.beat.interval:
 		why := fmt.Sprintf("a connection did not survive what others had: only %v is proven now", proven.Round(time.Millisecond))
-		le.set(target, why, now)
+		le.beat.set(target, why, now)
 	}
 	le.canaries.classify()
 	le.keep.adapt(now)
 	le.remember(now)
-}
-
-// top is the longest beat that there may be.
-func (le *Learner) top() time.Duration { return min(le.o.Max, le.main.Keepalive()) }
-
-// allowed is the beat by what is proven, less the margin. There must be a main link.
-func (le *Learner) allowed() time.Duration {
-	proven, top := le.search.Safe(), le.top()
-	target := max(proven-margin(proven), le.o.Min)
-	if target > top-lateTimers { // the margin is far larger, and a cap is a round number
-		return top
-	}
-	return target
-}
-
-// set changes the beat of the main link, at once.
-func (le *Learner) set(d time.Duration, why string, now time.Time) {
-	le.beat.interval, le.beat.reason = d, why
-	if le.main != nil {
-		le.main.SetInterval(d)
-	}
-}
-
-// margin is what the beat stays below what is proven: 4 %, 1 s at least, 8 s at most.
-func margin(proven time.Duration) time.Duration {
-	return min(max(proven/25, time.Second), 8*time.Second)
 }

@@ -8,8 +8,7 @@ import (
 
 const (
 	noncesKept = 32 // more than are under way, with twelve probe sessions
-	// Arrivals of one, more than a bridge or overlapping routes make: else whoever heard it may replay it for ever.
-	nonceAgain = 4
+	nonceAgain = 4  // arrivals of one, more than bridges or routes make: else whoever heard it could replay it for ever
 )
 
 // nonces are the last payloads that we published to probe topics ourselves. One that comes twice, or late and to the next session

@@ -53,7 +53,7 @@ func (le *Learner) PairTopic() string {
 func (p *pairing) at() time.Time {
 	switch {
 	case !p.le.o.Canary.Pair, p.muted, p.le.main == nil, p.le.pingOnly.on, p.le.search.Safe() == 0,
-		p.le.allowed() <= p.le.o.Min:
+		p.le.beat.allowed() <= p.le.o.Min:
 		return time.Time{}
 	case !p.missed.IsZero():
 		return p.missed.Add(lateNonce)

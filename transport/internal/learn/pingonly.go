@@ -79,21 +79,16 @@ func (w *pingOnly) shortest(path string, now time.Time) (least time.Duration) {
 func (w *pingOnly) begin(ends, now time.Time) {
 	le := w.le
 	le.flows.dropAll()
-	limit := le.weakest()
+	limit := le.beat.weakest()
 	if after := w.shortest(le.path, now); after > 0 {
 		limit = min(limit, heartbeat.Share(after, 1/pingOnlyStep))
 	}
 	limit = max(le.o.Min, limit)
 	w.on, w.ends, w.limit, w.safe = true, ends, limit, 0
 	if le.beat.interval > limit {
-		le.set(limit, "probes are not possible any more: "+le.denials.why, now)
+		le.beat.set(limit, "probes are not possible any more: "+le.denials.why, now)
 	}
 	w.until = now.Add(pingOnlyBeats * le.beat.interval)
-}
-
-// weakest is the longest beat that the operator lets pings alone, which prove little, keep.
-func (le *Learner) weakest() time.Duration {
-	return max(le.o.Min, min(max(le.env.Interval, le.o.Weak), le.o.Max, le.env.Keepalive))
 }
 
 // step raises the beat by one step when it is time, or returns to probes when the denial has ended.
@@ -109,7 +104,7 @@ func (w *pingOnly) step(now time.Time) {
 	}
 	w.safe = le.beat.interval
 	if next := min(heartbeat.Share(le.beat.interval, pingOnlyStep), w.limit); next > le.beat.interval {
-		le.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe,
+		le.beat.set(next, fmt.Sprintf("pings were answered after %v of silence; probes are not possible: %s", w.safe,
 			le.denials.why), now)
 	}
 	w.until = now.Add(pingOnlyBeats * le.beat.interval)

@@ -34,7 +34,7 @@ func (le *Learner) publish(now time.Time) {
 	}
 	le.status.why, le.status.lasting = "", 0
 	if le.main != nil && !le.pingOnly.on {
-		le.status.lasting = le.lasting()
+		le.status.lasting = le.beat.lasting()
 	}
 	switch {
 	case le.strangers.resting(now):

@@ -26,7 +26,7 @@ func (w *world) refused() int64 { return w.le.env.Dialer.Counter.Read().Refused 
 // disturb does it for a while.
 func (w *world) disturb(s strange, for_ time.Duration) {
 	payload := bytes.Repeat([]byte("x"), s.payload)
-	for start := time.Now(); time.Since(start) < for_; w.pass(s.every) {
+	for start := time.Now(); time.Since(start) < for_; <-time.After(s.every) {
 		w.change(func() {
 			for topic, l := range w.listeners {
 				if l.gone {

@@ -31,8 +31,8 @@ func TestWhileLearningRestsALimitThatShrinksIsSeen(t *testing.T) {
 		"a link that is muted":          {pair: true, do: func(w *world) { w.le.Mute(true) }},
 		"a pair that never comes again": {pair: true, do: func(w *world) { w.refuse(); w.le.Mute(true); w.le.Mute(false) }},
 		"no session gets in":            {do: func(w *world) { w.refuse(); w.disturb(flood, 2*time.Hour) }},
-		"a strict path": {w: &world{strict: true}, stays: true,
-			do: func(w *world) { w.disturb(flood, 7*time.Hour) }},
+		"a strict path": {w: &world{strict: true}, do: func(w *world) { w.disturb(flood, 7*time.Hour) },
+			stays: true},
 		"nobody wants it watched": {canary: Canary{Off: true}, do: func(w *world) { w.disturb(flood, 7*time.Hour) },
 			stays: true},
 		"a low budget": {do: func(w *world) { w.le.SetLevel(Low); w.disturb(flood, 7*time.Hour) }, stays: true},
@@ -220,8 +220,12 @@ func TestWhatADayMayBring(t *testing.T) {
 				w.settled(12 * time.Hour)
 				w.sleep(24 * time.Hour) // the canary's session is one of those that live long
 				tt.burst = 1
+				w.change(func() { w.opened = 0 })
 				w.disturb(tt.strange, time.Duration(tt.times)*tt.every-time.Second)
 				w.sleep(time.Second)
+				if n := w.count(&w.opened); n > 5 && tt.times > 17 {
+					t.Errorf("%d sessions were opened", n)
+				}
 				if (told > 0) != tt.rests || w.refused() == 0 {
 					t.Errorf("rested %d times, %d bytes refused", told, w.refused())
 				}
@@ -243,6 +247,31 @@ func TestALowBudgetWakesNobody(t *testing.T) {
 		w.le.do(func() { next <- w.le.wake(time.Now()) })
 		if at := <-next; !at.IsZero() && time.Until(at) < time.Minute {
 			t.Errorf("wakes in %v, though there is nothing to do", time.Until(at))
+		}
+	})
+}
+
+// A canary that is silent when learning comes to rest is tested all the same.
+func TestARestLeavesASilentCanary(t *testing.T) {
+	inWorld(t, &world{limit: limit}, options(heartbeat.Thrifty), func(w *world) {
+		w.up("first", false)
+		w.settled(12 * time.Hour)
+		w.sleep(3 * time.Hour)
+		for w.status().Open == 0 {
+			w.sleep(time.Second)
+		}
+		before := w.status()
+		for range 100 {
+			w.le.PairHeard([]byte("x"), 30, false, func() {})
+		}
+		w.sleep(time.Second)
+		w.why("others publish to")
+		if s := w.status(); s.Open != 1 || s.Phase != "resting" {
+			t.Errorf("%+v", s)
+		}
+		w.sleep(limit)
+		if s := w.status(); s.Canaries != before.Canaries+1 || s.Sessions != before.Sessions || s.Shrinks != 0 {
+			t.Errorf("before %+v\nafter  %+v", before, s)
 		}
 	})
 }
