@@ -23,10 +23,9 @@ type seat struct {
 	stays bool      // it is a tap, which is meant to last: there are few
 }
 
-// leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered
-// by then. So long at most each new one waits for all seats, and those behind it in the kernel's queue for it:
-// with a tenth of a second that was 5 s for a health check.
-const leastSeat = 5 * time.Millisecond
+// leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered by
+// then, on a busy machine too. Beside 1,024 strangers a health check over TCP may wait some seconds for that; over the socket none.
+const leastSeat = 100 * time.Millisecond
 
 // wait is called before came: so long a new connection is to wait, as everybody has only just come. At most leastSeat.
 func (s *seats) wait(now time.Time) time.Duration {
