@@ -155,6 +155,11 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 		p.loop.End()
 		return true
 	}
+	if p.sizing.trying != nil { // nothing overtakes it: what comes behind would be out of order
+		p.loop.End()
+		p.await(ctx, p.wake())
+		return true
+	}
 	p.release(time.Now())
 	if hold, until := p.suspects.hold(time.Now(), p.flight.live()); hold && !flush {
 		p.loop.End()
