@@ -24,7 +24,8 @@ type seat struct {
 }
 
 // leastSeat is how long a connection keeps its seat, if others want it: what it has asked already is read and answered by
-// then, on a busy machine too. Beside 1,024 strangers a health check over TCP may wait some seconds for that; over the socket none.
+// then, on a busy machine too. Beside 1,024 strangers a health check over TCP may wait some seconds for that; over the socket
+// none.
 const leastSeat = 100 * time.Millisecond
 
 // wait is called before came: so long a new connection is to wait, as everybody has only just come. At most leastSeat.
