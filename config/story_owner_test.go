@@ -12,11 +12,11 @@ import (
 )
 
 // site's last good document has each kind of program.
-const programs = "hooks: {up: [touch, /root/owned], down: [touch, /root/owned]}\n" +
-	"device: {facts: {site: {command: [touch, /root/owned]}}}\n"
+const programs = "hooks: {up: [touch, /owned], down: [touch, /owned]}\n" +
+	"device: {facts: {site: {command: [touch, /owned]}}}\n"
 
 func keptPrograms() string {
-	return strings.Replace(keptSite, "]}\n", "], path_hint: {command: [touch, /root/owned]}}\n", 1) + programs
+	return strings.Replace(keptSite, "]}\n", "], path_hint: {command: [touch, /owned]}}\n", 1) + programs
 }
 
 // Root's agent ran the hooks, facts and path_hint of a last good document that a local user had put into the state directory. And

@@ -161,7 +161,7 @@ func (a ACL) mosquitto() string {
 const emqxHead = `%% Access rules for linkbeat gateways: EMQX 5, acl.conf (authorization source "file"). In emqx.conf:
 %%
 %%   authorization.no_match = deny
-%%   authorization.deny_action = ignore    # with disconnect, a gateway that may not probe loses its connection once, to learn that
+%%   authorization.deny_action = ignore    # with disconnect, a gateway that may not probe loses its connection once
 %%
 %% With ignore, EMQX acknowledges what these rules deny, and drops it: a gateway that is missing here notices nothing at first. On
 %% the gateway, linkbeat check --online finds what is denied.

@@ -28,8 +28,8 @@ const awsNotes = `This is a policy of AWS IoT Core, for the certificates of gate
   aws iot create-policy --policy-name linkbeat --policy-document file://policy.json
 
 %s
-A gateway's probes have client ids of their own, <id>-p1, <id>-p2 and so on. So no thing may have the name of another thing followed
-by -p and more, such as gw-17-pump beside gw-17. AWS closes a connection whenever it denies something.
+A gateway's probes have client ids of their own, <id>-p1, <id>-p2 and so on. So no thing may have the name of another thing
+followed by -p and more, such as gw-17-pump beside gw-17. AWS closes a connection whenever it denies something.
 
 A user of linkbeatctl needs iot:Connect on client/linkbeatctl-*, and
 %s`

@@ -157,7 +157,7 @@ func (p *Pump) turn(ctx context.Context, flush bool) bool {
 	}
 	if p.sizing.trying != nil { // nothing overtakes it: what comes behind would be out of order
 		p.loop.End()
-		p.await(ctx, p.wake())
+		p.await(ctx, time.Time{}) // what is due meanwhile is not sent, so its time must not wake us: Changed does
 		return true
 	}
 	p.release(time.Now())
