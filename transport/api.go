@@ -72,6 +72,9 @@ const (
 	EchoUnknown = diagnose.EchoUnknown // anything less
 )
 
+// ClassCommands is the class of the result of Deliverable that says whether the gateway hears what is published to it.
+const ClassCommands = diagnose.ClassCommands
+
 // The causes of messages.
 const (
 	CauseData   = netdial.CauseData   // frames and replies of devices

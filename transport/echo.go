@@ -45,9 +45,10 @@ func (t Trials) Using() (u Using, up bool) {
 
 // Deliverable asks the server which of the topics it delivers, on short sessions of its own: client id [TrialID], clean, QoS 1
 // and not retained. They share server, path and login with the link's own, and their bytes are booked as probes. probe is a
-// control: a topic of our own that anything can be heard on. The last result is that of state, the topic of Options.StateTopic,
-// on which the birth is published once more as it is, but for some white space behind it. An error says why nothing was learnt;
-// there is a result for each topic all the same. It takes a few seconds at most where the server answers.
+// control: a topic of our own that anything can be heard on; the last result says whether it is. The one before is that of state,
+// the topic of Options.StateTopic, on which the birth is published once more as it is, but for some white space behind it. An
+// error says why nothing was learnt; there is a result for each topic all the same. It takes a few seconds at most where the
+// server answers.
 func (t Trials) Deliverable(ctx context.Context, topics []EchoTopic, probe string, state EchoTopic) ([]EchoResult, error) {
 	q := diagnose.Question{Topics: topics, Probe: probe}
 	trial, s, err := t.begin(ctx)

@@ -194,8 +194,10 @@ func (p *page) wake(now time.Time) (at time.Time) {
 // change is what a trial has changed.
 type change struct {
 	denied, released []transport.EchoTopic
-	why              string // of the first that is denied
-	deaf             string // a topic that the login may not listen to; said once
+	why              string               // of the first that is denied
+	deaf             string               // a topic that the login may not listen to; said once
+	mute             *transport.EchoTopic // commands may not arrive, as it shows; nil: that is not new
+	arrive           bool                 // they do again
 	learnt           bool
 }
 
@@ -218,6 +220,11 @@ func (p *page) answered(results []transport.EchoResult, now time.Time) (c change
 		}
 		e.verdict, e.why, e.doubt = r.Verdict, r.Why, r.Doubt
 		switch {
+		case r.Class == transport.ClassCommands:
+			c.arrive = was == transport.EchoDenied && r.Verdict == transport.EchoOK
+			if was != r.Verdict && r.Verdict == transport.EchoDenied {
+				c.mute = &r.EchoTopic
+			}
 		case was == transport.EchoDenied && r.Verdict != was:
 			c.released = append(c.released, r.EchoTopic)
 		case was != transport.EchoDenied && r.Verdict == transport.EchoDenied:

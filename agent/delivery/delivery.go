@@ -16,6 +16,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,7 +98,7 @@ func New(o Options) *Keeper {
 	if o.Affords == nil {
 		o.Affords = func(int) bool { return true }
 	}
-	return &Keeper{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), topics: o.Topics,
+	return &Keeper{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), topics: o.asked(o.Topics),
 		pages: map[string]*page{}}
 }
 
@@ -134,13 +135,21 @@ func (k *Keeper) Denied(topic string) bool {
 // Changed is signalled when Held may say something else than before. It is for one reader: a signal that was not read yet stays.
 func (k *Keeper) Changed() <-chan struct{} { return k.changed }
 
+// asked are the topics, and the one that says whether commands arrive.
+func (o Options) asked(topics []transport.EchoTopic) []transport.EchoTopic {
+	if o.Probe == "" {
+		return topics
+	}
+	return append(slices.Clip(topics), transport.EchoTopic{Class: transport.ClassCommands, Topic: o.Probe})
+}
+
 // Use is called when other topics are used.
 func (k *Keeper) Use(topics []transport.EchoTopic) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.topics = topics
+	k.topics = k.o.asked(topics)
 	for _, p := range k.pages {
-		p.use(topics, k.o.Gone, k.o.Now())
+		p.use(k.topics, k.o.Gone, k.o.Now())
 	}
 	k.stale = true
 	k.wake()
@@ -299,7 +308,7 @@ func (k *Keeper) ask(ctx context.Context) (lines []func()) {
 	}
 	state, others := k.o.State, topics[:0:0]
 	for _, t := range topics {
-		if t.Topic != state.Topic {
+		if t.Topic != state.Topic && t.Class != transport.ClassCommands { // which each trial asks about
 			others = append(others, t)
 		}
 	}
@@ -343,6 +352,12 @@ func (k *Keeper) report(c change, err error, p *page) (lines []func()) {
 			k.o.Log.Info().Strs("topics", names(c.released, namesMost)).Int("count", len(c.released)).
 				Msg("server does not refuse these topics any more: what was held is published")
 		})
+	}
+	if c.mute != nil {
+		say(func() { k.o.Log.Error().Msg(a.mute(*c.mute, user)) })
+	}
+	if c.arrive {
+		say(func() { k.o.Log.Info().Msg("what is published to this gateway comes back to it: commands arrive") })
 	}
 	if c.deaf != "" {
 		say(func() { k.o.Log.Warn().Msg(a.deaf(c.deaf, user)) })

@@ -110,6 +110,16 @@ func (a Advice) doubt(topics []transport.EchoTopic, user, why string) string {
 		"heard: %s", some(topics), why, whose(user), a.rules(user, "subscribe to "+topics[0].Topic))
 }
 
+// mute says that commands may not arrive: rules may allow them and deny only what is tried, but nobody would want that.
+func (a Advice) mute(probe transport.EchoTopic, user string) string {
+	own := probe.Topic
+	if a.Prefix != "" {
+		own = a.Prefix + "/" + a.ID + "/dn/#"
+	}
+	return fmt.Sprintf("commands may not reach this gateway: the server accepts what %s publishes to %s, and does not deliver "+
+		"it back; let it read %s: %s", whose(user), probe.Topic, own, a.rules(user, "read "+own))
+}
+
 // deaf says what an old rule set lacks.
 func (a Advice) deaf(topic, user string) string {
 	own := topic
@@ -133,6 +143,16 @@ func names(topics []transport.EchoTopic, most int) (all []string) {
 	return all
 }
 
+// mute is the topic that shows that commands may not arrive; nil: they do, or nobody can tell.
+func (p *page) mute() *transport.EchoTopic {
+	for _, e := range p.entries {
+		if e.topic.Class == transport.ClassCommands && e.verdict == transport.EchoDenied {
+			return &e.topic
+		}
+	}
+	return nil
+}
+
 // sorts are the topics that are denied, those of devices first, and those that a person should know nobody can tell of.
 func (p *page) sorts() (denied, doubts []transport.EchoTopic) {
 	keys := make([]string, 0, len(p.entries))
@@ -146,6 +166,7 @@ func (p *page) sorts() (denied, doubts []transport.EchoTopic) {
 	slices.Sort(keys)
 	for _, key := range keys {
 		switch e := p.entries[key[2:]]; {
+		case e.topic.Class == transport.ClassCommands:
 		case e.verdict == transport.EchoDenied:
 			denied = append(denied, e.topic)
 		case e.verdict == transport.EchoUnknown && e.doubt:

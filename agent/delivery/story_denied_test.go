@@ -122,6 +122,38 @@ func (g *gateway) settled(t *testing.T, want string) {
 	})
 }
 
+// A subscription that is granted and that nothing comes on: mosquitto does that with what its rules do not let us read. All that
+// goes up arrives, and no command does.
+func TestCommandsThatDoNotArrive(t *testing.T) {
+	for name, c := range map[string]struct{ rules, mended string }{
+		"no rule for dn": {"user gw-1\ntopic readwrite lb/gw-1/up/#\ntopic write lb/gw-1/dn/probe/+\n",
+			"user gw-1\ntopic readwrite lb/gw-1/#\n"},
+		"patterns": {"pattern readwrite lb/%u/up/#\npattern write lb/%u/dn/probe/+\n",
+			"pattern readwrite lb/%u/up/#\npattern write lb/%u/dn/probe/+\npattern read lb/%u/dn/#\n"},
+		"another one's": {"user gw-1\ntopic readwrite lb/gw-1/up/#\ntopic write lb/gw-1/dn/probe/+\ntopic read lb/gw-2/dn/#\n",
+			"user gw-1\ntopic readwrite lb/gw-1/up/#\ntopic write lb/gw-1/dn/probe/+\ntopic read lb/gw-1/dn/#\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broker := brokertest.Start(t, brokertest.ACL(c.rules))
+			g := start(t, broker.Addr(), "gw-1", &memory{all: map[string]map[string]string{}})
+			until(t, "a sentence", func() bool { return g.Why() != "" })
+			const why = `commands may not reach this gateway: the server accepts what user "gw-1" publishes to ` +
+				`lb/gw-1/dn/probe/0, and does not deliver it back; let it read lb/gw-1/dn/#: ` +
+				`linkbeatctl acl --for mosquitto --id gw-1 prints the rules`
+			if !strings.HasPrefix(g.Why(), why) || g.holds("data/meter") ||
+				strings.Count(g.log.String(), "commands may not reach") != 1 {
+				t.Errorf("why %q, log %s", g.Why(), g.log.String())
+			}
+			broker.Rule(c.mended)
+			g.Again()
+			until(t, "that all is well", func() bool {
+				return g.Why() == "" && strings.Contains(g.log.String(), "commands arrive")
+			})
+		})
+	}
+}
+
 // TestRulesThatDoNotFit is the issue's example: rules by user name, and a user that is not the gateway's id. A person mends them.
 func TestRulesThatDoNotFit(t *testing.T) {
 	t.Parallel()

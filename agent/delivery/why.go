@@ -1,5 +1,7 @@
 package delivery
 
+import "strings"
+
 // doubt is the sentence of Doubt; mu is held.
 func (k *Keeper) doubt(p *page) string {
 	_, doubts := p.sorts()
@@ -9,23 +11,23 @@ func (k *Keeper) doubt(p *page) string {
 	return k.o.Advice.at(k.login).doubt(doubts, k.user, p.entries[doubts[0].Topic].why)
 }
 
-// Why is what is denied at the server in use, in a sentence; empty: nothing.
+// Why is what is denied at the server in use, or that commands may not arrive, in a sentence; empty: nothing.
 func (k *Keeper) Why() string {
-	b, denies := k.backlog()
-	if !denies {
-		return ""
-	}
+	b, _ := k.backlog()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	p := k.pages[k.login]
+	p, a := k.pages[k.login], k.o.Advice.at(k.login)
 	if p == nil {
 		return ""
 	}
-	denied, _ := p.sorts()
-	if len(denied) == 0 {
-		return ""
+	var all []string
+	if denied, _ := p.sorts(); len(denied) > 0 {
+		all = append(all, a.denied(denied, k.user, k.fill.sentence(denied, b, k.o.Now())))
 	}
-	return k.o.Advice.at(k.login).denied(denied, k.user, k.fill.sentence(denied, b, k.o.Now()))
+	if probe := p.mute(); probe != nil {
+		all = append(all, a.mute(*probe, k.user))
+	}
+	return strings.Join(all, "; ")
 }
 
 // Doubt says that nobody can tell what becomes of some topics, in a sentence; empty: there is no reason to.

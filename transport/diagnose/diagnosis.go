@@ -188,6 +188,7 @@ func (r *running) subscribe(ctx context.Context, c *client.Client) *client.Clien
 
 // echoes tells the verdicts: those that agree in one step.
 func (r *running) echoes(all []Result) {
+	all = slices.DeleteFunc(all, func(h Result) bool { return h.Class == ClassCommands && h.Verdict != EchoDenied })
 	for len(all) > 0 {
 		first, others := all[0], []Result(nil)
 		s := Step{Name: StepEcho, Verdict: first.Verdict}
@@ -204,6 +205,9 @@ func (r *running) echoes(all []Result) {
 		}
 		if first.Verdict == EchoDenied {
 			s.Fault = FaultDenied
+		}
+		if first.Class == ClassCommands {
+			s.Name = StepSubscribe // that was granted, and nothing comes of it
 		}
 		r.step(s)
 		all = others

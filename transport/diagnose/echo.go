@@ -15,6 +15,9 @@ const (
 	EchoUnknown = "unknown" // anything less
 )
 
+// ClassCommands is the class of the result that says whether the gateway hears what is published to it.
+const ClassCommands = "commands"
+
 // EchoTopic is a topic that is asked about.
 type EchoTopic struct {
 	Class string // what a person calls it: data, reply …
@@ -73,8 +76,8 @@ func Unknown(q Question, err error) (all []Result) {
 	return all
 }
 
-// Verdicts asks about all topics of q, and about State if it is named, which comes last. An error says why nothing was learnt at
-// all; there is a result for each topic all the same.
+// Verdicts asks about all topics of q, about State if it is named, and with Probe whether the gateway hears what is published to
+// it, in this order. An error says why nothing was learnt at all; there is a result for each topic all the same.
 func (t *Trial) Verdicts(ctx context.Context, q Question) ([]Result, error) {
 	t.control = q.Probe
 	topics := q.all()
@@ -109,5 +112,9 @@ func (t *Trial) Verdicts(ctx context.Context, q Question) ([]Result, error) {
 	if e.linked = q.Saw != nil; e.linked {
 		e.birthHeard, e.birthKnown = q.Saw(ctx, e.state && answers[len(topics)-1].Heard)
 	}
-	return e.results(), e.err()
+	results := e.results()
+	if q.Probe != "" {
+		results = append(results, e.hears(q.Probe))
+	}
+	return results, e.err()
 }

@@ -149,6 +149,31 @@ func (e *evidence) judgeTaken(r *Result, a Answer, names bool) {
 	}
 }
 
+// hears judges whether the gateway hears what is published to it. What it publishes to its own probe topic, with the server's
+// consent, must come back: commands come on topics beside that one.
+func (e *evidence) hears(topic string) Result {
+	a := e.probe
+	r := Result{EchoTopic: EchoTopic{Class: ClassCommands, Topic: topic}, Verdict: EchoUnknown, Took: a.Took,
+		Learnt: a.Err == nil, Words: a.Words}
+	same, known := e.sameEars()
+	switch {
+	case a.Err != nil:
+		r.Why = "could not be asked: " + faultText(a.Err)
+	case a.Heard:
+		r.Verdict, r.Why = EchoOK, "comes back"
+	case a.refused():
+		r.Why = "may not be published to, so whether commands arrive cannot be tried"
+	case e.linked && !(known && same):
+		r.ByID = known
+		r.Why = "does not come back to the trial, and whether the gateway hears more than that is not known"
+	case a.taken() && (a.Words || e.namesRefusals()):
+		r.Verdict, r.Why = EchoDenied, "is accepted and does not come back: commands may not arrive either"
+	default:
+		r.Why = "is acknowledged and does not come back, by a server that names no refusal"
+	}
+	return r
+}
+
 // err is why nothing was learnt at all.
 func (e *evidence) err() error {
 	for _, a := range e.answers {

@@ -37,6 +37,7 @@ func ACL(e *kit.Env, t *kit.Table) error {
 		t.Check(c.name+": data, replies, state, info, stats, commands, learning", s.works())
 		t.Check(c.name+": nothing else arrives", s.writesNothingElse(c.user))
 		t.Check(c.name+": nothing else is heard", s.hearsNothingElse(c.user))
+		t.Check(c.name+": without the rule for commands, check --online fails", s.missesCommands())
 		if err := s.agent.Term(); err != nil {
 			return err
 		}
@@ -44,10 +45,35 @@ func ACL(e *kit.Env, t *kit.Table) error {
 	return nil
 }
 
+// missesCommands takes away the rule that lets the gateway read its commands: mosquitto grants the subscription all the same.
+func (s *aclSite) missesCommands() error {
+	bin, err := s.e.BuildAgent("")
+	if err != nil {
+		return err
+	}
+	if err := diagnoses(s.e, "acl-whole", 0, bin, "check", "--online", "-c", s.agent.ConfigPath); err != nil {
+		return err
+	}
+	lacking := regexp.MustCompile(`(?m)^(topic|pattern) read lb/\S+/dn/#$`).ReplaceAllString(s.rules, "")
+	if lacking == s.rules {
+		return fmt.Errorf("there is no such rule in\n%s", s.rules)
+	}
+	if err := s.broker.Rules(lacking); err != nil {
+		return err
+	}
+	for end := time.Now().Add(10 * time.Second); ; { // until mosquitto has read it
+		err = diagnoses(s.e, "acl-lacking", 1, bin, "check", "--online", "-c", s.agent.ConfigPath)
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // aclSite is a rig whose subscriber may do what the rules let an operator do, and a watcher who may do all.
 type aclSite struct {
 	*rig
 	watcher *kit.Collector
+	rules   string
 }
 
 func newACLSite(e *kit.Env, rules, user string) (*aclSite, error) {
@@ -56,7 +82,7 @@ func newACLSite(e *kit.Env, rules, user string) (*aclSite, error) {
 		return nil, fmt.Errorf("%d lines for an operator, want 5:\n%s", n, rules)
 	}
 	rules = operator.ReplaceAllString(rules, "$1") + "user watcher\ntopic readwrite #\n"
-	s := &aclSite{rig: &rig{e: e, ttys: map[string]*kit.Pty{}}}
+	s := &aclSite{rig: &rig{e: e, ttys: map[string]*kit.Pty{}}, rules: rules}
 	var err error
 	if s.broker, err = e.Broker(kit.BrokerOptions{ACL: rules}); err != nil {
 		return nil, err
